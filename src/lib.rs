@@ -1,0 +1,2 @@
+//! snapseek.
+pub mod pixels;
