@@ -1,1 +1,32 @@
-//! index
+//! The library of snapseek: everything it remembers about photos, and how they are found again.
+//!
+//! - [`Library`], [`Writer`]: the catalogue in SQLite, the one source of truth
+//! - [`query`]: the query language; [`Filters`]: what photos must satisfy
+//! - [`Searcher`]: meaning (cosine), words (BM25) and their fusion
+//! - `vectors` and `text` hold caches: files that carry the log position they cover, are verified before use, and can
+//!   be deleted at any time
+//!
+//! The crate knows nothing of models, of decoding or of terminals.
+
+mod cache;
+mod check;
+mod error;
+mod filters;
+mod library;
+mod paths;
+pub mod query;
+mod records;
+mod refresh;
+mod schema;
+mod search;
+mod text;
+mod vectors;
+mod writer;
+
+pub use check::Report;
+pub use error::{Error, Result};
+pub use filters::{Clause, Filter, Filters, Phrase};
+pub use library::Library;
+pub use records::{Change, ContentHash, Failure, FileStamp, FileState, ModelRecord, PhotoFacts, Status, Tag};
+pub use search::{By, Hit, Response, ScoreStats, SearchRequest, Searcher};
+pub use writer::Writer;

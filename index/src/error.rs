@@ -1,0 +1,106 @@
+//! What can go wrong, and what the user can do about it.
+
+use crate::records::ModelRecord;
+use std::path::PathBuf;
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Any failure of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no library in this folder.
+    #[error("there is no library in {}; `snapseek index FOLDER` makes one", path.display())]
+    NoLibrary {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The library's embeddings come from another model than the one asked for.
+    #[error(
+        "the library was made with the model {} ({}), not with {} ({}): embeddings of two models cannot be compared. \
+         Drop `--model`, or embed every photo again with `snapseek reindex --model {}`",
+        library.name, short(&library.fingerprint), asked.name, short(&asked.fingerprint), asked.name
+    )]
+    OtherModel {
+        /// What the library was made with.
+        library: ModelRecord,
+        /// What was asked for.
+        asked: ModelRecord,
+    },
+    /// Photos are to be written before a model was set.
+    #[error("the library has no model yet")]
+    NoModel,
+    /// Another process is writing.
+    #[error(
+        "the library {} is being written to by another snapseek ({}); wait for it to end, or stop it",
+        path.display(), pid.map_or("process unknown".into(), |p| format!("process {p}"))
+    )]
+    Locked {
+        /// The library's folder.
+        path: PathBuf,
+        /// Who holds the lock, where that can be read.
+        pid: Option<u32>,
+    },
+    /// A newer snapseek made this library.
+    #[error("{} has format {found}, made by a newer snapseek; this one knows up to {known}. Update snapseek", path.display())]
+    NewerSchema {
+        /// The catalogue file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest known one.
+        known: u32,
+    },
+    /// The catalogue cannot be read or written.
+    #[error("the catalogue {} cannot be used: {source}. `snapseek check` says more", path.display())]
+    Catalogue {
+        /// The catalogue file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A file of the library cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A vector that is no embedding of the library's model.
+    #[error("the embedding of {what} is refused: {reason}")]
+    Vector {
+        /// Whose it is: a path, or "the query".
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The full-text engine failed.
+    #[error("full-text search failed: {0}")]
+    Text(#[from] tantivy::TantivyError),
+}
+
+impl Error {
+    pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_path_buf(), source }
+    }
+}
+
+fn short(fingerprint: &str) -> String {
+    fingerprint.chars().take(12).collect()
+}
+
+/// Checks that a vector is a unit vector of `dim` numbers (length within 1e-3 of one).
+pub(crate) fn validate(vector: &[f32], dim: usize, what: impl FnOnce() -> String) -> Result<()> {
+    let norm = vector.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
+    let reason = if vector.len() != dim {
+        format!("it has {} numbers, the library's model {dim}", vector.len())
+    } else if !norm.is_finite() {
+        "it holds numbers that are not finite".into()
+    } else if (norm - 1.0).abs() > 1e-3 {
+        format!("its length is {norm:.4}, not 1")
+    } else {
+        return Ok(());
+    };
+    Err(Error::Vector { what: what(), reason })
+}

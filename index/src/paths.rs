@@ -1,0 +1,80 @@
+//! Paths as the catalogue keeps them: exact bytes, and a folded text to look for.
+
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+use tantivy::tokenizer::{AsciiFoldingFilter, LowerCaser, RawTokenizer, TextAnalyzer};
+
+/// The exact bytes of a path (on Windows: the WTF-8 of `OsStr`).
+pub(crate) fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
+}
+
+/// The path of bytes that [`bytes`] gave.
+pub(crate) fn from_bytes(bytes: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+    }
+    #[cfg(not(unix))]
+    {
+        PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+    }
+}
+
+/// The half-open range of bytes that the paths below a folder lie in.
+pub(crate) fn below(folder: &Path) -> (Vec<u8>, Vec<u8>) {
+    let separator = MAIN_SEPARATOR as u8;
+    let mut from = bytes(folder).to_vec();
+    if from.last() != Some(&separator) {
+        from.push(separator);
+    }
+    let mut to = from.clone();
+    if let Some(last) = to.last_mut() {
+        *last = separator + 1;
+    }
+    (from, to)
+}
+
+/// A text in lower case without accents, whichever way they are written.
+pub(crate) fn fold(text: &str) -> String {
+    let text: String = without_marks(text).collect();
+    let mut analyzer =
+        TextAnalyzer::builder(RawTokenizer::default()).filter(LowerCaser).filter(AsciiFoldingFilter).build();
+    let mut folded = String::with_capacity(text.len());
+    analyzer.token_stream(&text).process(&mut |token| folded.push_str(&token.text));
+    folded
+}
+
+/// The characters of a text, without combining accents.
+pub(crate) fn without_marks(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| !('\u{300}'..='\u{36f}').contains(c))
+}
+
+/// The words of a label in a form in which `' word '` can be looked for: folded, one blank around each.
+pub(crate) fn padded_words(label: &str) -> String {
+    let folded = fold(label);
+    let words: Vec<&str> = folded.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    format!(" {} ", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_knows_both_ways_to_write_an_accent() {
+        assert_eq!(fold("Caf\u{e9} CAFE\u{301} Stra\u{df}e"), "cafe cafe strasse");
+        assert_eq!(padded_words("Fox terrier, wire-haired"), " fox terrier wire haired ");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn ranges_hold_what_is_below_and_nothing_beside() {
+        let (from, to) = below(Path::new("/a/b"));
+        let within = |p: &str| bytes(Path::new(p)) >= from.as_slice() && bytes(Path::new(p)) < to.as_slice();
+        assert!(within("/a/b/c") && !within("/a/b") && !within("/a/bc") && !within("/a/b-c") && !within("/a/c"));
+        let (from, _) = below(Path::new("/"));
+        assert_eq!(from, b"/");
+        assert_eq!(bytes(&from_bytes(b"/\xff\xfe\n")), b"/\xff\xfe\n");
+    }
+}

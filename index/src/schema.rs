@@ -1,0 +1,172 @@
+//! The catalogue's tables, and how older ones become newer ones.
+
+use crate::error::{Error, Result};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+/// One step per schema version; a step that was released is never changed.
+const MIGRATIONS: &[&str] = &[V1];
+
+/// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` tells a
+/// position in this library's history from the same number in another (a restored backup, a copied cache).
+const V1: &str = "
+PRAGMA application_id = 0x536e6170;
+CREATE TABLE model (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, fingerprint TEXT NOT NULL, dim INTEGER NOT NULL,
+    current INTEGER NOT NULL, neutral_count INTEGER, neutral_mean REAL, neutral_std REAL, UNIQUE (fingerprint, dim)
+);
+CREATE TABLE root (path BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE photo (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE, size INTEGER NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL, format TEXT NOT NULL,
+    taken TEXT, camera TEXT, camera_folded TEXT, latitude REAL, longitude REAL
+);
+CREATE TABLE file (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL UNIQUE, folded TEXT NOT NULL, root BLOB NOT NULL,
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, photo INTEGER NOT NULL REFERENCES photo (id)
+);
+CREATE INDEX file_photo ON file (photo);
+CREATE TABLE embedding (
+    photo INTEGER NOT NULL REFERENCES photo (id) ON DELETE CASCADE, model INTEGER NOT NULL REFERENCES model (id),
+    checksum INTEGER NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (photo, model)
+);
+CREATE TABLE tag (
+    photo INTEGER NOT NULL REFERENCES photo (id) ON DELETE CASCADE, position INTEGER NOT NULL,
+    label TEXT NOT NULL, folded TEXT NOT NULL, score REAL NOT NULL, PRIMARY KEY (photo, position)
+) WITHOUT ROWID;
+CREATE TABLE failure (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE forgotten (path BLOB PRIMARY KEY, forgotten INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE change (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, photo INTEGER, token INTEGER NOT NULL DEFAULT (random())
+);
+INSERT INTO change (photo) VALUES (NULL);
+";
+
+/// The newest schema version.
+pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// Opens a catalogue, for writing where the file system allows it, and brings its schema up to date.
+pub(crate) fn connect(file: &Path) -> Result<Connection> {
+    let failed = |source| Error::Catalogue { path: file.to_path_buf(), source };
+    // From the bytes, so that a newer catalogue is not touched at all.
+    refuse_newer(file, header_version(file)?)?;
+    let mut db = open_any(file).map_err(failed)?;
+    refuse_newer(file, version(&db).map_err(failed)?)?;
+    db.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
+    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;")
+        .map_err(failed)?;
+    db.set_prepared_statement_cache_capacity(64);
+    migrate(&mut db, MIGRATIONS).map_err(failed)?;
+    Ok(db)
+}
+
+fn refuse_newer(file: &Path, found: u32) -> Result<()> {
+    if found > VERSION {
+        return Err(Error::NewerSchema { path: file.to_path_buf(), found, known: VERSION });
+    }
+    Ok(())
+}
+
+/// `user_version` as it stands in the header of a database file; 0 for a file too short to have one.
+fn header_version(file: &Path) -> Result<u32> {
+    let mut header = [0; 64];
+    let mut reader = std::fs::File::open(file).map_err(Error::io(file))?;
+    match reader.read_exact(&mut header) {
+        Ok(()) if header.starts_with(b"SQLite format 3\0") => {
+            Ok(u32::from_be_bytes([header[60], header[61], header[62], header[63]]))
+        }
+        Ok(()) => Ok(0), // SQLite will say what is wrong with it
+        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(0),
+        Err(e) => Err(Error::io(file)(e)),
+    }
+}
+
+fn version(db: &Connection) -> rusqlite::Result<u32> {
+    // Reading the schema as well finds out whether the file can be read at all.
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    db.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// On a read-only disk SQLite cannot make the files that a WAL needs; without a WAL to read it need not.
+fn open_any(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let attempt = |db: Connection| version(&db).map(|_| db);
+    let first = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(attempt);
+    let error = match first {
+        Ok(db) => return Ok(db),
+        Err(error) => error,
+    };
+    let read_only = flags | OpenFlags::SQLITE_OPEN_READ_ONLY;
+    if let Ok(db) = Connection::open_with_flags(file, read_only).and_then(attempt) {
+        return Ok(db);
+    }
+    let mut wal = file.as_os_str().to_owned();
+    wal.push("-wal");
+    if std::fs::metadata(wal).is_ok_and(|meta| meta.len() > 0) {
+        return Err(error);
+    }
+    let mut uri = String::from("file:");
+    for byte in crate::paths::bytes(file) {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    Connection::open_with_flags(uri, read_only | OpenFlags::SQLITE_OPEN_URI).and_then(attempt).map_err(|_| error)
+}
+
+fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
+    if version(db)? as usize >= steps.len() {
+        return Ok(());
+    }
+    if version(db)? == 0 {
+        db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    }
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Read again: another process may have been first.
+    let done = version(&transaction)? as usize;
+    for step in steps.iter().skip(done) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.execute_batch(&format!("PRAGMA user_version = {}", done.max(steps.len())))?;
+    transaction.commit()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_step_runs_once_and_a_failing_one_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut db = Connection::open(folder.path().join("x")).unwrap();
+        migrate(&mut db, &[V1]).unwrap();
+        let steps = [V1, "ALTER TABLE photo ADD COLUMN caption TEXT; INSERT INTO change (photo) VALUES (7);"];
+        migrate(&mut db, &steps).unwrap();
+        migrate(&mut db, &steps).unwrap();
+        let count = |db: &Connection| db.query_row("SELECT count(*) FROM change", [], |r| r.get::<_, i64>(0)).unwrap();
+        assert_eq!((version(&db).unwrap(), count(&db)), (2, 2));
+        let failing = [V1, steps[1], "INSERT INTO change (photo) VALUES (8); SELECT * FROM nowhere;"];
+        assert!(migrate(&mut db, &failing).is_err());
+        assert_eq!((version(&db).unwrap(), count(&db)), (2, 2));
+    }
+
+    #[test]
+    fn newer_catalogues_are_refused_untouched() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        let db = Connection::open(&file).unwrap();
+        db.execute_batch("CREATE TABLE t (a); PRAGMA user_version = 99;").unwrap();
+        drop(db);
+        let before = std::fs::read(&file).unwrap();
+        assert!(matches!(connect(&file), Err(Error::NewerSchema { found: 99, known: VERSION, .. })));
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

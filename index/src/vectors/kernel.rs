@@ -1,0 +1,36 @@
+//! The one number that everything hangs on: the dot product.
+
+use multiversion::multiversion;
+
+/// Sums kept side by side, so that the compiler can use whole registers.
+const LANES: usize = 32;
+
+/// The dot product of two vectors of the same length (the shorter one counts).
+#[multiversion(targets("x86_64+avx512f+fma", "x86_64+avx2+fma", "aarch64+neon"))]
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let (a_chunks, a_rest) = a.as_chunks::<LANES>();
+    let (b_chunks, b_rest) = b.as_chunks::<LANES>();
+    let mut sums = [0.0_f32; LANES];
+    for (x, y) in a_chunks.iter().zip(b_chunks) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    let rest: f32 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
+    sums.iter().sum::<f32>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equals_the_plain_sum() {
+        for length in [0, 1, 31, 32, 33, 384, 512, 515] {
+            let a: Vec<f32> = (0..length).map(|i| (i as f32).sin()).collect();
+            let b: Vec<f32> = (0..length).map(|i| (i as f32 * 0.7).cos()).collect();
+            let plain: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
+            assert!((f64::from(dot(&a, &b)) - plain).abs() < 1e-4, "{length}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Words, filters, fusion, folding and the graph.
+
+use crate::support::*;
+use snapseek_index::{By, Change, Library, SearchRequest, Tag};
+use std::path::PathBuf;
+
+const DIM: usize = 16;
+
+fn library(changes: &[Change], cached: bool) -> (tempfile::TempDir, Library) {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::create(folder.path()).unwrap();
+    let mut writer = library.lock().unwrap();
+    writer.set_model(&model("a", DIM)).unwrap();
+    writer.apply(changes).unwrap();
+    if cached {
+        refresh(&mut writer);
+    }
+    drop(writer);
+    (folder, library)
+}
+
+/// Photos with all kinds of facts.
+fn zoo() -> Vec<Change> {
+    let mut changes = vec![
+        photo("Urlaub 2019/IMG_2019-giraffeBaby.jpg", 1, DIM, &["giraffe"]),
+        photo("caf\u{e9}/dogs.png", 2_000_000, DIM, &["fox terrier, wire-haired", "running dog"]),
+        photo("castle/night sky.jpg", 3_000_000, DIM, &["castle", "night"]),
+        photo("castle/day.JPG", 40, DIM, &["castle", "red", "pyramid"]),
+        photo("pyramid.jpg", 5, DIM, &["red pyramid"]),
+        photo("cafe\u{301}/cup.jpg", 6, DIM, &["espresso"]),
+    ];
+    let mut set = |n: usize, date: Option<&str>, maker: Option<&str>, across: u32| {
+        if let Change::Photo { facts, .. } = &mut changes[n] {
+            facts.taken = date.map(Into::into);
+            facts.camera = maker.map(Into::into);
+            facts.width = across;
+        }
+    };
+    set(0, Some("2019-06-15T12:00:00"), Some("Canon EOS 5D"), 4000);
+    set(1, Some("2019-09-30T23:59:59"), Some("NIKON D70"), 2000);
+    set(2, Some("2018-12-31T00:00:00"), None, 1999);
+    changes
+}
+
+#[test]
+fn words_phrases_and_filters_find_what_they_should() {
+    for cached in [false, true] {
+        let (_folder, library) = library(&zoo(), cached);
+        for (text, expected) in [
+            ("giraffes", vec!["IMG_2019-giraffeBaby.jpg"]),
+            ("baby", vec!["IMG_2019-giraffeBaby.jpg"]),
+            ("urlaub", vec!["IMG_2019-giraffeBaby.jpg"]),
+            ("cafe", vec!["cup.jpg", "dogs.png"]),
+            ("CAF\u{c9}", vec!["cup.jpg", "dogs.png"]),
+            ("runs", vec!["dogs.png"]),
+            ("nikon", vec!["dogs.png"]),
+            ("\"red pyramid\"", vec!["pyramid.jpg"]),
+            ("castle -\"night sky\"", vec!["day.JPG"]),
+            ("\"running dogs\"", vec!["dogs.png"]),
+            ("\"dog running\"", vec![]),
+            ("the of", vec![]),
+            ("walrus", vec![]),
+            ("path:castle", vec!["day.JPG", "night sky.jpg"]),
+            ("path:CAFE", vec!["cup.jpg", "dogs.png"]),
+            ("-path:castle -path:cafe", vec!["IMG_2019-giraffeBaby.jpg", "pyramid.jpg"]),
+            ("tag:terrier", vec!["dogs.png"]),
+            ("tag:\"wire haired\"", vec!["dogs.png"]),
+            ("tag:terr", vec![]),
+            ("ext:png", vec!["dogs.png"]),
+            ("ext:jpg castle", vec!["day.JPG", "night sky.jpg"]),
+            ("camera:\"canon eos\"", vec!["IMG_2019-giraffeBaby.jpg"]),
+            ("-camera:canon castle", vec!["day.JPG", "night sky.jpg"]),
+            ("taken:2019", vec!["IMG_2019-giraffeBaby.jpg", "dogs.png"]),
+            ("taken:2019-06", vec!["IMG_2019-giraffeBaby.jpg"]),
+            ("taken:2019-06-15", vec!["IMG_2019-giraffeBaby.jpg"]),
+            ("taken:2019-07..2019-09", vec!["dogs.png"]),
+            ("taken:..2018", vec!["night sky.jpg"]),
+            ("taken:2019-06-16.. castle", vec![]),
+            ("-taken:2019 castle", vec!["day.JPG", "night sky.jpg"]),
+            ("wider:2000", vec!["IMG_2019-giraffeBaby.jpg", "dogs.png"]),
+            ("size:>2M", vec!["night sky.jpg"]),
+            ("size:2M..", vec!["dogs.png", "night sky.jpg"]),
+            ("size:<6", vec!["IMG_2019-giraffeBaby.jpg", "pyramid.jpg"]),
+        ] {
+            let mut found = names(&find(&library, text));
+            found.sort();
+            assert_eq!(found, expected, "{text} (cached: {cached})");
+        }
+        let all_words = |text: &str| find(&library, text).iter().filter(|h| h.all_words).count();
+        assert_eq!(all_words("castle at night"), 1);
+        assert_eq!(all_words("castle"), 2);
+        assert_eq!(all_words("castle walrus"), 0);
+        // The photo with both words comes first.
+        assert_eq!(names(&find(&library, "night castle"))[0], "night sky.jpg");
+    }
+}
+
+#[test]
+fn cached_and_fresh_words_rank_together() {
+    let mut changes = zoo();
+    let (_folder, library) = library(&changes, true);
+    let mut writer = library.lock().unwrap();
+    let renamed = photo("castle/giraffe.jpg", 40, DIM, &["giraffe"]);
+    changes.push(renamed.clone());
+    writer.apply(&[renamed, Change::Remove { path: "/photos/pyramid.jpg".into() }]).unwrap();
+    assert_eq!(find(&library, "pyramid").len(), 0);
+    // The photo with id 4 got other labels: the old ones find it no more, not even from the cache.
+    assert_eq!(names(&find(&library, "red")), Vec::<String>::new());
+    let mut found = names(&find(&library, "giraffe"));
+    found.sort();
+    assert_eq!(found, ["IMG_2019-giraffeBaby.jpg", "day.JPG"]);
+    assert_eq!(find(&library, "path:castle/g")[0].paths[0], PathBuf::from("/photos/castle/giraffe.jpg"));
+}
+
+fn with_vector(name: &str, content: u64, v: Vec<f32>, label: &str) -> Change {
+    let mut change = photo(name, content, DIM, &[]);
+    if let Change::Photo { embedding, tags, .. } = &mut change {
+        *embedding = unit(v);
+        *tags = vec![Tag { label: label.into(), score: 1.0 }];
+    }
+    change
+}
+
+fn axis(x: f32, y: f32, z: f32) -> Vec<f32> {
+    let mut v = vec![0.0; DIM];
+    (v[0], v[1], v[2]) = (x, y, z);
+    v
+}
+
+#[test]
+fn fusion_folding_and_limits() {
+    let changes = [
+        with_vector("near.jpg", 1, axis(1.0, 0.1, 0.0), "sea"),
+        with_vector("twin.jpg", 2, axis(1.0, 0.11, 0.0), "sea"),
+        with_vector("word.jpg", 3, axis(0.2, 1.0, 0.0), "lighthouse"),
+        with_vector("both.jpg", 4, axis(1.0, 0.4, 0.0), "lighthouse"),
+        with_vector("far.jpg", 5, axis(-1.0, 0.0, 1.0), "cat"),
+    ];
+    for cached in [false, true] {
+        let (_folder, library) = library(&changes, cached);
+        let searcher = library.searcher().unwrap();
+        let ask = |change: &dyn Fn(&mut SearchRequest)| {
+            let words = Some("lighthouse".into());
+            let mut request = SearchRequest { vector: Some(unit(axis(1.0, 0.0, 0.0))), words, ..request(By::Both) };
+            change(&mut request);
+            searcher.search(&request).unwrap()
+        };
+        let both = ask(&|_| {});
+        assert_eq!(names(&both.hits), ["both.jpg", "word.jpg", "near.jpg", "twin.jpg", "far.jpg"]);
+        assert!(both.exact);
+        // Reciprocal ranks: third by meaning, and first by words like its equal.
+        assert!((both.hits[0].fused - (1.0 / 63.0 + 1.0 / 61.0)).abs() < 1e-6);
+        let stats = both.stats.unwrap();
+        let cosines: Vec<f32> = both.hits.iter().map(|h| h.cosine.unwrap()).collect();
+        assert_eq!(stats.count, 5);
+        assert!((stats.mean - cosines.iter().sum::<f32>() / 5.0).abs() < 1e-6 && stats.std > 0.1);
+
+        let meaning = ask(&|r| r.by = By::Meaning);
+        assert_eq!(names(&meaning.hits), ["near.jpg", "twin.jpg", "both.jpg", "word.jpg", "far.jpg"]);
+        let words = ask(&|r| r.by = By::Words);
+        assert_eq!(names(&words.hits), ["word.jpg", "both.jpg"]);
+        let unique = ask(&|r| (r.by, r.unique) = (By::Meaning, Some(0.99)));
+        assert_eq!(names(&unique.hits), ["near.jpg", "both.jpg", "word.jpg", "far.jpg"]);
+        assert_eq!(unique.hits[0].folded, 1);
+        let high = ask(&|r| (r.by, r.min_score) = (By::Meaning, Some(0.5)));
+        assert_eq!(names(&high.hits), ["near.jpg", "twin.jpg", "both.jpg"]);
+        let first = meaning.hits[0].id;
+        let rest = ask(&|r| (r.by, r.exclude, r.limit) = (By::Meaning, vec![first], 2));
+        assert_eq!(names(&rest.hits), ["twin.jpg", "both.jpg"]);
+    }
+}
+
+#[test]
+fn the_graph_finds_what_an_exact_search_finds() {
+    const COUNT: usize = 5_000;
+    const WIDE: usize = 64;
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::create(folder.path()).unwrap();
+    let mut writer = library.lock().unwrap();
+    writer.set_model(&model("a", WIDE)).unwrap();
+    let mut random = Random(7);
+    let centres: Vec<Vec<f32>> = (0..60).map(|n| vector(n + 1, WIDE)).collect();
+    let near = |random: &mut Random, centre: &[f32]| unit(centre.iter().map(|c| c + 0.12 * random.normal()).collect());
+    let rows: Vec<Vec<f32>> = (0..COUNT).map(|n| near(&mut random, &centres[n % centres.len()])).collect();
+    let put = |n: usize, v: &Vec<f32>| {
+        let mut change = photo(&format!("{n}.jpg"), n as u64 + 1, WIDE, &[]);
+        if let Change::Photo { embedding, .. } = &mut change {
+            *embedding = v.clone();
+        }
+        change
+    };
+    writer.apply(&rows.iter().enumerate().map(|(n, v)| put(n, v)).collect::<Vec<_>>()).unwrap();
+    writer.refresh_with_graph_from(1_000, &mut |_, _, _| true).unwrap();
+    // Some change afterwards: gone, new, and another content under the same name.
+    let fresh: Vec<Vec<f32>> = (0..20).map(|n| near(&mut random, &centres[n])).collect();
+    let mut later: Vec<Change> = (0..20).map(|n| Change::Remove { path: format!("/photos/{n}.jpg").into() }).collect();
+    later.extend(fresh.iter().enumerate().map(|(n, v)| put(COUNT + n, v)));
+    writer.apply(&later).unwrap();
+    let searcher = library.searcher().unwrap();
+    let ask = |v: &Vec<f32>, limit| {
+        let request = SearchRequest { vector: Some(v.clone()), limit, ..request(By::Meaning) };
+        searcher.search(&request).unwrap()
+    };
+    for (n, row) in
+        rows.iter().enumerate().skip(20).step_by(3).chain(fresh.iter().enumerate().map(|(n, v)| (COUNT + n, v)))
+    {
+        let response = ask(row, 1);
+        assert!(!response.exact);
+        assert_eq!(response.hits[0].size, n as u64 + 1, "row {n} finds itself first");
+    }
+    let (mut found, mut wanted) = (0, 0);
+    for _ in 0..200 {
+        let centre = random.below(centres.len());
+        let query = near(&mut random, &centres[centre]);
+        let exact = ask(&query, COUNT);
+        assert!(exact.exact);
+        let truth: Vec<i64> = exact.hits.iter().take(10).map(|h| h.id).collect();
+        let response = ask(&query, 10);
+        assert!(response.hits.iter().all(|h| h.size > 20));
+        found += response.hits.iter().filter(|h| truth.contains(&h.id)).count();
+        wanted += 10;
+    }
+    assert!(found * 100 >= wanted * 99, "recall {found} of {wanted}");
+}

@@ -1,0 +1,114 @@
+//! What the tests of this crate share.
+
+use snapseek_index::{
+    By, Change, ContentHash, FileStamp, Filters, Hit, Library, ModelRecord, PhotoFacts, SearchRequest, Tag, Writer,
+    query,
+};
+use std::path::PathBuf;
+
+/// Small, fast and the same every time (xorshift64*).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        (self.next() >> 33) as usize % n
+    }
+
+    /// About normal, mean 0.
+    pub(crate) fn normal(&mut self) -> f32 {
+        (0..4).map(|_| (self.next() >> 40) as f32 / (1_u64 << 24) as f32 - 0.5).sum()
+    }
+}
+
+pub(crate) fn unit(mut vector: Vec<f32>) -> Vec<f32> {
+    let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
+    vector.iter_mut().for_each(|v| *v /= norm);
+    vector
+}
+
+/// A unit vector that depends on the seed alone.
+pub(crate) fn vector(seed: u64, dim: usize) -> Vec<f32> {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    for _ in 0..8 {
+        random.next();
+    }
+    unit((0..dim).map(|_| random.normal()).collect())
+}
+
+pub(crate) fn hash(content: u64) -> ContentHash {
+    let mut hash = [7; 32];
+    hash[..8].copy_from_slice(&content.to_le_bytes());
+    hash
+}
+
+pub(crate) fn model(name: &str, dim: usize) -> ModelRecord {
+    ModelRecord { name: name.into(), fingerprint: format!("fingerprint of {name}"), dim }
+}
+
+pub(crate) fn stamp(size: u64) -> FileStamp {
+    FileStamp { size, mtime_ns: 1 }
+}
+
+/// A photo at `/photos/NAME` whose vector, size and hash depend on `content` alone.
+pub(crate) fn photo(name: &str, content: u64, dim: usize, labels: &[&str]) -> Change {
+    Change::Photo {
+        path: PathBuf::from("/photos").join(name),
+        root: "/photos".into(),
+        stamp: stamp(content),
+        hash: hash(content),
+        facts: PhotoFacts { width: 640, height: 480, format: "jpeg".into(), ..PhotoFacts::default() },
+        embedding: vector(content, dim),
+        tags: labels.iter().map(|label| Tag { label: (*label).into(), score: 0.5 }).collect(),
+    }
+}
+
+pub(crate) fn refresh(writer: &mut Writer<'_>) {
+    writer.refresh_caches(&mut |_, _, _| true).unwrap();
+}
+
+/// A request that asks for nothing yet.
+pub(crate) fn request(by: By) -> SearchRequest {
+    SearchRequest {
+        vector: None,
+        words: None,
+        phrases: Vec::new(),
+        filters: Filters::default(),
+        by,
+        limit: 1_000,
+        min_score: None,
+        unique: None,
+        exclude: Vec::new(),
+    }
+}
+
+/// Hits of a query's words, phrases and filters, without a vector.
+pub(crate) fn find(library: &Library, text: &str) -> Vec<Hit> {
+    let parsed = query::parse(text).unwrap();
+    let words: Vec<String> = parsed
+        .parts
+        .iter()
+        .map(|part| match &part.kind {
+            query::PartKind::Text(text) => text.clone(),
+            query::PartKind::Image(_) => panic!("no pictures here"),
+        })
+        .collect();
+    let request = SearchRequest {
+        words: (!words.is_empty()).then(|| words.join(" ")),
+        phrases: parsed.phrases,
+        filters: parsed.filters,
+        ..request(By::Words)
+    };
+    library.searcher().unwrap().search(&request).unwrap().hits
+}
+
+/// The file names found, in the order of the hits.
+pub(crate) fn names(hits: &[Hit]) -> Vec<String> {
+    hits.iter().map(|hit| hit.paths[0].file_name().unwrap().to_string_lossy().into_owned()).collect()
+}
