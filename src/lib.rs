@@ -1,2 +1,27 @@
-//! snapseek.
+//! snapseek: find your own photos by meaning, on your own machine.
+//!
+//! The map of the source, from the outside in:
+//!
+//! - [`cli`], [`config`], [`failure`]: flags, settings, exit codes
+//! - [`commands`]: one file per group of subcommands
+//! - [`output`], [`console`], [`sanitize`]: how results reach a person, and the one door for foreign text
+//! - [`pipeline`]: one indexing run; [`compose`] and [`matching`]: one query
+//! - [`models`]: which model a command works with
+//! - [`model`]: CLIP and the built-in starter; knows nothing of files of photos or of storage
+//! - [`photo`]: from a file to upright pixels and EXIF facts; [`pixels`]: what the two share
+//! - the crate `snapseek_index`: catalogue, vector search, full-text search, query language
+
+pub mod cli;
+pub mod commands;
+pub mod compose;
+pub mod config;
+pub mod console;
+pub mod failure;
+pub mod matching;
+pub mod model;
+pub mod models;
+pub mod output;
+pub mod photo;
+pub mod pipeline;
 pub mod pixels;
+pub mod sanitize;

@@ -1,1 +1,32 @@
-fn main() {}
+//! Arguments in, exit code out.
+
+use clap::{CommandFactory, FromArgMatches};
+use snapseek::cli::Cli;
+use snapseek::config::Settings;
+use snapseek::console::Console;
+use snapseek::failure::{Exit, exit_of};
+use snapseek::{commands, photo, sanitize};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    photo::contain_panics();
+    let matches = Cli::command().get_matches();
+    let exit = match run(&matches) {
+        Ok(exit) => exit,
+        Err(error) => {
+            let exit = exit_of(&error);
+            if exit != Exit::Success {
+                eprintln!("snapseek: {}", sanitize::lines(&format!("{error:#}")));
+            }
+            exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn run(matches: &clap::ArgMatches) -> anyhow::Result<Exit> {
+    let cli = Cli::from_arg_matches(matches)?;
+    let settings = Settings::resolve(&cli.global)?;
+    let console = Console::new(&settings);
+    commands::run(cli, matches, &settings, &console)
+}

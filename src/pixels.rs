@@ -1,7 +1,10 @@
 //! A decoded picture, the one thing that the photo and model layers share.
 
-/// An upright, opaque 8-bit sRGB picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Part of a picture: left, top, width and height in pixels, whole or not.
+pub type Region = (f64, f64, f64, f64);
+
+/// An upright, opaque 8-bit sRGB picture, possibly decoded at a reduced size.
+#[derive(Clone, Debug, PartialEq)]
 pub struct RgbPicture {
     /// Width in pixels.
     pub width: u32,
@@ -9,4 +12,25 @@ pub struct RgbPicture {
     pub height: u32,
     /// `width * height * 3` bytes: rows from the top, pixels from the left, red, green, blue.
     pub data: Vec<u8>,
+    /// Width and height in pixels at full size.
+    pub full: (u32, u32),
+    /// What the full picture covers of these pixels. A picture of 11 pixels that was decoded at a quarter of its size
+    /// covers 2.75 pixels of 3.
+    pub extent: Region,
+}
+
+impl RgbPicture {
+    /// A picture at its full size.
+    #[must_use]
+    pub fn whole(width: u32, height: u32, data: Vec<u8>) -> Self {
+        let extent = (0.0, 0.0, width.into(), height.into());
+        Self { width, height, data, full: (width, height), extent }
+    }
+
+    /// Where a region of the full-size picture lies among these pixels.
+    #[must_use]
+    pub fn locate(&self, (left, top, width, height): Region) -> Region {
+        let (x, y) = (self.extent.2 / f64::from(self.full.0), self.extent.3 / f64::from(self.full.1));
+        (self.extent.0 + left * x, self.extent.1 + top * y, width * x, height * y)
+    }
 }

@@ -1,0 +1,276 @@
+//! The command line: every flag and subcommand, and nothing else.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Find your own photos by meaning, on your own machine.
+#[derive(Parser, Debug)]
+#[command(name = "snapseek", version, about, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "EXIT CODES\n  0 found or done   1 nothing found   2 wrong usage   3 the library or a model is missing\n  \
+    4 finished, but some files could not be read   5 failed for another reason   130 interrupted\n\n\
+    CONFIG\n  $XDG_CONFIG_HOME/snapseek/config.toml with the keys library, model, device, threads, offline, color,\n  \
+    limit. A flag wins over an environment variable, which wins over the file."
+)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+    /// Flags that every command takes
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Flags that every command takes.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// Folder that holds the library [default: one library in the XDG data directory]
+    #[arg(long, global = true, value_name = "DIR", env = "SNAPSEEK_LIBRARY")]
+    pub library: Option<PathBuf>,
+    /// auto, starter, clip, a Hugging Face name (org/name) or a model folder
+    #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_MODEL")]
+    pub model: Option<String>,
+    /// Where the model runs
+    #[arg(long, global = true, value_enum, env = "SNAPSEEK_DEVICE")]
+    pub device: Option<DeviceChoice>,
+    /// Worker threads [default: one a core]
+    #[arg(long, global = true, value_name = "N", env = "SNAPSEEK_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Never touch the network
+    #[arg(long, global = true, env = "SNAPSEEK_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0, default_missing_value = "true")]
+    pub offline: Option<bool>,
+    /// Write JSON, one object a line (schema 1)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colours (NO_COLOR is honoured)
+    #[arg(long, global = true, value_enum, value_name = "WHEN")]
+    pub color: Option<ColorChoice>,
+    /// Say more on stderr; twice for timings
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// Where the model runs.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// The processor
+    Cpu,
+    /// An NVIDIA GPU (needs a build with --features cuda)
+    Cuda,
+    /// An Apple GPU (needs a build with --features metal)
+    Metal,
+}
+
+/// When to use colours.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Every subcommand.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Index photo folders; run it again at any time, only what changed costs time
+    Index(IndexArgs),
+    /// Find photos by words, by example and by both
+    #[command(after_help = SEARCH_HELP)]
+    Search(SearchArgs),
+    /// Find photos that look like one, in the library or outside it
+    Similar(SimilarArgs),
+    /// See, fetch and locate models
+    Models {
+        /// What to do with them
+        #[command(subcommand)]
+        action: ModelsAction,
+    },
+    /// What the library holds, and what could not be read
+    Status,
+    /// Verify the library's files
+    Check {
+        /// Rebuild what is damaged or behind, from the catalogue
+        #[arg(long)]
+        repair: bool,
+        /// Also read every embedding
+        #[arg(long)]
+        full: bool,
+    },
+    /// Embed every photo of the library again, with another model
+    Reindex {
+        /// Do not ask before downloading a model
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Drop a photo or a whole folder from the library (photos themselves are never touched)
+    Forget {
+        /// Files or folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Print unit vectors of texts and pictures, in the order given
+    Embed(EmbedArgs),
+    /// Show what the text model reads
+    Tokens {
+        /// The text
+        text: String,
+    },
+    /// Index the project's own sample photos and search them
+    Demo {
+        /// Folder of photos to show
+        #[arg(default_value = "fixtures/photos")]
+        folder: PathBuf,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+/// Arguments of `index`.
+#[derive(Args, Debug, Default)]
+pub struct IndexArgs {
+    /// Folders or single files [default: the library's own folders]
+    pub folders: Vec<PathBuf>,
+    /// Drop records even when most of a folder has vanished
+    #[arg(long)]
+    pub prune: bool,
+    /// Index hidden files and folders too
+    #[arg(long)]
+    pub hidden: bool,
+    /// Try files again that failed before
+    #[arg(long)]
+    pub retry: bool,
+    /// Refuse pictures with more megapixels than this
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub max_megapixels: u64,
+    /// Do not ask before downloading a model
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// What makes the ranking.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ranking {
+    /// Cosine of the embeddings
+    Meaning,
+    /// BM25 over tags, names and captions
+    Words,
+    /// Both, fused by reciprocal rank
+    Both,
+}
+
+/// Arguments of `search`.
+#[derive(Args, Debug)]
+pub struct SearchArgs {
+    /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: ext: wider: taller: size: tag:
+    #[arg(required = true)]
+    pub query: Vec<String>,
+    /// What makes the ranking
+    #[arg(long, value_enum, default_value = "both")]
+    pub by: Ranking,
+    /// List the rest too, behind the matches
+    #[arg(long)]
+    pub all: bool,
+    /// Prompt template for the text model, with {} for the words
+    #[arg(long, value_name = "TEMPLATE")]
+    pub template: Option<String>,
+    /// How results are shown
+    #[command(flatten)]
+    pub show: ShowArgs,
+}
+
+/// Arguments of `similar`.
+#[derive(Args, Debug)]
+pub struct SimilarArgs {
+    /// A photo in the library, or any picture file
+    pub picture: PathBuf,
+    /// How results are shown
+    #[command(flatten)]
+    pub show: ShowArgs,
+}
+
+/// How results are shown.
+#[derive(Args, Debug)]
+pub struct ShowArgs {
+    /// How many results at most [default: 10]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Leave out results whose cosine is lower
+    #[arg(long, value_name = "COSINE", allow_hyphen_values = true)]
+    pub min_score: Option<f32>,
+    /// Fold near-identical shots into the best of them
+    #[arg(long, value_name = "COSINE", num_args = 0..=1, default_missing_value = "0.97", require_equals = true)]
+    pub unique: Option<f32>,
+    /// Print paths only, each ended by a NUL byte (for xargs -0)
+    #[arg(long, conflicts_with = "json")]
+    pub paths0: bool,
+    /// Show the pictures in the terminal
+    #[arg(long, conflicts_with_all = ["json", "paths0"])]
+    pub preview: bool,
+    /// Open the best hit in the system's viewer
+    #[arg(long)]
+    pub open: bool,
+    /// Copy the photos found into this folder (nothing there is overwritten)
+    #[arg(long, value_name = "DIR")]
+    pub copy_to: Option<PathBuf>,
+    /// Write a self-contained contact sheet with thumbnails
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// Arguments of `embed`.
+#[derive(Args, Debug)]
+pub struct EmbedArgs {
+    /// A text (may be given many times)
+    #[arg(long, required_unless_present = "image")]
+    pub text: Vec<String>,
+    /// A picture file (may be given many times)
+    #[arg(long)]
+    pub image: Vec<PathBuf>,
+    /// Prompt template for the texts, with {} for the words
+    #[arg(long, value_name = "TEMPLATE")]
+    pub template: Option<String>,
+}
+
+/// What `models` can do.
+#[derive(Subcommand, Debug)]
+pub enum ModelsAction {
+    /// What is installed, where, how large, under which licence
+    List,
+    /// Download a model from Hugging Face, once
+    Pull {
+        /// clip, or org/name
+        name: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Print the folder of an installed model
+    Path {
+        /// clip, or org/name
+        name: String,
+    },
+}
+
+const SEARCH_HELP: &str = r#"QUERY LANGUAGE (put the query in quotes; write -- before one that begins with a minus)
+  a dog on the grass            words: their meaning, and photos whose tags, names or captions hold them
+  "red pyramid"                 these words must stand in tags, names or captions; -"..." must not
+  castle -night                 less of one word; `castle - night sky` less of all that follows
+  @holiday.jpg + in winter      a picture, and words added to it; - subtracts
+  2*sunset 0.5*@beach.jpg       weights
+  path:2019 tag:dog ext:jpg,png camera:canon
+  taken:2019-06..2019-09 wider:2000 taller:1000 size:>2M       any of them after a minus excludes
+  \-word \@word                 a plain word that begins with a sign"#;

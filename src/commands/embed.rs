@@ -1,0 +1,68 @@
+//! `embed` and `tokens`: what the models read and write.
+
+use crate::cli::EmbedArgs;
+use crate::config::Settings;
+use crate::console::Console;
+use crate::failure::Exit;
+use crate::{compose, models, sanitize};
+use anyhow::Context;
+use clap::ArgMatches;
+use serde_json::json;
+use std::path::Path;
+
+pub(super) fn embed(
+    args: &EmbedArgs,
+    matches: &ArgMatches,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<Exit> {
+    let chosen = models::asked(settings, console, false)?;
+    let matches = matches.subcommand_matches("embed").context("not called as `embed`")?;
+    let places = |id: &str| matches.indices_of(id).into_iter().flatten().collect::<Vec<_>>();
+    let mut inputs: Vec<(usize, Input<'_>)> =
+        places("text").into_iter().zip(args.text.iter().map(Input::Text)).collect();
+    inputs.extend(places("image").into_iter().zip(args.image.iter().map(|p| Input::Image(p))));
+    inputs.sort_by_key(|(place, _)| *place);
+    let mut exit = Exit::Success;
+    for (_, input) in inputs {
+        let (kind, name, embedding) = match input {
+            Input::Text(text) => {
+                let mut all = chosen.model.embed_texts(std::slice::from_ref(text), args.template.as_deref())?;
+                ("text", text.clone(), all.pop().context("the model gave no embedding")?)
+            }
+            Input::Image(path) => match compose::embed_file(path, chosen.model.as_ref()) {
+                Ok(embedding) => ("image", path.to_string_lossy().into_owned(), embedding),
+                Err(error) => {
+                    console.warn(format_args!("{error:#}"));
+                    exit = Exit::Partial;
+                    continue;
+                }
+            },
+        };
+        if settings.json {
+            let model = &chosen.record.name;
+            console.json(&json!({"schema": 1, "kind": kind, "input": name, "model": model, "embedding": embedding}))?;
+        } else {
+            let numbers: Vec<String> = embedding.iter().map(ToString::to_string).collect();
+            console.line(&format!("{kind}\t{}\t{}", sanitize::text(&name), numbers.join(" ")))?;
+        }
+    }
+    Ok(exit)
+}
+
+enum Input<'a> {
+    Text(&'a String),
+    Image(&'a Path),
+}
+
+pub(super) fn tokens(text: &str, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let tokens = models::asked(settings, console, false)?.model.tokens(text)?;
+    if settings.json {
+        console.json(&json!({"schema": 1, "ids": tokens.ids, "tokens": tokens.tokens}))?;
+    } else {
+        for (id, token) in tokens.ids.iter().zip(&tokens.tokens) {
+            console.line(&format!("{} {}", console.style("2", &format!("{id:>6}")), sanitize::text(token)))?;
+        }
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,103 @@
+//! `status`, `check` and `forget`.
+
+use crate::config::Settings;
+use crate::console::Console;
+use crate::failure::Exit;
+use crate::{output, sanitize};
+use serde_json::json;
+use snapseek_index::Library;
+use std::path::PathBuf;
+
+/// Failures listed without `-v`.
+const SHOWN: usize = 20;
+
+pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let library = Library::open(&settings.library)?;
+    let status = library.status()?;
+    let failures = library.failures()?;
+    if settings.json {
+        let failed = failures.iter().map(|failure| {
+            let mut record = json!({"kind": failure.kind, "message": failure.message});
+            output::put_path(&mut record, &failure.path);
+            record
+        });
+        let failed: Vec<_> = failed.collect();
+        console.json(&json!({"schema": 1, "library": library.dir().to_string_lossy(), "photos": status.photos,
+            "files": status.files, "model": status.model.as_ref().map(|m| &m.name), "bytes": status.bytes,
+            "folders": status.roots.iter().map(|r| r.to_string_lossy()).collect::<Vec<_>>(),
+            "failed": failures.len(), "failures": failed}))?;
+        return Ok(Exit::Success);
+    }
+    let row =
+        |name: &str, value: String| console.line(&format!("{} {value}", console.style("2", &format!("{name:<9}"))));
+    row("library", format!("{} ({:.1} MB)", sanitize::path(library.dir()), status.bytes as f64 / 1e6))?;
+    row(
+        "model",
+        status.model.map_or("none yet".into(), |m| format!("{} ({} numbers)", sanitize::text(&m.name), m.dim)),
+    )?;
+    row("photos", format!("{} in {} files", status.photos, status.files))?;
+    for root in &status.roots {
+        row("folder", sanitize::path(root))?;
+    }
+    if !failures.is_empty() {
+        row("failed", failures.len().to_string())?;
+        let shown = if console.is_verbose() { failures.len() } else { SHOWN };
+        for failure in failures.iter().take(shown) {
+            console.line(&format!(
+                "  {}: {}: {}",
+                sanitize::path(&failure.path),
+                sanitize::text(&failure.kind),
+                sanitize::text(&failure.message)
+            ))?;
+        }
+        if failures.len() > shown {
+            console.line(&format!("  and {} more (-v lists them)", failures.len() - shown))?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+pub(super) fn check(repair: bool, full: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let library = Library::open(&settings.library)?;
+    let found = library.check(full)?;
+    let after = if repair && !found.findings.is_empty() {
+        library.repair()?;
+        Some(library.check(full)?)
+    } else {
+        None
+    };
+    if settings.json {
+        let left = after.as_ref().map(|a| &a.findings);
+        console.json(&json!({"schema": 1, "findings": found.findings, "after_repair": left}))?;
+    } else {
+        for finding in &found.findings {
+            console.line(&sanitize::text(finding))?;
+        }
+        match &after {
+            Some(after) if after.findings.is_empty() => console.line("repaired: everything is in order now")?,
+            Some(after) => {
+                after.findings.iter().try_for_each(|f| console.line(&format!("still: {}", sanitize::text(f))))?
+            }
+            None if found.findings.is_empty() => console.line("everything is in order")?,
+            None => console.note("`snapseek check --repair` rebuilds what can be rebuilt"),
+        }
+    }
+    Ok(if after.unwrap_or(found).findings.is_empty() { Exit::Success } else { Exit::Failed })
+}
+
+pub(super) fn forget(paths: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let library = Library::open(&settings.library)?;
+    let mut writer = library.lock()?;
+    let mut forgotten = 0;
+    for path in paths {
+        let path = path.canonicalize().or_else(|_| std::path::absolute(path))?;
+        forgotten += writer.forget(&path)?;
+    }
+    writer.refresh_caches(&mut |_, _, _| true)?;
+    if settings.json {
+        console.json(&json!({"schema": 1, "forgotten": forgotten}))?;
+    } else {
+        console.line(&format!("{forgotten} files forgotten; the photos themselves are where they were"))?;
+    }
+    Ok(if forgotten > 0 { Exit::Success } else { Exit::NothingFound })
+}

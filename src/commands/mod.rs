@@ -1,0 +1,37 @@
+//! One file per group of subcommands.
+
+mod demo;
+mod embed;
+mod index;
+mod library;
+mod models;
+mod search;
+mod shell;
+
+use crate::cli::{Cli, Command};
+use crate::config::Settings;
+use crate::console::Console;
+use crate::failure::Exit;
+use clap::ArgMatches;
+
+/// Runs one command.
+///
+/// # Errors
+/// Whatever the command could not do; [`crate::failure::exit_of`] gives its exit code.
+pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Index(args) => index::index(&args, settings, console),
+        Command::Reindex { yes } => index::reindex(yes, settings, console),
+        Command::Search(args) => search::search(&args, settings, console),
+        Command::Similar(args) => search::similar(&args, settings, console),
+        Command::Models { action } => models::run(&action, settings, console),
+        Command::Status => library::status(settings, console),
+        Command::Check { repair, full } => library::check(repair, full, settings, console),
+        Command::Forget { paths } => library::forget(&paths, settings, console),
+        Command::Embed(args) => embed::embed(&args, matches, settings, console),
+        Command::Tokens { text } => embed::tokens(&text, settings, console),
+        Command::Demo { folder } => demo::demo(&folder, settings, console),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man => shell::manual(),
+    }
+}

@@ -1,0 +1,136 @@
+//! The program's two outputs: results on stdout, everything else on stderr.
+
+use crate::cli::ColorChoice;
+use crate::config::Settings;
+use crate::sanitize;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+/// How results and messages reach the user.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// stdout is a terminal.
+    pub terminal: bool,
+    /// stderr is a terminal.
+    pub stderr_terminal: bool,
+    color: bool,
+    verbose: u8,
+    quiet: bool,
+}
+
+impl Console {
+    /// Looks at the terminal and at what the user asked for.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        let dumb = std::env::var("TERM").is_ok_and(|t| t == "dumb");
+        Self {
+            terminal,
+            stderr_terminal: io::stderr().is_terminal(),
+            color: match settings.color {
+                ColorChoice::Always => true,
+                ColorChoice::Never => false,
+                ColorChoice::Auto => terminal && !no_color && !dumb,
+            },
+            verbose: settings.verbose,
+            quiet: settings.quiet,
+        }
+    }
+
+    /// Writes one line of JSON to stdout.
+    ///
+    /// # Errors
+    /// stdout is closed or full.
+    pub fn json(&self, value: &impl serde::Serialize) -> anyhow::Result<()> {
+        Ok(self.line(&sanitize::json(value)?)?)
+    }
+
+    /// Writes a line that is already safe to stdout.
+    ///
+    /// # Errors
+    /// stdout is closed or full.
+    pub fn line(&self, safe: &str) -> io::Result<()> {
+        writeln!(io::stdout().lock(), "{safe}")
+    }
+
+    /// Writes raw bytes to stdout.
+    ///
+    /// # Errors
+    /// stdout is closed or full.
+    pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        io::stdout().lock().write_all(bytes)
+    }
+
+    /// A path for stdout: escaped on a terminal, its exact bytes in a pipe.
+    #[must_use]
+    pub fn path_bytes(&self, path: &Path) -> Vec<u8> {
+        if self.terminal { sanitize::path(path).into_bytes() } else { path.as_os_str().as_encoded_bytes().to_vec() }
+    }
+
+    /// Something the user should know; silent under `-q`.
+    pub fn note(&self, message: impl Display) {
+        if !self.quiet {
+            self.error_line("", &message);
+        }
+    }
+
+    /// Something for `-v`.
+    pub fn detail(&self, message: impl Display) {
+        if self.verbose > 0 {
+            self.error_line("", &message);
+        }
+    }
+
+    /// Something that went wrong.
+    pub fn warn(&self, message: impl Display) {
+        self.error_line("warning: ", &message);
+    }
+
+    fn error_line(&self, prefix: &str, message: &dyn Display) {
+        // A closed stderr is nobody's business.
+        let _ = writeln!(io::stderr().lock(), "{prefix}{}", sanitize::lines(&message.to_string()));
+    }
+
+    /// `-v` was given.
+    #[must_use]
+    pub fn is_verbose(&self) -> bool {
+        self.verbose > 0
+    }
+
+    /// Neither `-q` nor a pipe: a progress bar is welcome.
+    #[must_use]
+    pub fn wants_bar(&self) -> bool {
+        self.stderr_terminal && !self.quiet
+    }
+
+    /// Plain progress lines are welcome.
+    #[must_use]
+    pub fn wants_lines(&self) -> bool {
+        !self.quiet
+    }
+
+    /// `text` in an ANSI style such as `"1"` (bold) or `"2"` (dim), where colours are wanted.
+    #[must_use]
+    pub fn style(&self, style: &str, text: &str) -> String {
+        if self.color { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Asks a yes/no question; without a terminal the answer is no.
+    #[must_use]
+    pub fn confirm(&self, question: &str) -> bool {
+        if !self.stderr_terminal || !io::stdin().is_terminal() {
+            return false;
+        }
+        let _ = write!(io::stderr().lock(), "{question} [y/N] ");
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    }
+}
+
+/// Columns of the terminal, 100 where none is known.
+#[must_use]
+pub fn width() -> usize {
+    viuer::terminal_size().0.clamp(40, 400).into()
+}

@@ -1,0 +1,148 @@
+//! Which results are real matches.
+//!
+//! Every photo has a cosine with every query, so a ranking alone never says "none". What a cosine is worth depends on
+//! the model: unrelated pairs lie around 0.2 with CLIP, around zero with the starter. So the library's photos are scored
+//! once with neutral prompts, and a match must stand out from these scores, from what the library's photos score with
+//! this query, and not be dwarfed by the best hit. A photo whose tags, names or captions hold every word of the query is
+//! a match whatever its cosine. The constants are tuned on fixtures/photos (tests/matching.rs prints the figures).
+
+use crate::model::Embed;
+use snapseek_index::{By, Filters, Hit, Library, ScoreStats, SearchRequest};
+
+/// Things that people photograph. No library shows more than a few of them in most of its photos.
+const NEUTRAL: [&str; 32] = [
+    "a photo",
+    "a person",
+    "a house",
+    "food",
+    "a street",
+    "a computer",
+    "water",
+    "a sunny day",
+    "a group of friends",
+    "words on paper",
+    "a car",
+    "clothes",
+    "the sky",
+    "a city at night",
+    "a sports event",
+    "furniture",
+    "a plant",
+    "an animal",
+    "a toy",
+    "a machine",
+    "a drink",
+    "a road",
+    "a mountain",
+    "the sea",
+    "a garden",
+    "a shop",
+    "a concert",
+    "a meal",
+    "a tool",
+    "a boat",
+    "a child",
+    "a bird",
+];
+/// Standard deviations over the neutral scores that a match needs.
+const OVER_NEUTRAL: f32 = 2.6;
+/// Standard deviations over this query's scores that it needs too, unless it is `SURE`.
+const OVER_LIBRARY: f32 = 1.5;
+/// Standard deviations over the neutral scores that need nothing else: a library may be full of what is asked for.
+const SURE: f32 = 4.0;
+/// How far up from the neutral mean to the best hit a match lies at least.
+const SHARE_OF_BEST: f32 = 0.7;
+/// The same for a query with a picture in it: pictures are nearer to each other than texts are to pictures.
+const SHARE_OF_BEST_PICTURE: f32 = 0.5;
+/// Scores of fewer photos have no spread worth the name.
+const FEW: usize = 20;
+
+/// How the library's photos score with neutral prompts.
+///
+/// # Errors
+/// The model fails, or the catalogue cannot be read.
+pub fn neutral_scores(library: &Library, model: &dyn Embed) -> anyhow::Result<Option<ScoreStats>> {
+    let searcher = library.searcher()?;
+    let (mut count, mut sum, mut squares) = (0, 0.0_f64, 0.0_f64);
+    for vector in model.embed_texts(&NEUTRAL.map(str::to_owned), None)? {
+        let request = SearchRequest {
+            vector: Some(vector),
+            words: None,
+            phrases: Vec::new(),
+            filters: Filters::default(),
+            by: By::Meaning,
+            limit: 1,
+            min_score: None,
+            unique: None,
+            exclude: Vec::new(),
+        };
+        if let Some(stats) = searcher.search(&request)?.stats {
+            let (n, mean, std) = (stats.count as f64, f64::from(stats.mean), f64::from(stats.std));
+            count += stats.count;
+            sum += n * mean;
+            squares += n * (std * std + mean * mean);
+        }
+    }
+    if count == 0 {
+        return Ok(None);
+    }
+    let mean = sum / count as f64;
+    let std = (squares / count as f64 - mean * mean).max(0.0).sqrt();
+    Ok(Some(ScoreStats { count, mean: mean as f32, std: std as f32 }))
+}
+
+/// The rule for one query.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Scores with neutral prompts; `None` for a query with a picture in it, which they say nothing about.
+    pub neutral: Option<ScoreStats>,
+    /// The library's scores with this query.
+    pub library: Option<ScoreStats>,
+}
+
+impl Rule {
+    /// For each hit, whether it is a match.
+    #[must_use]
+    pub fn matches(&self, hits: &[Hit]) -> Vec<bool> {
+        let best = hits.iter().filter_map(|hit| hit.cosine).fold(f32::NEG_INFINITY, f32::max);
+        hits.iter().map(|hit| hit.all_words || hit.cosine.is_none_or(|cosine| self.stands_out(cosine, best))).collect()
+    }
+
+    fn stands_out(&self, cosine: f32, best: f32) -> bool {
+        let library = self.library.filter(|stats| stats.count >= FEW);
+        let over_library = library.is_none_or(|stats| cosine >= stats.mean + OVER_LIBRARY * stats.std);
+        let share = |mean: f32, share: f32| cosine - mean >= share * (best - mean);
+        match (self.neutral, library) {
+            (Some(neutral), _) => {
+                cosine >= neutral.mean + OVER_NEUTRAL * neutral.std
+                    && (over_library || cosine >= neutral.mean + SURE * neutral.std)
+                    && share(neutral.mean, SHARE_OF_BEST)
+            }
+            (None, Some(stats)) => over_library && share(stats.mean, SHARE_OF_BEST_PICTURE),
+            (None, None) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stats(mean: f32, std: f32) -> Option<ScoreStats> {
+        Some(ScoreStats { count: 100, mean, std })
+    }
+
+    #[test]
+    fn a_match_stands_out_from_neutral_scores_and_from_the_library() {
+        let rule = Rule { neutral: stats(0.2, 0.02), library: stats(0.2, 0.02) };
+        assert!(rule.stands_out(0.30, 0.32));
+        assert!(!rule.stands_out(0.24, 0.24), "no better than a neutral prompt");
+        assert!(!rule.stands_out(0.26, 0.36), "dwarfed by the best");
+        let many = Rule { neutral: stats(0.2, 0.02), library: stats(0.27, 0.02) };
+        assert!(!many.stands_out(0.27, 0.28), "what every photo of this library scores");
+        let full = Rule { neutral: stats(0.2, 0.02), library: stats(0.29, 0.01) };
+        assert!(full.stands_out(0.29, 0.31), "a library full of what is asked for");
+        let picture = Rule { neutral: None, library: stats(0.5, 0.1) };
+        assert!(picture.stands_out(0.8, 0.9) && !picture.stands_out(0.6, 0.9));
+    }
+}

@@ -1,0 +1,180 @@
+//! CLIP: any CLIPModel in the Hugging Face layout (config.json, model.safetensors, tokenizer.json and
+//! preprocessor_config.json), on candle. Every size comes from the configuration.
+
+mod config;
+mod preprocess;
+mod tags;
+mod tower;
+
+use super::once::Once;
+use super::weights::{self, Weights};
+use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, labels};
+use crate::pixels::RgbPicture;
+use anyhow::Context;
+use candle_core::Tensor;
+use config::{Config, Preprocessing};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use tokenizers::Tokenizer;
+use tower::{Text, Vision};
+
+/// Files that a CLIP model's folder must hold.
+pub(super) const FILES: [&str; 4] = ["config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors"];
+/// Changes with everything that changes the numbers but not the files.
+const VERSION: &str = "clip 1";
+
+/// A CLIP model. Each tower is loaded when it is first used: a text query never touches the vision tower.
+pub struct Clip {
+    identity: Identity,
+    config: Config,
+    preprocessing: Preprocessing,
+    tokenizer_file: PathBuf,
+    tokenizer: Once<Tokenizer>,
+    weights: Arc<Weights>,
+    device: candle_core::Device,
+    text: Once<Text>,
+    vision: Once<Vision>,
+    /// The labels' embeddings, (labels, dim), once loaded.
+    labels: OnceLock<Vec<f32>>,
+}
+
+impl Clip {
+    /// Opens the model in `folder`.
+    ///
+    /// # Errors
+    /// A file is missing, damaged or of another model, or the device is not there.
+    pub fn open(folder: &Path, device: Device) -> anyhow::Result<Self> {
+        for name in FILES {
+            anyhow::ensure!(folder.join(name).is_file(), "the model folder {} holds no {name}", folder.display());
+        }
+        let device = match device {
+            Device::Cpu => candle_core::Device::Cpu,
+            Device::Cuda => candle_core::Device::new_cuda(0)
+                .context("no CUDA device (the program must be built with --features cuda)")?,
+            Device::Metal => candle_core::Device::new_metal(0)
+                .context("no Metal device (the program must be built with --features metal)")?,
+        };
+        let config = Config::read(&folder.join("config.json"))?;
+        let preprocessing =
+            Preprocessing::read(&folder.join("preprocessor_config.json"), config.vision_config.image_size)?;
+        let weights = folder.join("model.safetensors");
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(VERSION.as_bytes());
+        for name in FILES {
+            let path = folder.join(name);
+            File::open(&path)
+                .and_then(|file| weights::fingerprint(file, &mut hasher))
+                .with_context(|| format!("{} cannot be read", path.display()))?;
+        }
+        let identity = Identity { fingerprint: hasher.finalize().to_hex().to_string(), dim: config.projection_dim };
+        Ok(Self {
+            identity,
+            preprocessing,
+            tokenizer_file: folder.join("tokenizer.json"),
+            tokenizer: Once::default(),
+            weights: Arc::new(Weights::map(&weights, &device)?),
+            device,
+            text: Once::default(),
+            vision: Once::default(),
+            labels: OnceLock::new(),
+            config,
+        })
+    }
+
+    /// The prepared pixels of a reference, (3, size, size), as [`Embed::prepare`] would have made them.
+    #[must_use]
+    pub fn pixels(values: Vec<f32>) -> Pixels {
+        Pixels(values)
+    }
+
+    fn tokenizer(&self) -> anyhow::Result<&Tokenizer> {
+        self.tokenizer.get(|| {
+            let problem = |e: tokenizers::Error| anyhow::anyhow!("{}: {e}", self.tokenizer_file.display());
+            let mut tokenizer = Tokenizer::from_file(&self.tokenizer_file).map_err(problem)?;
+            let max_length = self.config.text_config.max_position_embeddings;
+            let truncation = tokenizers::TruncationParams { max_length, ..Default::default() };
+            tokenizer.with_padding(None).with_truncation(Some(truncation)).map_err(problem)?;
+            Ok(tokenizer)
+        })
+    }
+
+    fn text(&self) -> anyhow::Result<&Text> {
+        self.text.get(|| Text::load(Arc::clone(&self.weights), &self.config.text_config, self.identity.dim))
+    }
+
+    fn vision(&self) -> anyhow::Result<&Vision> {
+        self.vision.get(|| Vision::load(&self.weights, &self.config.vision_config, self.identity.dim))
+    }
+
+    /// exp(logit_scale), at most 100 as in the paper; 100 where the checkpoint holds none.
+    fn logit_scale(&self) -> anyhow::Result<f32> {
+        if !self.weights.has("logit_scale") {
+            return Ok(100.0);
+        }
+        Ok(self.weights.tensor("logit_scale", &[])?.to_scalar::<f32>()?.exp().min(100.0))
+    }
+}
+
+impl Embed for Clip {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn image_size(&self) -> u32 {
+        self.preprocessing.shortest_edge.unwrap_or(self.preprocessing.crop)
+    }
+
+    fn prepare(&self, picture: &RgbPicture) -> anyhow::Result<Pixels> {
+        preprocess::prepare(picture, &self.preprocessing)
+    }
+
+    fn embed_pixels(&self, batch: &[Pixels]) -> anyhow::Result<Vec<Embedding>> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let size = self.config.vision_config.image_size;
+        anyhow::ensure!(batch.iter().all(|p| p.0.len() == 3 * size * size), "pixels of another model");
+        let values = batch.iter().flat_map(|p| &p.0).copied().collect();
+        let pixels = Tensor::from_vec(values, (batch.len(), 3, size, size), &self.device)?;
+        let rows = tower::unit_rows(&self.vision()?.forward(&pixels)?)?;
+        let scale = self.logit_scale()?;
+        let embed = |vector: Vec<f32>| {
+            let tags = self.labels.get().map_or_else(Vec::new, |l| labels::likeliest(&tags::logits(&vector, l, scale)));
+            Embedding { vector, tags }
+        };
+        Ok(rows.into_iter().map(embed).collect())
+    }
+
+    fn embed_texts(&self, texts: &[String], template: Option<&str>) -> anyhow::Result<Vec<Vec<f32>>> {
+        let text = |text: &String| template.map_or_else(|| Ok(text.clone()), |template| fill(template, text));
+        let ids = texts.iter().map(|t| Ok(self.tokens(&text(t)?)?.ids)).collect::<anyhow::Result<Vec<_>>>()?;
+        // Texts of one length go through together, without padding.
+        let mut lengths = BTreeMap::<usize, Vec<usize>>::new();
+        for (n, ids) in ids.iter().enumerate() {
+            lengths.entry(ids.len()).or_default().push(n);
+        }
+        let mut embeddings = vec![Vec::new(); texts.len()];
+        for group in lengths.into_values() {
+            let batch: Vec<&[u32]> = group.iter().map(|n| ids[*n].as_slice()).collect();
+            for (n, embedding) in group.iter().zip(tower::unit_rows(&self.text()?.forward(&batch)?)?) {
+                embeddings[*n] = embedding;
+            }
+        }
+        Ok(embeddings)
+    }
+
+    fn tokens(&self, text: &str) -> anyhow::Result<Tokens> {
+        let encoding =
+            self.tokenizer()?.encode(text, true).map_err(|e| anyhow::anyhow!("this text cannot be read: {e}"))?;
+        Ok(Tokens { ids: encoding.get_ids().to_vec(), tokens: encoding.get_tokens().to_vec() })
+    }
+
+    fn load_labels(&self, cache: &Path, progress: &mut dyn FnMut(usize, usize) -> bool) -> anyhow::Result<()> {
+        if self.labels.get().is_none() {
+            let _ = self.labels.set(tags::load(self, cache, progress)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! Models that turn texts and pictures into unit vectors of one space.
+//!
+//! One trait, [`Embed`], and two implementations, chosen by what a model folder holds: [`clip`] (any CLIPModel in the
+//! Hugging Face layout) and [`starter`] (built into the program). Nothing here knows of storage or of a terminal.
+
+pub mod clip;
+mod labels;
+mod once;
+mod ops;
+mod resize;
+mod spec;
+pub mod starter;
+mod store;
+mod weights;
+
+pub use spec::ModelSpec;
+pub use starter::Starter;
+pub use store::{Installed, PINNED_CLIP, StoreOptions, installed, locate, pull};
+
+use crate::pixels::RgbPicture;
+use std::path::Path;
+
+/// What a model is: two models with equal identities give equal embeddings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Hash over weights, configuration and the version of our own preprocessing.
+    pub fingerprint: String,
+    /// Numbers in an embedding.
+    pub dim: usize,
+}
+
+/// One picture as a model wants it; made by [`Embed::prepare`] of the same model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pixels(pub Vec<f32>);
+
+/// A label and how sure the model is of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    /// A noun of the label list.
+    pub label: String,
+    /// Probability, from 0 to 1.
+    pub score: f32,
+}
+
+/// What a model makes of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedding {
+    /// Unit vector of [`Identity::dim`] numbers.
+    pub vector: Vec<f32>,
+    /// The likeliest labels, best first; empty if the model's labels were not loaded.
+    pub tags: Vec<Label>,
+}
+
+/// What a text model reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// Ids in the model's vocabulary, with the start and end tokens.
+    pub ids: Vec<u32>,
+    /// The same as the vocabulary writes them.
+    pub tokens: Vec<String>,
+}
+
+/// A model that embeds texts and pictures into one space. Every method may be called from many threads at once.
+pub trait Embed: Send + Sync {
+    /// What the model is.
+    fn identity(&self) -> &Identity;
+
+    /// Edge in pixels of the square that the model sees. A picture whose shortest edge is twice that is good enough.
+    fn image_size(&self) -> u32;
+
+    /// Resizes, crops and normalises a picture.
+    ///
+    /// # Errors
+    /// A picture without pixels.
+    fn prepare(&self, picture: &RgbPicture) -> anyhow::Result<Pixels>;
+
+    /// Embeds prepared pictures, in order.
+    ///
+    /// # Errors
+    /// The model's files are damaged, or memory runs out on its device.
+    fn embed_pixels(&self, batch: &[Pixels]) -> anyhow::Result<Vec<Embedding>>;
+
+    /// Embeds texts, in order. `template` holds `{}` where the text goes; without one the model's own default is used.
+    ///
+    /// # Errors
+    /// The template holds no `{}`, or the model's files are damaged.
+    fn embed_texts(&self, texts: &[String], template: Option<&str>) -> anyhow::Result<Vec<Vec<f32>>>;
+
+    /// What the text model reads when it is given `text` alone.
+    ///
+    /// # Errors
+    /// The tokenizer's file is damaged.
+    fn tokens(&self, text: &str) -> anyhow::Result<Tokens>;
+
+    /// Makes ready what tags need; may take a while the first time, then keeps the result below `cache`. `progress` is
+    /// told how many of how many prompts are done, and stops the work by returning false.
+    ///
+    /// # Errors
+    /// The work was stopped, or the model's files are damaged.
+    fn load_labels(&self, cache: &Path, progress: &mut dyn FnMut(usize, usize) -> bool) -> anyhow::Result<()>;
+}
+
+/// Where a model runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
+    /// An Apple GPU.
+    Metal,
+}
+
+/// The model that is built into the program.
+///
+/// # Errors
+/// Never, unless the program itself is damaged.
+pub fn starter() -> anyhow::Result<Box<dyn Embed>> {
+    Ok(Box::new(Starter::built_in()?))
+}
+
+/// Opens the model in `folder`, whatever kind its files say it is.
+///
+/// # Errors
+/// A file is missing or damaged, the kind of model is unknown, or the device is not there.
+pub fn open(folder: &Path, device: Device) -> anyhow::Result<Box<dyn Embed>> {
+    Ok(Box::new(clip::Clip::open(folder, device)?))
+}
+
+/// Puts `text` into a prompt template.
+fn fill(template: &str, text: &str) -> anyhow::Result<String> {
+    anyhow::ensure!(template.contains("{}"), "the template {template:?} does not say with {{}} where the words go");
+    Ok(template.replacen("{}", text, 1))
+}
+
+/// Scales a vector to unit length; a zero vector stays what it is.
+fn normalize(vector: &mut [f32]) {
+    let norm = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+    if norm > 0.0 {
+        vector.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);
+    }
+}

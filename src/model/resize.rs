@@ -1,0 +1,38 @@
+//! Bicubic resizing with antialiasing, as Pillow does it (`Image.resize(size, Image.BICUBIC)`): a = -0.5, the filter
+//! widened by the scale, horizontal pass first, 8-bit between the passes.
+
+use crate::pixels::{Region, RgbPicture};
+use anyhow::Context;
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+/// Filters of Pillow's `resample` numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filter {
+    Bicubic,
+    Bilinear,
+    Lanczos,
+}
+
+/// `region` of a picture, in pixels of its full size, as `width` x `height` x RGB bytes.
+pub(super) fn resize(
+    picture: &RgbPicture,
+    region: Region,
+    width: u32,
+    height: u32,
+    filter: Filter,
+) -> anyhow::Result<Vec<u8>> {
+    let source = ImageRef::new(picture.width, picture.height, &picture.data, PixelType::U8x3)
+        .context("a picture whose size and data do not fit")?;
+    let mut target = Image::new(width, height, PixelType::U8x3);
+    let filter = match filter {
+        Filter::Bicubic => FilterType::CatmullRom,
+        Filter::Bilinear => FilterType::Bilinear,
+        Filter::Lanczos => FilterType::Lanczos3,
+    };
+    let (left, top, w, h) = picture.locate(region);
+    let options =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false).crop(left, top, w, h);
+    Resizer::new().resize(&source, &mut target, &options).context("the picture cannot be resized")?;
+    Ok(target.into_vec())
+}

@@ -1,0 +1,68 @@
+//! How a user names a model.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A model as the user named it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelSpec {
+    /// CLIP if it is installed, else the starter.
+    Auto,
+    /// The one built into the program.
+    Starter,
+    /// openai/clip-vit-base-patch32, at the revision that we pin.
+    Clip,
+    /// `org/name` on Hugging Face.
+    Repo(String),
+    /// A folder.
+    Dir(PathBuf),
+}
+
+impl FromStr for ModelSpec {
+    type Err = String;
+
+    /// A known name, else an existing folder, else `org/name`.
+    fn from_str(name: &str) -> Result<Self, String> {
+        let folder = PathBuf::from(name);
+        match name {
+            "auto" => Ok(Self::Auto),
+            "starter" => Ok(Self::Starter),
+            "clip" => Ok(Self::Clip),
+            _ if folder.is_dir() => Ok(Self::Dir(folder)),
+            _ if is_repo(name) => Ok(Self::Repo(name.to_owned())),
+            _ => Err(format!(
+                "no model is called {name:?}: use auto, starter, clip, a Hugging Face name like org/name, or a folder that exists"
+            )),
+        }
+    }
+}
+
+/// Whether a name could be a Hugging Face repository; it becomes part of paths and addresses.
+fn is_repo(name: &str) -> bool {
+    let word = |s: &str| {
+        !s.is_empty()
+            && s.len() <= 96
+            && !s.starts_with(['.', '-'])
+            && !s.contains("..")
+            && s.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    name.split_once('/').is_some_and(|(org, model)| word(org) && word(model))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart() {
+        assert_eq!("clip".parse(), Ok(ModelSpec::Clip));
+        assert_eq!(
+            "openai/clip-vit-large-patch14".parse(),
+            Ok(ModelSpec::Repo("openai/clip-vit-large-patch14".into()))
+        );
+        assert_eq!(env!("CARGO_MANIFEST_DIR").parse(), Ok(ModelSpec::Dir(env!("CARGO_MANIFEST_DIR").into())));
+        for bad in ["", "klip", "a/b/c", "../x", "org/..", "/no/such/folder", "org/na me"] {
+            assert!(bad.parse::<ModelSpec>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Which model a command works with.
+
+use crate::cli::DeviceChoice;
+use crate::config::Settings;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::model::{self, Device, Embed, ModelSpec, StoreOptions};
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use snapseek_index::{Library, ModelRecord};
+use std::path::PathBuf;
+
+/// Size of the download that `auto` offers, for the question.
+const CLIP_SIZE: &str = "605 MB";
+
+/// An opened model, and the name under which a library remembers it.
+pub struct Chosen {
+    /// The model.
+    pub model: Box<dyn Embed>,
+    /// What the library keeps.
+    pub record: ModelRecord,
+}
+
+/// Opens the model for a command that uses a library: the one asked for, else the library's own, else CLIP if it is
+/// installed or the user agrees to the download, else the starter.
+///
+/// # Errors
+/// The model is missing or damaged, or it is not the one that made the library's embeddings.
+pub fn choose(library: Option<&Library>, settings: &Settings, console: &Console, yes: bool) -> anyhow::Result<Chosen> {
+    let remembered = library.map(Library::model).transpose()?.flatten();
+    let spec = spec(&settings.model)?;
+    let chosen = match (&spec, &remembered) {
+        (ModelSpec::Auto, Some(record)) => open(&self::spec(&record.name)?, settings)
+            .with_context(|| format!("this library was made with the model {}", record.name))?,
+        (ModelSpec::Auto, None) => automatic(settings, console, yes)?,
+        _ => open(&spec, settings)?,
+    };
+    if let (Some(record), Some(library)) = (remembered, library)
+        && (record.fingerprint != chosen.record.fingerprint || record.dim != chosen.record.dim)
+    {
+        let error = snapseek_index::Error::OtherModel { library: record, asked: chosen.record };
+        return Err(anyhow::Error::from(error).context(format!("the library {}", library.dir().display())));
+    }
+    Ok(chosen)
+}
+
+/// Opens exactly the model asked for; `auto` is CLIP if installed, else the starter.
+///
+/// # Errors
+/// The model is missing or damaged.
+pub fn asked(settings: &Settings, console: &Console, yes: bool) -> anyhow::Result<Chosen> {
+    match spec(&settings.model)? {
+        ModelSpec::Auto => automatic(settings, console, yes),
+        spec => open(&spec, settings),
+    }
+}
+
+fn automatic(settings: &Settings, console: &Console, yes: bool) -> anyhow::Result<Chosen> {
+    let store = store(settings);
+    if model::locate(&ModelSpec::Clip, &store)?.is_some() {
+        return open(&ModelSpec::Clip, settings);
+    }
+    let question = format!("CLIP (openai/clip-vit-base-patch32, MIT, {CLIP_SIZE}) is not installed. Download it once?");
+    if !settings.offline && (yes || console.confirm(&question)) {
+        pull(&ModelSpec::Clip, settings, console)?;
+        return open(&ModelSpec::Clip, settings);
+    }
+    console.note("using the built-in starter model; `snapseek models pull clip` gets the larger CLIP");
+    open(&ModelSpec::Starter, settings)
+}
+
+/// Downloads a model with a progress bar and returns its folder.
+///
+/// # Errors
+/// No network, no such model, or a file that fails its checksum.
+pub fn pull(spec: &ModelSpec, settings: &Settings, console: &Console) -> anyhow::Result<PathBuf> {
+    let bar = console.wants_bar().then(ProgressBar::new_spinner);
+    if let (Some(bar), Ok(style)) =
+        (&bar, ProgressStyle::with_template("{msg}  {bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left"))
+    {
+        bar.set_style(style);
+    }
+    let mut last = String::new();
+    let folder = model::pull(spec, &store(settings), &mut |file, done, total| match &bar {
+        Some(bar) => {
+            bar.set_message(crate::sanitize::text(file));
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+        None if last != file => {
+            last = file.to_owned();
+            console.note(format_args!("downloading {file} ({} MB)", total / 1_000_000));
+        }
+        None => {}
+    });
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    folder
+}
+
+fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
+    let device = match settings.device {
+        DeviceChoice::Cpu => Device::Cpu,
+        DeviceChoice::Cuda => Device::Cuda,
+        DeviceChoice::Metal => Device::Metal,
+    };
+    let model = match spec {
+        ModelSpec::Starter => model::starter()?,
+        _ => {
+            let folder = model::locate(spec, &store(settings))?.ok_or_else(|| {
+                Failure::missing(format!(
+                    "the model {0} is not installed; `snapseek models pull {0}` downloads it, `--model starter` needs none",
+                    name(spec)
+                ))
+            })?;
+            model::open(&folder, device)?
+        }
+    };
+    let identity = model.identity();
+    let record = ModelRecord { name: name(spec), fingerprint: identity.fingerprint.clone(), dim: identity.dim };
+    Ok(Chosen { model, record })
+}
+
+/// Reads a model's name as the user wrote it.
+///
+/// # Errors
+/// It is neither a known name, a Hugging Face name nor a folder.
+pub fn spec(name: &str) -> anyhow::Result<ModelSpec> {
+    name.parse().map_err(|e: String| Failure::missing(e))
+}
+
+fn name(spec: &ModelSpec) -> String {
+    match spec {
+        ModelSpec::Auto => "auto".into(),
+        ModelSpec::Starter => "starter".into(),
+        ModelSpec::Clip => "clip".into(),
+        ModelSpec::Repo(repo) => repo.clone(),
+        ModelSpec::Dir(folder) => folder.canonicalize().unwrap_or_else(|_| folder.clone()).to_string_lossy().into(),
+    }
+}
+
+/// Where models are looked for.
+#[must_use]
+pub fn store(settings: &Settings) -> StoreOptions {
+    StoreOptions { offline: settings.offline }
+}

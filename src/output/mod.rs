@@ -1,0 +1,109 @@
+//! How results are shown: table, JSON lines, bare paths, pictures, contact sheet, copies.
+
+mod copy;
+mod html;
+mod preview;
+mod table;
+
+use crate::cli::ShowArgs;
+use crate::config::Settings;
+use crate::console::Console;
+use serde_json::json;
+use snapseek_index::{By, Hit};
+use std::path::Path;
+
+/// One result.
+pub struct Row {
+    /// What was found.
+    pub hit: Hit,
+    /// It counts as a match, and is not merely near.
+    pub is_match: bool,
+}
+
+impl Row {
+    /// The file that is shown for the photo.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.hit.paths.first().map_or(Path::new(""), |p| p.as_path())
+    }
+}
+
+/// Shows the results in every way that was asked for.
+///
+/// # Errors
+/// stdout is closed, or a file that was asked for cannot be written.
+pub fn show(rows: &[Row], by: By, args: &ShowArgs, settings: &Settings, console: &Console) -> anyhow::Result<()> {
+    if let Some(file) = &args.html {
+        html::write(rows, file)?;
+        console.note(format_args!("wrote {} photos to {}", rows.len(), crate::sanitize::path(file)));
+    }
+    if let Some(folder) = &args.copy_to {
+        let copied = copy::copy_to(rows, folder)?;
+        console.note(format_args!("copied {copied} photos to {}", crate::sanitize::path(folder)));
+    }
+    if settings.json {
+        for (n, row) in rows.iter().enumerate() {
+            console.json(&record(n + 1, row, by))?;
+        }
+    } else if args.paths0 {
+        for row in rows {
+            console.bytes(&console.path_bytes(row.path()))?;
+            console.bytes(b"\0")?;
+        }
+    } else if args.preview {
+        preview::show(rows, by, console)?;
+    } else {
+        table::print(rows, by, console)?;
+    }
+    if let (true, Some(best)) = (args.open, rows.first()) {
+        open(best.path())?;
+    }
+    Ok(())
+}
+
+fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {
+    let hit = &row.hit;
+    let (score, kind) = score(hit, by);
+    let mut value = json!({
+        "schema": 1, "rank": rank, "score": score, "score_kind": kind, "match": row.is_match,
+        "cosine": hit.cosine, "bm25": hit.bm25,
+        "tags": hit.tags.iter().map(|t| &t.label).collect::<Vec<_>>(),
+        "tag_scores": hit.tags.iter().map(|t| t.score).collect::<Vec<_>>(),
+        "taken": hit.facts.taken, "camera": hit.facts.camera, "width": hit.facts.width, "height": hit.facts.height,
+        "bytes": hit.size, "folded": hit.folded,
+        "also": hit.paths.iter().skip(1).map(|p| p.to_string_lossy()).collect::<Vec<_>>(),
+    });
+    put_path(&mut value, row.path());
+    value
+}
+
+/// Sets `path` and, for a name that is not UTF-8, `path_base64` with its exact bytes.
+pub fn put_path(object: &mut serde_json::Value, path: &Path) {
+    object["path"] = path.to_string_lossy().into();
+    if path.to_str().is_none() {
+        use base64::Engine;
+        let bytes = path.as_os_str().as_encoded_bytes();
+        object["path_base64"] = base64::engine::general_purpose::STANDARD.encode(bytes).into();
+    }
+}
+
+/// The number that ranked a hit, and what it is.
+fn score(hit: &Hit, by: By) -> (Option<f32>, &'static str) {
+    match by {
+        By::Both if hit.cosine.is_some() => (Some(hit.fused), "reciprocal-rank"),
+        By::Meaning => (hit.cosine, "cosine"),
+        By::Words | By::Both => (hit.bm25, "bm25"),
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<()> {
+    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let absolute = std::path::absolute(path)?; // never begins with a dash
+    std::process::Command::new(opener)
+        .arg(absolute)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .map_err(|e| anyhow::anyhow!("{opener} cannot be started: {e}"))?;
+    Ok(())
+}

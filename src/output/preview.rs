@@ -1,0 +1,29 @@
+//! Pictures in the terminal: kitty, iTerm2 or half blocks, whichever the terminal can.
+
+use super::{Row, html, table};
+use crate::console::Console;
+use snapseek_index::By;
+
+/// Longest edge of a preview in pixels.
+const EDGE: u32 = 640;
+/// Rows of the terminal that one picture takes.
+const ROWS: u32 = 12;
+
+pub(super) fn show(rows: &[Row], by: By, console: &Console) -> anyhow::Result<()> {
+    for row in rows {
+        table::print(std::slice::from_ref(row), by, console)?;
+        match html::small(row.path(), EDGE) {
+            Ok(picture) => {
+                let config = viuer::Config {
+                    absolute_offset: false,
+                    height: Some(ROWS),
+                    truecolor: std::env::var("COLORTERM").is_ok_and(|v| v.contains("truecolor") || v.contains("24bit")),
+                    ..viuer::Config::default()
+                };
+                viuer::print(&image::DynamicImage::ImageRgb8(picture), &config)?;
+            }
+            Err(error) => console.warn(format_args!("{error:#}")),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! JPEG, at full size or at a DCT-reduced one.
+//!
+//! One decoder does all: `jpeg_decoder` can leave out high frequencies of the DCT, which makes a 12-megapixel photo
+//! about twice as fast, it upsamples colour as libjpeg does, and it reports a scan that ends early, which others fill
+//! with grey. What it does not do is done here, on the segments before and between its scans: limits, the colour
+//! transform by libjpeg's rules, and a bound on the work that a few bytes can ask for.
+
+use super::{DecodeLimits, ErrorKind, PhotoError, raster};
+use crate::pixels::RgbPicture;
+use jpeg_decoder::{ColorTransform, Decoder};
+
+/// Most blocks that all scans of a picture may pass over: a scan of few bytes can pass over all of them. A progressive
+/// photo has about ten scans, and 100 megapixels of it have at most 5 million blocks.
+const MAX_VISITS: u64 = 80_000_000;
+/// What the start of a scan costs, in blocks.
+const SCAN_START: u64 = 64;
+
+/// The picture, not yet upright.
+pub(super) fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<RgbPicture, PhotoError> {
+    let header = Header::parse(bytes)?;
+    let (width, height) = (u32::from(header.frame.width), u32::from(header.frame.height));
+    limits.check_size(width, height)?;
+    let divisor = target.map_or(1, |target| dct_scale(width, height, target));
+    limits.check_memory(width, height, header.frame.memory(divisor))?;
+    header.check_scans()?;
+
+    let mut decoder = Decoder::new(bytes);
+    decoder.set_color_transform(header.color_transform());
+    decoder.set_max_decoding_buffer_size(usize::try_from(limits.max_alloc).unwrap_or(usize::MAX));
+    let reduced = (header.frame.width.div_ceil(divisor), header.frame.height.div_ceil(divisor));
+    if divisor == 1 {
+        // Asked to "scale" to the full size, it would reduce a picture of one pixel's width.
+        decoder.read_info()?;
+    } else {
+        decoder.scale(reduced.0, reduced.1)?;
+    }
+    // What was checked above must be what the decoder is about to do.
+    if decoder.info().map(|info| (info.width, info.height)) != Some(reduced) {
+        return Err(PhotoError::new(ErrorKind::Damaged, "the headers of the JPEG contradict each other"));
+    }
+    let data = decoder.decode()?;
+    let data = match header.frame.components.len() {
+        1 => raster::repack(data, |[v]| [v; 3]),
+        3 => data,
+        _ => raster::repack(data, |[c, m, y, k]: [u8; 4]| [c, m, y].map(|ink| from_ink(ink, k))),
+    };
+    let covered = |full: u32| f64::from(full) / f64::from(divisor);
+    Ok(RgbPicture {
+        width: reduced.0.into(),
+        height: reduced.1.into(),
+        data,
+        full: (width, height),
+        extent: (0.0, 0.0, covered(width), covered(height)),
+    })
+}
+
+/// The largest of 1, 2, 4 and 8 by which the edges of a JPEG can be divided while the shortest keeps `target` pixels.
+pub fn dct_scale(width: u32, height: u32, target: u32) -> u16 {
+    let short = width.min(height);
+    [8_u16, 4, 2].into_iter().find(|&divisor| short.div_ceil(u32::from(divisor)) >= target).unwrap_or(1)
+}
+
+/// Light left by `ink` and black, as Pillow computes it.
+fn from_ink(ink: u8, black: u8) -> u8 {
+    let light = 255 - black;
+    let product = u32::from(ink) * u32::from(light) + 128;
+    let absorbed = ((product >> 8) + product) >> 8;
+    // `absorbed` is at most `light`.
+    light.saturating_sub(absorbed as u8)
+}
+
+/// The Exif block of a JPEG, from its TIFF header on.
+pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    Segments::new(bytes)
+        .take_while(|segment| segment.marker != Segment::SOS)
+        .filter(|segment| segment.marker == Segment::APP1)
+        .find_map(|segment| segment.body.strip_prefix(b"Exif\0\0"))
+}
+
+/// A marker segment.
+struct Segment<'a> {
+    marker: u8,
+    body: &'a [u8],
+    /// Bytes of entropy-coded data after the segment, stuffing included.
+    data: usize,
+}
+
+impl Segment<'_> {
+    const APP0: u8 = 0xE0;
+    const APP1: u8 = 0xE1;
+    const APP14: u8 = 0xEE;
+    const SOS: u8 = 0xDA;
+    const EOI: u8 = 0xD9;
+}
+
+/// Walks over marker segments up to the end-of-image marker, which it gives too, or to the end of the bytes.
+struct Segments<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Segments<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 2 }
+    }
+
+    /// Position of the next byte 0xFF that is followed by one that `is_marker`.
+    fn next_marker(&self, is_marker: impl Fn(u8) -> bool) -> Option<usize> {
+        let mut at = self.at;
+        loop {
+            at += self.bytes.get(at..)?.iter().position(|&byte| byte == 0xFF)?;
+            if is_marker(*self.bytes.get(at + 1)?) {
+                return Some(at);
+            }
+            at += 1;
+        }
+    }
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Segment<'a>;
+
+    fn next(&mut self) -> Option<Segment<'a>> {
+        // 0xFF00 is a stuffed byte, 0xFFFF fill; SOI, TEM and RST have no length and say nothing here.
+        let at = self.next_marker(|byte| !matches!(byte, 0x00 | 0x01 | 0xD0..=0xD8 | 0xFF))?;
+        let marker = self.bytes[at + 1];
+        if marker == Segment::EOI {
+            self.at = self.bytes.len();
+            return Some(Segment { marker, body: &[], data: 0 });
+        }
+        let start = at + 2;
+        let length = usize::from(u16::from_be_bytes(*self.bytes.get(start..)?.first_chunk()?));
+        let end = start + length.max(2);
+        let body = self.bytes.get(start + 2..end)?;
+        self.at = end;
+        if marker == Segment::SOS {
+            self.at = self.next_marker(|byte| !matches!(byte, 0x00 | 0xD0..=0xD7 | 0xFF)).unwrap_or(self.bytes.len());
+        }
+        Some(Segment { marker, body, data: self.at - end })
+    }
+}
+
+/// What can be known of a JPEG before it is decoded.
+struct Header {
+    frame: Frame,
+    jfif: bool,
+    adobe: Option<u8>,
+    scans: u32,
+    data: u64,
+    ended: bool,
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Result<Self, PhotoError> {
+        let (mut frame, mut jfif, mut adobe, mut scans, mut data, mut ended) = (None, false, None, 0_u32, 0_u64, false);
+        for segment in Segments::new(bytes) {
+            match (segment.marker, segment.body) {
+                (0xC0..=0xCF, body) if !matches!(segment.marker, 0xC4 | 0xC8 | 0xCC) && frame.is_none() => {
+                    frame = Some(Frame::parse(segment.marker, body)?);
+                }
+                (Segment::APP0, body) => jfif |= body.starts_with(b"JFIF\0"),
+                (Segment::APP14, [b'A', b'd', b'o', b'b', b'e', _, _, _, _, _, _, transform, ..]) => {
+                    adobe = Some(*transform);
+                }
+                (Segment::SOS, _) => {
+                    scans += 1;
+                    data += segment.data as u64;
+                }
+                (Segment::EOI, _) => ended = true,
+                _ => {}
+            }
+        }
+        match frame {
+            Some(frame) => Ok(Self { frame, jfif, adobe, scans, data, ended }),
+            None if ended => Err(PhotoError::new(ErrorKind::Damaged, "the JPEG has no frame")),
+            None => Err(PhotoError::truncated()),
+        }
+    }
+
+    /// Refuses, before any work, a file without an end, with too little data for its size or with absurdly many scans.
+    fn check_scans(&self) -> Result<(), PhotoError> {
+        // A block costs at least one bit for its first coefficient; in a sequential scan, one more ends it.
+        let bits = if self.frame.progressive { 1 } else { 2 };
+        if !self.ended || self.data * 8 < self.frame.least_blocks() * bits {
+            return Err(PhotoError::truncated());
+        }
+        if u64::from(self.scans) * (self.frame.blocks() + SCAN_START) > MAX_VISITS {
+            let message = format!("the JPEG has {} scans, too many for its size", self.scans);
+            return Err(PhotoError::new(ErrorKind::TooLarge, message));
+        }
+        Ok(())
+    }
+
+    /// What the components mean, by the rules of libjpeg.
+    fn color_transform(&self) -> ColorTransform {
+        let ids: Vec<u8> = self.frame.components.iter().map(|c| c.id).collect();
+        match (ids.as_slice(), self.adobe) {
+            ([_], _) => ColorTransform::Grayscale,
+            ([_, _, _], _) if self.jfif => ColorTransform::YCbCr,
+            ([_, _, _], Some(0)) => ColorTransform::RGB,
+            (b"RGB", None) => ColorTransform::RGB,
+            ([_, _, _], _) => ColorTransform::YCbCr,
+            (_, None | Some(0)) => ColorTransform::CMYK,
+            _ => ColorTransform::YCCK,
+        }
+    }
+}
+
+struct Component {
+    id: u8,
+    horizontal: u64,
+    vertical: u64,
+}
+
+/// The frame header.
+struct Frame {
+    width: u16,
+    height: u16,
+    progressive: bool,
+    components: Vec<Component>,
+}
+
+impl Frame {
+    fn parse(marker: u8, body: &[u8]) -> Result<Self, PhotoError> {
+        let damaged = || PhotoError::new(ErrorKind::Damaged, "the frame header of the JPEG is damaged");
+        let (&[precision, h1, h0, w1, w0, count], rest) = body.split_first_chunk().ok_or_else(damaged)?;
+        let variant = match marker {
+            0xC0..=0xC2 if precision != 8 => Some(format!("with {precision} bits a sample")),
+            0xC0..=0xC2 if !matches!(count, 1 | 3 | 4) => Some(format!("with {count} components")),
+            0xC0..=0xC2 if (h1, h0) == (0, 0) => Some("that tell their height only at the end".to_owned()),
+            0xC0..=0xC2 => None,
+            0xC3 => Some("of the lossless kind".to_owned()),
+            0xC9 | 0xCA => Some("with arithmetic coding".to_owned()),
+            _ => Some("of the hierarchical or arithmetic lossless kind".to_owned()),
+        };
+        if let Some(variant) = variant {
+            return Err(PhotoError::new(ErrorKind::Unsupported, format!("JPEGs {variant} cannot be decoded")));
+        }
+        let part = |[id, sampling, _]: &[u8; 3]| {
+            let (horizontal, vertical) = (u64::from(sampling >> 4), u64::from(sampling & 15));
+            let legal = (1..=4).contains(&horizontal) && (1..=4).contains(&vertical);
+            legal.then_some(Component { id: *id, horizontal, vertical })
+        };
+        let components: Option<Vec<_>> = rest.as_chunks().0.iter().take(count.into()).map(part).collect();
+        let components = components.filter(|c| c.len() == usize::from(count)).ok_or_else(damaged)?;
+        let (width, height) = (u16::from_be_bytes([w1, w0]), u16::from_be_bytes([h1, h0]));
+        Ok(Self { width, height, progressive: marker == 0xC2, components })
+    }
+
+    fn most(&self, edge: fn(&Component) -> u64) -> u64 {
+        self.components.iter().map(edge).max().unwrap_or(1)
+    }
+
+    /// Blocks of 8x8 samples of all components, with the padding to whole units that the decoder has room for.
+    fn blocks(&self) -> u64 {
+        let across = u64::from(self.width).div_ceil(8 * self.most(|c| c.horizontal));
+        let down = u64::from(self.height).div_ceil(8 * self.most(|c| c.vertical));
+        self.components.iter().map(|c| across * c.horizontal * down * c.vertical).sum()
+    }
+
+    /// Blocks without that padding, which a scan of one component leaves out.
+    fn least_blocks(&self) -> u64 {
+        let (horizontal, vertical) = (self.most(|c| c.horizontal), self.most(|c| c.vertical));
+        let across = |c: &Component| (u64::from(self.width) * c.horizontal).div_ceil(horizontal).div_ceil(8);
+        let down = |c: &Component| (u64::from(self.height) * c.vertical).div_ceil(vertical).div_ceil(8);
+        self.components.iter().map(|c| across(c) * down(c)).sum()
+    }
+
+    /// Bytes that the decoder takes at an edge divided by `divisor`: coefficients of 16 bits if the picture is
+    /// progressive, the planes, and the interleaved pixels.
+    fn memory(&self, divisor: u16) -> u64 {
+        let area = u64::from(divisor) * u64::from(divisor);
+        let samples = self.blocks() * 64;
+        let coefficients = if self.progressive { 2 * samples } else { 0 };
+        let edge = |n: u16| u64::from(n.div_ceil(divisor));
+        let pixels = edge(self.width) * edge(self.height);
+        coefficients + samples / area + pixels * (self.components.len() as u64).max(3)
+    }
+}

@@ -1,0 +1,205 @@
+//! From a file to upright, opaque sRGB pixels and EXIF facts.
+//!
+//! [`read`] takes the bytes of a regular file, [`decode`] makes pixels of them. The content decides what a file is,
+//! never its name. Nothing here knows of models or storage, and nothing here writes.
+//!
+//! The pixels are those that Pillow gives after `ImageOps.exif_transpose`, alpha composited over white and
+//! `convert("RGB")`: lossless formats exactly, JPEG within the rounding of another inverse DCT. As in that reference,
+//! embedded ICC profiles are not applied.
+//!
+//! The bytes are not trusted: sizes are checked before memory is taken, and a panic of a decoder is an error of that
+//! one picture ([`ErrorKind::Crashed`]), so the program must be built with `panic = "unwind"`.
+
+mod contain;
+mod error;
+mod exif;
+mod file;
+mod format;
+mod jpeg;
+mod raster;
+#[cfg(test)]
+mod tests;
+
+use crate::pixels::RgbPicture;
+use format::Format;
+use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
+use std::io::Cursor;
+
+pub use contain::contain_panics;
+pub use error::{ErrorKind, PhotoError};
+pub use file::read;
+pub use format::looks_like_picture;
+pub use jpeg::dct_scale;
+
+/// Most bytes that the rows and the unpacked text and colour profile of a PNG may take.
+const PNG_CHUNKS: u64 = 64 << 20;
+
+/// How large a picture may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Most pixels (width times height) that the header of a picture may claim.
+    pub max_pixels: u64,
+    /// Most bytes of a file.
+    pub max_bytes: u64,
+    /// Most bytes of memory that the buffers of one decode may take together, estimated before they are allocated.
+    pub max_alloc: u64,
+}
+
+impl Default for DecodeLimits {
+    /// 400 million pixels, 1 GiB of file, 576 MiB of memory: enough for 100 megapixels of 16-bit RGB or of an 8-bit TIFF,
+    /// and for nearly any JPEG that may be reduced.
+    fn default() -> Self {
+        Self { max_pixels: 400_000_000, max_bytes: 1 << 30, max_alloc: 576 << 20 }
+    }
+}
+
+impl DecodeLimits {
+    /// Refuses a picture that is empty or has too many pixels.
+    fn check_size(&self, width: u32, height: u32) -> Result<(), PhotoError> {
+        if width == 0 || height == 0 {
+            return Err(PhotoError::new(ErrorKind::Damaged, format!("the picture claims a size of {width}x{height}")));
+        }
+        if u64::from(width) * u64::from(height) > self.max_pixels {
+            let most = self.max_pixels / 1_000_000;
+            let message = format!("{width}x{height} pixels are more than the limit of {most} million");
+            return Err(PhotoError::new(ErrorKind::TooLarge, message));
+        }
+        Ok(())
+    }
+
+    /// Refuses a picture whose decoding needs more than `bytes` of memory allows.
+    fn check_memory(&self, width: u32, height: u32, bytes: u64) -> Result<(), PhotoError> {
+        if bytes > self.max_alloc {
+            let (need, most) = (bytes.div_ceil(1 << 20), self.max_alloc >> 20);
+            let message = format!(
+                "decoding {width}x{height} pixels needs {need} MiB of memory, more than the limit of {most} MiB"
+            );
+            return Err(PhotoError::new(ErrorKind::TooLarge, message));
+        }
+        Ok(())
+    }
+}
+
+/// What is known of a picture besides its pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    /// Width in pixels of the whole picture, upright, whatever size it was decoded at.
+    pub width: u32,
+    /// Height in pixels of the whole picture, upright.
+    pub height: u32,
+    /// `jpeg`, `png`, `webp`, `gif`, `bmp` or `tiff`.
+    pub format: &'static str,
+    /// When the photo was taken, in the camera's own time: `YYYY-MM-DDTHH:MM:SS`.
+    pub taken: Option<String>,
+    /// Make and model of the camera, at most 200 characters. Foreign text: escape it before showing it.
+    pub camera: Option<String>,
+    /// Degrees north, -90 to 90; present if and only if `longitude` is.
+    pub latitude: Option<f64>,
+    /// Degrees east, -180 to 180.
+    pub longitude: Option<f64>,
+}
+
+/// A decoded picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Photo {
+    /// The pixels, possibly fewer than the file holds (see [`decode`]).
+    pub picture: RgbPicture,
+    /// What else the file says.
+    pub facts: Facts,
+}
+
+/// Decodes a picture from the bytes of a file.
+///
+/// `target` is the length in pixels of the shortest edge that the caller still needs: a larger JPEG may then be decoded
+/// at 1/2, 1/4 or 1/8 of its size, which is much faster, but never with a shortest edge under `target`. `None` decodes
+/// every pixel. Of an animation, the first frame is the picture.
+///
+/// # Errors
+/// One of every [`ErrorKind`] but `Unreadable`, `Empty` for no bytes at all, and `Changed`; see there.
+pub fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<Photo, PhotoError> {
+    contain::contained(|| decode_any(bytes, target, limits))
+}
+
+fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<Photo, PhotoError> {
+    let format = format::sniff(bytes)?;
+    let input = Cursor::new(bytes);
+    let picture = match format {
+        Format::Jpeg => jpeg::decode(bytes, target, limits)?,
+        Format::Png => {
+            let mut allowed = Limits::no_limits();
+            allowed.max_alloc = Some(limits.max_alloc.min(PNG_CHUNKS));
+            raster::pixels(PngDecoder::with_limits(input, allowed)?, 0, limits)?
+        }
+        Format::WebP => WebPDecoder::new(input)
+            .map_err(PhotoError::from)
+            .and_then(|decoder| {
+                // A frame of RGBA; of an animation, also the canvas and the planes of the frame.
+                let scratch = if decoder.has_animation() { 10 } else { 4 };
+                raster::pixels(decoder, scratch, limits)
+            })
+            .map_err(|error| match error.kind {
+                ErrorKind::Damaged if format::riff_is_cut(bytes) => PhotoError::truncated(),
+                _ => error,
+            })?,
+        Format::Gif => raster::pixels(GifDecoder::new(input)?, 0, limits)?,
+        Format::Bmp => raster::pixels(BmpDecoder::new(input)?, 0, limits)?,
+        Format::Tiff => {
+            let decoder = TiffDecoder::new(input)?;
+            // It fills a buffer of its own before it fills ours.
+            let scratch = decoder.color_type().bytes_per_pixel().into();
+            raster::pixels(decoder, scratch, limits)?
+        }
+    };
+    // Facts that cannot be read are no reason to lose the picture.
+    let exif = contain::contained(|| Ok(exif::read(format, bytes))).unwrap_or_default();
+    let orientation = Orientation::from_exif(exif.orientation).unwrap_or(Orientation::NoTransforms);
+    let (width, height) = if exif.orientation >= 5 { (picture.full.1, picture.full.0) } else { picture.full };
+    let facts = Facts {
+        width,
+        height,
+        format: format.name(),
+        taken: exif.taken,
+        camera: exif.camera,
+        latitude: exif.position.map(|p| p.0),
+        longitude: exif.position.map(|p| p.1),
+    };
+    if exif.orientation >= 5 {
+        // Rows become columns in a second buffer.
+        limits.check_memory(width, height, 2 * picture.data.len() as u64)?;
+    }
+    Ok(Photo { picture: upright(picture, orientation)?, facts })
+}
+
+fn upright(picture: RgbPicture, orientation: Orientation) -> Result<RgbPicture, PhotoError> {
+    if orientation == Orientation::NoTransforms {
+        return Ok(picture);
+    }
+    let RgbPicture { width, height, data, full, extent } = picture;
+    let image = RgbImage::from_raw(width, height, data)
+        .ok_or_else(|| PhotoError::new(ErrorKind::Damaged, "the decoder gave fewer pixels than the picture has"))?;
+    let mut image = DynamicImage::ImageRgb8(image);
+    image.apply_orientation(orientation);
+    // A reduced picture may cover only a part of its last column and row: follow where they go.
+    let (across, down) = (f64::from(width) - extent.2, f64::from(height) - extent.3);
+    let (left, top, turned) = match orientation {
+        Orientation::NoTransforms => (0.0, 0.0, false),
+        Orientation::FlipHorizontal => (across, 0.0, false),
+        Orientation::Rotate180 => (across, down, false),
+        Orientation::FlipVertical => (0.0, down, false),
+        Orientation::Rotate90FlipH => (0.0, 0.0, true),
+        Orientation::Rotate90 => (down, 0.0, true),
+        Orientation::Rotate270FlipH => (down, across, true),
+        Orientation::Rotate270 => (0.0, across, true),
+    };
+    let swap = |(a, b)| if turned { (b, a) } else { (a, b) };
+    let (covered_width, covered_height) = if turned { (extent.3, extent.2) } else { (extent.2, extent.3) };
+    Ok(RgbPicture {
+        width: image.width(),
+        height: image.height(),
+        data: image.into_rgb8().into_raw(),
+        full: swap(full),
+        extent: (left, top, covered_width, covered_height),
+    })
+}

@@ -1,0 +1,91 @@
+//! PNG, WebP, GIF, BMP and TIFF, by the `image` crate, and from their many kinds of pixels to opaque RGB.
+
+use super::{DecodeLimits, ErrorKind, PhotoError};
+use crate::pixels::RgbPicture;
+use image::{ColorType, ImageDecoder, Limits};
+
+/// Where the high byte of a 16-bit sample lies. Decoders give samples in the machine's order.
+const HIGH: usize = if cfg!(target_endian = "big") { 0 } else { 1 };
+
+/// Reads the picture, not yet upright, from a decoder that takes `scratch` bytes a pixel besides those that it gives.
+pub(super) fn pixels(
+    mut decoder: impl ImageDecoder,
+    scratch: u64,
+    limits: &DecodeLimits,
+) -> Result<RgbPicture, PhotoError> {
+    let (width, height) = decoder.dimensions();
+    limits.check_size(width, height)?;
+    let color = decoder.color_type();
+    let bytes = decoder.total_bytes();
+    // Pixels of fewer than three bytes need a second buffer to be spread out into.
+    let spread = if color.bytes_per_pixel() < 3 { 3 } else { 0 };
+    let area = u64::from(width) * u64::from(height);
+    limits.check_memory(width, height, bytes.saturating_add(area.saturating_mul(scratch + spread)))?;
+    let mut rest = Limits::no_limits();
+    rest.max_alloc = Some(limits.max_alloc - bytes);
+    decoder.set_limits(rest)?;
+
+    let mut data = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
+    decoder.read_image(&mut data)?;
+    let data = match color {
+        ColorType::Rgb8 => data,
+        ColorType::L8 => repack(data, |[v]| [v; 3]),
+        ColorType::La8 => repack(data, |[v, a]| [over_white(v, a); 3]),
+        ColorType::Rgba8 => repack(data, |[r, g, b, a]| [r, g, b].map(|v| over_white(v, a))),
+        ColorType::L16 => repack(data, |v: [u8; 2]| [v[HIGH]; 3]),
+        ColorType::La16 => repack(data, |v: [u8; 4]| [over_white(v[HIGH], v[2 + HIGH]); 3]),
+        ColorType::Rgb16 => repack(data, |v: [u8; 6]| [v[HIGH], v[2 + HIGH], v[4 + HIGH]]),
+        ColorType::Rgba16 => {
+            repack(data, |v: [u8; 8]| [v[HIGH], v[2 + HIGH], v[4 + HIGH]].map(|sample| over_white(sample, v[6 + HIGH])))
+        }
+        other => {
+            let message = format!("pictures with pixels of the type {other:?} cannot be decoded");
+            return Err(PhotoError::new(ErrorKind::Unsupported, message));
+        }
+    };
+    Ok(RgbPicture::whole(width, height, data))
+}
+
+/// From pixels of `N` bytes to pixels of three, in place unless they grow.
+pub(super) fn repack<const N: usize>(mut data: Vec<u8>, to_rgb: impl Fn([u8; N]) -> [u8; 3]) -> Vec<u8> {
+    if N < 3 {
+        return data.as_chunks::<N>().0.iter().flat_map(|pixel| to_rgb(*pixel)).collect();
+    }
+    let count = data.len() / N;
+    for n in 0..count {
+        if let Some(pixel) = data[n * N..].first_chunk::<N>() {
+            let rgb = to_rgb(*pixel);
+            data[n * 3..n * 3 + 3].copy_from_slice(&rgb);
+        }
+    }
+    data.truncate(count * 3);
+    data
+}
+
+/// A sample of the given alpha (not premultiplied) over white, rounded as Pillow's `alpha_composite` does.
+fn over_white(sample: u8, alpha: u8) -> u8 {
+    let (sample, alpha) = (u32::from(sample), u32::from(alpha));
+    // Pillow divides by 255 with 7 bits after the point.
+    let sum = 128 * (sample * alpha + 255 * (255 - alpha)) + 128 * 128;
+    ((((sum >> 8) + sum) >> 8) >> 7) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alpha_over_white_is_the_rounded_mean() {
+        for (sample, alpha, expected) in
+            [(0, 0, 255), (7, 255, 7), (0, 255, 0), (255, 3, 255), (0, 128, 127), (100, 51, 224)]
+        {
+            assert_eq!(over_white(sample, alpha), expected, "{sample} with alpha {alpha}");
+        }
+    }
+
+    #[test]
+    fn pixels_shrink_in_place_and_grow() {
+        assert_eq!(repack(vec![1, 2, 3, 0, 4, 5, 6, 0], |[r, g, b, _]| [r, g, b]), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(repack(vec![9, 8], |[v]| [v; 3]), [9, 9, 9, 8, 8, 8]);
+    }
+}

@@ -1,0 +1,81 @@
+//! Progress of an indexing run: a bar on a terminal, plain lines elsewhere.
+
+use crate::console::Console;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::{Duration, Instant};
+
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows how far the run is.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    lines: bool,
+    started: Instant,
+    last_line: Instant,
+    found: u64,
+    done: u64,
+    walking: bool,
+}
+
+impl Progress {
+    /// A bar, lines or nothing, as the console wants.
+    #[must_use]
+    pub fn new(console: &Console) -> Self {
+        let bar = console.wants_bar().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
+            if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos}/{len} photos  {per_sec}  {eta} left  {msg}")
+            {
+                bar.set_style(style.progress_chars("━╸ "));
+            }
+            bar
+        });
+        let now = Instant::now();
+        let lines = bar.is_none() && console.wants_lines();
+        Self { bar, lines, started: now, last_line: now, found: 0, done: 0, walking: true }
+    }
+
+    /// One more photo that needs work was found.
+    pub(super) fn found(&mut self) {
+        self.found += 1;
+        if let Some(bar) = &self.bar {
+            bar.set_length(self.found);
+            if self.walking {
+                bar.set_message("(still looking)");
+            }
+        }
+    }
+
+    /// The folders have been walked.
+    pub(super) fn walked(&mut self) {
+        self.walking = false;
+        if let Some(bar) = &self.bar {
+            bar.set_message("");
+        }
+    }
+
+    /// One photo is done, well or badly.
+    pub(super) fn done(&mut self) {
+        self.done += 1;
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.done);
+        } else if self.lines && self.last_line.elapsed() >= LINE_EVERY {
+            self.last_line = Instant::now();
+            let rate = self.done as f64 / self.started.elapsed().as_secs_f64();
+            let left = (self.found.saturating_sub(self.done)) as f64 / rate.max(1e-9);
+            eprintln!("{}/{} photos, {rate:.1} a second, {left:.0} s left", self.done, self.found);
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Seconds since the start.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+}

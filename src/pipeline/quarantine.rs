@@ -1,0 +1,146 @@
+//! A file that kills the process is not tried for ever.
+//!
+//! Each decoding thread writes the key of its file into its slot of a small journal before it opens it, and clears the
+//! slot once it is decoded. After a crash the slots still filled name the suspects: they are tried again last and one at a
+//! time, so that a second death convicts the right file, which is then left out until it changes.
+
+use snapseek_index::FileStamp;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// Deaths after which a file is left out.
+const STRIKES: u32 = 2;
+/// Hex characters of a key.
+const KEY: usize = 32;
+const MAX_SLOTS: u64 = 4096;
+
+/// What is known about a file before it is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Never killed anything.
+    Clear,
+    /// Was being decoded when the process died: try it alone.
+    Suspect,
+    /// Did so twice: leave it out.
+    Quarantined,
+}
+
+/// The journal and the strikes counted from it.
+#[derive(Debug)]
+pub(super) struct Quarantine {
+    journal: PathBuf,
+    strikes_file: PathBuf,
+    strikes: BTreeMap<String, u32>,
+}
+
+impl Quarantine {
+    /// Reads what the last run left in `dir` (the library's lock must be held) and counts strikes.
+    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+        let (journal, strikes_file) = (dir.join("in-flight"), dir.join("suspects.json"));
+        // A damaged list of suspects is worth no more than none.
+        let mut strikes: BTreeMap<String, u32> =
+            std::fs::read(&strikes_file).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
+        let mut slots = Vec::new();
+        if let Ok(file) = File::open(&journal) {
+            file.take(MAX_SLOTS * KEY as u64).read_to_end(&mut slots)?;
+        }
+        let left = slots.chunks_exact(KEY).filter(|s| s.iter().all(u8::is_ascii_hexdigit));
+        for key in left {
+            *strikes.entry(String::from_utf8_lossy(key).into_owned()).or_default() += 1;
+        }
+        let quarantine = Self { journal, strikes_file, strikes };
+        quarantine.save()?;
+        private().create(true).truncate(true).open(&quarantine.journal)?;
+        Ok(quarantine)
+    }
+
+    pub(super) fn verdict(&self, path: &Path, stamp: FileStamp) -> Verdict {
+        match self.strikes.get(&key(path, stamp)) {
+            None | Some(0) => Verdict::Clear,
+            Some(&n) if n < STRIKES => Verdict::Suspect,
+            Some(_) => Verdict::Quarantined,
+        }
+    }
+
+    /// The file was decoded without harm.
+    pub(super) fn acquit(&mut self, path: &Path, stamp: FileStamp) -> io::Result<()> {
+        if self.strikes.remove(&key(path, stamp)).is_some() { self.save() } else { Ok(()) }
+    }
+
+    /// The journal's slot for one decoding thread.
+    pub(super) fn slot(&self, number: u64) -> io::Result<Slot> {
+        let file = private().open(&self.journal)?;
+        Ok(Slot { file, offset: number * KEY as u64 })
+    }
+
+    fn save(&self) -> io::Result<()> {
+        if self.strikes.is_empty() && !self.strikes_file.exists() {
+            return Ok(());
+        }
+        let new = self.strikes_file.with_extension("new");
+        private().create(true).truncate(true).open(&new)?.write_all(&serde_json::to_vec(&self.strikes)?)?;
+        std::fs::rename(new, &self.strikes_file)
+    }
+}
+
+/// One decoding thread's place in the journal.
+#[derive(Debug)]
+pub(super) struct Slot {
+    file: File,
+    offset: u64,
+}
+
+impl Slot {
+    /// Runs `work` on a file with the file's key in the journal. The write is not synced: it must outlive the
+    /// process, not the machine.
+    pub(super) fn guard<T>(&mut self, path: &Path, stamp: FileStamp, work: impl FnOnce() -> T) -> io::Result<T> {
+        self.write(key(path, stamp).as_bytes())?;
+        let result = work();
+        self.write(&[b' '; KEY])?;
+        Ok(result)
+    }
+
+    fn write(&mut self, key: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(self.offset))?;
+        self.file.write_all(key)
+    }
+}
+
+/// Options to write a file that only its owner may read.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn key(path: &Path, stamp: FileStamp) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&stamp.size.to_le_bytes()).update(&stamp.mtime_ns.to_le_bytes());
+    hasher.update(path.as_os_str().as_encoded_bytes());
+    hasher.finalize().to_hex()[..KEY].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_deaths_convict_and_a_change_acquits() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, stamp) = (Path::new("/p/a.jpg"), FileStamp { size: 5, mtime_ns: 7 });
+        for expected in [Verdict::Clear, Verdict::Suspect, Verdict::Quarantined] {
+            let quarantine = Quarantine::open(dir.path()).unwrap();
+            assert_eq!(quarantine.verdict(path, stamp), expected);
+            assert_eq!(quarantine.verdict(path, FileStamp { size: 6, mtime_ns: 7 }), Verdict::Clear);
+            // The process dies between the two writes.
+            quarantine.slot(1).unwrap().write(key(path, stamp).as_bytes()).unwrap();
+            quarantine.slot(0).unwrap().guard(Path::new("/p/b.jpg"), stamp, || ()).unwrap();
+        }
+        let clean = Quarantine::open(dir.path()).unwrap();
+        assert_eq!(clean.verdict(Path::new("/p/b.jpg"), stamp), Verdict::Clear);
+    }
+}

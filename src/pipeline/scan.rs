@@ -1,0 +1,106 @@
+//! Walking the photo folders.
+
+use crossbeam_channel::Sender;
+use ignore::WalkBuilder;
+use snapseek_index::FileStamp;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::UNIX_EPOCH;
+
+/// What the walk finds.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A regular file with a picture's name.
+    File { path: PathBuf, root: PathBuf, stamp: FileStamp },
+    /// A folder or file that could not be looked at; what lies below it is not known to be gone.
+    Problem { path: PathBuf, root: PathBuf, message: String },
+    /// A root that is not there.
+    MissingRoot { root: PathBuf },
+}
+
+/// What to walk over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WalkOptions {
+    pub(super) hidden: bool,
+}
+
+/// Walks `roots` and sends what it finds until the receiver hangs up or `cancel` is set. Links to folders are not
+/// followed (so there are no loops); `.snapseekignore` files work as `.gitignore` does.
+pub(super) fn walk(roots: &[PathBuf], options: WalkOptions, cancel: &AtomicBool, out: &Sender<Found>) {
+    for root in roots {
+        if !root.exists() {
+            if out.send(Found::MissingRoot { root: root.clone() }).is_err() {
+                return;
+            }
+            continue;
+        }
+        let walk = WalkBuilder::new(root)
+            .standard_filters(false)
+            .hidden(!options.hidden)
+            .parents(true)
+            .add_custom_ignore_filename(".snapseekignore")
+            .follow_links(false)
+            .build();
+        for entry in walk {
+            if cancel.load(Ordering::Relaxed) {
+                return;
+            }
+            let Some(found) = look(entry, root) else { continue };
+            if out.send(found).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn look(entry: Result<ignore::DirEntry, ignore::Error>, root: &Path) -> Option<Found> {
+    let entry = match entry {
+        Ok(entry) => entry,
+        Err(error) => {
+            let path = path_of(&error).unwrap_or(root).to_path_buf();
+            return Some(Found::Problem { path, root: root.to_path_buf(), message: reason(&error) });
+        }
+    };
+    let path = entry.path();
+    let kind = entry.file_type()?;
+    if kind.is_dir() || !(entry.depth() == 0 || crate::photo::looks_like_picture(path)) {
+        return None;
+    }
+    // A link to a photo counts as that photo; a broken one, a socket or a FIFO is nothing to read.
+    let meta = match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => meta,
+        Ok(_) => return None,
+        Err(error) => {
+            let (path, root) = (path.to_path_buf(), root.to_path_buf());
+            return Some(Found::Problem { path, root, message: error.to_string() });
+        }
+    };
+    Some(Found::File { path: path.to_path_buf(), root: root.to_path_buf(), stamp: stamp(&meta) })
+}
+
+/// Size and modification time, as the catalogue keeps them.
+pub(super) fn stamp(meta: &std::fs::Metadata) -> FileStamp {
+    let mtime = meta.modified().unwrap_or(UNIX_EPOCH);
+    let nanos = match mtime.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
+    };
+    FileStamp { size: meta.len(), mtime_ns: nanos }
+}
+
+fn path_of(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
+        ignore::Error::Loop { child, .. } => Some(child),
+        ignore::Error::Partial(errors) => errors.first().and_then(path_of),
+        _ => None,
+    }
+}
+
+fn reason(error: &ignore::Error) -> String {
+    let Some(io) = error.io_error() else { return error.to_string() };
+    // The walk wraps what the system said, to name the path once more.
+    io.get_ref().and_then(Error::source).map_or_else(|| io.to_string(), ToString::to_string)
+}

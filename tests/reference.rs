@@ -1,0 +1,183 @@
+//! Our numbers against those of the reference implementations (fixtures/reference).
+
+use candle_core::{Device as CandleDevice, Tensor};
+use serde_json::Value;
+use snapseek::model::clip::Clip;
+use snapseek::model::{Device, Embed, Pixels, Starter};
+use snapseek::photo::{self, DecodeLimits};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+fn fixtures(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+}
+
+fn expected(folder: &str) -> (HashMap<String, Tensor>, Value) {
+    let tensors =
+        candle_core::safetensors::load(fixtures(folder).join("expected.safetensors"), &CandleDevice::Cpu).unwrap();
+    let json = std::fs::read(fixtures(folder).join("expected.json")).unwrap();
+    (tensors, serde_json::from_slice(&json).unwrap())
+}
+
+fn rows(tensor: &Tensor) -> Vec<Vec<f32>> {
+    tensor.flatten_from(1).unwrap().to_vec2().unwrap()
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
+}
+
+fn unit(vector: &[f32]) -> Vec<f32> {
+    let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
+    vector.iter().map(|v| v / norm).collect()
+}
+
+fn max_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    unit(a).iter().zip(unit(b)).map(|(a, b)| a * b).sum()
+}
+
+fn clip() -> Clip {
+    Clip::open(&fixtures("reference/clip-random"), Device::Cpu).unwrap()
+}
+
+fn decode(path: &Path, model: &dyn Embed) -> Pixels {
+    let limits = DecodeLimits::default();
+    let photo = photo::decode(&photo::read(path, &limits).unwrap(), Some(2 * model.image_size()), &limits).unwrap();
+    model.prepare(&photo.picture).unwrap()
+}
+
+#[test]
+fn clip_reads_the_reference_tokens() {
+    let (_, json) = expected("reference/clip-random");
+    let clip = clip();
+    for (text, ids) in strings(&json["texts"]).iter().zip(json["input_ids"].as_array().unwrap()) {
+        let ids: Vec<u32> = ids.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
+        assert_eq!(clip.tokens(text).unwrap().ids, ids, "{text:?}");
+    }
+    let tokens = clip.tokens("a puppy playing in the snow").unwrap().tokens;
+    assert_eq!(tokens[..3], ["<|startoftext|>", "a</w>", "puppy</w>"]);
+}
+
+#[test]
+fn clip_embeds_the_reference_texts_and_pixels() {
+    let (tensors, json) = expected("reference/clip-random");
+    let clip = clip();
+    // All at once, so that batches of texts of one length are tested too.
+    let texts = clip.embed_texts(&strings(&json["texts"]), None).unwrap();
+    for (mine, theirs) in texts.iter().zip(rows(&tensors["text_embeds"])) {
+        let difference = max_difference(mine, &unit(&theirs));
+        assert!(difference < 1e-4, "{difference}");
+    }
+    // The file's header says (13, 3, 224, 224), but numpy wrote the bytes as they lay in memory: channels last.
+    let values = &tensors["pixel_values"];
+    let (count, channels, height, width) = values.dims4().unwrap();
+    let values = values.reshape((count, height, width, channels)).unwrap().permute((0, 3, 1, 2)).unwrap();
+    let pixels: Vec<Pixels> = rows(&values.contiguous().unwrap()).into_iter().map(Pixels).collect();
+    let theirs = rows(&tensors["image_embeds"]);
+    let together = clip.embed_pixels(&pixels).unwrap();
+    for ((mine, theirs), pixels) in together.iter().zip(&theirs).zip(&pixels) {
+        let difference = max_difference(&mine.vector, &unit(theirs));
+        assert!(difference < 1e-4, "{difference}");
+        let alone = clip.embed_pixels(std::slice::from_ref(pixels)).unwrap();
+        assert!(max_difference(&mine.vector, &alone[0].vector) < 1e-5, "a batch must not change a picture");
+    }
+}
+
+#[test]
+fn clip_sees_the_reference_pictures_end_to_end() {
+    let (tensors, json) = expected("reference/clip-random");
+    let clip = clip();
+    for (name, theirs) in strings(&json["photos"]).iter().zip(rows(&tensors["image_embeds"])) {
+        let pixels = decode(&fixtures("reference/pictures").join(name), &clip);
+        let mine = &clip.embed_pixels(&[pixels]).unwrap()[0].vector;
+        let least = if name.ends_with(".jpg") { 0.995 } else { 0.999 };
+        let cosine = cosine(mine, &theirs);
+        println!("{name}: cosine {cosine:.6}");
+        assert!(cosine >= least, "{name}: cosine {cosine}");
+    }
+}
+
+#[test]
+fn starter_gives_the_reference_numbers_from_the_same_pixels() {
+    let (tensors, json) = expected("reference/starter");
+    let starter = Starter::built_in().unwrap();
+    let photos = strings(&json["photos"]);
+    let embeddings = rows(&tensors["image_embeds"]);
+    for name in ["cat", "giraffe", "hammer-5", "eiffel-tower", "fish-1", "windmill"] {
+        let view = |view: &str| {
+            image::open(fixtures(&format!("reference/starter/{name}-{view}.png"))).unwrap().into_rgb8().into_raw()
+        };
+        let pixels = Starter::pixels_of_views(&view("squashed"), &view("central"));
+        let mine = &starter.embed_pixels(&[pixels]).unwrap()[0].vector;
+        let theirs = &embeddings[photos.iter().position(|p| *p == format!("{name}.jpg")).unwrap()];
+        let difference = max_difference(mine, theirs);
+        println!("{name}: max difference {difference:.6}");
+        assert!(difference < 2e-3, "{name}: {difference}");
+    }
+    let texts = starter.embed_texts(&strings(&json["texts"]), None).unwrap();
+    for (mine, theirs) in texts.iter().zip(rows(&tensors["text_embeds"])) {
+        assert!(max_difference(mine, &theirs) < 2e-3);
+    }
+}
+
+/// Rank of the best relevant photo for each judged query, by meaning alone.
+#[test]
+fn starter_finds_the_judged_photos() {
+    #[derive(serde::Deserialize)]
+    struct Judged {
+        query: String,
+        relevant: Vec<String>,
+    }
+    let starter = Starter::built_in().unwrap();
+    let (tensors, json) = expected("reference/starter");
+    let names = strings(&json["photos"]);
+    let photos: Vec<Vec<f32>> = names
+        .iter()
+        .map(|name| {
+            let pixels = decode(&fixtures("photos").join(name), &starter);
+            starter.embed_pixels(&[pixels]).unwrap().remove(0).vector
+        })
+        .collect();
+    for ((mine, theirs), name) in photos.iter().zip(rows(&tensors["image_embeds"])).zip(&names) {
+        assert!(cosine(mine, &theirs) > 0.99, "{name}: {}", cosine(mine, &theirs));
+    }
+    let ranked = |vector: &[f32]| {
+        let mut order: Vec<usize> = (0..photos.len()).collect();
+        order.sort_by(|a, b| cosine(vector, &photos[*b]).total_cmp(&cosine(vector, &photos[*a])));
+        order.into_iter().map(|n| names[n].as_str()).collect::<Vec<_>>()
+    };
+    let queries: Vec<Judged> =
+        serde_json::from_slice(&std::fs::read(fixtures("photos/queries.json")).unwrap()).unwrap();
+    let recall = |k: usize| {
+        let hit = |q: &&Judged| {
+            let vector = starter.embed_texts(std::slice::from_ref(&q.query), None).unwrap().remove(0);
+            ranked(&vector)[..k].iter().any(|name| q.relevant.iter().any(|r| r == name))
+        };
+        queries.iter().filter(hit).count() as f64 / queries.len() as f64
+    };
+    println!("recall@5 {:.3}, recall@10 {:.3} of {} queries", recall(5), recall(10), queries.len());
+    assert!(recall(5) >= 0.90 && recall(10) >= 0.95);
+    let twins = [
+        ("giraffe", "giraffe-b"),
+        ("giraffe-b", "giraffe"),
+        ("hammer-5", "hammer-8"),
+        ("hammer-8", "hammer-5"),
+        ("scissors-1", "scissors-2"),
+        ("scissors-2", "scissors-1"),
+        ("solar-4", "solar-7"),
+        ("solar-7", "solar-4"),
+        ("windmill-7", "windmill-13"),
+        ("windmill-13", "windmill-7"),
+        ("great-pyramid", "red-pyramid"),
+    ];
+    for (photo, twin) in twins {
+        let at = names.iter().position(|n| *n == format!("{photo}.jpg")).unwrap();
+        let near = &ranked(&photos[at])[1..6];
+        assert!(near.contains(&format!("{twin}.jpg").as_str()), "{photo}: {near:?}");
+    }
+}
