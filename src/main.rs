@@ -10,7 +10,15 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     photo::contain_panics();
-    let matches = Cli::command().get_matches();
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        // What clap says about a wrong argument quotes it as it is.
+        Err(error) if error.use_stderr() => {
+            eprint!("{}", sanitize::lines(&error.render().to_string()));
+            return ExitCode::from(Exit::Usage as u8);
+        }
+        Err(help) => help.exit(),
+    };
     let exit = match run(&matches) {
         Ok(exit) => exit,
         Err(error) => {

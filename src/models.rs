@@ -114,7 +114,7 @@ fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
                     name(spec)
                 ))
             })?;
-            model::open(&folder, device)?
+            model::open(&folder, device, &Settings::cache_dir()?)?
         }
     };
     let identity = model.identity();

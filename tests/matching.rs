@@ -3,6 +3,8 @@
 //!
 //! `cargo test --release --test matching -- --nocapture` prints the figures that README quotes.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use snapseek::compose;
 use snapseek::matching::{Rule, neutral_scores};
 use snapseek::model::Starter;
@@ -32,7 +34,7 @@ fn matches(text: &str, library: &Library, model: &Starter) -> HashSet<String> {
         phrases: Vec::new(),
         filters: query.filters,
         by: By::Both,
-        limit: 20,
+        limit: 200,
         min_score: None,
         unique: None,
         exclude: Vec::new(),

@@ -1,5 +1,7 @@
 //! Our numbers against those of the reference implementations (fixtures/reference).
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use candle_core::{Device as CandleDevice, Tensor};
 use serde_json::Value;
 use snapseek::model::clip::Clip;
@@ -42,7 +44,7 @@ fn cosine(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn clip() -> Clip {
-    Clip::open(&fixtures("reference/clip-random"), Device::Cpu).unwrap()
+    Clip::open(&fixtures("reference/clip-random"), Device::Cpu, None).unwrap()
 }
 
 fn decode(path: &Path, model: &dyn Embed) -> Pixels {

@@ -1,5 +1,7 @@
 //! Decoding a large JPEG at a reduced size must not change what the models see.
 
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
 use image::imageops::FilterType;
 use rayon::prelude::*;
 use snapseek::model::clip::Clip;
@@ -23,7 +25,7 @@ fn enlarge(path: &Path) -> Vec<u8> {
 #[test]
 fn scaled_decoding_keeps_the_embedding_of_every_fixture_photo() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    let clip = Clip::open(&root.join("reference/clip-random"), Device::Cpu).unwrap();
+    let clip = Clip::open(&root.join("reference/clip-random"), Device::Cpu, None).unwrap();
     let starter = Starter::built_in().unwrap();
     let models: [(&str, &dyn Embed); 2] = [("clip-random", &clip), ("starter", &starter)];
     let photos: Vec<_> = std::fs::read_dir(root.join("photos")).unwrap().map(|entry| entry.unwrap().path()).collect();

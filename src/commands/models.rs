@@ -27,8 +27,12 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
         ModelsAction::Pull { name, yes } => {
             let spec = models::spec(name)?;
             if let Some(folder) = model::locate(&spec, &models::store(settings))? {
-                console.note(format_args!("{name} is installed in {}", sanitize::path(&folder)));
-                return Ok(Exit::Success);
+                let damaged = model::verify(&folder)?;
+                if damaged.is_empty() {
+                    console.note(format_args!("{name} is installed in {}, undamaged", sanitize::path(&folder)));
+                    return Ok(Exit::Success);
+                }
+                console.warn(format_args!("{} of {name} is damaged and deleted", damaged.join(", ")));
             }
             if settings.offline {
                 return Err(Failure::missing(format!("{name} is not installed, and --offline forbids the download")));

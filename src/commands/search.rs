@@ -11,6 +11,9 @@ use snapseek_index::query::{self, PartKind};
 use snapseek_index::{By, Filters, Library, SearchRequest};
 use std::time::Instant;
 
+/// Hits that are looked at for matches, at least.
+const CONSIDERED: usize = 200;
+
 pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let library = Library::open(&settings.library)?;
@@ -38,13 +41,15 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
     };
     let searcher = library.searcher()?;
     let limit = args.show.limit.unwrap_or(settings.limit);
+    // A match may rank behind photos that are none: decide first, then cut.
+    let considered = limit.max(CONSIDERED);
     let response = searcher.search(&SearchRequest {
         vector,
         words: (args.by != Ranking::Meaning && !words.is_empty()).then_some(words),
         phrases: query.phrases,
         filters: query.filters,
         by,
-        limit,
+        limit: considered,
         min_score: args.show.min_score,
         unique: args.show.unique,
         exclude: Vec::new(),
@@ -58,6 +63,7 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
     if args.all {
         rows.extend(rest);
     }
+    rows.truncate(limit);
     console.detail(format_args!(
         "{} photos, {} search; query {:.0} ms, search {:.0} ms",
         searcher.len(),

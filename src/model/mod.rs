@@ -4,6 +4,7 @@
 //! Hugging Face layout) and [`starter`] (built into the program). Nothing here knows of storage or of a terminal.
 
 pub mod clip;
+mod fingerprint;
 mod labels;
 mod once;
 mod ops;
@@ -15,7 +16,7 @@ mod weights;
 
 pub use spec::ModelSpec;
 pub use starter::Starter;
-pub use store::{Installed, PINNED_CLIP, StoreOptions, installed, locate, pull};
+pub use store::{Installed, PINNED_CLIP, StoreOptions, installed, locate, pull, verify};
 
 use crate::pixels::RgbPicture;
 use std::path::Path;
@@ -119,12 +120,13 @@ pub fn starter() -> anyhow::Result<Box<dyn Embed>> {
     Ok(Box::new(Starter::built_in()?))
 }
 
-/// Opens the model in `folder`, whatever kind its files say it is.
+/// Opens the model in `folder`, whatever kind its files say it is. What takes long and can be made again (the hash of the
+/// weights) is kept below `cache`.
 ///
 /// # Errors
 /// A file is missing or damaged, the kind of model is unknown, or the device is not there.
-pub fn open(folder: &Path, device: Device) -> anyhow::Result<Box<dyn Embed>> {
-    Ok(Box::new(clip::Clip::open(folder, device)?))
+pub fn open(folder: &Path, device: Device, cache: &Path) -> anyhow::Result<Box<dyn Embed>> {
+    Ok(Box::new(clip::Clip::open(folder, device, Some(cache))?))
 }
 
 /// Puts `text` into a prompt template.

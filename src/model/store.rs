@@ -1,7 +1,7 @@
 //! Where models are: the user's Hugging Face cache, filled by a download once if the user wants it.
 
 use super::ModelSpec;
-use super::clip::{self, Clip};
+use super::clip;
 use anyhow::Context;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
@@ -9,6 +9,7 @@ use sha1::Digest;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// The revision of openai/clip-vit-base-patch32 that we pin: its weights as safetensors (on the main branch they are
@@ -17,6 +18,8 @@ pub const PINNED_CLIP: &str = "c237dc49a33fc61debc9276459120b7eac67e7ef";
 const CLIP: &str = "openai/clip-vit-base-patch32";
 /// Tries of one file before a download is given up.
 const TRIES: u32 = 4;
+/// How long a server may send nothing.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// How to look for models.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,14 +81,14 @@ pub fn installed(_store: &StoreOptions) -> Vec<Installed> {
     let found = repos.into_iter().filter_map(|repo| {
         let pinned = (repo == CLIP).then_some(PINNED_CLIP);
         let dir = snapshot(&hub().ok()?, &repo, pinned)?;
-        let model = Clip::open(&dir, super::Device::Cpu).ok()?;
+        let dim = clip::dim(&dir).ok()?;
         let bytes = clip::FILES.iter().filter_map(|name| fs::metadata(dir.join(name)).ok()).map(|m| m.len()).sum();
         Some(Installed {
             licence: if repo.starts_with("openai/clip") { "MIT" } else { "see its model card" }.into(),
             name: if repo == CLIP { "clip".into() } else { repo },
             bytes,
             revision: dir.file_name().and_then(|n| n.to_str()).map(str::to_owned),
-            dim: super::Embed::identity(&model).dim,
+            dim,
             dir: Some(dir),
         })
     });
@@ -96,18 +99,42 @@ pub fn installed(_store: &StoreOptions) -> Vec<Installed> {
 /// What was downloaded before an interruption is kept and continued; every file is compared with its checksum.
 ///
 /// # Errors
-/// `--offline`, no network, no such model, or a file that is not what its checksum says (it is deleted).
+/// `--offline`, no network, a server that falls silent, no such model, or a file that is not what its checksum says (it
+/// is deleted).
 pub fn pull(
     spec: &ModelSpec,
     store: &StoreOptions,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> anyhow::Result<PathBuf> {
     let (name, revision) = match spec {
-        ModelSpec::Clip => (CLIP, PINNED_CLIP.to_owned()),
-        ModelSpec::Repo(repo) => (repo.as_str(), "main".to_owned()),
+        ModelSpec::Clip => (CLIP.to_owned(), PINNED_CLIP.to_owned()),
+        ModelSpec::Repo(repo) => (repo.clone(), "main".to_owned()),
         ModelSpec::Auto | ModelSpec::Starter | ModelSpec::Dir(_) => anyhow::bail!("this model needs no download"),
     };
     anyhow::ensure!(!store.offline, "offline: {name} cannot be downloaded");
+    let (events_in, events) = channel::<Event>();
+    // On a thread of its own, because hf-hub knows no time limit: one that waits for ever is left behind.
+    let work = std::thread::spawn(move || download(&name, revision, &events_in));
+    loop {
+        match events.recv_timeout(SILENCE) {
+            Ok((file, done, total)) => progress(file, done, total),
+            Err(RecvTimeoutError::Timeout) => {
+                anyhow::bail!(
+                    "the server has sent nothing for {} s; run the same command again to go on",
+                    SILENCE.as_secs()
+                )
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return work.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the download broke down")));
+            }
+        }
+    }
+}
+
+/// A file, its bytes so far, and in all.
+type Event = (&'static str, u64, u64);
+
+fn download(name: &str, revision: String, events: &Sender<Event>) -> anyhow::Result<PathBuf> {
     let hub = hub()?;
     let api = ApiBuilder::from_env().with_cache_dir(hub.clone()).with_progress(false).build()?;
     let at = |revision: String| Repo::with_revision(name.to_owned(), RepoType::Model, revision);
@@ -117,33 +144,28 @@ pub fn pull(
     anyhow::ensure!(is_hex(&commit), "{name}: the server names no commit");
     let cache = Cache::new(hub);
     for file in clip::FILES {
-        let repo = at(commit.clone());
-        if cache.repo(repo.clone()).get(file).is_none() {
-            fetch(&api, &cache, &repo, file, progress).with_context(|| format!("{name}: {file}"))?;
-        }
+        fetch(&api, &cache, &at(commit.clone()), file, events).with_context(|| format!("{name}: {file}"))?;
     }
-    let folder =
-        cache.repo(at(commit.clone())).get(clip::FILES[0]).and_then(|path| path.parent().map(Path::to_path_buf));
+    let folder = cache.repo(at(commit)).get(clip::FILES[0]).and_then(|path| path.parent().map(Path::to_path_buf));
     folder.with_context(|| format!("{name} is not where it was downloaded to"))
 }
 
-fn fetch(
-    api: &Api,
-    cache: &Cache,
-    repo: &Repo,
-    file: &str,
-    progress: &mut dyn FnMut(&str, u64, u64),
-) -> anyhow::Result<()> {
+fn fetch(api: &Api, cache: &Cache, repo: &Repo, file: &'static str, events: &Sender<Event>) -> anyhow::Result<()> {
     let remote: ApiRepo = api.repo(repo.clone());
     let metadata = api.metadata(&remote.url(file))?;
     let checksum = metadata.etag().trim_start_matches("W/").to_ascii_lowercase();
-    anyhow::ensure!(is_hex(&checksum) && matches!(checksum.len(), 40 | 64), "the server gives no checksum");
+    anyhow::ensure!(is_checksum(&checksum), "the server gives no checksum");
     let blob = cache.repo(repo.clone()).blob_path(metadata.etag());
+    let mut cached = cache.repo(repo.clone()).get(file);
     for attempt in 1..=TRIES {
-        let hook = Hook { progress: &mut *progress, name: file, done: 0, total: 0 };
-        let error = match remote.download_with_progress(file, hook) {
+        let got = match cached.take() {
+            Some(path) => Ok(path),
+            None => remote.download_with_progress(file, Hook { events, file, done: 0, total: 0 }),
+        };
+        let error = match got {
             Ok(path) => {
-                if matches(&path, &checksum, metadata.size() as u64)? {
+                let size = path.metadata().map(|m| m.len()).with_context(|| path.display().to_string())?;
+                if size == metadata.size() as u64 && matches(&path, &checksum)? {
                     return Ok(());
                 }
                 let _ = fs::remove_file(&path);
@@ -164,12 +186,30 @@ fn fetch(
     Ok(())
 }
 
-/// Whether a file has this length and this SHA-256, or this git blob SHA-1 (what the hub knows of small files).
-fn matches(path: &Path, checksum: &str, size: u64) -> anyhow::Result<bool> {
-    let mut file = File::open(path).with_context(|| path.display().to_string())?;
-    if file.metadata()?.len() != size {
-        return Ok(false);
+/// Compares an installed model's files with their checksums, which the hub cache has in the names of its blobs, and
+/// deletes those that are damaged. Returns their names.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn verify(folder: &Path) -> anyhow::Result<Vec<&'static str>> {
+    let mut damaged = Vec::new();
+    for file in clip::FILES {
+        let path = folder.join(file);
+        let Ok(blob) = fs::canonicalize(&path) else { continue };
+        let checksum = blob.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
+        if is_checksum(&checksum) && !matches(&blob, &checksum)? {
+            fs::remove_file(&path)?;
+            fs::remove_file(&blob)?;
+            damaged.push(file);
+        }
     }
+    Ok(damaged)
+}
+
+/// Whether a file has this SHA-256, or this git blob SHA-1 (what the hub knows of small files).
+fn matches(path: &Path, checksum: &str) -> anyhow::Result<bool> {
+    let mut file = File::open(path).with_context(|| path.display().to_string())?;
+    let size = file.metadata()?.len();
     let (mut sha1, mut sha256) = (sha1::Sha1::new(), sha2::Sha256::new());
     sha1.update(format!("blob {size}\0"));
     let mut block = vec![0; 1 << 20];
@@ -185,8 +225,8 @@ fn matches(path: &Path, checksum: &str, size: u64) -> anyhow::Result<bool> {
 }
 
 struct Hook<'a> {
-    progress: &'a mut dyn FnMut(&str, u64, u64),
-    name: &'a str,
+    events: &'a Sender<Event>,
+    file: &'static str,
     done: u64,
     total: u64,
 }
@@ -198,7 +238,8 @@ impl hf_hub::api::Progress for Hook<'_> {
 
     fn update(&mut self, size: usize) {
         self.done += size as u64;
-        (self.progress)(self.name, self.done, self.total);
+        // Nobody listens any more once the server was given up.
+        let _ = self.events.send((self.file, self.done, self.total));
     }
 
     fn finish(&mut self) {}
@@ -231,6 +272,11 @@ fn snapshot(hub: &Path, repo: &str, pinned: Option<&str>) -> Option<PathBuf> {
     others.sort();
     let named = pinned.map(str::to_owned).into_iter().chain(main).map(|commit| snapshots.join(commit));
     named.chain(others).find(|folder| clip::FILES.iter().all(|name| folder.join(name).is_file()))
+}
+
+/// The form of a SHA-1 or a SHA-256.
+fn is_checksum(text: &str) -> bool {
+    is_hex(text) && matches!(text.len(), 40 | 64)
 }
 
 fn is_hex(text: &str) -> bool {

@@ -4,7 +4,6 @@ use anyhow::Context;
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Tensor};
 use safetensors::Dtype;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// A mapped file of weights.
@@ -65,23 +64,4 @@ impl Weights {
         );
         Ok(view)
     }
-}
-
-/// Feeds a file's length, beginning, end and evenly spaced blocks to `hasher`: enough to tell two models apart in
-/// milliseconds. It is not a check for damage.
-pub(super) fn fingerprint(mut file: impl Read + Seek, hasher: &mut blake3::Hasher) -> std::io::Result<()> {
-    const BLOCK: u64 = 4096;
-    const BLOCKS: u64 = 256;
-    let length = file.seek(SeekFrom::End(0))?;
-    hasher.update(&length.to_le_bytes());
-    let step = (length.saturating_sub(BLOCK) / (BLOCKS - 1)).max(1);
-    let mut block = Vec::new();
-    for n in 0..BLOCKS {
-        let start = if n + 1 == BLOCKS { length.saturating_sub(BLOCK) } else { n * step };
-        file.seek(SeekFrom::Start(start))?;
-        block.clear();
-        file.by_ref().take(BLOCK).read_to_end(&mut block)?;
-        hasher.update(&block);
-    }
-    Ok(())
 }

@@ -249,7 +249,8 @@ impl Run<'_, '_> {
             }
             Found::MissingRoot { root } => {
                 let message = "the folder is not there; its records are kept (`snapseek forget` drops them)".to_owned();
-                self.console.warn(format_args!("{}: {message}", crate::sanitize::path(&root)));
+                let folder = crate::sanitize::path(&root);
+                self.progress.aside(|| self.console.warn(format_args!("{folder}: {message}")));
                 self.unseen("missing-folder", root.clone(), root.clone(), message)?;
                 self.seen.missing.insert(root);
                 return Ok(None);
@@ -337,7 +338,7 @@ impl Run<'_, '_> {
         self.summary.failed += 1;
         *self.summary.failures.entry(kind.to_owned()).or_default() += 1;
         let (path, message) = (crate::sanitize::path(path), crate::sanitize::text(message));
-        self.console.detail(format_args!("{path}: {kind}: {message}"));
+        self.progress.aside(|| self.console.detail(format_args!("{path}: {kind}: {message}")));
     }
 
     fn write(&mut self) -> anyhow::Result<()> {

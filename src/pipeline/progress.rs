@@ -1,7 +1,8 @@
 //! Progress of an indexing run: a bar on a terminal, plain lines elsewhere.
 
 use crate::console::Console;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -23,9 +24,11 @@ impl Progress {
     pub fn new(console: &Console) -> Self {
         let bar = console.wants_bar().then(|| {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
-            if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos}/{len} photos  {per_sec}  {eta} left  {msg}")
-            {
-                bar.set_style(style.progress_chars("━╸ "));
+            if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos}/{len} photos  {rate}  {eta} left  {msg}") {
+                let rate = |state: &ProgressState, out: &mut dyn Write| {
+                    let _ = write!(out, "{:.1} a second", state.per_sec());
+                };
+                bar.set_style(style.progress_chars("━╸ ").with_key("rate", rate));
             }
             bar
         });
@@ -63,6 +66,14 @@ impl Progress {
             let rate = self.done as f64 / self.started.elapsed().as_secs_f64();
             let left = (self.found.saturating_sub(self.done)) as f64 / rate.max(1e-9);
             eprintln!("{}/{} photos, {rate:.1} a second, {left:.0} s left", self.done, self.found);
+        }
+    }
+
+    /// Lets `message` write to the terminal without the bar in its way.
+    pub(super) fn aside(&self, message: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(message),
+            None => message(),
         }
     }
 

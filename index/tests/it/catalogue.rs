@@ -254,6 +254,8 @@ fn forgotten_files_stay_forgotten_until_named() {
     assert!(!forgotten(&writer, "/photos/nothing.jpg"));
     assert_eq!(writer.forget(Path::new("/photos/sub")).unwrap(), 2);
     assert!(forgotten(&writer, "/photos/sub/b.jpg") && !forgotten(&writer, "/photos/a.jpg"));
+    assert_eq!(writer.forget(Path::new("/photos/sub")).unwrap(), 0);
+    assert!(forgotten(&writer, "/photos/sub/b.jpg"), "forgetting twice is forgetting");
     writer.remember(Path::new("/photos/sub/b.jpg")).unwrap();
     assert!(!forgotten(&writer, "/photos/sub/b.jpg") && forgotten(&writer, "/photos/sub/c.jpg"));
     writer.remember(Path::new("/photos")).unwrap();

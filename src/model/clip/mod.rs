@@ -7,14 +7,13 @@ mod tags;
 mod tower;
 
 use super::once::Once;
-use super::weights::{self, Weights};
-use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, labels};
+use super::weights::Weights;
+use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, fingerprint, labels};
 use crate::pixels::RgbPicture;
 use anyhow::Context;
 use candle_core::Tensor;
 use config::{Config, Preprocessing};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use tokenizers::Tokenizer;
@@ -24,6 +23,11 @@ use tower::{Text, Vision};
 pub(super) const FILES: [&str; 4] = ["config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors"];
 /// Changes with everything that changes the numbers but not the files.
 const VERSION: &str = "clip 1";
+
+/// Numbers in an embedding of the model in `folder`, if it is one that [`Clip::open`] could open.
+pub(super) fn dim(folder: &Path) -> anyhow::Result<usize> {
+    Ok(Config::read(&folder.join("config.json"))?.projection_dim)
+}
 
 /// A CLIP model. Each tower is loaded when it is first used: a text query never touches the vision tower.
 pub struct Clip {
@@ -41,11 +45,11 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// Opens the model in `folder`.
+    /// Opens the model in `folder`. The hash of its weights is kept below `cache`, if there is one.
     ///
     /// # Errors
     /// A file is missing, damaged or of another model, or the device is not there.
-    pub fn open(folder: &Path, device: Device) -> anyhow::Result<Self> {
+    pub fn open(folder: &Path, device: Device, cache: Option<&Path>) -> anyhow::Result<Self> {
         for name in FILES {
             anyhow::ensure!(folder.join(name).is_file(), "the model folder {} holds no {name}", folder.display());
         }
@@ -63,10 +67,7 @@ impl Clip {
         let mut hasher = blake3::Hasher::new();
         hasher.update(VERSION.as_bytes());
         for name in FILES {
-            let path = folder.join(name);
-            File::open(&path)
-                .and_then(|file| weights::fingerprint(file, &mut hasher))
-                .with_context(|| format!("{} cannot be read", path.display()))?;
+            hasher.update(fingerprint::of_file(&folder.join(name), cache)?.as_bytes());
         }
         let identity = Identity { fingerprint: hasher.finalize().to_hex().to_string(), dim: config.projection_dim };
         Ok(Self {
@@ -148,6 +149,10 @@ impl Embed for Clip {
     }
 
     fn embed_texts(&self, texts: &[String], template: Option<&str>) -> anyhow::Result<Vec<Vec<f32>>> {
+        // The two files that a first query waits for.
+        let (tokenizer, tower) = rayon::join(|| self.tokenizer().map(drop), || self.text());
+        tokenizer?;
+        let text_tower = tower?;
         let text = |text: &String| template.map_or_else(|| Ok(text.clone()), |template| fill(template, text));
         let ids = texts.iter().map(|t| Ok(self.tokens(&text(t)?)?.ids)).collect::<anyhow::Result<Vec<_>>>()?;
         // Texts of one length go through together, without padding.
@@ -158,7 +163,7 @@ impl Embed for Clip {
         let mut embeddings = vec![Vec::new(); texts.len()];
         for group in lengths.into_values() {
             let batch: Vec<&[u32]> = group.iter().map(|n| ids[*n].as_slice()).collect();
-            for (n, embedding) in group.iter().zip(tower::unit_rows(&self.text()?.forward(&batch)?)?) {
+            for (n, embedding) in group.iter().zip(tower::unit_rows(&text_tower.forward(&batch)?)?) {
                 embeddings[*n] = embedding;
             }
         }

@@ -1,0 +1,344 @@
+//! Photos belong to the user: what happens to their files and folders never costs a record by accident, and the
+//! program never writes where they lie.
+
+use crate::support::{PROGRAM, Sandbox, finish, fixture, need};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const FIVE: [&str; 5] = ["cat", "dog", "panda", "igloo", "hammer-5"];
+const TEN: [&str; 10] = ["cat", "dog", "panda", "igloo", "hammer-5", "pencil", "owl", "petra", "bulb", "windmill"];
+
+/// The counts of an `index --json` summary that are not zero.
+fn counts(summary: &Value) -> BTreeMap<String, u64> {
+    let all = summary.as_object().unwrap().iter().filter(|(key, _)| *key != "schema" && *key != "seconds");
+    all.filter_map(|(key, value)| Some((key.clone(), value.as_u64().filter(|n| *n > 0)?))).collect()
+}
+
+fn expect(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    pairs.iter().map(|(key, n)| ((*key).to_owned(), *n)).collect()
+}
+
+fn moved_away(sandbox: &Sandbox, names: &[&str]) -> Vec<(PathBuf, PathBuf)> {
+    fs::create_dir_all(sandbox.path("away")).unwrap();
+    let pairs = names.iter().map(|name| format!("{name}.jpg"));
+    let pairs: Vec<_> = pairs.map(|name| (sandbox.photo(&name), sandbox.path("away").join(&name))).collect();
+    pairs.iter().for_each(|(here, away)| fs::rename(here, away).unwrap());
+    pairs
+}
+
+fn moved_back(pairs: Vec<(PathBuf, PathBuf)>) {
+    pairs.into_iter().for_each(|(here, away)| fs::rename(away, here).unwrap());
+}
+
+#[test]
+fn a_folder_that_is_gone_keeps_its_records() {
+    let sandbox = Sandbox::indexed(&FIVE);
+    let before = sandbox.ranking("a dog");
+    let (here, away) = (sandbox.photos(), sandbox.path("away"));
+    fs::rename(&here, &away).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = sandbox.command(args);
+        command.current_dir(sandbox.path("home"));
+        finish(command)
+    };
+
+    let named = run(&["index", here.to_str().unwrap()]).exits(2);
+    assert!(named.stderr.contains(here.to_str().unwrap()), "{named}");
+
+    let unnamed = run(&["index", "--json"]).exits(4);
+    assert_eq!(counts(&unnamed.line()), expect(&[("failed", 1)]));
+    assert!(unnamed.stderr.contains(here.to_str().unwrap()), "says which folder is missing: {unnamed}");
+    let pruned = run(&["index", "--prune", "--json"]).exits(4);
+    assert_eq!(counts(&pruned.line()), expect(&[("failed", 1)]), "a disk that is not mounted is not pruned either");
+    let status = run(&["status", "--json"]).exits(0).line();
+    assert_eq!((&status["photos"], &status["failed"]), (&5.into(), &1.into()));
+    assert_eq!(status["failures"][0]["kind"], "missing-folder");
+    assert_eq!(run(&["search", "a dog", "--all", "--json"]).lines().len(), 5, "they can still be found");
+
+    fs::rename(&away, &here).unwrap();
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 5)]));
+    assert_eq!(sandbox.status()["failed"], 0);
+    assert_eq!(sandbox.ranking("a dog"), before);
+}
+
+#[test]
+fn an_emptied_folder_loses_nothing_until_prune() {
+    let sandbox = Sandbox::indexed(&FIVE);
+    let away = moved_away(&sandbox, &FIVE);
+    let held = sandbox.index().exits(0);
+    assert_eq!(counts(&held.line()), expect(&[("held_back", 5)]));
+    assert!(held.stderr.contains("5 of 5 files") && held.stderr.contains("--prune"), "{held}");
+    assert_eq!(sandbox.ranking("a dog").len(), 5);
+
+    moved_back(away);
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 5)]));
+
+    moved_away(&sandbox, &FIVE);
+    let pruned = sandbox.run(["index", "--prune", "--json"]).exits(0);
+    assert_eq!(counts(&pruned.line()), expect(&[("removed", 5)]));
+    assert_eq!(sandbox.status()["photos"], 0);
+    assert!(sandbox.ranking("a dog").is_empty());
+}
+
+#[test]
+fn losing_most_of_a_folder_is_taken_for_a_fault_and_losing_some_is_not() {
+    let sandbox = Sandbox::indexed(&TEN);
+    let away = moved_away(&sandbox, &TEN[..6]);
+    let held = sandbox.index().exits(0);
+    assert_eq!(counts(&held.line()), expect(&[("unchanged", 4), ("held_back", 6)]));
+    assert!(held.stderr.contains("6 of 10 files"), "{held}");
+    assert_eq!(sandbox.status()["files"], 10);
+    moved_back(away);
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 10)]));
+
+    moved_away(&sandbox, &TEN[..4]);
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 6), ("removed", 4)]));
+    moved_away(&sandbox, &TEN[4..9]);
+    let pruned = sandbox.run(["index", "--prune", "--json"]).exits(0);
+    assert_eq!(counts(&pruned.line()), expect(&[("unchanged", 1), ("removed", 5)]));
+    assert_eq!(sandbox.ranking("anything")[0].0, "windmill.jpg");
+}
+
+#[test]
+fn moving_all_photos_into_a_folder_is_no_loss() {
+    let sandbox = Sandbox::indexed(&FIVE);
+    fs::create_dir(sandbox.photo("2024")).unwrap();
+    for name in FIVE.map(|name| format!("{name}.jpg")) {
+        fs::rename(sandbox.photo(&name), sandbox.photo("2024").join(&name)).unwrap();
+    }
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("moved", 5)]));
+}
+
+/// Every file and folder below `root` with what can be changed about it, and its bytes.
+fn listing(root: &Path) -> Vec<(PathBuf, u32, i64, i64, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root.to_path_buf()];
+    while let Some(path) = folders.pop() {
+        let meta = fs::symlink_metadata(&path).unwrap();
+        if meta.is_dir() {
+            folders.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        let bytes = if meta.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        found.push((path, meta.mode(), meta.mtime(), meta.mtime_nsec(), bytes));
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn photos_are_never_written_to() {
+    need("strace");
+    let sandbox = Sandbox::with_photos(&FIVE);
+    fs::write(sandbox.photo("broken.jpg"), "not a picture").unwrap();
+    let before = listing(&sandbox.photos());
+    let photos = sandbox.photos();
+    let trace = sandbox.path("trace");
+    let sheet = sandbox.path("sheet.html");
+    let copies = sandbox.path("copies");
+    let photos_text = photos.to_str().unwrap();
+    let session: &[(&[&str], i32)] = &[
+        (&["index", photos_text, "-v"], 4),
+        (&["search", "a dog", "--html", sheet.to_str().unwrap(), "--copy-to", copies.to_str().unwrap()], 0),
+        (&["search", "@cat.jpg - dog", "--preview"], 0),
+        (&["similar", "dog.jpg"], 0),
+        (&["status"], 0),
+        (&["check", "--full", "--repair"], 0),
+        (&["embed", "--image", "owl.jpg"], 4),
+        (&["forget", "dog.jpg"], 0),
+        (&["index"], 4),
+        (&["reindex"], 4),
+    ];
+    let mut opened = String::new();
+    for (args, code) in session {
+        let mut command = sandbox.command_of("strace");
+        // Every call that takes a path.
+        command.args(["-f", "-q", "-s", "4096", "-e", "trace=%file", "-o"]);
+        command.arg(&trace).arg("--").arg(PROGRAM).args(*args);
+        finish(command).exits(*code);
+        opened.push_str(&fs::read_to_string(&trace).unwrap());
+    }
+    assert_eq!(listing(&photos), before);
+    // The current folder is the photo folder, so a relative path lies there too.
+    let below = |line: &str| {
+        line.contains(&format!("\"{photos_text}")) || line.contains("AT_FDCWD, \"") && !line.contains("AT_FDCWD, \"/")
+    };
+    let mut reads = 0;
+    // A call that another thread cut in two is judged by its first half, which names the file.
+    for line in opened.lines().filter(|line| below(line) && !line.contains(" resumed>")) {
+        let call = line.split_whitespace().nth(1).unwrap().split('(').next().unwrap();
+        match call {
+            "open" | "openat" => {
+                assert!(line.contains("O_RDONLY") && !line.contains("O_CREAT"), "{line}");
+                reads += 1;
+            }
+            "execve" | "chdir" | "getcwd" | "access" | "faccessat2" | "readlink" | "statx" | "newfstatat" | "stat"
+            | "lstat" | "statfs" => {}
+            _ => panic!("{line}"),
+        }
+    }
+    assert!(reads > 12, "the trace shows the photos being read: {reads}");
+}
+
+#[test]
+fn a_folder_without_write_permission_can_be_indexed() {
+    need("setpriv");
+    let sandbox = Sandbox::with_photos(&FIVE);
+    let nobody = Nobody::new(&sandbox);
+    fs::set_permissions(sandbox.photos(), fs::Permissions::from_mode(0o555)).unwrap();
+    let probe = finish(nobody.command("touch", &["photos/x"]));
+    assert_ne!(probe.code(), 0, "nobody must not be able to write: {probe}");
+    let indexed = finish(nobody.command(nobody.program.to_str().unwrap(), &["index", "photos", "--json"])).exits(0);
+    assert_eq!(counts(&indexed.line()), expect(&[("embedded", 5)]));
+}
+
+/// The program run by a user without rights, for whom file permissions count (for root they do not).
+pub(crate) struct Nobody<'a> {
+    sandbox: &'a Sandbox,
+    /// A copy of the program that this user can reach.
+    pub(crate) program: PathBuf,
+}
+
+impl<'a> Nobody<'a> {
+    /// Opens the sandbox to the user.
+    pub(crate) fn new(sandbox: &'a Sandbox) -> Self {
+        let program = sandbox.path("snapseek");
+        fs::copy(PROGRAM, &program).unwrap();
+        let nobody = Self { sandbox, program };
+        fs::create_dir_all(sandbox.library()).unwrap();
+        for (path, mode) in [("", 0o755), ("photos", 0o755), ("home", 0o777), ("library", 0o777), ("snapseek", 0o755)] {
+            fs::set_permissions(sandbox.path(path), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        nobody
+    }
+
+    /// A program run by this user in the sandbox.
+    pub(crate) fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = self.sandbox.command_of("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--", program]).args(args);
+        command.current_dir(self.sandbox.path(""));
+        command
+    }
+}
+
+#[test]
+fn hidden_and_ignored_files_are_left_out() {
+    let sandbox = Sandbox::with_photos(&["cat", "dog"]);
+    let copy = |name: &str, to: &str| {
+        let to = sandbox.photo(to);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(fixture(&format!("photos/{name}.jpg")), to).unwrap();
+    };
+    copy("panda", ".hidden.jpg");
+    copy("igloo", ".thumbnails/igloo.jpg");
+    copy("owl", "raw/owl.jpg");
+    copy("petra", "raw/keep/petra.jpg");
+    copy("pencil", "trips/draft-pencil.jpg");
+    copy("bulb", "trips/bulb.jpg");
+    fs::write(sandbox.photo(".snapseekignore"), "# comment\nraw/*\n!raw/keep\n").unwrap();
+    fs::write(sandbox.photo("trips/.snapseekignore"), "draft-*\n").unwrap();
+    fs::write(sandbox.photo(".gitignore"), "*.jpg\n").unwrap();
+    let found = |ranking: Vec<(String, f64)>| {
+        let mut names: Vec<String> = ranking.into_iter().map(|(name, _)| name).collect();
+        names.sort();
+        names
+    };
+
+    assert_eq!(sandbox.index().exits(0).line()["embedded"], 4);
+    assert_eq!(found(sandbox.ranking("a photo")), ["bulb.jpg", "cat.jpg", "dog.jpg", "petra.jpg"]);
+    // What is newly ignored leaves the library, as what was deleted does.
+    fs::write(sandbox.photo("trips/.snapseekignore"), "draft-*\nbulb.*\n").unwrap();
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 3), ("removed", 1)]));
+    let hidden = sandbox.run(["index", "--hidden", "--json"]).exits(0);
+    assert_eq!(counts(&hidden.line()), expect(&[("unchanged", 3), ("embedded", 2)]));
+}
+
+#[test]
+fn links_end_and_count_once() {
+    let sandbox = Sandbox::with_photos(&["cat", "dog"]);
+    let outside = sandbox.path("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::copy(fixture("photos/panda.jpg"), outside.join("panda.jpg")).unwrap();
+    fs::create_dir(sandbox.photo("a")).unwrap();
+    symlink("..", sandbox.photo("a/up")).unwrap();
+    symlink(sandbox.photos(), sandbox.photo("a/self")).unwrap();
+    symlink("/", sandbox.photo("everything")).unwrap();
+    symlink(&outside, sandbox.photo("outside")).unwrap();
+    symlink("../cat.jpg", sandbox.photo("a/favourite.jpg")).unwrap();
+    fs::hard_link(sandbox.photo("dog.jpg"), sandbox.photo("a/dog-again.jpg")).unwrap();
+
+    let summary = sandbox.index().exits(0).line();
+    assert_eq!(counts(&summary), expect(&[("embedded", 2), ("copied", 2)]));
+    assert_eq!((&sandbox.status()["photos"], &sandbox.status()["files"]), (&2.into(), &4.into()));
+    let hits = sandbox.run(["search", "a dog", "--all", "--json"]).lines();
+    assert_eq!(hits.len(), 2, "each photo is listed once, with its other names: {hits:?}");
+    assert!(hits.iter().all(|hit| hit["also"].as_array().unwrap().len() == 1), "{hits:?}");
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 4)]));
+}
+
+#[test]
+fn what_only_has_the_name_of_a_photo_does_not_hold_up_the_run() {
+    let sandbox = Sandbox::with_photos(&["cat", "dog"]);
+    assert!(Command::new("mkfifo").arg(sandbox.photo("pipe.jpg")).status().unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(sandbox.photo("socket.jpg")).unwrap();
+    fs::create_dir(sandbox.photo("folder.jpg")).unwrap();
+    symlink("/dev/zero", sandbox.photo("zero.jpg")).unwrap();
+    symlink("nowhere.jpg", sandbox.photo("broken-link.jpg")).unwrap();
+    File::create(sandbox.photo("huge.jpg")).unwrap().set_len(1 << 40).unwrap();
+
+    for expected in [[("embedded", 2), ("failed", 2)], [("unchanged", 2), ("failed", 2)]] {
+        assert_eq!(counts(&sandbox.index().exits(4).line()), expect(&expected));
+    }
+    let failures = sandbox.status()["failures"].as_array().unwrap().clone();
+    let named = |name: &str| failures.iter().find(|f| f["path"].as_str().unwrap().ends_with(name)).unwrap();
+    assert_eq!(named("huge.jpg")["kind"], "too-large");
+    assert_eq!(named("broken-link.jpg")["kind"], "unreadable");
+    assert_eq!(failures.len(), 2);
+
+    // The pipe given by name is refused as well, rather than waited for.
+    sandbox.run(["similar", "pipe.jpg"]).exits(5);
+}
+
+#[test]
+fn what_is_forgotten_stays_forgotten_until_it_is_named() {
+    let sandbox = Sandbox::with_photos(&["cat", "dog"]);
+    let trip = sandbox.photo("trip");
+    fs::create_dir(&trip).unwrap();
+    for name in ["panda", "owl"] {
+        fs::rename(sandbox.add(name), trip.join(format!("{name}.jpg"))).unwrap();
+    }
+    sandbox.index().exits(0);
+    let before = listing(&sandbox.photos());
+
+    let forgotten = sandbox.run(["forget", "dog.jpg", "trip", "--json"]).exits(0).line();
+    assert_eq!(forgotten["forgotten"], 3);
+    assert_eq!(listing(&sandbox.photos()), before, "the photos are where they were");
+    assert_eq!(sandbox.ranking("a dog").len(), 1);
+    sandbox.run(["forget", "dog.jpg"]).exits(1);
+
+    // Neither a new file in a forgotten folder nor the next run brings anything back.
+    fs::copy(fixture("photos/igloo.jpg"), trip.join("igloo.jpg")).unwrap();
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 1)]));
+    assert_eq!(counts(&sandbox.run(["index", "--json"]).exits(0).line()), expect(&[("unchanged", 1)]));
+
+    // Whoever names it wants it.
+    let named = sandbox.run(["index", "dog.jpg", "--json"]).exits(0).line();
+    assert_eq!(counts(&named), expect(&[("embedded", 1)]));
+    assert_eq!(sandbox.ranking("a dog")[0].0, "dog.jpg");
+    let folder = sandbox.run(["index", "trip", "--json"]).exits(0).line();
+    assert_eq!(counts(&folder), expect(&[("embedded", 3)]));
+    assert_eq!(sandbox.ranking("a dog").len(), 5);
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 5)]));
+}
+
+#[test]
+fn a_forgotten_root_is_covered_no_more() {
+    let sandbox = Sandbox::indexed(&["cat", "dog"]);
+    assert_eq!(sandbox.run(["forget", ".", "--json"]).exits(0).line()["forgotten"], 2);
+    let status = sandbox.status();
+    assert_eq!((&status["photos"], status["folders"].as_array().unwrap().len()), (&0.into(), 0));
+    sandbox.run(["index"]).exits(2);
+}

@@ -1,0 +1,18 @@
+//! End to end: these tests drive the real program, as a user's shell would. Each file is one promise or a few of a kind.
+//!
+//! They need Linux with `strace`, `setpriv` and `script` (util-linux), for killing the program at a chosen moment, for
+//! running it without rights and for giving it a terminal. Where one is missing the test fails and says so.
+#![allow(clippy::unwrap_used)]
+
+mod contracts;
+mod crash;
+mod damage;
+mod exif;
+mod files;
+mod hostile_names;
+mod indexing;
+mod pictures;
+mod pull;
+mod queries;
+mod shell;
+mod support;

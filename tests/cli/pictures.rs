@@ -1,0 +1,223 @@
+//! Files that are no pictures, or bad ones: each costs one line, never the run, and is not tried again and again.
+
+use crate::support::{PROGRAM, Sandbox, finish, fixture, need};
+use image::ImageFormat;
+use serde_json::json;
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io::Cursor;
+use std::path::Path;
+
+/// A small xorshift generator: the same files on every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+/// The bytes of a small picture in this format.
+fn picture(format: ImageFormat) -> Vec<u8> {
+    let small = image::open(fixture("photos/cat.jpg")).unwrap().thumbnail(96, 96).into_rgb8();
+    let mut bytes = Cursor::new(Vec::new());
+    small.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// Damages bytes in one of the ways in which disks, cables and attackers do.
+fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+    let length = bytes.len();
+    match random.below(5) {
+        0 => bytes.truncate(1 + random.below(length - 1)),
+        1 => {
+            for _ in 0..1 + random.below(8) {
+                bytes[random.below(length)] ^= 1 << random.below(8);
+            }
+        }
+        // The header, where sizes and counts stand.
+        2 => {
+            for _ in 0..4 {
+                bytes[random.below(length.min(64))] = random.below(256) as u8;
+            }
+        }
+        3 => {
+            let (from, to) = (random.below(length), random.below(length));
+            let piece: Vec<u8> = bytes[from..(from + 200).min(length)].to_vec();
+            bytes.splice(to..to, piece);
+        }
+        _ => {
+            let from = random.below(length);
+            bytes[from..].fill(random.below(256) as u8);
+        }
+    }
+}
+
+/// A PNG of some hundred bytes that claims a square of this many pixels an edge.
+fn bomb(edge: u32) -> Vec<u8> {
+    let mut bytes = picture(ImageFormat::Png);
+    bytes.truncate(500);
+    bytes[16..20].copy_from_slice(&edge.to_be_bytes());
+    bytes[20..24].copy_from_slice(&edge.to_be_bytes());
+    let sum = crc32(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&sum.to_be_bytes());
+    bytes
+}
+
+/// The checksum of a PNG chunk, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+    })
+}
+
+#[test]
+fn bad_files_are_counted_by_kind_named_and_never_stop_the_run() {
+    let good = ["dog", "owl", "panda"];
+    let sandbox = Sandbox::with_photos(&good);
+    let photo = fs::read(fixture("photos/koala.jpg")).unwrap();
+    let bad: [(&str, &str, Vec<u8>); 7] = [
+        ("empty", "zero.jpg", Vec::new()),
+        ("not-a-picture", "text.jpg", b"Dear diary, this is no photograph.".to_vec()),
+        ("not-a-picture", "program.png", [b"\x7fELF".as_slice(), &[7; 3000]].concat()),
+        ("too-large", "bomb.png", bomb(100_000)),
+        ("too-large", "largest.png", bomb(0x7fff_ffff)),
+        ("truncated", "half.jpg", photo[..photo.len() / 2].to_vec()),
+        ("truncated", "half.png", {
+            let png = picture(ImageFormat::Png);
+            png[..png.len() / 2].to_vec()
+        }),
+    ];
+    for (_, name, bytes) in &bad {
+        fs::write(sandbox.photo(name), bytes).unwrap();
+    }
+    // A picture under a wrong name is a picture; a folder with a picture's name is a folder.
+    fs::write(sandbox.photo("really-a-png.jpg"), picture(ImageFormat::Png)).unwrap();
+    fs::create_dir(sandbox.photo("folder.jpg")).unwrap();
+    fs::copy(fixture("photos/lemur.jpg"), sandbox.photo("folder.jpg/lemur.jpg")).unwrap();
+
+    let summary = sandbox.index().exits(4).line();
+    let mut kinds = BTreeMap::new();
+    for (kind, ..) in &bad {
+        *kinds.entry(*kind).or_insert(0) += 1;
+    }
+    assert_eq!(summary["failures"], json!(kinds));
+    assert_eq!((&summary["embedded"], &summary["failed"]), (&json!(5), &json!(7)));
+
+    let status = sandbox.status();
+    assert_eq!((&status["photos"], &status["failed"]), (&json!(5), &json!(7)));
+    for (kind, name, _) in &bad {
+        let path = json!(sandbox.photo(name));
+        let failure = status["failures"].as_array().unwrap().iter().find(|f| f["path"] == path).unwrap();
+        assert_eq!(failure["kind"], *kind, "{name}");
+        assert!(!failure["message"].as_str().unwrap().is_empty(), "{name}");
+    }
+    let lines = sandbox.run(["status", "-v"]).exits(0).text();
+    assert!(bad.iter().all(|(_, name, _)| lines.contains(name)), "{lines}");
+
+    // The same again costs nothing and says the same.
+    let again = sandbox.index().exits(4).line();
+    assert_eq!((&again["embedded"], &again["unchanged"], &again["failed"]), (&json!(0), &json!(5), &json!(7)));
+    assert_eq!(again["failures"], summary["failures"]);
+    // A file that was mended is taken in; one that is gone is no failure any more.
+    fs::write(sandbox.photo("half.jpg"), &photo).unwrap();
+    fs::remove_file(sandbox.photo("zero.jpg")).unwrap();
+    let mended = sandbox.index().exits(4).line();
+    assert_eq!((&mended["embedded"], &mended["unchanged"], &mended["failed"]), (&json!(1), &json!(5), &json!(5)));
+    assert_eq!(sandbox.status()["failed"], 5);
+}
+
+#[test]
+fn mutated_pictures_of_every_format_do_no_harm() {
+    let good = ["dog", "owl", "panda"];
+    let sandbox = Sandbox::with_photos(&good);
+    let mut random = Random(0x5eed);
+    let formats = [
+        ("jpg", ImageFormat::Jpeg),
+        ("png", ImageFormat::Png),
+        ("gif", ImageFormat::Gif),
+        ("bmp", ImageFormat::Bmp),
+        ("tiff", ImageFormat::Tiff),
+        ("webp", ImageFormat::WebP),
+    ];
+    let mut contents = HashSet::new();
+    for (extension, format) in formats {
+        let sound = picture(format);
+        for n in 0..10 {
+            let mut bytes = sound.clone();
+            mutate(&mut bytes, &mut random);
+            fs::write(sandbox.photo(format!("{n}.{extension}")), &bytes).unwrap();
+            contents.insert(bytes);
+        }
+    }
+    let summary = sandbox.index().exits(4).line();
+    let count = |key: &str| summary[key].as_u64().unwrap();
+    assert_eq!(count("embedded") + count("failed") + count("copied"), 60 + good.len() as u64, "{summary}");
+    assert!(count("failed") > 10, "most mutations are noticed: {summary}");
+    let status = sandbox.status();
+    assert_eq!(status["failed"], summary["failed"]);
+    assert_eq!(status["files"].as_u64().unwrap(), count("embedded") + count("copied"));
+    for failure in status["failures"].as_array().unwrap() {
+        assert!(Path::new(failure["path"].as_str().unwrap()).is_file(), "{failure}");
+        assert_ne!(failure["kind"], "quarantined", "{failure}");
+    }
+    for name in good {
+        let hits = sandbox.run(["search", &format!("a {name}"), "--by", "meaning", "--json"]).exits(0).names();
+        assert!(hits.contains(&format!("{name}.jpg")), "{name}: {hits:?}");
+    }
+    let again = sandbox.index().exits(4).line();
+    assert_eq!((&again["embedded"], &again["failed"]), (&json!(0), &summary["failed"]));
+    sandbox.run(["check", "--full"]).exits(0);
+}
+
+#[test]
+fn a_known_failure_is_not_even_opened_again_until_asked_for() {
+    need("strace");
+    let sandbox = Sandbox::with_photos(&["dog"]);
+    let bad = sandbox.photo("bad.jpg");
+    fs::write(&bad, "no picture").unwrap();
+    let opened = |flags: &[&str]| {
+        let log = sandbox.path("trace");
+        let mut command = sandbox.command_of("strace");
+        command.args(["-f", "-qq", "-o"]).arg(&log).args(["-e", "trace=open,openat,openat2"]);
+        command.args([PROGRAM, "index", "."]).args(flags);
+        finish(command).exits(4);
+        fs::read_to_string(log).unwrap().contains("bad.jpg")
+    };
+    assert!(opened(&[]), "the first run has to look at it");
+    assert!(!opened(&[]));
+    assert!(opened(&["--retry"]));
+    fs::write(&bad, "no picture either").unwrap();
+    assert!(opened(&[]), "it has changed");
+}
+
+#[test]
+fn the_limit_of_megapixels_is_the_users() {
+    let sandbox = Sandbox::new();
+    image::RgbImage::from_pixel(1500, 1000, image::Rgb([200, 120, 40])).save(sandbox.photo("large.png")).unwrap();
+    let summary = sandbox.run(["index", ".", "--max-megapixels", "1", "--json"]).exits(4).line();
+    assert_eq!(summary["failures"], json!({"too-large": 1}));
+    let summary = sandbox.run(["index", ".", "--retry", "--json"]).exits(0).line();
+    assert_eq!((&summary["embedded"], &summary["failed"]), (&json!(1), &json!(0)));
+}
+
+#[test]
+fn every_format_is_read_and_a_picture_of_one_colour_has_an_embedding_too() {
+    let sandbox = Sandbox::new();
+    for entry in fs::read_dir(fixture("reference/pictures")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, sandbox.photo(path.file_name().unwrap())).unwrap();
+    }
+    for (name, shade) in [("black.png", 0), ("white.png", 255)] {
+        image::GrayImage::from_pixel(40, 40, image::Luma([shade])).save(sandbox.photo(name)).unwrap();
+    }
+    for (name, format) in [("A.JPEG", ImageFormat::Jpeg), ("b.tif", ImageFormat::Tiff), ("c.WebP", ImageFormat::WebP)] {
+        fs::write(sandbox.photo(name), picture(format)).unwrap();
+    }
+    let summary = sandbox.index().exits(0).line();
+    assert_eq!(summary["embedded"], 18, "{summary}");
+    assert_eq!(sandbox.ranking("a cat").len(), 18);
+}

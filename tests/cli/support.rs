@@ -1,0 +1,264 @@
+//! The harness: a home of its own for every test, the program in it, and what the program said.
+
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A run that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_snapseek");
+
+/// A file or folder of `fixtures/`.
+pub(crate) fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+}
+
+/// The small random CLIP of the reference, as `--model` takes it.
+pub(crate) fn random_clip() -> String {
+    fixture("reference/clip-random").to_str().unwrap().to_owned()
+}
+
+/// A temporary home with an empty photo folder, where no test sees the user's files or another test's.
+pub(crate) struct Sandbox {
+    dir: TempDir,
+}
+
+impl Sandbox {
+    /// An empty home and an empty `photos` folder.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["home", "photos"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        Self { dir }
+    }
+
+    /// With copies of these fixture photos (names without `.jpg`) in `photos`.
+    pub(crate) fn with_photos(names: &[&str]) -> Self {
+        let sandbox = Self::new();
+        for name in names {
+            sandbox.add(name);
+        }
+        sandbox
+    }
+
+    /// With those photos, indexed by the starter.
+    pub(crate) fn indexed(names: &[&str]) -> Self {
+        let sandbox = Self::with_photos(names);
+        sandbox.index().exits(0);
+        sandbox
+    }
+
+    /// A path in the sandbox, canonical, so that it equals what the program prints.
+    pub(crate) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.dir.path().canonicalize().unwrap().join(path)
+    }
+
+    /// The photo folder.
+    pub(crate) fn photos(&self) -> PathBuf {
+        self.path("photos")
+    }
+
+    /// A path in the photo folder.
+    pub(crate) fn photo(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.photos().join(name)
+    }
+
+    /// The library that `run` uses.
+    pub(crate) fn library(&self) -> PathBuf {
+        self.path("library")
+    }
+
+    /// Copies a fixture photo (name without `.jpg`) into the photo folder.
+    pub(crate) fn add(&self, name: &str) -> PathBuf {
+        let to = self.photo(format!("{name}.jpg"));
+        std::fs::copy(fixture(&format!("photos/{name}.jpg")), &to).unwrap();
+        to
+    }
+
+    /// Sets up `program` with this sandbox as its whole world: offline, with its own home and library.
+    pub(crate) fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
+        let home = self.path("home");
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LANG", "C.UTF-8")
+            .env("HOME", &home)
+            .env("XDG_DATA_HOME", home.join("data"))
+            .env("XDG_CONFIG_HOME", home.join("config"))
+            .env("XDG_CACHE_HOME", home.join("cache"))
+            .env("HF_HOME", home.join("huggingface"))
+            .env("SNAPSEEK_LIBRARY", self.library())
+            .env("SNAPSEEK_OFFLINE", "1")
+            .current_dir(self.photos())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// The program in this sandbox, with these arguments, to be changed further before it runs.
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+        let mut command = self.command_of(PROGRAM);
+        command.args(args);
+        command
+    }
+
+    /// Runs the program with these arguments to its end.
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Output {
+        finish(self.command(args))
+    }
+
+    /// `index photos --json`.
+    pub(crate) fn index(&self) -> Output {
+        self.run([OsStr::new("index"), self.photos().as_os_str(), OsStr::new("--json")])
+    }
+
+    /// `search QUERY --all --json`, every photo of a small library: file names with scores, best first.
+    pub(crate) fn ranking(&self, query: &str) -> Vec<(String, f64)> {
+        let output = self.run(["search", query, "--all", "-n", "1000", "--json"]);
+        assert!(matches!(output.code(), 0 | 1), "{output:?}");
+        output.lines().iter().map(|hit| (file_name(&hit["path"]), hit["score"].as_f64().unwrap())).collect()
+    }
+
+    /// `status --json`.
+    pub(crate) fn status(&self) -> Value {
+        self.run(["status", "--json"]).exits(0).line()
+    }
+
+    /// What is the same for two libraries of the same photos, however they came about: every query's ranking, the
+    /// counts, the failures. Paths are relative to the photo folder. BM25 is left out: it depends on photos that are gone
+    /// as long as the full-text cache holds them. Panics if `check --full` finds anything.
+    pub(crate) fn content(&self) -> Value {
+        let photos = format!("{}/", self.photos().display());
+        let mut found = serde_json::Map::new();
+        for query in ["a dog", "a bird", "a building", "tools"] {
+            let mut hits = self.run(["search", query, "--all", "-n", "1000", "--json"]).lines();
+            hits.iter_mut().for_each(|hit| drop(hit.as_object_mut().unwrap().remove("bm25")));
+            let text = serde_json::to_string(&hits).unwrap().replace(&photos, "");
+            found.insert(query.into(), serde_json::from_str(&text).unwrap());
+        }
+        let status = self.status();
+        for key in ["photos", "files", "model", "failed"] {
+            found.insert(key.into(), status[key].clone());
+        }
+        let failures = status["failures"].to_string().replace(&photos, "");
+        found.insert("failures".into(), serde_json::from_str(&failures).unwrap());
+        let check = self.run(["check", "--full", "--json"]).exits(0).line();
+        assert_eq!(check["findings"], serde_json::json!([]));
+        found.into()
+    }
+}
+
+/// Runs a command to its end, at most [`PATIENCE`] long.
+pub(crate) fn finish(mut command: Command) -> Output {
+    Output::of(start(&mut command))
+}
+
+/// Starts a command with both outputs in pipes.
+pub(crate) fn start(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap_or_else(|error| panic!("{:?} cannot be started: {error}", command.get_program()))
+}
+
+/// What a run of the program left behind.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Output {
+    /// Waits for a process and reads what it says; a process that hangs is killed and fails the test.
+    pub(crate) fn of(mut child: Child) -> Self {
+        let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if started.elapsed() > PATIENCE {
+                child.kill().unwrap();
+                panic!("hangs: {}", String::from_utf8_lossy(&stderr.join().unwrap()));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let stderr = String::from_utf8_lossy(&stderr.join().unwrap()).into_owned();
+        Self { status, stdout: stdout.join().unwrap(), stderr }
+    }
+
+    /// The exit code; 128 and the signal where a signal ended the process.
+    pub(crate) fn code(&self) -> i32 {
+        use std::os::unix::process::ExitStatusExt;
+        self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
+    }
+
+    /// Fails unless the program ended with this code, and without a panic.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert!(!self.stderr.contains("panicked"), "{self}");
+        assert_eq!(self.code(), code, "{self}");
+        self
+    }
+
+    /// stdout as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.stdout.clone()).unwrap()
+    }
+
+    /// stdout as JSON, one value a line.
+    #[track_caller]
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    }
+
+    /// stdout as one JSON value, the last where there are several.
+    #[track_caller]
+    pub(crate) fn line(&self) -> Value {
+        self.lines().pop().unwrap_or_else(|| panic!("no JSON on stdout: {self}"))
+    }
+
+    /// The file names of the hits that `search` or `similar` printed as JSON, best first.
+    #[track_caller]
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.lines().iter().map(|hit| file_name(&hit["path"])).collect()
+    }
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let out = String::from_utf8_lossy(&self.stdout);
+        write!(f, "{}\nstdout: {out}\nstderr: {}", self.status, self.stderr)
+    }
+}
+
+/// The last part of a path in a JSON value.
+pub(crate) fn file_name(path: &Value) -> String {
+    let path = path.as_str().unwrap();
+    path.rsplit('/').next().unwrap().to_owned()
+}
+
+/// Fails with a clear text if a tool that the tests need is missing.
+pub(crate) fn need(tool: &str) {
+    let there = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    assert!(
+        there.is_ok_and(|s| s.success()),
+        "these tests need the program `{tool}`: install it (apt-get install {tool})"
+    );
+}
+
+fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            pipe.read_to_end(&mut bytes).unwrap();
+        }
+        bytes
+    })
+}
