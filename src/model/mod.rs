@@ -1,7 +1,7 @@
 //! Models that turn texts and pictures into unit vectors of one space.
 //!
 //! One trait, [`Embed`], and two implementations, chosen by what a model folder holds: [`clip`] (any CLIPModel in the
-//! Hugging Face layout) and [`starter`] (built into the program). Nothing here knows of storage or of a terminal.
+//! Hugging Face layout) and [`mod@starter`] (built into the program). Nothing here knows of storage or of a terminal.
 
 pub mod clip;
 mod fingerprint;

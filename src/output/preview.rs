@@ -1,4 +1,4 @@
-//! Pictures in the terminal: kitty, iTerm2 or half blocks, whichever the terminal can.
+//! Pictures in the terminal: kitty, iTerm2, sixel or half blocks, whichever the terminal can.
 
 use super::{Row, html, table};
 use crate::console::Console;
