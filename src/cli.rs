@@ -46,7 +46,7 @@ pub struct Global {
     /// When to use colours (NO_COLOR is honoured)
     #[arg(long, global = true, value_enum, value_name = "WHEN")]
     pub color: Option<ColorChoice>,
-    /// Say more on stderr; twice for timings
+    /// Say more on stderr
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Say nothing but results and errors
@@ -98,7 +98,7 @@ pub enum Command {
     Status,
     /// Verify the library's files
     Check {
-        /// Rebuild what is damaged or behind, from the catalogue
+        /// Rebuild what is damaged, from the catalogue
         #[arg(long)]
         repair: bool,
         /// Also read every embedding
@@ -135,8 +135,11 @@ pub enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page (roff)
-    Man,
+    /// Print the manual page (roff) of the program or of one command
+    Man {
+        /// The command
+        command: Option<String>,
+    },
 }
 
 /// Arguments of `index`.
@@ -166,7 +169,7 @@ pub struct IndexArgs {
 pub enum Ranking {
     /// Cosine of the embeddings
     Meaning,
-    /// BM25 over tags, names and captions
+    /// BM25 over tags and names
     Words,
     /// Both, fused by reciprocal rank
     Both,
@@ -185,7 +188,7 @@ pub struct SearchArgs {
     #[arg(long)]
     pub all: bool,
     /// Prompt template for the text model, with {} for the words
-    #[arg(long, value_name = "TEMPLATE")]
+    #[arg(long, value_name = "TEMPLATE", value_parser = template)]
     pub template: Option<String>,
     /// How results are shown
     #[command(flatten)]
@@ -206,18 +209,18 @@ pub struct SimilarArgs {
 #[derive(Args, Debug)]
 pub struct ShowArgs {
     /// How many results at most [default: 10]
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
     /// Leave out results whose cosine is lower
     #[arg(long, value_name = "COSINE", allow_hyphen_values = true)]
     pub min_score: Option<f32>,
     /// Fold near-identical shots into the best of them
-    #[arg(long, value_name = "COSINE", num_args = 0..=1, default_missing_value = "0.97", require_equals = true)]
+    #[arg(long, value_name = "COSINE", num_args = 0..=1, default_missing_value = "0.97", require_equals = true, value_parser = cosine)]
     pub unique: Option<f32>,
     /// Print paths only, each ended by a NUL byte (for xargs -0)
     #[arg(long, conflicts_with = "json")]
     pub paths0: bool,
-    /// Show the pictures in the terminal
+    /// Show the pictures in the terminal (in a pipe: the plain list)
     #[arg(long, conflicts_with_all = ["json", "paths0"])]
     pub preview: bool,
     /// Open the best hit in the system's viewer
@@ -233,15 +236,16 @@ pub struct ShowArgs {
 
 /// Arguments of `embed`.
 #[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("input").required(true).multiple(true).args(["text", "image"]))]
 pub struct EmbedArgs {
     /// A text (may be given many times)
-    #[arg(long, required_unless_present = "image")]
+    #[arg(long)]
     pub text: Vec<String>,
     /// A picture file (may be given many times)
     #[arg(long)]
     pub image: Vec<PathBuf>,
     /// Prompt template for the texts, with {} for the words
-    #[arg(long, value_name = "TEMPLATE")]
+    #[arg(long, value_name = "TEMPLATE", value_parser = template)]
     pub template: Option<String>,
 }
 
@@ -265,9 +269,21 @@ pub enum ModelsAction {
     },
 }
 
+fn template(text: &str) -> Result<String, String> {
+    if text.contains("{}") { Ok(text.to_owned()) } else { Err("it does not say with {} where the words go".into()) }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "a whole number from 1 on is needed".into())
+}
+
+fn cosine(text: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|c| (-1.0..=1.0).contains(c)).ok_or_else(|| "a number from -1 to 1 is needed".into())
+}
+
 const SEARCH_HELP: &str = r#"QUERY LANGUAGE (put the query in quotes; write -- before one that begins with a minus)
-  a dog on the grass            words: their meaning, and photos whose tags, names or captions hold them
-  "red pyramid"                 these words must stand in tags, names or captions; -"..." must not
+  a dog on the grass            words: their meaning, and photos whose tags or names hold them
+  "red pyramid"                 these words must stand in tags or names; -"..." must not
   castle -night                 less of one word; `castle - night sky` less of all that follows
   @holiday.jpg + in winter      a picture, and words added to it; - subtracts
   2*sunset 0.5*@beach.jpg       weights

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::model::Embed;
 use crate::photo::{self, DecodeLimits};
+use crate::pipeline;
 use anyhow::Context;
 use snapseek_index::Library;
 use snapseek_index::query::{Part, PartKind};
@@ -47,7 +48,9 @@ pub fn picture(path: &Path, model: &dyn Embed, library: &Library) -> anyhow::Res
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let canonical = path.canonicalize();
     for candidate in canonical.iter().chain([&absolute]) {
+        // A file that has changed since is another picture.
         if let Some(id) = library.photo_at(candidate)?
+            && library.stamp_at(candidate)? == pipeline::stamp_of(candidate).ok()
             && let Some(embedding) = library.embedding(id)?
         {
             return Ok((Some(id), embedding));
@@ -66,6 +69,9 @@ pub fn picture(path: &Path, model: &dyn Embed, library: &Library) -> anyhow::Res
 pub fn embed_file(path: &Path, model: &dyn Embed) -> anyhow::Result<Vec<f32>> {
     let limits = DecodeLimits::default();
     let name = || format!("{} cannot be used", crate::sanitize::path(path));
+    if path.is_dir() {
+        return Err(Failure::usage(format!("{} is a folder, not a picture", crate::sanitize::path(path))));
+    }
     let bytes = photo::read(path, &limits).with_context(name)?;
     let photo = photo::decode(&bytes, Some(2 * model.image_size()), &limits).with_context(name)?;
     let pixels = model.prepare(&photo.picture)?;

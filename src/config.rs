@@ -57,6 +57,7 @@ impl Settings {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let offline_env =
             std::env::var("HF_HUB_OFFLINE").is_ok_and(|v| !matches!(v.as_str(), "" | "0" | "false" | "no"));
+        let no_color = std::env::var_os("NO_COLOR").filter(|v| !v.is_empty()).map(|_| ColorChoice::Never);
         Ok(Self {
             library: global
                 .library
@@ -65,10 +66,10 @@ impl Settings {
                 .unwrap_or_else(|| dirs.data_dir().join("snapseek/library")),
             model: global.model.clone().or(file.model).unwrap_or_else(|| "auto".into()),
             device: global.device.or(file.device).unwrap_or(DeviceChoice::Cpu),
-            threads: global.threads.or(file.threads).map_or(cores, usize::from).max(1),
+            threads: global.threads.or(file.threads).map_or(cores, usize::from).clamp(1, 1024),
             offline: offline_env || global.offline.or(file.offline).unwrap_or(false),
             json: global.json,
-            color: global.color.or(file.color).unwrap_or(ColorChoice::Auto),
+            color: global.color.or(no_color).or(file.color).unwrap_or(ColorChoice::Auto),
             verbose: global.verbose,
             quiet: global.quiet,
             limit: file.limit.unwrap_or(10),
@@ -88,9 +89,23 @@ fn read(path: &Path) -> anyhow::Result<File> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
-        Err(e) => return Err(e).with_context(|| format!("the config file {} cannot be read", path.display())),
+        Err(e) => {
+            return Err(e).with_context(|| format!("the config file {} cannot be read", crate::sanitize::path(path)));
+        }
     };
-    toml::from_str(&text).map_err(|e| Failure::usage(format!("the config file {} is not right:\n{e}", path.display())))
+    let mut file: File = toml::from_str(&text)
+        .map_err(|e| Failure::usage(format!("the config file {} is not right:\n{e}", crate::sanitize::path(path))))?;
+    if file.threads == Some(0) {
+        return Err(Failure::usage(format!(
+            "the config file {}: threads must be 1 or more",
+            crate::sanitize::path(path)
+        )));
+    }
+    // The shell does not see this path, so `~` is ours to read.
+    if let Some(rest) = file.library.as_ref().and_then(|library| library.strip_prefix("~").ok()) {
+        file.library = Some(etcetera::home_dir()?.join(rest));
+    }
+    Ok(file)
 }
 
 #[cfg(test)]

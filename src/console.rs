@@ -24,7 +24,6 @@ impl Console {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         let terminal = io::stdout().is_terminal();
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
         let dumb = std::env::var("TERM").is_ok_and(|t| t == "dumb");
         Self {
             terminal,
@@ -32,7 +31,7 @@ impl Console {
             color: match settings.color {
                 ColorChoice::Always => true,
                 ColorChoice::Never => false,
-                ColorChoice::Auto => terminal && !no_color && !dumb,
+                ColorChoice::Auto => terminal && !dumb,
             },
             verbose: settings.verbose,
             quiet: settings.quiet,
@@ -52,7 +51,7 @@ impl Console {
     /// # Errors
     /// stdout is closed or full.
     pub fn line(&self, safe: &str) -> io::Result<()> {
-        writeln!(io::stdout().lock(), "{safe}")
+        to_stdout(format!("{safe}\n").as_bytes())
     }
 
     /// Writes raw bytes to stdout.
@@ -60,7 +59,7 @@ impl Console {
     /// # Errors
     /// stdout is closed or full.
     pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
-        io::stdout().lock().write_all(bytes)
+        to_stdout(bytes)
     }
 
     /// A path for stdout: escaped on a terminal, its exact bytes in a pipe.
@@ -127,6 +126,29 @@ impl Console {
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
     }
+}
+
+/// Nobody reads our stdout any more.
+#[derive(Debug)]
+pub struct ClosedPipe;
+
+impl Display for ClosedPipe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stdout is closed")
+    }
+}
+
+impl std::error::Error for ClosedPipe {}
+
+/// Writes to stdout; a closed one is told from other broken pipes by a [`ClosedPipe`] inside the error.
+///
+/// # Errors
+/// stdout is closed or full.
+pub fn to_stdout(bytes: &[u8]) -> io::Result<()> {
+    io::stdout().lock().write_all(bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, ClosedPipe),
+        _ => error,
+    })
 }
 
 /// Columns of the terminal, 100 where none is known.

@@ -1,5 +1,6 @@
 //! How a command ends: exit codes, and errors that carry one.
 
+use crate::console::ClosedPipe;
 use std::fmt;
 
 /// What the process tells its caller.
@@ -63,7 +64,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
             return Exit::Usage;
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>()
-            && io.kind() == std::io::ErrorKind::BrokenPipe
+            && io.get_ref().is_some_and(|inner| inner.is::<ClosedPipe>())
         {
             return Exit::Success;
         }

@@ -6,6 +6,7 @@ use snapseek::config::Settings;
 use snapseek::console::Console;
 use snapseek::failure::{Exit, exit_of};
 use snapseek::{commands, photo, sanitize};
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -14,7 +15,7 @@ fn main() -> ExitCode {
         Ok(matches) => matches,
         // What clap says about a wrong argument quotes it as it is.
         Err(error) if error.use_stderr() => {
-            eprint!("{}", sanitize::lines(&error.render().to_string()));
+            let _ = write!(std::io::stderr(), "{}", sanitize::lines(&error.render().to_string()));
             return ExitCode::from(Exit::Usage as u8);
         }
         Err(help) => help.exit(),
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let exit = exit_of(&error);
             if exit != Exit::Success {
-                eprintln!("snapseek: {}", sanitize::lines(&format!("{error:#}")));
+                let _ = writeln!(std::io::stderr(), "snapseek: {}", sanitize::lines(&format!("{error:#}")));
             }
             exit
         }
@@ -34,7 +35,12 @@ fn main() -> ExitCode {
 
 fn run(matches: &clap::ArgMatches) -> anyhow::Result<Exit> {
     let cli = Cli::from_arg_matches(matches)?;
+    if let Some(done) = commands::without_settings(&cli.command) {
+        return done;
+    }
     let settings = Settings::resolve(&cli.global)?;
     let console = Console::new(&settings);
+    // For everything that is done in parallel outside the pipeline, which has pools of its own.
+    rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build_global()?;
     commands::run(cli, matches, &settings, &console)
 }

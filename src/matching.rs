@@ -3,8 +3,8 @@
 //! Every photo has a cosine with every query, so a ranking alone never says "none". What a cosine is worth depends on
 //! the model: unrelated pairs lie around 0.2 with CLIP, around zero with the starter. So the library's photos are scored
 //! once with neutral prompts, and a match must stand out from these scores, from what the library's photos score with
-//! this query, and not be dwarfed by the best hit. A photo whose tags, names or captions hold every word of the query is
-//! a match whatever its cosine. The constants are tuned on fixtures/photos (tests/matching.rs prints the figures).
+//! this query, and not be dwarfed by the best hit. A photo whose tags and names hold every word of the query is a
+//! match whatever its cosine. The constants are tuned on fixtures/photos (tests/matching.rs prints the figures).
 
 use crate::model::Embed;
 use snapseek_index::{By, Filters, Hit, Library, ScoreStats, SearchRequest};

@@ -13,6 +13,25 @@ use std::path::PathBuf;
 /// Size of the download that `auto` offers, for the question.
 const CLIP_SIZE: &str = "605 MB";
 
+/// Whether `auto` may offer to download CLIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// It takes what is there.
+    None,
+    /// It asks, if there is a terminal.
+    Ask,
+    /// It need not ask.
+    Yes,
+}
+
+impl Offer {
+    /// Of a command with `--yes`.
+    #[must_use]
+    pub fn unless(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::Ask }
+    }
+}
+
 /// An opened model, and the name under which a library remembers it.
 pub struct Chosen {
     /// The model.
@@ -26,20 +45,25 @@ pub struct Chosen {
 ///
 /// # Errors
 /// The model is missing or damaged, or it is not the one that made the library's embeddings.
-pub fn choose(library: Option<&Library>, settings: &Settings, console: &Console, yes: bool) -> anyhow::Result<Chosen> {
+pub fn choose(
+    library: Option<&Library>,
+    settings: &Settings,
+    console: &Console,
+    offer: Offer,
+) -> anyhow::Result<Chosen> {
     let remembered = library.map(Library::model).transpose()?.flatten();
     let spec = spec(&settings.model)?;
     let chosen = match (&spec, &remembered) {
         (ModelSpec::Auto, Some(record)) => open(&self::spec(&record.name)?, settings)
             .with_context(|| format!("this library was made with the model {}", record.name))?,
-        (ModelSpec::Auto, None) => automatic(settings, console, yes)?,
+        (ModelSpec::Auto, None) => automatic(settings, console, offer)?,
         _ => open(&spec, settings)?,
     };
     if let (Some(record), Some(library)) = (remembered, library)
         && (record.fingerprint != chosen.record.fingerprint || record.dim != chosen.record.dim)
     {
         let error = snapseek_index::Error::OtherModel { library: record, asked: chosen.record };
-        return Err(anyhow::Error::from(error).context(format!("the library {}", library.dir().display())));
+        return Err(anyhow::Error::from(error).context(format!("the library {}", crate::sanitize::path(library.dir()))));
     }
     Ok(chosen)
 }
@@ -48,21 +72,26 @@ pub fn choose(library: Option<&Library>, settings: &Settings, console: &Console,
 ///
 /// # Errors
 /// The model is missing or damaged.
-pub fn asked(settings: &Settings, console: &Console, yes: bool) -> anyhow::Result<Chosen> {
+pub fn asked(settings: &Settings, console: &Console, offer: Offer) -> anyhow::Result<Chosen> {
     match spec(&settings.model)? {
-        ModelSpec::Auto => automatic(settings, console, yes),
+        ModelSpec::Auto => automatic(settings, console, offer),
         spec => open(&spec, settings),
     }
 }
 
-fn automatic(settings: &Settings, console: &Console, yes: bool) -> anyhow::Result<Chosen> {
-    let store = store(settings);
-    if model::locate(&ModelSpec::Clip, &store)?.is_some() {
+fn automatic(settings: &Settings, console: &Console, offer: Offer) -> anyhow::Result<Chosen> {
+    if model::locate(&ModelSpec::Clip)?.is_some() {
         return open(&ModelSpec::Clip, settings);
     }
     let question = format!("CLIP (openai/clip-vit-base-patch32, MIT, {CLIP_SIZE}) is not installed. Download it once?");
-    if !settings.offline && (yes || console.confirm(&question)) {
-        pull(&ModelSpec::Clip, settings, console)?;
+    let agreed = match offer {
+        Offer::None => false,
+        Offer::Ask => !settings.offline && console.confirm(&question),
+        Offer::Yes => !settings.offline,
+    };
+    if agreed {
+        pull(&ModelSpec::Clip, settings, console)
+            .context("CLIP cannot be fetched; `--model starter` needs no network")?;
         return open(&ModelSpec::Clip, settings);
     }
     console.note("using the built-in starter model; `snapseek models pull clip` gets the larger CLIP");
@@ -105,10 +134,19 @@ fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
         DeviceChoice::Cuda => Device::Cuda,
         DeviceChoice::Metal => Device::Metal,
     };
+    let built = match settings.device {
+        DeviceChoice::Cpu => true,
+        DeviceChoice::Cuda => cfg!(feature = "cuda"),
+        DeviceChoice::Metal => cfg!(feature = "metal"),
+    };
+    if !built {
+        let feature = format!("{device:?}").to_lowercase();
+        return Err(Failure::usage(format!("this program was built without --features {feature}: use --device cpu")));
+    }
     let model = match spec {
         ModelSpec::Starter => model::starter()?,
         _ => {
-            let folder = model::locate(spec, &store(settings))?.ok_or_else(|| {
+            let folder = model::locate(spec)?.ok_or_else(|| {
                 Failure::missing(format!(
                     "the model {0} is not installed; `snapseek models pull {0}` downloads it, `--model starter` needs none",
                     name(spec)

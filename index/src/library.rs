@@ -157,6 +157,20 @@ impl Library {
         })
     }
 
+    /// What the file at exactly this path looked like when the catalogue took it in.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn stamp_at(&self, path: &Path) -> Result<Option<FileStamp>> {
+        self.sql(|db| {
+            db.prepare_cached("SELECT size, mtime_ns FROM file WHERE path = ?1")?
+                .query_row([paths::bytes(path)], |row| {
+                    Ok(FileStamp { size: size_of(row.get(0)?), mtime_ns: row.get(1)? })
+                })
+                .optional()
+        })
+    }
+
     /// The embedding of a photo by the library's model (a unit vector); `None` if there is none or it is damaged.
     ///
     /// # Errors

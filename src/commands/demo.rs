@@ -21,9 +21,10 @@ pub(super) fn demo(folder: &Path, settings: &Settings, console: &Console) -> any
             crate::sanitize::path(folder)
         )));
     }
+    let key = blake3::hash(folder.canonicalize()?.as_os_str().as_encoded_bytes());
     // A library of its own, so that trying the program leaves the user's alone.
     let settings = Settings {
-        library: Settings::cache_dir()?.join("demo"),
+        library: Settings::cache_dir()?.join("demo").join(&key.to_hex()[..16]),
         model: if settings.model == "auto" { "starter".into() } else { settings.model.clone() },
         ..settings.clone()
     };

@@ -4,6 +4,7 @@ use crate::cli::EmbedArgs;
 use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::Exit;
+use crate::models::Offer;
 use crate::{compose, models, sanitize};
 use anyhow::Context;
 use clap::ArgMatches;
@@ -16,7 +17,7 @@ pub(super) fn embed(
     settings: &Settings,
     console: &Console,
 ) -> anyhow::Result<Exit> {
-    let chosen = models::asked(settings, console, false)?;
+    let chosen = models::asked(settings, console, Offer::None)?;
     let matches = matches.subcommand_matches("embed").context("not called as `embed`")?;
     let places = |id: &str| matches.indices_of(id).into_iter().flatten().collect::<Vec<_>>();
     let mut inputs: Vec<(usize, Input<'_>)> =
@@ -56,7 +57,7 @@ enum Input<'a> {
 }
 
 pub(super) fn tokens(text: &str, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let tokens = models::asked(settings, console, false)?.model.tokens(text)?;
+    let tokens = models::asked(settings, console, Offer::None)?.model.tokens(text)?;
     if settings.json {
         console.json(&json!({"schema": 1, "ids": tokens.ids, "tokens": tokens.tokens}))?;
     } else {

@@ -4,7 +4,7 @@ use crate::cli::IndexArgs;
 use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::models::{self, Chosen};
+use crate::models::{self, Chosen, Offer};
 use crate::photo::DecodeLimits;
 use crate::pipeline::{self, Options, Summary};
 use crate::{matching, sanitize};
@@ -24,26 +24,35 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     if folders.is_empty() {
         return Err(Failure::usage("which folder? For example: snapseek index ~/Pictures"));
     }
-    let chosen = models::choose(Some(&library), settings, console, args.yes)?;
+    let chosen = models::choose(Some(&library), settings, console, Offer::unless(args.yes))?;
     writer.set_model(&chosen.record)?;
-    fill(&library, &mut writer, &chosen, &folders, args, settings, console)
+    let options = Options {
+        threads: settings.threads,
+        prune: args.prune,
+        hidden: args.hidden,
+        keep_hidden: false,
+        retry: args.retry,
+        limits: DecodeLimits { max_pixels: args.max_megapixels.saturating_mul(1_000_000), ..DecodeLimits::default() },
+    };
+    fill(&library, &mut writer, &chosen, &folders, &options, settings, console)
 }
 
 pub(super) fn reindex(yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     let mut writer = library.lock()?;
-    let chosen = models::asked(settings, console, yes)?;
+    let chosen = models::asked(settings, console, Offer::unless(yes))?;
     writer.switch_model(&chosen.record)?;
     let folders = library.roots()?;
-    fill(
-        &library,
-        &mut writer,
-        &chosen,
-        &folders,
-        &IndexArgs { max_megapixels: 400, ..IndexArgs::default() },
-        settings,
-        console,
-    )
+    // What was let in before stays in.
+    let options = Options {
+        threads: settings.threads,
+        prune: false,
+        hidden: false,
+        keep_hidden: true,
+        retry: false,
+        limits: DecodeLimits { max_pixels: u64::MAX, ..DecodeLimits::default() },
+    };
+    fill(&library, &mut writer, &chosen, &folders, &options, settings, console)
 }
 
 fn fill(
@@ -51,39 +60,46 @@ fn fill(
     writer: &mut Writer<'_>,
     chosen: &Chosen,
     folders: &[PathBuf],
-    args: &IndexArgs,
+    options: &Options,
     settings: &Settings,
     console: &Console,
 ) -> anyhow::Result<Exit> {
     let cancel = interruptible()?;
     let started = Instant::now();
     let cache = Settings::cache_dir()?;
-    chosen.model.load_labels(&cache, &mut |done, total| {
+    let interrupted = || cancel.load(Ordering::Relaxed);
+    let labels = chosen.model.load_labels(&cache, &mut |done, total| {
         if done == 0 {
             console.note(format_args!("preparing the {total} label prompts of this model (once)"));
         }
-        !cancel.load(Ordering::Relaxed)
-    })?;
-    let options = Options {
-        threads: settings.threads,
-        prune: args.prune,
-        hidden: args.hidden,
-        retry: args.retry,
-        limits: DecodeLimits { max_pixels: args.max_megapixels.saturating_mul(1_000_000), ..DecodeLimits::default() },
-    };
-    let summary = pipeline::run(library, writer, chosen.model.as_ref(), folders, &options, cancel, console)?;
+        !interrupted()
+    });
+    if labels.is_err() && interrupted() {
+        console.note("interrupted before anything was indexed");
+        return Ok(Exit::Interrupted);
+    }
+    labels?;
+    let mut summary = pipeline::run(library, writer, chosen.model.as_ref(), folders, options, cancel, console)?;
     writer.refresh_caches(&mut |what, done, total| {
         if done == 0 && total > 20_000 {
             console.note(format_args!("bringing the {what} up to date ({total})"));
         }
-        !cancel.load(Ordering::Relaxed)
+        !interrupted()
     })?;
-    if (summary.embedded > 0 || library.neutral_scores()?.is_none())
+    summary.interrupted = interrupted();
+    if !summary.interrupted
+        && (summary.embedded > 0 || library.neutral_scores()?.is_none())
         && let Some(scores) = matching::neutral_scores(library, chosen.model.as_ref())?
     {
         writer.set_neutral_scores(&scores)?;
     }
-    report(&summary, started.elapsed().as_secs_f64(), settings, console)?;
+    report(
+        &summary,
+        library.status()?.files == 0 && summary.failed == 0,
+        started.elapsed().as_secs_f64(),
+        settings,
+        console,
+    )?;
     Ok(if summary.interrupted {
         Exit::Interrupted
     } else if summary.failed > 0 {
@@ -93,7 +109,13 @@ fn fill(
     })
 }
 
-fn report(summary: &Summary, seconds: f64, settings: &Settings, console: &Console) -> anyhow::Result<()> {
+fn report(
+    summary: &Summary,
+    library_is_empty: bool,
+    seconds: f64,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<()> {
     if settings.json {
         let mut value = serde_json::to_value(summary)?;
         value["schema"] = 1.into();
@@ -116,6 +138,9 @@ fn report(summary: &Summary, seconds: f64, settings: &Settings, console: &Consol
         String::new()
     };
     console.line(&format!("{} in {seconds:.1} s{rate}", parts.join(", ")))?;
+    if library_is_empty {
+        console.note("there is no picture in there");
+    }
     if summary.interrupted {
         console.note("interrupted: what is done is kept, and the next run goes on from here");
     }

@@ -6,7 +6,7 @@ use crate::failure::Exit;
 use crate::{output, sanitize};
 use serde_json::json;
 use snapseek_index::Library;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Failures listed without `-v`.
 const SHOWN: usize = 20;
@@ -90,14 +90,27 @@ pub(super) fn forget(paths: &[PathBuf], settings: &Settings, console: &Console) 
     let mut writer = library.lock()?;
     let mut forgotten = 0;
     for path in paths {
-        let path = path.canonicalize().or_else(|_| std::path::absolute(path))?;
-        forgotten += writer.forget(&path)?;
+        forgotten += writer.forget(&named(path)?)?;
     }
     writer.refresh_caches(&mut |_, _, _| true)?;
     if settings.json {
         console.json(&json!({"schema": 1, "forgotten": forgotten}))?;
     } else {
-        console.line(&format!("{forgotten} files forgotten; the photos themselves are where they were"))?;
+        let files = output::count(usize::try_from(forgotten)?, "file");
+        console.line(&format!("{files} forgotten; the photos themselves are where they were"))?;
+        if forgotten == 0 {
+            console.note("the library holds none of these paths");
+        }
     }
     Ok(if forgotten > 0 { Exit::Success } else { Exit::NothingFound })
+}
+
+/// The path as the catalogue has it: real folders, but a link to a photo under its own name.
+fn named(path: &Path) -> anyhow::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    let named = match (absolute.parent(), absolute.file_name()) {
+        (Some(parent), Some(name)) if !absolute.is_dir() => parent.canonicalize().map(|parent| parent.join(name)),
+        _ => absolute.canonicalize(),
+    };
+    Ok(named.unwrap_or(absolute))
 }

@@ -14,6 +14,18 @@ use crate::console::Console;
 use crate::failure::Exit;
 use clap::ArgMatches;
 
+/// Runs the commands that need no settings, so that a mistake in the config file does not break a shell's start.
+///
+/// # Errors
+/// No such command to describe, or stdout is closed.
+pub fn without_settings(command: &Command) -> Option<anyhow::Result<Exit>> {
+    match command {
+        Command::Completions { shell } => Some(shell::completions(*shell)),
+        Command::Man { command } => Some(shell::manual(command.as_deref())),
+        _ => None,
+    }
+}
+
 /// Runs one command.
 ///
 /// # Errors
@@ -31,7 +43,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Embed(args) => embed::embed(&args, matches, settings, console),
         Command::Tokens { text } => embed::tokens(&text, settings, console),
         Command::Demo { folder } => demo::demo(&folder, settings, console),
-        Command::Completions { shell } => shell::completions(shell),
-        Command::Man => shell::manual(),
+        // Answered by `without_settings`.
+        Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Success),
     }
 }

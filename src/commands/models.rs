@@ -13,11 +13,12 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
         ModelsAction::List => list(settings, console),
         ModelsAction::Path { name } => {
             let spec = models::spec(name)?;
-            if matches!(spec, ModelSpec::Starter) {
-                console.note("the starter is built into the program: it has no folder");
-                return Ok(Exit::Success);
+            if matches!(spec, ModelSpec::Starter | ModelSpec::Auto) {
+                return Err(Failure::missing(format!(
+                    "{name} has no folder: it is built into the program, or a choice"
+                )));
             }
-            let folder = model::locate(&spec, &models::store(settings))?.ok_or_else(|| {
+            let folder = model::locate(&spec)?.ok_or_else(|| {
                 Failure::missing(format!("{name} is not installed; `snapseek models pull {name}` downloads it"))
             })?;
             console.bytes(&console.path_bytes(&folder))?;
@@ -26,7 +27,11 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
         }
         ModelsAction::Pull { name, yes } => {
             let spec = models::spec(name)?;
-            if let Some(folder) = model::locate(&spec, &models::store(settings))? {
+            if matches!(spec, ModelSpec::Starter | ModelSpec::Auto) {
+                console.note(format_args!("{name} needs no download"));
+                return Ok(Exit::Success);
+            }
+            if let Some(folder) = model::locate(&spec)? {
                 let damaged = model::verify(&folder)?;
                 if damaged.is_empty() {
                     console.note(format_args!("{name} is installed in {}, undamaged", sanitize::path(&folder)));
@@ -50,7 +55,7 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
 }
 
 fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    for model in model::installed(&models::store(settings)) {
+    for model in model::installed() {
         if settings.json {
             console.json(
                 &json!({"schema": 1, "name": model.name, "path": model.dir.as_ref().map(|d| d.to_string_lossy()),
@@ -64,7 +69,7 @@ fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
         console
             .line(&format!("{}  {megabytes:.0} MB  {licence}  {place}", console.style("1", &format!("{name:<30}"))))?;
     }
-    if !settings.json && model::locate(&ModelSpec::Clip, &models::store(settings))?.is_none() {
+    if !settings.json && model::locate(&ModelSpec::Clip)?.is_none() {
         console.note(
             "not installed: clip (openai/clip-vit-base-patch32, 605 MB, MIT); `snapseek models pull clip` gets it",
         );

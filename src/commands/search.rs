@@ -5,8 +5,9 @@ use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::matching::{self, Rule};
+use crate::models::Offer;
 use crate::output::{self, Row};
-use crate::{compose, models};
+use crate::{compose, models, sanitize};
 use snapseek_index::query::{self, PartKind};
 use snapseek_index::{By, Filters, Library, SearchRequest};
 use std::time::Instant;
@@ -25,7 +26,7 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
     let (vector, neutral) = if words_only {
         (None, None)
     } else {
-        let model = models::choose(Some(&library), settings, console, false)?.model;
+        let model = models::choose(Some(&library), settings, console, Offer::None)?.model;
         let neutral = match library.neutral_scores()? {
             _ if with_picture => None,
             None => matching::neutral_scores(&library, model.as_ref())?,
@@ -71,17 +72,25 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
         embedded.as_secs_f64() * 1e3,
         (started.elapsed() - embedded).as_secs_f64() * 1e3
     ));
-    output::show(&rows, by, &args.show, settings, console)?;
+    let complete = output::show(&rows, &text, by, &args.show, settings, console)?;
     if !found {
         let hint = if left > 0 && !args.all { "; --all lists the nearest photos" } else { "" };
         console.note(format_args!("no photo matches{hint}"));
     }
-    Ok(if found { Exit::Success } else { Exit::NothingFound })
+    Ok(exit(found, complete))
+}
+
+fn exit(found: bool, complete: bool) -> Exit {
+    match (found, complete) {
+        (false, _) => Exit::NothingFound,
+        (true, false) => Exit::Partial,
+        (true, true) => Exit::Success,
+    }
 }
 
 pub(super) fn similar(args: &SimilarArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    let chosen = models::choose(Some(&library), settings, console, false)?;
+    let chosen = models::choose(Some(&library), settings, console, Offer::None)?;
     let (id, vector) = compose::picture(&args.picture, chosen.model.as_ref(), &library)?;
     let ShowArgs { limit, min_score, unique, .. } = args.show;
     let response = library.searcher()?.search(&SearchRequest {
@@ -95,9 +104,13 @@ pub(super) fn similar(args: &SimilarArgs, settings: &Settings, console: &Console
         unique,
         exclude: id.into_iter().collect(),
     })?;
-    let rows: Vec<Row> = response.hits.into_iter().map(|hit| Row { hit, is_match: true }).collect();
-    output::show(&rows, By::Meaning, &args.show, settings, console)?;
-    Ok(if rows.is_empty() { Exit::NothingFound } else { Exit::Success })
+    // All are shown, nearest first; the rule only tells where likeness ends.
+    let decisions = Rule { neutral: None, library: response.stats }.matches(&response.hits);
+    let rows: Vec<Row> =
+        response.hits.into_iter().zip(decisions).map(|(hit, is_match)| Row { hit, is_match }).collect();
+    let title = format!("like {}", sanitize::path(&args.picture));
+    let complete = output::show(&rows, &title, By::Meaning, &args.show, settings, console)?;
+    Ok(exit(!rows.is_empty(), complete))
 }
 
 /// The words that a photo should be found by: the added texts.

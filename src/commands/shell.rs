@@ -1,20 +1,29 @@
 //! `completions` and `man`.
 
 use crate::cli::Cli;
-use crate::failure::Exit;
+use crate::console::to_stdout;
+use crate::failure::{Exit, Failure};
 use clap::CommandFactory;
-use std::io::Write;
 
 pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "snapseek", &mut script);
-    std::io::stdout().lock().write_all(&script)?;
+    to_stdout(&script)?;
     Ok(Exit::Success)
 }
 
-pub(super) fn manual() -> anyhow::Result<Exit> {
+pub(super) fn manual(command: Option<&str>) -> anyhow::Result<Exit> {
+    let mut program = Cli::command();
+    program.build();
+    let described = match command {
+        None => program,
+        Some(name) => program
+            .find_subcommand(name)
+            .cloned()
+            .ok_or_else(|| Failure::usage(format!("there is no command {name:?}; `snapseek help` lists them")))?,
+    };
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-    std::io::stdout().lock().write_all(&page)?;
+    clap_mangen::Man::new(described).render(&mut page)?;
+    to_stdout(&page)?;
     Ok(Exit::Success)
 }

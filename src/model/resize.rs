@@ -31,6 +31,8 @@ pub(super) fn resize(
         Filter::Lanczos => FilterType::Lanczos3,
     };
     let (left, top, w, h) = picture.locate(region);
+    // Rounding may put an edge a hair outside, which the resizer refuses.
+    let (w, h) = (w.min(f64::from(picture.width) - left), h.min(f64::from(picture.height) - top));
     let options =
         ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false).crop(left, top, w, h);
     Resizer::new().resize(&source, &mut target, &options).context("the picture cannot be resized")?;

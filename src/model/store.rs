@@ -49,7 +49,7 @@ pub struct Installed {
 ///
 /// # Errors
 /// No home directory is known.
-pub fn locate(spec: &ModelSpec, _store: &StoreOptions) -> anyhow::Result<Option<PathBuf>> {
+pub fn locate(spec: &ModelSpec) -> anyhow::Result<Option<PathBuf>> {
     match spec {
         ModelSpec::Auto | ModelSpec::Starter => Ok(None),
         ModelSpec::Clip => Ok(snapshot(&hub()?, CLIP, Some(PINNED_CLIP))),
@@ -60,7 +60,7 @@ pub fn locate(spec: &ModelSpec, _store: &StoreOptions) -> anyhow::Result<Option<
 
 /// Every model that is ready for use, the built-in one first.
 #[must_use]
-pub fn installed(_store: &StoreOptions) -> Vec<Installed> {
+pub fn installed() -> Vec<Installed> {
     let starter = Installed {
         name: "starter".into(),
         dir: None,

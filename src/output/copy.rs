@@ -6,18 +6,28 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Copies every photo into `folder`, numbered in order, and returns how many. Nothing is overwritten.
-pub(super) fn copy_to(rows: &[Row], folder: &Path) -> anyhow::Result<usize> {
-    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+/// Copies every photo into `folder` and returns how many. Nothing is overwritten; a photo that cannot be read is told to
+/// `skipped` and left out.
+pub(super) fn copy_to(rows: &[Row], folder: &Path, skipped: &mut dyn FnMut(&Path, io::Error)) -> anyhow::Result<usize> {
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", crate::sanitize::path(folder)))?;
+    let mut copied = 0;
     for row in rows {
         let source = row.path();
         let name = source.file_name().context("a photo without a name")?;
-        let mut target =
-            fresh(folder, Path::new(name)).with_context(|| format!("{} is full or not writable", folder.display()))?;
-        let mut from = File::open(source).with_context(|| format!("{} cannot be read", source.display()))?;
-        io::copy(&mut from, &mut target).with_context(|| format!("copying {}", source.display()))?;
+        // Opened first: a photo that is gone leaves no empty copy.
+        let mut from = match File::open(source) {
+            Ok(from) => from,
+            Err(error) => {
+                skipped(source, error);
+                continue;
+            }
+        };
+        let mut target = fresh(folder, Path::new(name))
+            .with_context(|| format!("{} is full or not writable", crate::sanitize::path(folder)))?;
+        io::copy(&mut from, &mut target).with_context(|| format!("copying {}", crate::sanitize::path(source)))?;
+        copied += 1;
     }
-    Ok(rows.len())
+    Ok(copied)
 }
 
 /// A new file of this name, or of this name with a number.

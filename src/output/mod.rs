@@ -28,18 +28,36 @@ impl Row {
     }
 }
 
-/// Shows the results in every way that was asked for.
+/// `1 photo`, `2 photos`.
+#[must_use]
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// Shows the results in every way that was asked for, under `title` where there is one to show. Returns whether every
+/// photo could be read that had to be.
 ///
 /// # Errors
 /// stdout is closed, or a file that was asked for cannot be written.
-pub fn show(rows: &[Row], by: By, args: &ShowArgs, settings: &Settings, console: &Console) -> anyhow::Result<()> {
+pub fn show(
+    rows: &[Row],
+    title: &str,
+    by: By,
+    args: &ShowArgs,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<bool> {
+    let mut complete = true;
     if let Some(file) = &args.html {
-        html::write(rows, file)?;
-        console.note(format_args!("wrote {} photos to {}", rows.len(), crate::sanitize::path(file)));
+        html::write(rows, title, file)?;
+        console.note(format_args!("wrote {} to {}", count(rows.len(), "photo"), crate::sanitize::path(file)));
     }
     if let Some(folder) = &args.copy_to {
-        let copied = copy::copy_to(rows, folder)?;
-        console.note(format_args!("copied {copied} photos to {}", crate::sanitize::path(folder)));
+        let copied = copy::copy_to(rows, folder, &mut |path, error| {
+            complete = false;
+            console.warn(format_args!("{} is not copied: {error}", crate::sanitize::path(path)));
+        })?;
+        console.note(format_args!("copied {} to {}", count(copied, "photo"), crate::sanitize::path(folder)));
     }
     if settings.json {
         for (n, row) in rows.iter().enumerate() {
@@ -50,15 +68,15 @@ pub fn show(rows: &[Row], by: By, args: &ShowArgs, settings: &Settings, console:
             console.bytes(&console.path_bytes(row.path()))?;
             console.bytes(b"\0")?;
         }
-    } else if args.preview {
+    } else if args.preview && console.terminal {
         preview::show(rows, by, console)?;
     } else {
-        table::print(rows, by, console)?;
+        table::print(rows, by, console, &mut |_| Ok(()))?;
     }
     if let (true, Some(best)) = (args.open, rows.first()) {
         open(best.path())?;
     }
-    Ok(())
+    Ok(complete)
 }
 
 fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {

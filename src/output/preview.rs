@@ -10,20 +10,17 @@ const EDGE: u32 = 640;
 const ROWS: u32 = 12;
 
 pub(super) fn show(rows: &[Row], by: By, console: &Console) -> anyhow::Result<()> {
-    for row in rows {
-        table::print(std::slice::from_ref(row), by, console)?;
+    let config = viuer::Config {
+        absolute_offset: false,
+        height: Some(ROWS),
+        truecolor: std::env::var("COLORTERM").is_ok_and(|v| v.contains("truecolor") || v.contains("24bit")),
+        ..viuer::Config::default()
+    };
+    table::print(rows, by, console, &mut |row| {
         match html::small(row.path(), EDGE) {
-            Ok(picture) => {
-                let config = viuer::Config {
-                    absolute_offset: false,
-                    height: Some(ROWS),
-                    truecolor: std::env::var("COLORTERM").is_ok_and(|v| v.contains("truecolor") || v.contains("24bit")),
-                    ..viuer::Config::default()
-                };
-                viuer::print(&image::DynamicImage::ImageRgb8(picture), &config)?;
-            }
+            Ok(picture) => drop(viuer::print(&image::DynamicImage::ImageRgb8(picture), &config)?),
             Err(error) => console.warn(format_args!("{error:#}")),
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

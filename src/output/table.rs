@@ -7,13 +7,19 @@ use snapseek_index::{By, Hit};
 use std::path::Path;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-pub(super) fn print(rows: &[Row], by: By, console: &Console) -> std::io::Result<()> {
+/// Prints every row and calls `after` behind each.
+pub(super) fn print(
+    rows: &[Row],
+    by: By,
+    console: &Console,
+    after: &mut dyn FnMut(&Row) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     if !console.terminal {
         return rows.iter().try_for_each(|row| {
             let mut line = format!("{}\t", number(super::score(&row.hit, by).0)).into_bytes();
             line.extend(console.path_bytes(row.path()));
             line.extend(format!("\t{}\n", tags(&row.hit)).into_bytes());
-            console.bytes(&line)
+            Ok(console.bytes(&line)?)
         });
     }
     let room = console::width().saturating_sub(22);
@@ -43,6 +49,7 @@ pub(super) fn print(rows: &[Row], by: By, console: &Console) -> std::io::Result<
             console.style(style, &name),
             console.style("2", &tags)
         ))?;
+        after(row)?;
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ use workers::{Job, Outcome, Workers};
 const BATCH: usize = 256;
 /// How long a finished photo may wait to be written.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
-/// A folder that loses at least this many files and more than half of them at once is taken for a fault.
+/// A folder that loses at least this many files at once (a root: more than half of its files) is taken for a fault.
 const SUSPICIOUS_LOSS: usize = 5;
 
 /// How to run.
@@ -44,6 +44,8 @@ pub struct Options {
     pub prune: bool,
     /// Hidden files too.
     pub hidden: bool,
+    /// Hidden files that the catalogue knows already.
+    pub keep_hidden: bool,
     /// Try known failures again.
     pub retry: bool,
     /// What a picture may cost.
@@ -156,7 +158,7 @@ struct Run<'a, 'w> {
 
 impl Run<'_, '_> {
     fn all(&mut self, model: &dyn Embed, roots: &[PathBuf]) -> anyhow::Result<()> {
-        let (cancel, walk) = (self.cancel, WalkOptions { hidden: self.options.hidden });
+        let (cancel, walk) = (self.cancel, WalkOptions { hidden: self.options.hidden || self.options.keep_hidden });
         let known = self.library.reopen()?;
         std::thread::scope(|scope| {
             // Made in here, so that an error hangs up on the walk.
@@ -179,7 +181,9 @@ impl Run<'_, '_> {
                 drop(jobs);
                 outcomes.iter().try_for_each(|outcome| self.settle(outcome))
             })?;
-            self.quarantine.acquit(&job.path, job.stamp)?;
+            if !cancel.load(Ordering::Relaxed) {
+                self.quarantine.acquit(&job.path, job.stamp)?;
+            }
         }
         self.write()?;
         for (job, hash) in std::mem::take(&mut self.twins) {
@@ -187,7 +191,7 @@ impl Run<'_, '_> {
                 self.settle(Outcome::Known { job, hash })?;
             } else if !cancel.load(Ordering::Relaxed) {
                 let message = "the same content as another file that could not be read".to_owned();
-                self.settle(Outcome::Failed { job, kind: "damaged".into(), message, keep: true })?;
+                self.settle(Outcome::Failed { job, kind: "damaged".into(), message })?;
             }
         }
         Ok(())
@@ -257,6 +261,11 @@ impl Run<'_, '_> {
             }
         };
         let state = self.writer.file(&path)?;
+        let below_root = path.strip_prefix(&root).unwrap_or(&path);
+        let hidden = below_root.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
+        if hidden && state.is_none() && !self.options.hidden {
+            return Ok(None);
+        }
         if let Some(state) = &state {
             self.seen.files.insert(state.id);
             if state.stamp == stamp && state.embedded {
@@ -282,9 +291,11 @@ impl Run<'_, '_> {
         match self.quarantine.verdict(&job.path, stamp) {
             Verdict::Clear => return Ok(Some(job)),
             Verdict::Suspect => self.suspects.push(job),
+            // A newer decoder may get through it; if not, it is convicted again.
+            Verdict::Quarantined if self.options.retry => self.suspects.push(job),
             Verdict::Quarantined => {
                 let message = "decoding it ended the program twice; it is left out until it changes".to_owned();
-                self.settle(Outcome::Failed { job, kind: "quarantined".into(), message, keep: true })?;
+                self.settle(Outcome::Failed { job, kind: "quarantined".into(), message })?;
             }
         }
         Ok(None)
@@ -310,13 +321,16 @@ impl Run<'_, '_> {
                 let Job { path, root, stamp, .. } = job;
                 self.pending.push(Change::Known { path, root, stamp, hash });
             }
-            Outcome::Failed { job, kind, message, keep } => {
+            // What cannot be read now may well be as the catalogue has it.
+            Outcome::Failed { job, kind, message } if matches!(kind.as_str(), "unreadable" | "changed") => {
+                self.seen.failed.insert(job.path.clone());
+                self.unseen(&kind, job.path, job.root, message)?;
+            }
+            Outcome::Failed { job, kind, message } => {
                 self.count_failure(&kind, &job.path, &message);
                 self.seen.failed.insert(job.path.clone());
-                if keep {
-                    let Job { path, root, stamp, .. } = job;
-                    self.pending.push(Change::Failed { path, root, stamp, kind, message });
-                }
+                let Job { path, root, stamp, .. } = job;
+                self.pending.push(Change::Failed { path, root, stamp, kind, message });
             }
             Outcome::Fatal(error) => return Err(error),
         }
@@ -358,17 +372,26 @@ impl Run<'_, '_> {
                 .into_iter()
                 .filter(|(_, path, _)| !self.seen.added.contains(path) && !self.blind(path))
                 .collect();
-            let (total, lost) = (usize::try_from(self.writer.file_count(root)?)?, unseen.len());
-            let all = lost == total && lost > 0;
-            let moved = unseen.iter().filter(|(_, _, hash)| self.seen.known.contains_key(hash)).count();
-            if (all || lost * 2 > total && lost >= SUSPICIOUS_LOSS) && moved * 2 < lost && !self.options.prune {
-                self.summary.held_back += lost as u64;
-                self.console.warn(format_args!(
-                    "{lost} of {total} files of {} are not to be seen. If its disk is not mounted, mount it and run \
-                     again; if they are really gone, run again with --prune. Nothing was dropped.",
-                    crate::sanitize::path(root)
-                ));
+            // What is still there was left out on purpose (an ignore file, a hidden folder), and is no loss.
+            let (left_out, unseen): (Vec<_>, Vec<_>) =
+                unseen.into_iter().partition(|(_, path, _)| path.symlink_metadata().is_ok());
+            gone.extend(left_out);
+            if self.options.prune {
+                gone.extend(unseen);
                 continue;
+            }
+            let suspicious = self.suspicious(root, &unseen)?;
+            let (held_back, unseen): (Vec<_>, Vec<_>) =
+                unseen.into_iter().partition(|(_, path, _)| suspicious.iter().any(|folder| path.starts_with(folder)));
+            self.summary.held_back += held_back.len() as u64;
+            for folder in &suspicious {
+                let lost = held_back.iter().filter(|(_, path, _)| path.starts_with(folder)).count();
+                self.console.warn(format_args!(
+                    "{lost} of {} files of {} are not to be seen. If its disk is not mounted, mount it and run \
+                     again; if they are really gone, run again with --prune. Nothing was dropped.",
+                    self.writer.file_count(folder)?,
+                    crate::sanitize::path(folder)
+                ));
             }
             gone.extend(unseen);
         }
@@ -390,6 +413,38 @@ impl Run<'_, '_> {
             }
         }
         self.write()
+    }
+
+    /// Folders whose loss looks like an unmounted disk: the root if it has lost all or most of its files, else folders
+    /// below it that are still there but have lost every one of theirs. None of them lies in another.
+    fn suspicious(&self, root: &Path, unseen: &[(i64, PathBuf, ContentHash)]) -> anyhow::Result<Vec<PathBuf>> {
+        /// Files lost in a folder and below it, and how many of them were found elsewhere.
+        #[derive(Default)]
+        struct Loss {
+            lost: usize,
+            moved: usize,
+        }
+        let mut losses = BTreeMap::<&Path, Loss>::new();
+        for (_, path, hash) in unseen {
+            for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(root)) {
+                let loss = losses.entry(folder).or_default();
+                loss.lost += 1;
+                loss.moved += usize::from(self.seen.known.contains_key(hash));
+            }
+        }
+        let mut suspicious: Vec<PathBuf> = Vec::new();
+        // In this order a folder comes before what lies in it.
+        for (folder, Loss { lost, moved }) in losses {
+            if moved * 2 >= lost || suspicious.iter().any(|outer| folder.starts_with(outer)) {
+                continue;
+            }
+            let total = usize::try_from(self.writer.file_count(folder)?)?;
+            let of_root = folder == root && (lost == total || lost * 2 > total && lost >= SUSPICIOUS_LOSS);
+            if of_root || lost == total && lost >= SUSPICIOUS_LOSS && folder.is_dir() {
+                suspicious.push(folder.to_path_buf());
+            }
+        }
+        Ok(suspicious)
     }
 
     fn blind(&self, path: &Path) -> bool {

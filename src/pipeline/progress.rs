@@ -65,7 +65,11 @@ impl Progress {
             self.last_line = Instant::now();
             let rate = self.done as f64 / self.started.elapsed().as_secs_f64();
             let left = (self.found.saturating_sub(self.done)) as f64 / rate.max(1e-9);
-            eprintln!("{}/{} photos, {rate:.1} a second, {left:.0} s left", self.done, self.found);
+            // A closed stderr is nobody's business.
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("{}/{} photos, {rate:.1} a second, {left:.0} s left\n", self.done, self.found),
+            );
         }
     }
 
@@ -82,11 +86,5 @@ impl Progress {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-    }
-
-    /// Seconds since the start.
-    #[must_use]
-    pub fn seconds(&self) -> f64 {
-        self.started.elapsed().as_secs_f64()
     }
 }

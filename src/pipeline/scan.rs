@@ -46,9 +46,13 @@ pub(super) fn walk(roots: &[PathBuf], options: WalkOptions, cancel: &AtomicBool,
             if cancel.load(Ordering::Relaxed) {
                 return;
             }
-            let Some(found) = look(entry, root) else { continue };
-            if out.send(found).is_err() {
-                return;
+            // A folder whose ignore file cannot be read or understood.
+            let half_read = entry.as_ref().ok().and_then(|e| Some((e.path().to_path_buf(), reason(e.error()?))));
+            let problem = half_read.map(|(path, message)| Found::Problem { path, root: root.clone(), message });
+            for found in problem.into_iter().chain(look(entry, root)) {
+                if out.send(found).is_err() {
+                    return;
+                }
             }
         }
     }

@@ -52,13 +52,13 @@ pub(super) enum Outcome {
         job: Job,
         kind: String,
         message: String,
-        keep: bool,
     },
     /// The run cannot go on.
     Fatal(anyhow::Error),
 }
 
 struct Prepared {
+    /// With the size of what was read, in case the file has grown since the walk.
     job: Job,
     hash: ContentHash,
     facts: PhotoFacts,
@@ -136,15 +136,16 @@ impl<'a> Workers<'a> {
         slot.guard(&path, stamp, || self.decode(job, model, shared)).unwrap_or_else(|io| Err(fatal(io)))
     }
 
-    fn decode(&self, job: Job, model: &dyn Embed, shared: &Shared) -> Result<Prepared, Box<Outcome>> {
+    fn decode(&self, mut job: Job, model: &dyn Embed, shared: &Shared) -> Result<Prepared, Box<Outcome>> {
         let failed = |job: Job, error: photo::PhotoError| {
             let kind = error.kind.as_str().to_owned();
-            Box::new(Outcome::Failed { job, kind, message: error.message, keep: true })
+            Box::new(Outcome::Failed { job, kind, message: error.message })
         };
         let bytes = match photo::read(&job.path, &self.limits) {
             Ok(bytes) => bytes,
             Err(error) => return Err(failed(job, error)),
         };
+        job.stamp.size = bytes.len() as u64;
         let hash = *blake3::hash(&bytes).as_bytes();
         let died = || fatal(anyhow::anyhow!("a worker died"));
         match shared.catalogue.lock().map_err(|_| died())?.knows(&hash) {
@@ -159,8 +160,13 @@ impl<'a> Workers<'a> {
             Ok(photo) => photo,
             Err(error) => return Err(failed(job, error)),
         };
-        let pixels = model.prepare(&photo.picture).map_err(fatal)?;
-        Ok(Prepared { job, hash, facts: facts_of(photo.facts), pixels })
+        match model.prepare(&photo.picture) {
+            Ok(pixels) => Ok(Prepared { job, hash, facts: facts_of(photo.facts), pixels }),
+            Err(error) => {
+                let message = format!("{error:#}");
+                Err(Box::new(Outcome::Failed { job, kind: "damaged".into(), message }))
+            }
+        }
     }
 
     /// One embedding worker. Its rayon pool of one thread keeps the matrix products of a batch on one core.
@@ -187,6 +193,15 @@ impl<'a> Workers<'a> {
                 Err(error) => return drop(outcomes.send(Outcome::Fatal(error))),
             };
             for (embedding, (job, hash, facts)) in embedded.into_iter().zip(meta) {
+                // The index would refuse it, and with it everything written at the same time.
+                let length = embedding.vector.iter().map(|v| v * v).sum::<f32>();
+                if length.is_nan() || (length - 1.0).abs() > 1e-3 {
+                    let message = "the model makes nothing of it".to_owned();
+                    if outcomes.send(Outcome::Failed { job, kind: "damaged".into(), message }).is_err() {
+                        return;
+                    }
+                    continue;
+                }
                 let Job { path, root, stamp, .. } = job;
                 let tags = embedding.tags.into_iter().map(|t| Tag { label: t.label, score: t.score }).collect();
                 let change = Change::Photo { path, root, stamp, hash, facts, embedding: embedding.vector, tags };

@@ -232,9 +232,19 @@ fn the_contact_sheet_is_one_file_that_loads_nothing() {
     let page = fs::read_to_string(sheet).unwrap();
     assert_eq!(page.matches("src='data:image/jpeg;base64,").count(), 3);
     assert_eq!(page.matches("<figure>").count(), 3);
+    assert!(page.contains("<h1>an animal</h1>"));
+    // Written again over itself, but never over anything else.
+    let write =
+        |file: &std::path::Path| sandbox.run(["search", "an animal", "--all", "--html", file.to_str().unwrap()]);
+    assert_ne!(write(&sandbox.path("sheet.html")).code(), 2);
+    let photo = sandbox.path("photos/cat.jpg");
+    let before = fs::read(&photo).unwrap();
+    write(&photo).exits(2);
+    assert_eq!(fs::read(&photo).unwrap(), before);
     for outside in ["http:", "https:", "//", "<script", "<link", "@import", "url("] {
-        // Thumbnails are base64, in which two slashes may stand side by side.
-        let text: String = page.split('\'').filter(|part| !part.starts_with("data:")).collect();
+        // Thumbnails are base64, in which two slashes may stand side by side; each is a link to the photo on this disk.
+        let inside = |part: &&str| part.starts_with("data:") || part.starts_with("file:///");
+        let text: String = page.split('\'').filter(|part| !inside(part)).collect();
         assert!(!text.contains(outside), "{outside}");
     }
 }

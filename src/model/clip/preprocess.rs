@@ -31,3 +31,26 @@ pub(super) fn prepare(picture: &RgbPicture, how: &Preprocessing) -> anyhow::Resu
     }
     Ok(Pixels(pixels))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::resize::Filter;
+
+    /// In floating point the crop may end a hair outside the picture.
+    #[test]
+    fn every_size_of_picture_can_be_cropped() {
+        for crop in [224, 336] {
+            let (mean, std) = ([0.5; 3], [0.5; 3]);
+            let shortest_edge = Some(crop);
+            let how = Preprocessing { shortest_edge, crop, filter: Filter::Bicubic, rescale: 1.0 / 255.0, mean, std };
+            for short in [1, 2, 225, 232, 450, 457, 675, 900, 907, 1005] {
+                for (width, height) in [(short, short), (short, short + 300), (short + 1, short)] {
+                    let grey = vec![128; width as usize * height as usize * 3];
+                    let pixels = prepare(&RgbPicture::whole(width, height, grey), &how).unwrap();
+                    assert!(pixels.0.iter().all(|v| v.abs() < 0.01), "{width}x{height}");
+                }
+            }
+        }
+    }
+}
