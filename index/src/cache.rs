@@ -86,12 +86,19 @@ pub(crate) enum Unusable {
 impl Cache {
     /// Opens and verifies the newest generation in `folder`.
     pub(crate) fn open(folder: &Path) -> Result<Self, Unusable> {
-        let (_, path) = generations(folder).pop().ok_or(Unusable::Missing)?;
-        match Self::map(&path) {
-            Ok(cache) => Ok(cache),
-            // A writer has just put a newer one in its place.
-            Err(_) if !path.exists() => Self::open(folder),
-            Err(reason) => Err(Unusable::Damaged(path, reason)),
+        let newest = || generations(folder).pop().map(|(_, path)| path).ok_or(Unusable::Missing);
+        let mut path = newest()?;
+        loop {
+            let reason = match Self::map(&path) {
+                Ok(cache) => return Ok(cache),
+                Err(reason) => reason,
+            };
+            // A writer may just have put a newer one in its place.
+            let next = newest()?;
+            if next == path {
+                return Err(Unusable::Damaged(path, reason));
+            }
+            path = next;
         }
     }
 

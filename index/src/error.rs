@@ -52,7 +52,7 @@ pub enum Error {
         known: u32,
     },
     /// The catalogue cannot be read or written.
-    #[error("the catalogue {} cannot be used: {source}. `snapseek check` says more", path.display())]
+    #[error("the catalogue {} cannot be used: {source}{}", path.display(), advice(source, path))]
     Catalogue {
         /// The catalogue file.
         path: PathBuf,
@@ -103,4 +103,16 @@ pub(crate) fn validate(vector: &[f32], dim: usize, what: impl FnOnce() -> String
         return Ok(());
     };
     Err(Error::Vector { what: what(), reason })
+}
+
+/// What to do about a catalogue that SQLite cannot make sense of.
+fn advice(source: &rusqlite::Error, path: &std::path::Path) -> String {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match (source.sqlite_error_code(), path.parent()) {
+        (Some(DatabaseCorrupt | NotADatabase), Some(folder)) => format!(
+            ". It is damaged: remove the folder {} and index again; photos themselves are never touched",
+            folder.display()
+        ),
+        _ => String::new(),
+    }
 }

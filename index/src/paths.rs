@@ -2,6 +2,8 @@
 
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use tantivy::tokenizer::{AsciiFoldingFilter, LowerCaser, RawTokenizer, TextAnalyzer};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// The exact bytes of a path (on Windows: the WTF-8 of `OsStr`).
 pub(crate) fn bytes(path: &Path) -> &[u8] {
@@ -45,9 +47,10 @@ pub(crate) fn fold(text: &str) -> String {
     folded
 }
 
-/// The characters of a text, without combining accents.
+/// The characters of a text in their compatible decomposed form (NFKD), without combining accents: names come composed
+/// from most systems and decomposed from macOS.
 pub(crate) fn without_marks(text: &str) -> impl Iterator<Item = char> {
-    text.chars().filter(|c| !('\u{300}'..='\u{36f}').contains(c))
+    text.nfkd().filter(|c| !is_combining_mark(*c))
 }
 
 /// The words of a label in a form in which `' word '` can be looked for: folded, one blank around each.
@@ -64,6 +67,12 @@ mod tests {
     #[test]
     fn folding_knows_both_ways_to_write_an_accent() {
         assert_eq!(fold("Caf\u{e9} CAFE\u{301} Stra\u{df}e"), "cafe cafe strasse");
+        assert_eq!(
+            fold("\u{422}\u{440}\u{43e}\u{439}\u{43a}\u{430}"),
+            fold("\u{422}\u{440}\u{43e}\u{438}\u{306}\u{43a}\u{430}")
+        );
+        assert_eq!(fold("\u{30ac}"), fold("\u{30ab}\u{3099}"), "a Japanese syllable");
+        assert_eq!(fold("\u{ac01}"), fold("\u{1100}\u{1161}\u{11a8}"), "a Korean one");
         assert_eq!(padded_words("Fox terrier, wire-haired"), " fox terrier wire haired ");
     }
 

@@ -21,7 +21,7 @@ use tantivy::tokenizer::{
 use tantivy::{Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
 
 /// Raised whenever fields or words come out differently; older caches are then made anew.
-const BASIS: u64 = 1;
+const BASIS: u64 = 2;
 const TOKENIZER: &str = "snapseek";
 /// Bytes; longer words are no words.
 const LONGEST: usize = 64;

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 /// Bytes a query may have.
 const LONGEST: usize = 16 * 1024;
-/// Texts and pictures a query may have: each costs the model's time.
+/// Texts and pictures a query may have, and phrases, and filters: each costs time.
 const MOST_PARTS: usize = 64;
 
 /// A query that was understood.
@@ -166,6 +166,7 @@ impl Parser {
                 if !text.chars().any(char::is_alphanumeric) {
                     return Err(("there is no word between these quotes".into(), opened));
                 }
+                room(self.query.phrases.len(), "phrases in quotes", start)?;
                 self.query.phrases.push(Phrase { text, exclude: sign < 0.0 });
                 Ok(())
             }
@@ -299,9 +300,15 @@ impl Parser {
             }
             values::Problem::Value(message) => (message, at),
         })?;
+        room(self.query.filters.clauses.len(), "filters", start)?;
         self.query.filters.clauses.push(Clause { filter, exclude: glued.is_some_and(|sign| sign < 0.0) });
         Ok(())
     }
+}
+
+/// Refuses one more of `what` than a query may have.
+fn room(count: usize, what: &str, start: usize) -> Result<(), Wrong> {
+    if count < MOST_PARTS { Ok(()) } else { Err((format!("a query has at most {MOST_PARTS} {what}"), start)) }
 }
 
 #[cfg(test)]

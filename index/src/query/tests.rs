@@ -66,6 +66,16 @@ fn phrases_and_filters() {
 }
 
 #[test]
+fn phrases_and_filters_are_counted() {
+    assert!(parse(&"\"a\" path:x ".repeat(64)).is_ok());
+    for text in ["\"a\" ".repeat(65), "path:x ".repeat(65)] {
+        let error = parse(&text).unwrap_err();
+        assert_eq!(error.column, text.len() - text.len() / 65 + 1, "{error}");
+        assert!(error.message.contains("at most 64"), "{error}");
+    }
+}
+
+#[test]
 fn errors_point_at_the_place() {
     for (text, column, message) in [
         ("", 1, "empty"),

@@ -238,3 +238,16 @@ fn damaged_embeddings_are_found_dropped_and_wanted_again() {
     assert!(!writer.file(Path::new("/photos/7.jpg")).unwrap().unwrap().embedded);
     assert!(!writer.knows(&hash(7)).unwrap());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_nowhere_in_the_place_of_a_cache_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = sound(dir.path());
+    let before = answers(dir.path()).unwrap();
+    for folder in ["vectors", "text"] {
+        std::os::unix::fs::symlink("/nowhere/at/all", dir.path().join(folder).join("99999999")).unwrap();
+    }
+    assert_eq!(answers(dir.path()).unwrap(), before);
+    assert!(!library.check(false).unwrap().findings.is_empty());
+}
