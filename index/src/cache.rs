@@ -25,6 +25,8 @@ const SECTIONS: usize = 5;
 const ALIGN: usize = 64;
 /// The body is hashed in pieces of this size, side by side.
 const PIECE: usize = 1 << 20;
+/// Generations looked at before a search goes on without a cache.
+const TRIES: usize = 4;
 
 /// A position in the change log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,24 +88,27 @@ pub(crate) enum Unusable {
 impl Cache {
     /// Opens and verifies the newest generation in `folder`.
     pub(crate) fn open(folder: &Path) -> Result<Self, Unusable> {
-        let newest = || generations(folder).pop().map(|(_, path)| path).ok_or(Unusable::Missing);
-        let mut path = newest()?;
-        loop {
-            let reason = match Self::map(&path) {
-                Ok(cache) => return Ok(cache),
-                Err(reason) => reason,
-            };
-            // A writer may just have put a newer one in its place.
-            let next = newest()?;
-            if next == path {
-                return Err(Unusable::Damaged(path, reason));
+        let mut failed: Option<(PathBuf, String)> = None;
+        for _ in 0..TRIES {
+            let (_, path) = generations(folder).pop().ok_or(Unusable::Missing)?;
+            if failed.as_ref().is_some_and(|(last, _)| *last == path) {
+                break;
             }
-            path = next;
+            match Self::map(&path) {
+                Ok(cache) => return Ok(cache),
+                // A writer may just have put a newer one in its place.
+                Err(reason) => failed = Some((path, reason)),
+            }
         }
+        Err(failed.map_or(Unusable::Missing, |(path, reason)| Unusable::Damaged(path, reason)))
     }
 
     #[allow(unsafe_code)]
     fn map(path: &Path) -> Result<Self, String> {
+        // A writer makes nothing but plain files, and to open a pipe would wait for ever.
+        if !std::fs::symlink_metadata(path).map_err(|e| e.to_string())?.is_file() {
+            return Err("it is no plain file".into());
+        }
         let file = File::open(path).map_err(|e| e.to_string())?;
         // SAFETY: these files are written under another name and never changed after they were renamed; only damage
         // from outside while the map is open could break the promise, as with every mapped file.
@@ -153,7 +158,7 @@ pub(crate) fn write(folder: &Path, head: &Head, sections: &[&[u8]; SECTIONS]) ->
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(Error::io(folder))?;
     let old = generations(folder);
-    let number = old.last().map_or(1, |(number, _)| number.saturating_add(1));
+    let number = old.last().map_or(1, |(number, _)| number + 1);
     let (draft, path) = (folder.join("draft"), folder.join(format!("{number:08}")));
 
     // One pass over the sections for the checksum, one to write.
@@ -222,7 +227,8 @@ pub(crate) fn clear(folder: &Path) -> Result<()> {
 /// Generations in a folder, oldest first.
 fn generations(folder: &Path) -> Vec<(u64, PathBuf)> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let number = |path: &Path| path.file_name()?.to_str()?.parse::<u64>().ok();
+    // The last number has no successor, so no writer gets there: such a file is none of ours.
+    let number = |path: &Path| path.file_name()?.to_str()?.parse::<u64>().ok().filter(|n| *n < u64::MAX);
     let mut found: Vec<_> =
         entries.flatten().map(|e| e.path()).filter_map(|path| Some((number(&path)?, path))).collect();
     found.sort();
@@ -259,5 +265,30 @@ mod tests {
         write(folder.path(), &head, &[b"new", b"", b"", b"", b""]).unwrap();
         assert_eq!(generations(folder.path()).len(), 1);
         assert_eq!(Cache::open(folder.path()).ok().unwrap().section::<u8>(0), Some(b"new".as_slice()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_plain_files_count_and_anything_else_is_replaced() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let head = Head { stamp: Stamp { seq: 7, token: -1 }, basis: 3, numbers: [1, 2, 3, 4] };
+        write(elsewhere.path(), &head, &[b"abc", b"", b"", b"", b""]).unwrap();
+        for target in [Path::new("/nowhere/at/all"), &elsewhere.path().join("00000001")] {
+            let link = folder.path().join("00000040");
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            match Cache::open(folder.path()) {
+                Err(Unusable::Damaged(path, _)) => assert_eq!(path, link),
+                other => panic!("{target:?}: {:?}", other.map(|cache| cache.head)),
+            }
+            write(folder.path(), &head, &[b"new", b"", b"", b"", b""]).unwrap();
+            assert_eq!(Cache::open(folder.path()).ok().unwrap().section::<u8>(0), Some(b"new".as_slice()));
+            assert!(std::fs::symlink_metadata(&link).is_err());
+            clear(folder.path()).unwrap();
+            std::fs::create_dir(folder.path()).unwrap();
+        }
+        std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join(u64::MAX.to_string())).unwrap();
+        assert!(matches!(Cache::open(folder.path()), Err(Unusable::Missing)));
+        write(folder.path(), &head, &[b"new", b"", b"", b"", b""]).unwrap();
+        assert!(Cache::open(folder.path()).is_ok());
     }
 }

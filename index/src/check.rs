@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::library::{Library, current_model};
+use crate::paths::shown;
 use crate::vectors::is_sound;
 use crate::{cache, text, vectors};
 use rusqlite::Connection;
@@ -25,11 +26,11 @@ impl Library {
     pub fn check(&self, full: bool) -> Result<Report> {
         let file = self.dir().join("catalogue.sqlite");
         let remedy = "move the library away and index again, or restore it from a backup";
-        let beyond = |problem: String| format!("{}: {problem}; {remedy}", file.display());
+        let beyond = |problem: String| format!("{}: {problem}; {remedy}", shown(&file));
         let mut findings: Vec<String> = match self.sql(|db| structure(db, full)) {
             Ok(problems) => problems.into_iter().map(beyond).collect(),
             // Whatever else there is to be said stands in the catalogue.
-            Err(error) => return Ok(Report { findings: vec![beyond(error.to_string())] }),
+            Err(error) => return Ok(Report { findings: vec![error.to_string()] }),
         };
         if full {
             match self.sql(damaged_embeddings) {
@@ -37,10 +38,10 @@ impl Library {
                     format!(
                         "{}: the embedding of photo {photo} by model {model} is damaged; `snapseek check --repair` \
                          drops it, and the next `snapseek index` computes it again",
-                        file.display()
+                        shown(&file)
                     )
                 })),
-                Err(error) => findings.push(beyond(error.to_string())),
+                Err(error) => findings.push(error.to_string()),
             }
         }
         let caches = [vectors::finding(self)?, text::finding(self, full)?];

@@ -1,7 +1,8 @@
 //! What can go wrong, and what the user can do about it.
 
+use crate::paths::{printable, shown};
 use crate::records::ModelRecord;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -10,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no library in this folder.
-    #[error("there is no library in {}; `snapseek index FOLDER` makes one", path.display())]
+    #[error("there is no library in {}; `snapseek index FOLDER` makes one", shown(path))]
     NoLibrary {
         /// The folder.
         path: PathBuf,
@@ -33,7 +34,7 @@ pub enum Error {
     /// Another process is writing.
     #[error(
         "the library {} is being written to by another snapseek ({}); wait for it to end, or stop it",
-        path.display(), pid.map_or("process unknown".into(), |p| format!("process {p}"))
+        shown(path), pid.map_or("process unknown".into(), |p| format!("process {p}"))
     )]
     Locked {
         /// The library's folder.
@@ -42,7 +43,10 @@ pub enum Error {
         pid: Option<u32>,
     },
     /// A newer snapseek made this library.
-    #[error("{} has format {found}, made by a newer snapseek; this one knows up to {known}. Update snapseek", path.display())]
+    #[error(
+        "{} has format {found}, made by a newer snapseek; this one knows up to {known}. Update snapseek",
+        shown(path)
+    )]
     NewerSchema {
         /// The catalogue file.
         path: PathBuf,
@@ -52,7 +56,7 @@ pub enum Error {
         known: u32,
     },
     /// The catalogue cannot be read or written.
-    #[error("the catalogue {} cannot be used: {source}{}", path.display(), advice(source, path))]
+    #[error("the catalogue {} cannot be used: {}{}", shown(path), printable(&source.to_string()), advice(source, path))]
     Catalogue {
         /// The catalogue file.
         path: PathBuf,
@@ -60,7 +64,7 @@ pub enum Error {
         source: rusqlite::Error,
     },
     /// A file of the library cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -76,12 +80,12 @@ pub enum Error {
         reason: String,
     },
     /// The full-text engine failed.
-    #[error("full-text search failed: {0}")]
+    #[error("full-text search failed: {}", printable(&.0.to_string()))]
     Text(#[from] tantivy::TantivyError),
 }
 
 impl Error {
-    pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_path_buf(), source }
     }
 }
@@ -106,13 +110,45 @@ pub(crate) fn validate(vector: &[f32], dim: usize, what: impl FnOnce() -> String
 }
 
 /// What to do about a catalogue that SQLite cannot make sense of.
-fn advice(source: &rusqlite::Error, path: &std::path::Path) -> String {
+fn advice(source: &rusqlite::Error, path: &Path) -> String {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     match (source.sqlite_error_code(), path.parent()) {
+        // Moved, not removed: what else lies in that folder is not known here.
         (Some(DatabaseCorrupt | NotADatabase), Some(folder)) => format!(
-            ". It is damaged: remove the folder {} and index again; photos themselves are never touched",
-            folder.display()
+            ". It is damaged: move the library's folder {} away and index again to make a new one; photos themselves \
+             are never touched",
+            shown(folder)
         ),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_reaches_a_terminal_raw() {
+        let path = || PathBuf::from("/a\nb\x1b[2J/catalogue.sqlite");
+        let sqlite = |code| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some("c\nd".into()));
+        let catalogue = |code| Error::Catalogue { path: path(), source: sqlite(code) };
+        for error in [
+            Error::NoLibrary { path: path() },
+            Error::Locked { path: path(), pid: Some(1) },
+            Error::NewerSchema { path: path(), found: 2, known: 1 },
+            Error::io(&path())(std::io::ErrorKind::NotFound.into()),
+            catalogue(rusqlite::ffi::SQLITE_IOERR),
+            catalogue(rusqlite::ffi::SQLITE_CORRUPT),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains("/a\\nb\\x1b[2J") && !text.contains(char::is_control), "{text}");
+        }
+        for (code, damaged) in [
+            (rusqlite::ffi::SQLITE_CORRUPT, true),
+            (rusqlite::ffi::SQLITE_NOTADB, true),
+            (rusqlite::ffi::SQLITE_BUSY, false),
+        ] {
+            assert_eq!(catalogue(code).to_string().contains("damaged"), damaged);
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! Paths as the catalogue keeps them: exact bytes, and a folded text to look for.
 
+use std::fmt::Write;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use tantivy::tokenizer::{AsciiFoldingFilter, LowerCaser, RawTokenizer, TextAnalyzer};
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 
 /// The exact bytes of a path (on Windows: the WTF-8 of `OsStr`).
 pub(crate) fn bytes(path: &Path) -> &[u8] {
@@ -39,7 +40,7 @@ pub(crate) fn below(folder: &Path) -> (Vec<u8>, Vec<u8>) {
 
 /// A text in lower case without accents, whichever way they are written.
 pub(crate) fn fold(text: &str) -> String {
-    let text: String = without_marks(text).collect();
+    let text: String = plain(text).collect();
     let mut analyzer =
         TextAnalyzer::builder(RawTokenizer::default()).filter(LowerCaser).filter(AsciiFoldingFilter).build();
     let mut folded = String::with_capacity(text.len());
@@ -47,10 +48,13 @@ pub(crate) fn fold(text: &str) -> String {
     folded
 }
 
-/// The characters of a text in their compatible decomposed form (NFKD), without combining accents: names come composed
-/// from most systems and decomposed from macOS.
-pub(crate) fn without_marks(text: &str) -> impl Iterator<Item = char> {
-    text.nfkd().filter(|c| !is_combining_mark(*c))
+/// The characters of a text without accents and in one form, whichever way they were written: names come composed from
+/// most systems and decomposed from macOS.
+///
+/// Marks of combining class 0, the vowels of Hindi or Thai among them, are no accents: words differ by them alone.
+/// What is left is composed again (NFC), so that a Korean syllable stays one character.
+pub(crate) fn plain(text: &str) -> impl Iterator<Item = char> {
+    text.nfkd().filter(|c| !is_combining_mark(*c) || canonical_combining_class(*c) == 0).nfc()
 }
 
 /// The words of a label in a form in which `' word '` can be looked for: folded, one blank around each.
@@ -58,6 +62,33 @@ pub(crate) fn padded_words(label: &str) -> String {
     let folded = fold(label);
     let words: Vec<&str> = folded.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
     format!(" {} ", words.join(" "))
+}
+
+/// A text of one line for a terminal: control characters escaped as `\n` or `\x1b`.
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => drop(write!(out, "\\x{:02x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A path for the eye: [`printable`], with bytes that are not UTF-8 as `\xNN`.
+pub(crate) fn shown(path: &Path) -> String {
+    let mut out = String::new();
+    for chunk in bytes(path).utf8_chunks() {
+        out.push_str(&printable(chunk.valid()));
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -73,7 +104,18 @@ mod tests {
         );
         assert_eq!(fold("\u{30ac}"), fold("\u{30ab}\u{3099}"), "a Japanese syllable");
         assert_eq!(fold("\u{ac01}"), fold("\u{1100}\u{1161}\u{11a8}"), "a Korean one");
+        assert_ne!(fold("\u{915}\u{93e}"), fold("\u{915}\u{940}"), "two Hindi syllables");
+        assert_ne!(fold("\u{e01}\u{e34}"), fold("\u{e01}\u{e35}"), "two Thai ones");
         assert_eq!(padded_words("Fox terrier, wire-haired"), " fox terrier wire haired ");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn paths_are_shown_on_one_line_with_every_byte_told_apart() {
+        assert_eq!(
+            shown(&from_bytes(b"/a\nb\r\t\x1b[2J\x7f\xc2\x9b\xff/caf\xc3\xa9")),
+            "/a\\nb\\r\\t\\x1b[2J\\x7f\\x9b\\xff/caf\u{e9}"
+        );
     }
 
     #[cfg(unix)]

@@ -21,7 +21,7 @@ use tantivy::tokenizer::{
 use tantivy::{Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
 
 /// Raised whenever fields or words come out differently; older caches are then made anew.
-const BASIS: u64 = 2;
+const BASIS: u64 = 3;
 const TOKENIZER: &str = "snapseek";
 /// Bytes; longer words are no words.
 const LONGEST: usize = 64;
@@ -78,7 +78,7 @@ pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<String>> {
     let cache = match Cache::open(&folder(library)) {
         Err(Unusable::Missing) => return Ok(None),
         Err(Unusable::Damaged(path, reason)) => {
-            return Ok(Some(format!("{}: the full-text cache is damaged: {reason}", path.display())));
+            return Ok(Some(format!("{}: the full-text cache is damaged: {reason}", paths::shown(&path))));
         }
         Ok(cache) if cache.head.basis != BASIS => return Ok(None),
         Ok(cache) => cache,
@@ -86,7 +86,9 @@ pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<String>> {
     if library.sql(|db| cache.head.stamp.changed_since(db))?.is_none() {
         return Ok(Some("the full-text cache belongs to another state of the catalogue".into()));
     }
-    let damaged = |what: &dyn std::fmt::Display| Some(format!("the full-text cache is damaged: {what}"));
+    let damaged = |what: &dyn std::fmt::Display| {
+        Some(format!("the full-text cache is damaged: {}", paths::printable(&what.to_string())))
+    };
     let index = match unpack(&cache) {
         Ok(index) => index,
         Err(error) => return Ok(damaged(&error)),
@@ -339,7 +341,7 @@ fn names_of(path: &Path, root: &Path) -> Vec<String> {
 fn split(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let mut last = ' ';
-    for c in paths::without_marks(text) {
+    for c in paths::plain(text) {
         let meets = (last.is_lowercase() && c.is_uppercase())
             || (last.is_alphabetic() && c.is_numeric())
             || (last.is_numeric() && c.is_alphabetic());
@@ -416,6 +418,9 @@ mod tests {
     fn names_are_cut_where_words_meet() {
         assert_eq!(split("IMG_2019-giraffeBaby3"), "IMG 2019 giraffe Baby 3");
         assert_eq!(split("cafe\u{301} Stra\u{df}e"), "cafe Stra\u{df}e");
+        // Syllables stay whole: in letters, this word would be too long to be one.
+        assert_eq!(split("\u{ac01}".repeat(15).as_str()), "\u{ac01}".repeat(15));
+        assert_eq!(split("\u{1100}\u{1161}\u{11a8}-\u{30ab}\u{3099}"), "\u{ac01} \u{30ab}");
         let names = names_of(Path::new("/home/me/Pictures/Holiday 2019/IMG_1.tar.jpg"), Path::new("/home/me/Pictures"));
         assert_eq!(names, ["Pictures", "Holiday 2019", "IMG_1.tar"]);
     }

@@ -95,7 +95,7 @@ impl<'a> Writer<'a> {
         for change in changes {
             if let Change::Photo { path, embedding, .. } = change {
                 let model = model.as_ref().ok_or(Error::NoModel)?;
-                validate(embedding, model.record.dim, || path.to_string_lossy().into_owned())?;
+                validate(embedding, model.record.dim, || paths::shown(path))?;
             }
         }
         self.write(|db| changes.iter().try_for_each(|change| apply_one(db, change, model.as_ref())))

@@ -63,7 +63,7 @@ pub(crate) fn finding(library: &Library) -> Result<Option<String>> {
     Ok(match Cache::open(&folder(library)) {
         Err(Unusable::Missing) => None,
         Err(Unusable::Damaged(path, reason)) => {
-            Some(format!("{}: the vector cache is damaged: {reason}", path.display()))
+            Some(format!("{}: the vector cache is damaged: {reason}", crate::paths::shown(&path)))
         }
         Ok(cache) if cache.head.basis != basis(&model) => None,
         Ok(cache) if !Layout::is_sound(&cache, model.record.dim) => {

@@ -249,5 +249,44 @@ fn a_link_to_nowhere_in_the_place_of_a_cache_is_damage() {
         std::os::unix::fs::symlink("/nowhere/at/all", dir.path().join(folder).join("99999999")).unwrap();
     }
     assert_eq!(answers(dir.path()).unwrap(), before);
-    assert!(!library.check(false).unwrap().findings.is_empty());
+    let findings = library.check(false).unwrap().findings;
+    assert!(findings.len() == 2 && findings.iter().all(|f| f.contains("99999999")), "{findings:?}");
+    refresh_graph(&library);
+    assert!(library.check(true).unwrap().findings.is_empty());
+    assert_eq!(answers(dir.path()).unwrap(), before);
+}
+
+#[test]
+fn a_ruined_catalogue_is_called_so_with_one_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("a\nb");
+    let library = Library::create(&folder).unwrap();
+    let file = folder.join("catalogue.sqlite");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[100..].fill(0xff);
+    drop(library);
+    for bytes in [bytes, vec![b'x'; 8_192]] {
+        for side in ["catalogue.sqlite-wal", "catalogue.sqlite-shm"] {
+            let _ = std::fs::remove_file(folder.join(side));
+        }
+        std::fs::write(&file, bytes).unwrap();
+        let error = Library::open(&folder).and_then(|library| library.status()).unwrap_err().to_string();
+        assert!(error.contains("damaged") && error.contains("index again"), "{error}");
+        assert!(error.contains("a\\nb") && !error.contains('\n') && !error.contains("snapseek check"), "{error}");
+    }
+}
+
+#[test]
+fn what_check_says_of_a_catalogue_it_cannot_read_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = sound(folder.path());
+    let db = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
+    db.pragma_update(None, "writable_schema", true).unwrap();
+    db.execute("UPDATE sqlite_schema SET sql = 'nonsense' WHERE name = 'tag'", []).unwrap();
+    db.pragma_update(None, "schema_version", 4_711).unwrap();
+    drop(db);
+    let findings = library.check(false).unwrap().findings;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0].matches("index again").count(), 1, "{findings:?}");
+    assert_eq!(findings[0].matches("catalogue.sqlite").count(), 1, "{findings:?}");
 }

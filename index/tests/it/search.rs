@@ -96,6 +96,38 @@ fn words_phrases_and_filters_find_what_they_should() {
 }
 
 #[test]
+fn names_are_found_however_their_letters_are_put_together() {
+    // Composed as most systems write them, decomposed as macOS does: Russian, Japanese, Korean.
+    let pairs = [
+        ("\u{442}\u{440}\u{43e}\u{439}\u{43a}\u{430}", "\u{442}\u{440}\u{43e}\u{438}\u{306}\u{43a}\u{430}"),
+        ("\u{30d1}\u{30ac}", "\u{30cf}\u{309a}\u{30ab}\u{3099}"),
+        ("\u{ac01}\u{ac01}", "\u{1100}\u{1161}\u{11a8}\u{1100}\u{1161}\u{11a8}"),
+    ];
+    let names = pairs.iter().flat_map(|(one, other)| [one, other]).enumerate();
+    let changes: Vec<Change> = names.map(|(n, name)| photo(&format!("{name}.jpg"), n as u64, DIM, &[])).collect();
+    for cached in [false, true] {
+        let (_folder, library) = library(&changes, cached);
+        for (one, other) in pairs {
+            for text in [one, other] {
+                for query in [text.to_owned(), format!("\"{text}\""), format!("path:{text}")] {
+                    assert_eq!(find(&library, &query).len(), 2, "{query} (cached: {cached})");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_largest_query_that_is_understood_can_be_run() {
+    let (_folder, library) = library(&zoo(), false);
+    let filters = [format!("ext:{}", vec!["jpg"; 50].join(",")).as_str(), "path:s", "tag:castle"].join(" ");
+    let filters = filters.split(' ').cycle().take(64).collect::<Vec<_>>().join(" ");
+    assert_eq!(find(&library, &filters).len(), 2);
+    let error = snapseek_index::query::parse(&format!("{filters} path:x")).unwrap_err();
+    assert_eq!(error.column, filters.len() + 2, "{error}");
+}
+
+#[test]
 fn cached_and_fresh_words_rank_together() {
     let mut changes = zoo();
     let (_folder, library) = library(&changes, true);
