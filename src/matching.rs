@@ -7,7 +7,7 @@
 //! match whatever its cosine. The constants are tuned on fixtures/photos (tests/matching.rs prints the figures).
 
 use crate::model::Embed;
-use snapseek_index::{By, Filters, Hit, Library, ScoreStats, SearchRequest};
+use snapseek_index::{By, Hit, Library, ScoreStats, SearchRequest};
 
 /// Things that people photograph. No library shows more than a few of them in most of its photos.
 const NEUTRAL: [&str; 32] = [
@@ -65,17 +65,7 @@ pub fn neutral_scores(library: &Library, model: &dyn Embed) -> anyhow::Result<Op
     let searcher = library.searcher()?;
     let (mut count, mut sum, mut squares) = (0, 0.0_f64, 0.0_f64);
     for vector in model.embed_texts(&NEUTRAL.map(str::to_owned), None)? {
-        let request = SearchRequest {
-            vector: Some(vector),
-            words: None,
-            phrases: Vec::new(),
-            filters: Filters::default(),
-            by: By::Meaning,
-            limit: 1,
-            min_score: None,
-            unique: None,
-            exclude: Vec::new(),
-        };
+        let request = SearchRequest { vector: Some(vector), by: By::Meaning, limit: 1, ..SearchRequest::default() };
         if let Some(stats) = searcher.search(&request)?.stats {
             let (n, mean, std) = (stats.count as f64, f64::from(stats.mean), f64::from(stats.std));
             count += stats.count;

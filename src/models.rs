@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use snapseek_index::{Library, ModelRecord};
 use std::path::PathBuf;
 
-/// Size of the download that `auto` offers, for the question.
-const CLIP_SIZE: &str = "605 MB";
+/// Size of CLIP's download.
+pub const CLIP_SIZE: &str = "605 MB";
 
 /// Whether `auto` may offer to download CLIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

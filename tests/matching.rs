@@ -31,13 +31,10 @@ fn matches(text: &str, library: &Library, model: &Starter) -> HashSet<String> {
     let response = library.searcher().unwrap().search(&SearchRequest {
         vector: compose::vector(&query.parts, model, library, None).unwrap(),
         words: Some(text.to_owned()),
-        phrases: Vec::new(),
         filters: query.filters,
         by: By::Both,
         limit: 200,
-        min_score: None,
-        unique: None,
-        exclude: Vec::new(),
+        ..SearchRequest::default()
     });
     let response = response.unwrap();
     let rule = Rule { neutral: library.neutral_scores().unwrap(), library: response.stats };

@@ -17,18 +17,19 @@ use std::path::PathBuf;
 const RRF: f32 = 60.0;
 
 /// What makes the ranking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Default)]
 pub enum By {
     /// Cosine of the embeddings.
     Meaning,
     /// BM25.
     Words,
     /// Both, fused by reciprocal rank.
+    #[default]
     Both,
 }
 
 /// What to look for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SearchRequest {
     /// Unit vector of the library's model.
     pub vector: Option<Vec<f32>>,

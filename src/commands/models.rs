@@ -5,6 +5,7 @@ use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::model::{self, ModelSpec};
+use crate::models::CLIP_SIZE;
 use crate::{models, sanitize};
 use serde_json::json;
 
@@ -42,7 +43,10 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
             if settings.offline {
                 return Err(Failure::missing(format!("{name} is not installed, and --offline forbids the download")));
             }
-            let size = if matches!(spec, ModelSpec::Clip) { " (605 MB, licence MIT)" } else { "" };
+            let size = match spec {
+                ModelSpec::Clip => format!(" ({CLIP_SIZE}, licence MIT)"),
+                _ => String::new(),
+            };
             if !yes && console.stderr_terminal && !console.confirm(&format!("Download {name}{size} from Hugging Face?"))
             {
                 return Ok(Exit::NothingFound);
@@ -70,9 +74,9 @@ fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
             .line(&format!("{}  {megabytes:.0} MB  {licence}  {place}", console.style("1", &format!("{name:<30}"))))?;
     }
     if !settings.json && model::locate(&ModelSpec::Clip)?.is_none() {
-        console.note(
-            "not installed: clip (openai/clip-vit-base-patch32, 605 MB, MIT); `snapseek models pull clip` gets it",
-        );
+        console.note(format_args!(
+            "not installed: clip (openai/clip-vit-base-patch32, {CLIP_SIZE}, MIT); `snapseek models pull clip` gets it"
+        ));
     }
     Ok(Exit::Success)
 }

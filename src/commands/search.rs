@@ -9,7 +9,7 @@ use crate::models::Offer;
 use crate::output::{self, Row};
 use crate::{compose, models, sanitize};
 use snapseek_index::query::{self, PartKind};
-use snapseek_index::{By, Filters, Library, SearchRequest};
+use snapseek_index::{By, Library, SearchRequest};
 use std::time::Instant;
 
 /// Hits that are looked at for matches, at least.
@@ -53,7 +53,7 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
         limit: considered,
         min_score: args.show.min_score,
         unique: args.show.unique,
-        exclude: Vec::new(),
+        ..SearchRequest::default()
     })?;
     let rule = Rule { neutral, library: response.stats };
     let decisions = rule.matches(&response.hits);
@@ -95,14 +95,12 @@ pub(super) fn similar(args: &SimilarArgs, settings: &Settings, console: &Console
     let ShowArgs { limit, min_score, unique, .. } = args.show;
     let response = library.searcher()?.search(&SearchRequest {
         vector: Some(vector),
-        words: None,
-        phrases: Vec::new(),
-        filters: Filters::default(),
         by: By::Meaning,
         limit: limit.unwrap_or(settings.limit),
         min_score,
         unique,
         exclude: id.into_iter().collect(),
+        ..SearchRequest::default()
     })?;
     // All are shown, nearest first; the rule only tells where likeness ends.
     let decisions = Rule { neutral: None, library: response.stats }.matches(&response.hits);
