@@ -1,7 +1,12 @@
 //! The command line: every flag and subcommand, and nothing else.
 
+mod talk;
+
+pub use talk::{AskArgs, CaptionAction, CaptionArgs, ChatArgs, ChatFormat, ChatsAction, GenerateArgs};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use talk::{ASK_HELP, CAPTION_HELP, CHAT_HELP};
 
 /// Find your own photos by meaning, on your own machine.
 #[derive(Parser, Debug)]
@@ -10,7 +15,7 @@ use std::path::PathBuf;
     after_help = "EXIT CODES\n  0 found or done   1 nothing found   2 wrong usage   3 the library or a model is missing\n  \
     4 finished, but some files could not be read   5 failed for another reason   130 interrupted\n\n\
     CONFIG\n  $XDG_CONFIG_HOME/snapseek/config.toml with the keys library, model, device, threads, offline, color,\n  \
-    limit. A flag wins over an environment variable, which wins over the file."
+    limit, blip2, precision. A flag wins over an environment variable, which wins over the file."
 )]
 pub struct Cli {
     /// What to do
@@ -31,6 +36,12 @@ pub struct Global {
     /// auto, starter, clip, a Hugging Face name (org/name) or a model folder
     #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_MODEL")]
     pub model: Option<String>,
+    /// What writes captions and answers: blip2, a Hugging Face name (org/name) or a model folder [default: blip2]
+    #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_BLIP2")]
+    pub blip2: Option<String>,
+    /// Which form of it: as published, or as `models quantize` made it [default: auto]
+    #[arg(long, global = true, value_enum, value_name = "FORM", env = "SNAPSEEK_PRECISION")]
+    pub precision: Option<Precision>,
     /// Where the model runs
     #[arg(long, global = true, value_enum, env = "SNAPSEEK_DEVICE")]
     pub device: Option<DeviceChoice>,
@@ -66,6 +77,20 @@ pub enum DeviceChoice {
     Metal,
 }
 
+/// Which form of BLIP-2.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// q4 if there is one, else q8, else full
+    Auto,
+    /// As published
+    Full,
+    /// 8.5 bits a weight
+    Q8,
+    /// 4.5 bits a weight
+    Q4,
+}
+
 /// When to use colours.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,7 +113,22 @@ pub enum Command {
     Search(SearchArgs),
     /// Find photos that look like one, in the library or outside it
     Similar(SimilarArgs),
-    /// See, fetch and locate models
+    /// Say in a sentence what photos show; keep it, correct it
+    #[command(after_help = CAPTION_HELP, subcommand_negates_reqs = true)]
+    Caption(CaptionArgs),
+    /// Ask one question about a photo
+    #[command(after_help = ASK_HELP)]
+    Ask(AskArgs),
+    /// Talk about a photo, question by question
+    #[command(after_help = CHAT_HELP)]
+    Chat(ChatArgs),
+    /// Conversations that were kept
+    Chats {
+        /// What to do with them
+        #[command(subcommand)]
+        action: ChatsAction,
+    },
+    /// See, fetch, locate and shrink models
     Models {
         /// What to do with them
         #[command(subcommand)]
@@ -162,6 +202,12 @@ pub struct IndexArgs {
     /// Do not ask before downloading a model
     #[arg(long)]
     pub yes: bool,
+    /// Then caption the photos that have no caption, newest first; may be interrupted and goes on the next time
+    #[arg(long)]
+    pub captions: bool,
+    /// Caption those again too that another model has captioned (those written by hand stay)
+    #[arg(long, requires = "captions")]
+    pub recaption: bool,
 }
 
 /// What makes the ranking.
@@ -169,7 +215,7 @@ pub struct IndexArgs {
 pub enum Ranking {
     /// Cosine of the embeddings
     Meaning,
-    /// BM25 over tags and names
+    /// BM25 over captions, tags and names
     Words,
     /// Both, fused by reciprocal rank
     Both,
@@ -178,7 +224,7 @@ pub enum Ranking {
 /// Arguments of `search`.
 #[derive(Args, Debug)]
 pub struct SearchArgs {
-    /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: ext: wider: taller: size: tag:
+    /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: ext: wider: taller: size: tag: caption:
     #[arg(required = true)]
     pub query: Vec<String>,
     /// What makes the ranking
@@ -256,7 +302,7 @@ pub enum ModelsAction {
     List,
     /// Download a model from Hugging Face, once
     Pull {
-        /// clip, or org/name
+        /// clip, blip2, or org/name
         name: String,
         /// Do not ask
         #[arg(long)]
@@ -264,8 +310,16 @@ pub enum ModelsAction {
     },
     /// Print the folder of an installed model
     Path {
-        /// clip, or org/name
+        /// clip, blip2, or org/name
         name: String,
+    },
+    /// Make a smaller and faster form of a BLIP-2, once; `--precision` chooses among the forms
+    Quantize {
+        /// blip2, org/name, or a model folder
+        name: String,
+        /// Bits of a weight
+        #[arg(long, value_name = "4|8", default_value = "4", value_parser = ["4", "8"])]
+        bits: String,
     },
 }
 
@@ -287,6 +341,6 @@ const SEARCH_HELP: &str = r#"QUERY LANGUAGE (put the query in quotes; write -- b
   castle -night                 less of one word; `castle - night sky` less of all that follows
   @holiday.jpg + in winter      a picture, and words added to it; - subtracts
   2*sunset 0.5*@beach.jpg       weights
-  path:2019 tag:dog ext:jpg,png camera:canon
+  path:2019 tag:dog caption:"red car" ext:jpg,png camera:canon
   taken:2019-06..2019-09 wider:2000 taller:1000 size:>2M       any of them after a minus excludes
   \-word \@word                 a plain word that begins with a sign"#;

@@ -1,6 +1,6 @@
 //! Settings: flags win over environment variables, which win over the config file, which wins over defaults.
 
-use crate::cli::{ColorChoice, DeviceChoice, Global};
+use crate::cli::{ColorChoice, DeviceChoice, Global, Precision};
 use crate::failure::Failure;
 use anyhow::Context;
 use etcetera::BaseStrategy;
@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 struct File {
     library: Option<PathBuf>,
     model: Option<String>,
+    blip2: Option<String>,
+    precision: Option<Precision>,
     device: Option<DeviceChoice>,
     threads: Option<u16>,
     offline: Option<bool>,
@@ -26,6 +28,10 @@ pub struct Settings {
     pub library: PathBuf,
     /// `auto`, `starter`, `clip`, `org/name` or a folder.
     pub model: String,
+    /// `blip2`, `org/name` or a folder.
+    pub blip2: String,
+    /// Which form of it.
+    pub precision: Precision,
     /// Where the model runs.
     pub device: DeviceChoice,
     /// Worker threads.
@@ -65,6 +71,8 @@ impl Settings {
                 .or(file.library)
                 .unwrap_or_else(|| dirs.data_dir().join("snapseek/library")),
             model: global.model.clone().or(file.model).unwrap_or_else(|| "auto".into()),
+            blip2: global.blip2.clone().or(file.blip2).unwrap_or_else(|| "blip2".into()),
+            precision: global.precision.or(file.precision).unwrap_or(Precision::Auto),
             device: global.device.or(file.device).unwrap_or(DeviceChoice::Cpu),
             threads: global.threads.or(file.threads).map_or(cores, usize::from).clamp(1, 1024),
             offline: offline_env || global.offline.or(file.offline).unwrap_or(false),

@@ -54,6 +54,15 @@ impl Console {
         to_stdout(format!("{safe}\n").as_bytes())
     }
 
+    /// Writes a part of a line that is already safe to stdout, to be seen at once.
+    ///
+    /// # Errors
+    /// stdout is closed or full.
+    pub fn piece(&self, safe: &str) -> io::Result<()> {
+        to_stdout(safe.as_bytes())?;
+        io::stdout().lock().flush()
+    }
+
     /// Writes raw bytes to stdout.
     ///
     /// # Errors

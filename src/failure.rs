@@ -60,6 +60,9 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
         if let Some(snapseek_index::Error::NoLibrary { .. }) = cause.downcast_ref() {
             return Exit::Missing;
         }
+        if let Some(snapseek_index::Error::NoConversation { .. }) = cause.downcast_ref() {
+            return Exit::NothingFound;
+        }
         if let Some(snapseek_index::Error::OtherModel { .. }) = cause.downcast_ref() {
             return Exit::Usage;
         }

@@ -2,12 +2,12 @@
 //!
 //! The map of the source, from the outside in:
 //!
-//! - [`cli`], [`config`], [`failure`]: flags, settings, exit codes
+//! - [`cli`], [`config`], [`failure`], [`signals`]: flags, settings, exit codes, Ctrl-C
 //! - [`commands`]: one file per group of subcommands
 //! - [`output`], [`console`], [`sanitize`]: how results reach a person, and the one door for foreign text
 //! - [`pipeline`]: one indexing run; [`compose`] and [`matching`]: one query
-//! - [`models`]: which model a command works with
-//! - [`model`]: CLIP and the built-in starter; knows nothing of files of photos or of storage
+//! - [`models`], [`describe`]: which model a command works with; what BLIP-2 sees in a picture
+//! - [`model`]: CLIP, the built-in starter and BLIP-2; knows nothing of files of photos or of storage
 //! - [`photo`]: from a file to upright pixels and EXIF facts; [`pixels`]: what the two share
 //! - the crate `snapseek_index`: catalogue, vector search, full-text search, query language
 
@@ -16,6 +16,7 @@ pub mod commands;
 pub mod compose;
 pub mod config;
 pub mod console;
+pub mod describe;
 pub mod failure;
 pub mod matching;
 pub mod model;
@@ -25,3 +26,4 @@ pub mod photo;
 pub mod pipeline;
 pub mod pixels;
 pub mod sanitize;
+pub mod signals;

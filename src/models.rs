@@ -90,7 +90,7 @@ fn automatic(settings: &Settings, console: &Console, offer: Offer) -> anyhow::Re
         Offer::Yes => !settings.offline,
     };
     if agreed {
-        pull(&ModelSpec::Clip, settings, console)
+        pull(&ModelSpec::Clip, settings, console, &mut |_| true)
             .context("CLIP cannot be fetched; `--model starter` needs no network")?;
         return open(&ModelSpec::Clip, settings);
     }
@@ -98,11 +98,17 @@ fn automatic(settings: &Settings, console: &Console, offer: Offer) -> anyhow::Re
     open(&ModelSpec::Starter, settings)
 }
 
-/// Downloads a model with a progress bar and returns its folder.
+/// Downloads a model with a progress bar and returns its folder; `None` if `agree`, which is told how many bytes are
+/// missing, returns false.
 ///
 /// # Errors
-/// No network, no such model, or a file that fails its checksum.
-pub fn pull(spec: &ModelSpec, settings: &Settings, console: &Console) -> anyhow::Result<PathBuf> {
+/// No network, no such model, no room, or a file that fails its checksum.
+pub fn pull(
+    spec: &ModelSpec,
+    settings: &Settings,
+    console: &Console,
+    agree: &mut dyn FnMut(u64) -> bool,
+) -> anyhow::Result<Option<PathBuf>> {
     let bar = console.wants_bar().then(ProgressBar::new_spinner);
     if let (Some(bar), Ok(style)) =
         (&bar, ProgressStyle::with_template("{msg}  {bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left"))
@@ -110,7 +116,7 @@ pub fn pull(spec: &ModelSpec, settings: &Settings, console: &Console) -> anyhow:
         bar.set_style(style);
     }
     let mut last = String::new();
-    let folder = model::pull(spec, &store(settings), &mut |file, done, total| match &bar {
+    let folder = model::pull(spec, &store(settings), agree, &mut |file, done, total| match &bar {
         Some(bar) => {
             bar.set_message(crate::sanitize::text(file));
             bar.set_length(total);
@@ -152,6 +158,12 @@ fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
                     name(spec)
                 ))
             })?;
+            if model::is_blip2(&folder) {
+                return Err(Failure::usage(format!(
+                    "{} captions photos and answers questions, it does not embed: --blip2 takes it, --model another",
+                    name(spec)
+                )));
+            }
             model::open(&folder, device, &Settings::cache_dir()?)?
         }
     };
@@ -168,11 +180,14 @@ pub fn spec(name: &str) -> anyhow::Result<ModelSpec> {
     name.parse().map_err(|e: String| Failure::missing(e))
 }
 
-fn name(spec: &ModelSpec) -> String {
+/// A model's name, as libraries and conversations remember it.
+#[must_use]
+pub fn name(spec: &ModelSpec) -> String {
     match spec {
         ModelSpec::Auto => "auto".into(),
         ModelSpec::Starter => "starter".into(),
         ModelSpec::Clip => "clip".into(),
+        ModelSpec::Blip2 => "blip2".into(),
         ModelSpec::Repo(repo) => repo.clone(),
         ModelSpec::Dir(folder) => folder.canonicalize().unwrap_or_else(|_| folder.clone()).to_string_lossy().into(),
     }

@@ -1,11 +1,13 @@
 //! Looking for damage, and mending what can be mended.
 
+use crate::cache::About;
 use crate::error::Result;
 use crate::library::{Library, current_model};
-use crate::paths::shown;
+use crate::paths::{printable, shown};
 use crate::vectors::is_sound;
-use crate::{cache, text, vectors};
-use rusqlite::Connection;
+use crate::writer::log;
+use crate::{cache, captions, conversations, text, vectors};
+use rusqlite::{Connection, params};
 use serde::Serialize;
 
 /// What a check found; empty if everything is in order.
@@ -18,8 +20,8 @@ pub struct Report {
 const REBUILD: &str = "`snapseek check --repair` makes it anew";
 
 impl Library {
-    /// Verifies the catalogue's structure and every cache; with `full`, also every embedding and tantivy's own
-    /// checksums. A cache that is merely behind is no finding: searches and the next run take care of it.
+    /// Verifies the catalogue's structure and every cache; with `full`, also every embedding and encoding, the texts of
+    /// captions and conversations, and tantivy's own checksums. A cache that is merely behind is no finding: searches and the next run take care of it.
     ///
     /// # Errors
     /// The caches cannot be compared with the catalogue, which is damaged.
@@ -43,23 +45,32 @@ impl Library {
                 })),
                 Err(error) => findings.push(error.to_string()),
             }
+            match self.sql(damaged_texts) {
+                Ok(damaged) => findings.extend(damaged.into_iter().map(|what| format!("{}: {what}", shown(&file)))),
+                Err(error) => findings.push(error.to_string()),
+            }
         }
         let caches = [vectors::finding(self)?, text::finding(self, full)?];
         findings.extend(caches.into_iter().flatten().map(|finding| format!("{finding}; {REBUILD}")));
         Ok(Report { findings })
     }
 
-    /// Drops damaged embeddings, so that the next run computes them again, and makes the caches anew.
+    /// Drops damaged embeddings and encodings, so that they are computed again, and makes the caches anew. Damaged
+    /// captions and conversations stay: what is left of them may be worth reading.
     ///
     /// # Errors
     /// Another process is writing, or the catalogue or the disk fails.
     pub fn repair(&self) -> Result<()> {
         let mut writer = self.lock()?;
         let damaged = self.sql(damaged_embeddings)?;
+        let encodings = self.sql(captions::damaged_encodings)?;
         writer.write(|db| {
             for (photo, model) in &damaged {
                 db.execute("DELETE FROM embedding WHERE photo = ?1 AND model = ?2", [photo, model])?;
-                db.execute("INSERT INTO change (photo) VALUES (?1)", [photo])?;
+                log(db, *photo, About::Photo)?;
+            }
+            for (photo, captioner) in &encodings {
+                db.execute("DELETE FROM encoding WHERE photo = ?1 AND captioner = ?2", params![photo, captioner])?;
             }
             Ok(())
         })?;
@@ -80,6 +91,27 @@ fn structure(db: &Connection, full: bool) -> rusqlite::Result<Vec<String>> {
         problems.push(format!("a row of {table} belongs to no {parent}"));
     }
     Ok(problems)
+}
+
+/// What is wrong with encodings, captions and conversations, and what helps.
+fn damaged_texts(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut damaged: Vec<String> = captions::damaged_encodings(db)?
+        .into_iter()
+        .map(|(photo, captioner)| {
+            format!(
+                "what the captioner {} saw of photo {photo} is damaged; `snapseek check --repair` drops it, and it is \
+                 computed again when it is needed",
+                printable(&captioner)
+            )
+        })
+        .collect();
+    damaged.extend(captions::damaged_captions(db)?.into_iter().map(|photo| {
+        format!("the caption of photo {photo} is damaged; write it anew, or restore the catalogue from a backup")
+    }));
+    damaged.extend(conversations::damaged(db)?.into_iter().map(|id| {
+        format!("conversation {id} is damaged; read what is left of it, or restore the catalogue from a backup")
+    }));
+    Ok(damaged)
 }
 
 /// Photo and model of the embeddings whose checksum or length is wrong.

@@ -55,6 +55,52 @@ pub enum Error {
         /// The newest known one.
         known: u32,
     },
+    /// An older snapseek made this library, and it cannot be brought up to date because it cannot be written.
+    #[error(
+        "{} has format {found} and must be brought up to format {wanted} once, but it is read-only here. Make it \
+         writable, or copy the library's folder to where it is",
+        shown(path)
+    )]
+    OlderSchema {
+        /// The catalogue file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The one that is needed.
+        wanted: u32,
+    },
+    /// Another process is captioning.
+    #[error(
+        "the photos of the library {} are being captioned by another snapseek ({}); wait for it to end, or stop it: \
+         what it has written stays",
+        shown(path), pid.map_or("process unknown".into(), |p| format!("process {p}"))
+    )]
+    Captioning {
+        /// The library's folder.
+        path: PathBuf,
+        /// Who holds the lock, where that can be read.
+        pid: Option<u32>,
+    },
+    /// A text or numbers that cannot be kept as they are.
+    #[error("{what} is refused: {reason}")]
+    Refused {
+        /// Which: "the caption", "the answer".
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// This photo is not in the library (any more).
+    #[error("photo {photo} is no longer in the library; `snapseek index` takes it in again if its file is there")]
+    NoPhoto {
+        /// Its id.
+        photo: i64,
+    },
+    /// There is no conversation with this id (any more).
+    #[error("there is no conversation {id}; `snapseek chats list` shows those there are")]
+    NoConversation {
+        /// The id.
+        id: i64,
+    },
     /// The catalogue cannot be read or written.
     #[error("the catalogue {} cannot be used: {}{}", shown(path), printable(&source.to_string()), advice(source, path))]
     Catalogue {
@@ -135,7 +181,9 @@ mod tests {
         for error in [
             Error::NoLibrary { path: path() },
             Error::Locked { path: path(), pid: Some(1) },
+            Error::Captioning { path: path(), pid: None },
             Error::NewerSchema { path: path(), found: 2, known: 1 },
+            Error::OlderSchema { path: path(), found: 1, wanted: 2 },
             Error::io(&path())(std::io::ErrorKind::NotFound.into()),
             catalogue(rusqlite::ffi::SQLITE_IOERR),
             catalogue(rusqlite::ffi::SQLITE_CORRUPT),

@@ -4,7 +4,7 @@ use crate::paths;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-/// Words that must stand side by side in a photo's tags, names or camera, or must not.
+/// Words that must stand side by side in a photo's caption, tags, names or camera, or must not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phrase {
     /// The words.
@@ -36,6 +36,10 @@ pub enum Filter {
     Path(String),
     /// A label of it holds these words, whole and in this order.
     Tag(String),
+    /// Its caption holds these words, whole and in this order.
+    Caption(String),
+    /// It has a caption that is not empty.
+    HasCaption,
     /// A file name of it ends in one of these (without the dot).
     Ext(Vec<String>),
     /// Its camera's name holds this text; case and accents do not count.
@@ -110,6 +114,11 @@ impl Filter {
                 values.push(paths::padded_words(text).into());
                 "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id AND instr(t.folded, ?))".into()
             }
+            Self::Caption(text) => {
+                values.push(paths::padded_words(text).into());
+                "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND instr(c.folded, ?))".into()
+            }
+            Self::HasCaption => "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND c.text <> '')".into(),
             Self::Ext(list) => {
                 let mut either = Vec::new();
                 for ext in list {

@@ -3,13 +3,18 @@
 //! - [`Library`], [`Writer`]: the catalogue in SQLite, the one source of truth
 //! - [`query`]: the query language; [`Filters`]: what photos must satisfy
 //! - [`Searcher`]: meaning (cosine), words (BM25) and their fusion
+//! - [`Caption`], [`Captioner`]: captions by hand and by a model; they go with the photo
+//! - [`Conversation`]: what was asked about a picture; kept until it is deleted
 //! - `vectors` and `text` hold caches: files that carry the log position they cover, are verified before use, and can
 //!   be deleted at any time
 //!
 //! The crate knows nothing of models, of decoding or of terminals.
 
 mod cache;
+mod captioner;
+mod captions;
 mod check;
+mod conversations;
 mod error;
 mod filters;
 mod library;
@@ -23,10 +28,14 @@ mod text;
 mod vectors;
 mod writer;
 
+pub use captioner::Captioner;
 pub use check::Report;
 pub use error::{Error, Result};
 pub use filters::{Clause, Filter, Filters, Phrase};
 pub use library::Library;
-pub use records::{Change, ContentHash, Failure, FileStamp, FileState, ModelRecord, PhotoFacts, Status, Tag};
+pub use records::{
+    Caption, CaptionCounts, Captioned, Change, ContentHash, Conversation, Failure, FileStamp, FileState, ModelRecord,
+    PendingPhoto, PhotoFacts, Status, Tag, Turn,
+};
 pub use search::{By, Hit, Response, ScoreStats, SearchRequest, Searcher};
 pub use writer::Writer;

@@ -1,19 +1,22 @@
 //! A library on disk: making, opening and reading it.
 
+use crate::captioner::Captioner;
 use crate::error::{Error, Result};
 use crate::records::{ContentHash, Failure, FileStamp, ModelRecord, Status};
 use crate::search::{ScoreStats, Searcher};
 use crate::writer::Writer;
 use crate::{paths, schema, vectors};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 const CATALOGUE: &str = "catalogue.sqlite";
 const LOCK: &str = "lock";
+const CAPTIONS_LOCK: &str = "captions.lock";
 
-/// An open library. Any number of processes may read it while one writes.
+/// An open library. Any number of processes may read it while one writes; captions and conversations any of them may
+/// write at any time.
 #[derive(Debug)]
 pub struct Library {
     dir: PathBuf,
@@ -75,18 +78,19 @@ impl Library {
     /// # Errors
     /// [`Error::Locked`] at once if another process or handle has it; or the folder is read-only.
     pub fn lock(&self) -> Result<Writer<'_>> {
-        let path = self.dir.join(LOCK);
-        let mut file =
-            private().create(true).truncate(false).read(true).write(true).open(&path).map_err(Error::io(&path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Locked { path: self.dir.clone(), pid: read_pid(&mut file) });
-            }
-            Err(TryLockError::Error(error)) => return Err(Error::io(&path)(error)),
-        }
-        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(Error::io(&path))?;
-        Ok(Writer::new(self, file))
+        let held = |pid| Error::Locked { path: self.dir.clone(), pid };
+        Ok(Writer::new(self, take(&self.dir.join(LOCK), held)?))
+    }
+
+    /// Takes the one right to caption the library's photos with the model of this fingerprint; `anew` counts photos as
+    /// pending too whose caption another model wrote. The system gives the right back when the process ends, however it
+    /// ends. It does not exclude a [`Writer`], nor captions that are set one by one.
+    ///
+    /// # Errors
+    /// [`Error::Captioning`] at once if another process or handle has it; or the folder is read-only.
+    pub fn captioner(&self, fingerprint: &str, anew: bool) -> Result<Captioner<'_>> {
+        let held = |pid| Error::Captioning { path: self.dir.clone(), pid };
+        Ok(Captioner::new(self, take(&self.dir.join(CAPTIONS_LOCK), held)?, fingerprint, anew))
     }
 
     /// The folders that the library covers, in order.
@@ -130,7 +134,16 @@ impl Library {
         let (photos, files) = self.sql(|db| {
             db.query_row("SELECT count(DISTINCT photo), count(*) FROM file", [], |row| Ok((row.get(0)?, row.get(1)?)))
         })?;
-        Ok(Status { photos, files, model: self.model()?, bytes: bytes_below(&self.dir), roots: self.roots()? })
+        let conversations = self.sql(|db| db.query_row("SELECT count(*) FROM conversation", [], |row| row.get(0)))?;
+        Ok(Status {
+            photos,
+            files,
+            model: self.model()?,
+            bytes: bytes_below(&self.dir),
+            roots: self.roots()?,
+            captions: self.caption_counts()?,
+            conversations,
+        })
     }
 
     /// The files that could not be indexed, by path.
@@ -154,6 +167,20 @@ impl Library {
             db.prepare_cached("SELECT photo FROM file WHERE path = ?1")?
                 .query_row([paths::bytes(path)], |row| row.get(0))
                 .optional()
+        })
+    }
+
+    /// The id of the photo with this content, if a file of the library holds it.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn photo_by_hash(&self, hash: &ContentHash) -> Result<Option<i64>> {
+        self.sql(|db| {
+            db.prepare_cached(
+                "SELECT id FROM photo p WHERE hash = ?1 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)",
+            )?
+            .query_row([hash.as_slice()], |row| row.get(0))
+            .optional()
         })
     }
 
@@ -215,6 +242,17 @@ impl Library {
     pub(crate) fn sql<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         work(&self.db).map_err(|source| Error::Catalogue { path: self.dir.join(CATALOGUE), source })
     }
+
+    /// Runs `work` in one transaction. Without a [`Writer`] only what is short and harms no run: SQLite lets one write
+    /// at a time and the others wait.
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.sql(|db| {
+            let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })
+    }
 }
 
 /// The current model.
@@ -255,6 +293,18 @@ pub(crate) fn private() -> OpenOptions {
     OpenOptions::new()
 }
 
+/// Takes a lock file and writes into it who has it; `held` makes the error if another one (whose id it gets) does.
+fn take(path: &Path, held: impl FnOnce(Option<u32>) -> Error) -> Result<File> {
+    let mut file = private().create(true).truncate(false).read(true).write(true).open(path).map_err(Error::io(path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(held(read_pid(&mut file))),
+        Err(TryLockError::Error(error)) => return Err(Error::io(path)(error)),
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(Error::io(path))?;
+    Ok(file)
+}
+
 fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.rewind().ok()?;
@@ -273,4 +323,38 @@ fn bytes_below(folder: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use rusqlite::OpenFlags;
+
+    #[test]
+    fn what_cannot_be_written_can_be_read_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = Library::create(folder.path()).unwrap();
+        let photo = "INSERT INTO photo (hash, size, width, height, format) VALUES (zeroblob(32), 1, 1, 1, 'png')";
+        library.sql(|db| db.execute(photo, [])).unwrap();
+        library.set_caption_by_hand(1, "a dog").unwrap();
+        library.save_encoding(1, "print", &[1.0]).unwrap();
+        let id = library.begin_conversation(&[0; 32], Path::new("/p/a.jpg"), "blip2").unwrap();
+        let db = Connection::open_with_flags(folder.path().join(CATALOGUE), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let read_only = Library { dir: folder.path().to_path_buf(), db };
+        assert_eq!(read_only.caption(1).unwrap().unwrap().text, "a dog");
+        assert_eq!(read_only.encoding(1, "print").unwrap(), Some(vec![1.0]));
+        assert_eq!(read_only.conversations().unwrap().len(), 1);
+        for error in [
+            read_only.set_caption_by_hand(1, "a cat").unwrap_err(),
+            read_only.save_caption(1, "a cat", "print").unwrap_err(),
+            read_only.clear_caption(1).unwrap_err(),
+            read_only.save_encoding(1, "print", &[2.0]).unwrap_err(),
+            read_only.begin_conversation(&[0; 32], Path::new("/p/a.jpg"), "blip2").unwrap_err(),
+            read_only.add_turn(id, "what?", "a cat").unwrap_err(),
+            read_only.delete_conversation(id).unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::Catalogue { .. }) && error.to_string().contains("readonly"), "{error}");
+        }
+    }
 }

@@ -93,6 +93,82 @@ pub struct Status {
     pub bytes: u64,
     /// Folders that the library covers.
     pub roots: Vec<PathBuf>,
+    /// How far captioning has come.
+    pub captions: CaptionCounts,
+    /// Conversations kept.
+    pub conversations: u64,
+}
+
+/// How many of a library's photos have a caption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CaptionCounts {
+    /// Photos that have a file.
+    pub photos: u64,
+    /// Those of them that have a caption.
+    pub captioned: u64,
+    /// Those of them whose caption was written by hand.
+    pub by_hand: u64,
+}
+
+/// What a photo shows, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Caption {
+    /// As it was written; foreign text, for a terminal to be sanitised. Empty if that is all a model had to say.
+    pub text: String,
+    /// Fingerprint of the model that wrote it; `None` if it was written by hand.
+    pub captioner: Option<String>,
+    /// When, in seconds since 1970.
+    pub written: i64,
+}
+
+/// A photo that waits for a caption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingPhoto {
+    /// Its id.
+    pub id: i64,
+    /// Where it lies: at least one, by path. All hold the same content, so any that can be read will do.
+    pub paths: Vec<PathBuf>,
+    /// Its content.
+    pub hash: ContentHash,
+}
+
+/// What a captioner has made of a photo.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Captioned {
+    /// The photo.
+    pub photo: i64,
+    /// Its caption.
+    pub text: String,
+    /// What the captioner saw ([`crate::Library::encoding`]), if it is to be kept.
+    pub encoding: Option<Vec<f32>>,
+}
+
+/// A conversation about a picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Conversation {
+    /// Its id, never reused.
+    pub id: i64,
+    /// The picture's file, as it was named.
+    pub path: PathBuf,
+    /// The picture's content.
+    pub hash: ContentHash,
+    /// The model that answered, as the user names it.
+    pub model: String,
+    /// When it began, in seconds since 1970.
+    pub started: i64,
+    /// When it last changed, in seconds since 1970.
+    pub updated: i64,
+    /// What was said, in order.
+    pub turns: Vec<Turn>,
+}
+
+/// A question and its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Turn {
+    /// The question.
+    pub question: String,
+    /// The answer; foreign text, for a terminal to be sanitised.
+    pub answer: String,
 }
 
 /// One change of the catalogue.

@@ -46,14 +46,18 @@ impl Writer<'_> {
                 return Ok(());
             }
         }
-        let folder = text::folder(library);
-        let photos = library.status()?.photos;
-        let due = match library.sql(|db| text::usable(db, &folder))? {
-            Some((cache, changed)) => changed.len() as u64 > SLACK + text::count(&cache) / 50,
-            None => photos > 0,
-        };
+        self.refresh_words(progress)
+    }
+
+    /// The part of [`Writer::refresh_caches`] that is about words.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn refresh_words(&mut self, progress: &mut dyn FnMut(&str, u64, u64) -> bool) -> Result<()> {
+        let library = self.library;
         let mut report = |done, total| progress("full-text index", done, total);
-        if due && !library.text(|db| text::rebuild(db, &folder, &mut report))?? {
+        let due = library.words_are_due()?;
+        if due && !library.text(|db| text::rebuild(db, &text::folder(library), &mut report))?? {
             return Ok(());
         }
         self.prune_log()
@@ -75,7 +79,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Drops what both caches have seen from the log, but not the positions they stand at.
+    /// Drops what both caches have seen from the log, but not the positions they stand at. Captions that only the
+    /// full-text cache has seen stay, so that whatever position is left has all that came after it.
     fn prune_log(&mut self) -> Result<()> {
         let library = self.library;
         let Some(model) = library.sql(current_model)? else { return Ok(()) };
@@ -95,6 +100,14 @@ impl Writer<'_> {
 }
 
 impl crate::Library {
+    /// Whether so much changed that the full-text cache should be written anew.
+    pub(crate) fn words_are_due(&self) -> Result<bool> {
+        Ok(match self.sql(|db| text::usable(db, &text::folder(self)))? {
+            Some((cache, changed)) => changed.len() as u64 > SLACK + text::count(&cache) / 50,
+            None => self.sql(|db| db.query_row("SELECT EXISTS (SELECT 1 FROM file)", [], |row| row.get(0)))?,
+        })
+    }
+
     /// [`crate::Library::sql`] for work that needs the full-text engine too.
     pub(crate) fn text<T>(
         &self,
@@ -106,5 +119,85 @@ impl crate::Library {
             Err(Failed::Text(error)) => Ok(Err(error)),
         })?;
         outcome.map_err(Error::Text)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::cache::{self, Cache};
+    use crate::records::{Change, FileStamp, ModelRecord, PhotoFacts};
+    use crate::{Captioned, Library};
+    use std::path::Path;
+
+    fn library(folder: &Path, photos: u8) -> Library {
+        let library = Library::create(folder).unwrap();
+        let mut writer = library.lock().unwrap();
+        writer.set_model(&ModelRecord { name: "m".into(), fingerprint: "m".into(), dim: 2 }).unwrap();
+        let photo = |n: u8| Change::Photo {
+            path: format!("/p/{n}.jpg").into(),
+            root: "/p".into(),
+            stamp: FileStamp { size: 1, mtime_ns: 1 },
+            hash: [n; 32],
+            facts: PhotoFacts::default(),
+            embedding: vec![0.6, 0.8],
+            tags: Vec::new(),
+        };
+        writer.apply(&(0..photos).map(photo).collect::<Vec<_>>()).unwrap();
+        writer.refresh_caches(&mut |_, _, _| true).unwrap();
+        drop(writer);
+        library
+    }
+
+    #[test]
+    fn captions_cost_the_vectors_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = library(folder.path(), 250);
+        let model = library.sql(current_model).unwrap().unwrap();
+        let vectors =
+            || library.sql(|db| vectors::usable(db, &model, &vectors::folder(&library))).unwrap().map(|v| v.1);
+        let text = || library.sql(|db| text::usable(db, &text::folder(&library))).unwrap().map(|t| t.1.len());
+        let mut captioner = library.captioner("print", false).unwrap();
+        for round in 0..3 {
+            let done: Vec<Captioned> = (1..=250)
+                .map(|photo| Captioned { photo, text: format!("a cat, {round} times"), encoding: None })
+                .collect();
+            assert_eq!(captioner.save(&done).unwrap(), 250);
+            assert_eq!((vectors(), text()), (Some(vec![]), Some(250)));
+            assert!(captioner.refresh_words(&mut |_, _, _| true).unwrap());
+            assert_eq!((vectors(), text()), (Some(vec![]), Some(0)));
+        }
+        library.lock().unwrap().refresh_caches(&mut |_, _, _| true).unwrap();
+        assert!(folder.path().join("vectors/00000001").exists());
+        assert!(folder.path().join("text/00000004").exists());
+        // The log of vectors is looked up, not gone through.
+        let plan = "EXPLAIN QUERY PLAN SELECT DISTINCT photo FROM change
+             WHERE about = 0 AND seq > ?1 AND photo IS NOT NULL ORDER BY photo";
+        let plan: String = library.sql(|db| db.query_row(plan, [1], |row| row.get(3))).unwrap();
+        assert!(plan.contains("change_of_photos"), "{plan}");
+    }
+
+    #[test]
+    fn a_text_cache_of_an_older_release_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = library(folder.path(), 3);
+        let text = text::folder(&library);
+        let cache = Cache::open(&text).unwrap();
+        let mut head = cache.head;
+        head.basis -= 1;
+        let sections = [0, 1, 2, 3, 4].map(|n| cache.section::<u8>(n).unwrap());
+        cache::write(&text, &head, &sections).unwrap();
+        library.set_caption_by_hand(1, "a walrus").unwrap();
+        assert!(library.sql(|db| text::usable(db, &text)).unwrap().is_none());
+        assert!(library.check(true).unwrap().findings.is_empty());
+        let found = |word: &str| {
+            let request = crate::SearchRequest { words: Some(word.into()), limit: 9, ..Default::default() };
+            library.searcher().unwrap().search(&request).unwrap().hits.len()
+        };
+        assert_eq!((found("walrus"), found("jpg"), found("2")), (1, 0, 1));
+        library.lock().unwrap().refresh_caches(&mut |_, _, _| true).unwrap();
+        assert!(library.sql(|db| text::usable(db, &text)).unwrap().is_some());
+        assert_eq!((found("walrus"), found("2")), (1, 1));
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// One step per schema version; a step that was released is never changed.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` tells a
 /// position in this library's history from the same number in another (a restored backup, a copied cache).
@@ -46,6 +46,33 @@ CREATE TABLE change (
 INSERT INTO change (photo) VALUES (NULL);
 ";
 
+/// Captions, what the captioner saw of a photo, and conversations. `encoding` is a table of its own, so that its large
+/// rows lie in nobody's way. A conversation names its picture by content and belongs to no photo: the picture may be
+/// moved, forgotten, or never have been in the library.
+///
+/// `change.about` is [`crate::cache::About`].
+const V2: &str = "
+ALTER TABLE change ADD COLUMN about INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX change_of_photos ON change (seq, photo) WHERE about = 0;
+CREATE TABLE caption (
+    photo INTEGER PRIMARY KEY REFERENCES photo (id) ON DELETE CASCADE,
+    text TEXT NOT NULL, folded TEXT NOT NULL, captioner TEXT, written INTEGER NOT NULL
+);
+CREATE TABLE encoding (
+    photo INTEGER NOT NULL REFERENCES photo (id) ON DELETE CASCADE, captioner TEXT NOT NULL,
+    checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (photo, captioner)
+);
+CREATE TABLE conversation (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL CHECK (length(hash) = 32), path BLOB NOT NULL,
+    model TEXT NOT NULL, started INTEGER NOT NULL, updated INTEGER NOT NULL
+);
+CREATE INDEX conversation_hash ON conversation (hash);
+CREATE TABLE turn (
+    conversation INTEGER NOT NULL REFERENCES conversation (id) ON DELETE CASCADE, position INTEGER NOT NULL,
+    question TEXT NOT NULL, answer TEXT NOT NULL, PRIMARY KEY (conversation, position)
+);
+";
+
 /// The newest schema version.
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 
@@ -54,8 +81,17 @@ pub(crate) fn connect(file: &Path) -> Result<Connection> {
     let failed = |source| Error::Catalogue { path: file.to_path_buf(), source };
     // From the bytes, so that a newer catalogue is not touched at all.
     refuse_newer(file, header_version(file)?)?;
-    let mut db = open_any(file).map_err(failed)?;
-    refuse_newer(file, version(&db).map_err(failed)?)?;
+    prepare(open_any(file).map_err(failed)?, file)
+}
+
+/// Sets a connection to a catalogue up, and brings the schema up to date.
+fn prepare(mut db: Connection, file: &Path) -> Result<Connection> {
+    let failed = |source| Error::Catalogue { path: file.to_path_buf(), source };
+    let found = version(&db).map_err(failed)?;
+    refuse_newer(file, found)?;
+    if found < VERSION && db.is_readonly("main").map_err(failed)? {
+        return Err(Error::OlderSchema { path: file.to_path_buf(), found, wanted: VERSION });
+    }
     db.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
     db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;")
         .map_err(failed)?;
@@ -141,6 +177,8 @@ fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::{By, Library, SearchRequest};
+    use std::path::PathBuf;
 
     #[test]
     fn each_step_runs_once_and_a_failing_one_changes_nothing() {
@@ -155,6 +193,73 @@ mod tests {
         let failing = [V1, steps[1], "INSERT INTO change (photo) VALUES (8); SELECT * FROM nowhere;"];
         assert!(migrate(&mut db, &failing).is_err());
         assert_eq!((version(&db).unwrap(), count(&db)), (2, 2));
+    }
+
+    /// A library as the first release left it.
+    fn first_release(folder: &Path) -> PathBuf {
+        let file = folder.join("catalogue.sqlite");
+        let mut db = Connection::open(&file).unwrap();
+        migrate(&mut db, &[V1]).unwrap();
+        let vector: Vec<u8> = [0.6_f32, 0.8].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let checksum = crate::vectors::row_checksum(&vector);
+        db.execute_batch(
+            "INSERT INTO model (name, fingerprint, dim, current) VALUES ('m', 'print', 2, 1);
+             INSERT INTO root VALUES (CAST('/p' AS BLOB));
+             INSERT INTO photo (hash, size, width, height, format, taken, camera, camera_folded)
+             VALUES (zeroblob(32), 5, 640, 480, 'jpeg', '2019-06-01T12:00:00', 'Canon', 'canon');
+             INSERT INTO file (path, folded, root, size, mtime_ns, photo)
+             VALUES (CAST('/p/a.jpg' AS BLOB), '/p/a.jpg', CAST('/p' AS BLOB), 5, 7, 1);
+             INSERT INTO tag VALUES (1, 0, 'red pyramid', ' red pyramid ', 0.5);
+             INSERT INTO failure VALUES (CAST('/p/b.jpg' AS BLOB), 3, 4, 'damaged', 'cut short');
+             INSERT INTO forgotten VALUES (CAST('/p/c.jpg' AS BLOB), 1);
+             INSERT INTO change (photo) VALUES (1);",
+        )
+        .unwrap();
+        db.execute("INSERT INTO embedding VALUES (1, 1, ?1, ?2)", rusqlite::params![checksum, vector]).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_library_of_the_first_release_keeps_everything_and_takes_captions() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = first_release(folder.path());
+        let stamp = crate::cache::Stamp::newest(&Connection::open(&file).unwrap()).unwrap();
+        let library = Library::open(folder.path()).unwrap();
+        let status = library.status().unwrap();
+        assert_eq!((status.photos, status.files, status.roots), (1, 1, vec![PathBuf::from("/p")]));
+        assert_eq!(status.model.map(|m| m.fingerprint), Some("print".into()));
+        assert_eq!(library.photo_at(Path::new("/p/a.jpg")).unwrap(), Some(1));
+        assert_eq!(library.photo_by_hash(&[0; 32]).unwrap(), Some(1));
+        assert_eq!(library.embedding(1).unwrap(), Some(vec![0.6, 0.8]));
+        let failure = library.failures().unwrap().remove(0);
+        assert_eq!((failure.path.as_path(), failure.message.as_str()), (Path::new("/p/b.jpg"), "cut short"));
+        // Caches of then are still believed.
+        assert_eq!(library.sql(|db| stamp.changed_since(db, true)).unwrap(), Some(vec![]));
+        library.set_caption_by_hand(1, "a fence").unwrap();
+        assert_eq!(library.sql(|db| stamp.changed_since(db, true)).unwrap(), Some(vec![1]));
+        assert_eq!(library.sql(|db| stamp.changed_since(db, false)).unwrap(), Some(vec![]));
+        for words in ["pyramid", "fence"] {
+            let request = SearchRequest { words: Some(words.into()), by: By::Words, limit: 9, ..Default::default() };
+            let hits = library.searcher().unwrap().search(&request).unwrap().hits;
+            assert_eq!(hits.len(), 1, "{words}");
+            assert_eq!(hits[0].facts.taken.as_deref(), Some("2019-06-01T12:00:00"));
+        }
+        assert!(library.check(true).unwrap().findings.is_empty());
+        assert!(library.lock().unwrap().is_forgotten(Path::new("/p/c.jpg")).unwrap());
+        drop(library);
+        assert_eq!(version(&Connection::open(&file).unwrap()).unwrap(), VERSION);
+    }
+
+    #[test]
+    fn an_older_catalogue_that_cannot_be_written_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = first_release(folder.path());
+        let read_only = || Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let error = prepare(read_only(), &file).unwrap_err();
+        assert!(matches!(error, Error::OlderSchema { found: 1, wanted: VERSION, .. }));
+        assert!(error.to_string().contains("read-only") && error.to_string().contains("copy"), "{error}");
+        drop(connect(&file).unwrap());
+        prepare(read_only(), &file).unwrap();
     }
 
     #[test]

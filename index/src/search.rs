@@ -1,5 +1,6 @@
 //! One query: meaning and words, filters, fusion, folding.
 
+use crate::captions::text_of;
 use crate::error::{Result, validate};
 use crate::filters::{Filters, Phrase};
 use crate::library::Library;
@@ -62,12 +63,14 @@ pub struct Hit {
     pub bm25: Option<f32>,
     /// Sum of the reciprocal ranks; what orders the hits of [`By::Both`].
     pub fused: f32,
-    /// Every word of the query (but stop words like "the") stands in its tags, names or camera.
+    /// Every word of the query (but stop words like "the") stands in its caption, tags, names or camera.
     pub all_words: bool,
     /// Where it lies: at least one, those that the filters speak of first.
     pub paths: Vec<PathBuf>,
     /// Its labels, best first.
     pub tags: Vec<Tag>,
+    /// What it shows, in words, if it has a caption; foreign text.
+    pub caption: Option<String>,
     /// What it says about itself.
     pub facts: PhotoFacts,
     /// Bytes.
@@ -223,6 +226,7 @@ impl Searcher {
                 "SELECT size, width, height, format, taken, camera, latitude, longitude FROM photo WHERE id = ?1",
             )?;
             let mut tag = db.prepare_cached("SELECT label, score FROM tag WHERE photo = ?1 ORDER BY position")?;
+            let mut caption = db.prepare_cached("SELECT text FROM caption WHERE photo = ?1")?;
             let mut file = db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path")?;
             let mut hits = Vec::with_capacity(chosen.len());
             for (candidate, folded) in chosen {
@@ -242,6 +246,7 @@ impl Searcher {
                 let Some((size, facts)) = found.optional()? else { continue };
                 let tags = tag.query_map([id], |row| Ok(Tag { label: row.get(0)?, score: row.get(1)? }))?;
                 let tags = tags.collect::<rusqlite::Result<_>>()?;
+                let caption = caption.query_row([id], |row| text_of(row, 0)).optional()?;
                 let files = file.query_map([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
                 let mut paths = files.collect::<rusqlite::Result<Vec<PathBuf>>>()?;
                 paths.sort_by_cached_key(|path| !request.filters.prefers(path));
@@ -250,7 +255,7 @@ impl Searcher {
                 }
                 let Candidate { cosine, bm25, fused, .. } = candidate;
                 let all_words = all_words.contains(&id);
-                hits.push(Hit { id, cosine, bm25, fused, all_words, paths, tags, facts, size, folded });
+                hits.push(Hit { id, cosine, bm25, fused, all_words, paths, tags, caption, facts, size, folded });
             }
             Ok(hits)
         })

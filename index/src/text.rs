@@ -1,18 +1,22 @@
-//! Search by words: BM25 over tags, names of files and folders, and the camera.
+//! Search by words: BM25 over captions, tags, names of files and folders, and the camera.
 //!
 //! The index is one segment made in memory by tantivy and kept as one cache file; photos that changed since are indexed
-//! anew, in memory, whenever somebody searches, and scored with the statistics of the whole.
+//! anew, in memory, whenever somebody searches. Both are scored with the statistics of both.
 
 use crate::cache::{self, Cache, Head, Stamp, Unusable};
+use crate::captions::text_of;
 use crate::error::Result;
 use crate::library::Library;
 use crate::paths;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use tantivy::collector::TopDocs;
 use tantivy::directory::{Directory, RamDirectory};
-use tantivy::query::{BooleanQuery, BoostQuery, DisjunctionMaxQuery, PhraseQuery, Query, TermQuery};
+use tantivy::query::{
+    Bm25StatisticsProvider, BooleanQuery, BoostQuery, DisjunctionMaxQuery, PhraseQuery, Query, TermQuery,
+};
 use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::{
     AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer,
@@ -21,14 +25,15 @@ use tantivy::tokenizer::{
 use tantivy::{Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
 
 /// Raised whenever fields or words come out differently; older caches are then made anew.
-const BASIS: u64 = 3;
+const BASIS: u64 = 4;
 const TOKENIZER: &str = "snapseek";
 /// Bytes; longer words are no words.
 const LONGEST: usize = 64;
 const META: &str = "meta.json";
 
-/// The fields, and what a match in each counts. Captions will be one more.
-const FIELDS: [(&str, f32); 3] = [("tags", 2.0), ("names", 1.0), ("camera", 0.5)];
+/// The fields, and what a match in each counts. A caption speaks of this one photo; of a model's labels several go to
+/// each photo whether they fit or not.
+const FIELDS: [(&str, f32); 4] = [("tags", 2.0), ("names", 1.0), ("camera", 0.5), ("caption", 2.5)];
 
 /// A photo and its BM25 score.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,12 +49,20 @@ impl Match {
     }
 }
 
+/// The words of some photos.
+struct Part {
+    searcher: Searcher,
+    /// Photos that no longer count.
+    masked: HashSet<i64>,
+    /// How many photos have anything in each field.
+    filled: [u64; FIELDS.len()],
+}
+
 /// The words of all photos.
 pub(crate) struct Text {
-    /// From the cache, and which of its photos no longer count.
-    base: Option<(Searcher, HashSet<i64>)>,
-    delta: Option<Searcher>,
-    fields: [Field; 3],
+    /// The cache's and the overlay's, as far as there are such.
+    parts: Vec<Part>,
+    fields: [Field; FIELDS.len()],
     plain: TextAnalyzer,
     without_stop_words: TextAnalyzer,
 }
@@ -62,7 +75,7 @@ pub(crate) fn folder(library: &Library) -> PathBuf {
 pub(crate) fn usable(db: &Connection, folder: &Path) -> rusqlite::Result<Option<(Cache, Vec<i64>)>> {
     match Cache::open(folder) {
         Ok(cache) if cache.head.basis == BASIS => {
-            Ok(cache.head.stamp.changed_since(db)?.map(|changed| (cache, changed)))
+            Ok(cache.head.stamp.changed_since(db, true)?.map(|changed| (cache, changed)))
         }
         _ => Ok(None),
     }
@@ -83,7 +96,7 @@ pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<String>> {
         Ok(cache) if cache.head.basis != BASIS => return Ok(None),
         Ok(cache) => cache,
     };
-    if library.sql(|db| cache.head.stamp.changed_since(db))?.is_none() {
+    if library.sql(|db| cache.head.stamp.changed_since(db, true))?.is_none() {
         return Ok(Some("the full-text cache belongs to another state of the catalogue".into()));
     }
     let damaged = |what: &dyn std::fmt::Display| {
@@ -112,7 +125,16 @@ impl Text {
         };
         let (_, fields) = schema();
         let base = opened.map(|(searcher, changed)| (searcher, changed.into_iter().collect()));
-        Ok(Self { base, delta, fields, plain: analyzer(false), without_stop_words: analyzer(true) })
+        let parts = base.into_iter().chain(delta.map(|searcher| (searcher, HashSet::new())));
+        let parts = parts.map(|(searcher, masked)| {
+            let mut filled = [0; FIELDS.len()];
+            for (filled, field) in filled.iter_mut().zip(fields) {
+                *filled = count_filled(&searcher, field)?;
+            }
+            Ok(Part { searcher, masked, filled })
+        });
+        let parts = parts.collect::<tantivy::Result<_>>()?;
+        Ok(Self { parts, fields, plain: analyzer(false), without_stop_words: analyzer(true) })
     }
 
     /// The photos that have any of these words, best first, ties by id.
@@ -176,17 +198,14 @@ impl Text {
     }
 
     fn run(&self, query: &dyn Query) -> Result<Vec<Match>> {
-        let statistics = self.base.as_ref().map(|(base, _)| base).filter(|base| base.num_docs() > 0);
         let mut found = Vec::new();
-        let nothing = HashSet::new();
-        let parts = self.base.iter().map(|(s, masked)| (s, masked)).chain(self.delta.iter().map(|s| (s, &nothing)));
-        for (searcher, masked) in parts {
+        for Part { searcher, masked, .. } in &self.parts {
             let limit = usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX);
             if limit == 0 {
                 continue;
             }
             let top = TopDocs::with_limit(limit).order_by_score();
-            let hits = searcher.search_with_statistics_provider(query, &top, statistics.unwrap_or(searcher))?;
+            let hits = searcher.search_with_statistics_provider(query, &top, self)?;
             let ids = searcher.segment_readers().iter().map(|s| s.fast_fields().i64("id"));
             let ids = ids.collect::<tantivy::Result<Vec<_>>>()?;
             for (bm25, address) in hits {
@@ -197,6 +216,41 @@ impl Text {
         found.sort_unstable_by(Match::order);
         Ok(found)
     }
+}
+
+/// Of cache and overlay together: with the cache's alone the first photos to have a caption, or any other field, would
+/// score nothing. A photo that changed counts twice, which no ranking feels.
+///
+/// BM25 compares a field's length with the average. That is the average of the photos that have the field: over all of
+/// them, every caption would seem endless as long as few photos have one.
+impl Bm25StatisticsProvider for Text {
+    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
+        let (mut tokens, mut filled) = (0, 0);
+        for part in &self.parts {
+            tokens += part.searcher.total_num_tokens(field)?;
+            filled += self.fields.iter().zip(part.filled).find(|(other, _)| **other == field).map_or(0, |f| f.1);
+        }
+        // The average is this, divided by the number of all.
+        Ok(tokens.saturating_mul(self.total_num_docs()?) / filled.max(1))
+    }
+
+    fn total_num_docs(&self) -> tantivy::Result<u64> {
+        self.parts.iter().map(|part| part.searcher.total_num_docs()).sum()
+    }
+
+    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
+        self.parts.iter().map(|part| part.searcher.doc_freq(term)).sum()
+    }
+}
+
+/// Photos that have anything in a field.
+fn count_filled(searcher: &Searcher, field: Field) -> tantivy::Result<u64> {
+    let mut count = 0;
+    for segment in searcher.segment_readers() {
+        let lengths = segment.get_fieldnorms_reader(field)?;
+        count += (0..segment.max_doc()).filter(|photo| lengths.fieldnorm_id(*photo) > 0).count() as u64;
+    }
+    Ok(count)
 }
 
 /// A failure of either engine.
@@ -224,7 +278,7 @@ impl From<TantivyError> for Failed {
     }
 }
 
-fn schema() -> (Schema, [Field; 3]) {
+fn schema() -> (Schema, [Field; FIELDS.len()]) {
     let mut builder = Schema::builder();
     let indexing = TextFieldIndexing::default()
         .set_tokenizer(TOKENIZER)
@@ -257,7 +311,7 @@ fn index(
     some: Option<&[i64]>,
     progress: &mut dyn FnMut(u64) -> bool,
 ) -> Result<(Index, RamDirectory, u64), Failed> {
-    let (schema, [tags, names, camera]) = schema();
+    let (schema, [tags, names, camera, caption]) = schema();
     let id_field = schema.get_field("id")?;
     let builder = Index::builder().schema(schema);
     let directory = RamDirectory::create();
@@ -270,6 +324,9 @@ fn index(
         document.add_i64(id_field, id);
         let camera_name: Option<String> = row.get(1)?;
         document.add_text(camera, split(&camera_name.unwrap_or_default()));
+        if row.get_ref(2)? != ValueRef::Null {
+            document.add_text(caption, split(&text_of(row, 2)?));
+        }
         for label in words.get(&id).into_iter().flatten() {
             document.add_text(tags, split(label));
         }
@@ -289,7 +346,7 @@ fn index(
     };
     let sql = |condition| {
         format!(
-            "SELECT p.id, p.camera FROM photo p
+            "SELECT p.id, p.camera, c.text FROM photo p LEFT JOIN caption c ON c.photo = p.id
              WHERE {condition} AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id) ORDER BY p.id"
         )
     };

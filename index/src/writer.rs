@@ -1,11 +1,12 @@
 //! The one writer of a library.
 
+use crate::cache::About;
 use crate::error::{Error, Result, validate};
 use crate::library::{self, Library, Model, current_model, size_of};
 use crate::records::{Change, ContentHash, Failure, FileStamp, FileState, ModelRecord, PhotoFacts, Tag};
 use crate::search::ScoreStats;
 use crate::{paths, vectors};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -222,12 +223,7 @@ impl<'a> Writer<'a> {
 
     /// Runs `work` in one transaction.
     pub(crate) fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        self.library.sql(|db| {
-            let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
-            let value = work(&transaction)?;
-            transaction.commit()?;
-            Ok(value)
-        })
+        self.library.write(work)
     }
 }
 
@@ -263,7 +259,7 @@ fn apply_one(db: &Connection, change: &Change, model: Option<&Model>) -> rusqlit
                 put_embedding(db, photo, model.id, embedding)?;
             }
             put_tags(db, photo, tags)?;
-            log(db, photo)?;
+            log(db, photo, About::Photo)?;
             put_file(db, path, root, *stamp, photo)
         }
         Change::Known { path, root, stamp, hash } => {
@@ -347,8 +343,8 @@ fn put_file(db: &Connection, path: &Path, root: &Path, stamp: FileStamp, photo: 
     ])?;
     // A file that was merely touched changes nothing that caches know of.
     if before != Some(photo) {
-        log(db, photo)?;
-        before.map_or(Ok(()), |before| log(db, before))?;
+        log(db, photo, About::Photo)?;
+        before.map_or(Ok(()), |before| log(db, before, About::Photo))?;
     }
     Ok(())
 }
@@ -356,7 +352,7 @@ fn put_file(db: &Connection, path: &Path, root: &Path, stamp: FileStamp, photo: 
 fn drop_path(db: &Connection, path: &Path) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([paths::bytes(path)])?;
     if let Some(photo) = photo_of(db, path)? {
-        log(db, photo)?;
+        log(db, photo, About::Photo)?;
         db.prepare_cached("DELETE FROM file WHERE path = ?1")?.execute([paths::bytes(path)])?;
     }
     Ok(())
@@ -367,8 +363,9 @@ fn photo_of(db: &Connection, path: &Path) -> rusqlite::Result<Option<i64>> {
     statement.query_row([paths::bytes(path)], |row| row.get(0)).optional()
 }
 
-fn log(db: &Connection, photo: i64) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT INTO change (photo) VALUES (?1)")?.execute([photo])?;
+/// Says in the change log that a photo changed, so that caches look at it again.
+pub(crate) fn log(db: &Connection, photo: i64, about: About) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT INTO change (photo, about) VALUES (?1, ?2)")?.execute([photo, about as i64])?;
     Ok(())
 }
 

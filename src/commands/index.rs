@@ -1,18 +1,20 @@
 //! `index` and `reindex`.
 
+use super::caption::CAPTION_TOKENS;
 use crate::cli::IndexArgs;
 use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
+use crate::model::blip2 as generate;
 use crate::models::{self, Chosen, Offer};
 use crate::photo::DecodeLimits;
+use crate::pipeline::captions::Captions;
 use crate::pipeline::{self, Options, Summary};
-use crate::{matching, sanitize};
+use crate::{describe, matching, sanitize, signals};
 use anyhow::Context;
 use snapseek_index::{Library, Writer};
 use std::path::PathBuf;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -34,7 +36,45 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
         retry: args.retry,
         limits: DecodeLimits { max_pixels: args.max_megapixels.saturating_mul(1_000_000), ..DecodeLimits::default() },
     };
-    fill(&library, &mut writer, &chosen, &folders, &options, settings, console)
+    let done = fill(&library, &mut writer, &chosen, &folders, &options, console)?;
+    let Some(mut done) = done else { return Ok(Exit::Interrupted) };
+    // Captions take long: neither the right to write nor the model is needed for them.
+    drop((writer, chosen));
+    if !args.captions || done.summary.interrupted {
+        done.report(&library, settings, console)?;
+        return Ok(done.exit());
+    }
+    if !settings.json {
+        done.report(&library, settings, console)?;
+    }
+    let captioned = captions(&library, args.recaption, settings, console);
+    done.captions = captioned.as_ref().ok().copied();
+    if settings.json {
+        done.report(&library, settings, console)?;
+    }
+    captioned.map(|captions| if captions.interrupted { Exit::Interrupted } else { done.exit() })
+}
+
+/// Captions the photos that wait for it.
+fn captions(library: &Library, anew: bool, settings: &Settings, console: &Console) -> anyhow::Result<Captions> {
+    let describer = describe::open(settings, console)?;
+    let started = Instant::now();
+    let options = generate::Options::greedy(CAPTION_TOKENS);
+    let done = pipeline::captions::run(library, &describer, &options, anew, signals::cancel()?, console)?;
+    if !settings.json {
+        let seconds = started.elapsed().as_secs_f64();
+        let rate = if done.captioned > 0 && seconds > 0.0 {
+            format!(", {:.2} photos a second", done.captioned as f64 / seconds)
+        } else {
+            String::new()
+        };
+        let failed = if done.failed > 0 { format!(", {} failed", done.failed) } else { String::new() };
+        console.line(&format!("{} captioned{failed} in {seconds:.1} s{rate}", done.captioned))?;
+        if done.interrupted {
+            console.note("interrupted: what is done is kept, and the next run goes on from here");
+        }
+    }
+    Ok(done)
 }
 
 pub(super) fn reindex(yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -52,19 +92,29 @@ pub(super) fn reindex(yes: bool, settings: &Settings, console: &Console) -> anyh
         retry: false,
         limits: DecodeLimits { max_pixels: u64::MAX, ..DecodeLimits::default() },
     };
-    fill(&library, &mut writer, &chosen, &folders, &options, settings, console)
+    let done = fill(&library, &mut writer, &chosen, &folders, &options, console)?;
+    let Some(done) = done else { return Ok(Exit::Interrupted) };
+    done.report(&library, settings, console)?;
+    Ok(done.exit())
 }
 
+/// What a run has done.
+struct Done {
+    summary: Summary,
+    seconds: f64,
+    captions: Option<Captions>,
+}
+
+/// Brings the library up to date; `None` if it was interrupted before it began.
 fn fill(
     library: &Library,
     writer: &mut Writer<'_>,
     chosen: &Chosen,
     folders: &[PathBuf],
     options: &Options,
-    settings: &Settings,
     console: &Console,
-) -> anyhow::Result<Exit> {
-    let cancel = interruptible()?;
+) -> anyhow::Result<Option<Done>> {
+    let cancel = signals::cancel()?;
     let started = Instant::now();
     let cache = Settings::cache_dir()?;
     let interrupted = || cancel.load(Ordering::Relaxed);
@@ -76,7 +126,7 @@ fn fill(
     });
     if labels.is_err() && interrupted() {
         console.note("interrupted before anything was indexed");
-        return Ok(Exit::Interrupted);
+        return Ok(None);
     }
     labels?;
     let mut summary = pipeline::run(library, writer, chosen.model.as_ref(), folders, options, cancel, console)?;
@@ -93,58 +143,57 @@ fn fill(
     {
         writer.set_neutral_scores(&scores)?;
     }
-    report(
-        &summary,
-        library.status()?.files == 0 && summary.failed == 0,
-        started.elapsed().as_secs_f64(),
-        settings,
-        console,
-    )?;
-    Ok(if summary.interrupted {
-        Exit::Interrupted
-    } else if summary.failed > 0 {
-        Exit::Partial
-    } else {
-        Exit::Success
-    })
+    Ok(Some(Done { summary, seconds: started.elapsed().as_secs_f64(), captions: None }))
 }
 
-fn report(
-    summary: &Summary,
-    library_is_empty: bool,
-    seconds: f64,
-    settings: &Settings,
-    console: &Console,
-) -> anyhow::Result<()> {
-    if settings.json {
-        let mut value = serde_json::to_value(summary)?;
-        value["schema"] = 1.into();
-        value["seconds"] = seconds.into();
-        return console.json(&value);
-    }
-    let mut parts = vec![format!("{} embedded", summary.embedded), format!("{} unchanged", summary.unchanged)];
-    for (n, word) in [(summary.moved, "moved"), (summary.copied, "copied"), (summary.removed, "removed")] {
-        if n > 0 {
-            parts.push(format!("{n} {word}"));
+impl Done {
+    fn exit(&self) -> Exit {
+        if self.summary.interrupted {
+            Exit::Interrupted
+        } else if self.summary.failed > 0 || self.captions.is_some_and(|captions| captions.failed > 0) {
+            Exit::Partial
+        } else {
+            Exit::Success
         }
     }
-    if summary.failed > 0 {
-        let kinds: Vec<String> = summary.failures.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-        parts.push(format!("{} failed ({}; `snapseek status` lists them)", summary.failed, kinds.join(", ")));
+
+    fn report(&self, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<()> {
+        let Self { summary, seconds, captions } = self;
+        if settings.json {
+            let mut value = serde_json::to_value(summary)?;
+            value["schema"] = 1.into();
+            value["seconds"] = (*seconds).into();
+            if let Some(captions) = captions {
+                value["captioned"] = captions.captioned.into();
+                value["caption_failed"] = captions.failed.into();
+                value["interrupted"] = (summary.interrupted || captions.interrupted).into();
+            }
+            return console.json(&value);
+        }
+        let mut parts = vec![format!("{} embedded", summary.embedded), format!("{} unchanged", summary.unchanged)];
+        for (n, word) in [(summary.moved, "moved"), (summary.copied, "copied"), (summary.removed, "removed")] {
+            if n > 0 {
+                parts.push(format!("{n} {word}"));
+            }
+        }
+        if summary.failed > 0 {
+            let kinds: Vec<String> = summary.failures.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+            parts.push(format!("{} failed ({}; `snapseek status` lists them)", summary.failed, kinds.join(", ")));
+        }
+        let rate = if summary.embedded > 0 && *seconds > 0.0 {
+            format!(", {:.1} photos a second", summary.embedded as f64 / seconds)
+        } else {
+            String::new()
+        };
+        console.line(&format!("{} in {seconds:.1} s{rate}", parts.join(", ")))?;
+        if library.status()?.files == 0 && summary.failed == 0 {
+            console.note("there is no picture in there");
+        }
+        if summary.interrupted {
+            console.note("interrupted: what is done is kept, and the next run goes on from here");
+        }
+        Ok(())
     }
-    let rate = if summary.embedded > 0 && seconds > 0.0 {
-        format!(", {:.1} photos a second", summary.embedded as f64 / seconds)
-    } else {
-        String::new()
-    };
-    console.line(&format!("{} in {seconds:.1} s{rate}", parts.join(", ")))?;
-    if library_is_empty {
-        console.note("there is no picture in there");
-    }
-    if summary.interrupted {
-        console.note("interrupted: what is done is kept, and the next run goes on from here");
-    }
-    Ok(())
 }
 
 /// Canonical folders, without those that lie below another.
@@ -164,18 +213,4 @@ fn roots(folders: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     roots.sort();
     roots.dedup_by(|later, earlier| later.starts_with(earlier));
     Ok(roots)
-}
-
-/// A flag that Ctrl-C, SIGTERM and SIGHUP set; a second signal ends the program at once.
-fn interruptible() -> anyhow::Result<&'static AtomicBool> {
-    static CANCEL: AtomicBool = AtomicBool::new(false);
-    static INSTALLED: OnceLock<()> = OnceLock::new();
-    if INSTALLED.set(()).is_ok() {
-        ctrlc::set_handler(|| {
-            if CANCEL.swap(true, Ordering::Relaxed) {
-                std::process::exit(Exit::Interrupted as i32);
-            }
-        })?;
-    }
-    Ok(&CANCEL)
 }

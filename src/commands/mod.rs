@@ -1,5 +1,9 @@
 //! One file per group of subcommands.
 
+mod ask;
+mod caption;
+mod chat;
+mod chats;
 mod demo;
 mod embed;
 mod index;
@@ -36,6 +40,10 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Reindex { yes } => index::reindex(yes, settings, console),
         Command::Search(args) => search::search(&args, settings, console),
         Command::Similar(args) => search::similar(&args, settings, console),
+        Command::Caption(args) => caption::run(&args, settings, console),
+        Command::Ask(args) => ask::ask(&args, settings, console),
+        Command::Chat(args) => chat::chat(&args, settings, console),
+        Command::Chats { action } => chats::run(&action, settings, console),
         Command::Models { action } => models::run(&action, settings, console),
         Command::Status => library::status(settings, console),
         Command::Check { repair, full } => library::check(repair, full, settings, console),

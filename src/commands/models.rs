@@ -1,82 +1,188 @@
-//! `models`: what is installed, where, how large, under which licence.
+//! `models`: what is installed, where, how large, under which licence; fetching and shrinking.
 
 use crate::cli::ModelsAction;
 use crate::config::Settings;
 use crate::console::Console;
+use crate::describe::BLIP2_SIZE;
 use crate::failure::{Exit, Failure};
-use crate::model::{self, ModelSpec};
+use crate::model::blip2::{Bits, Manifest};
+use crate::model::{self, ModelSpec, quantized};
 use crate::models::CLIP_SIZE;
-use crate::{models, sanitize};
+use crate::{models, sanitize, signals};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     match action {
         ModelsAction::List => list(settings, console),
         ModelsAction::Path { name } => {
-            let spec = models::spec(name)?;
-            if matches!(spec, ModelSpec::Starter | ModelSpec::Auto) {
-                return Err(Failure::missing(format!(
-                    "{name} has no folder: it is built into the program, or a choice"
-                )));
-            }
-            let folder = model::locate(&spec)?.ok_or_else(|| {
-                Failure::missing(format!("{name} is not installed; `snapseek models pull {name}` downloads it"))
-            })?;
+            let folder = installed(name)?;
             console.bytes(&console.path_bytes(&folder))?;
             console.line("")?;
             Ok(Exit::Success)
         }
-        ModelsAction::Pull { name, yes } => {
-            let spec = models::spec(name)?;
-            if matches!(spec, ModelSpec::Starter | ModelSpec::Auto) {
-                console.note(format_args!("{name} needs no download"));
-                return Ok(Exit::Success);
-            }
-            if let Some(folder) = model::locate(&spec)? {
-                let damaged = model::verify(&folder)?;
-                if damaged.is_empty() {
-                    console.note(format_args!("{name} is installed in {}, undamaged", sanitize::path(&folder)));
-                    return Ok(Exit::Success);
-                }
-                console.warn(format_args!("{} of {name} is damaged and deleted", damaged.join(", ")));
-            }
-            if settings.offline {
-                return Err(Failure::missing(format!("{name} is not installed, and --offline forbids the download")));
-            }
-            let size = match spec {
-                ModelSpec::Clip => format!(" ({CLIP_SIZE}, licence MIT)"),
-                _ => String::new(),
-            };
-            if !yes && console.stderr_terminal && !console.confirm(&format!("Download {name}{size} from Hugging Face?"))
-            {
-                return Ok(Exit::NothingFound);
-            }
-            let folder = models::pull(&spec, settings, console)?;
-            console.note(format_args!("{name} is installed in {}", sanitize::path(&folder)));
-            Ok(Exit::Success)
+        ModelsAction::Pull { name, yes } => pull(name, *yes, settings, console),
+        ModelsAction::Quantize { name, bits } => {
+            let bits = if bits == "8" { Bits::Eight } else { Bits::Four };
+            quantize(name, bits, settings, console)
         }
     }
 }
 
-fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    for model in model::installed() {
-        if settings.json {
-            console.json(
-                &json!({"schema": 1, "name": model.name, "path": model.dir.as_ref().map(|d| d.to_string_lossy()),
-                "bytes": model.bytes, "licence": model.licence, "revision": model.revision, "dim": model.dim}),
-            )?;
-            continue;
-        }
-        let place = model.dir.as_deref().map_or("built in".to_owned(), sanitize::path);
-        let (name, licence) = (sanitize::text(&model.name), sanitize::text(&model.licence));
-        let megabytes = model.bytes as f64 / 1e6;
-        console
-            .line(&format!("{}  {megabytes:.0} MB  {licence}  {place}", console.style("1", &format!("{name:<30}"))))?;
+/// The folder of a model that is installed.
+fn installed(name: &str) -> anyhow::Result<PathBuf> {
+    let spec = models::spec(name)?;
+    if matches!(spec, ModelSpec::Starter | ModelSpec::Auto) {
+        return Err(Failure::missing(format!("{name} has no folder: it is built into the program, or a choice")));
     }
-    if !settings.json && model::locate(&ModelSpec::Clip)?.is_none() {
+    model::locate(&spec)?
+        .ok_or_else(|| Failure::missing(format!("{name} is not installed; `snapseek models pull {name}` downloads it")))
+}
+
+fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let spec = models::spec(name)?;
+    let Some((repo, _)) = model::repository(&spec) else {
+        console.note(format_args!("{name} needs no download"));
+        return Ok(Exit::Success);
+    };
+    if let Some(folder) = model::locate(&spec)? {
+        let damaged = model::verify(&folder)?;
+        if damaged.is_empty() {
+            console.note(format_args!("{name} is installed in {}, undamaged", sanitize::path(&folder)));
+            return Ok(Exit::Success);
+        }
+        console.warn(format_args!("{} of {name} is damaged and deleted", damaged.join(", ")));
+    }
+    if settings.offline {
+        return Err(Failure::missing(format!("{name} is not installed, and --offline forbids the download")));
+    }
+    let mut agree = |bytes: u64| {
+        let what = format!("{repo} from Hugging Face ({}, licence: {})", size(bytes), model::licence(repo));
+        if yes || !console.stderr_terminal {
+            console.note(format_args!("downloading {what}"));
+            return true;
+        }
+        console.confirm(&format!("Download {what}?"))
+    };
+    let Some(folder) = models::pull(&spec, settings, console, &mut agree)? else { return Ok(Exit::NothingFound) };
+    console.note(format_args!("{name} is installed in {}", sanitize::path(&folder)));
+    if model::is_blip2(&folder) {
         console.note(format_args!(
-            "not installed: clip (openai/clip-vit-base-patch32, {CLIP_SIZE}, MIT); `snapseek models pull clip` gets it"
+            "`snapseek models quantize {name}` makes a form of it that is smaller and several times faster"
         ));
     }
     Ok(Exit::Success)
+}
+
+fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let source = installed(name)?;
+    if !model::is_blip2(&source) {
+        return Err(Failure::usage(format!("{} holds no BLIP-2: only those are quantized", sanitize::path(&source))));
+    }
+    if Manifest::read(&source)?.is_some() {
+        return Err(Failure::usage(format!(
+            "{} is quantized already: name the model that it was made of",
+            sanitize::path(&source)
+        )));
+    }
+    let cancel = signals::cancel()?;
+    let name = models::name(&models::spec(name)?);
+    let name = model::short_name(&name);
+    let label = quantized::label(bits);
+    let bar = console.wants_bar().then(ProgressBar::new_spinner);
+    if let (Some(bar), Ok(style)) =
+        (&bar, ProgressStyle::with_template("quantizing  {bar:32} {percent} %  {elapsed} gone, {eta} left"))
+    {
+        bar.set_style(style);
+    }
+    let made = quantized::make(&Settings::cache_dir()?, name, &source, bits, &mut |done, total| {
+        if let Some(bar) = &bar {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+        !cancel.load(Ordering::Relaxed)
+    });
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    if made.is_err() && cancel.load(Ordering::Relaxed) {
+        console.note("interrupted; nothing is left of it");
+        return Ok(Exit::Interrupted);
+    }
+    let form = made?;
+    let before = model::bytes_of(&source).unwrap_or(0);
+    if settings.json {
+        console.json(&json!({"schema": 1, "name": name, "precision": label, "path": form.dir.to_string_lossy(),
+            "bytes": form.bytes, "bytes_before": before, "revision": form.manifest.revision}))?;
+    } else {
+        let place = sanitize::path(&form.dir);
+        console.line(&format!("{}: {} became {} in {place}", sanitize::text(name), size(before), size(form.bytes)))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let models = model::installed();
+    let forms = quantized::forms(&Settings::cache_dir()?);
+    for model in &models {
+        let precision = (model.kind == model::Kind::Blip2).then_some("full");
+        show(
+            &json!({"schema": 1, "name": model.name, "kind": model.kind, "precision": precision,
+                "path": model.dir.as_ref().map(|d| d.to_string_lossy()), "bytes": model.bytes,
+                "licence": model.licence, "revision": model.revision, "dim": model.dim}),
+            (&model.name, model.bytes, &model.licence, model.dir.as_deref()),
+            settings,
+            console,
+        )?;
+    }
+    for form in &forms {
+        let (source, label) = (&form.manifest.source, quantized::label(form.manifest.bits));
+        let of = models.iter().find(|model| model.name == *source);
+        let licence = of.map_or_else(|| model::licence(source).to_owned(), |model| model.licence.clone());
+        show(
+            &json!({"schema": 1, "name": source, "kind": model::Kind::Blip2, "precision": label,
+                "path": form.dir.to_string_lossy(), "bytes": form.bytes, "licence": licence,
+                "revision": form.manifest.revision, "dim": null}),
+            (&format!("{source} ({label})"), form.bytes, &licence, Some(&form.dir)),
+            settings,
+            console,
+        )?;
+    }
+    if !settings.json {
+        for (spec, what) in [
+            (ModelSpec::Clip, format!("clip (openai/clip-vit-base-patch32, {CLIP_SIZE}, MIT)")),
+            (ModelSpec::Blip2, format!("blip2 (Salesforce/blip2-opt-2.7b, {BLIP2_SIZE}, MIT), for captions")),
+        ] {
+            if model::locate(&spec)?.is_none() {
+                let name = models::name(&spec);
+                console.note(format_args!("not installed: {what}; `snapseek models pull {name}` gets it"));
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Prints one model, as JSON or as a line: name, size, licence, place.
+fn show(
+    record: &serde_json::Value,
+    (name, bytes, licence, place): (&str, u64, &str, Option<&Path>),
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<()> {
+    if settings.json {
+        return console.json(record);
+    }
+    let place = place.map_or("built in".to_owned(), sanitize::path);
+    let name = console.style("1", &format!("{:<30}", sanitize::text(name)));
+    Ok(console.line(&format!("{name}  {:>8}  {}  {place}", size(bytes), sanitize::text(licence)))?)
+}
+
+fn size(bytes: u64) -> String {
+    if bytes < 1_000_000_000 {
+        format!("{:.0} MB", bytes as f64 / 1e6)
+    } else {
+        format!("{:.1} GB", bytes as f64 / 1e9)
+    }
 }

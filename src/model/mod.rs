@@ -3,20 +3,30 @@
 //! One trait, [`Embed`], and two implementations, chosen by what a model folder holds: [`clip`] (any CLIPModel in the
 //! Hugging Face layout) and [`mod@starter`] (built into the program). Nothing here knows of storage or of a terminal.
 
+pub mod blip2;
 pub mod clip;
+mod download;
 mod fingerprint;
+mod gguf;
 mod labels;
+mod matrix;
 mod once;
 mod ops;
+mod preprocess;
+pub mod quantized;
 mod resize;
 mod spec;
 pub mod starter;
 mod store;
 mod weights;
 
+pub use download::{check_room, pull};
 pub use spec::ModelSpec;
 pub use starter::Starter;
-pub use store::{Installed, PINNED_CLIP, StoreOptions, installed, locate, pull, verify};
+pub use store::{
+    Installed, Kind, PINNED_BLIP2, PINNED_CLIP, StoreOptions, bytes_of, installed, is_blip2, licence, locate,
+    repository, short_name, verify,
+};
 
 use crate::pixels::RgbPicture;
 use std::path::Path;

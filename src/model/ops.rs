@@ -11,12 +11,26 @@ use multiversion::multiversion;
 pub(super) enum Activation {
     /// Nothing.
     None,
+    /// `max(x, 0)`
+    Relu,
     /// `min(max(x, 0), 6)`
     Relu6,
     /// `x * sigmoid(1.702 x)`, as the first CLIP models use it.
     QuickGelu,
     /// `x * Phi(x)`, with the error function.
     Gelu,
+}
+
+impl Activation {
+    /// The activation of a name in config.json.
+    pub(super) fn named(name: &str) -> anyhow::Result<Self> {
+        match name {
+            "quick_gelu" => Ok(Self::QuickGelu),
+            "gelu" => Ok(Self::Gelu),
+            "relu" => Ok(Self::Relu),
+            other => anyhow::bail!("the activation {other:?} is not known (quick_gelu, gelu and relu are)"),
+        }
+    }
 }
 
 /// `activation(x + bias)`, over the last dimension, in place; the result is `x` itself on the processor.
@@ -28,6 +42,7 @@ pub(super) fn bias_activate(x: Tensor, bias: &Tensor, activation: Activation) ->
     let x = x.broadcast_add(bias)?;
     match activation {
         Activation::None => Ok(x),
+        Activation::Relu => x.relu(),
         Activation::Relu6 => x.clamp(0f32, 6f32),
         Activation::QuickGelu => &x * candle_nn::ops::sigmoid(&(&x * 1.702)?)?,
         Activation::Gelu => x.gelu_erf(),
@@ -55,13 +70,27 @@ impl InplaceOp2 for BiasActivate {
         if bias.is_empty() || x.len() % bias.len() != 0 {
             bail!("a bias of {} for {} numbers", bias.len(), x.len());
         }
-        match self.0 {
-            Activation::None => add_rows(x, bias),
-            Activation::Relu6 => add_rows_relu6(x, bias),
-            Activation::QuickGelu => add_rows_quick_gelu(x, bias),
-            Activation::Gelu => add_rows_gelu(x, bias),
-        }
+        add_and_activate(x, bias, self.0);
         Ok(())
+    }
+}
+
+/// `activation(x + bias)` of rows of `length` numbers, in place.
+pub(super) fn activate_rows(x: &mut [f32], bias: Option<&[f32]>, length: usize, activation: Activation) {
+    match bias {
+        Some(bias) => add_and_activate(x, bias, activation),
+        None if activation == Activation::None => {}
+        None => add_and_activate(x, &vec![0.0; length], activation),
+    }
+}
+
+fn add_and_activate(x: &mut [f32], bias: &[f32], activation: Activation) {
+    match activation {
+        Activation::None => add_rows(x, bias),
+        Activation::Relu => add_rows_relu(x, bias),
+        Activation::Relu6 => add_rows_relu6(x, bias),
+        Activation::QuickGelu => add_rows_quick_gelu(x, bias),
+        Activation::Gelu => add_rows_gelu(x, bias),
     }
 }
 
@@ -151,10 +180,19 @@ fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'
 }
 
 #[multiversion(targets("x86_64+avx2+fma"))]
-fn add_rows(x: &mut [f32], bias: &[f32]) {
+pub(super) fn add_rows(x: &mut [f32], bias: &[f32]) {
     for row in x.chunks_exact_mut(bias.len()) {
         for (x, b) in row.iter_mut().zip(bias) {
             *x += b;
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+fma"))]
+fn add_rows_relu(x: &mut [f32], bias: &[f32]) {
+    for row in x.chunks_exact_mut(bias.len()) {
+        for (x, b) in row.iter_mut().zip(bias) {
+            *x = (*x + b).max(0.0);
         }
     }
 }
@@ -240,6 +278,54 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
         }
     }
     sums.iter().sum::<f32>() + tail
+}
+
+/// Turns each row of `x` into `(row - mean) / sqrt(variance + eps) * weight + bias` (Ba et al. 2016).
+#[multiversion(targets("x86_64+avx2+fma"))]
+pub(super) fn layer_norm(x: &mut [f32], weight: &[f32], bias: &[f32], eps: f32) {
+    for row in x.chunks_exact_mut(weight.len()) {
+        let mean = sum(row, |x| x) / row.len() as f32;
+        let variance = sum(row, |x| (x - mean) * (x - mean)) / row.len() as f32;
+        let scale = 1.0 / (variance + eps).sqrt();
+        for ((x, w), b) in row.iter_mut().zip(weight).zip(bias) {
+            *x = (*x - mean) * scale * w + b;
+        }
+    }
+}
+
+/// Turns each row of `length` numbers into `softmax(scale * row)`.
+#[multiversion(targets("x86_64+avx2+fma"))]
+pub(super) fn softmax(x: &mut [f32], length: usize, scale: f32) {
+    for row in x.chunks_exact_mut(length) {
+        let largest = row.iter().fold(f32::NEG_INFINITY, |m, x| m.max(*x));
+        for x in row.iter_mut() {
+            *x = exp(scale * (*x - largest));
+        }
+        let inverse = 1.0 / sum(row, |x| x);
+        row.iter_mut().for_each(|x| *x *= inverse);
+    }
+}
+
+/// Adds `scale` times `y` to `x`.
+#[multiversion(targets("x86_64+avx2+fma"))]
+pub(super) fn add_scaled(x: &mut [f32], scale: f32, y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += scale * y;
+    }
+}
+
+/// The sum of `f` over a row, in lanes, so that it vectorises and loses little.
+#[inline(always)]
+fn sum(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    const LANES: usize = 16;
+    let mut sums = [0.0_f32; LANES];
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (s, x) in sums.iter_mut().zip(chunk) {
+            *s += f(*x);
+        }
+    }
+    sums.iter().sum::<f32>() + rest.iter().map(|x| f(*x)).sum::<f32>()
 }
 
 /// `x * Phi(x)` with the error function of Abramowitz and Stegun 7.1.26 (absolute error 1.5e-7).

@@ -12,6 +12,8 @@ pub enum ModelSpec {
     Starter,
     /// openai/clip-vit-base-patch32, at the revision that we pin.
     Clip,
+    /// Salesforce/blip2-opt-2.7b, at the revision that we pin.
+    Blip2,
     /// `org/name` on Hugging Face.
     Repo(String),
     /// A folder.
@@ -28,10 +30,11 @@ impl FromStr for ModelSpec {
             "auto" => Ok(Self::Auto),
             "starter" => Ok(Self::Starter),
             "clip" => Ok(Self::Clip),
+            "blip2" => Ok(Self::Blip2),
             _ if folder.is_dir() => Ok(Self::Dir(folder)),
             _ if is_repo(name) => Ok(Self::Repo(name.to_owned())),
             _ => Err(format!(
-                "no model is called {name:?}: use auto, starter, clip, a Hugging Face name like org/name, or a folder that exists"
+                "no model is called {name:?}: use auto, starter, clip, blip2, a Hugging Face name like org/name, or a folder that exists"
             )),
         }
     }
@@ -56,6 +59,7 @@ mod tests {
     #[test]
     fn names_are_told_apart() {
         assert_eq!("clip".parse(), Ok(ModelSpec::Clip));
+        assert_eq!("blip2".parse(), Ok(ModelSpec::Blip2));
         assert_eq!(
             "openai/clip-vit-large-patch14".parse(),
             Ok(ModelSpec::Repo("openai/clip-vit-large-patch14".into()))

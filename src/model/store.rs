@@ -1,25 +1,19 @@
-//! Where models are: the user's Hugging Face cache, filled by a download once if the user wants it.
+//! Where models are: the user's Hugging Face cache. What is missing there, `download.rs` fetches if the user wants it.
 
-use super::ModelSpec;
-use super::clip;
+use super::{ModelSpec, blip2, clip};
 use anyhow::Context;
-use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
-use hf_hub::{Cache, Repo, RepoType};
 use sha1::Digest;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::Duration;
 
 /// The revision of openai/clip-vit-base-patch32 that we pin: its weights as safetensors (on the main branch they are
 /// a pickle, which can run code).
 pub const PINNED_CLIP: &str = "c237dc49a33fc61debc9276459120b7eac67e7ef";
+/// The revision of Salesforce/blip2-opt-2.7b that we pin: two shards of safetensors, 14,979,207,136 bytes.
+pub const PINNED_BLIP2: &str = "59a1ef6c1e5117b3f65523d1c6066825bcf315e3";
 const CLIP: &str = "openai/clip-vit-base-patch32";
-/// Tries of one file before a download is given up.
-const TRIES: u32 = 4;
-/// How long a server may send nothing.
-const SILENCE: Duration = Duration::from_secs(60);
+const BLIP2: &str = "Salesforce/blip2-opt-2.7b";
 
 /// How to look for models.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,11 +22,25 @@ pub struct StoreOptions {
     pub offline: bool,
 }
 
+/// What a model is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Embeds texts and pictures; built into the program.
+    Starter,
+    /// Embeds texts and pictures.
+    Clip,
+    /// Captions pictures and answers questions about them.
+    Blip2,
+}
+
 /// A model that is ready for use.
 #[derive(Clone, Debug)]
 pub struct Installed {
-    /// What `--model` calls it.
+    /// What the command line calls it.
     pub name: String,
+    /// What it is for.
+    pub kind: Kind,
     /// Its folder; `None` for the one built into the program.
     pub dir: Option<PathBuf>,
     /// Size of its files.
@@ -41,8 +49,26 @@ pub struct Installed {
     pub licence: String,
     /// Commit of its repository.
     pub revision: Option<String>,
-    /// Numbers in an embedding.
-    pub dim: usize,
+    /// Numbers in an embedding, of a model that embeds.
+    pub dim: Option<usize>,
+}
+
+/// The repository on Hugging Face of a model that has one, and the revision that is downloaded.
+#[must_use]
+pub fn repository(spec: &ModelSpec) -> Option<(&str, &str)> {
+    match spec {
+        ModelSpec::Clip => Some((CLIP, PINNED_CLIP)),
+        ModelSpec::Blip2 => Some((BLIP2, PINNED_BLIP2)),
+        ModelSpec::Repo(repo) => Some((repo, pinned(repo).unwrap_or("main"))),
+        ModelSpec::Auto | ModelSpec::Starter | ModelSpec::Dir(_) => None,
+    }
+}
+
+/// Licence of a repository's weights, as its model card says.
+#[must_use]
+pub fn licence(repo: &str) -> &'static str {
+    let mit = repo.starts_with("openai/clip") || repo.starts_with("Salesforce/blip2-opt");
+    if mit { "MIT" } else { "see its model card" }
 }
 
 /// The folder of a model, if it is installed.
@@ -51,11 +77,24 @@ pub struct Installed {
 /// No home directory is known.
 pub fn locate(spec: &ModelSpec) -> anyhow::Result<Option<PathBuf>> {
     match spec {
-        ModelSpec::Auto | ModelSpec::Starter => Ok(None),
-        ModelSpec::Clip => Ok(snapshot(&hub()?, CLIP, Some(PINNED_CLIP))),
-        ModelSpec::Repo(repo) => Ok(snapshot(&hub()?, repo, None)),
         ModelSpec::Dir(folder) => Ok(Some(folder.clone())),
+        _ => match repository(spec) {
+            Some((repo, _)) => Ok(snapshot(&hub()?, repo)),
+            None => Ok(None),
+        },
     }
+}
+
+/// Whether the model in a folder is a BLIP-2, judged by its config.json.
+#[must_use]
+pub fn is_blip2(folder: &Path) -> bool {
+    blip2::is_blip2(folder)
+}
+
+/// Bytes of the files that a model's folder must hold; `None` if one is missing.
+#[must_use]
+pub fn bytes_of(folder: &Path) -> Option<u64> {
+    Some(files(folder)?.iter().filter_map(|name| fs::metadata(folder.join(name)).ok()).map(|meta| meta.len()).sum())
 }
 
 /// Every model that is ready for use, the built-in one first.
@@ -63,11 +102,12 @@ pub fn locate(spec: &ModelSpec) -> anyhow::Result<Option<PathBuf>> {
 pub fn installed() -> Vec<Installed> {
     let starter = Installed {
         name: "starter".into(),
+        kind: Kind::Starter,
         dir: None,
         bytes: super::starter::packed_bytes(),
         licence: "Apache-2.0".into(),
         revision: None,
-        dim: super::starter::DIM,
+        dim: Some(super::starter::DIM),
     };
     let mut repos: Vec<String> = hub()
         .and_then(|hub| Ok(fs::read_dir(hub)?))
@@ -79,15 +119,14 @@ pub fn installed() -> Vec<Installed> {
         .collect();
     repos.sort();
     let found = repos.into_iter().filter_map(|repo| {
-        let pinned = (repo == CLIP).then_some(PINNED_CLIP);
-        let dir = snapshot(&hub().ok()?, &repo, pinned)?;
-        let dim = clip::dim(&dir).ok()?;
-        let bytes = clip::FILES.iter().filter_map(|name| fs::metadata(dir.join(name)).ok()).map(|m| m.len()).sum();
+        let dir = snapshot(&hub().ok()?, &repo)?;
+        let (kind, dim) = if is_blip2(&dir) { (Kind::Blip2, None) } else { (Kind::Clip, Some(clip::dim(&dir).ok()?)) };
         Some(Installed {
-            licence: if repo.starts_with("openai/clip") { "MIT" } else { "see its model card" }.into(),
-            name: if repo == CLIP { "clip".into() } else { repo },
-            bytes,
+            licence: licence(&repo).into(),
+            bytes: bytes_of(&dir)?,
             revision: dir.file_name().and_then(|n| n.to_str()).map(str::to_owned),
+            name: short_name(&repo).to_owned(),
+            kind,
             dim,
             dir: Some(dir),
         })
@@ -95,95 +134,14 @@ pub fn installed() -> Vec<Installed> {
     std::iter::once(starter).chain(found).collect()
 }
 
-/// Downloads a model, tells `progress` about each file, its bytes so far and in all, and returns the model's folder.
-/// What was downloaded before an interruption is kept and continued; every file is compared with its checksum.
-///
-/// # Errors
-/// `--offline`, no network, a server that falls silent, no such model, or a file that is not what its checksum says (it
-/// is deleted).
-pub fn pull(
-    spec: &ModelSpec,
-    store: &StoreOptions,
-    progress: &mut dyn FnMut(&str, u64, u64),
-) -> anyhow::Result<PathBuf> {
-    let (name, revision) = match spec {
-        ModelSpec::Clip => (CLIP.to_owned(), PINNED_CLIP.to_owned()),
-        ModelSpec::Repo(repo) => (repo.clone(), "main".to_owned()),
-        ModelSpec::Auto | ModelSpec::Starter | ModelSpec::Dir(_) => anyhow::bail!("this model needs no download"),
-    };
-    anyhow::ensure!(!store.offline, "offline: {name} cannot be downloaded");
-    let (events_in, events) = channel::<Event>();
-    // On a thread of its own, because hf-hub knows no time limit: one that waits for ever is left behind.
-    let work = std::thread::spawn(move || download(&name, revision, &events_in));
-    loop {
-        match events.recv_timeout(SILENCE) {
-            Ok((file, done, total)) => progress(file, done, total),
-            Err(RecvTimeoutError::Timeout) => {
-                anyhow::bail!(
-                    "the server has sent nothing for {} s; run the same command again to go on",
-                    SILENCE.as_secs()
-                )
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                return work.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the download broke down")));
-            }
-        }
+/// What the command line calls the model of a repository.
+#[must_use]
+pub fn short_name(repo: &str) -> &str {
+    match repo {
+        CLIP => "clip",
+        BLIP2 => "blip2",
+        other => other,
     }
-}
-
-/// A file, its bytes so far, and in all.
-type Event = (&'static str, u64, u64);
-
-fn download(name: &str, revision: String, events: &Sender<Event>) -> anyhow::Result<PathBuf> {
-    let hub = hub()?;
-    let api = ApiBuilder::from_env().with_cache_dir(hub.clone()).with_progress(false).build()?;
-    let at = |revision: String| Repo::with_revision(name.to_owned(), RepoType::Model, revision);
-    // One commit for all files, whatever is pushed meanwhile.
-    let first = api.repo(at(revision)).url(clip::FILES[0]);
-    let commit = api.metadata(&first).with_context(|| format!("{name} cannot be reached"))?.commit_hash().to_owned();
-    anyhow::ensure!(is_hex(&commit), "{name}: the server names no commit");
-    let cache = Cache::new(hub);
-    for file in clip::FILES {
-        fetch(&api, &cache, &at(commit.clone()), file, events).with_context(|| format!("{name}: {file}"))?;
-    }
-    let folder = cache.repo(at(commit)).get(clip::FILES[0]).and_then(|path| path.parent().map(Path::to_path_buf));
-    folder.with_context(|| format!("{name} is not where it was downloaded to"))
-}
-
-fn fetch(api: &Api, cache: &Cache, repo: &Repo, file: &'static str, events: &Sender<Event>) -> anyhow::Result<()> {
-    let remote: ApiRepo = api.repo(repo.clone());
-    let metadata = api.metadata(&remote.url(file))?;
-    let checksum = metadata.etag().trim_start_matches("W/").to_ascii_lowercase();
-    anyhow::ensure!(is_checksum(&checksum), "the server gives no checksum");
-    let blob = cache.repo(repo.clone()).blob_path(metadata.etag());
-    let mut cached = cache.repo(repo.clone()).get(file);
-    for attempt in 1..=TRIES {
-        let got = match cached.take() {
-            Some(path) => Ok(path),
-            None => remote.download_with_progress(file, Hook { events, file, done: 0, total: 0 }),
-        };
-        let error = match got {
-            Ok(path) => {
-                let size = path.metadata().map(|m| m.len()).with_context(|| path.display().to_string())?;
-                if size == metadata.size() as u64 && matches(&path, &checksum)? {
-                    return Ok(());
-                }
-                let _ = fs::remove_file(&path);
-                let _ = fs::remove_file(&blob);
-                anyhow::anyhow!("what was downloaded is not what its checksum says; it is deleted")
-            }
-            Err(ApiError::InvalidResume) => {
-                let _ = fs::remove_file(blob.with_extension("part"));
-                anyhow::anyhow!("an earlier part was longer than the file; it is deleted")
-            }
-            Err(error) => error.into(),
-        };
-        if attempt == TRIES {
-            return Err(error.context("run the same command again: what is there already is kept"));
-        }
-        std::thread::sleep(Duration::from_millis(300 << attempt));
-    }
-    Ok(())
 }
 
 /// Compares an installed model's files with their checksums, which the hub cache has in the names of its blobs, and
@@ -191,10 +149,10 @@ fn fetch(api: &Api, cache: &Cache, repo: &Repo, file: &'static str, events: &Sen
 ///
 /// # Errors
 /// A file cannot be read.
-pub fn verify(folder: &Path) -> anyhow::Result<Vec<&'static str>> {
+pub fn verify(folder: &Path) -> anyhow::Result<Vec<String>> {
     let mut damaged = Vec::new();
-    for file in clip::FILES {
-        let path = folder.join(file);
+    for file in files(folder).unwrap_or_default() {
+        let path = folder.join(&file);
         let Ok(blob) = fs::canonicalize(&path) else { continue };
         let checksum = blob.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
         if is_checksum(&checksum) && !matches(&blob, &checksum)? {
@@ -207,7 +165,7 @@ pub fn verify(folder: &Path) -> anyhow::Result<Vec<&'static str>> {
 }
 
 /// Whether a file has this SHA-256, or this git blob SHA-1 (what the hub knows of small files).
-fn matches(path: &Path, checksum: &str) -> anyhow::Result<bool> {
+pub(super) fn matches(path: &Path, checksum: &str) -> anyhow::Result<bool> {
     let mut file = File::open(path).with_context(|| path.display().to_string())?;
     let size = file.metadata()?.len();
     let (mut sha1, mut sha256) = (sha1::Sha1::new(), sha2::Sha256::new());
@@ -224,29 +182,8 @@ fn matches(path: &Path, checksum: &str) -> anyhow::Result<bool> {
     Ok(checksum == if checksum.len() == 40 { hex(&sha1.finalize()) } else { hex(&sha256.finalize()) })
 }
 
-struct Hook<'a> {
-    events: &'a Sender<Event>,
-    file: &'static str,
-    done: u64,
-    total: u64,
-}
-
-impl hf_hub::api::Progress for Hook<'_> {
-    fn init(&mut self, size: usize, _name: &str) {
-        (self.done, self.total) = (0, size as u64);
-    }
-
-    fn update(&mut self, size: usize) {
-        self.done += size as u64;
-        // Nobody listens any more once the server was given up.
-        let _ = self.events.send((self.file, self.done, self.total));
-    }
-
-    fn finish(&mut self) {}
-}
-
 /// The hub cache, where the Python library has it: HF_HUB_CACHE, HF_HOME/hub, or below the user's cache folder.
-fn hub() -> anyhow::Result<PathBuf> {
+pub(super) fn hub() -> anyhow::Result<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     if let Some(hub) = variable("HF_HUB_CACHE") {
         return Ok(hub);
@@ -261,24 +198,41 @@ fn hub() -> anyhow::Result<PathBuf> {
     Ok(home.join("hub"))
 }
 
+/// The names of the files of a complete model folder; `None` if one is missing.
+fn files(folder: &Path) -> Option<Vec<String>> {
+    if is_blip2(folder) {
+        return blip2::files_of(folder).ok();
+    }
+    let there = clip::FILES.iter().all(|name| folder.join(name).is_file());
+    there.then(|| clip::FILES.map(str::to_owned).to_vec())
+}
+
+fn pinned(repo: &str) -> Option<&'static str> {
+    match repo {
+        CLIP => Some(PINNED_CLIP),
+        BLIP2 => Some(PINNED_BLIP2),
+        _ => None,
+    }
+}
+
 /// The folder of a repository's snapshot that holds every file: the pinned one, else that of main, else any.
-fn snapshot(hub: &Path, repo: &str, pinned: Option<&str>) -> Option<PathBuf> {
-    let repo = hub.join(format!("models--{}", repo.replace('/', "--")));
-    let snapshots = repo.join("snapshots");
+fn snapshot(hub: &Path, repo: &str) -> Option<PathBuf> {
+    let folder = hub.join(format!("models--{}", repo.replace('/', "--")));
+    let snapshots = folder.join("snapshots");
     let main =
-        fs::read_to_string(repo.join("refs/main")).ok().map(|commit| commit.trim().to_owned()).filter(|c| is_hex(c));
+        fs::read_to_string(folder.join("refs/main")).ok().map(|commit| commit.trim().to_owned()).filter(|c| is_hex(c));
     let mut others: Vec<PathBuf> =
         fs::read_dir(&snapshots).into_iter().flatten().filter_map(|e| Some(e.ok()?.path())).collect();
     others.sort();
-    let named = pinned.map(str::to_owned).into_iter().chain(main).map(|commit| snapshots.join(commit));
-    named.chain(others).find(|folder| clip::FILES.iter().all(|name| folder.join(name).is_file()))
+    let named = pinned(repo).map(str::to_owned).into_iter().chain(main).map(|commit| snapshots.join(commit));
+    named.chain(others).find(|folder| files(folder).is_some())
 }
 
 /// The form of a SHA-1 or a SHA-256.
-fn is_checksum(text: &str) -> bool {
+pub(super) fn is_checksum(text: &str) -> bool {
     is_hex(text) && matches!(text.len(), 40 | 64)
 }
 
-fn is_hex(text: &str) -> bool {
+pub(super) fn is_hex(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit())
 }

@@ -46,9 +46,10 @@ pub(super) fn write(rows: &[Row], title: &str, file: &Path) -> anyhow::Result<()
         };
         let score = row.hit.cosine.map_or(String::new(), |c| format!("cosine {c:.3} · "));
         let tags = row.hit.tags.iter().map(|t| t.label.as_str()).collect::<Vec<_>>().join(", ");
+        let caption = row.hit.caption.as_deref().map_or(String::new(), |text| format!("{}<br>", escape(text)));
         writeln!(
             page,
-            "<figure>{image}<figcaption>{name}<br><small>{score}{}</small></figcaption></figure>",
+            "<figure>{image}<figcaption>{caption}{name}<br><small>{score}{}</small></figcaption></figure>",
             escape(&tags)
         )?;
     }

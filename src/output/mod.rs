@@ -5,6 +5,8 @@ mod html;
 mod preview;
 mod table;
 
+pub use table::display_path;
+
 use crate::cli::ShowArgs;
 use crate::config::Settings;
 use crate::console::Console;
@@ -85,6 +87,7 @@ fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {
     let mut value = json!({
         "schema": 1, "rank": rank, "score": score, "score_kind": kind, "match": row.is_match,
         "cosine": hit.cosine, "bm25": hit.bm25,
+        "caption": hit.caption,
         "tags": hit.tags.iter().map(|t| &t.label).collect::<Vec<_>>(),
         "tag_scores": hit.tags.iter().map(|t| t.score).collect::<Vec<_>>(),
         "taken": hit.facts.taken, "camera": hit.facts.camera, "width": hit.facts.width, "height": hit.facts.height,

@@ -18,7 +18,12 @@ pub(super) fn print(
         return rows.iter().try_for_each(|row| {
             let mut line = format!("{}\t", number(super::score(&row.hit, by).0)).into_bytes();
             line.extend(console.path_bytes(row.path()));
-            line.extend(format!("\t{}\n", tags(&row.hit)).into_bytes());
+            line.extend(format!("\t{}", tags(&row.hit)).into_bytes());
+            // A column more for those that have one, so that the others stay what they are.
+            if let Some(caption) = &row.hit.caption {
+                line.extend(format!("\t{}", sanitize::text(caption)).into_bytes());
+            }
+            line.push(b'\n');
             Ok(console.bytes(&line)?)
         });
     }
@@ -26,7 +31,8 @@ pub(super) fn print(
     let names: Vec<String> = rows.iter().map(|row| display_path(row.path())).collect();
     let widest = names.iter().map(|n| n.width()).max().unwrap_or(0).min(room * 2 / 3);
     if !rows.is_empty() {
-        let head = format!(" #  cosine  words  {:<widest$}  tags", "photo");
+        let last = if rows.iter().any(|row| row.hit.caption.is_some()) { "caption or tags" } else { "tags" };
+        let head = format!(" #  cosine  words  {:<widest$}  {last}", "photo");
         console.line(&console.style("2", head.trim_end()))?;
     }
     let mut matching = true;
@@ -37,7 +43,8 @@ pub(super) fn print(
         }
         let name = shorten(name, widest);
         let pad = " ".repeat(widest.saturating_sub(name.width()));
-        let tags = shorten_end(&tags(&row.hit), room.saturating_sub(widest));
+        let says = row.hit.caption.as_deref().map_or_else(|| tags(&row.hit), sanitize::text);
+        let says = shorten_end(&says, room.saturating_sub(widest));
         let more = row.hit.paths.len() - 1 + row.hit.folded as usize;
         let more = if more > 0 { format!(" (+{more})") } else { String::new() };
         let style = if row.is_match { "1" } else { "0" };
@@ -47,7 +54,7 @@ pub(super) fn print(
             number(row.hit.cosine),
             row.hit.bm25.map_or("-".into(), |b| format!("{b:.1}")),
             console.style(style, &name),
-            console.style("2", &tags)
+            console.style("2", &says)
         ))?;
         after(row)?;
     }
@@ -55,7 +62,8 @@ pub(super) fn print(
 }
 
 /// A path for the eye: relative to the working directory where it lies below it.
-pub(super) fn display_path(path: &Path) -> String {
+#[must_use]
+pub fn display_path(path: &Path) -> String {
     let here = std::env::current_dir().and_then(|d| d.canonicalize()).unwrap_or_default();
     sanitize::path(path.strip_prefix(&here).ok().filter(|p| !p.as_os_str().is_empty()).unwrap_or(path))
 }

@@ -8,6 +8,7 @@
 //! Every queue is bounded. The coordinator alone writes to the catalogue; it never blocks on sending work while
 //! outcomes wait, so the pipeline cannot lock up.
 
+pub mod captions;
 mod progress;
 mod quarantine;
 mod scan;

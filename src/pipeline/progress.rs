@@ -37,6 +37,15 @@ impl Progress {
         Self { bar, lines, started: now, last_line: now, found: 0, done: 0, walking: true }
     }
 
+    /// So many photos need work, and all of them are known.
+    pub fn expect(&mut self, photos: u64) {
+        (self.found, self.walking) = (photos, false);
+        if let Some(bar) = &self.bar {
+            bar.set_length(photos);
+            bar.set_message("captioned");
+        }
+    }
+
     /// One more photo that needs work was found.
     pub(super) fn found(&mut self) {
         self.found += 1;
@@ -57,7 +66,7 @@ impl Progress {
     }
 
     /// One photo is done, well or badly.
-    pub(super) fn done(&mut self) {
+    pub fn done(&mut self) {
         self.done += 1;
         if let Some(bar) = &self.bar {
             bar.set_position(self.done);
@@ -74,7 +83,7 @@ impl Progress {
     }
 
     /// Lets `message` write to the terminal without the bar in its way.
-    pub(super) fn aside(&self, message: impl FnOnce()) {
+    pub fn aside<T>(&self, message: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(message),
             None => message(),
@@ -82,9 +91,15 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub(super) fn finish(&mut self) {
+    pub fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
     }
 }

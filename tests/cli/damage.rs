@@ -173,7 +173,7 @@ fn a_damaged_catalogue_is_an_error_and_no_crash() {
 #[test]
 fn a_damaged_embedding_is_left_out_named_and_computed_again() {
     let sandbox = Sandbox::indexed(&PHOTOS);
-    let before = answers(&sandbox);
+    let before = sandbox.content();
     let line = sandbox.run(["embed", "--json", "--image", "koala.jpg"]).exits(0).line();
     let vector: Vec<u8> =
         line["embedding"].as_array().unwrap().iter().flat_map(|v| (v.as_f64().unwrap() as f32).to_le_bytes()).collect();
@@ -195,7 +195,7 @@ fn a_damaged_embedding_is_left_out_named_and_computed_again() {
     assert!(!names.contains(&"koala.jpg".to_owned()), "a damaged embedding must not be ranked: {names:?}");
     sandbox.run(["check", "--repair", "--full"]).exits(0);
     assert_eq!(sandbox.index().exits(0).line()["embedded"], 1);
-    assert_eq!(answers(&sandbox), before);
+    assert_eq!(sandbox.content(), before);
 }
 
 #[test]

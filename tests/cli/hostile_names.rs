@@ -2,7 +2,8 @@
 
 use crate::exif::with_exif;
 use crate::files::Nobody;
-use crate::support::{Output, PROGRAM, Sandbox, finish, fixture, need, random_clip};
+use crate::support::{Sandbox, finish, fixture, need, random_clip};
+use crate::terminal::{PAYLOAD, foreign, is_control, on_a_terminal};
 use base64::Engine;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -166,50 +167,6 @@ fn what_may_not_be_read_is_named_and_the_rest_is_indexed() {
     assert_eq!((&summary["unchanged"], &summary["failed"]), (&3.into(), &0.into()));
     assert_eq!(run(&["status", "--json"]).line()["failed"], 0);
 }
-
-/// What can drive a terminal or reorder text on it.
-fn is_control(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-/// Runs the program on a terminal (`script` gives it one) and returns every byte that the terminal got.
-fn on_a_terminal(sandbox: &Sandbox, args: &[&OsStr], without_color: bool) -> Vec<u8> {
-    let mut line = OsString::from(format!("stty cols 400; exec {PROGRAM}"));
-    for arg in args {
-        line.push(" '");
-        line.push(OsString::from_vec(arg.as_bytes().split(|b| *b == b'\'').collect::<Vec<_>>().join(&b"'\\''"[..])));
-        line.push("'");
-    }
-    if without_color {
-        line.push(" --color never");
-    }
-    let mut command = sandbox.command_of("script");
-    command.arg("-qec").arg(line).arg("/dev/null").env("SHELL", "/bin/sh").env("TERM", "xterm-256color");
-    let Output { stdout, stderr, .. } = finish(command);
-    assert_eq!(stderr, "");
-    assert!(!String::from_utf8_lossy(&stdout).contains("panicked"), "{}", stdout.escape_ascii());
-    stdout
-}
-
-/// What is left of a terminal's bytes without our own colours and line ends (and without the moves of a progress bar).
-fn foreign(bytes: &[u8], with_bar: bool) -> String {
-    let text = String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| panic!("not UTF-8: {}", bytes.escape_ascii()));
-    let mut parts = text.split("\x1b[");
-    let mut left = parts.next().unwrap().to_owned();
-    for part in parts {
-        let end = part.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(part.len());
-        let ours = part[end..].starts_with('m') || with_bar && part[end..].starts_with(['A', 'B', 'K']);
-        left.push_str(if ours { &part[end + 1..] } else { "\x1b[" });
-        if !ours {
-            left.push_str(part);
-        }
-    }
-    let left = left.replace("\r\n", "");
-    if with_bar { left.replace('\r', "") } else { left }
-}
-
-const PAYLOAD: &str = "\x1b]0;owned\x07\x1b[31m\u{9b}32m\u{9d}52;c;AAAA\u{9c}\r\u{202e}\u{200b}";
 
 /// A library whose every name, camera and failure message holds [`PAYLOAD`].
 fn hostile_sandbox() -> Sandbox {

@@ -4,15 +4,20 @@
 //! running it without rights and for giving it a terminal. Where one is missing the test fails and says so.
 #![allow(clippy::unwrap_used)]
 
+mod captions;
+mod chat;
 mod contracts;
 mod crash;
 mod damage;
 mod exif;
 mod files;
 mod hostile_names;
+mod hub;
 mod indexing;
 mod pictures;
 mod pull;
+mod quantize;
 mod queries;
 mod shell;
 mod support;
+mod terminal;

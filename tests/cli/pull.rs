@@ -1,163 +1,17 @@
 //! `models pull` from a hub that may be slow, broken or wrong: the model is there in the end, whole, or not at all.
 
-use crate::support::{Output, Sandbox, finish, random_clip, start};
-use serde_json::Value;
+use crate::hub::{COMMIT, Fault, Hub, NAME, files_of, hex};
+use crate::support::{Output, Sandbox, finish, random_blip2, random_clip, start};
+use serde_json::{Value, json};
 use sha2::Digest;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const NAME: &str = "acme/tiny-clip";
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const WEIGHTS: &str = "model.safetensors";
 
-/// What the hub does wrong.
-#[derive(Clone, Copy, PartialEq)]
-enum Fault {
-    Nothing,
-    /// The first transfer of the weights breaks off in the middle.
-    Cut,
-    /// The first transfer of the weights stops in the middle, and the connection stays open.
-    Stall,
-    /// One byte of the weights is another.
-    WrongByte,
-    /// The weights end early, and the hub says that this is all.
-    Short,
-    /// The file is not there.
-    NotFound,
-}
-
-/// A Hugging Face hub for one model. As the real one, it knows small files by their git hash and sends requests for
-/// large ones on to another place, where they are known by their SHA-256.
-struct Hub {
-    address: String,
-    served: Arc<Served>,
-}
-
-struct Served {
-    files: HashMap<String, Vec<u8>>,
-    fault: Fault,
-    /// Transfers of the weights so far: from which byte each.
-    starts: Mutex<Vec<usize>>,
-}
-
-impl Hub {
-    fn new(fault: Fault) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let files = std::fs::read_dir(random_clip()).unwrap().map(|entry| entry.unwrap().path());
-        let files =
-            files.map(|path| (path.file_name().unwrap().to_str().unwrap().into(), std::fs::read(path).unwrap()));
-        let served = Arc::new(Served { files: files.collect(), fault, starts: Mutex::default() });
-        let (shared, place) = (served.clone(), address.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (shared, place) = (shared.clone(), place.clone());
-                // The client may hang up at any time.
-                std::thread::spawn(move || drop(shared.answer(stream, &place)));
-            }
-        });
-        Self { address, served }
-    }
-
-    /// From which byte each transfer of the weights began.
-    fn starts(&self) -> Vec<usize> {
-        self.served.starts.lock().unwrap().clone()
-    }
-
-    /// The program with this hub in place of the real one, online.
-    fn command(&self, sandbox: &Sandbox, args: &[&str]) -> Command {
-        let mut command = sandbox.command(args);
-        command.env("HF_ENDPOINT", &self.address).env_remove("SNAPSEEK_OFFLINE");
-        command
-    }
-
-    fn pull(&self, sandbox: &Sandbox) -> Output {
-        finish(self.command(sandbox, &["models", "pull", NAME, "--yes"]))
-    }
-}
-
-impl Served {
-    fn answer(&self, mut stream: TcpStream, place: &str) -> std::io::Result<()> {
-        let mut lines = BufReader::new(stream.try_clone()?).lines();
-        let request = lines.next().unwrap()?;
-        let mut range = (0, None);
-        for line in lines {
-            let line = line?.to_ascii_lowercase();
-            if let Some(bytes) = line.strip_prefix("range: bytes=") {
-                let (from, to) = bytes.split_once('-').unwrap();
-                range = (from.parse().unwrap(), to.parse().ok());
-            } else if line.is_empty() {
-                break;
-            }
-        }
-        let path = request.split(' ').nth(1).unwrap();
-        let name = path.rsplit('/').next().unwrap();
-        let revisions = ["main", COMMIT].map(|revision| format!("/{NAME}/resolve/{revision}/{name}"));
-        let on_hub = revisions.iter().any(|known| known == path);
-        let Some(content) = self.files.get(name).filter(|_| self.fault != Fault::NotFound) else {
-            return write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        };
-        if on_hub && name == WEIGHTS {
-            return write!(
-                stream,
-                "HTTP/1.1 302 Found\r\nLocation: {place}/storage/{name}\r\nX-Repo-Commit: {COMMIT}\r\n\
-                 X-Linked-Etag: \"{}\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-                hex(&sha2::Sha256::digest(content))
-            );
-        }
-        assert!(on_hub || path == format!("/storage/{WEIGHTS}"), "{request}");
-        let git = sha1::Sha1::new().chain_update(format!("blob {}\0", content.len())).chain_update(content);
-        self.send(stream, name, content, &hex(&git.finalize()), range)
-    }
-
-    fn send(
-        &self,
-        mut stream: TcpStream,
-        name: &str,
-        content: &[u8],
-        etag: &str,
-        (from, to): (usize, Option<usize>),
-    ) -> std::io::Result<()> {
-        let mut content = content.to_vec();
-        let half = content.len() / 2;
-        let transfer = name == WEIGHTS && to.is_none();
-        match self.fault {
-            Fault::WrongByte if name == WEIGHTS => content[half] ^= 1,
-            Fault::Short if name == WEIGHTS => content.truncate(half),
-            _ => {}
-        }
-        let part = &content[from..to.map_or(content.len(), |to| to + 1)];
-        write!(
-            stream,
-            "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{}/{}\r\nContent-Length: {}\r\n\
-             ETag: \"{etag}\"\r\nX-Repo-Commit: {COMMIT}\r\nConnection: close\r\n\r\n",
-            from + part.len() - 1,
-            content.len(),
-            part.len()
-        )?;
-        if transfer {
-            let mut starts = self.starts.lock().unwrap();
-            starts.push(from);
-            if matches!(self.fault, Fault::Cut | Fault::Stall) && starts.len() == 1 {
-                stream.write_all(&content[..half])?;
-                if self.fault == Fault::Stall {
-                    drop(starts);
-                    std::thread::sleep(Duration::from_secs(300));
-                }
-                return stream.shutdown(Shutdown::Both);
-            }
-        }
-        stream.write_all(part)
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn hub_of_clip(fault: Fault) -> Hub {
+    Hub::serving(files_of(random_clip()), fault)
 }
 
 /// Every file below a folder.
@@ -193,7 +47,7 @@ fn works_offline(sandbox: &Sandbox) {
 
 #[test]
 fn a_pulled_model_is_installed_and_works_offline() {
-    let (sandbox, hub) = (Sandbox::with_photos(&["cat", "dog"]), Hub::new(Fault::Nothing));
+    let (sandbox, hub) = (Sandbox::with_photos(&["cat", "dog"]), hub_of_clip(Fault::Nothing));
     let missing = sandbox.run(["embed", "--text", "x", "--model", NAME]).exits(3);
     assert!(missing.stderr.contains(&format!("snapseek models pull {NAME}")), "{missing}");
     sandbox.run(["models", "path", NAME]).exits(3);
@@ -224,7 +78,7 @@ fn a_pulled_model_is_installed_and_works_offline() {
 
 #[test]
 fn a_transfer_that_breaks_off_is_continued() {
-    let (sandbox, hub) = (Sandbox::new(), Hub::new(Fault::Cut));
+    let (sandbox, hub) = (Sandbox::new(), hub_of_clip(Fault::Cut));
     hub.pull(&sandbox).exits(0);
     let starts = hub.starts();
     let half = hub.served.files[WEIGHTS].len() / 2;
@@ -237,7 +91,7 @@ fn a_transfer_that_breaks_off_is_continued() {
 
 #[test]
 fn a_killed_pull_is_continued_by_the_next() {
-    let (sandbox, hub) = (Sandbox::new(), Hub::new(Fault::Stall));
+    let (sandbox, hub) = (Sandbox::new(), hub_of_clip(Fault::Stall));
     let mut child = start(&mut hub.command(&sandbox, &["models", "pull", NAME, "--yes"]));
     let weights = &hub.served.files[WEIGHTS];
     let half = weights.len() as u64 / 2;
@@ -264,7 +118,7 @@ fn a_killed_pull_is_continued_by_the_next() {
 
 #[test]
 fn two_pulls_at_once_do_no_harm() {
-    let (sandbox, hub) = (Sandbox::new(), Hub::new(Fault::Nothing));
+    let (sandbox, hub) = (Sandbox::new(), hub_of_clip(Fault::Nothing));
     let pulls = [(); 2].map(|()| start(&mut hub.command(&sandbox, &["models", "pull", NAME, "--yes"])));
     for pull in pulls {
         Output::of(pull).exits(0);
@@ -278,7 +132,7 @@ fn two_pulls_at_once_do_no_harm() {
 #[test]
 fn wrong_bytes_are_refused_and_not_kept() {
     for (fault, code) in [(Fault::WrongByte, 5), (Fault::Short, 5), (Fault::NotFound, 5)] {
-        let (sandbox, hub) = (Sandbox::new(), Hub::new(fault));
+        let (sandbox, hub) = (Sandbox::new(), hub_of_clip(fault));
         let refused = hub.pull(&sandbox).exits(code);
         assert!(refused.stderr.contains(NAME), "{refused}");
         if fault != Fault::NotFound {
@@ -291,7 +145,7 @@ fn wrong_bytes_are_refused_and_not_kept() {
         sandbox.run(["models", "path", NAME]).exits(3);
         sandbox.run(["embed", "--text", "x", "--model", NAME]).exits(3);
         // Once the hub is well again, so is the pull.
-        Hub::new(Fault::Nothing).pull(&sandbox).exits(0);
+        hub_of_clip(Fault::Nothing).pull(&sandbox).exits(0);
         works_offline(&sandbox);
     }
 }
@@ -299,11 +153,110 @@ fn wrong_bytes_are_refused_and_not_kept() {
 #[test]
 fn only_names_that_can_be_models_reach_the_network() {
     let sandbox = Sandbox::new();
-    let hub = Hub::new(Fault::Nothing);
+    let hub = hub_of_clip(Fault::Nothing);
     for name in ["../../etc", "acme/..", "acme/x/y", "no-such-name", "acme/a b"] {
         let output = finish(hub.command(&sandbox, &["models", "pull", name, "--yes"])).exits(3);
         assert!(output.stderr.contains("org/name"), "{output}");
     }
     assert!(files_below(&cache(&sandbox)).is_empty());
     assert!(sandbox.run(["models", "path", "starter"]).exits(3).stdout.is_empty());
+}
+
+/// The random BLIP-2 in two shards.
+fn sharded_blip2() -> HashMap<String, Vec<u8>> {
+    let mut files = files_of(random_blip2());
+    let whole = files.remove(WEIGHTS).unwrap();
+    let whole = safetensors::SafeTensors::deserialize(&whole).unwrap();
+    let (mut shards, mut places) = ([Vec::new(), Vec::new()], serde_json::Map::new());
+    for (n, (name, tensor)) in whole.tensors().into_iter().enumerate() {
+        places.insert(name.clone(), format!("model-0000{}-of-00002.safetensors", n % 2 + 1).into());
+        shards[n % 2].push((name, tensor));
+    }
+    for (n, tensors) in shards.into_iter().enumerate() {
+        let bytes = safetensors::serialize(tensors, None).unwrap();
+        files.insert(format!("model-0000{}-of-00002.safetensors", n + 1), bytes);
+    }
+    files.insert("model.safetensors.index.json".into(), json!({"weight_map": places}).to_string().into_bytes());
+    files
+}
+
+#[test]
+fn a_blip2_in_shards_is_pulled_and_captions_as_the_whole_one() {
+    let sandbox = Sandbox::with_photos(&["cat"]);
+    let caption = |blip2: &str| {
+        let args = ["caption", "cat.jpg", "--blip2", blip2, "--json"];
+        sandbox.run(args).exits(0).line()["tokens"].clone()
+    };
+    sandbox.run(["caption", "cat.jpg", "--blip2", NAME]).exits(3);
+    let hub = Hub::serving(sharded_blip2(), Fault::Cut);
+    let pulled = hub.pull(&sandbox).exits(0);
+    assert!(pulled.stderr.contains("1 MB") || pulled.stderr.contains("2 MB"), "the size is told first: {pulled}");
+    assert_eq!(hub.starts().len(), 3, "the first shard went on where it broke off");
+    assert_eq!(caption(NAME), caption(&random_blip2()));
+
+    let models = installed(&sandbox);
+    assert_eq!(
+        (&models[1]["name"], &models[1]["kind"], &models[1]["dim"]),
+        (&json!(NAME), &json!("blip2"), &json!(null))
+    );
+    let needed = |name: &String| {
+        let small = ["config.json", "preprocessor_config.json", "tokenizer.json", "generation_config.json"];
+        name.starts_with("model") || small.contains(&name.as_str())
+    };
+    let sizes = hub.served.files.iter().filter(|(name, _)| needed(name));
+    assert_eq!(models[1]["bytes"], sizes.map(|(_, bytes)| bytes.len() as u64).sum::<u64>());
+    // It embeds nothing, and says so.
+    let refused = sandbox.run(["embed", "--text", "x", "--model", NAME]).exits(2);
+    assert!(refused.stderr.contains("--blip2"), "{refused}");
+
+    // A second pull compares it with its checksums; what is damaged is fetched again.
+    hub.pull(&sandbox).exits(0);
+    assert_eq!(hub.starts().len(), 3);
+    let shard = PathBuf::from(models[1]["path"].as_str().unwrap()).join("model-00002-of-00002.safetensors");
+    let mut bytes = std::fs::read(&shard).unwrap();
+    bytes[9_000] ^= 1;
+    std::fs::write(shard.canonicalize().unwrap(), bytes).unwrap();
+    assert!(hub.pull(&sandbox).exits(0).stderr.contains("model-00002-of-00002.safetensors"));
+    assert_eq!(hub.starts().len(), 4);
+    assert_eq!(caption(NAME), caption(&random_blip2()));
+}
+
+#[test]
+fn shards_with_hostile_names_are_not_fetched() {
+    for name in ["../../../../../evil.safetensors", "/evil.safetensors", "a/evil.safetensors", "evil.bin"] {
+        let sandbox = Sandbox::new();
+        let mut files = sharded_blip2();
+        let index = json!({"weight_map": {"a": name}}).to_string();
+        files.insert("model.safetensors.index.json".into(), index.into_bytes());
+        files.insert("evil.safetensors".into(), vec![0; 1000]);
+        files.insert("evil.bin".into(), vec![0; 1000]);
+        let hub = Hub::serving(files, Fault::Nothing);
+        let refused = hub.pull(&sandbox).exits(5);
+        assert!(refused.stderr.contains("model.safetensors.index.json"), "{refused}");
+        assert!(hub.starts().is_empty(), "{name}");
+        assert!(files_below(&sandbox.path("")).iter().all(|path| !path.to_string_lossy().contains("evil")));
+        assert_eq!(installed(&sandbox).len(), 1);
+    }
+}
+
+#[test]
+fn a_blip2_in_one_piece_without_its_optional_file_is_pulled() {
+    let sandbox = Sandbox::with_photos(&["cat"]);
+    let mut files = files_of(random_blip2());
+    files.remove("generation_config.json");
+    let hub = Hub::serving(files, Fault::Nothing);
+    hub.pull(&sandbox).exits(0);
+    assert_eq!(hub.starts(), [0]);
+    sandbox.run(["caption", "cat.jpg", "--blip2", NAME]).exits(0);
+    // Its small form remembers it by its name, even when the model itself is gone.
+    sandbox.run(["models", "quantize", NAME]).exits(0);
+    let listed = installed(&sandbox);
+    let forms: Vec<_> = listed.iter().map(|model| (&model["name"], &model["precision"], &model["revision"])).collect();
+    assert_eq!(
+        forms[1..],
+        [(&json!(NAME), &json!("full"), &json!(COMMIT)), (&json!(NAME), &json!("q4"), &json!(COMMIT))]
+    );
+    std::fs::remove_dir_all(cache(&sandbox)).unwrap();
+    sandbox.run(["caption", "cat.jpg", "--blip2", NAME]).exits(0);
+    sandbox.run(["caption", "cat.jpg", "--blip2", NAME, "--precision", "full"]).exits(3);
 }

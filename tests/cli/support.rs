@@ -24,6 +24,11 @@ pub(crate) fn random_clip() -> String {
     fixture("reference/clip-random").to_str().unwrap().to_owned()
 }
 
+/// The small random BLIP-2 of the reference, as `--blip2` takes it.
+pub(crate) fn random_blip2() -> String {
+    fixture("reference/blip2-random").to_str().unwrap().to_owned()
+}
+
 /// A temporary home with an empty photo folder, where no test sees the user's files or another test's.
 pub(crate) struct Sandbox {
     dir: TempDir,

@@ -7,6 +7,7 @@
 //! @a.jpg + in winter - people   a sign that stands alone speaks of all that follows, up to the next one
 //! 2*sunset  0.5*@"b 1.jpg"      weights; quotes for names with blanks
 //! path:2019 tag:dog ext:jpg,png camera:canon taken:2019-06..2019-09 wider:2000 taller:1000 size:>2M
+//! caption:dog caption:"red car" has:caption   whole words of the caption, in this order; any caption at all
 //! \-word  \@word  \path:x       a plain word
 //! ```
 //! A word with a colon is a filter if letters stand before it and something other than `//` behind it: `http://x`,

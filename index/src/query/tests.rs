@@ -60,6 +60,9 @@ fn phrases_and_filters() {
         ("size:1.5k..", size(Some(1_500), None)),
         ("ext:jpg,.PNG", Filter::Ext(vec!["jpg".into(), "PNG".into()])),
         ("tag:\"fox terrier\"", Filter::Tag("fox terrier".into())),
+        ("caption:dog", Filter::Caption("dog".into())),
+        ("Caption:\"red car\"", Filter::Caption("red car".into())),
+        ("has:caption", Filter::HasCaption),
     ] {
         assert_eq!(filter(text), expected, "{text}");
     }
@@ -97,6 +100,10 @@ fn errors_point_at_the_place() {
         ("wider:-5", 7, "write pixels"),
         ("ext:jpg,,png", 5, "commas"),
         ("tag:!", 5, "needs a word"),
+        ("caption:...", 9, "needs a word, as in caption:dog"),
+        ("a caption:", 11, "needs a value"),
+        ("has:caption has:tags", 17, "write has:caption"),
+        ("-caption:a 2*caption:b", 12, "no weight"),
         ("0*dog", 1, "a weight"),
         ("1.2.3*dog", 1, "a weight"),
         ("2* dog", 1, "without a blank"),
@@ -156,6 +163,8 @@ fn hostile_queries_are_answered() {
         "//",
         "9999999999999999999999",
         "tag:\"",
+        "caption:",
+        "has:caption",
         "1e9*",
         "NaN",
         "wider:",

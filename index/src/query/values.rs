@@ -3,7 +3,8 @@
 use crate::filters::Filter;
 
 /// Filters there are.
-pub(super) const NAMES: [&str; 8] = ["path", "tag", "ext", "camera", "taken", "wider", "taller", "size"];
+pub(super) const NAMES: [&str; 10] =
+    ["path", "tag", "caption", "has", "ext", "camera", "taken", "wider", "taller", "size"];
 
 /// Why a filter is refused.
 pub(super) enum Problem {
@@ -26,7 +27,10 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
         "path" => Ok(Filter::Path(value.to_owned())),
         "camera" => Ok(Filter::Camera(value.to_owned())),
         "tag" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Tag(value.to_owned())),
-        "tag" => Err(wrong("tag: needs a word, as in tag:dog")),
+        "caption" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Caption(value.to_owned())),
+        "tag" | "caption" => Err(Problem::Value(format!("{name}: needs a word, as in {name}:dog"))),
+        "has" if value.eq_ignore_ascii_case("caption") => Ok(Filter::HasCaption),
+        "has" => Err(wrong("write has:caption: photos that have one")),
         "ext" => {
             let list: Vec<String> = value.split(',').map(|e| e.trim().trim_start_matches('.').to_owned()).collect();
             if list.iter().any(String::is_empty) || list.len() > 64 {

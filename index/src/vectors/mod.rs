@@ -48,13 +48,14 @@ fn basis(model: &Model) -> u64 {
     xxh3_64(format!("{}\0{}", model.record.dim, model.record.fingerprint).as_bytes())
 }
 
-/// The newest cache, if it is sound and of this model and this log; with the photos changed since.
+/// The newest cache, if it is sound and of this model and this log; with the photos changed since in more
+/// than their captions.
 pub(crate) fn usable(db: &Connection, model: &Model, folder: &Path) -> rusqlite::Result<Option<(Cache, Vec<i64>)>> {
     let Ok(cache) = Cache::open(folder) else { return Ok(None) };
     if cache.head.basis != basis(model) || !Layout::is_sound(&cache, model.record.dim) {
         return Ok(None);
     }
-    Ok(cache.head.stamp.changed_since(db)?.map(|changed| (cache, changed)))
+    Ok(cache.head.stamp.changed_since(db, false)?.map(|changed| (cache, changed)))
 }
 
 /// What `check` has to say about the cache.
@@ -70,7 +71,7 @@ pub(crate) fn finding(library: &Library) -> Result<Option<String>> {
             Some("the vector cache is damaged: its lengths are wrong".into())
         }
         Ok(cache) => library
-            .sql(|db| cache.head.stamp.changed_since(db))?
+            .sql(|db| cache.head.stamp.changed_since(db, false))?
             .is_none()
             .then(|| "the vector cache belongs to another state of the catalogue".into()),
     })

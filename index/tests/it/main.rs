@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod captions;
 mod catalogue;
+mod conversations;
 mod damage;
 mod search;
 mod support;

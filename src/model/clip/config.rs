@@ -1,8 +1,6 @@
-//! The configuration files of a CLIPModel in the Hugging Face layout: config.json and preprocessor_config.json.
+//! The configuration of a CLIPModel in the Hugging Face layout: config.json.
 
-use crate::model::ops::Activation;
-use crate::model::resize::Filter;
-use anyhow::Context;
+use crate::model::preprocess::read_json;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -119,115 +117,5 @@ impl Config {
         anyhow::ensure!(vision.patch_size <= vision.image_size, "{name}: patches larger than the picture");
         anyhow::ensure!(text.max_position_embeddings > 2, "{name}: no room for a text");
         Ok(config)
-    }
-}
-
-/// The activation of a name in config.json.
-pub(super) fn activation(name: &str) -> anyhow::Result<Activation> {
-    match name {
-        "quick_gelu" => Ok(Activation::QuickGelu),
-        "gelu" => Ok(Activation::Gelu),
-        other => anyhow::bail!("the activation {other:?} is not known (quick_gelu and gelu are)"),
-    }
-}
-
-/// How a picture becomes the model's input.
-#[derive(Clone, Debug)]
-pub(super) struct Preprocessing {
-    /// Length of the shortest edge after resizing, in pixels; `None` squashes the picture to the crop's size.
-    pub(super) shortest_edge: Option<u32>,
-    /// Edge of the square that is cut out of the middle.
-    pub(super) crop: u32,
-    pub(super) filter: Filter,
-    pub(super) rescale: f32,
-    pub(super) mean: [f32; 3],
-    pub(super) std: [f32; 3],
-}
-
-#[derive(Deserialize)]
-struct PreprocessorFile {
-    size: Option<Size>,
-    crop_size: Option<Size>,
-    #[serde(default = "yes")]
-    do_center_crop: bool,
-    resample: Option<u32>,
-    rescale_factor: Option<f64>,
-    image_mean: [f32; 3],
-    image_std: [f32; 3],
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// Older files hold a number, newer ones a map.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Size {
-    Edge(u32),
-    Map { shortest_edge: Option<u32>, height: Option<u32>, width: Option<u32> },
-}
-
-impl Preprocessing {
-    /// Reads preprocessor_config.json for a model that sees `image_size` pixels.
-    pub(super) fn read(path: &Path, image_size: usize) -> anyhow::Result<Self> {
-        let file: PreprocessorFile = read_json(path)?;
-        let name = path.display();
-        let image_size = u32::try_from(image_size)?;
-        let crop = match (file.do_center_crop, file.crop_size) {
-            (true, Some(Size::Edge(edge))) => edge,
-            (true, Some(Size::Map { height: Some(height), width: Some(width), .. })) if height == width => height,
-            (true, Some(Size::Map { .. })) => anyhow::bail!("{name}: the crop is not a square"),
-            _ => image_size,
-        };
-        anyhow::ensure!(crop == image_size, "{name} crops to {crop} pixels, but the model sees {image_size}");
-        let shortest_edge = match file.size {
-            None => Some(image_size),
-            Some(Size::Edge(edge) | Size::Map { shortest_edge: Some(edge), .. }) => Some(edge),
-            Some(Size::Map { .. }) => None,
-        };
-        anyhow::ensure!(
-            shortest_edge.is_none_or(|edge| (crop..=8192).contains(&edge)),
-            "{name} resizes to {shortest_edge:?} pixels, which is less than the crop's {crop} or absurd"
-        );
-        let filter = match file.resample {
-            None | Some(3) => Filter::Bicubic,
-            Some(2) => Filter::Bilinear,
-            Some(1) => Filter::Lanczos,
-            Some(other) => anyhow::bail!("{name}: the filter {other} is not known (1, 2 and 3 are)"),
-        };
-        let (mean, std) = (file.image_mean, file.image_std);
-        anyhow::ensure!(std.iter().all(|s| s.is_finite() && *s > 0.0), "{name}: a standard deviation that is none");
-        Ok(Self { shortest_edge, crop, filter, rescale: file.rescale_factor.unwrap_or(1.0 / 255.0) as f32, mean, std })
-    }
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is not what a CLIP model has there", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn preprocessing(json: &str, image_size: usize) -> anyhow::Result<Preprocessing> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("preprocessor_config.json");
-        std::fs::write(&path, json).unwrap();
-        Preprocessing::read(&path, image_size)
-    }
-
-    #[test]
-    fn old_and_new_preprocessor_files_are_read() {
-        let rest = r#""image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5]"#;
-        let old =
-            preprocessing(&format!(r#"{{"size":224,"crop_size":224,"do_center_crop":true,"resample":3,{rest}}}"#), 224);
-        assert_eq!(old.unwrap().shortest_edge, Some(224));
-        let squash = format!(r#"{{"size":{{"height":256,"width":256}},"do_center_crop":false,"resample":2,{rest}}}"#);
-        let squash = preprocessing(&squash, 256).unwrap();
-        assert_eq!((squash.shortest_edge, squash.crop, squash.filter), (None, 256, Filter::Bilinear));
-        assert!(preprocessing(&format!(r#"{{"size":224,"crop_size":224,{rest}}}"#), 336).is_err());
-        assert!(preprocessing(r#"{"size":224,"image_mean":[0,0,0],"image_std":[1,0,1]}"#, 224).is_err());
     }
 }

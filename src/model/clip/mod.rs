@@ -2,17 +2,17 @@
 //! preprocessor_config.json), on candle. Every size comes from the configuration.
 
 mod config;
-mod preprocess;
 mod tags;
 mod tower;
 
 use super::once::Once;
+use super::preprocess::{self, Preprocessing};
 use super::weights::Weights;
 use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, fingerprint, labels};
 use crate::pixels::RgbPicture;
 use anyhow::Context;
 use candle_core::Tensor;
-use config::{Config, Preprocessing};
+use config::Config;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};

@@ -1,6 +1,6 @@
 //! The two transformers of CLIP (Radford et al. 2021, arXiv 2103.00020), as `transformers` lays them out.
 
-use super::config::{TextConfig, VisionConfig, activation};
+use super::config::{TextConfig, VisionConfig};
 use crate::model::ops::{Activation, add, bias_activate};
 use crate::model::weights::Weights;
 use candle_core::{D, Tensor};
@@ -132,7 +132,7 @@ impl Text {
             intermediate: config.intermediate_size,
             layers: config.num_hidden_layers,
             heads: config.num_attention_heads,
-            activation: activation(&config.hidden_act)?,
+            activation: Activation::named(&config.hidden_act)?,
             eps: config.layer_norm_eps,
         };
         Ok(Self {
@@ -207,7 +207,7 @@ impl Vision {
             intermediate: config.intermediate_size,
             layers: config.num_hidden_layers,
             heads: config.num_attention_heads,
-            activation: activation(&config.hidden_act)?,
+            activation: Activation::named(&config.hidden_act)?,
             eps: config.layer_norm_eps,
         };
         let (hidden, patch) = (sizes.hidden, config.patch_size);

@@ -1,0 +1,49 @@
+//! `ask`: one question about a photo.
+
+use crate::cli::AskArgs;
+use crate::config::Settings;
+use crate::console::Console;
+use crate::describe;
+use crate::failure::Exit;
+use crate::model::blip2::{Finish, Request, question_prompt};
+use crate::{output, sanitize, signals};
+use serde_json::json;
+
+/// Tokens of an answer, unless the user says otherwise.
+pub(super) const ANSWER_TOKENS: usize = 100;
+
+pub(super) fn ask(args: &AskArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let options = describe::options(&args.generate, ANSWER_TOKENS)?;
+    let describer = describe::open(settings, console)?;
+    let library = describe::library(settings, console);
+    let cancel = signals::cancel()?;
+    let Some(picture) = describer.picture(&args.photo, library.as_ref(), cancel, console)? else {
+        return Ok(Exit::Interrupted);
+    };
+    let prompt = question_prompt(&[], &args.question);
+    let request = Request { encoding: &picture.encoding, prompt: &prompt };
+    let streams = console.terminal && !settings.json;
+    let mut shown = Ok(());
+    let mut answers = describer.model.generate(&[request], &options, cancel, &mut |_, text| {
+        if streams && shown.is_ok() {
+            shown = console.piece(&sanitize::text(text));
+        }
+    })?;
+    shown?;
+    let Some(answer) = answers.pop() else { anyhow::bail!("the model gave no answer") };
+    if streams {
+        console.line("")?;
+    }
+    if answer.finish == Finish::Cancelled {
+        return Ok(Exit::Interrupted);
+    }
+    if settings.json {
+        let mut record =
+            json!({"schema": 1, "question": args.question, "answer": answer.text, "tokens": answer.tokens});
+        output::put_path(&mut record, &args.photo);
+        console.json(&record)?;
+    } else if !streams {
+        console.line(&sanitize::text(&answer.text))?;
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,189 @@
+//! `chat`: a conversation about a photo.
+
+mod input;
+mod talk;
+
+use super::ask::ANSWER_TOKENS;
+use super::chats;
+use crate::cli::ChatArgs;
+use crate::config::Settings;
+use crate::console::Console;
+use crate::describe::{self, Describer};
+use crate::failure::{Exit, Failure};
+use crate::model::blip2::{Finish, Generated, Options};
+use crate::{output, sanitize, signals};
+use anyhow::Context;
+use input::{Input, Line};
+use serde_json::json;
+use snapseek_index::{Conversation, Error, Library};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use talk::Talk;
+
+const HELP: &str = "  /undo          take the last question and its answer back
+  /clear         forget all that was said in this conversation
+  /save FILE     write the conversation to a new file (Markdown, or JSON if its name ends in .json)
+  /image NEXT    go on with another picture
+  /help /quit    Ctrl-C stops an answer, Ctrl-D ends";
+
+pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let options = describe::options(&args.generate, ANSWER_TOKENS)?;
+    let library = describe::library(settings, console);
+    let named = args.conversation.map(|id| conversation(id, library.as_ref(), settings)).transpose()?;
+    let photo = args.photo.clone().or_else(|| named.as_ref().map(|c| c.path.clone())).context("no photo")?;
+    let describer = describe::open(settings, console)?;
+    let cancel = signals::cancel()?;
+    let Some(picture) = describer.picture(&photo, library.as_ref(), cancel, console)? else {
+        return Ok(Exit::Interrupted);
+    };
+    if let Some(named) = named.as_ref().filter(|named| named.hash != picture.hash) {
+        return Err(Failure::usage(format!("conversation {} is about another picture", named.id)));
+    }
+    let earlier = match (named, &library) {
+        (None, Some(library)) if args.go_on => library.conversations_about(&picture.hash)?.into_iter().next(),
+        (named, _) => named,
+    };
+    if args.go_on && earlier.is_none() {
+        console.note("there is no conversation about this photo yet: a new one begins");
+    }
+    let mut input = Input::new(console)?;
+    let talk = Talk::new(&describer, &picture, earlier)?;
+    if input.is_editor() {
+        console.note(format_args!("{}; /help says what you can do here", talk.title()));
+        if !talk.conversation.turns.is_empty() {
+            chats::show(&talk.conversation, console)?;
+        }
+    }
+    talk.conversation.turns.iter().for_each(|turn| input.remember(&turn.question));
+    Chat { describer: &describer, library, options, cancel, settings, console, talk }.run(&mut input)
+}
+
+/// A conversation of the library.
+fn conversation(id: i64, library: Option<&Library>, settings: &Settings) -> anyhow::Result<Conversation> {
+    let library = library.ok_or_else(|| Error::NoLibrary { path: settings.library.clone() })?;
+    Ok(library.conversation(id)?.ok_or(Error::NoConversation { id })?)
+}
+
+struct Chat<'a> {
+    describer: &'a Describer,
+    library: Option<Library>,
+    options: Options,
+    cancel: &'static AtomicBool,
+    settings: &'a Settings,
+    console: &'a Console,
+    talk: Talk<'a>,
+}
+
+impl Chat<'_> {
+    fn run(&mut self, input: &mut Input) -> anyhow::Result<Exit> {
+        let mut exit = Exit::Success;
+        loop {
+            let line = match input.next()? {
+                Line::Text(line) => line,
+                Line::Dropped => continue,
+                Line::End => return Ok(exit),
+            };
+            if line.is_empty() {
+                continue;
+            }
+            input.remember(&line);
+            let done = match line.strip_prefix('/') {
+                Some("quit" | "exit") => return Ok(exit),
+                Some(command) => self.command(command),
+                None => self.question(&line),
+            };
+            if self.cancel.swap(false, Ordering::Relaxed) && !input.is_editor() {
+                return Ok(Exit::Interrupted);
+            }
+            match done {
+                Ok(()) => {}
+                // Nobody reads the answers any more.
+                Err(error) if crate::failure::exit_of(&error) == Exit::Success => return Err(error),
+                // A conversation is not lost for a mistake; a script should know of it.
+                Err(error) => {
+                    self.console.warn(format_args!("{error:#}"));
+                    if !input.is_editor() {
+                        exit = Exit::Partial;
+                    }
+                }
+            }
+        }
+    }
+
+    fn question(&mut self, question: &str) -> anyhow::Result<()> {
+        let console = self.console;
+        let streams = console.terminal && !self.settings.json;
+        let mut shown = Ok(());
+        let cancel = self.cancel;
+        let answer = self.talk.ask(question, &self.options, cancel, console, &mut |text| {
+            if streams && shown.is_ok() {
+                shown = console.piece(&sanitize::text(text));
+            }
+        })?;
+        shown?;
+        if streams {
+            console.line("")?;
+        }
+        if answer.finish == Finish::Cancelled {
+            console.note("(stopped; this question and its answer are not kept)");
+            return Ok(());
+        }
+        self.talk.keep(self.library.as_ref(), console);
+        if streams { Ok(()) } else { self.print(question, &answer) }
+    }
+
+    fn print(&self, question: &str, answer: &Generated) -> anyhow::Result<()> {
+        if !self.settings.json {
+            return Ok(self.console.line(&sanitize::text(&answer.text))?);
+        }
+        let id = Some(self.talk.conversation.id).filter(|id| *id > 0);
+        let mut record = json!({"schema": 1, "question": question, "answer": answer.text, "tokens": answer.tokens,
+            "conversation": id});
+        output::put_path(&mut record, self.talk.path());
+        self.console.json(&record)
+    }
+
+    fn command(&mut self, command: &str) -> anyhow::Result<()> {
+        let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
+        match (name, rest) {
+            ("help", "") => self.console.note(HELP),
+            ("undo", "") => {
+                let done = self.talk.undo(self.library.as_ref())?;
+                self.console.note(if done { "(taken back)" } else { "(there is nothing to take back)" });
+            }
+            ("clear", "") => {
+                self.talk.clear(self.library.as_ref())?;
+                self.console.note("(forgotten)");
+            }
+            ("save", file) if !file.is_empty() => {
+                let file = expand(file)?;
+                chats::save(&self.talk.conversation, &file)?;
+                self.console.note(format_args!("(saved to {})", sanitize::path(&file)));
+            }
+            ("image", file) if !file.is_empty() => self.image(&expand(file)?)?,
+            ("save" | "image", "") => return Err(Failure::usage(format!("/{name} needs the name of a file"))),
+            _ => {
+                let name = sanitize::text(name);
+                return Err(Failure::usage(format!("there is no command /{name} here; /help lists them")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with another picture.
+    fn image(&mut self, path: &Path) -> anyhow::Result<()> {
+        let picture = self.describer.picture(path, self.library.as_ref(), self.cancel, self.console)?;
+        let Some(picture) = picture else { return Ok(()) };
+        self.talk = Talk::new(self.describer, &picture, None)?;
+        self.console.note(format_args!("(now about {})", self.talk.title()));
+        Ok(())
+    }
+}
+
+/// The shell does not see what is typed here, so `~` is ours to read.
+fn expand(file: &str) -> anyhow::Result<PathBuf> {
+    match file.strip_prefix("~/") {
+        Some(rest) => Ok(etcetera::home_dir()?.join(rest)),
+        None => Ok(PathBuf::from(file)),
+    }
+}

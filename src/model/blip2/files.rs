@@ -1,0 +1,179 @@
+//! The files of a BLIP-2 model's folder: which belong to it, how they are mapped, told apart, and whether they fit.
+
+use super::quantize::{GGUF, Manifest};
+use crate::model::fingerprint;
+use crate::model::preprocess::read_json;
+use crate::model::weights::Weights;
+use anyhow::Context;
+use candle_core::Device;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Files that a model's folder must hold, beside its weights.
+pub(super) const SMALL_FILES: [&str; 3] = ["config.json", "preprocessor_config.json", "tokenizer.json"];
+/// One more, which older models lack.
+pub(super) const GENERATION: &str = "generation_config.json";
+const WHOLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// What the program needs beside the weights: the cache of keys and values, activations, a picture.
+const BESIDE: u64 = 1 << 30;
+
+/// Whether the folder's config.json is one of BLIP-2.
+pub(in crate::model) fn is_blip2(folder: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct Kind {
+        model_type: String,
+    }
+    read_json::<Kind>(&folder.join("config.json")).is_ok_and(|kind| kind.model_type.starts_with("blip"))
+}
+
+/// The names of a model's files that are needed; the weights last.
+///
+/// # Errors
+/// One is missing, or the list of shards is damaged.
+pub(in crate::model) fn files_of(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let there = |name: &str| folder.join(name).is_file();
+    let mut files: Vec<String> = SMALL_FILES.map(str::to_owned).to_vec();
+    files.extend(there(GENERATION).then(|| GENERATION.to_owned()));
+    if there(GGUF) {
+        files.push(GGUF.into());
+    } else if there(WHOLE) {
+        files.push(WHOLE.into());
+    } else if there(INDEX) {
+        files.push(INDEX.into());
+        files.extend(shards(&folder.join(INDEX))?);
+    } else {
+        files.push(WHOLE.into());
+    }
+    match files.iter().find(|name| !there(name)) {
+        None => Ok(files),
+        Some(missing) => anyhow::bail!("the model folder {} holds no {missing}", folder.display()),
+    }
+}
+
+/// The shards that an index names.
+pub(in crate::model) fn shards(index: &Path) -> anyhow::Result<BTreeSet<String>> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let shards: BTreeSet<String> = read_json::<Index>(index)?.weight_map.into_values().collect();
+    // The names become parts of paths and addresses.
+    let plain = |name: &String| {
+        name.ends_with(".safetensors")
+            && !name.starts_with('.')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    anyhow::ensure!(
+        !shards.is_empty() && shards.len() <= 1000 && shards.iter().all(plain),
+        "{} names shards as no model does",
+        index.display()
+    );
+    Ok(shards)
+}
+
+/// Paths of the files that hold the weights.
+fn weight_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let weights = |name: &String| Path::new(name).extension().is_some_and(|e| e == "safetensors" || e == "gguf");
+    Ok(files_of(folder)?.iter().filter(|name| weights(name)).map(|name| folder.join(name)).collect())
+}
+
+/// Maps the weights.
+pub(super) fn map(folder: &Path) -> anyhow::Result<Weights> {
+    let files = weight_files(folder)?;
+    match files.as_slice() {
+        [gguf] if gguf.ends_with(GGUF) => Weights::map_gguf(gguf),
+        shards => Weights::map_shards(shards, &Device::Cpu),
+    }
+}
+
+/// A hash over all files of a model. A file in the Hugging Face cache is known by its name there, which is its checksum
+/// and was compared when it was downloaded: so ten gigabytes are not read just to know whose they are.
+pub(super) fn fingerprint(folder: &Path, version: &str, cache: Option<&Path>) -> anyhow::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(version.as_bytes());
+    for name in files_of(folder)? {
+        let path = folder.join(&name);
+        let blob = path.canonicalize().with_context(|| format!("{} cannot be read", path.display()))?;
+        let checksum = blob.file_name().and_then(|n| n.to_str()).filter(|n| n.len() == 64);
+        match checksum.filter(|n| n.bytes().all(|b| b.is_ascii_hexdigit())) {
+            Some(checksum) => hasher.update(checksum.as_bytes()),
+            None => {
+                let hash = fingerprint::of_file(&path, cache)?;
+                if name == GGUF
+                    && let Some(manifest) = Manifest::read(folder)?
+                {
+                    anyhow::ensure!(
+                        hash.to_hex().as_str() == manifest.blake3,
+                        "{} is damaged: run `snapseek models quantize` again",
+                        path.display()
+                    );
+                }
+                hasher.update(hash.as_bytes())
+            }
+        };
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Bytes of memory that a model with so many bytes of weights needs: weights that are mapped but do not fit would be read
+/// from the disk again for every token.
+#[must_use]
+pub fn memory_needed(weights: u64) -> u64 {
+    weights + BESIDE.min(weights)
+}
+
+/// Refuses a model that does not fit into memory.
+pub(super) fn check_memory(folder: &Path, needed: u64) -> anyhow::Result<()> {
+    let Some(available) = available_memory() else { return Ok(()) };
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    anyhow::ensure!(
+        needed <= available,
+        "the model in {} needs {:.1} GB of memory, and {:.1} GB are free: close other programs, or make it smaller once \
+         with `snapseek models quantize {} --bits 4`",
+        folder.display(),
+        gigabytes(needed),
+        gigabytes(available),
+        folder.display()
+    );
+    Ok(())
+}
+
+/// Memory that is free or can be freed, within the limits of a container; `None` where the system does not say.
+fn available_memory() -> Option<u64> {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let limit = system.cgroup_limits().map(|limits| limits.free_memory);
+    Some(system.available_memory().min(limit.unwrap_or(u64::MAX))).filter(|bytes| *bytes > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_those_of_the_index_and_stay_in_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = dir.path().join(INDEX);
+        let write = |json: &str| std::fs::write(&index, json).unwrap();
+        write(r#"{"weight_map":{"a":"model-2.safetensors","b":"model-1.safetensors","c":"model-2.safetensors"}}"#);
+        assert_eq!(
+            shards(&index).unwrap().into_iter().collect::<Vec<_>>(),
+            ["model-1.safetensors", "model-2.safetensors"]
+        );
+        for bad in ["../x.safetensors", "/etc/x.safetensors", "x.bin", ".safetensors", "a/b.safetensors"] {
+            write(&format!(r#"{{"weight_map":{{"a":"{bad}"}}}}"#));
+            assert!(shards(&index).is_err(), "{bad}");
+        }
+        write(r#"{"weight_map":{}}"#);
+        assert!(shards(&index).is_err());
+    }
+
+    #[test]
+    fn a_model_that_does_not_fit_is_refused_with_the_numbers() {
+        let error = check_memory(Path::new("/m"), memory_needed(1 << 50)).unwrap_err().to_string();
+        assert!(error.contains("1125901.0 GB") && error.contains("quantize"), "{error}");
+        assert!(check_memory(Path::new("/m"), memory_needed(1 << 20)).is_ok());
+    }
+}

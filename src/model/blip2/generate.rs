@@ -1,0 +1,265 @@
+//! Captions and answers: prompts in, texts out, many at once.
+
+use super::language::{Cache, Sequence, gather};
+use super::search::Search;
+use super::{Blip2, Encoding};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How a text is searched for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Hypotheses kept at a time; 1 is greedy, or samples.
+    pub num_beams: usize,
+    /// Tokens after which a text is ended.
+    pub max_new_tokens: usize,
+    /// Tokens before which a text is not ended.
+    pub min_new_tokens: usize,
+    /// 0 takes the likeliest token; the higher, the more is left to chance.
+    pub temperature: f32,
+    /// When sampling, only the likeliest tokens whose probabilities add up to this are drawn.
+    pub top_p: f32,
+    /// Of the random numbers: the same seed, the same text.
+    pub seed: u64,
+}
+
+impl Options {
+    /// Greedy, with so many tokens at most.
+    #[must_use]
+    pub fn greedy(max_new_tokens: usize) -> Self {
+        Self { num_beams: 1, max_new_tokens, min_new_tokens: 0, temperature: 0.0, top_p: 1.0, seed: 0 }
+    }
+}
+
+/// A text that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Of the picture.
+    pub encoding: &'a Encoding,
+    /// Empty for a caption.
+    pub prompt: &'a str,
+}
+
+/// A text that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    /// The new tokens, without the end token.
+    pub tokens: Vec<u32>,
+    /// Their text, without blanks around it.
+    pub text: String,
+    /// Why it ends there.
+    pub finish: Finish,
+}
+
+/// Why a text ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The model ended it.
+    End,
+    /// It has as many tokens as were allowed, or as the context holds.
+    Length,
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// Told what was added to the text of which request; not called for beam searches before they end.
+type OnText<'a> = &'a mut dyn FnMut(usize, &str);
+
+/// A text in the making.
+struct Draft {
+    search: Search,
+    /// Of each open hypothesis; none once the text is finished.
+    open: Vec<Sequence>,
+    /// Of the text, once it is finished.
+    done: Sequence,
+    most: usize,
+    /// Bytes of the text that were shown already.
+    shown: usize,
+}
+
+impl Draft {
+    /// Shows what is new. A beam search may still change its mind until it ends; a letter may still lack bytes.
+    fn show(&mut self, model: &Blip2, ended: bool, on_text: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+        if !ended && matches!(self.search, Search::Beam(_)) {
+            return Ok(());
+        }
+        let text = model.text(self.search.tokens())?;
+        let text = text.trim_start();
+        if let Some(new) =
+            text.get(self.shown..).filter(|new| !new.is_empty() && (ended || !text.ends_with('\u{fffd}')))
+        {
+            on_text(new);
+            self.shown = text.len();
+        }
+        Ok(())
+    }
+}
+
+impl Blip2 {
+    /// Makes a text of each request, all of them together: the weights are read once for all.
+    ///
+    /// # Errors
+    /// The model's files are damaged, or a prompt leaves no room for an answer.
+    pub fn generate(
+        &self,
+        requests: &[Request],
+        options: &Options,
+        cancel: &AtomicBool,
+        on_text: OnText,
+    ) -> anyhow::Result<Vec<Generated>> {
+        let mut cache = Cache::new(&self.speaking()?.1);
+        let mut prompts = Vec::with_capacity(requests.len());
+        for request in requests {
+            let mut inputs = self.project(request.encoding)?;
+            inputs.extend(self.speaking()?.1.embed(&self.tokens(request.prompt)?)?);
+            prompts.push((Sequence::default(), inputs));
+        }
+        Ok(self.complete(&mut cache, prompts, options, cancel, on_text)?.into_iter().map(|(made, _)| made).collect())
+    }
+
+    /// The scores of every token to follow a prompt, (vocabulary).
+    ///
+    /// # Errors
+    /// As [`Blip2::generate`].
+    pub fn next_scores(&self, request: Request) -> anyhow::Result<Vec<f32>> {
+        let opt = &self.speaking()?.1;
+        let mut inputs = self.project(request.encoding)?;
+        inputs.extend(opt.embed(&self.tokens(request.prompt)?)?);
+        let (mut cache, mut sequence) = (Cache::new(opt), Sequence::default());
+        let rows = inputs.len() / opt.hidden_size();
+        let states = opt.forward(&mut cache, &mut [&mut sequence], &vec![0; rows], inputs, &|| true)?;
+        Ok(opt.logits(&gather(&states.unwrap_or_default(), opt.hidden_size(), [rows - 1])?))
+    }
+
+    /// Continues prompts: each is what is in the cache of it already, and the inputs that are still to run. Also returns
+    /// what is in the cache of each text at the end.
+    fn complete(
+        &self,
+        cache: &mut Cache,
+        prompts: Vec<(Sequence, Vec<f32>)>,
+        options: &Options,
+        cancel: &AtomicBool,
+        on_text: OnText,
+    ) -> anyhow::Result<Vec<(Generated, Sequence)>> {
+        let opt = &self.speaking()?.1;
+        let size = opt.hidden_size();
+        let go_on = || !cancel.load(Ordering::Relaxed);
+        let (mut drafts, mut inputs, mut of): (Vec<Draft>, Vec<f32>, Vec<usize>) = Default::default();
+        for (n, (sequence, rows)) in prompts.into_iter().enumerate() {
+            let length = sequence.len() + rows.len() / size;
+            anyhow::ensure!(
+                length < opt.context(),
+                "the prompt has {length} tokens, the picture's included, and the model's context {}: shorten it",
+                opt.context()
+            );
+            // The last token need not run.
+            let most = options.max_new_tokens.min(opt.context() - length + 1);
+            of.extend(std::iter::repeat_n(n, rows.len() / size));
+            inputs.extend(rows);
+            let search = Search::new(options, &self.ends, most);
+            drafts.push(Draft { search, open: vec![sequence], done: Sequence::default(), most, shown: 0 });
+        }
+        let mut cancelled = false;
+        while !of.is_empty() {
+            let mut sequences: Vec<&mut Sequence> = drafts.iter_mut().flat_map(|draft| &mut draft.open).collect();
+            let before: Vec<usize> = sequences.iter().map(|sequence| sequence.len()).collect();
+            let Some(states) = opt.forward(cache, &mut sequences, &of, std::mem::take(&mut inputs), &go_on)? else {
+                sequences.iter_mut().zip(before).for_each(|(sequence, len)| sequence.truncate(len));
+                cancelled = true;
+                break;
+            };
+            // The last row of each sequence.
+            let mut last = vec![0; sequences.len()];
+            of.iter().enumerate().for_each(|(row, sequence)| last[*sequence] = row);
+            let mut scores = opt.logits(&gather(&states, size, last)?);
+            let mut rows = scores.chunks_exact_mut(opt.vocabulary());
+            let mut tokens = Vec::new();
+            for (n, draft) in drafts.iter_mut().enumerate().filter(|(_, draft)| !draft.open.is_empty()) {
+                let mut own: Vec<&mut [f32]> = rows.by_ref().take(draft.open.len()).collect();
+                let steps = draft.search.advance(&mut own);
+                draft.show(self, steps.is_empty(), &mut |text| on_text(n, text))?;
+                let open = std::mem::take(&mut draft.open);
+                draft.open = steps.iter().map(|(parent, _)| open[*parent].clone()).collect();
+                if steps.is_empty() {
+                    draft.done = open.into_iter().next().unwrap_or_default();
+                }
+                tokens.extend(steps.iter().map(|(_, token)| *token));
+            }
+            of = (0..tokens.len()).collect();
+            inputs = opt.embed(&tokens)?;
+            cache.keep(drafts.iter().flat_map(|draft| draft.open.iter().chain([&draft.done])));
+        }
+        let texts = drafts.into_iter().map(|draft| {
+            let tokens = draft.search.tokens().to_vec();
+            let finish = match draft.open.first() {
+                Some(_) if cancelled => Finish::Cancelled,
+                _ if tokens.len() >= draft.most => Finish::Length,
+                _ => Finish::End,
+            };
+            let text = self.text(&tokens)?.trim().to_owned();
+            Ok((Generated { tokens, text, finish }, draft.open.into_iter().next().unwrap_or(draft.done)))
+        });
+        texts.collect()
+    }
+}
+
+/// A conversation about one picture. What the language model has read of it is kept, so that the next question costs only
+/// what is new.
+pub struct Session<'m> {
+    model: &'m Blip2,
+    picture: Vec<f32>,
+    cache: Cache,
+    sequence: Sequence,
+    /// The text's tokens that are in the cache, after the picture.
+    read: Vec<u32>,
+}
+
+impl<'m> Session<'m> {
+    /// A conversation about the picture of an encoding.
+    ///
+    /// # Errors
+    /// The model's files are damaged, or the encoding is of another model.
+    pub fn new(model: &'m Blip2, encoding: &Encoding) -> anyhow::Result<Self> {
+        let cache = Cache::new(&model.speaking()?.1);
+        Ok(Self { model, picture: model.project(encoding)?, cache, sequence: Sequence::default(), read: Vec::new() })
+    }
+
+    /// Answers a prompt, which usually begins as the last one did.
+    ///
+    /// # Errors
+    /// As [`Blip2::generate`].
+    pub fn answer(
+        &mut self,
+        prompt: &str,
+        options: &Options,
+        cancel: &AtomicBool,
+        on_text: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<Generated> {
+        let opt = &self.model.speaking()?.1;
+        let tokens = self.model.tokens(prompt)?;
+        let picture = self.picture.len() / opt.hidden_size();
+        // At least one token must run, for its scores.
+        let known = self.read.iter().zip(&tokens[..tokens.len() - 1]).take_while(|(a, b)| a == b).count();
+        let mut sequence = std::mem::take(&mut self.sequence);
+        let inputs = if sequence.len() < picture {
+            sequence.truncate(0);
+            [self.picture.clone(), opt.embed(&tokens)?].concat()
+        } else {
+            sequence.truncate(picture + known);
+            opt.embed(&tokens[known..])?
+        };
+        self.cache.keep([&sequence]);
+        let prompts = vec![(sequence, inputs)];
+        let mut made = self.model.complete(&mut self.cache, prompts, options, cancel, &mut |_, text| on_text(text))?;
+        let Some((made, sequence)) = made.pop() else { anyhow::bail!("nothing was made") };
+        self.sequence = sequence;
+        self.read = tokens;
+        if options.num_beams == 1 {
+            self.read.extend(&made.tokens);
+        } else {
+            // Beams share the prompt and nothing else that is known.
+            self.sequence.truncate(picture + self.read.len());
+        }
+        self.read.truncate(self.sequence.len().saturating_sub(picture));
+        Ok(made)
+    }
+}

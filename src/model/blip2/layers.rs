@@ -1,0 +1,129 @@
+//! What BLIP-2's three transformers have in common: linear layers, layer norms and attention, on rows of f32.
+
+use crate::model::matrix::{Matrix, multiply_slices};
+use crate::model::ops::{self, Activation};
+use crate::model::weights::Weights;
+use rayon::prelude::*;
+
+/// Rows that are worth a task of their own where each costs little.
+const FEW_ROWS: usize = 16;
+
+/// `x W^T + b`
+pub(super) struct Linear {
+    weight: Matrix,
+    bias: Option<Vec<f32>>,
+}
+
+impl Linear {
+    /// The layer `name`, from `inputs` to `outputs` numbers.
+    pub(super) fn load(
+        weights: &Weights,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        bias: bool,
+    ) -> anyhow::Result<Self> {
+        let weight = weights.matrix(&format!("{name}.weight"), &[outputs, inputs])?;
+        let bias = bias.then(|| weights.vector(&format!("{name}.bias"), &[outputs])).transpose()?;
+        Ok(Self { weight, bias })
+    }
+
+    /// From a matrix and a bias that have other names.
+    pub(super) fn new(weight: Matrix, bias: Option<Vec<f32>>) -> Self {
+        Self { weight, bias }
+    }
+
+    /// (n, inputs) to (n, outputs), with an activation.
+    pub(super) fn forward(&self, x: &[f32], activation: Activation) -> Vec<f32> {
+        self.weight.multiply(x, self.bias.as_deref(), activation)
+    }
+
+    /// Adds the layer's outputs to the residual stream, (n, outputs).
+    pub(super) fn add_to(&self, residual: &mut [f32], x: &[f32]) {
+        ops::add_rows(residual, &self.forward(x, Activation::None));
+    }
+}
+
+/// A layer norm.
+pub(super) struct Norm {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    eps: f32,
+}
+
+impl Norm {
+    pub(super) fn load(weights: &Weights, name: &str, size: usize, eps: f32) -> anyhow::Result<Self> {
+        let part = |part: &str| weights.vector(&format!("{name}.{part}"), &[size]);
+        Ok(Self { weight: part("weight")?, bias: part("bias")?, eps })
+    }
+
+    /// One without weights.
+    pub(super) fn plain(size: usize, eps: f32) -> Self {
+        Self { weight: vec![1.0; size], bias: vec![0.0; size], eps }
+    }
+
+    /// Numbers in a row.
+    pub(super) fn size(&self) -> usize {
+        self.weight.len()
+    }
+
+    /// Normalises rows in place.
+    pub(super) fn apply(&self, x: &mut [f32]) {
+        x.par_chunks_mut(FEW_ROWS * self.weight.len())
+            .for_each(|rows| ops::layer_norm(rows, &self.weight, &self.bias, self.eps));
+    }
+
+    /// Normalises a copy of rows.
+    pub(super) fn forward(&self, x: &[f32]) -> Vec<f32> {
+        let mut x = x.to_vec();
+        self.apply(&mut x);
+        x
+    }
+}
+
+/// Some columns of rows: where in each row of `width` numbers the queries, keys or values begin.
+#[derive(Clone, Copy)]
+pub(super) struct Columns<'a> {
+    pub(super) rows: &'a [f32],
+    pub(super) width: usize,
+    pub(super) first: usize,
+}
+
+impl Columns<'_> {
+    fn count(&self) -> usize {
+        self.rows.len() / self.width
+    }
+
+    fn head(&self, head: usize, size: usize) -> impl Iterator<Item = &[f32]> {
+        let first = self.first + head * size;
+        self.rows.chunks_exact(self.width).map(move |row| &row[first..first + size])
+    }
+}
+
+/// Attention of every query to every key, `heads` of `size` numbers each: (queries, heads * size).
+pub(super) fn attention(queries: Columns, keys: Columns, values: Columns, heads: usize, size: usize) -> Vec<f32> {
+    let scale = 1.0 / (size as f32).sqrt();
+    let of_heads: Vec<Vec<f32>> = (0..heads)
+        .into_par_iter()
+        .map(|head| {
+            let gather = |columns: Columns| columns.head(head, size).flatten().copied().collect::<Vec<f32>>();
+            let mut scores = multiply_slices(&gather(queries), &gather(keys), size);
+            let count = keys.count();
+            ops::softmax(&mut scores, count, scale);
+            let mut turned = vec![0.0; size * count];
+            for (k, row) in values.head(head, size).enumerate() {
+                for (i, v) in row.iter().enumerate() {
+                    turned[i * count + k] = *v;
+                }
+            }
+            multiply_slices(&scores, &turned, count)
+        })
+        .collect();
+    let mut out = vec![0.0; queries.count() * heads * size];
+    for (i, row) in out.chunks_exact_mut(heads * size).enumerate() {
+        for (to, head) in row.chunks_exact_mut(size).zip(&of_heads) {
+            to.copy_from_slice(&head[i * size..][..size]);
+        }
+    }
+    out
+}

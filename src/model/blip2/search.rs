@@ -1,0 +1,225 @@
+//! From the scores of every next token to a text: greedy, sampling (temperature, top-p), and beam search as
+//! `transformers` 5 has it, so that the same model says the same.
+
+use super::Options;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+/// What is added to a score to rule it out.
+const NEVER: f32 = -1e9;
+
+/// The search for one text. Each round it is given the scores that follow each of its open hypotheses, and answers with the
+/// hypotheses of the next round.
+pub(super) enum Search {
+    /// One hypothesis.
+    Single(Single),
+    /// Several, of which the best is kept.
+    Beam(Beam),
+}
+
+/// A hypothesis of the next round: the index of the one it continues, and the token added.
+pub(super) type Step = (usize, u32);
+
+impl Search {
+    /// A search that ends at one of `ends`, or with `most` tokens.
+    pub(super) fn new(options: &Options, ends: &[u32], most: usize) -> Self {
+        let rules = Rules { ends: ends.to_vec(), least: options.min_new_tokens.min(most), most };
+        if options.num_beams > 1 {
+            Self::Beam(Beam {
+                rules,
+                beams: options.num_beams,
+                running: vec![Hypothesis { tokens: Vec::new(), score: 0.0 }],
+                finished: Vec::new(),
+                improvable: true,
+            })
+        } else {
+            let sampling = (options.temperature > 0.0).then(|| (options.clone(), StdRng::seed_from_u64(options.seed)));
+            Self::Single(Single { rules, sampling: sampling.map(Box::new), tokens: Vec::new() })
+        }
+    }
+
+    /// One round. No step means that the search has ended.
+    pub(super) fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Step> {
+        match self {
+            Self::Single(single) => single.advance(scores),
+            Self::Beam(beam) => beam.advance(scores),
+        }
+    }
+
+    /// The tokens found so far, without the end token: final only for a search of one hypothesis.
+    pub(super) fn tokens(&self) -> &[u32] {
+        match self {
+            Self::Single(single) => &single.tokens,
+            Self::Beam(beam) => beam.best(),
+        }
+    }
+}
+
+struct Rules {
+    ends: Vec<u32>,
+    least: usize,
+    most: usize,
+}
+
+impl Rules {
+    /// Rules the end tokens out for as long as the text is too short.
+    fn restrict(&self, scores: &mut [f32], length: usize) {
+        if length < self.least {
+            for end in &self.ends {
+                if let Some(score) = scores.get_mut(*end as usize) {
+                    *score = f32::NEG_INFINITY;
+                }
+            }
+        }
+    }
+
+    fn is_end(&self, token: u32) -> bool {
+        self.ends.contains(&token)
+    }
+}
+
+/// Greedy or sampled.
+pub(super) struct Single {
+    rules: Rules,
+    sampling: Option<Box<(Options, StdRng)>>,
+    tokens: Vec<u32>,
+}
+
+impl Single {
+    fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Step> {
+        let Some(scores) = scores.first_mut() else { return Vec::new() };
+        self.rules.restrict(scores, self.tokens.len());
+        let token = match &mut self.sampling {
+            None => best(scores),
+            Some(sampling) => sample(scores, &sampling.0, &mut sampling.1),
+        };
+        if self.rules.is_end(token) || self.tokens.len() >= self.rules.most {
+            return Vec::new();
+        }
+        self.tokens.push(token);
+        if self.tokens.len() == self.rules.most { Vec::new() } else { vec![(0, token)] }
+    }
+}
+
+/// The first of the largest.
+fn best(scores: &[f32]) -> u32 {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (token, score) in scores.iter().enumerate() {
+        if *score > best.1 {
+            best = (token, *score);
+        }
+    }
+    best.0 as u32
+}
+
+/// One of the likeliest tokens whose probabilities add up to top-p (Holtzman et al. 2020), by its probability.
+fn sample(scores: &[f32], options: &Options, random: &mut StdRng) -> u32 {
+    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weight = |score: f32| (f64::from(score - largest) / f64::from(options.temperature)).exp();
+    let mut likely: Vec<(u32, f64)> = scores.iter().enumerate().map(|(t, s)| (t as u32, weight(*s))).collect();
+    likely.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let total: f64 = likely.iter().map(|(_, w)| w).sum();
+    let mut kept = 0.0;
+    let count = likely
+        .iter()
+        .position(|(_, w)| {
+            kept += w;
+            kept >= f64::from(options.top_p) * total
+        })
+        .map_or(likely.len(), |last| last + 1);
+    likely.truncate(count);
+    let mut left = random.random::<f64>() * likely.iter().map(|(_, w)| w).sum::<f64>();
+    for (token, weight) in &likely {
+        left -= weight;
+        if left < 0.0 {
+            return *token;
+        }
+    }
+    likely.last().map_or(0, |(token, _)| *token)
+}
+
+#[derive(Clone)]
+struct Hypothesis {
+    /// With its end token, if it has one.
+    tokens: Vec<u32>,
+    score: f32,
+}
+
+/// Beam search with length penalty 1 and `early_stopping = False`.
+pub(super) struct Beam {
+    rules: Rules,
+    beams: usize,
+    /// Best first; their scores are sums of logarithms.
+    running: Vec<Hypothesis>,
+    /// Best first; their scores are means of logarithms.
+    finished: Vec<Hypothesis>,
+    /// Whether a running one may still become better than the worst finished one.
+    improvable: bool,
+}
+
+impl Beam {
+    fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Step> {
+        let length = self.running.first().map_or(0, |h| h.tokens.len());
+        // Enough that as many as there are beams go on even if all the others end.
+        let kept = (1 + self.rules.ends.len()).max(2) * self.beams;
+        let mut candidates: Vec<(usize, u32, f32)> = Vec::new();
+        for (parent, (scores, hypothesis)) in scores.iter_mut().zip(&self.running).enumerate() {
+            log_softmax(scores);
+            self.rules.restrict(scores, length);
+            let best = largest(scores, kept);
+            candidates.extend(best.into_iter().map(|(token, score)| (parent, token, score + hypothesis.score)));
+        }
+        candidates.sort_by(|a, b| b.2.total_cmp(&a.2));
+        candidates.truncate(kept);
+        let last = length + 1 >= self.rules.most;
+        let ends = |token: u32| last || self.rules.is_end(token);
+        let of = |(parent, token, score): &(usize, u32, f32)| {
+            let mut tokens = self.running[*parent].tokens.clone();
+            tokens.push(*token);
+            Hypothesis { tokens, score: *score }
+        };
+        // Only the best may end: the others are there to go on in their stead.
+        if self.improvable {
+            let ended = candidates.iter().take(self.beams).filter(|(_, token, _)| ends(*token)).map(of);
+            let ended: Vec<Hypothesis> =
+                ended.map(|h| Hypothesis { score: h.score / (length + 1) as f32, ..h }).collect();
+            self.finished.extend(ended);
+            self.finished.sort_by(|a, b| b.score.total_cmp(&a.score));
+            self.finished.truncate(self.beams);
+        }
+        let going: Vec<_> = candidates.iter().filter(|(_, token, _)| !ends(*token)).take(self.beams).copied().collect();
+        let running = going.iter().map(of).collect();
+        self.running = running;
+        let Some(leader) = self.running.first() else { return Vec::new() };
+        let worst = if self.finished.len() < self.beams { NEVER } else { self.finished[self.beams - 1].score };
+        self.improvable &= leader.score / (length + 1) as f32 > worst;
+        if self.improvable { going.iter().map(|(parent, token, _)| (*parent, *token)).collect() } else { Vec::new() }
+    }
+
+    fn best(&self) -> &[u32] {
+        let tokens = self.finished.first().or(self.running.first()).map_or(&[][..], |h| &h.tokens);
+        match tokens.split_last() {
+            Some((last, rest)) if self.rules.is_end(*last) => rest,
+            _ => tokens,
+        }
+    }
+}
+
+fn log_softmax(scores: &mut [f32]) {
+    let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = scores.iter().map(|s| f64::from(s - largest).exp()).sum();
+    let log = sum.ln() as f32;
+    scores.iter_mut().for_each(|s| *s = *s - largest - log);
+}
+
+/// The `n` largest and their places, best first, the first of equals first.
+fn largest(scores: &[f32], n: usize) -> Vec<(u32, f32)> {
+    let mut places: Vec<u32> = (0..scores.len() as u32).collect();
+    let by_score = |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then_with(|| a.cmp(b));
+    if n < places.len() {
+        places.select_nth_unstable_by(n, by_score);
+        places.truncate(n);
+    }
+    places.sort_unstable_by(by_score);
+    places.into_iter().map(|place| (place, scores[place as usize])).collect()
+}

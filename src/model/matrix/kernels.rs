@@ -1,0 +1,540 @@
+//! The inner loops of matrix products, on slices, compiled for AVX2 as well and chosen when the program runs.
+//!
+//! Block formats as in ggml: Q8_0 holds 32 weights as an f16 scale and 32 signed bytes; Q4_K holds 256 as two f16 scales,
+//! eight pairs of 6-bit scale and minimum, and 128 bytes of nibbles.
+
+use multiversion::multiversion;
+use multiversion::target::match_target;
+
+/// Weight rows of one register tile.
+pub(super) const TILE_ROWS: usize = 6;
+/// Activation rows of one register tile.
+pub(super) const TILE_COLUMNS: usize = 16;
+/// What a register tile sums up.
+pub(super) type Tile = [[f32; TILE_COLUMNS]; TILE_ROWS];
+
+/// Weights of a Q8_0 block, and of one scale of activations.
+pub(super) const SMALL_BLOCK: usize = 32;
+/// Bytes of a Q8_0 block.
+pub(super) const Q8_0_BYTES: usize = 34;
+/// Weights of a Q4_K block.
+pub(super) const LARGE_BLOCK: usize = 256;
+/// Bytes of a Q4_K block.
+pub(super) const Q4_K_BYTES: usize = 144;
+
+/// The scales and minima of a Q4_K block. The compiler makes single multiplications of it, so it is spelled out.
+macro_rules! q4_k_scales {
+    ($block:expr) => {{
+        let (units, scales, minima) = q4_k_multiples($block);
+        match_target! {
+            "x86_64+avx2+fma+f16c" => {
+                let (scales, minima) = avx2::scales(units, scales, minima);
+                (bytemuck::cast::<_, [f32; 8]>(scales), bytemuck::cast::<_, [f32; 8]>(minima))
+            },
+            _ => {
+                let [scale, minimum] = units.map(half_to_f32);
+                (scales.map(|n| scale * f32::from(n)), minima.map(|n| minimum * f32::from(n)))
+            },
+        }
+    }};
+}
+
+/// Adds to a tile the products of six weight rows (each as long as the panel) with sixteen activation rows (interleaved).
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn multiply_tile(mut rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
+    for row in &mut rows {
+        *row = &row[..panel.len()];
+    }
+    // A copy, so that it lives in registers.
+    let mut sums = *tile;
+    for (k, x) in panel.iter().enumerate() {
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            let w = row[k];
+            for (s, x) in sum.iter_mut().zip(x) {
+                *s = w.mul_add(*x, *s);
+            }
+        }
+    }
+    *tile = sums;
+}
+
+/// Little-endian f32.
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn widen_f32(bytes: &[u8], out: &mut [f32]) {
+    for (out, b) in out.iter_mut().zip(bytes.as_chunks().0) {
+        *out = f32::from_le_bytes(*b);
+    }
+}
+
+/// Little-endian f16.
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn widen_f16(bytes: &[u8], out: &mut [f32]) {
+    for (out, b) in out.iter_mut().zip(bytes.as_chunks().0) {
+        *out = half_to_f32(u16::from_le_bytes(*b));
+    }
+}
+
+/// Little-endian bf16.
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn widen_bf16(bytes: &[u8], out: &mut [f32]) {
+    for (out, b) in out.iter_mut().zip(bytes.as_chunks().0) {
+        *out = f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
+    }
+}
+
+/// Q8_0 blocks.
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn widen_q8_0(bytes: &[u8], out: &mut [f32]) {
+    for (block, out) in bytes.as_chunks::<Q8_0_BYTES>().0.iter().zip(out.as_chunks_mut::<SMALL_BLOCK>().0) {
+        let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        for (out, q) in out.iter_mut().zip(&block[2..]) {
+            *out = scale * f32::from(q.cast_signed());
+        }
+    }
+}
+
+/// Q4_K blocks.
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn widen_q4_k(bytes: &[u8], out: &mut [f32]) {
+    for (block, out) in bytes.as_chunks::<Q4_K_BYTES>().0.iter().zip(out.as_chunks_mut::<LARGE_BLOCK>().0) {
+        let (scales, minima) = q4_k_scales!(block);
+        let nibbles = block[16..].as_chunks::<SMALL_BLOCK>().0;
+        for (pair, (out, nibbles)) in out.as_chunks_mut::<{ 2 * SMALL_BLOCK }>().0.iter_mut().zip(nibbles).enumerate() {
+            let (low, high) = out.split_at_mut(SMALL_BLOCK);
+            let (low, high) = (low.as_chunks_mut::<8>().0, high.as_chunks_mut::<8>().0);
+            // Eight at a time, which is what the compiler makes vectors of.
+            for ((low, high), q) in low.iter_mut().zip(high).zip(nibbles.as_chunks::<8>().0) {
+                for lane in 0..8 {
+                    low[lane] = scales[2 * pair] * f32::from(q[lane] & 15) - minima[2 * pair];
+                    high[lane] = scales[2 * pair + 1] * f32::from(q[lane] >> 4) - minima[2 * pair + 1];
+                }
+            }
+        }
+    }
+}
+
+/// The f16 units of the scales and the minima of a Q4_K block's eight groups of 32, and the multiples of them.
+#[inline(always)]
+fn q4_k_multiples(block: &[u8; Q4_K_BYTES]) -> ([u16; 2], [u8; 8], [u8; 8]) {
+    let word = |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
+    // Four numbers of 6 bits a word: those of the last four groups are split into 4 and 2 bits.
+    let (low, middle, high) = (word(4), word(8), word(12));
+    let join = |four: u32, two: u32| (four & 0x0f0f_0f0f) | ((two >> 2) & 0x3030_3030);
+    let bytes = |first: u32, last: u32| (u64::from(first) | (u64::from(last) << 32)).to_le_bytes();
+    let six = 0x3f3f_3f3f;
+    let units = [u16::from_le_bytes([block[0], block[1]]), u16::from_le_bytes([block[2], block[3]])];
+    (units, bytes(low & six, join(high, low)), bytes(middle & six, join(high >> 4, middle)))
+}
+
+/// Finite f16, without a branch, so that it vectorises; infinities become 65536.
+#[inline(always)]
+fn half_to_f32(half: u16) -> f32 {
+    let half = u32::from(half);
+    // The exponents differ by 112; as a product, that is right for subnormal numbers too.
+    let magnitude = f32::from_bits((half & 0x7fff) << 13) * f32::from_bits((127 + 112) << 23);
+    f32::from_bits(magnitude.to_bits() | ((half & 0x8000) << 16))
+}
+
+/// An activation row as signed bytes, with one scale for each 32.
+#[derive(Clone, Debug, Default)]
+pub(super) struct QuantizedRow {
+    bytes: Vec<[i8; SMALL_BLOCK]>,
+    scales: Vec<f32>,
+    /// Scale times the sum of the bytes.
+    sums: Vec<f32>,
+}
+
+impl QuantizedRow {
+    /// Of a row whose length is a multiple of 32.
+    pub(super) fn new(row: &[f32]) -> Self {
+        let blocks = row.as_chunks::<SMALL_BLOCK>().0;
+        let mut new = Self {
+            bytes: vec![[0; SMALL_BLOCK]; blocks.len()],
+            scales: vec![0.0; blocks.len()],
+            sums: vec![0.0; blocks.len()],
+        };
+        quantize(blocks, &mut new.bytes, &mut new.scales, &mut new.sums);
+        new
+    }
+}
+
+impl QuantizedRow {
+    /// The eight small blocks of a large one: bytes, scales and sums.
+    #[inline(always)]
+    fn large_block(&self, n: usize) -> (&[[i8; SMALL_BLOCK]; 8], &[f32; 8], &[f32; 8]) {
+        (&self.bytes.as_chunks().0[n], &self.scales.as_chunks().0[n], &self.sums.as_chunks().0[n])
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+fn quantize(blocks: &[[f32; SMALL_BLOCK]], bytes: &mut [[i8; SMALL_BLOCK]], scales: &mut [f32], sums: &mut [f32]) {
+    for (((block, bytes), scale), sum) in blocks.iter().zip(bytes).zip(scales).zip(sums) {
+        let largest = block.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+        *scale = largest / 127.0;
+        let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+        let mut total = 0;
+        for (q, x) in bytes.iter_mut().zip(block) {
+            *q = (x * inverse).round_ties_even() as i8;
+            total += i32::from(*q);
+        }
+        *sum = *scale * total as f32;
+    }
+}
+
+/// 32 columns of a quantized weight row: `scale * q - minimum`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct WeightBlock {
+    /// Four columns a word.
+    words: [i32; SMALL_BLOCK / 4],
+    scale: f32,
+    minimum: f32,
+    /// -128 times the sum of the columns, as activations are stored with 128 added.
+    start: i32,
+}
+
+impl WeightBlock {
+    /// Of 32 bytes, eight a word, and their sum.
+    #[inline(always)]
+    fn new(q: [u64; 4], sum: i32, scale: f32, minimum: f32) -> Self {
+        Self { words: bytemuck::cast(q), scale, minimum, start: -128 * sum }
+    }
+}
+
+/// The same columns of sixteen activation rows, as whole numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InputBlock {
+    /// Of four columns at a time, the rows' four bytes, with 128 added.
+    bytes: [[[u8; 4]; TILE_COLUMNS]; SMALL_BLOCK / 4],
+    scales: [f32; TILE_COLUMNS],
+    /// Scale times the sum of the columns.
+    sums: [f32; TILE_COLUMNS],
+}
+
+impl Default for InputBlock {
+    fn default() -> Self {
+        Self {
+            bytes: [[[128; 4]; TILE_COLUMNS]; SMALL_BLOCK / 4],
+            scales: [0.0; TILE_COLUMNS],
+            sums: [0.0; TILE_COLUMNS],
+        }
+    }
+}
+
+/// Rounds one activation row into its lane.
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn quantize_lane(row: &[f32], lane: usize, out: &mut [InputBlock]) {
+    for (block, out) in row.as_chunks::<SMALL_BLOCK>().0.iter().zip(out) {
+        let (mut bytes, mut scale, mut sum) = ([[0; SMALL_BLOCK]], [0.0], [0.0]);
+        quantize(std::slice::from_ref(block), &mut bytes, &mut scale, &mut sum);
+        for (four, out) in bytes[0].as_chunks::<4>().0.iter().zip(&mut out.bytes) {
+            for (out, q) in out[lane].iter_mut().zip(four) {
+                *out = q.cast_unsigned() ^ 128;
+            }
+        }
+        (out.scales[lane], out.sums[lane]) = (scale[0], sum[0]);
+    }
+}
+
+/// Q8_0 blocks for [`multiply_integer_tile`].
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn unpack_q8_0(bytes: &[u8], out: &mut [WeightBlock]) {
+    const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+    for (block, out) in bytes.as_chunks::<Q8_0_BYTES>().0.iter().zip(out) {
+        let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        let words = eight_a_word(block[2..].as_chunks().0);
+        // Signed bytes with 128 added, in pairs, then all.
+        let pairs: u64 = words.iter().map(|w| w ^ 0x8080_8080_8080_8080).map(|w| (w & EVEN) + ((w >> 8) & EVEN)).sum();
+        let sum = (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as i32 - 128 * SMALL_BLOCK as i32;
+        *out = WeightBlock::new(words, sum, scale, 0.0);
+    }
+}
+
+/// Q4_K blocks for [`multiply_integer_tile`].
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn unpack_q4_k(bytes: &[u8], out: &mut [WeightBlock]) {
+    const LOW: u64 = 0x0f0f_0f0f_0f0f_0f0f;
+    // The sum of eight nibbles fits into a byte.
+    let sum = |words: [u64; 4]| words.iter().map(|w| w.wrapping_mul(0x0101_0101_0101_0101) >> 56).sum::<u64>() as i32;
+    for (block, out) in bytes.as_chunks::<Q4_K_BYTES>().0.iter().zip(out.as_chunks_mut::<8>().0) {
+        let (scales, minima) = q4_k_scales!(block);
+        for (pair, nibbles) in block[16..].as_chunks::<SMALL_BLOCK>().0.iter().enumerate() {
+            let words = eight_a_word(nibbles.as_chunks().0);
+            let [a, b, c, d] = words;
+            let low = [a & LOW, b & LOW, c & LOW, d & LOW];
+            let high = [(a >> 4) & LOW, (b >> 4) & LOW, (c >> 4) & LOW, (d >> 4) & LOW];
+            out[2 * pair] = WeightBlock::new(low, sum(low), scales[2 * pair], minima[2 * pair]);
+            out[2 * pair + 1] = WeightBlock::new(high, sum(high), scales[2 * pair + 1], minima[2 * pair + 1]);
+        }
+    }
+}
+
+/// 32 bytes as words, in the order of the bytes in memory.
+#[inline(always)]
+fn eight_a_word(bytes: &[[u8; 8]]) -> [u64; 4] {
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(bytes) {
+        *word = u64::from_ne_bytes(*bytes);
+    }
+    words
+}
+
+/// Whether this processor multiplies bytes faster than f32.
+pub(super) fn integers_are_fast() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512bw");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// [`multiply_tile`] with whole numbers.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512vnni+avx2+fma+f16c"))]
+pub(super) fn multiply_integer_tile(mut rows: [&[WeightBlock]; TILE_ROWS], panel: &[InputBlock], tile: &mut Tile) {
+    for row in &mut rows {
+        *row = &row[..panel.len()];
+    }
+    match_target! {
+        "x86_64+avx512f+avx512bw+avx512vl+avx512vnni+avx2+fma+f16c" => avx512::multiply_integer_tile(rows, panel, tile),
+        _ => for (n, x) in panel.iter().enumerate() {
+            for (sums, row) in tile.iter_mut().zip(rows) {
+                let w = &row[n];
+                for (lane, sum) in sums.iter_mut().enumerate() {
+                    let mut total = w.start;
+                    for (word, bytes) in w.words.iter().zip(&x.bytes) {
+                        let products = word.to_ne_bytes().into_iter().zip(bytes[lane]);
+                        total += products.map(|(q, x)| i32::from(q.cast_signed()) * i32::from(x)).sum::<i32>();
+                    }
+                    *sum += w.scale * x.scales[lane] * total as f32 - w.minimum * x.sums[lane];
+                }
+            }
+        },
+    }
+}
+
+/// The products of one f32 row with each of some activation rows, in `out`.
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn dot_f32(weights: &[u8], rows: &[&[f32]], out: &mut [f32]) {
+    const LANES: usize = 32;
+    let (chunks, rest) = weights.as_chunks::<{ 4 * LANES }>();
+    for (out, row) in out.iter_mut().zip(rows) {
+        let (row_chunks, row_rest) = row.as_chunks::<LANES>();
+        let mut sums = [0.0_f32; LANES];
+        for (w, x) in chunks.iter().zip(row_chunks) {
+            for ((s, w), x) in sums.iter_mut().zip(w.as_chunks().0).zip(x) {
+                *s = f32::from_le_bytes(*w).mul_add(*x, *s);
+            }
+        }
+        let tail: f32 = rest.as_chunks().0.iter().zip(row_rest).map(|(w, x)| f32::from_le_bytes(*w) * x).sum();
+        *out = sums.iter().sum::<f32>() + tail;
+    }
+}
+
+/// The products of one Q8_0 row with each of some activation rows, in `out`.
+#[multiversion(targets("x86_64+avx2+fma+f16c"))]
+pub(super) fn dot_q8_0<const M: usize>(weights: &[u8], rows: &[QuantizedRow; M], out: &mut [f32; M]) {
+    let blocks = weights.as_chunks::<Q8_0_BYTES>().0;
+    let mut sums = [[0.0_f32; 8]; M];
+    let rows = rows.each_ref().map(|row| (&row.bytes[..blocks.len()], &row.scales[..blocks.len()]));
+    for (n, block) in blocks.iter().enumerate() {
+        let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
+        for (sums, (bytes, scales)) in sums.iter_mut().zip(rows) {
+            let products = match_target! {
+                "x86_64+avx2+fma+f16c" => avx2::signed_products(&block[2..], &bytes[n]),
+                _ => signed_products(&block[2..], &bytes[n]),
+            };
+            let scale = scale * scales[n];
+            for (sum, product) in sums.iter_mut().zip(products) {
+                *sum = scale.mul_add(product as f32, *sum);
+            }
+        }
+    }
+    *out = sums.map(|sums| sums.iter().sum());
+}
+
+/// The products of one Q4_K row with each of some activation rows, in `out`.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512vnni+avx2+fma+f16c", "x86_64+avx2+fma+f16c"))]
+pub(super) fn dot_q4_k<const M: usize>(weights: &[u8], rows: &[QuantizedRow; M], out: &mut [f32; M]) {
+    let blocks = weights.as_chunks::<Q4_K_BYTES>().0;
+    match_target! {
+        "x86_64+avx512f+avx512bw+avx512vl+avx512vnni+avx2+fma+f16c" => avx512::dot_q4_k(blocks, rows, out),
+        _ => {
+            // Sums of their own for each pair of groups, so that one addition need not wait for the last.
+            let (mut sums, mut below) = ([[[0.0_f32; 8]; 4]; M], [[0.0_f32; 8]; M]);
+            for (n, block) in blocks.iter().enumerate() {
+                let (scales, minima) = q4_k_scales!(block);
+                let nibbles = block[16..].as_chunks::<SMALL_BLOCK>().0;
+                for ((sums, below), row) in sums.iter_mut().zip(&mut below).zip(rows) {
+                    let (bytes, x_scales, x_sums) = row.large_block(n);
+                    let mut scales = scales;
+                    for lane in 0..8 {
+                        below[lane] = minima[lane].mul_add(x_sums[lane], below[lane]);
+                        scales[lane] *= x_scales[lane];
+                    }
+                    for ((pair, nibbles), sums) in nibbles.iter().enumerate().zip(sums) {
+                        let (x, y) = (&bytes[2 * pair], &bytes[2 * pair + 1]);
+                        let (low, high) = match_target! {
+                            "x86_64+avx2+fma+f16c" => avx2::nibble_products(nibbles, x, y),
+                            _ => nibble_products(nibbles, x, y),
+                        };
+                        let (low_scale, high_scale) = (scales[2 * pair], scales[2 * pair + 1]);
+                        for ((sum, low), high) in sums.iter_mut().zip(low).zip(high) {
+                            *sum = low_scale.mul_add(low as f32, high_scale.mul_add(high as f32, *sum));
+                        }
+                    }
+                }
+            }
+            for ((out, sums), below) in out.iter_mut().zip(sums).zip(below) {
+                *out = sums.as_flattened().iter().sum::<f32>() - below.iter().sum::<f32>();
+            }
+        },
+    }
+}
+
+/// Products of 32 signed bytes with 32 signed bytes, summed up in eight lanes.
+fn signed_products(q: &[u8], x: &[i8; SMALL_BLOCK]) -> [i32; 8] {
+    let mut sums = [0; 8];
+    for (q, x) in q.as_chunks::<8>().0.iter().zip(x.as_chunks::<8>().0) {
+        for lane in 0..8 {
+            sums[lane] += i32::from(q[lane].cast_signed()) * i32::from(x[lane]);
+        }
+    }
+    sums
+}
+
+/// Products of the low nibbles of 32 bytes with 32 signed bytes, and of the high ones with others.
+fn nibble_products(q: &[u8; SMALL_BLOCK], x: &[i8; SMALL_BLOCK], y: &[i8; SMALL_BLOCK]) -> ([i32; 8], [i32; 8]) {
+    (signed_products(&q.map(|q| q & 15), x), signed_products(&q.map(|q| q >> 4), y))
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use super::SMALL_BLOCK;
+    use bytemuck::{cast, pod_read_unaligned};
+    use std::arch::x86_64::{
+        __m256, __m256i, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm256_abs_epi8, _mm256_and_si256,
+        _mm256_castps128_ps256, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_madd_epi16, _mm256_maddubs_epi16,
+        _mm256_mul_ps, _mm256_permutevar8x32_ps, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
+        _mm256_sign_epi8, _mm256_srli_epi16,
+    };
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn signed_products(q: &[u8], x: &[i8; SMALL_BLOCK]) -> [i32; 8] {
+        let (q, x): (__m256i, __m256i) = (pod_read_unaligned(q), cast(*x));
+        // The instruction wants one side without signs. Bytes of x are never -128, so neither overflows.
+        let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(q, x));
+        cast(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn scales(units: [u16; 2], scales: [u8; 8], minima: [u8; 8]) -> (__m256, __m256) {
+        let units = _mm_cvtph_ps(_mm_cvtsi32_si128(cast(units)));
+        let unit = |n: i32| _mm256_permutevar8x32_ps(_mm256_castps128_ps256(units), _mm256_set1_epi32(n));
+        let times = |multiples: [u8; 8], unit| {
+            let multiples = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(multiples)));
+            _mm256_mul_ps(_mm256_cvtepi32_ps(multiples), unit)
+        };
+        (times(scales, unit(0)), times(minima, unit(1)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn nibble_products(
+        q: &[u8; SMALL_BLOCK],
+        x: &[i8; SMALL_BLOCK],
+        y: &[i8; SMALL_BLOCK],
+    ) -> ([i32; 8], [i32; 8]) {
+        let (q, x, y): (__m256i, __m256i, __m256i) = (cast(*q), cast(*x), cast(*y));
+        let mask = _mm256_set1_epi8(15);
+        let ones = _mm256_set1_epi16(1);
+        let low = _mm256_maddubs_epi16(_mm256_and_si256(q, mask), x);
+        let high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16::<4>(q), mask), y);
+        (cast(_mm256_madd_epi16(low, ones)), cast(_mm256_madd_epi16(high, ones)))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use super::{InputBlock, Q4_K_BYTES, QuantizedRow, TILE_ROWS, Tile, WeightBlock, avx2, q4_k_multiples};
+    use bytemuck::cast;
+    use std::arch::x86_64::{
+        __m512, __m512i, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm512_add_ps, _mm512_and_si512,
+        _mm512_castps256_ps512, _mm512_castsi256_si512, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
+        _mm512_fnmadd_ps, _mm512_inserti64x4, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_reduce_add_ps,
+        _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
+        _mm512_srli_epi16, _mm512_sub_ps, _mm512_zextps256_ps512,
+    };
+
+    /// [`super::dot_q4_k`], two groups of 32 low nibbles and two of high ones at a time.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+    pub(super) fn dot_q4_k<const M: usize>(blocks: &[[u8; Q4_K_BYTES]], rows: &[QuantizedRow; M], out: &mut [f32; M]) {
+        let mask = _mm512_set1_epi8(15);
+        // Each scale eight times, for the groups that are multiplied together.
+        let order = |a: i32, b: i32| -> __m512i { cast([[a; 8], [b; 8]]) };
+        let orders = [[order(0, 2), order(1, 3)], [order(4, 6), order(5, 7)]];
+        let mut sums = [[_mm512_setzero_ps(); 2]; M];
+        let mut below = [_mm256_setzero_ps(); M];
+        for (n, block) in blocks.iter().enumerate() {
+            let (units, scales, minima) = q4_k_multiples(block);
+            let (scales, minima) = avx2::scales(units, scales, minima);
+            let nibbles: [__m512i; 2] = {
+                let halves = block[16..].as_chunks::<64>().0;
+                [cast(halves[0]), cast(halves[1])]
+            };
+            for ((sums, below), row) in sums.iter_mut().zip(&mut below).zip(rows) {
+                let (x, x_scales, x_sums) = row.large_block(n);
+                *below = _mm256_fmadd_ps(minima, cast(*x_sums), *below);
+                let scales = _mm512_castps256_ps512(_mm256_mul_ps(scales, cast(*x_scales)));
+                let pair = |a: usize, b: usize| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(cast(x[a])), cast(x[b]));
+                for (half, q) in nibbles.into_iter().enumerate() {
+                    let (low, high) = (_mm512_and_si512(q, mask), _mm512_and_si512(_mm512_srli_epi16::<4>(q), mask));
+                    let at = 4 * half;
+                    let low = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low, pair(at, at + 2));
+                    let high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), high, pair(at + 1, at + 3));
+                    let scale = |part: usize| _mm512_permutexvar_ps(orders[half][part], scales);
+                    sums[0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(low), scale(0), sums[0]);
+                    sums[1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(high), scale(1), sums[1]);
+                }
+            }
+        }
+        for ((out, sums), below) in out.iter_mut().zip(sums).zip(below) {
+            let below = _mm512_zextps256_ps512(below);
+            *out = _mm512_reduce_add_ps(_mm512_sub_ps(_mm512_add_ps(sums[0], sums[1]), below));
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+    pub(super) fn multiply_integer_tile(rows: [&[WeightBlock]; TILE_ROWS], panel: &[InputBlock], tile: &mut Tile) {
+        // Loops instead of `map`, which is not always compiled into this function.
+        let mut sums = [_mm512_setzero_ps(); TILE_ROWS];
+        for (sum, tile) in sums.iter_mut().zip(&*tile) {
+            *sum = cast(*tile);
+        }
+        for (n, x) in panel.iter().enumerate() {
+            let (scales, x_sums): (__m512, __m512) = (cast(x.scales), cast(x.sums));
+            let [a, b, c, d, e, f] = rows;
+            let w = [&a[n], &b[n], &c[n], &d[n], &e[n], &f[n]];
+            // In this order the six sums do not wait for each other.
+            let mut totals = [_mm512_setzero_si512(); TILE_ROWS];
+            for (total, w) in totals.iter_mut().zip(w) {
+                *total = _mm512_set1_epi32(w.start);
+            }
+            for (four, bytes) in x.bytes.iter().enumerate() {
+                let bytes: __m512i = cast(*bytes);
+                for (total, w) in totals.iter_mut().zip(w) {
+                    *total = _mm512_dpbusd_epi32(*total, bytes, _mm512_set1_epi32(w.words[four]));
+                }
+            }
+            for ((sum, total), w) in sums.iter_mut().zip(totals).zip(w) {
+                let scale = _mm512_mul_ps(scales, _mm512_set1_ps(w.scale));
+                *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(total), scale, *sum);
+                *sum = _mm512_fnmadd_ps(x_sums, _mm512_set1_ps(w.minimum), *sum);
+            }
+        }
+        for (sum, tile) in sums.into_iter().zip(tile) {
+            *tile = cast(sum);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! BLIP-2 gives the numbers and the tokens of PyTorch's `transformers`: fixtures/reference/blip2-random, made by
+//! fixtures/reference/make_reference.py.
+#![allow(clippy::unwrap_used)]
+
+use safetensors::SafeTensors;
+use serde_json::Value;
+use snapseek::model::blip2::{Blip2, Encoding, Options, Request};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+static GO_ON: AtomicBool = AtomicBool::new(false);
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reference").join(name)
+}
+
+/// A prompt about the first picture, its tokens, and what follows.
+struct Case {
+    prompt: String,
+    /// The picture's first.
+    ids: Vec<u32>,
+    greedy: Vec<u32>,
+    beam5: Vec<u32>,
+}
+
+/// What the reference computed of the model in a folder.
+struct Expected {
+    tensors: Vec<u8>,
+    json: Value,
+}
+
+impl Expected {
+    fn read(folder: &Path) -> Self {
+        let json = std::fs::read(folder.join("expected.json")).unwrap();
+        let tensors = std::fs::read(folder.join("expected.safetensors")).unwrap();
+        Self { tensors, json: serde_json::from_slice(&json).unwrap() }
+    }
+
+    fn tensor(&self, name: &str) -> Vec<f32> {
+        let file = SafeTensors::deserialize(&self.tensors).unwrap();
+        let bytes = file.tensor(name).unwrap().data().to_vec();
+        bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+    }
+
+    fn shape(&self, name: &str) -> Vec<usize> {
+        SafeTensors::deserialize(&self.tensors).unwrap().tensor(name).unwrap().shape().to_vec()
+    }
+
+    /// The pictures' pixels, (3, size, size) each. blip2-random has them with the channels last, although it says otherwise.
+    fn pixels(&self) -> Vec<Vec<f32>> {
+        let shape = self.shape("pixel_values");
+        let plane = shape[2] * shape[3];
+        if self.json["photos"].is_null() {
+            return self.tensor("pixel_values").chunks_exact(3 * plane).map(<[f32]>::to_vec).collect();
+        }
+        let turn = |picture: &[f32]| {
+            (0..3).flat_map(|c| (0..plane).map(move |i| (c, i))).map(|(c, i)| picture[i * 3 + c]).collect()
+        };
+        self.tensor("pixel_values").chunks_exact(3 * plane).map(turn).collect()
+    }
+
+    fn cases(&self) -> Vec<Case> {
+        let ends = [&self.json["eos_token_ids"], &Value::Array(vec![self.json["eos_token_id"].clone()])];
+        let ends: Vec<u64> = ends.iter().filter_map(|v| v.as_array()).flatten().filter_map(Value::as_u64).collect();
+        let list = |value: &Value| -> Vec<u32> {
+            value.as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as u32).collect()
+        };
+        let ended = |value: &Value| {
+            let mut tokens = list(value);
+            tokens.truncate(tokens.iter().position(|t| ends.contains(&u64::from(*t))).unwrap_or(tokens.len()));
+            tokens
+        };
+        let case = |case: &Value| {
+            let prompt = case["prompt"].as_str().unwrap().to_owned();
+            Case { prompt, ids: list(&case["input_ids"]), greedy: ended(&case["greedy"]), beam5: ended(&case["beam5"]) }
+        };
+        self.json["cases"].as_array().unwrap().iter().map(case).collect()
+    }
+}
+
+#[track_caller]
+fn assert_near(name: &str, got: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(got.len(), expected.len(), "{name}");
+    let off = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    println!("{name}: off by {off:e}");
+    assert!(off <= tolerance, "{name}: off by {off:e}");
+}
+
+fn options(num_beams: usize) -> Options {
+    Options { num_beams, ..Options::greedy(24) }
+}
+
+/// Every stage within 1e-4, scores within 1e-3, and the same tokens, for a model and its expectations in one folder.
+fn equals_the_reference(folder: &Path) {
+    let expected = Expected::read(folder);
+    let model = Blip2::open(folder, None).unwrap();
+    let (mut vision, mut encodings, mut projected) = (Vec::new(), Vec::new(), Vec::new());
+    for pixels in expected.pixels() {
+        let states = model.vision_states(&snapseek::model::Pixels(pixels), &GO_ON).unwrap().unwrap();
+        let encoding = model.query(&states).unwrap();
+        projected.extend(model.project(&encoding).unwrap());
+        vision.extend(states);
+        encodings.push(encoding);
+    }
+    assert_near("vision", &vision, &expected.tensor("vision"), 1e-4);
+    let qformer: Vec<f32> = encodings.iter().flat_map(|e| e.0.clone()).collect();
+    assert_near("Q-Former", &qformer, &expected.tensor("qformer"), 1e-4);
+    assert_near("projected", &projected, &expected.tensor("projected"), 1e-4);
+    let encoding = &encodings[0];
+    let cases = expected.cases();
+    for (n, Case { prompt, ids, greedy, beam5 }) in cases.iter().enumerate() {
+        let picture = expected.json["num_query_tokens"].as_u64().unwrap() as usize;
+        assert_eq!(model.tokens(prompt).unwrap(), ids[picture..], "{prompt}");
+        let request = Request { encoding, prompt };
+        assert_near("logits", &model.next_scores(request).unwrap(), &expected.tensor(&format!("logits_{n}")), 1e-3);
+        for (beams, tokens) in [(1, greedy), (5, beam5)] {
+            let made = model.generate(&[request], &options(beams), &GO_ON, &mut |_, _| {}).unwrap();
+            assert_eq!(&made[0].tokens, tokens, "{beams} beams, {prompt:?}");
+        }
+    }
+    batches_equal_single_texts(&model, &encodings, &cases.iter().map(|case| case.prompt.as_str()).collect::<Vec<_>>());
+}
+
+/// Prompts of several lengths, about several pictures, ended at several times.
+fn batches_equal_single_texts(model: &Blip2, encodings: &[Encoding], prompts: &[&str]) {
+    let requests: Vec<Request> =
+        encodings.iter().flat_map(|encoding| prompts.iter().map(move |prompt| Request { encoding, prompt })).collect();
+    for options in [options(1), options(5), Options { temperature: 1.5, top_p: 0.9, seed: 7, ..options(1) }] {
+        let together = model.generate(&requests, &options, &GO_ON, &mut |_, _| {}).unwrap();
+        for (request, made) in requests.iter().zip(together) {
+            let mut streamed = String::new();
+            let single = model.generate(&[*request], &options, &GO_ON, &mut |_, text| streamed += text).unwrap();
+            assert_eq!(single[0], made, "{options:?}");
+            assert_eq!(streamed.trim(), made.text);
+        }
+    }
+}
+
+#[test]
+fn the_recorded_model() {
+    equals_the_reference(&fixture("blip2-random"));
+}
+
+/// Another seed, other sizes, and what older or rarer checkpoints have otherwise; see make_blip2_other.py.
+#[test]
+fn another_model_in_shards_and_bf16() {
+    equals_the_reference(&fixture("blip2-other"));
+}

@@ -1,0 +1,169 @@
+//! A Hugging Face hub on this machine that may be slow, broken or wrong.
+
+use crate::support::{Output, Sandbox, finish};
+use sha2::Digest;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// The only model there.
+pub(crate) const NAME: &str = "acme/tiny";
+/// The commit of its main branch.
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// The files of a folder, by name.
+pub(crate) fn files_of(folder: impl AsRef<Path>) -> HashMap<String, Vec<u8>> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| (path.file_name().unwrap().to_str().unwrap().into(), std::fs::read(path).unwrap())).collect()
+}
+
+fn is_large(name: &str) -> bool {
+    name.ends_with(".safetensors")
+}
+
+/// What the hub does wrong.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Fault {
+    Nothing,
+    /// The first transfer of the weights breaks off in the middle.
+    Cut,
+    /// The first transfer of the weights stops in the middle, and the connection stays open.
+    Stall,
+    /// One byte of the weights is another.
+    WrongByte,
+    /// The weights end early, and the hub says that this is all.
+    Short,
+    /// The file is not there.
+    NotFound,
+}
+
+/// A Hugging Face hub for one model. As the real one, it knows small files by their git hash and sends requests for
+/// large ones on to another place, where they are known by their SHA-256.
+pub(crate) struct Hub {
+    address: String,
+    pub(crate) served: Arc<Served>,
+}
+
+pub(crate) struct Served {
+    pub(crate) files: HashMap<String, Vec<u8>>,
+    fault: Fault,
+    /// Transfers of the weights so far: from which byte each.
+    starts: Mutex<Vec<usize>>,
+}
+
+impl Hub {
+    /// A hub that has these files, by name.
+    pub(crate) fn serving(files: HashMap<String, Vec<u8>>, fault: Fault) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let served = Arc::new(Served { files, fault, starts: Mutex::default() });
+        let (shared, place) = (served.clone(), address.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (shared, place) = (shared.clone(), place.clone());
+                // The client may hang up at any time.
+                std::thread::spawn(move || drop(shared.answer(stream, &place)));
+            }
+        });
+        Self { address, served }
+    }
+
+    /// From which byte each transfer of the weights began.
+    pub(crate) fn starts(&self) -> Vec<usize> {
+        self.served.starts.lock().unwrap().clone()
+    }
+
+    /// The program with this hub in place of the real one, online.
+    pub(crate) fn command(&self, sandbox: &Sandbox, args: &[&str]) -> Command {
+        let mut command = sandbox.command(args);
+        command.env("HF_ENDPOINT", &self.address).env_remove("SNAPSEEK_OFFLINE");
+        command
+    }
+
+    pub(crate) fn pull(&self, sandbox: &Sandbox) -> Output {
+        finish(self.command(sandbox, &["models", "pull", NAME, "--yes"]))
+    }
+}
+
+impl Served {
+    fn answer(&self, mut stream: TcpStream, place: &str) -> std::io::Result<()> {
+        let mut lines = BufReader::new(stream.try_clone()?).lines();
+        let request = lines.next().unwrap()?;
+        let mut range = (0, None);
+        for line in lines {
+            let line = line?.to_ascii_lowercase();
+            if let Some(bytes) = line.strip_prefix("range: bytes=") {
+                let (from, to) = bytes.split_once('-').unwrap();
+                range = (from.parse().unwrap(), to.parse().ok());
+            } else if line.is_empty() {
+                break;
+            }
+        }
+        let path = request.split(' ').nth(1).unwrap();
+        let name = path.rsplit('/').next().unwrap();
+        let revisions = ["main", COMMIT].map(|revision| format!("/{NAME}/resolve/{revision}/{name}"));
+        let on_hub = revisions.iter().any(|known| known == path);
+        let Some(content) = self.files.get(name).filter(|_| self.fault != Fault::NotFound) else {
+            return write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        };
+        if on_hub && is_large(name) {
+            return write!(
+                stream,
+                "HTTP/1.1 302 Found\r\nLocation: {place}/storage/{name}\r\nX-Repo-Commit: {COMMIT}\r\n\
+                 X-Linked-Etag: \"{}\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                hex(&sha2::Sha256::digest(content))
+            );
+        }
+        assert!(on_hub || path == format!("/storage/{name}"), "{request}");
+        let git = sha1::Sha1::new().chain_update(format!("blob {}\0", content.len())).chain_update(content);
+        self.send(stream, name, content, &hex(&git.finalize()), range)
+    }
+
+    fn send(
+        &self,
+        mut stream: TcpStream,
+        name: &str,
+        content: &[u8],
+        etag: &str,
+        (from, to): (usize, Option<usize>),
+    ) -> std::io::Result<()> {
+        let mut content = content.to_vec();
+        let half = content.len() / 2;
+        let transfer = is_large(name) && to.is_none();
+        match self.fault {
+            Fault::WrongByte if is_large(name) => content[half] ^= 1,
+            Fault::Short if is_large(name) => content.truncate(half),
+            _ => {}
+        }
+        let part = &content[from..to.map_or(content.len(), |to| to + 1)];
+        write!(
+            stream,
+            "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{}/{}\r\nContent-Length: {}\r\n\
+             ETag: \"{etag}\"\r\nX-Repo-Commit: {COMMIT}\r\nConnection: close\r\n\r\n",
+            from + part.len() - 1,
+            content.len(),
+            part.len()
+        )?;
+        if transfer {
+            let mut starts = self.starts.lock().unwrap();
+            starts.push(from);
+            if matches!(self.fault, Fault::Cut | Fault::Stall) && starts.len() == 1 {
+                stream.write_all(&content[..half])?;
+                if self.fault == Fault::Stall {
+                    drop(starts);
+                    std::thread::sleep(Duration::from_secs(300));
+                }
+                return stream.shutdown(Shutdown::Both);
+            }
+        }
+        stream.write_all(part)
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

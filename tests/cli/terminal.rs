@@ -1,0 +1,136 @@
+//! The program on a terminal, which `script` gives it: what the terminal gets, and what a person types.
+
+use crate::support::{Output, PROGRAM, Sandbox, finish, need, start};
+use std::ffi::{OsStr, OsString};
+use std::io::{Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Text that would do a terminal harm.
+pub(crate) const PAYLOAD: &str = "\x1b]0;owned\x07\x1b[31m\u{9b}32m\u{9d}52;c;AAAA\u{9c}\r\u{202e}\u{200b}";
+
+/// What can drive a terminal or reorder text on it.
+pub(crate) fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Runs the program on a terminal (`script` gives it one) and returns every byte that the terminal got.
+pub(crate) fn on_a_terminal(sandbox: &Sandbox, args: &[&OsStr], without_color: bool) -> Vec<u8> {
+    let mut line = OsString::from(format!("stty cols 400; exec {PROGRAM}"));
+    for arg in args {
+        line.push(" '");
+        line.push(OsString::from_vec(arg.as_bytes().split(|b| *b == b'\'').collect::<Vec<_>>().join(&b"'\\''"[..])));
+        line.push("'");
+    }
+    if without_color {
+        line.push(" --color never");
+    }
+    let mut command = sandbox.command_of("script");
+    command.arg("-qec").arg(line).arg("/dev/null").env("SHELL", "/bin/sh").env("TERM", "xterm-256color");
+    let Output { stdout, stderr, .. } = finish(command);
+    assert_eq!(stderr, "");
+    assert!(!String::from_utf8_lossy(&stdout).contains("panicked"), "{}", stdout.escape_ascii());
+    stdout
+}
+
+/// What is left of a terminal's bytes without our own colours and line ends (and without the moves of a progress bar).
+pub(crate) fn foreign(bytes: &[u8], with_bar: bool) -> String {
+    let text = String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| panic!("not UTF-8: {}", bytes.escape_ascii()));
+    let mut parts = text.split("\x1b[");
+    let mut left = parts.next().unwrap().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(part.len());
+        let ours = part[end..].starts_with('m') || with_bar && part[end..].starts_with(['A', 'B', 'K']);
+        left.push_str(if ours { &part[end + 1..] } else { "\x1b[" });
+        if !ours {
+            left.push_str(part);
+        }
+    }
+    let left = left.replace("\r\n", "");
+    if with_bar { left.replace('\r', "") } else { left }
+}
+
+/// A program on a terminal, with a person who types.
+pub(crate) struct Person {
+    child: Child,
+    keys: ChildStdin,
+    shown: Arc<Mutex<Vec<u8>>>,
+    /// Bytes of `shown` that were waited for already.
+    read: usize,
+}
+
+impl Person {
+    /// Starts the program with these arguments, which hold no quotes.
+    pub(crate) fn start(sandbox: &Sandbox, args: &[&str]) -> Self {
+        need("script");
+        let quoted: String = args.iter().map(|arg| format!(" '{arg}'")).collect();
+        let mut command: Command = sandbox.command_of("script");
+        command.arg("-qec").arg(format!("stty cols 200; exec {PROGRAM}{quoted}")).arg("/dev/null");
+        command.env("SHELL", "/bin/sh").env("TERM", "xterm-256color").stdin(Stdio::piped());
+        let mut child = start(&mut command);
+        let (keys, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let (screen, mut block) = (shown.clone(), [0; 4096]);
+        std::thread::spawn(move || {
+            while let Ok(read) = stdout.read(&mut block) {
+                if read == 0 {
+                    break;
+                }
+                screen.lock().unwrap().extend_from_slice(&block[..read]);
+            }
+        });
+        Self { child, keys, shown, read: 0 }
+    }
+
+    /// Types keys.
+    pub(crate) fn types(&mut self, keys: &str) -> &mut Self {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+        self
+    }
+
+    /// Waits until the terminal shows `text`, after what was waited for before, and returns what it got until then.
+    #[track_caller]
+    pub(crate) fn sees(&mut self, text: &str) -> String {
+        let started = Instant::now();
+        loop {
+            let shown = self.shown.lock().unwrap()[self.read..].to_vec();
+            if let Some(at) = shown.windows(text.len()).position(|window| window == text.as_bytes()) {
+                self.read += at + text.len();
+                return String::from_utf8_lossy(&shown[..at]).into_owned();
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "no {text:?} on the terminal: {}",
+                shown.escape_ascii()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits for the program's end, and returns all that the terminal got.
+    #[track_caller]
+    pub(crate) fn leaves(mut self, code: i32) -> Vec<u8> {
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            let shown = self.shown.lock().unwrap().clone();
+            if started.elapsed() > Duration::from_secs(60) {
+                self.child.kill().unwrap();
+                panic!("hangs: {}", shown.escape_ascii());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        // The last bytes may still be on their way.
+        std::thread::sleep(Duration::from_millis(50));
+        let shown = self.shown.lock().unwrap().clone();
+        assert_eq!(status.code(), Some(code), "{}", shown.escape_ascii());
+        assert!(!String::from_utf8_lossy(&shown).contains("panicked"), "{}", shown.escape_ascii());
+        shown
+    }
+}
