@@ -1,6 +1,6 @@
 //! BLIP-2 for a command: which one, in which form, and what it sees in a picture.
 
-use crate::cli::{GenerateArgs, Precision};
+use crate::cli::{DeviceChoice, GenerateArgs, Precision};
 use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::Failure;
@@ -45,6 +45,18 @@ pub struct Loaded {
     hash: ContentHash,
     photo: Option<i64>,
     sight: Sight,
+}
+
+impl Picture {
+    /// Whether the model made anything of the picture at all: damaged weights give numbers that are none.
+    ///
+    /// # Errors
+    /// It did not.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let finite = self.encoding.0.iter().all(|number| number.is_finite());
+        anyhow::ensure!(finite, "{}: the model makes nothing of it; are its files whole?", sanitize::path(&self.path));
+        Ok(())
+    }
 }
 
 impl Loaded {
@@ -101,6 +113,9 @@ pub fn open(settings: &Settings, console: &Console) -> anyhow::Result<Describer>
         _ => choose(&name, folder.as_deref(), settings, &cache)?,
     };
     console.detail(format_args!("{name} in {}", sanitize::path(&folder)));
+    if settings.device != DeviceChoice::Cpu {
+        console.note("captions and answers are made on the processor; --device counts for the other models");
+    }
     Ok(Describer { model: Blip2::open(&folder, Some(&cache))?, name })
 }
 
@@ -218,6 +233,7 @@ impl Describer {
     ) -> anyhow::Result<Option<Picture>> {
         let picture = self.look(self.load(path, library)?, cancel)?;
         if let Some(picture) = &picture {
+            picture.check()?;
             self.keep(picture, library, console);
         }
         Ok(picture)

@@ -8,7 +8,7 @@
 //! - [`pipeline`]: one indexing run; [`compose`] and [`matching`]: one query
 //! - [`models`], [`describe`]: which model a command works with; what BLIP-2 sees in a picture
 //! - [`model`]: CLIP, the built-in starter and BLIP-2; knows nothing of files of photos or of storage
-//! - [`photo`]: from a file to upright pixels and EXIF facts; [`pixels`]: what the two share
+//! - [`photo`]: from a file to upright pixels and EXIF facts; [`pixels`], [`contain`]: what the two share
 //! - the crate `snapseek_index`: catalogue, vector search, full-text search, query language
 
 pub mod cli;
@@ -16,6 +16,7 @@ pub mod commands;
 pub mod compose;
 pub mod config;
 pub mod console;
+pub mod contain;
 pub mod describe;
 pub mod failure;
 pub mod matching;

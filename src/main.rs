@@ -5,12 +5,12 @@ use snapseek::cli::Cli;
 use snapseek::config::Settings;
 use snapseek::console::Console;
 use snapseek::failure::{Exit, exit_of};
-use snapseek::{commands, photo, sanitize};
+use snapseek::{commands, contain, sanitize};
 use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    photo::contain_panics();
+    contain::contain_panics();
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         // What clap says about a wrong argument quotes it as it is.

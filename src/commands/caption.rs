@@ -11,6 +11,7 @@ use crate::{output, sanitize, signals};
 use serde_json::json;
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 /// Photos captioned at once.
 const BATCH: usize = 8;
@@ -63,6 +64,14 @@ fn write(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::
                 }
             };
             let Some(picture) = describer.look(loaded, cancel)? else { return Ok(Exit::Interrupted) };
+            if let Err(error) = picture.check() {
+                complete = false;
+                tell(&mut || {
+                    console.warn(format_args!("{error:#}"));
+                    Ok(())
+                })?;
+                continue;
+            }
             describer.keep(&picture, library.as_ref(), console);
             pictures.push(picture);
         }
@@ -70,8 +79,9 @@ fn write(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::
             pictures.iter().map(|picture| Request { encoding: &picture.encoding, prompt }).collect();
         let captions = describer.model.generate(&requests, &options, cancel, &mut |_, _| {})?;
         for (picture, caption) in pictures.iter().zip(&captions) {
+            // Others of its batch may have been finished.
             if caption.finish == Finish::Cancelled {
-                return Ok(Exit::Interrupted);
+                continue;
             }
             tell(&mut || {
                 print(picture, caption, settings, console)?;
@@ -82,7 +92,11 @@ fn write(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::
             })?;
         }
     }
-    Ok(if complete { Exit::Success } else { Exit::Partial })
+    Ok(match (cancel.load(Ordering::Relaxed), complete) {
+        (true, _) => Exit::Interrupted,
+        (false, true) => Exit::Success,
+        (false, false) => Exit::Partial,
+    })
 }
 
 fn print(picture: &Picture, caption: &Generated, settings: &Settings, console: &Console) -> anyhow::Result<()> {

@@ -146,7 +146,13 @@ pub(super) fn save(conversation: &Conversation, file: &Path) -> anyhow::Result<(
 /// Text with every sign escaped that Markdown could take for markup, and every one that could drive a terminal.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in sanitize::text(text).chars() {
+    let text = sanitize::text(text);
+    // What begins a list or a rule, where it begins a line.
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    for (at, c) in text.char_indices() {
+        if (at == digits && ".)".contains(c)) || (at == 0 && "-+=".contains(c)) {
+            out.push('\\');
+        }
         if "\\`*_[]<>#&~|!".contains(c) {
             out.push('\\');
         }
@@ -168,6 +174,7 @@ mod tests {
     #[test]
     fn markup_in_answers_stays_text() {
         assert_eq!(plain("<b> [x](y) `z` #1\x1b[31m\n- a"), "\\<b\\> \\[x\\](y) \\`z\\` \\#1\\\\x1b\\[31m\\\\n- a");
+        assert_eq!(["- a", "+", "12. x", "3) y", "1.5"].map(plain), ["\\- a", "\\+", "12\\. x", "3\\) y", "1\\.5"]);
     }
 
     #[test]

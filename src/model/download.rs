@@ -1,5 +1,6 @@
 //! Fetching a model from Hugging Face: once, whole, and only after the user has heard how large it is.
 
+use super::blip2::{GENERATION, INDEX, SMALL_FILES, WHOLE};
 use super::store::{StoreOptions, hub, is_checksum, is_hex, matches, repository};
 use super::{ModelSpec, blip2, clip};
 use anyhow::Context;
@@ -17,11 +18,6 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// What a disk should have left after a download.
 const SPARE: u64 = 200 << 20;
 const CONFIG: &str = "config.json";
-/// The files of a BLIP-2, beside its shards: those that must be there, one that may be, its weights whole or in shards.
-const SMALL_FILES: [&str; 3] = [CONFIG, "preprocessor_config.json", "tokenizer.json"];
-const GENERATION: &str = "generation_config.json";
-const WHOLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
 
 /// Downloads a model, tells `progress` about each file, its bytes so far and in all, and returns the model's folder.
 /// `agree` is told first how many bytes are missing, and ends it all by returning false. What was downloaded before an
@@ -151,6 +147,13 @@ impl Remote<'_> {
         self.path(file).is_some()
     }
 
+    /// Says that a whole file is being compared with its checksum, which may take longer than a server may be silent.
+    fn verifying(&self, file: &str, metadata: &Metadata) {
+        let size = metadata.size() as u64;
+        // Nobody listens any more once the server was given up.
+        let _ = self.events.send(Event::Arrived { file: file.to_owned(), done: size, total: size });
+    }
+
     fn fetch(&self, file: &str, metadata: &Metadata) -> anyhow::Result<()> {
         let checksum = metadata.etag().trim_start_matches("W/").to_ascii_lowercase();
         anyhow::ensure!(is_checksum(&checksum), "the server gives no checksum");
@@ -167,7 +170,9 @@ impl Remote<'_> {
             let error = match got {
                 Ok(path) => {
                     let size = path.metadata().map(|m| m.len()).with_context(|| path.display().to_string())?;
-                    if size == metadata.size() as u64 && matches(&path, &checksum)? {
+                    if size == metadata.size() as u64
+                        && matches(&path, &checksum, &mut || self.verifying(file, metadata))?
+                    {
                         return Ok(());
                     }
                     let _ = fs::remove_file(&path);
@@ -214,7 +219,7 @@ impl hf_hub::api::Progress for Hook<'_> {
 ///
 /// # Errors
 /// The disk of `folder` (or of what will hold it) has less than `bytes` and a little left.
-pub fn check_room(folder: &Path, bytes: u64) -> anyhow::Result<()> {
+pub(super) fn check_room(folder: &Path, bytes: u64) -> anyhow::Result<()> {
     let Some(free) = free_bytes(folder) else { return Ok(()) };
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     anyhow::ensure!(

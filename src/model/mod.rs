@@ -18,14 +18,15 @@ mod resize;
 mod spec;
 pub mod starter;
 mod store;
+mod tokenizer;
 mod weights;
 
-pub use download::{check_room, pull};
+pub use download::pull;
 pub use spec::ModelSpec;
 pub use starter::Starter;
 pub use store::{
-    Installed, Kind, PINNED_BLIP2, PINNED_CLIP, StoreOptions, bytes_of, installed, is_blip2, licence, locate,
-    repository, short_name, verify,
+    Installed, Kind, PINNED_CLIP, StoreOptions, bytes_of, installed, is_blip2, licence, locate, repository, short_name,
+    verify,
 };
 
 use crate::pixels::RgbPicture;

@@ -10,7 +10,6 @@
 //! The bytes are not trusted: sizes are checked before memory is taken, and a panic of a decoder is an error of that
 //! one picture ([`ErrorKind::Crashed`]), so the program must be built with `panic = "unwind"`.
 
-mod contain;
 mod error;
 mod exif;
 mod file;
@@ -20,6 +19,7 @@ mod raster;
 #[cfg(test)]
 mod tests;
 
+use crate::contain::contained;
 use crate::pixels::RgbPicture;
 use format::Format;
 use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder};
@@ -27,7 +27,6 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
 use std::io::Cursor;
 
-pub use contain::contain_panics;
 pub use error::{ErrorKind, PhotoError};
 pub use file::read;
 pub use format::looks_like_picture;
@@ -119,7 +118,10 @@ pub struct Photo {
 /// # Errors
 /// One of every [`ErrorKind`] but `Unreadable`, `Empty` for no bytes at all, and `Changed`; see there.
 pub fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<Photo, PhotoError> {
-    contain::contained(|| decode_any(bytes, target, limits))
+    contained(|| decode_any(bytes, target, limits)).unwrap_or_else(|panic| {
+        let message = format!("the decoder gave up on this file: {panic}");
+        Err(PhotoError::new(ErrorKind::Crashed, message))
+    })
 }
 
 fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<Photo, PhotoError> {
@@ -153,7 +155,7 @@ fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Resul
         }
     };
     // Facts that cannot be read are no reason to lose the picture.
-    let exif = contain::contained(|| Ok(exif::read(format, bytes))).unwrap_or_default();
+    let exif = contained(|| exif::read(format, bytes)).unwrap_or_default();
     let orientation = Orientation::from_exif(exif.orientation).unwrap_or(Orientation::NoTransforms);
     let (width, height) = if exif.orientation >= 5 { (picture.full.1, picture.full.0) } else { picture.full };
     let facts = Facts {

@@ -116,7 +116,10 @@ impl Run<'_> {
             let outcome = match outcomes.recv_timeout(Duration::from_millis(100)) {
                 Ok(outcome) => outcome,
                 Err(RecvTimeoutError::Timeout) if batch.is_empty() || since.elapsed() < FILL => continue,
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => break,
+                // It ends early only if it is cancelled.
+                Err(RecvTimeoutError::Disconnected) if self.cancel.load(Ordering::Relaxed) => break,
+                Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the thread that looks at photos has died"),
             };
             *under_way -= 1;
             match outcome {
@@ -212,7 +215,10 @@ fn look(
         match describer.load(path, Some(library)) {
             Ok(loaded) if *loaded.hash() == photo.hash => {
                 let picture = describer.look(loaded, cancel)?;
-                return Ok(picture.map(|picture| Outcome::Seen(photo.id, Box::new(picture))));
+                return Ok(picture.map(|picture| match picture.check() {
+                    Ok(()) => Outcome::Seen(photo.id, Box::new(picture)),
+                    Err(error) => Outcome::Failed(format!("{error:#}")),
+                }));
             }
             Ok(_) => {
                 let path = sanitize::path(path);

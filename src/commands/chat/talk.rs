@@ -17,6 +17,8 @@ pub(super) struct Talk<'m> {
     pub(super) conversation: Conversation,
     /// The library has it.
     kept: bool,
+    /// Of each turn, whether the library has it.
+    kept_turns: Vec<bool>,
     /// Turns that the model does not read any more.
     unread: usize,
 }
@@ -41,7 +43,8 @@ impl<'m> Talk<'m> {
             updated: now,
             turns: Vec::new(),
         });
-        Ok(Self { describer, session, conversation, kept, unread: 0 })
+        let kept_turns = vec![true; conversation.turns.len()];
+        Ok(Self { describer, session, conversation, kept, kept_turns, unread: 0 })
     }
 
     /// The file that the conversation is about.
@@ -58,52 +61,61 @@ impl<'m> Talk<'m> {
         console: &Console,
         on_text: &mut dyn FnMut(&str),
     ) -> anyhow::Result<Generated> {
-        let prompt = self.prompt(question, options, console)?;
+        let (prompt, unread) = self.prompt(question, options)?;
+        if unread > self.unread {
+            let gone = crate::output::count(unread, "question");
+            console.note(format_args!(
+                "(the conversation is longer than the model can read: it no longer sees the first {gone})"
+            ));
+        }
         let answer = self.session.answer(&prompt, options, cancel, on_text)?;
+        self.unread = unread;
         if answer.finish != Finish::Cancelled {
             self.conversation
                 .turns
                 .push(snapseek_index::Turn { question: question.to_owned(), answer: answer.text.clone() });
+            self.kept_turns.push(false);
         }
         Ok(answer)
     }
 
-    /// The prompt of a question, with as many of the last turns as the model can read; tells the user when one goes.
-    fn prompt(&mut self, question: &str, options: &Options, console: &Console) -> anyhow::Result<String> {
+    /// The prompt of a question with as many of the last turns as the model can read, and how many it cannot.
+    ///
+    /// # Errors
+    /// The question alone is more than it can read.
+    fn prompt(&self, question: &str, options: &Options) -> anyhow::Result<(String, usize)> {
         let model = &self.describer.model;
         let turns: Vec<Turn> = self.conversation.turns.iter().map(turn).collect();
         let room = model.context().saturating_sub(options.max_new_tokens.min(model.context() / 2));
-        let before = self.unread;
+        let mut unread = self.unread;
         loop {
-            let prompt = question_prompt(turns.get(self.unread..).unwrap_or_default(), question);
-            if self.unread >= turns.len() || model.tokens(&prompt)?.len() <= room {
-                if self.unread > before {
-                    console.note(format_args!(
-                        "(the conversation is longer than the model can read: it no longer sees the first {})",
-                        crate::output::count(self.unread, "question")
-                    ));
-                }
-                return Ok(prompt);
+            let prompt = question_prompt(turns.get(unread..).unwrap_or_default(), question);
+            let length = model.tokens(&prompt)?.len();
+            if length <= room {
+                return Ok((prompt, unread));
             }
-            self.unread += 1;
+            anyhow::ensure!(
+                unread < turns.len(),
+                "the question has {length} tokens, and the model can read {room} beside the picture and its answer: \
+                 shorten it"
+            );
+            unread += 1;
         }
     }
 
     /// Keeps the last turn in the library, with the conversation if it is its first.
     pub(super) fn keep(&mut self, library: Option<&Library>, console: &Console) {
         let (Some(library), Some(last)) = (library, self.conversation.turns.last()) else { return };
-        let keep = || -> snapseek_index::Result<i64> {
-            let Conversation { id, hash, path, model, .. } = &self.conversation;
-            let id = if self.kept { *id } else { library.begin_conversation(hash, path, model)? };
-            library.add_turn(id, &last.question, &last.answer)?;
-            Ok(id)
-        };
-        match keep() {
-            Ok(id) => {
-                self.conversation.id = id;
-                self.kept = true;
-            }
-            Err(error) => console.warn(format_args!("this is not kept: {error}")),
+        let Conversation { id, hash, path, model, .. } = &self.conversation;
+        let begun = if self.kept { Ok(*id) } else { library.begin_conversation(hash, path, model) };
+        let kept = begun.and_then(|id| {
+            (self.conversation.id, self.kept) = (id, true);
+            library.add_turn(id, &last.question, &last.answer)
+        });
+        match (kept, self.kept_turns.last_mut()) {
+            (Ok(()), Some(last)) => *last = true,
+            (Ok(()), None) => {}
+            (Err(error), _) => console.warn(format_args!("this is not kept: {error}")),
         }
     }
 
@@ -113,7 +125,7 @@ impl<'m> Talk<'m> {
             return Ok(false);
         }
         self.unread = self.unread.min(self.conversation.turns.len());
-        if let (Some(library), true) = (library, self.kept) {
+        if let (Some(library), Some(true)) = (library, self.kept_turns.pop()) {
             library.drop_last_turn(self.conversation.id)?;
         }
         Ok(true)
@@ -122,6 +134,7 @@ impl<'m> Talk<'m> {
     /// Takes back all that was said.
     pub(super) fn clear(&mut self, library: Option<&Library>) -> anyhow::Result<()> {
         self.conversation.turns.clear();
+        self.kept_turns.clear();
         self.unread = 0;
         if let (Some(library), true) = (library, self.kept) {
             library.clear_conversation(self.conversation.id)?;

@@ -7,6 +7,8 @@ use std::path::Path;
 
 /// No part of a real model is larger; a hostile file must not make us reserve the whole memory.
 const MOST: usize = 1 << 16;
+/// Patches, and queries: attention needs the square of it.
+const MOST_POSITIONS: usize = 4096;
 
 #[derive(Deserialize, Clone, Debug)]
 pub(super) struct Config {
@@ -145,13 +147,18 @@ impl Default for TextConfig {
     }
 }
 
+/// Whether a model of this type is a BLIP-2.
+pub(super) fn is_blip2(model_type: &str) -> bool {
+    matches!(model_type, "blip-2" | "blip_2")
+}
+
 impl Config {
     /// Reads and checks config.json.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let config: Self = read_json(path)?;
         let name = path.display();
         anyhow::ensure!(
-            matches!(config.model_type.as_str(), "blip-2" | "blip_2"),
+            is_blip2(&config.model_type),
             "{name} describes a {:?} model, not a blip-2 one",
             config.model_type
         );
@@ -189,10 +196,14 @@ impl Config {
             "{name}: the attention heads do not divide the hidden size"
         );
         anyhow::ensure!(
-            vision.patch_size <= vision.image_size && vision.image_size <= 4096,
-            "{name}: {} pixels of patches in {} pixels of picture",
+            vision.patch_size <= vision.image_size
+                && (vision.image_size / vision.patch_size).pow(2) <= MOST_POSITIONS
+                && vision.image_size <= 4096
+                && config.num_query_tokens <= MOST_POSITIONS,
+            "{name}: patches of {} pixels in a picture of {}, and {} queries, are more than a model looks at",
             vision.patch_size,
-            vision.image_size
+            vision.image_size,
+            config.num_query_tokens
         );
         anyhow::ensure!(
             qformer.encoder_hidden_size == vision.hidden_size,
@@ -250,6 +261,16 @@ mod tests {
     fn models_that_are_none_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.json");
+        let write = |json: &str| std::fs::write(&path, json).unwrap();
+        for (vision, queries) in
+            [(r#"{"image_size":512,"patch_size":1}"#, 32), ("{}", 60_000), (r#"{"patch_size":225}"#, 32)]
+        {
+            write(&format!(
+                r#"{{"model_type":"blip-2","num_query_tokens":{queries},"vision_config":{vision},"qformer_config":{{}},"text_config":{{"max_position_embeddings":65000}}}}"#
+            ));
+            let error = format!("{:#}", Config::read(&path).unwrap_err());
+            assert!(error.contains("more than a model looks at"), "{error}");
+        }
         for (text, what) in [
             (r#"{"model_type":"t5"}"#, "blip2-opt-2.7b"),
             (r#"{"hidden_size":0}"#, "no model has"),
@@ -260,7 +281,7 @@ mod tests {
             (r#"{"max_position_embeddings":33}"#, "no room"),
         ] {
             let all = r#"{"model_type":"blip-2","vision_config":{},"qformer_config":{},"text_config":"#;
-            std::fs::write(&path, format!("{all}{text}}}")).unwrap();
+            write(&format!("{all}{text}}}"));
             let error = format!("{:#}", Config::read(&path).unwrap_err());
             assert!(error.contains(what), "{error}");
         }

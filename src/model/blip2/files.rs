@@ -1,5 +1,6 @@
 //! The files of a BLIP-2 model's folder: which belong to it, how they are mapped, told apart, and whether they fit.
 
+use super::config;
 use super::quantize::{GGUF, Manifest};
 use crate::model::fingerprint;
 use crate::model::preprocess::read_json;
@@ -11,11 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Files that a model's folder must hold, beside its weights.
-pub(super) const SMALL_FILES: [&str; 3] = ["config.json", "preprocessor_config.json", "tokenizer.json"];
+pub(in crate::model) const SMALL_FILES: [&str; 3] = ["config.json", "preprocessor_config.json", "tokenizer.json"];
 /// One more, which older models lack.
-pub(super) const GENERATION: &str = "generation_config.json";
-const WHOLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+pub(in crate::model) const GENERATION: &str = "generation_config.json";
+pub(in crate::model) const WHOLE: &str = "model.safetensors";
+pub(in crate::model) const INDEX: &str = "model.safetensors.index.json";
 /// What the program needs beside the weights: the cache of keys and values, activations, a picture.
 const BESIDE: u64 = 1 << 30;
 
@@ -25,7 +26,7 @@ pub(in crate::model) fn is_blip2(folder: &Path) -> bool {
     struct Kind {
         model_type: String,
     }
-    read_json::<Kind>(&folder.join("config.json")).is_ok_and(|kind| kind.model_type.starts_with("blip"))
+    read_json::<Kind>(&folder.join("config.json")).is_ok_and(|kind| config::is_blip2(&kind.model_type))
 }
 
 /// The names of a model's files that are needed; the weights last.
@@ -119,8 +120,7 @@ pub(super) fn fingerprint(folder: &Path, version: &str, cache: Option<&Path>) ->
 
 /// Bytes of memory that a model with so many bytes of weights needs: weights that are mapped but do not fit would be read
 /// from the disk again for every token.
-#[must_use]
-pub fn memory_needed(weights: u64) -> u64 {
+pub(super) fn memory_needed(weights: u64) -> u64 {
     weights + BESIDE.min(weights)
 }
 
@@ -144,7 +144,8 @@ pub(super) fn check_memory(folder: &Path, needed: u64) -> anyhow::Result<()> {
 fn available_memory() -> Option<u64> {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
-    let limit = system.cgroup_limits().map(|limits| limits.free_memory);
+    // Its own figure of free memory counts the mapped model, once read, as used.
+    let limit = system.cgroup_limits().map(|limits| limits.total_memory.saturating_sub(limits.rss));
     Some(system.available_memory().min(limit.unwrap_or(u64::MAX))).filter(|bytes| *bytes > 0)
 }
 

@@ -16,17 +16,17 @@ mod quantize;
 mod search;
 mod vision;
 
-pub use files::memory_needed;
 pub use generate::{Finish, Generated, Options, Request, Session};
 pub use prompt::{Turn, question_prompt};
 pub use quantize::{Bits, Manifest, quantize};
 
-pub(super) use files::{files_of, is_blip2, shards};
+pub(super) use files::{GENERATION, INDEX, SMALL_FILES, WHOLE, files_of, is_blip2, shards};
 
 use super::Pixels;
 use super::once::Once;
 use super::ops::Activation;
 use super::preprocess::{self, Preprocessing};
+use super::tokenizer::{Cutting, Tokenizer};
 use super::weights::Weights;
 use crate::pixels::RgbPicture;
 use config::Config;
@@ -35,7 +35,6 @@ use layers::Linear;
 use qformer::QFormer;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokenizers::Tokenizer;
 use vision::Vision;
 
 /// Changes with everything that changes the numbers but not the files.
@@ -67,11 +66,14 @@ impl Blip2 {
         let preprocessing =
             Preprocessing::read(&folder.join("preprocessor_config.json"), config.vision_config.image_size)?;
         let weights = files::map(folder)?;
-        files::check_memory(folder, memory_needed(weights.len()))?;
+        files::check_memory(folder, files::memory_needed(weights.len()))?;
         Ok(Self {
             fingerprint: files::fingerprint(folder, VERSION, cache)?,
             ends: config.end_tokens(folder)?,
-            tokenizer: tokenizer(&folder.join("tokenizer.json"))?,
+            tokenizer: Tokenizer::read(
+                &folder.join("tokenizer.json"),
+                Cutting { max_length: None, special_as_text: true },
+            )?,
             config,
             preprocessing,
             weights,
@@ -152,9 +154,8 @@ impl Blip2 {
     /// # Errors
     /// The tokenizer cannot read it.
     pub fn tokens(&self, prompt: &str) -> anyhow::Result<Vec<u32>> {
-        let encoding = self.tokenizer.encode(prompt, true).map_err(|e| anyhow::anyhow!("{e}"))?;
         let start = self.config.text_config.bos_token_id;
-        let mut tokens = encoding.get_ids().to_vec();
+        let (mut tokens, _) = self.tokenizer.encode(prompt)?;
         if tokens.first() != Some(&start) {
             tokens.insert(0, start);
         }
@@ -163,7 +164,7 @@ impl Blip2 {
 
     /// The text of tokens, without control tokens.
     fn text(&self, tokens: &[u32]) -> anyhow::Result<String> {
-        self.tokenizer.decode(tokens, true).map_err(|e| anyhow::anyhow!("{e}"))
+        self.tokenizer.decode(tokens)
     }
 
     fn seeing(&self) -> anyhow::Result<&(Vision, QFormer)> {
@@ -179,13 +180,4 @@ impl Blip2 {
             Ok((Linear::load(&self.weights, "language_projection", seen, opt.hidden_size(), true)?, opt))
         })
     }
-}
-
-fn tokenizer(path: &Path) -> anyhow::Result<Tokenizer> {
-    let problem = |e: tokenizers::Error| anyhow::anyhow!("{}: {e}", path.display());
-    let mut tokenizer = Tokenizer::from_file(path).map_err(problem)?;
-    tokenizer.with_padding(None).with_truncation(None).map_err(problem)?;
-    // A question that holds "</s>" or "<image>" is a text like any other.
-    tokenizer.set_encode_special_tokens(true);
-    Ok(tokenizer)
 }

@@ -7,6 +7,7 @@ mod tower;
 
 use super::once::Once;
 use super::preprocess::{self, Preprocessing};
+use super::tokenizer::{Cutting, Tokenizer};
 use super::weights::Weights;
 use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, fingerprint, labels};
 use crate::pixels::RgbPicture;
@@ -16,7 +17,6 @@ use config::Config;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use tokenizers::Tokenizer;
 use tower::{Text, Vision};
 
 /// Files that a CLIP model's folder must hold.
@@ -92,12 +92,8 @@ impl Clip {
 
     fn tokenizer(&self) -> anyhow::Result<&Tokenizer> {
         self.tokenizer.get(|| {
-            let problem = |e: tokenizers::Error| anyhow::anyhow!("{}: {e}", self.tokenizer_file.display());
-            let mut tokenizer = Tokenizer::from_file(&self.tokenizer_file).map_err(problem)?;
-            let max_length = self.config.text_config.max_position_embeddings;
-            let truncation = tokenizers::TruncationParams { max_length, ..Default::default() };
-            tokenizer.with_padding(None).with_truncation(Some(truncation)).map_err(problem)?;
-            Ok(tokenizer)
+            let max_length = Some(self.config.text_config.max_position_embeddings);
+            Tokenizer::read(&self.tokenizer_file, Cutting { max_length, special_as_text: false })
         })
     }
 
@@ -171,9 +167,8 @@ impl Embed for Clip {
     }
 
     fn tokens(&self, text: &str) -> anyhow::Result<Tokens> {
-        let encoding =
-            self.tokenizer()?.encode(text, true).map_err(|e| anyhow::anyhow!("this text cannot be read: {e}"))?;
-        Ok(Tokens { ids: encoding.get_ids().to_vec(), tokens: encoding.get_tokens().to_vec() })
+        let (ids, tokens) = self.tokenizer()?.encode(text)?;
+        Ok(Tokens { ids, tokens })
     }
 
     fn load_labels(&self, cache: &Path, progress: &mut dyn FnMut(usize, usize) -> bool) -> anyhow::Result<()> {

@@ -3,6 +3,8 @@
 //! Block formats as in ggml: Q8_0 holds 32 weights as an f16 scale and 32 signed bytes; Q4_K holds 256 as two f16 scales,
 //! eight pairs of 6-bit scale and minimum, and 128 bytes of nibbles.
 
+#[cfg(target_arch = "x86_64")]
+use super::x86::{avx2, avx512};
 use multiversion::multiversion;
 use multiversion::target::match_target;
 
@@ -115,7 +117,7 @@ pub(super) fn widen_q4_k(bytes: &[u8], out: &mut [f32]) {
 
 /// The f16 units of the scales and the minima of a Q4_K block's eight groups of 32, and the multiples of them.
 #[inline(always)]
-fn q4_k_multiples(block: &[u8; Q4_K_BYTES]) -> ([u16; 2], [u8; 8], [u8; 8]) {
+pub(super) fn q4_k_multiples(block: &[u8; Q4_K_BYTES]) -> ([u16; 2], [u8; 8], [u8; 8]) {
     let word = |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
     // Four numbers of 6 bits a word: those of the last four groups are split into 4 and 2 bits.
     let (low, middle, high) = (word(4), word(8), word(12));
@@ -161,7 +163,7 @@ impl QuantizedRow {
 impl QuantizedRow {
     /// The eight small blocks of a large one: bytes, scales and sums.
     #[inline(always)]
-    fn large_block(&self, n: usize) -> (&[[i8; SMALL_BLOCK]; 8], &[f32; 8], &[f32; 8]) {
+    pub(super) fn large_block(&self, n: usize) -> (&[[i8; SMALL_BLOCK]; 8], &[f32; 8], &[f32; 8]) {
         (&self.bytes.as_chunks().0[n], &self.scales.as_chunks().0[n], &self.sums.as_chunks().0[n])
     }
 }
@@ -185,11 +187,11 @@ fn quantize(blocks: &[[f32; SMALL_BLOCK]], bytes: &mut [[i8; SMALL_BLOCK]], scal
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct WeightBlock {
     /// Four columns a word.
-    words: [i32; SMALL_BLOCK / 4],
-    scale: f32,
-    minimum: f32,
+    pub(super) words: [i32; SMALL_BLOCK / 4],
+    pub(super) scale: f32,
+    pub(super) minimum: f32,
     /// -128 times the sum of the columns, as activations are stored with 128 added.
-    start: i32,
+    pub(super) start: i32,
 }
 
 impl WeightBlock {
@@ -204,10 +206,10 @@ impl WeightBlock {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InputBlock {
     /// Of four columns at a time, the rows' four bytes, with 128 added.
-    bytes: [[[u8; 4]; TILE_COLUMNS]; SMALL_BLOCK / 4],
-    scales: [f32; TILE_COLUMNS],
+    pub(super) bytes: [[[u8; 4]; TILE_COLUMNS]; SMALL_BLOCK / 4],
+    pub(super) scales: [f32; TILE_COLUMNS],
     /// Scale times the sum of the columns.
-    sums: [f32; TILE_COLUMNS],
+    pub(super) sums: [f32; TILE_COLUMNS],
 }
 
 impl Default for InputBlock {
@@ -403,138 +405,4 @@ fn signed_products(q: &[u8], x: &[i8; SMALL_BLOCK]) -> [i32; 8] {
 /// Products of the low nibbles of 32 bytes with 32 signed bytes, and of the high ones with others.
 fn nibble_products(q: &[u8; SMALL_BLOCK], x: &[i8; SMALL_BLOCK], y: &[i8; SMALL_BLOCK]) -> ([i32; 8], [i32; 8]) {
     (signed_products(&q.map(|q| q & 15), x), signed_products(&q.map(|q| q >> 4), y))
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::SMALL_BLOCK;
-    use bytemuck::{cast, pod_read_unaligned};
-    use std::arch::x86_64::{
-        __m256, __m256i, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm256_abs_epi8, _mm256_and_si256,
-        _mm256_castps128_ps256, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_madd_epi16, _mm256_maddubs_epi16,
-        _mm256_mul_ps, _mm256_permutevar8x32_ps, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
-        _mm256_sign_epi8, _mm256_srli_epi16,
-    };
-
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn signed_products(q: &[u8], x: &[i8; SMALL_BLOCK]) -> [i32; 8] {
-        let (q, x): (__m256i, __m256i) = (pod_read_unaligned(q), cast(*x));
-        // The instruction wants one side without signs. Bytes of x are never -128, so neither overflows.
-        let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(q, x));
-        cast(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2,fma,f16c")]
-    pub(super) fn scales(units: [u16; 2], scales: [u8; 8], minima: [u8; 8]) -> (__m256, __m256) {
-        let units = _mm_cvtph_ps(_mm_cvtsi32_si128(cast(units)));
-        let unit = |n: i32| _mm256_permutevar8x32_ps(_mm256_castps128_ps256(units), _mm256_set1_epi32(n));
-        let times = |multiples: [u8; 8], unit| {
-            let multiples = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(multiples)));
-            _mm256_mul_ps(_mm256_cvtepi32_ps(multiples), unit)
-        };
-        (times(scales, unit(0)), times(minima, unit(1)))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn nibble_products(
-        q: &[u8; SMALL_BLOCK],
-        x: &[i8; SMALL_BLOCK],
-        y: &[i8; SMALL_BLOCK],
-    ) -> ([i32; 8], [i32; 8]) {
-        let (q, x, y): (__m256i, __m256i, __m256i) = (cast(*q), cast(*x), cast(*y));
-        let mask = _mm256_set1_epi8(15);
-        let ones = _mm256_set1_epi16(1);
-        let low = _mm256_maddubs_epi16(_mm256_and_si256(q, mask), x);
-        let high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16::<4>(q), mask), y);
-        (cast(_mm256_madd_epi16(low, ones)), cast(_mm256_madd_epi16(high, ones)))
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod avx512 {
-    use super::{InputBlock, Q4_K_BYTES, QuantizedRow, TILE_ROWS, Tile, WeightBlock, avx2, q4_k_multiples};
-    use bytemuck::cast;
-    use std::arch::x86_64::{
-        __m512, __m512i, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm512_add_ps, _mm512_and_si512,
-        _mm512_castps256_ps512, _mm512_castsi256_si512, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
-        _mm512_fnmadd_ps, _mm512_inserti64x4, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_reduce_add_ps,
-        _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
-        _mm512_srli_epi16, _mm512_sub_ps, _mm512_zextps256_ps512,
-    };
-
-    /// [`super::dot_q4_k`], two groups of 32 low nibbles and two of high ones at a time.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
-    pub(super) fn dot_q4_k<const M: usize>(blocks: &[[u8; Q4_K_BYTES]], rows: &[QuantizedRow; M], out: &mut [f32; M]) {
-        let mask = _mm512_set1_epi8(15);
-        // Each scale eight times, for the groups that are multiplied together.
-        let order = |a: i32, b: i32| -> __m512i { cast([[a; 8], [b; 8]]) };
-        let orders = [[order(0, 2), order(1, 3)], [order(4, 6), order(5, 7)]];
-        let mut sums = [[_mm512_setzero_ps(); 2]; M];
-        let mut below = [_mm256_setzero_ps(); M];
-        for (n, block) in blocks.iter().enumerate() {
-            let (units, scales, minima) = q4_k_multiples(block);
-            let (scales, minima) = avx2::scales(units, scales, minima);
-            let nibbles: [__m512i; 2] = {
-                let halves = block[16..].as_chunks::<64>().0;
-                [cast(halves[0]), cast(halves[1])]
-            };
-            for ((sums, below), row) in sums.iter_mut().zip(&mut below).zip(rows) {
-                let (x, x_scales, x_sums) = row.large_block(n);
-                *below = _mm256_fmadd_ps(minima, cast(*x_sums), *below);
-                let scales = _mm512_castps256_ps512(_mm256_mul_ps(scales, cast(*x_scales)));
-                let pair = |a: usize, b: usize| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(cast(x[a])), cast(x[b]));
-                for (half, q) in nibbles.into_iter().enumerate() {
-                    let (low, high) = (_mm512_and_si512(q, mask), _mm512_and_si512(_mm512_srli_epi16::<4>(q), mask));
-                    let at = 4 * half;
-                    let low = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low, pair(at, at + 2));
-                    let high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), high, pair(at + 1, at + 3));
-                    let scale = |part: usize| _mm512_permutexvar_ps(orders[half][part], scales);
-                    sums[0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(low), scale(0), sums[0]);
-                    sums[1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(high), scale(1), sums[1]);
-                }
-            }
-        }
-        for ((out, sums), below) in out.iter_mut().zip(sums).zip(below) {
-            let below = _mm512_zextps256_ps512(below);
-            *out = _mm512_reduce_add_ps(_mm512_sub_ps(_mm512_add_ps(sums[0], sums[1]), below));
-        }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
-    pub(super) fn multiply_integer_tile(rows: [&[WeightBlock]; TILE_ROWS], panel: &[InputBlock], tile: &mut Tile) {
-        // Loops instead of `map`, which is not always compiled into this function.
-        let mut sums = [_mm512_setzero_ps(); TILE_ROWS];
-        for (sum, tile) in sums.iter_mut().zip(&*tile) {
-            *sum = cast(*tile);
-        }
-        for (n, x) in panel.iter().enumerate() {
-            let (scales, x_sums): (__m512, __m512) = (cast(x.scales), cast(x.sums));
-            let [a, b, c, d, e, f] = rows;
-            let w = [&a[n], &b[n], &c[n], &d[n], &e[n], &f[n]];
-            // In this order the six sums do not wait for each other.
-            let mut totals = [_mm512_setzero_si512(); TILE_ROWS];
-            for (total, w) in totals.iter_mut().zip(w) {
-                *total = _mm512_set1_epi32(w.start);
-            }
-            for (four, bytes) in x.bytes.iter().enumerate() {
-                let bytes: __m512i = cast(*bytes);
-                for (total, w) in totals.iter_mut().zip(w) {
-                    *total = _mm512_dpbusd_epi32(*total, bytes, _mm512_set1_epi32(w.words[four]));
-                }
-            }
-            for ((sum, total), w) in sums.iter_mut().zip(totals).zip(w) {
-                let scale = _mm512_mul_ps(scales, _mm512_set1_ps(w.scale));
-                *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(total), scale, *sum);
-                *sum = _mm512_fnmadd_ps(x_sums, _mm512_set1_ps(w.minimum), *sum);
-            }
-        }
-        for (sum, tile) in sums.into_iter().zip(tile) {
-            *tile = cast(sum);
-        }
-    }
 }

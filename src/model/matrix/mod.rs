@@ -6,6 +6,8 @@
 
 mod gemm;
 mod kernels;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use super::ops::{self, Activation};
 use kernels::QuantizedRow;

@@ -1,6 +1,5 @@
-//! Panics of the decoders stay with the picture that caused them.
+//! Panics of libraries that read foreign files stay with the file that caused them.
 
-use super::{ErrorKind, PhotoError};
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -13,8 +12,13 @@ thread_local! {
 /// How `jpeg_decoder` names the threads that it starts.
 const JPEG_THREAD: &str = "worker thread for component";
 
-/// Keeps the panics of decoders, which [`super::decode`] reports as errors, from being printed as well, and from
-/// tearing down a terminal screen. Panics of any other code go to the hook that was there before. A second call does
+/// A panic that was contained, with its message.
+#[derive(thiserror::Error, Debug, PartialEq, Eq)]
+#[error("{0}")]
+pub struct Panicked(pub String);
+
+/// Keeps panics that are [`contained`], and so reported as errors, from being printed as well, and from tearing down a
+/// terminal screen. Panics of any other code go to the hook that was there before. A second call does
 /// nothing.
 pub fn contain_panics() {
     static ONCE: Once = Once::new();
@@ -31,16 +35,16 @@ fn install_hook() {
     }));
 }
 
-/// Runs `work`; its panic becomes an error of kind `Crashed`.
-pub(super) fn contained<T>(work: impl FnOnce() -> Result<T, PhotoError>) -> Result<T, PhotoError> {
+/// Runs `work`; its panic becomes an error.
+///
+/// # Errors
+/// It panicked.
+pub fn contained<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     let outer = CONTAINED.replace(true);
-    // What `work` had borrowed is only the bytes of the file and the limits, which it cannot leave half changed.
+    // What `work` had borrowed is a file's bytes and settings, which it cannot leave half changed.
     let result = catch_unwind(AssertUnwindSafe(work));
     CONTAINED.set(outer);
-    result.unwrap_or_else(|panic| {
-        let message = format!("the decoder gave up on this file: {}", text_of(panic.as_ref()));
-        Err(PhotoError::new(ErrorKind::Crashed, message))
-    })
+    result.map_err(|panic| Panicked(text_of(panic.as_ref()).to_owned()))
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> &str {
@@ -71,14 +75,13 @@ mod tests {
         let outsider = |work: fn()| std::thread::Builder::new().name("outsider".into()).spawn(work).unwrap().join();
         outsider(|| {
             let error = contained::<()>(|| panic!("row {} of 3", 4)).unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Crashed);
-            assert!(error.message.ends_with("row 4 of 3"), "{}", error.message);
+            assert_eq!(error, Panicked("row 4 of 3".into()));
             // A panic of an inner part leaves the outer one contained.
             let error = contained::<()>(|| {
                 contained::<()>(|| panic!("inner")).unwrap_err();
                 panic!("outer")
             });
-            assert!(error.unwrap_err().message.ends_with("outer"));
+            assert_eq!(error, Err(Panicked("outer".into())));
         })
         .unwrap();
         assert_eq!(SEEN.load(Ordering::Relaxed), 0);

@@ -1,0 +1,64 @@
+//! Hugging Face tokenizers, whose library panics on some files that are damaged.
+
+use crate::contain::contained;
+use std::path::Path;
+use tokenizers::Tokenizer as Library;
+
+/// The tokenizer of a model's folder.
+pub(super) struct Tokenizer(Library);
+
+/// How texts are cut.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Cutting {
+    /// Tokens of a text at most; what is longer loses its end.
+    pub(super) max_length: Option<usize>,
+    /// Whether a text that looks like a control token (`</s>`) is a text like any other.
+    pub(super) special_as_text: bool,
+}
+
+impl Tokenizer {
+    /// Reads a tokenizer.json.
+    pub(super) fn read(path: &Path, how: Cutting) -> anyhow::Result<Self> {
+        let damaged = |why: &dyn std::fmt::Display| anyhow::anyhow!("{} is damaged: {why}", path.display());
+        let read = || -> tokenizers::Result<Library> {
+            let mut library = Library::from_file(path)?;
+            let cut = |max_length| tokenizers::TruncationParams { max_length, ..Default::default() };
+            library.with_padding(None).with_truncation(how.max_length.map(cut))?;
+            library.set_encode_special_tokens(how.special_as_text);
+            Ok(library)
+        };
+        contained(read).map_err(|panic| damaged(&panic))?.map(Self).map_err(|error| damaged(&error))
+    }
+
+    /// The ids of a text's tokens, with those that the model's file adds, and how the vocabulary writes them.
+    pub(super) fn encode(&self, text: &str) -> anyhow::Result<(Vec<u32>, Vec<String>)> {
+        let encoding = contained(|| self.0.encode(text, true)).map_err(unreadable)?.map_err(unreadable)?;
+        Ok((encoding.get_ids().to_vec(), encoding.get_tokens().to_vec()))
+    }
+
+    /// The text of tokens, without control tokens.
+    pub(super) fn decode(&self, tokens: &[u32]) -> anyhow::Result<String> {
+        contained(|| self.0.decode(tokens, true)).map_err(unreadable)?.map_err(unreadable)
+    }
+}
+
+fn unreadable(why: impl std::fmt::Display) -> anyhow::Error {
+    anyhow::anyhow!("this text cannot be read with the model's tokenizer: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_on_which_the_library_panics_is_an_error() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reference/blip2-random/tokenizer.json");
+        let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        json["post_processor"]["special_tokens"] = serde_json::json!({});
+        let dir = tempfile::tempdir().unwrap();
+        let damaged = dir.path().join("tokenizer.json");
+        std::fs::write(&damaged, json.to_string()).unwrap();
+        let error = Tokenizer::read(&damaged, Cutting::default()).and_then(|t| t.encode("a cat")).unwrap_err();
+        assert!(error.to_string().contains("tokenizer"), "{error}");
+    }
+}
