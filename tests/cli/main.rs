@@ -18,6 +18,7 @@ mod pictures;
 mod pull;
 mod quantize;
 mod queries;
+mod shapes;
 mod shell;
 mod support;
 mod terminal;
