@@ -42,16 +42,14 @@ macro_rules! q4_k_scales {
 }
 
 /// Adds to a tile the products of six weight rows (each as long as the panel) with sixteen activation rows (interleaved).
-#[multiversion(targets("x86_64+avx2+fma+f16c"))]
-pub(super) fn multiply_tile(mut rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
-    for row in &mut rows {
-        *row = &row[..panel.len()];
-    }
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx2+fma", "x86_64+avx2+fma+f16c"))]
+pub(super) fn multiply_tile(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
     // A copy, so that it lives in registers.
     let mut sums = *tile;
-    for (k, x) in panel.iter().enumerate() {
-        for (sum, row) in sums.iter_mut().zip(rows) {
-            let w = row[k];
+    // Zipped, so that no index is checked.
+    let [a, b, c, d, e, f] = rows;
+    for ((((((x, a), b), c), d), e), f) in panel.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
+        for (sum, w) in sums.iter_mut().zip([a, b, c, d, e, f]) {
             for (s, x) in sum.iter_mut().zip(x) {
                 *s = w.mul_add(*x, *s);
             }
@@ -71,7 +69,15 @@ pub(super) fn widen_f32(bytes: &[u8], out: &mut [f32]) {
 /// Little-endian f16.
 #[multiversion(targets("x86_64+avx2+fma+f16c"))]
 pub(super) fn widen_f16(bytes: &[u8], out: &mut [f32]) {
-    for (out, b) in out.iter_mut().zip(bytes.as_chunks().0) {
+    let (bytes, rest) = bytes.as_chunks::<16>();
+    let (out, out_rest) = out.as_chunks_mut::<8>();
+    for (out, eight) in out.iter_mut().zip(bytes) {
+        *out = match_target! {
+            "x86_64+avx2+fma+f16c" => avx2::widen_f16(eight),
+            _ => bytemuck::cast::<_, [[u8; 2]; 8]>(*eight).map(|b| half_to_f32(u16::from_le_bytes(b))),
+        };
+    }
+    for (out, b) in out_rest.iter_mut().zip(rest.as_chunks().0) {
         *out = half_to_f32(u16::from_le_bytes(*b));
     }
 }

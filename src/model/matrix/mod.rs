@@ -170,9 +170,8 @@ impl Matrix {
     fn few(&self) -> usize {
         match (self.dtype, kernels::integers_are_fast()) {
             (Dtype::F32 | Dtype::F16 | Dtype::Bf16, _) => 4,
-            (Dtype::Q8_0, true) => 2,
             (Dtype::Q4K, true) => 12,
-            (Dtype::Q8_0 | Dtype::Q4K, false) => 8,
+            (Dtype::Q8_0 | Dtype::Q4K, _) => 8,
         }
     }
 

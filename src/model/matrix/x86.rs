@@ -8,9 +8,9 @@ pub(super) mod avx2 {
     use bytemuck::{cast, pod_read_unaligned};
     use std::arch::x86_64::{
         __m256, __m256i, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm256_abs_epi8, _mm256_and_si256,
-        _mm256_castps128_ps256, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_madd_epi16, _mm256_maddubs_epi16,
-        _mm256_mul_ps, _mm256_permutevar8x32_ps, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
-        _mm256_sign_epi8, _mm256_srli_epi16,
+        _mm256_castps128_ps256, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_madd_epi16,
+        _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_permutevar8x32_ps, _mm256_set1_epi8, _mm256_set1_epi16,
+        _mm256_set1_epi32, _mm256_sign_epi8, _mm256_srli_epi16,
     };
 
     #[inline]
@@ -20,6 +20,12 @@ pub(super) mod avx2 {
         // The instruction wants one side without signs. Bytes of x are never -128, so neither overflows.
         let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(q, x));
         cast(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::model::matrix) fn widen_f16(eight: &[u8; 16]) -> [f32; 8] {
+        cast(_mm256_cvtph_ps(cast(*eight)))
     }
 
     #[inline]
