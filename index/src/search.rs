@@ -261,6 +261,23 @@ impl Searcher {
         })
     }
 
+    /// The ids, ascending, and embeddings (unit vectors) of all photos that have one; none before there is a model.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn embeddings(&self) -> Result<Vec<(i64, &[f32])>> {
+        Ok(self.vectors()?.map(Vectors::rows).unwrap_or_default())
+    }
+
+    /// What the catalogue knows about these photos, in the order given; those that have no file are left out.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn photos(&self, ids: &[i64]) -> Result<Vec<Hit>> {
+        let chosen = ids.iter().map(|id| (Candidate { id: *id, ..Candidate::default() }, 0)).collect();
+        self.hits(&SearchRequest::default(), chosen)
+    }
+
     fn vectors(&self) -> Result<Option<&Vectors>> {
         if self.vectors.get().is_none() {
             let loaded = self.library.sql(|db| Vectors::load(db, &vectors::folder(&self.library)))?;

@@ -158,6 +158,17 @@ impl Vectors {
         layout.rows.get(at * self.dim..(at + 1) * self.dim)
     }
 
+    /// The ids, ascending, and vectors of all photos.
+    pub(crate) fn rows(&self) -> Vec<(i64, &[f32])> {
+        let layout = self.layout();
+        let base = layout.ids.iter().copied().zip(layout.rows.chunks_exact(self.dim.max(1))).enumerate();
+        let kept = base.filter(|(row, _)| !self.masked.contains(row)).map(|(_, row)| row);
+        let mut rows: Vec<_> =
+            kept.chain(self.ids.iter().copied().zip(self.rows.chunks_exact(self.dim.max(1)))).collect();
+        rows.sort_by_key(|(id, _)| *id);
+        rows
+    }
+
     /// The cosines of all photos with `query` (a unit vector of `dim` numbers), best first, ties by id.
     pub(crate) fn all(&self, query: &[f32]) -> Vec<Scored> {
         let layout = self.layout();
