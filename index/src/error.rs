@@ -101,6 +101,14 @@ pub enum Error {
         /// The id.
         id: i64,
     },
+    /// There is no cluster of this name.
+    #[error("there is no cluster {:?}; {}", printable(name), known_names(known))]
+    NoCluster {
+        /// The name.
+        name: String,
+        /// Those there are.
+        known: Vec<String>,
+    },
     /// The catalogue cannot be read or written.
     #[error("the catalogue {} cannot be used: {}{}", shown(path), printable(&source.to_string()), advice(source, path))]
     Catalogue {
@@ -138,6 +146,17 @@ impl Error {
 
 fn short(fingerprint: &str) -> String {
     fingerprint.chars().take(12).collect()
+}
+
+/// Names to choose from, as far as they can be read at a glance.
+fn known_names(known: &[String]) -> String {
+    const SHOWN: usize = 20;
+    if known.is_empty() {
+        return "there are none yet: `snapseek cluster` makes them".into();
+    }
+    let names: Vec<String> = known.iter().take(SHOWN).map(|name| printable(name)).collect();
+    let more = if known.len() > SHOWN { ", ..." } else { "" };
+    format!("there are: {}{more}", names.join(", "))
 }
 
 /// Checks that a vector is a unit vector of `dim` numbers (length within 1e-3 of one).

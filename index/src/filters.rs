@@ -1,5 +1,6 @@
 //! What photos must satisfy besides their meaning.
 
+use crate::clusters::NONE;
 use crate::paths;
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -40,6 +41,8 @@ pub enum Filter {
     Caption(String),
     /// It has a caption that is not empty.
     HasCaption,
+    /// The cluster of this name holds it; `none`: no cluster does. Case and accents do not count.
+    Cluster(String),
     /// A file name of it ends in one of these (without the dot).
     Ext(Vec<String>),
     /// Its camera's name holds this text; case and accents do not count.
@@ -119,6 +122,14 @@ impl Filter {
                 "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND instr(c.folded, ?))".into()
             }
             Self::HasCaption => "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND c.text <> '')".into(),
+            Self::Cluster(name) if paths::fold(name) == NONE => {
+                "NOT EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)".into()
+            }
+            Self::Cluster(name) => {
+                values.push(paths::fold(name).into());
+                "EXISTS (SELECT 1 FROM member m JOIN cluster c ON c.id = m.cluster WHERE m.photo = p.id AND c.folded = ?)"
+                    .into()
+            }
             Self::Ext(list) => {
                 let mut either = Vec::new();
                 for ext in list {

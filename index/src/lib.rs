@@ -5,6 +5,7 @@
 //! - [`Searcher`]: meaning (cosine), words (BM25) and their fusion
 //! - [`Caption`], [`Captioner`]: captions by hand and by a model; they go with the photo
 //! - [`Conversation`]: what was asked about a picture; kept until it is deleted
+//! - [`Cluster`]: groups of photos that look alike, and their names
 //! - `vectors` and `text` hold caches: files that carry the log position they cover, are verified before use, and can
 //!   be deleted at any time
 //!
@@ -14,6 +15,7 @@ mod cache;
 mod captioner;
 mod captions;
 mod check;
+mod clusters;
 mod conversations;
 mod error;
 mod filters;
@@ -30,6 +32,7 @@ mod writer;
 
 pub use captioner::Captioner;
 pub use check::Report;
+pub use clusters::{Cluster, Member, NewCluster};
 pub use error::{Error, Result};
 pub use filters::{Clause, Filter, Filters, Phrase};
 pub use library::Library;

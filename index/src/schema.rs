@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// One step per schema version; a step that was released is never changed.
-const MIGRATIONS: &[&str] = &[V1, V2];
+const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` tells a
 /// position in this library's history from the same number in another (a restored backup, a copied cache).
@@ -71,6 +71,21 @@ CREATE TABLE turn (
     conversation INTEGER NOT NULL REFERENCES conversation (id) ON DELETE CASCADE, position INTEGER NOT NULL,
     question TEXT NOT NULL, answer TEXT NOT NULL, PRIMARY KEY (conversation, position)
 );
+";
+
+/// Groups of photos that look alike. A member without a cluster is a photo that was looked at and fits none; a photo
+/// that is no member came later.
+const CLUSTERS: &str = "
+CREATE TABLE cluster (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE, by_hand INTEGER NOT NULL,
+    keywords TEXT NOT NULL, coherence REAL NOT NULL, reach REAL NOT NULL, fingerprint TEXT NOT NULL,
+    checksum INTEGER NOT NULL, centroid BLOB NOT NULL
+);
+CREATE TABLE member (
+    photo INTEGER PRIMARY KEY REFERENCES photo (id) ON DELETE CASCADE,
+    cluster INTEGER REFERENCES cluster (id) ON DELETE CASCADE, cosine REAL NOT NULL
+);
+CREATE INDEX member_cluster ON member (cluster);
 ";
 
 /// The newest schema version.

@@ -2,12 +2,12 @@
 
 use crate::captions::text_of;
 use crate::error::{Result, validate};
-use crate::filters::{Filters, Phrase};
+use crate::filters::{Filter, Filters, Phrase};
 use crate::library::Library;
 use crate::records::{PhotoFacts, Tag};
 use crate::text::{Match, Text};
 use crate::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
-use crate::{paths, text};
+use crate::{clusters, paths, text};
 use rusqlite::OptionalExtension;
 use serde::Serialize;
 use std::cell::OnceCell;
@@ -199,6 +199,14 @@ impl Searcher {
         let filtered = !request.filters.is_empty() || !request.phrases.is_empty();
         if !filtered {
             return Ok((Vec::new(), None));
+        }
+        for clause in &request.filters.clauses {
+            if let Filter::Cluster(name) = &clause.filter
+                && paths::fold(name) != clusters::NONE
+                && self.library.sql(|db| clusters::id_of(db, name))?.is_none()
+            {
+                return Err(self.library.no_cluster(name)?);
+            }
         }
         let mut allowed = self.library.sql(|db| request.filters.allowed(db))?;
         let mut scores: HashMap<i64, f32> = HashMap::new();

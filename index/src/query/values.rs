@@ -3,8 +3,8 @@
 use crate::filters::Filter;
 
 /// Filters there are.
-pub(super) const NAMES: [&str; 10] =
-    ["path", "tag", "caption", "has", "ext", "camera", "taken", "wider", "taller", "size"];
+pub(super) const NAMES: [&str; 11] =
+    ["path", "tag", "caption", "has", "cluster", "ext", "camera", "taken", "wider", "taller", "size"];
 
 /// Why a filter is refused.
 pub(super) enum Problem {
@@ -25,6 +25,7 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
     }
     match name {
         "path" => Ok(Filter::Path(value.to_owned())),
+        "cluster" => Ok(Filter::Cluster(value.to_owned())),
         "camera" => Ok(Filter::Camera(value.to_owned())),
         "tag" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Tag(value.to_owned())),
         "caption" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Caption(value.to_owned())),
