@@ -1,12 +1,15 @@
 //! The command line: every flag and subcommand, and nothing else.
 
 mod talk;
+mod understand;
 
 pub use talk::{AskArgs, CaptionAction, CaptionArgs, ChatArgs, ChatFormat, ChatsAction, GenerateArgs};
+pub use understand::{ClusterAction, ClusterArgs, DescribeArgs, MapArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use talk::{ASK_HELP, CAPTION_HELP, CHAT_HELP};
+use understand::CLUSTER_HELP;
 
 /// Find your own photos by meaning, on your own machine.
 #[derive(Parser, Debug)]
@@ -113,6 +116,13 @@ pub enum Command {
     Search(SearchArgs),
     /// Find photos that look like one, in the library or outside it
     Similar(SimilarArgs),
+    /// Group photos that look alike, and name the groups
+    #[command(after_help = CLUSTER_HELP)]
+    Cluster(ClusterArgs),
+    /// Draw the library as a map on which photos that look alike lie close together
+    Map(MapArgs),
+    /// Say what a folder holds: dates, cameras, tags, clusters
+    Describe(DescribeArgs),
     /// Say in a sentence what photos show; keep it, correct it
     #[command(after_help = CAPTION_HELP, subcommand_negates_reqs = true)]
     Caption(CaptionArgs),
@@ -224,7 +234,7 @@ pub enum Ranking {
 /// Arguments of `search`.
 #[derive(Args, Debug)]
 pub struct SearchArgs {
-    /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: ext: wider: taller: size: tag: caption:
+    /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: ext: wider: taller: size: tag: caption: cluster:
     #[arg(required = true)]
     pub query: Vec<String>,
     /// What makes the ranking
@@ -341,6 +351,6 @@ const SEARCH_HELP: &str = r#"QUERY LANGUAGE (put the query in quotes; write -- b
   castle -night                 less of one word; `castle - night sky` less of all that follows
   @holiday.jpg + in winter      a picture, and words added to it; - subtracts
   2*sunset 0.5*@beach.jpg       weights
-  path:2019 tag:dog caption:"red car" ext:jpg,png camera:canon
+  path:2019 tag:dog caption:"red car" cluster:"bird, hen" ext:jpg,png camera:canon
   taken:2019-06..2019-09 wider:2000 taller:1000 size:>2M       any of them after a minus excludes
   \-word \@word                 a plain word that begins with a sign"#;

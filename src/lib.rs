@@ -6,6 +6,7 @@
 //! - [`commands`]: one file per group of subcommands
 //! - [`output`], [`console`], [`sanitize`]: how results reach a person, and the one door for foreign text
 //! - [`pipeline`]: one indexing run; [`compose`] and [`matching`]: one query
+//! - [`understand`]: what a whole library holds: clusters, their names, a map
 //! - [`models`], [`describe`]: which model a command works with; what BLIP-2 sees in a picture
 //! - [`model`]: CLIP, the built-in starter and BLIP-2; knows nothing of files of photos or of storage
 //! - [`photo`]: from a file to upright pixels and EXIF facts; [`pixels`], [`contain`]: what the two share
@@ -28,3 +29,4 @@ pub mod pipeline;
 pub mod pixels;
 pub mod sanitize;
 pub mod signals;
+pub mod understand;

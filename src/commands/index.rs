@@ -10,6 +10,7 @@ use crate::models::{self, Chosen, Offer};
 use crate::photo::DecodeLimits;
 use crate::pipeline::captions::Captions;
 use crate::pipeline::{self, Options, Summary};
+use crate::understand::clusters;
 use crate::{describe, matching, sanitize, signals};
 use anyhow::Context;
 use snapseek_index::{Library, Writer};
@@ -142,6 +143,9 @@ fn fill(
         && let Some(scores) = matching::neutral_scores(library, chosen.model.as_ref())?
     {
         writer.set_neutral_scores(&scores)?;
+    }
+    if !summary.interrupted {
+        clusters::adopt(library)?;
     }
     Ok(Some(Done { summary, seconds: started.elapsed().as_secs_f64(), captions: None }))
 }

@@ -4,10 +4,13 @@ mod ask;
 mod caption;
 mod chat;
 mod chats;
+mod cluster;
 mod demo;
+mod describe;
 mod embed;
 mod index;
 mod library;
+mod map;
 mod models;
 mod search;
 mod shell;
@@ -40,6 +43,9 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Reindex { yes } => index::reindex(yes, settings, console),
         Command::Search(args) => search::search(&args, settings, console),
         Command::Similar(args) => search::similar(&args, settings, console),
+        Command::Cluster(args) => cluster::cluster(&args, settings, console),
+        Command::Map(args) => map::map(&args, settings, console),
+        Command::Describe(args) => describe::describe(&args, settings, console),
         Command::Caption(args) => caption::run(&args, settings, console),
         Command::Ask(args) => ask::ask(&args, settings, console),
         Command::Chat(args) => chat::chat(&args, settings, console),

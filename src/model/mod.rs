@@ -146,8 +146,15 @@ fn fill(template: &str, text: &str) -> anyhow::Result<String> {
     Ok(template.replacen("{}", text, 1))
 }
 
+/// The products of all rows of `x` with all rows of `w`, both of `length` numbers, as (rows of x, rows of w); on every
+/// thread of the rayon pool that it runs in.
+#[must_use]
+pub fn products(x: &[f32], w: &[f32], length: usize) -> Vec<f32> {
+    matrix::multiply_slices(x, w, length)
+}
+
 /// Scales a vector to unit length; a zero vector stays what it is.
-fn normalize(vector: &mut [f32]) {
+pub fn normalize(vector: &mut [f32]) {
     let norm = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     if norm > 0.0 {
         vector.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);

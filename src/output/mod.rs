@@ -2,6 +2,8 @@
 
 mod copy;
 mod html;
+pub mod map;
+pub mod page;
 mod preview;
 mod table;
 
@@ -34,6 +36,24 @@ impl Row {
 #[must_use]
 pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// Writes a table as CSV (RFC 4180). On a terminal foreign text is escaped.
+///
+/// # Errors
+/// stdout is closed or full.
+pub fn csv(head: &[&str], rows: impl Iterator<Item = Vec<String>>, console: &Console) -> anyhow::Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(head)?;
+    for row in rows {
+        if console.terminal {
+            writer.write_record(row.iter().map(|field| crate::sanitize::text(field)))?;
+        } else {
+            writer.write_record(&row)?;
+        }
+    }
+    let bytes = writer.into_inner().map_err(|e| e.into_error())?;
+    Ok(console.bytes(&bytes)?)
 }
 
 /// Shows the results in every way that was asked for, under `title` where there is one to show. Returns whether every

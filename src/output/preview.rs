@@ -1,6 +1,6 @@
 //! Pictures in the terminal: kitty, iTerm2, sixel or half blocks, whichever the terminal can.
 
-use super::{Row, html, table};
+use super::{Row, page, table};
 use crate::console::Console;
 use snapseek_index::By;
 
@@ -17,7 +17,7 @@ pub(super) fn show(rows: &[Row], by: By, console: &Console) -> anyhow::Result<()
         ..viuer::Config::default()
     };
     table::print(rows, by, console, &mut |row| {
-        match html::small(row.path(), EDGE) {
+        match page::small(row.path(), EDGE) {
             Ok(picture) => drop(viuer::print(&image::DynamicImage::ImageRgb8(picture), &config)?),
             Err(error) => console.warn(format_args!("{error:#}")),
         }

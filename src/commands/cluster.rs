@@ -1,0 +1,188 @@
+//! `cluster`: groups of photos that look alike, and their names.
+
+use crate::cli::{ClusterAction, ClusterArgs};
+use crate::config::Settings;
+use crate::console::Console;
+use crate::failure::{Exit, Failure};
+use crate::models::Offer;
+use crate::output::page;
+use crate::understand::cluster::Options;
+use crate::understand::clusters;
+use crate::understand::progress::Progress;
+use crate::{models, output, sanitize, signals};
+use serde_json::json;
+use snapseek_index::{Cluster, Hit, Library, Member, Searcher};
+use std::path::Path;
+
+/// Members of a cluster at least, in a library of at least [`MANY`] photos, and in a smaller one.
+const MIN_SIZE: (usize, usize) = (5, 3);
+const MANY: usize = 500;
+/// Photos of a cluster that a page shows, and that JSON names.
+const SHOWN: usize = 24;
+const EXAMPLES: usize = 3;
+/// The longest file of keywords.
+const MOST_KEYWORDS: usize = 5_000;
+
+pub(super) fn cluster(args: &ClusterArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let library = Library::open(&settings.library)?;
+    if let Some(ClusterAction::Rename { name, new }) = &args.action {
+        library.rename_cluster(name, new.trim())?;
+        console.note(format_args!("{} is now {}", sanitize::text(name), sanitize::text(new.trim())));
+        return Ok(Exit::Success);
+    }
+    if let Some(file) = &args.html {
+        page::check(file, "--html")?;
+    }
+    let anew = args.count.is_some() || args.auto || args.min_size.is_some() || args.keywords.is_some();
+    if anew || library.clusters()?.is_empty() {
+        if !make(&library, args, settings, console)? {
+            console.note("interrupted: the clusters are what they were");
+            return Ok(Exit::Interrupted);
+        }
+    } else {
+        let new = clusters::adopt(&library)?;
+        if new > 0 {
+            console.note(format_args!("{} looked at that came since", output::count(new, "photo")));
+        }
+    }
+    show(&library, args, settings, console)
+}
+
+/// Makes clusters anew; false if interrupted.
+pub(super) fn make(
+    library: &Library,
+    args: &ClusterArgs,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<bool> {
+    let keywords = args.keywords.as_deref().map(words_of).transpose()?.unwrap_or_default();
+    let model = models::choose(Some(library), settings, console, Offer::None)?.model;
+    let few = library.searcher()?.len() < MANY;
+    let min_size = args.min_size.unwrap_or(if few { MIN_SIZE.1 } else { MIN_SIZE.0 });
+    let options = Options { count: args.count, min_size };
+    let cache = Settings::cache_dir()?;
+    let mut progress = Progress::new(console, signals::cancel()?);
+    let made = clusters::make(library, model.as_ref(), options, &keywords, &cache, &mut progress)?;
+    drop(progress);
+    let Some(made) = made else { return Ok(false) };
+    for name in made.lost {
+        console.note(format_args!(
+            "no cluster holds most of the photos of {} any more: its name is gone",
+            sanitize::text(&name)
+        ));
+    }
+    Ok(true)
+}
+
+fn words_of(file: &Path) -> anyhow::Result<Vec<String>> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| Failure::usage(format!("the keywords {} cannot be read: {e}", sanitize::path(file))))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let words: Vec<String> = lines.map(str::to_owned).collect();
+    if words.len() > MOST_KEYWORDS {
+        return Err(Failure::usage(format!(
+            "{} holds {} keywords, {MOST_KEYWORDS} are allowed",
+            sanitize::path(file),
+            words.len()
+        )));
+    }
+    Ok(words)
+}
+
+fn show(library: &Library, args: &ClusterArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let clusters = library.clusters()?;
+    let searcher = library.searcher()?;
+    let mut members = library.members()?;
+    members.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.photo.cmp(&b.photo)));
+    let inside: u64 = clusters.iter().map(|cluster| cluster.photos).sum();
+    let outside = (searcher.len() as u64).saturating_sub(inside);
+    if let Some(file) = &args.html {
+        write_page(&clusters, &members, &searcher, outside, file)?;
+        console.note(format_args!("wrote {}", sanitize::path(file)));
+    }
+    if settings.json {
+        for cluster in &clusters {
+            let examples = nearest(cluster, &members, &searcher, EXAMPLES)?;
+            let mut value = json!({"schema": 1, "cluster": cluster.name, "photos": cluster.photos,
+                "coherence": cluster.coherence, "keywords": cluster.keywords, "by_hand": cluster.by_hand});
+            value["examples"] =
+                examples.iter().filter_map(|hit| hit.paths.first()).map(|path| path.to_string_lossy()).collect();
+            console.json(&value)?;
+        }
+        console.json(&json!({"schema": 1, "cluster": null, "photos": outside}))?;
+    } else if args.csv {
+        let rows = clusters.iter().map(|cluster| {
+            let coherence = format!("{:.3}", cluster.coherence);
+            vec![cluster.name.clone(), cluster.photos.to_string(), coherence, cluster.keywords.join("; ")]
+        });
+        output::csv(&["cluster", "photos", "coherence", "keywords"], rows, console)?;
+    } else {
+        table(&clusters, console)?;
+    }
+    if clusters.is_empty() {
+        console.note("no group of photos stands out; -k N asks for a number, --min-size for smaller ones");
+    } else {
+        console.note(format_args!(
+            "{outside} of {} fit no cluster (cluster:none)",
+            output::count(searcher.len(), "photo")
+        ));
+    }
+    Ok(if clusters.is_empty() { Exit::NothingFound } else { Exit::Success })
+}
+
+fn table(clusters: &[Cluster], console: &Console) -> anyhow::Result<()> {
+    use unicode_width::UnicodeWidthStr;
+    let keywords = |cluster: &Cluster| sanitize::text(&cluster.keywords.join(", "));
+    if !console.terminal {
+        return clusters.iter().try_for_each(|cluster| {
+            let name = sanitize::text(&cluster.name);
+            Ok(console.line(&format!("{}\t{:.3}\t{name}\t{}", cluster.photos, cluster.coherence, keywords(cluster)))?)
+        });
+    }
+    let names: Vec<String> = clusters.iter().map(|cluster| sanitize::text(&cluster.name)).collect();
+    let widest = names.iter().map(|name| name.width()).max().unwrap_or(0);
+    if !clusters.is_empty() {
+        console.line(&console.style("2", &format!("photos  coherence  {:<widest$}  keywords", "cluster")))?;
+    }
+    for (cluster, name) in clusters.iter().zip(&names) {
+        let pad = " ".repeat(widest.saturating_sub(name.width()));
+        let (photos, coherence) = (cluster.photos, cluster.coherence);
+        let keywords = console.style("2", &keywords(cluster));
+        console.line(&format!("{photos:>6}  {coherence:>9.2}  {}{pad}  {keywords}", console.style("1", name)))?;
+    }
+    Ok(())
+}
+
+/// The photos of a cluster that are nearest to its middle; `members` are sorted.
+fn nearest(cluster: &Cluster, members: &[Member<i64>], searcher: &Searcher, most: usize) -> anyhow::Result<Vec<Hit>> {
+    let inside = members.iter().filter(|member| member.cluster == Some(cluster.id));
+    Ok(searcher.photos(&inside.take(most).map(|member| member.photo).collect::<Vec<_>>())?)
+}
+
+fn write_page(
+    clusters: &[Cluster],
+    members: &[Member<i64>],
+    searcher: &Searcher,
+    outside: u64,
+    file: &Path,
+) -> anyhow::Result<()> {
+    let title = format!("{} of {}", output::count(clusters.len(), "cluster"), output::count(searcher.len(), "photo"));
+    let mut html = page::head(&title, "");
+    for cluster in clusters {
+        html.push_str(&format!(
+            "<h2>{}</h2><p><small>{} · coherence {:.2} · {}</small></p><div class=grid>\n",
+            page::escape(&cluster.name),
+            output::count(usize::try_from(cluster.photos)?, "photo"),
+            cluster.coherence,
+            page::escape(&cluster.keywords.join(", "))
+        ));
+        for hit in nearest(cluster, members, searcher, SHOWN)? {
+            if let Some(path) = hit.paths.first() {
+                html.push_str(&page::figure(path, &page::escape(&output::display_path(path))));
+            }
+        }
+        html.push_str("</div>\n");
+    }
+    html.push_str(&format!("<p>{outside} photos fit no cluster.</p></html>\n"));
+    page::write(file, &html)
+}

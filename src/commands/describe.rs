@@ -1,0 +1,158 @@
+//! `describe`: what a folder, or the whole library, holds.
+
+use crate::cli::DescribeArgs;
+use crate::config::Settings;
+use crate::console::Console;
+use crate::failure::{Exit, Failure};
+use crate::{output, sanitize};
+use serde_json::json;
+use snapseek_index::{Clause, Filter, Filters, Hit, Library, SearchRequest};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Entries of a list.
+const MOST: usize = 10;
+
+pub(super) fn describe(args: &DescribeArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let library = Library::open(&settings.library)?;
+    let folder = args.folder.as_deref().map(|folder| match folder.canonicalize() {
+        Ok(folder) => Ok(folder),
+        // A disk that is not there now may have been indexed.
+        Err(_) => std::path::absolute(folder),
+    });
+    let folder = folder.transpose()?;
+    let below = |path: &Path| folder.as_ref().is_none_or(|folder| path.starts_with(folder));
+    let searcher = library.searcher()?;
+    let mut photos = match &folder {
+        Some(folder) => {
+            let filter = Filter::Path(folder.to_string_lossy().into_owned());
+            let filters = Filters { clauses: vec![Clause { filter, exclude: false }] };
+            searcher.search(&SearchRequest { filters, limit: searcher.len(), ..Default::default() })?.hits
+        }
+        None => searcher.photos(&searcher.embeddings()?.iter().map(|(id, _)| *id).collect::<Vec<_>>())?,
+    };
+    for photo in &mut photos {
+        photo.paths.retain(|path| below(path));
+    }
+    photos.retain(|photo| !photo.paths.is_empty());
+    if photos.is_empty() {
+        let place = args.folder.as_ref().map_or("the library".into(), |folder| sanitize::path(folder));
+        return Err(Failure::missing(format!("the library holds no photo of {place}; `snapseek index` takes them in")));
+    }
+    let summary = Summary::of(&photos, &library)?;
+    if settings.json {
+        summary.json(args.folder.as_deref(), console)?
+    } else {
+        summary.print(console)?
+    }
+    Ok(Exit::Success)
+}
+
+/// Names and how many photos each has, most first.
+type Counts = Vec<(String, usize)>;
+
+struct Summary {
+    photos: usize,
+    files: usize,
+    bytes: u64,
+    captioned: usize,
+    placed: usize,
+    /// First and last day.
+    taken: Option<(String, String)>,
+    years: Counts,
+    cameras: Counts,
+    formats: Counts,
+    tags: Counts,
+    clusters: Counts,
+}
+
+impl Summary {
+    fn of(photos: &[Hit], library: &Library) -> anyhow::Result<Self> {
+        let names: HashMap<i64, String> =
+            library.clusters()?.into_iter().map(|cluster| (cluster.id, cluster.name)).collect();
+        let places: HashMap<i64, i64> =
+            library.members()?.iter().filter_map(|member| Some((member.photo, member.cluster?))).collect();
+        let cluster = |photo: &Hit| Some(names.get(places.get(&photo.id)?)?.clone());
+        let mut dates: Vec<&str> = photos.iter().filter_map(|photo| photo.facts.taken.as_deref()).collect();
+        dates.sort_unstable();
+        let day = |date: &&str| date.chars().take(10).collect::<String>();
+        Ok(Self {
+            photos: photos.len(),
+            files: photos.iter().map(|photo| photo.paths.len()).sum(),
+            bytes: photos.iter().map(|photo| photo.size).sum(),
+            captioned: photos.iter().filter(|photo| photo.caption.is_some()).count(),
+            placed: photos.iter().filter(|photo| photo.facts.latitude.is_some()).count(),
+            taken: dates.first().map(day).zip(dates.last().map(day)),
+            years: counts(dates.iter().map(|date| date.chars().take(4).collect())),
+            cameras: counts(photos.iter().filter_map(|photo| photo.facts.camera.clone())),
+            formats: counts(photos.iter().map(|photo| photo.facts.format.clone())),
+            tags: counts(photos.iter().flat_map(|photo| photo.tags.iter().map(|tag| tag.label.clone()))),
+            clusters: counts(photos.iter().filter_map(cluster)),
+        })
+    }
+
+    fn print(&self, console: &Console) -> anyhow::Result<()> {
+        let row =
+            |name: &str, value: &str| console.line(&format!("{} {value}", console.style("2", &format!("{name:<10}"))));
+        let list = |counts: &Counts| {
+            let shown: Vec<String> =
+                counts.iter().take(MOST).map(|(name, n)| format!("{} ({n})", sanitize::text(name))).collect();
+            let more = counts.len().saturating_sub(MOST);
+            if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+        };
+        row(
+            "photos",
+            &format!("{} in {} ({:.1} MB)", self.photos, output::count(self.files, "file"), self.bytes as f64 / 1e6),
+        )?;
+        if let Some((first, last)) = &self.taken {
+            row("taken", &format!("{} to {}", sanitize::text(first), sanitize::text(last)))?;
+        }
+        let lists = [
+            ("years", &self.years),
+            ("cameras", &self.cameras),
+            ("formats", &self.formats),
+            ("tags", &self.tags),
+            ("clusters", &self.clusters),
+        ];
+        for (name, counts) in lists {
+            if !counts.is_empty() {
+                row(name, &list(counts))?;
+            }
+        }
+        for (name, n) in [("captioned", self.captioned), ("with place", self.placed)] {
+            if n > 0 {
+                row(name, &n.to_string())?;
+            }
+        }
+        if self.files > self.photos {
+            row("copies", &format!("{} hold what another file holds", self.files - self.photos))?;
+        }
+        if self.clusters.is_empty() {
+            console.note("`snapseek cluster` groups the photos");
+        }
+        Ok(())
+    }
+
+    fn json(&self, folder: Option<&Path>, console: &Console) -> anyhow::Result<()> {
+        let list = |counts: &Counts| -> Vec<_> {
+            counts.iter().take(100).map(|(name, n)| json!({"name": name, "photos": n})).collect()
+        };
+        let mut value = json!({"schema": 1, "photos": self.photos, "files": self.files, "bytes": self.bytes,
+            "first": self.taken.as_ref().map(|taken| &taken.0), "last": self.taken.as_ref().map(|taken| &taken.1),
+            "years": list(&self.years), "cameras": list(&self.cameras), "formats": list(&self.formats),
+            "tags": list(&self.tags), "clusters": list(&self.clusters), "captioned": self.captioned,
+            "with_place": self.placed, "copies": self.files - self.photos});
+        if let Some(folder) = folder {
+            output::put_path(&mut value, folder);
+        }
+        console.json(&value)
+    }
+}
+
+fn counts(names: impl Iterator<Item = String>) -> Counts {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    names.for_each(|name| *counts.entry(name).or_default() += 1);
+    let mut counts: Counts = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    counts
+}

@@ -1,0 +1,73 @@
+//! `map`: the library on a plane.
+
+use crate::cli::{ClusterArgs, MapArgs};
+use crate::config::Settings;
+use crate::console::Console;
+use crate::failure::Exit;
+use crate::output::map::{Chart, Photo};
+use crate::output::{self, page};
+use crate::understand::progress::Progress;
+use crate::understand::{clusters, map};
+use crate::{sanitize, signals};
+use snapseek_index::Library;
+use std::collections::HashMap;
+
+pub(super) fn map(args: &MapArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    for (file, flag) in [(&args.svg, "--svg"), (&args.html, "--html")] {
+        if let Some(file) = file {
+            page::check(file, flag)?;
+        }
+    }
+    let library = Library::open(&settings.library)?;
+    if library.clusters()?.is_empty() {
+        let automatic = ClusterArgs {
+            action: None,
+            count: None,
+            auto: true,
+            keywords: None,
+            min_size: None,
+            html: None,
+            csv: false,
+        };
+        if !super::cluster::make(&library, &automatic, settings, console)? {
+            return Ok(Exit::Interrupted);
+        }
+    } else {
+        clusters::adopt(&library)?;
+    }
+    let searcher = library.searcher()?;
+    let embeddings = searcher.embeddings()?;
+    if embeddings.is_empty() {
+        console.note("the library holds no photo");
+        return Ok(Exit::NothingFound);
+    }
+    let vectors: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();
+    let cancel = signals::cancel()?;
+    let mut progress = Progress::new(console, cancel);
+    let spots = map::layout(&vectors, &mut |done, total| progress.step("laying the map out", done, total));
+    let Some(spots) = spots else { return Ok(Exit::Interrupted) };
+    let known = library.clusters()?;
+    let names: Vec<String> = known.iter().map(|cluster| cluster.name.clone()).collect();
+    let position: HashMap<i64, usize> = known.iter().enumerate().map(|(at, cluster)| (cluster.id, at)).collect();
+    let places: HashMap<i64, (Option<i64>, f32)> =
+        library.members()?.iter().map(|member| (member.photo, (member.cluster, member.cosine))).collect();
+    let photos = embeddings.iter().zip(spots).map(|((id, _), (x, y))| {
+        let (cluster, cosine) = places.get(id).copied().unwrap_or_default();
+        Photo { id: *id, x, y, cluster: cluster.and_then(|id| position.get(&id).copied()), cosine }
+    });
+    let chart = Chart { photos: photos.collect(), names };
+    let path_of = |id: i64| Ok(searcher.photos(&[id])?.into_iter().next().and_then(|hit| hit.paths.into_iter().next()));
+    let svg = chart.svg(&path_of, &mut |done, total| progress.step("drawing", done, total))?;
+    drop(progress);
+    let Some(svg) = svg else { return Ok(Exit::Interrupted) };
+    if let Some(file) = &args.svg {
+        page::write(file, &format!("{}{svg}\n", page::svg_head()))?;
+        console.note(format_args!("wrote {}", sanitize::path(file)));
+    }
+    if let Some(file) = &args.html {
+        let title = format!("A map of {}", output::count(embeddings.len(), "photo"));
+        page::write(file, &chart.page(&title, &svg))?;
+        console.note(format_args!("wrote {}", sanitize::path(file)));
+    }
+    Ok(Exit::Success)
+}

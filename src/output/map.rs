@@ -1,0 +1,219 @@
+//! The map of a library as SVG and as a page.
+
+use super::page::{self, escape};
+use crate::understand::progress::Report;
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Edge of the square that the photos lie in, and the margin around it.
+const EDGE: f32 = 1600.0;
+const MARGIN: f32 = 60.0;
+/// Photos up to which each has a thumbnail.
+const ALL: usize = 600;
+/// Thumbnails among the dots of a larger library, and their edge.
+const SOME: usize = 150;
+const THUMBNAIL: f32 = 64.0;
+
+/// A photo on the map.
+#[derive(Clone, Copy, Debug)]
+pub struct Photo {
+    /// Its id.
+    pub id: i64,
+    /// From 0 (left) to 1.
+    pub x: f32,
+    /// From 0 (top) to 1.
+    pub y: f32,
+    /// The position of its cluster's name.
+    pub cluster: Option<usize>,
+    /// With the cluster's middle.
+    pub cosine: f32,
+}
+
+/// A map: photos, and the names of their clusters.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    /// The photos.
+    pub photos: Vec<Photo>,
+    /// The names.
+    pub names: Vec<String>,
+}
+
+impl Chart {
+    /// The map as an SVG element with everything inside: thumbnails of all photos of a small library, each in the free
+    /// place nearest to its own; dots and some thumbnails of a large one. `None` if `report` ended it.
+    ///
+    /// # Errors
+    /// `path_of` fails. A photo that cannot be read is a plain box.
+    pub fn svg(
+        &self,
+        path_of: &dyn Fn(i64) -> anyhow::Result<Option<PathBuf>>,
+        report: &mut Report<'_>,
+    ) -> anyhow::Result<Option<String>> {
+        let size = EDGE + 2.0 * MARGIN;
+        let mut svg = format!(
+            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {size} {size}' font-family='system-ui,sans-serif'>\
+             <title>A map of photos</title><rect width='{size}' height='{size}' fill='#fdfdfb'/>\n"
+        );
+        let few = self.photos.len() <= ALL;
+        let cell = if few { (EDGE / (2.0 * self.photos.len() as f32).sqrt()).min(120.0) } else { THUMBNAIL };
+        let shown = if few { self.photos.iter().collect() } else { self.chosen(cell) };
+        if !few {
+            for photo in &self.photos {
+                let (x, y) = at(photo);
+                writeln!(svg, "<circle cx='{x:.1}' cy='{y:.1}' r='2.2' fill='{}'/>", colour(photo.cluster))?;
+            }
+        }
+        let places = if few { spread(&shown, cell) } else { shown.iter().map(|photo| at(photo)).collect() };
+        for (n, (photo, (x, y))) in shown.iter().zip(places).enumerate() {
+            if !report(n, shown.len()) {
+                return Ok(None);
+            }
+            let path = path_of(photo.id)?;
+            let edge = cell * 0.9;
+            let (left, top) = (x - edge / 2.0, y - edge / 2.0);
+            let name = path.as_deref().map(super::display_path).unwrap_or_default();
+            let cluster = photo.cluster.and_then(|at| self.names.get(at)).map_or("no cluster", String::as_str);
+            write!(svg, "<g><title>{} ({})</title>", escape(&name), escape(cluster))?;
+            // Twice as many pixels as units, for those who look closely.
+            let jpeg = path.and_then(|path| page::thumbnail(&path, (edge * 2.0) as u32).ok());
+            if let Some(jpeg) = jpeg {
+                write!(
+                    svg,
+                    "<image x='{left:.1}' y='{top:.1}' width='{edge:.1}' height='{edge:.1}' \
+                     preserveAspectRatio='xMidYMid slice' href='data:image/jpeg;base64,{jpeg}'/>"
+                )?;
+            }
+            writeln!(
+                svg,
+                "<rect x='{left:.1}' y='{top:.1}' width='{edge:.1}' height='{edge:.1}' fill='none' \
+                 stroke='{}' stroke-width='3'/></g>",
+                colour(photo.cluster)
+            )?;
+        }
+        for (cluster, name) in self.names.iter().enumerate() {
+            if let Some((x, y)) = self.middle(cluster) {
+                writeln!(
+                    svg,
+                    "<text x='{x:.1}' y='{y:.1}' text-anchor='middle' font-size='24' font-weight='600' fill='{}' \
+                     stroke='#fff' stroke-width='6' paint-order='stroke'>{}</text>",
+                    ink(Some(cluster)),
+                    escape(name)
+                )?;
+            }
+        }
+        svg.push_str("</svg>");
+        Ok(Some(svg))
+    }
+
+    /// A page with the map and the list of clusters.
+    #[must_use]
+    pub fn page(&self, title: &str, svg: &str) -> String {
+        let mut html = page::head(title, "svg{width:100%;max-width:1400px;height:auto}b{font-weight:600}");
+        html.push_str(svg);
+        html.push_str("<ul>");
+        for (cluster, name) in self.names.iter().enumerate() {
+            let count = self.photos.iter().filter(|photo| photo.cluster == Some(cluster)).count();
+            let (colour, count) = (colour(Some(cluster)), super::count(count, "photo"));
+            let _ = writeln!(html, "<li><b style='color:{colour}'>■</b> {} <small>{count}</small></li>", escape(name));
+        }
+        let strays = self.photos.iter().filter(|photo| photo.cluster.is_none()).count();
+        let _ = writeln!(html, "<li><b style='color:{}'>■</b> no cluster <small>{strays}</small></li>", colour(None));
+        html.push_str("</ul></html>\n");
+        html
+    }
+
+    /// Where a cluster's name goes: the median of its photos.
+    fn middle(&self, cluster: usize) -> Option<(f32, f32)> {
+        let inside: Vec<(f32, f32)> =
+            self.photos.iter().filter(|photo| photo.cluster == Some(cluster)).map(at).collect();
+        let median = |of: fn(&(f32, f32)) -> f32| {
+            let mut values: Vec<f32> = inside.iter().map(of).collect();
+            values.sort_by(f32::total_cmp);
+            values.get(values.len() / 2).copied()
+        };
+        Some((median(|spot| spot.0)?, median(|spot| spot.1)?))
+    }
+
+    /// Photos whose thumbnails do not overlap, those in the middle of their clusters first.
+    fn chosen(&self, cell: f32) -> Vec<&Photo> {
+        let mut order: Vec<&Photo> = self.photos.iter().collect();
+        order.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.id.cmp(&b.id)));
+        let mut chosen: Vec<&Photo> = Vec::new();
+        let apart = |a: &Photo, b: &Photo| {
+            let ((ax, ay), (bx, by)) = (at(a), at(b));
+            (ax - bx).abs() >= cell || (ay - by).abs() >= cell
+        };
+        for photo in order {
+            if chosen.len() >= SOME {
+                break;
+            }
+            if chosen.iter().all(|other| apart(photo, other)) {
+                chosen.push(photo);
+            }
+        }
+        chosen
+    }
+}
+
+fn at(photo: &Photo) -> (f32, f32) {
+    (MARGIN + photo.x * EDGE, MARGIN + photo.y * EDGE)
+}
+
+/// Each photo in the free cell of a grid that is nearest to its own place.
+fn spread(photos: &[&Photo], cell: f32) -> Vec<(f32, f32)> {
+    let columns = (EDGE / cell).floor().max(1.0) as i32 + 1;
+    let mut free: HashSet<(i32, i32)> = (0..columns).flat_map(|x| (0..columns).map(move |y| (x, y))).collect();
+    let middle = |(x, y): (i32, i32)| (MARGIN + x as f32 * cell, MARGIN + y as f32 * cell);
+    let mut places = Vec::with_capacity(photos.len());
+    for photo in photos {
+        let (x, y) = at(photo);
+        let gap = |place: &(i32, i32)| {
+            let (a, b) = middle(*place);
+            (a - x).hypot(b - y)
+        };
+        let nearest = free.iter().copied().min_by(|a, b| gap(a).total_cmp(&gap(b)).then(a.cmp(b)));
+        if let Some(place) = nearest {
+            free.remove(&place);
+            places.push(middle(place));
+        } else {
+            places.push((x, y));
+        }
+    }
+    places
+}
+
+/// Hues far from each other (by the golden angle); grey for photos in no cluster.
+fn colour(cluster: Option<usize>) -> String {
+    cluster.map_or("#b9b9b9".into(), |n| format!("hsl({:.0},65%,50%)", n as f32 * 137.508 % 360.0))
+}
+
+/// The same, dark enough to read.
+fn ink(cluster: Option<usize>) -> String {
+    cluster.map_or("#555".into(), |n| format!("hsl({:.0},70%,28%)", n as f32 * 137.508 % 360.0))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_photo_has_a_place_of_its_own_and_names_stay_text() {
+        let photo = |id| Photo { id, x: 0.5, y: 0.5, cluster: Some(0), cosine: 0.5 };
+        let chart = Chart { photos: (0..50).map(photo).collect(), names: vec!["<script>\u{1b}".into()] };
+        let places = spread(&chart.photos.iter().collect::<Vec<_>>(), 60.0);
+        let distinct: HashSet<(i32, i32)> = places.iter().map(|(x, y)| (*x as i32, *y as i32)).collect();
+        assert_eq!(distinct.len(), 50);
+        let hostile = |_| Ok(Some(PathBuf::from("/nowhere/a'><script>.jpg")));
+        let svg = chart.svg(&hostile, &mut |_, _| true).unwrap().unwrap();
+        for text in [&svg, &chart.page("<b>", &svg)] {
+            assert!(
+                !text.contains("<script") && !text.contains('\u{1b}') && !text.contains("http:")
+                    || text.contains("w3.org")
+            );
+            assert!(!text.contains("<script") && text.contains("&lt;script&gt;"));
+        }
+        assert_eq!(chart.svg(&hostile, &mut |_, _| false).unwrap(), None);
+    }
+}
