@@ -154,7 +154,7 @@ fn known_names(known: &[String]) -> String {
     if known.is_empty() {
         return "there are none yet: `snapseek cluster` makes them".into();
     }
-    let names: Vec<String> = known.iter().take(SHOWN).map(|name| printable(name)).collect();
+    let names: Vec<String> = known.iter().take(SHOWN).map(|name| format!("{:?}", printable(name))).collect();
     let more = if known.len() > SHOWN { ", ..." } else { "" };
     format!("there are: {}{more}", names.join(", "))
 }

@@ -93,6 +93,9 @@ impl Chart {
         }
         for (cluster, name) in self.names.iter().enumerate() {
             if let Some((x, y)) = self.middle(cluster) {
+                // Within the picture, as far as a name's width can be guessed.
+                let half = name.chars().count() as f32 * 6.5;
+                let x = x.max(half).min((size - half).max(half));
                 writeln!(
                     svg,
                     "<text x='{x:.1}' y='{y:.1}' text-anchor='middle' font-size='24' font-weight='600' fill='{}' \

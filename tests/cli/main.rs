@@ -6,6 +6,7 @@
 
 mod captions;
 mod chat;
+mod clusters;
 mod contracts;
 mod crash;
 mod damage;

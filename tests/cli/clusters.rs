@@ -1,0 +1,139 @@
+//! Clusters, their names, the map and the description of a folder. One library for all, because the vocabulary is
+//! embedded once a home.
+
+use crate::support::{Sandbox, file_name, finish};
+use serde_json::Value;
+use std::fs;
+
+const FISH: [&str; 7] = ["fish-1", "fish-4", "fish-6", "fish-9", "fish-10", "fish-11", "fish-25"];
+const TOOLS: [&str; 6] = ["hammer-5", "hammer-8", "plier-3", "screw-driver-2", "wrench", "scissors-1"];
+const PALACES: [&str; 6] = ["taj-mahal", "us-capitol", "schwerin-palace", "hawa-mahal", "golden-temple", "parthenon"];
+
+/// The clusters, and how many photos are in none.
+fn clusters(sandbox: &Sandbox, args: &[&str]) -> (Vec<Value>, u64) {
+    let mut lines = sandbox.run([&["cluster", "--json"], args].concat()).exits(0).lines();
+    let outside = lines.pop().unwrap();
+    assert!(outside["cluster"].is_null());
+    (lines, outside["photos"].as_u64().unwrap())
+}
+
+fn inside(sandbox: &Sandbox, cluster: &str) -> Vec<String> {
+    let mut names = sandbox.run(["search", "-n", "99", "--json", &format!("cluster:\"{cluster}\"")]).names();
+    names.sort();
+    names
+}
+
+/// The name of the cluster that holds this photo.
+fn cluster_of(sandbox: &Sandbox, clusters: &[Value], photo: &str) -> String {
+    let names = clusters.iter().map(|cluster| cluster["cluster"].as_str().unwrap());
+    names.into_iter().find(|name| inside(sandbox, name).contains(&format!("{photo}.jpg"))).unwrap().to_owned()
+}
+
+#[test]
+fn clusters_are_found_named_kept_and_joined() {
+    let sandbox = Sandbox::indexed(&[&FISH[..], &TOOLS, &PALACES].concat());
+    sandbox.run(["search", "cluster:fish"]).exits(2);
+    let (first, outside) = clusters(&sandbox, &[]);
+    assert_eq!(first.len(), 3, "{first:?}");
+    let total: u64 = first.iter().map(|cluster| cluster["photos"].as_u64().unwrap()).sum();
+    assert_eq!(total + outside, 19);
+    for cluster in &first {
+        assert!(cluster["coherence"].as_f64().unwrap() > 0.5 && cluster["keywords"].as_array().unwrap().len() > 2);
+        assert!(!cluster["by_hand"].as_bool().unwrap());
+        let name = cluster["cluster"].as_str().unwrap();
+        assert!(inside(&sandbox, name).contains(&file_name(&cluster["examples"][0])), "{cluster}");
+    }
+    let (fish, tools) = (cluster_of(&sandbox, &first, "fish-1"), cluster_of(&sandbox, &first, "wrench"));
+    assert!(fish.contains("fish"), "{fish}");
+    assert!(["tool", "hammer", "wrench", "screwdriver"].iter().any(|word| tools.contains(word)), "{tools}");
+    // Made anew, the same; shown again, the same.
+    assert_eq!(clusters(&sandbox, &["--auto"]).0, first);
+    assert_eq!(clusters(&sandbox, &[]).0, first);
+
+    // A name given by hand survives, and is the user's own text.
+    sandbox.run(["cluster", "rename", &fish, "Aquarium \u{1b}[31m"]).exits(0);
+    sandbox.run(["cluster", "rename", &fish, "x"]).exits(2);
+    sandbox.run(["cluster", "rename", &tools, "aquarium \u{1b}[31M"]).exits(5);
+    let again = clusters(&sandbox, &["--auto"]).0;
+    assert!(again.iter().any(|cluster| cluster["cluster"] == "Aquarium \u{1b}[31m" && cluster["by_hand"] == true));
+    for args in [&["cluster"][..], &["cluster", "--csv"], &["describe"]] {
+        let output = sandbox.run(args).exits(0);
+        assert!(args.contains(&"--csv") || !output.text().contains('\u{1b}'), "{output}");
+    }
+    sandbox.run(["cluster", "rename", "aquarium \u{1b}[31m", "Aquarium"]).exits(0);
+
+    // Photos that come later join, and nothing else moves.
+    let before = inside(&sandbox, "Aquarium");
+    sandbox.add("fish-28");
+    sandbox.add("hammer-5");
+    sandbox.add("scissors-2");
+    sandbox.add("orchestra");
+    sandbox.index().exits(0);
+    assert!(inside(&sandbox, &tools).contains(&"scissors-2.jpg".to_owned()));
+    assert!(before.iter().all(|name| inside(&sandbox, "Aquarium").contains(name)));
+    let none = inside(&sandbox, "none");
+    assert!(none.contains(&"orchestra.jpg".to_owned()), "{none:?}");
+
+    // As many as are asked for, and words of the user's own.
+    assert_eq!(clusters(&sandbox, &["-k", "2"]).0.len(), 2);
+    let words = sandbox.path("words.txt");
+    fs::write(&words, "# mine\n\nfinned swimmers in an aquarium\ncarpenter's toolbox\n").unwrap();
+    clusters(&sandbox, &["--keywords", words.to_str().unwrap()]);
+    sandbox.run(["cluster", "--keywords", "nowhere.txt"]).exits(2);
+    sandbox.run(["cluster", "-k", "0"]).exits(2);
+    let csv = sandbox.run(["cluster", "--csv"]).exits(0).text();
+    assert!(csv.starts_with("cluster,photos,coherence,keywords\n") && csv.lines().count() == 4, "{csv}");
+
+    // Pages: self-contained, hostile names are text, foreign files stay.
+    let hostile = "a'><script>alert(1)<.jpg";
+    fs::copy(sandbox.photo("fish-1.jpg"), sandbox.photo(hostile)).unwrap();
+    fs::remove_file(sandbox.photo("fish-1.jpg")).unwrap();
+    sandbox.index().exits(0);
+    let (page, map, svg) = (sandbox.path("clusters.html"), sandbox.path("map.html"), sandbox.path("map.svg"));
+    sandbox.run(["cluster", "--html", page.to_str().unwrap()]).exits(0);
+    sandbox.run(["map", "--html", map.to_str().unwrap(), "--svg", svg.to_str().unwrap()]).exits(0);
+    for file in [&page, &map, &svg] {
+        let text = fs::read_to_string(file).unwrap();
+        assert!(text.contains("&lt;script&gt;") && !text.contains("<script"), "{}", file.display());
+        assert!(text.contains("data:image/jpeg;base64,"));
+        let outside = text.replace("http://www.w3.org/2000/svg", "");
+        assert!(!outside.contains("http:") && !outside.contains("https:"));
+    }
+    sandbox.run(["cluster", "--html", page.to_str().unwrap()]).exits(0);
+    fs::write(&page, "my diary").unwrap();
+    sandbox.run(["cluster", "--html", page.to_str().unwrap()]).exits(2);
+    sandbox.run(["map", "--svg", page.to_str().unwrap()]).exits(2);
+    assert_eq!(fs::read_to_string(&page).unwrap(), "my diary");
+    sandbox.run(["map"]).exits(2);
+
+    // Another model: the clusters stay, and their middles follow.
+    let before = clusters(&sandbox, &[]).0;
+    sandbox.run(["reindex", "--model", &crate::support::random_clip()]).exits(0);
+    let names = |clusters: &[Value]| -> Vec<(Value, Value)> {
+        clusters.iter().map(|cluster| (cluster["cluster"].clone(), cluster["photos"].clone())).collect()
+    };
+    assert_eq!(names(&clusters(&sandbox, &[]).0), names(&before));
+    assert_eq!(sandbox.run(["check", "--full", "--json"]).exits(0).line()["findings"], serde_json::json!([]));
+}
+
+#[test]
+fn a_folder_is_described() {
+    let sandbox = Sandbox::indexed(&["cat", "dog", "taj-mahal"]);
+    fs::create_dir(sandbox.photo("trip")).unwrap();
+    fs::copy(sandbox.photo("cat.jpg"), sandbox.photo("trip/copy.jpg")).unwrap();
+    let dated = crate::exif::with_exif(&fs::read(sandbox.photo("dog.jpg")).unwrap(), b"Canon", b"2019:06:01 12:00:00");
+    fs::write(sandbox.photo("trip/dated.jpg"), dated).unwrap();
+    sandbox.index().exits(0);
+    let all = sandbox.run(["describe", "--json"]).exits(0).line();
+    assert_eq!((&all["photos"], &all["files"], &all["copies"]), (&4.into(), &5.into(), &1.into()));
+    let trip = sandbox.run(["describe", "trip", "--json"]).exits(0).line();
+    assert_eq!((&trip["photos"], &trip["first"], &trip["copies"]), (&2.into(), &"2019-06-01".into(), &0.into()));
+    assert_eq!(trip["years"], serde_json::json!([{"name": "2019", "photos": 1}]));
+    let text = sandbox.run(["describe", "trip"]).exits(0).text();
+    assert!(text.contains("2 in 2 files") && text.contains("jpeg (2)"), "{text}");
+    // Not what merely begins with the same name, nor what the library does not hold.
+    sandbox.run(["describe", "tri"]).exits(3);
+    let mut command = sandbox.command(["describe"]);
+    command.env("SNAPSEEK_LIBRARY", sandbox.path("none"));
+    finish(command).exits(3);
+}
