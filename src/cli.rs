@@ -2,14 +2,17 @@
 
 mod talk;
 mod understand;
+mod zero_shot;
 
 pub use talk::{AskArgs, CaptionAction, CaptionArgs, ChatArgs, ChatFormat, ChatsAction, GenerateArgs};
 pub use understand::{ClusterAction, ClusterArgs, DescribeArgs, MapArgs};
+pub use zero_shot::{ClassifyArgs, LabelsAction, ScoreArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use talk::{ASK_HELP, CAPTION_HELP, CHAT_HELP};
 use understand::CLUSTER_HELP;
+use zero_shot::{CLASSIFY_HELP, SCORE_HELP};
 
 /// Find your own photos by meaning, on your own machine.
 #[derive(Parser, Debug)]
@@ -138,6 +141,18 @@ pub enum Command {
         #[command(subcommand)]
         action: ChatsAction,
     },
+    /// Sort photos by labels that you choose
+    #[command(after_help = CLASSIFY_HELP)]
+    Classify(ClassifyArgs),
+    /// Say how near photos are to texts, each to each
+    #[command(after_help = SCORE_HELP)]
+    Score(ScoreArgs),
+    /// Label sets that were saved
+    Labels {
+        /// What to do with them
+        #[command(subcommand)]
+        action: LabelsAction,
+    },
     /// See, fetch, locate and shrink models
     Models {
         /// What to do with them
@@ -234,7 +249,7 @@ pub enum Ranking {
 /// Arguments of `search`.
 #[derive(Args, Debug)]
 pub struct SearchArgs {
-    /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: ext: wider: taller: size: tag: caption: cluster:
+    /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: ext: wider: taller: size: tag: label: cluster: caption:
     #[arg(required = true)]
     pub query: Vec<String>,
     /// What makes the ranking
@@ -352,5 +367,6 @@ const SEARCH_HELP: &str = r#"QUERY LANGUAGE (put the query in quotes; write -- b
   @holiday.jpg + in winter      a picture, and words added to it; - subtracts
   2*sunset 0.5*@beach.jpg       weights
   path:2019 tag:dog caption:"red car" cluster:"bird, hen" ext:jpg,png camera:canon
+  label:pets=dog label:pets     photos with this label, or any, of a set saved by `classify --save-as`
   taken:2019-06..2019-09 wider:2000 taller:1000 size:>2M       any of them after a minus excludes
   \-word \@word                 a plain word that begins with a sign"#;

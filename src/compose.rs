@@ -45,27 +45,37 @@ pub fn vector(
 /// # Errors
 /// The file cannot be read or decoded, or the model fails.
 pub fn picture(path: &Path, model: &dyn Embed, library: &Library) -> anyhow::Result<(Option<i64>, Vec<f32>)> {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let canonical = path.canonicalize();
-    for candidate in canonical.iter().chain([&absolute]) {
-        // A file that has changed since is another picture.
-        if let Some(id) = library.photo_at(candidate)?
-            && library.stamp_at(candidate)? == pipeline::stamp_of(candidate).ok()
-            && let Some(embedding) = library.embedding(id)?
-        {
-            return Ok((Some(id), embedding));
-        }
+    if let Some((id, embedding)) = known(path, library)? {
+        return Ok((Some(id), embedding));
     }
-    if canonical.is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+    if path.canonicalize().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
         return Err(Failure::usage(format!("{} is not there", crate::sanitize::path(path))));
     }
     Ok((None, embed_file(path, model)?))
 }
 
+/// The id and embedding of a picture file that the library holds as it is now.
+///
+/// # Errors
+/// The catalogue cannot be read.
+pub fn known(path: &Path, library: &Library) -> anyhow::Result<Option<(i64, Vec<f32>)>> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    for candidate in path.canonicalize().iter().chain([&absolute]) {
+        // A file that has changed since is another picture.
+        if let Some(id) = library.photo_at(candidate)?
+            && library.stamp_at(candidate)? == pipeline::stamp_of(candidate).ok()
+            && let Some(embedding) = library.embedding(id)?
+        {
+            return Ok(Some((id, embedding)));
+        }
+    }
+    Ok(None)
+}
+
 /// Decodes and embeds one file.
 ///
 /// # Errors
-/// The file cannot be read or decoded, or the model fails.
+/// The file cannot be read or decoded, or the model fails or makes nothing of it.
 pub fn embed_file(path: &Path, model: &dyn Embed) -> anyhow::Result<Vec<f32>> {
     let limits = DecodeLimits::default();
     let name = || format!("{} cannot be used", crate::sanitize::path(path));
@@ -75,5 +85,7 @@ pub fn embed_file(path: &Path, model: &dyn Embed) -> anyhow::Result<Vec<f32>> {
     let bytes = photo::read(path, &limits).with_context(name)?;
     let photo = photo::decode(&bytes, Some(2 * model.image_size()), &limits).with_context(name)?;
     let pixels = model.prepare(&photo.picture)?;
-    Ok(model.embed_pixels(&[pixels])?.pop().context("the model gave no embedding")?.vector)
+    let vector = model.embed_pixels(&[pixels])?.pop().context("the model gave no embedding")?.vector;
+    anyhow::ensure!(vector.iter().all(|v| v.is_finite()), "{}: the model makes nothing of it", name());
+    Ok(vector)
 }

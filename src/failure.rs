@@ -1,6 +1,7 @@
 //! How a command ends: exit codes, and errors that carry one.
 
 use crate::console::ClosedPipe;
+use snapseek_index::Error;
 use std::fmt;
 
 /// What the process tells its caller.
@@ -36,6 +37,12 @@ impl Failure {
         Self { exit: Exit::Usage, message: message.into() }.into()
     }
 
+    /// The user ended it (exit code 130).
+    #[must_use]
+    pub fn interrupted() -> anyhow::Error {
+        Self { exit: Exit::Interrupted, message: "interrupted".into() }.into()
+    }
+
     /// The library or a model is missing (exit code 3).
     pub fn missing(message: impl Into<String>) -> anyhow::Error {
         Self { exit: Exit::Missing, message: message.into() }.into()
@@ -57,13 +64,16 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
         if let Some(failure) = cause.downcast_ref::<Failure>() {
             return failure.exit;
         }
-        if let Some(snapseek_index::Error::NoLibrary { .. }) = cause.downcast_ref() {
+        if let Some(Error::NoLibrary { .. }) = cause.downcast_ref() {
             return Exit::Missing;
         }
-        if let Some(snapseek_index::Error::NoConversation { .. }) = cause.downcast_ref() {
+        if let Some(Error::NoConversation { .. }) = cause.downcast_ref() {
             return Exit::NothingFound;
         }
-        if let Some(snapseek_index::Error::OtherModel { .. }) = cause.downcast_ref() {
+        if let Some(
+            Error::OtherModel { .. } | Error::NoLabelSet { .. } | Error::NoLabel { .. } | Error::NoCluster { .. },
+        ) = cause.downcast_ref()
+        {
             return Exit::Usage;
         }
         if let Some(io) = cause.downcast_ref::<std::io::Error>()

@@ -5,8 +5,8 @@
 //! - [`cli`], [`config`], [`failure`], [`signals`]: flags, settings, exit codes, Ctrl-C
 //! - [`commands`]: one file per group of subcommands
 //! - [`output`], [`console`], [`sanitize`]: how results reach a person, and the one door for foreign text
-//! - [`pipeline`]: one indexing run; [`compose`] and [`matching`]: one query
-//! - [`understand`]: what a whole library holds: clusters, their names, a map
+//! - [`pipeline`]: one indexing run; [`finding`], [`compose`] and [`matching`]: one query
+//! - [`understand`]: what a whole library holds: labels, clusters and their names, a map
 //! - [`models`], [`describe`]: which model a command works with; what BLIP-2 sees in a picture
 //! - [`model`]: CLIP, the built-in starter and BLIP-2; knows nothing of files of photos or of storage
 //! - [`photo`]: from a file to upright pixels and EXIF facts; [`pixels`], [`contain`]: what the two share
@@ -20,6 +20,7 @@ pub mod console;
 pub mod contain;
 pub mod describe;
 pub mod failure;
+pub mod finding;
 pub mod matching;
 pub mod model;
 pub mod models;

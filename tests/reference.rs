@@ -7,6 +7,7 @@ use serde_json::Value;
 use snapseek::model::clip::Clip;
 use snapseek::model::{Device, Embed, Pixels, Starter};
 use snapseek::photo::{self, DecodeLimits};
+use snapseek_index::Classifier;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,14 @@ fn decode(path: &Path, model: &dyn Embed) -> Pixels {
     model.prepare(&photo.picture).unwrap()
 }
 
+/// The file's header says (13, 3, 224, 224), but numpy wrote the bytes as they lay in memory: channels last.
+fn reference_pixels(tensors: &HashMap<String, Tensor>) -> Vec<Pixels> {
+    let values = &tensors["pixel_values"];
+    let (count, channels, height, width) = values.dims4().unwrap();
+    let values = values.reshape((count, height, width, channels)).unwrap().permute((0, 3, 1, 2)).unwrap();
+    rows(&values.contiguous().unwrap()).into_iter().map(Pixels).collect()
+}
+
 #[test]
 fn clip_reads_the_reference_tokens() {
     let (_, json) = expected("reference/clip-random");
@@ -75,11 +84,7 @@ fn clip_embeds_the_reference_texts_and_pixels() {
         let difference = max_difference(mine, &unit(&theirs));
         assert!(difference < 1e-4, "{difference}");
     }
-    // The file's header says (13, 3, 224, 224), but numpy wrote the bytes as they lay in memory: channels last.
-    let values = &tensors["pixel_values"];
-    let (count, channels, height, width) = values.dims4().unwrap();
-    let values = values.reshape((count, height, width, channels)).unwrap().permute((0, 3, 1, 2)).unwrap();
-    let pixels: Vec<Pixels> = rows(&values.contiguous().unwrap()).into_iter().map(Pixels).collect();
+    let pixels = reference_pixels(&tensors);
     let theirs = rows(&tensors["image_embeds"]);
     let together = clip.embed_pixels(&pixels).unwrap();
     for ((mine, theirs), pixels) in together.iter().zip(&theirs).zip(&pixels) {
@@ -88,6 +93,25 @@ fn clip_embeds_the_reference_texts_and_pixels() {
         let alone = clip.embed_pixels(std::slice::from_ref(pixels)).unwrap();
         assert!(max_difference(&mine.vector, &alone[0].vector) < 1e-5, "a batch must not change a picture");
     }
+}
+
+/// What `score` prints as logits and probabilities.
+#[test]
+fn clip_scores_are_the_reference_logits() {
+    let (tensors, json) = expected("reference/clip-random");
+    let clip = clip();
+    let texts = clip.embed_texts(&strings(&json["texts"]), None).unwrap();
+    let texts = Classifier { scale: clip.logit_scale().unwrap(), rows: texts.concat() };
+    let pictures = clip.embed_pixels(&reference_pixels(&tensors)).unwrap();
+    let mut furthest = 0.0_f32;
+    for (picture, theirs) in pictures.iter().zip(rows(&tensors["logits_per_image"])) {
+        furthest = furthest.max(max_difference(&texts.logits(&picture.vector), &theirs));
+        let powers: Vec<f32> = theirs.iter().map(|logit| logit.exp()).collect();
+        let softmax: Vec<f32> = powers.iter().map(|power| power / powers.iter().sum::<f32>()).collect();
+        assert!(max_difference(&texts.probabilities(&picture.vector), &softmax) < 1e-3);
+    }
+    println!("logits: max difference {furthest:.6}");
+    assert!(furthest < 1e-3, "{furthest}");
 }
 
 #[test]

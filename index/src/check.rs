@@ -6,7 +6,7 @@ use crate::library::{Library, current_model};
 use crate::paths::{printable, shown};
 use crate::vectors::is_sound;
 use crate::writer::log;
-use crate::{cache, captions, conversations, text, vectors};
+use crate::{cache, captions, conversations, label_sets, text, vectors};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
@@ -64,6 +64,7 @@ impl Library {
         let mut writer = self.lock()?;
         let damaged = self.sql(damaged_embeddings)?;
         let encodings = self.sql(captions::damaged_encodings)?;
+        let classifiers = self.sql(label_sets::damaged_classifiers)?;
         writer.write(|db| {
             for (photo, model) in &damaged {
                 db.execute("DELETE FROM embedding WHERE photo = ?1 AND model = ?2", [photo, model])?;
@@ -71,6 +72,12 @@ impl Library {
             }
             for (photo, captioner) in &encodings {
                 db.execute("DELETE FROM encoding WHERE photo = ?1 AND captioner = ?2", params![photo, captioner])?;
+            }
+            for (set, fingerprint) in &classifiers {
+                db.execute(
+                    "DELETE FROM classifier WHERE label_set = ?1 AND fingerprint = ?2",
+                    params![set, fingerprint],
+                )?;
             }
             Ok(())
         })?;
@@ -111,6 +118,7 @@ fn damaged_texts(db: &Connection) -> rusqlite::Result<Vec<String>> {
     damaged.extend(conversations::damaged(db)?.into_iter().map(|id| {
         format!("conversation {id} is damaged; read what is left of it, or restore the catalogue from a backup")
     }));
+    damaged.extend(label_sets::damaged(db)?);
     Ok(damaged)
 }
 

@@ -101,8 +101,35 @@ pub enum Error {
         /// The id.
         id: i64,
     },
+    /// There is no label set of this name.
+    #[error("there is no label set {:?}; {}", printable(name), known_names(known, "`snapseek classify --save-as`"))]
+    NoLabelSet {
+        /// The name.
+        name: String,
+        /// Those there are.
+        known: Vec<String>,
+    },
+    /// A label set has no such label.
+    #[error("the label set {:?} has no label {:?}; {}", printable(set), printable(name), known_names(known, "nobody"))]
+    NoLabel {
+        /// The label.
+        name: String,
+        /// The set.
+        set: String,
+        /// The labels there are.
+        known: Vec<String>,
+    },
+    /// A label set was not made ready for the library's model ([`crate::Library::save_classifier`]).
+    #[error(
+        "the label set {:?} is not ready for the library's model, which has just changed; try again",
+        printable(name)
+    )]
+    NoClassifier {
+        /// Its name.
+        name: String,
+    },
     /// There is no cluster of this name.
-    #[error("there is no cluster {:?}; {}", printable(name), known_names(known))]
+    #[error("there is no cluster {:?}; {}", printable(name), known_names(known, "`snapseek cluster`"))]
     NoCluster {
         /// The name.
         name: String,
@@ -148,11 +175,11 @@ fn short(fingerprint: &str) -> String {
     fingerprint.chars().take(12).collect()
 }
 
-/// Names to choose from, as far as they can be read at a glance.
-fn known_names(known: &[String]) -> String {
+/// Names to choose from, and if there are none what makes them, as far as they can be read at a glance.
+fn known_names(known: &[String], maker: &str) -> String {
     const SHOWN: usize = 20;
     if known.is_empty() {
-        return "there are none yet: `snapseek cluster` makes them".into();
+        return format!("there are none yet: {maker} makes them");
     }
     let names: Vec<String> = known.iter().take(SHOWN).map(|name| format!("{:?}", printable(name))).collect();
     let more = if known.len() > SHOWN { ", ..." } else { "" };

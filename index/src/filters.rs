@@ -43,6 +43,13 @@ pub enum Filter {
     HasCaption,
     /// The cluster of this name holds it; `none`: no cluster does. Case and accents do not count.
     Cluster(String),
+    /// It gets this label of the set of this name, or (`None`) any label of it. Case and accents do not count.
+    Label {
+        /// The set.
+        set: String,
+        /// The label.
+        label: Option<String>,
+    },
     /// A file name of it ends in one of these (without the dot).
     Ext(Vec<String>),
     /// Its camera's name holds this text; case and accents do not count.
@@ -74,12 +81,12 @@ impl Filters {
         self.clauses.is_empty()
     }
 
-    /// The ids of the photos that pass, ascending.
+    /// The ids of the photos that pass, ascending. Labels are not looked at: [`crate::label_sets::LabelFilter`].
     pub(crate) fn allowed(&self, db: &Connection) -> rusqlite::Result<Vec<i64>> {
         let mut sql = String::from("SELECT p.id FROM photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)");
         let mut values = Vec::new();
         for clause in &self.clauses {
-            let condition = clause.filter.sql(&mut values);
+            let Some(condition) = clause.filter.sql(&mut values) else { continue };
             // Unknown (NULL) is "not satisfied", before and after a negation.
             sql.push_str(&format!(" AND {}ifnull({condition}, 0)", if clause.exclude { "NOT " } else { "" }));
         }
@@ -105,10 +112,10 @@ fn suffix(ext: &str) -> String {
 }
 
 impl Filter {
-    /// A condition on `photo p`; its values are pushed in the order of its question marks.
-    fn sql(&self, values: &mut Vec<Value>) -> String {
+    /// A condition on `photo p`; its values are pushed in the order of its question marks. `None` if SQL cannot say it.
+    fn sql(&self, values: &mut Vec<Value>) -> Option<String> {
         let whole = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
-        match self {
+        Some(match self {
             Self::Path(text) => {
                 values.push(paths::fold(text).into());
                 "EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND instr(f.folded, ?))".into()
@@ -121,6 +128,7 @@ impl Filter {
                 values.push(paths::padded_words(text).into());
                 "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND instr(c.folded, ?))".into()
             }
+            Self::Label { .. } => return None,
             Self::HasCaption => "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND c.text <> '')".into(),
             Self::Cluster(name) if paths::fold(name) == NONE => {
                 "NOT EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)".into()
@@ -170,6 +178,6 @@ impl Filter {
                 values.push(whole(max.unwrap_or(u64::MAX)));
                 "(p.size BETWEEN ? AND ?)".into()
             }
-        }
+        })
     }
 }

@@ -6,6 +6,7 @@
 //! - [`Caption`], [`Captioner`]: captions by hand and by a model; they go with the photo
 //! - [`Conversation`]: what was asked about a picture; kept until it is deleted
 //! - [`Cluster`]: groups of photos that look alike, and their names
+//! - [`LabelSet`], [`Classifier`]: labels to sort photos by, in the space of a model
 //! - `vectors` and `text` hold caches: files that carry the log position they cover, are verified before use, and can
 //!   be deleted at any time
 //!
@@ -19,6 +20,7 @@ mod clusters;
 mod conversations;
 mod error;
 mod filters;
+mod label_sets;
 mod library;
 mod paths;
 pub mod query;
@@ -35,6 +37,7 @@ pub use check::Report;
 pub use clusters::{Cluster, Member, NewCluster};
 pub use error::{Error, Result};
 pub use filters::{Clause, Filter, Filters, Phrase};
+pub use label_sets::{Classifier, LabelSet};
 pub use library::Library;
 pub use records::{
     Caption, CaptionCounts, Captioned, Change, ContentHash, Conversation, Failure, FileStamp, FileState, ModelRecord,

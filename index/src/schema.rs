@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// One step per schema version; a step that was released is never changed.
-const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS];
+const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` tells a
 /// position in this library's history from the same number in another (a restored backup, a copied cache).
@@ -86,6 +86,19 @@ CREATE TABLE member (
     cluster INTEGER REFERENCES cluster (id) ON DELETE CASCADE, cosine REAL NOT NULL
 );
 CREATE INDEX member_cluster ON member (cluster);
+";
+
+/// Named lists of labels (as JSON), and for each model that they were used with the classifier that it made of them: a scale
+/// and one row a label, background labels last.
+const LABEL_SETS: &str = "
+CREATE TABLE label_set (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE,
+    labels TEXT NOT NULL, background TEXT NOT NULL, templates TEXT NOT NULL, threshold REAL NOT NULL
+);
+CREATE TABLE classifier (
+    label_set INTEGER NOT NULL REFERENCES label_set (id) ON DELETE CASCADE, fingerprint TEXT NOT NULL,
+    checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (label_set, fingerprint)
+);
 ";
 
 /// The newest schema version.

@@ -3,6 +3,7 @@
 use crate::captions::text_of;
 use crate::error::{Result, validate};
 use crate::filters::{Filter, Filters, Phrase};
+use crate::label_sets::LabelFilter;
 use crate::library::Library;
 use crate::records::{PhotoFacts, Tag};
 use crate::text::{Match, Text};
@@ -208,6 +209,7 @@ impl Searcher {
                 return Err(self.library.no_cluster(name)?);
             }
         }
+        let labels = LabelFilter::of(&self.library, &request.filters.clauses)?;
         let mut allowed = self.library.sql(|db| request.filters.allowed(db))?;
         let mut scores: HashMap<i64, f32> = HashMap::new();
         for phrase in &request.phrases {
@@ -217,6 +219,9 @@ impl Searcher {
             if !phrase.exclude {
                 found.into_iter().for_each(|(id, score)| *scores.entry(id).or_default() += score);
             }
+        }
+        for filter in labels {
+            filter.retain(&mut allowed, self.vectors()?);
         }
         let mut matches: Vec<Match> = scores.into_iter().map(|(id, bm25)| Match { id, bm25 }).collect();
         matches.sort_unstable_by(Match::order);
@@ -284,6 +289,19 @@ impl Searcher {
     pub fn photos(&self, ids: &[i64]) -> Result<Vec<Hit>> {
         let chosen = ids.iter().map(|id| (Candidate { id: *id, ..Candidate::default() }, 0)).collect();
         self.hits(&SearchRequest::default(), chosen)
+    }
+
+    /// A path of each of these photos, the first by name; `None` for those that have no file.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn paths(&self, ids: &[i64]) -> Result<Vec<Option<PathBuf>>> {
+        self.library.sql(|db| {
+            let mut file = db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path LIMIT 1")?;
+            let mut path =
+                |id: &i64| file.query_row([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?))).optional();
+            ids.iter().map(&mut path).collect()
+        })
     }
 
     fn vectors(&self) -> Result<Option<&Vectors>> {

@@ -5,7 +5,8 @@ use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
 use crate::models::Offer;
-use crate::output::page;
+use crate::output::csv;
+use crate::output::page::{self, Page};
 use crate::understand::cluster::Options;
 use crate::understand::clusters;
 use crate::understand::progress::Progress;
@@ -111,11 +112,12 @@ fn show(library: &Library, args: &ClusterArgs, settings: &Settings, console: &Co
         }
         console.json(&json!({"schema": 1, "cluster": null, "photos": outside}))?;
     } else if args.csv {
-        let rows = clusters.iter().map(|cluster| {
-            let coherence = format!("{:.3}", cluster.coherence);
-            vec![cluster.name.clone(), cluster.photos.to_string(), coherence, cluster.keywords.join("; ")]
-        });
-        output::csv(&["cluster", "photos", "coherence", "keywords"], rows, console)?;
+        csv::record(&["cluster", "photos", "coherence", "keywords"].map(Into::into), console)?;
+        for cluster in &clusters {
+            let (photos, coherence) = (cluster.photos.to_string(), format!("{:.3}", cluster.coherence));
+            let keywords = cluster.keywords.join("; ");
+            csv::record(&[cluster.name.as_str().into(), photos.into(), coherence.into(), keywords.into()], console)?;
+        }
     } else {
         table(&clusters, console)?;
     }
@@ -167,22 +169,18 @@ fn write_page(
     file: &Path,
 ) -> anyhow::Result<()> {
     let title = format!("{} of {}", output::count(clusters.len(), "cluster"), output::count(searcher.len(), "photo"));
-    let mut html = page::head(&title, "");
+    let mut html = Page::begin(file, &title, "")?;
+    html.push("<main>")?;
     for cluster in clusters {
-        html.push_str(&format!(
-            "<h2>{}</h2><p><small>{} · coherence {:.2} · {}</small></p><div class=grid>\n",
-            page::escape(&cluster.name),
-            output::count(usize::try_from(cluster.photos)?, "photo"),
-            cluster.coherence,
-            page::escape(&cluster.keywords.join(", "))
-        ));
+        let photos = output::count(usize::try_from(cluster.photos)?, "photo");
+        let keywords = cluster.keywords.join(", ");
+        html.heading(&cluster.name, &format!("{photos} · coherence {:.2} · {keywords}", cluster.coherence))?;
         for hit in nearest(cluster, members, searcher, SHOWN)? {
             if let Some(path) = hit.paths.first() {
-                html.push_str(&page::figure(path, &page::escape(&output::display_path(path))));
+                html.push(&page::figure(path, hit.caption.as_deref(), ""))?;
             }
         }
-        html.push_str("</div>\n");
     }
-    html.push_str(&format!("<p>{outside} photos fit no cluster.</p></html>\n"));
-    page::write(file, &html)
+    html.push(&format!("</main><p>{} in no cluster.</p>", output::count(usize::try_from(outside)?, "photo")))?;
+    html.finish()
 }

@@ -4,8 +4,9 @@ use crate::cli::{ClusterArgs, MapArgs};
 use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::Exit;
+use crate::output;
 use crate::output::map::{Chart, Photo};
-use crate::output::{self, page};
+use crate::output::page::{self, Page};
 use crate::understand::progress::Progress;
 use crate::understand::{clusters, map};
 use crate::{sanitize, signals};
@@ -61,12 +62,14 @@ pub(super) fn map(args: &MapArgs, settings: &Settings, console: &Console) -> any
     drop(progress);
     let Some(svg) = svg else { return Ok(Exit::Interrupted) };
     if let Some(file) = &args.svg {
-        page::write(file, &format!("{}{svg}\n", page::svg_head()))?;
+        let mut picture = Page::svg(file)?;
+        picture.push(&svg)?;
+        picture.finish()?;
         console.note(format_args!("wrote {}", sanitize::path(file)));
     }
     if let Some(file) = &args.html {
         let title = format!("A map of {}", output::count(embeddings.len(), "photo"));
-        page::write(file, &chart.page(&title, &svg))?;
+        chart.page(file, &title, &svg)?;
         console.note(format_args!("wrote {}", sanitize::path(file)));
     }
     Ok(Exit::Success)

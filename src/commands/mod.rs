@@ -4,14 +4,17 @@ mod ask;
 mod caption;
 mod chat;
 mod chats;
+mod classify;
 mod cluster;
 mod demo;
 mod describe;
 mod embed;
 mod index;
+mod labels;
 mod library;
 mod map;
 mod models;
+mod score;
 mod search;
 mod shell;
 
@@ -50,6 +53,9 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Ask(args) => ask::ask(&args, settings, console),
         Command::Chat(args) => chat::chat(&args, settings, console),
         Command::Chats { action } => chats::run(&action, settings, console),
+        Command::Classify(args) => classify::classify(&args, settings, console),
+        Command::Score(args) => score::score(&args, settings, console),
+        Command::Labels { action } => labels::run(&action, settings, console),
         Command::Models { action } => models::run(&action, settings, console),
         Command::Status => library::status(settings, console),
         Command::Check { repair, full } => library::check(repair, full, settings, console),

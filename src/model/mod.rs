@@ -20,6 +20,7 @@ pub mod starter;
 mod store;
 mod tokenizer;
 mod weights;
+pub mod zero_shot;
 
 pub use download::pull;
 pub use spec::ModelSpec;
@@ -76,6 +77,15 @@ pub struct Tokens {
 pub trait Embed: Send + Sync {
     /// What the model is.
     fn identity(&self) -> &Identity;
+
+    /// What the cosine of a picture and a text is multiplied with before a softmax over texts: about 100 for CLIP, and over 0.
+    ///
+    /// # Errors
+    /// The model's files are damaged.
+    fn logit_scale(&self) -> anyhow::Result<f32>;
+
+    /// Prompt templates, with `{}` where a noun goes, that are averaged where it serves as a label.
+    fn templates(&self) -> &'static [&'static str];
 
     /// Edge in pixels of the square that the model sees. A picture whose shortest edge is twice that is good enough.
     fn image_size(&self) -> u32;

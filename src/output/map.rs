@@ -1,10 +1,10 @@
 //! The map of a library as SVG and as a page.
 
-use super::page::{self, escape};
+use super::page::{self, Page, escape};
 use crate::understand::progress::Report;
 use std::collections::HashSet;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Edge of the square that the photos lie in, and the margin around it.
 const EDGE: f32 = 1600.0;
@@ -109,21 +109,22 @@ impl Chart {
         Ok(Some(svg))
     }
 
-    /// A page with the map and the list of clusters.
-    #[must_use]
-    pub fn page(&self, title: &str, svg: &str) -> String {
-        let mut html = page::head(title, "svg{width:100%;max-width:1400px;height:auto}b{font-weight:600}");
-        html.push_str(svg);
-        html.push_str("<ul>");
-        for (cluster, name) in self.names.iter().enumerate() {
-            let count = self.photos.iter().filter(|photo| photo.cluster == Some(cluster)).count();
-            let (colour, count) = (colour(Some(cluster)), super::count(count, "photo"));
-            let _ = writeln!(html, "<li><b style='color:{colour}'>■</b> {} <small>{count}</small></li>", escape(name));
+    /// Writes a page with the map and the list of clusters.
+    ///
+    /// # Errors
+    /// As [`Page::begin`].
+    pub fn page(&self, file: &Path, title: &str, svg: &str) -> anyhow::Result<()> {
+        let mut page = Page::begin(file, title, "svg{width:100%;max-width:1400px;height:auto}b{font-weight:600}")?;
+        page.push(svg)?;
+        page.push("<ul>")?;
+        let names = self.names.iter().map(String::as_str).enumerate().map(|(cluster, name)| (Some(cluster), name));
+        for (cluster, name) in names.chain([(None, "no cluster")]) {
+            let count = super::count(self.photos.iter().filter(|photo| photo.cluster == cluster).count(), "photo");
+            let (colour, name) = (colour(cluster), escape(name));
+            page.push(&format!("<li><b style='color:{colour}'>■</b> {name} <small>{count}</small></li>\n"))?;
         }
-        let strays = self.photos.iter().filter(|photo| photo.cluster.is_none()).count();
-        let _ = writeln!(html, "<li><b style='color:{}'>■</b> no cluster <small>{strays}</small></li>", colour(None));
-        html.push_str("</ul></html>\n");
-        html
+        page.push("</ul>")?;
+        page.finish()
     }
 
     /// Where a cluster's name goes: the median of its photos.
@@ -210,12 +211,12 @@ mod tests {
         assert_eq!(distinct.len(), 50);
         let hostile = |_| Ok(Some(PathBuf::from("/nowhere/a'><script>.jpg")));
         let svg = chart.svg(&hostile, &mut |_, _| true).unwrap().unwrap();
-        for text in [&svg, &chart.page("<b>", &svg)] {
-            assert!(
-                !text.contains("<script") && !text.contains('\u{1b}') && !text.contains("http:")
-                    || text.contains("w3.org")
-            );
-            assert!(!text.contains("<script") && text.contains("&lt;script&gt;"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        chart.page(file.path(), "<b>", &svg).unwrap_err();
+        std::fs::remove_file(file.path()).unwrap();
+        chart.page(file.path(), "<b>", &svg).unwrap();
+        for text in [&svg, &std::fs::read_to_string(file.path()).unwrap()] {
+            assert!(!text.contains("<script") && text.contains("&lt;script&gt;") && !text.contains('\u{1b}'));
         }
         assert_eq!(chart.svg(&hostile, &mut |_, _| false).unwrap(), None);
     }

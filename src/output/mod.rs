@@ -1,13 +1,15 @@
 //! How results are shown: table, JSON lines, bare paths, pictures, contact sheet, copies.
 
 mod copy;
+pub mod csv;
 mod html;
 pub mod map;
 pub mod page;
 mod preview;
 mod table;
+pub mod verdicts;
 
-pub use table::display_path;
+pub use table::{display_path, pad, shorten, shorten_end};
 
 use crate::cli::ShowArgs;
 use crate::config::Settings;
@@ -36,24 +38,6 @@ impl Row {
 #[must_use]
 pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
-}
-
-/// Writes a table as CSV (RFC 4180). On a terminal foreign text is escaped.
-///
-/// # Errors
-/// stdout is closed or full.
-pub fn csv(head: &[&str], rows: impl Iterator<Item = Vec<String>>, console: &Console) -> anyhow::Result<()> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(head)?;
-    for row in rows {
-        if console.terminal {
-            writer.write_record(row.iter().map(|field| crate::sanitize::text(field)))?;
-        } else {
-            writer.write_record(&row)?;
-        }
-    }
-    let bytes = writer.into_inner().map_err(|e| e.into_error())?;
-    Ok(console.bytes(&bytes)?)
 }
 
 /// Shows the results in every way that was asked for, under `title` where there is one to show. Returns whether every

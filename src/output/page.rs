@@ -7,8 +7,9 @@ use anyhow::Context;
 use base64::Engine;
 use std::fmt::Write;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufWriter, Read, Write as _};
 use std::path::Path;
+use tempfile::NamedTempFile;
 
 /// How a page begins: only such a file is ever overwritten.
 const BEGINNING: &str = "<!doctype html><!-- made by snapseek -->";
@@ -37,47 +38,97 @@ pub fn check(file: &Path, flag: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The start of a page, up to its heading; `style` is CSS besides that of all pages.
-#[must_use]
-pub fn head(title: &str, style: &str) -> String {
-    let title = escape(title);
-    format!(
-        "{BEGINNING}<html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
-         <meta http-equiv=Content-Security-Policy content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\
-         <title>{title}</title><style>body{{font:14px system-ui,sans-serif;margin:2em;background:#fafafa;color:#222}}\
-         main,.grid{{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:1.2em}}figure{{margin:0}}\
-         h1{{font-size:1.3em}}h2{{font-size:1.1em;margin-top:2em}}\
-         figure img{{width:100%;height:200px;object-fit:contain;background:#eee}}figcaption{{overflow-wrap:anywhere}}\
-         small{{color:#777}}{style}@media(prefers-color-scheme:dark){{body{{background:#181818;color:#ddd}}\
-         figure img{{background:#222}}}}</style><h1>{title}</h1>\n",
-    )
+/// A page or picture that is being written; nothing of it is to be seen before [`Page::finish`].
+pub struct Page<'a> {
+    file: &'a Path,
+    draft: BufWriter<NamedTempFile>,
+    end: &'static str,
 }
 
-/// The start of a picture.
-#[must_use]
-pub fn svg_head() -> &'static str {
-    SVG_BEGINNING
+impl<'a> Page<'a> {
+    /// Begins a page that is to become `file`, up to its heading; `style` is CSS besides that of all pages.
+    ///
+    /// # Errors
+    /// `file` is there already and is no page of ours (exit code 2), or its folder cannot be written.
+    pub fn begin(file: &'a Path, title: &str, style: &str) -> anyhow::Result<Self> {
+        let title = escape(title);
+        let head = format!(
+            "{BEGINNING}<html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
+             <meta http-equiv=Content-Security-Policy content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\
+             <title>{title}</title><style>body{{font:14px system-ui,sans-serif;margin:2em;background:#fafafa;color:#222}}\
+             main{{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:1.2em}}figure{{margin:0}}\
+             h1{{font-size:1.3em}}h2{{grid-column:1/-1;font-size:1.1em;margin:1em 0 0}}h2 small{{font-weight:normal}}\
+             figure img{{width:100%;height:200px;object-fit:contain;background:#eee}}figcaption{{overflow-wrap:anywhere}}\
+             small{{color:#777}}{style}@media(prefers-color-scheme:dark){{body{{background:#181818;color:#ddd}}\
+             figure img{{background:#222}}}}</style><h1>{title}</h1>\n",
+        );
+        Self::new(file, "--html", &head, "</html>\n")
+    }
+
+    /// Begins a picture that is to become `file`.
+    ///
+    /// # Errors
+    /// As [`Page::begin`].
+    pub fn svg(file: &'a Path) -> anyhow::Result<Self> {
+        Self::new(file, "--svg", SVG_BEGINNING, "\n")
+    }
+
+    fn new(file: &'a Path, flag: &str, beginning: &str, end: &'static str) -> anyhow::Result<Self> {
+        check(file, flag)?;
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // what the umask leaves of it
+        let draft = builder.tempfile_in(folder).with_context(|| unwritable(file))?;
+        let mut page = Self { file, draft: BufWriter::new(draft), end };
+        page.push(beginning)?;
+        Ok(page)
+    }
+
+    /// A heading, with small print behind it.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn heading(&mut self, title: &str, small_print: &str) -> anyhow::Result<()> {
+        self.push(&format!("<h2>{} <small>{}</small></h2>\n", escape(title), escape(small_print)))
+    }
+
+    /// Adds HTML or SVG.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn push(&mut self, markup: &str) -> anyhow::Result<()> {
+        self.draft.write_all(markup.as_bytes()).with_context(|| unwritable(self.file))
+    }
+
+    /// Puts the page where it belongs.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub fn finish(mut self) -> anyhow::Result<()> {
+        self.push(self.end)?;
+        let draft = self.draft.into_inner().map_err(std::io::IntoInnerError::into_error);
+        draft.and_then(|draft| Ok(draft.persist(self.file)?)).map(drop).with_context(|| unwritable(self.file))
+    }
 }
 
-/// Writes a page or picture.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn write(file: &Path, page: &str) -> anyhow::Result<()> {
-    std::fs::write(file, page).with_context(|| format!("{} cannot be written", crate::sanitize::path(file)))
+fn unwritable(file: &Path) -> String {
+    format!("{} cannot be written", crate::sanitize::path(file))
 }
 
-/// A photo with what is said about it (`said` is HTML); in place of a photo that cannot be read stands why.
+/// A photo as HTML: its thumbnail, a caption if there is one, its name, and small print. All texts are escaped here; in
+/// place of a photo that cannot be read stands why.
 #[must_use]
-pub fn figure(path: &Path, said: &str) -> String {
+pub fn figure(path: &Path, caption: Option<&str>, small_print: &str) -> String {
     let name = escape(&table::display_path(path));
+    let link = escape(&link(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())));
     let image = match thumbnail(path, THUMBNAIL) {
-        Ok(jpeg) => {
-            format!("<a href='{}'><img alt='{name}' src='data:image/jpeg;base64,{jpeg}'></a>", escape(&link(path)))
-        }
+        Ok(jpeg) => format!("<a href='{link}'><img alt='{name}' src='data:image/jpeg;base64,{jpeg}'></a>"),
         Err(error) => format!("<p>{}</p>", escape(&format!("{error:#}"))),
     };
-    format!("<figure>{image}<figcaption>{said}</figcaption></figure>\n")
+    let caption = caption.map_or(String::new(), |text| format!("{}<br>", escape(text)));
+    let small_print = escape(small_print);
+    format!("<figure>{image}<figcaption>{caption}{name}<br><small>{small_print}</small></figcaption></figure>\n")
 }
 
 /// Longest edge of a thumbnail in pixels.

@@ -76,8 +76,15 @@ fn tags(hit: &Hit) -> String {
     hit.tags.iter().map(|t| sanitize::text(&t.label)).collect::<Vec<_>>().join(", ")
 }
 
-/// Keeps the end, which holds the file's name.
-fn shorten(text: &str, width: usize) -> String {
+/// `text` with blanks behind it up to so many columns.
+#[must_use]
+pub fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+/// At most so many columns of a text. Keeps the end, which holds the file's name.
+#[must_use]
+pub fn shorten(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
@@ -94,7 +101,9 @@ fn shorten(text: &str, width: usize) -> String {
     kept.iter().rev().collect()
 }
 
-fn shorten_end(text: &str, width: usize) -> String {
+/// At most so many columns of a text. Keeps the beginning.
+#[must_use]
+pub fn shorten_end(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

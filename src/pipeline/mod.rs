@@ -453,6 +453,25 @@ impl Run<'_, '_> {
     }
 }
 
+/// The pictures at or below `path`, by name, as [`run`] would find them (a file that is named itself may have any name); or
+/// what could not be looked at, and why.
+#[must_use]
+pub fn pictures(path: &Path) -> Vec<Result<PathBuf, String>> {
+    let (out, found) = crossbeam_channel::unbounded();
+    scan::walk(&[path.to_path_buf()], WalkOptions { hidden: false }, &AtomicBool::new(false), &out);
+    drop(out);
+    let mut pictures: Vec<_> = found
+        .iter()
+        .map(|found| match found {
+            Found::File { path, .. } => Ok(path),
+            Found::Problem { path, message, .. } => Err(format!("{}: {message}", crate::sanitize::path(&path))),
+            Found::MissingRoot { root } => Err(format!("{} is not there", crate::sanitize::path(&root))),
+        })
+        .collect();
+    pictures.sort();
+    pictures
+}
+
 /// The stamp of a file, as [`run`] would see it.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 
 mod captions;
 mod chat;
+mod classify;
 mod clusters;
 mod contracts;
 mod crash;
@@ -19,6 +20,7 @@ mod pictures;
 mod pull;
 mod quantize;
 mod queries;
+mod score;
 mod shapes;
 mod shell;
 mod support;

@@ -7,6 +7,7 @@
 //! @a.jpg + in winter - people   a sign that stands alone speaks of all that follows, up to the next one
 //! 2*sunset  0.5*@"b 1.jpg"      weights; quotes for names with blanks
 //! path:2019 tag:dog ext:jpg,png camera:canon taken:2019-06..2019-09 wider:2000 taller:1000 size:>2M
+//! label:pets=dog label:pets     photos that get this label of a saved set, or any of its labels
 //! caption:dog caption:"red car" has:caption   whole words of the caption, in this order; any caption at all
 //! \-word  \@word  \path:x       a plain word
 //! ```
@@ -221,6 +222,24 @@ impl Parser {
         if self.peek() == Some('"') { self.quoted() } else { Ok(self.bare()) }
     }
 
+    /// `pets=dog`, with quotes around either side or both.
+    fn label(&mut self) -> Result<String, Wrong> {
+        let mut value = if self.peek() == Some('"') {
+            self.quoted()?
+        } else {
+            let rest = self.chars.get(self.at..).unwrap_or_default();
+            let set: String = rest.iter().take_while(|c| !c.is_whitespace() && **c != '=').collect();
+            self.at += set.chars().count();
+            set
+        };
+        if self.peek() == Some('=') {
+            self.at += 1;
+            value.push('=');
+            value.push_str(&self.value()?);
+        }
+        Ok(value)
+    }
+
     /// A number with a star, if one stands here.
     fn weight(&mut self) -> Result<Option<f32>, Wrong> {
         let rest = self.chars.get(self.at..).unwrap_or_default();
@@ -293,7 +312,7 @@ impl Parser {
         }
         self.at += name.len() + 1;
         let at = self.at;
-        let value = self.value()?;
+        let value = if name.eq_ignore_ascii_case("label") { self.label()? } else { self.value()? };
         let filter = values::filter(&name.to_ascii_lowercase(), &value).map_err(|problem| match problem {
             values::Problem::Name => {
                 let known = values::NAMES.map(|name| format!("{name}:")).join(" ");

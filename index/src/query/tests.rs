@@ -46,12 +46,18 @@ fn phrases_and_filters() {
     let date =
         |from: Option<&str>, to: Option<&str>| Filter::Taken { from: from.map(Into::into), to: to.map(Into::into) };
     let size = |min, max| Filter::Size { min, max };
+    let label = |set: &str, label: Option<&str>| Filter::Label { set: set.into(), label: label.map(Into::into) };
     for (text, expected) in [
         ("taken:2019", date(Some("2019"), Some("2019"))),
         ("taken:2019-06..2019-09", date(Some("2019-06"), Some("2019-09"))),
         ("taken:..2018", date(None, Some("2018"))),
         ("taken:2019-06-15..", date(Some("2019-06-15"), None)),
         ("taken:2019-06..2019", date(Some("2019-06"), Some("2019"))),
+        ("label:pets=dog", label("pets", Some("dog"))),
+        ("label:pets", label("pets", None)),
+        ("LABEL:pets=\"red panda\"", label("pets", Some("red panda"))),
+        ("label:\"my pets\"=dog=hot", label("my pets", Some("dog=hot"))),
+        ("label:\"my pets=red panda\"", label("my pets", Some("red panda"))),
         ("wider:2000", Filter::Wider(2000)),
         ("TALLER:1000", Filter::Taller(1000)),
         ("size:>2M", size(Some(2_000_001), None)),
@@ -102,6 +108,10 @@ fn errors_point_at_the_place() {
         ("tag:!", 5, "needs a word"),
         ("caption:...", 9, "needs a word, as in caption:dog"),
         ("a caption:", 11, "needs a value"),
+        ("label:pets=", 7, "write label:SET"),
+        ("label:=dog", 7, "write label:SET"),
+        ("label:pets=\"dog", 12, "never closed"),
+        ("x label:", 9, "needs a value"),
         ("has:caption has:tags", 17, "write has:caption"),
         ("-caption:a 2*caption:b", 12, "no weight"),
         ("0*dog", 1, "a weight"),
@@ -165,6 +175,8 @@ fn hostile_queries_are_answered() {
         "tag:\"",
         "caption:",
         "has:caption",
+        "label:",
+        "=",
         "1e9*",
         "NaN",
         "wider:",

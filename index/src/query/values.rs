@@ -3,8 +3,8 @@
 use crate::filters::Filter;
 
 /// Filters there are.
-pub(super) const NAMES: [&str; 11] =
-    ["path", "tag", "caption", "has", "cluster", "ext", "camera", "taken", "wider", "taller", "size"];
+pub(super) const NAMES: [&str; 12] =
+    ["path", "tag", "label", "caption", "has", "cluster", "ext", "camera", "taken", "wider", "taller", "size"];
 
 /// Why a filter is refused.
 pub(super) enum Problem {
@@ -26,6 +26,7 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
     match name {
         "path" => Ok(Filter::Path(value.to_owned())),
         "cluster" => Ok(Filter::Cluster(value.to_owned())),
+        "label" => label(value),
         "camera" => Ok(Filter::Camera(value.to_owned())),
         "tag" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Tag(value.to_owned())),
         "caption" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Caption(value.to_owned())),
@@ -47,6 +48,15 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
         "size" => size(value),
         _ => Err(Problem::Name),
     }
+}
+
+/// `pets=dog`, `pets`; quotes around a label with blanks are gone.
+fn label(value: &str) -> Result<Filter, Problem> {
+    let (set, label) = value.split_once('=').map_or((value, None), |(set, label)| (set, Some(label)));
+    if set.trim().is_empty() || label.is_some_and(|label| label.trim().is_empty()) {
+        return Err(Problem::Value("write label:SET or label:SET=LABEL, as in label:pets=dog".into()));
+    }
+    Ok(Filter::Label { set: set.trim().to_owned(), label: label.map(|label| label.trim().to_owned()) })
 }
 
 fn taken(value: &str) -> Result<Filter, Problem> {

@@ -6,5 +6,6 @@ mod captions;
 mod catalogue;
 mod conversations;
 mod damage;
+mod label_sets;
 mod search;
 mod support;

@@ -104,19 +104,25 @@ impl Clip {
     fn vision(&self) -> anyhow::Result<&Vision> {
         self.vision.get(|| Vision::load(&self.weights, &self.config.vision_config, self.identity.dim))
     }
+}
+
+impl Embed for Clip {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
 
     /// exp(logit_scale), at most 100 as in the paper; 100 where the checkpoint holds none.
     fn logit_scale(&self) -> anyhow::Result<f32> {
         if !self.weights.has("logit_scale") {
             return Ok(100.0);
         }
-        Ok(self.weights.tensor("logit_scale", &[])?.to_scalar::<f32>()?.exp().min(100.0))
+        let scale = self.weights.tensor("logit_scale", &[])?.to_scalar::<f32>()?.exp().min(100.0);
+        anyhow::ensure!(scale > 0.0, "the checkpoint's logit_scale is no number");
+        Ok(scale)
     }
-}
 
-impl Embed for Clip {
-    fn identity(&self) -> &Identity {
-        &self.identity
+    fn templates(&self) -> &'static [&'static str] {
+        &tags::PROMPTS
     }
 
     fn image_size(&self) -> u32 {

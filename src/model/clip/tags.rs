@@ -1,12 +1,13 @@
-//! Zero-shot labels: one classifier row a label, the mean of its prompts' embeddings (Radford et al. 2021, section 3.1).
+//! Zero-shot labels, the names of ImageNet's classes.
 
 use super::Clip;
 use crate::model::ops::dot;
-use crate::model::{Embed, labels, normalize};
+use crate::model::{labels, zero_shot};
+use anyhow::Context;
 use std::path::Path;
 
 /// The seven prompts that the authors of CLIP found to do almost as well as all eighty.
-const PROMPTS: [&str; 7] = [
+pub(super) const PROMPTS: [&str; 7] = [
     "itap of a {}.",
     "a bad photo of the {}.",
     "a origami {}.",
@@ -15,8 +16,6 @@ const PROMPTS: [&str; 7] = [
     "art of the {}.",
     "a photo of the small {}.",
 ];
-/// Labels whose prompts go through the text tower together.
-const BATCH: usize = 16;
 
 /// One logit a label for an embedding; `classifier` is (labels, dim).
 pub(super) fn logits(embedding: &[f32], classifier: &[f32], scale: f32) -> Vec<f32> {
@@ -35,31 +34,11 @@ pub(super) fn load(
     if let Some(classifier) = read(&file, labels::names().len() * dim) {
         return Ok(classifier);
     }
-    let classifier = make(clip, progress)?;
+    let names: Vec<String> = labels::names().map(str::to_owned).collect();
+    let classifier = zero_shot::classifier(clip, &names, &PROMPTS, progress)?;
+    let classifier = classifier.context("interrupted while preparing the labels")?;
     // A cache that cannot be written costs time, not results.
     let _ = std::fs::create_dir_all(&folder).and_then(|()| write(&file, &classifier));
-    Ok(classifier)
-}
-
-fn make(clip: &Clip, progress: &mut dyn FnMut(usize, usize) -> bool) -> anyhow::Result<Vec<f32>> {
-    let names: Vec<&str> = labels::names().collect();
-    let mut classifier = Vec::with_capacity(names.len() * clip.identity.dim);
-    let total = names.len() * PROMPTS.len();
-    for (n, batch) in names.chunks(BATCH).enumerate() {
-        anyhow::ensure!(progress(n * BATCH * PROMPTS.len(), total), "interrupted while preparing the labels");
-        let prompts: Vec<String> =
-            batch.iter().flat_map(|name| PROMPTS.iter().map(|prompt| prompt.replace("{}", name))).collect();
-        for label in clip.embed_texts(&prompts, None)?.chunks_exact(PROMPTS.len()) {
-            let mut mean = vec![0.0; clip.identity.dim];
-            for prompt in label {
-                mean.iter_mut().zip(prompt).for_each(|(m, p)| *m += p);
-            }
-            normalize(&mut mean);
-            classifier.extend(mean);
-        }
-    }
-    anyhow::ensure!(classifier.iter().all(|v| v.is_finite()), "the text tower gives numbers that are none");
-    progress(total, total);
     Ok(classifier)
 }
 

@@ -1,0 +1,110 @@
+//! The part of the command line that is about labels and texts for photos.
+
+use clap::{Args, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Arguments of `classify`.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("list").required(true).args(["labels", "labels_file", "set"]))]
+pub struct ClassifyArgs {
+    /// Files and folders, in the library or not; or a query, as `search` takes it [default: the whole library]
+    #[arg(value_name = "QUERY|PATHS")]
+    pub photos: Vec<OsString>,
+    /// The labels: nouns, with commas between them
+    #[arg(long, value_name = "LABELS")]
+    pub labels: Option<String>,
+    /// A file with a label on each line (# begins a comment)
+    #[arg(long, value_name = "FILE")]
+    pub labels_file: Option<PathBuf>,
+    /// A set of labels that was saved
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["background", "template", "save_as"])]
+    pub set: Option<String>,
+    /// More labels, with commas between them, that mean none of the others
+    #[arg(long, value_name = "LABELS")]
+    pub background: Option<String>,
+    /// A photo gets no label if its likeliest one has a lower probability [default: 0, or as the set was saved]
+    #[arg(long, value_name = "P", value_parser = probability)]
+    pub threshold: Option<f32>,
+    /// Prompt template with {} for a label; may be given many times, their embeddings are averaged [default: as suits the model]
+    #[arg(long, value_name = "TEMPLATE", value_parser = super::template)]
+    pub template: Vec<String>,
+    /// How many of the likeliest labels to tell of each photo
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub top: u16,
+    /// Keep the labels under a name, for `--set NAME` and for label:NAME=LABEL in queries
+    #[arg(long, value_name = "NAME")]
+    pub save_as: Option<String>,
+    /// Write comma-separated values
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// Print the paths of photos that got a label, each ended by a NUL byte (for xargs -0)
+    #[arg(long, conflicts_with_all = ["json", "csv"])]
+    pub paths0: bool,
+    /// Write a self-contained contact sheet too, with thumbnails under their labels
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// Arguments of `score`.
+#[derive(Args, Debug)]
+pub struct ScoreArgs {
+    /// A text (may be given many times)
+    #[arg(long, required = true)]
+    pub text: Vec<String>,
+    /// Picture files or folders, in the library or not
+    #[arg(required = true)]
+    pub photos: Vec<PathBuf>,
+    /// Prompt template with {} for the texts; may be given many times, their embeddings are averaged
+    #[arg(long, value_name = "TEMPLATE", value_parser = super::template)]
+    pub template: Vec<String>,
+    /// Write comma-separated values
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+}
+
+/// What `labels` can do.
+#[derive(Subcommand, Debug)]
+pub enum LabelsAction {
+    /// List the label sets that were saved
+    List,
+    /// Print the labels of a set
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Delete a set
+    Delete {
+        /// Its name
+        name: String,
+    },
+}
+
+fn probability(text: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|p| (0.0..=1.0).contains(p)).ok_or_else(|| "a number from 0 to 1 is needed".into())
+}
+
+pub(super) const CLASSIFY_HELP: &str = r#"WHAT IS CLASSIFIED
+  An argument that is the name of a file or folder is a path; everything else is query text. Nothing: the whole library.
+  With a query, the photos that match it.
+
+EXAMPLES
+  snapseek classify --labels "dog,cat,car"
+  snapseek classify --labels "dog,cat" --background "building,landscape,food" --threshold 0.6 --save-as pets
+  snapseek search label:pets=dog                 # later, new photos included; label:pets for any label of the set
+  snapseek classify --set pets taken:2019 --html pets.html
+  snapseek classify --labels-file rooms.txt ~/Pictures/house --csv > rooms.csv
+
+A label is put into the model's prompt templates ("a photo of a dog"), so write it as a plain noun. Probabilities are
+shared out among the labels given, all of them together: a photo of none of them still gets the likeliest, unless
+--threshold or --background says otherwise. The built-in starter knows fewer things than CLIP and is less sure of them."#;
+
+pub(super) const SCORE_HELP: &str = r#"EXAMPLES
+  snapseek score --text "a puppy in the snow" --text "a supercar at sunset" a.jpg b.jpg
+  snapseek score --text "a puppy" --text "a kitten" --template "a photo of {}" ~/Pictures/pets --csv
+
+COSINE AND PROBABILITY
+  The cosine says how near a photo and a text are. What is high depends on the model: with CLIP unrelated pairs lie around
+  0.2 and 0.33 is a very good match; with the starter unrelated pairs lie around 0 and good ones above 0.4. The probability
+  shares 1 out among the texts given: softmax of the model's logit scale (CLIP: 100, starter: 16) times the cosine. With one
+  text it is always 1. CLIP reads the texts as they are, the starter as "a photo of ..."."#;

@@ -1,0 +1,123 @@
+//! `score`: how near photos are to texts, each to each.
+
+use crate::cli::ScoreArgs;
+use crate::config::Settings;
+use crate::console::{self, Console};
+use crate::failure::{Exit, Failure};
+use crate::model::{Embed, zero_shot};
+use crate::output::csv::{self, Field};
+use crate::output::{self, display_path, pad, shorten};
+use crate::understand::progress::Progress;
+use crate::understand::selection;
+use crate::{sanitize, signals};
+use serde_json::json;
+use snapseek_index::Classifier;
+use std::path::Path;
+use unicode_width::UnicodeWidthStr;
+
+/// Columns of a number pair on a terminal.
+const CELL: usize = 14;
+
+/// A photo and a text.
+struct Score {
+    cosine: f32,
+    logit: f32,
+    probability: f32,
+}
+
+pub(super) fn score(args: &ScoreArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let setting = selection::setting(settings, console)?;
+    let mut progress = Progress::new(console, signals::cancel()?);
+    let texts = texts(args, setting.chosen.model.as_ref(), &mut progress)?;
+    let found = selection::pictures(&args.photos, &setting, &mut progress)?;
+    drop(progress);
+    found.problems.iter().for_each(|problem| console.warn(problem));
+    let rows: Vec<(&Path, Vec<Score>)> =
+        found.photos.iter().map(|(path, embedding)| (path.as_path(), scores(embedding, &texts))).collect();
+    if settings.json {
+        rows.iter().try_for_each(|(path, scores)| json_line(path, scores, &args.text, console))?;
+    } else if args.csv {
+        comma_separated(&rows, &args.text, console)?;
+    } else if console.terminal {
+        table(&rows, &args.text, console)?;
+    } else {
+        for (path, scores) in &rows {
+            for (text, Score { cosine, probability, .. }) in args.text.iter().zip(scores) {
+                let mut line = console.path_bytes(path);
+                line.extend(format!("\t{cosine:.4}\t{probability:.4}\t{}\n", sanitize::text(text)).into_bytes());
+                console.bytes(&line)?;
+            }
+        }
+    }
+    Ok(match (found.problems.is_empty(), rows.is_empty()) {
+        (false, _) => Exit::Partial,
+        (true, true) => Exit::NothingFound,
+        (true, false) => Exit::Success,
+    })
+}
+
+/// The texts' embeddings: as the model reads them, or the average of the templates.
+fn texts(args: &ScoreArgs, model: &dyn Embed, progress: &mut Progress<'_>) -> anyhow::Result<Classifier> {
+    let templates: Vec<&str> = args.template.iter().map(String::as_str).collect();
+    let rows = if templates.is_empty() {
+        model.embed_texts(&args.text, None)?.concat()
+    } else {
+        let rows = zero_shot::classifier(model, &args.text, &templates, &mut |done, total| {
+            progress.step("prompts", done, total)
+        })?;
+        rows.ok_or_else(Failure::interrupted)?
+    };
+    Ok(Classifier { scale: model.logit_scale()?, rows })
+}
+
+fn scores(embedding: &[f32], texts: &Classifier) -> Vec<Score> {
+    let probabilities = texts.probabilities(embedding);
+    let score = |(logit, probability)| Score { cosine: logit / texts.scale, logit, probability };
+    texts.logits(embedding).into_iter().zip(probabilities).map(score).collect()
+}
+
+fn json_line(path: &Path, scores: &[Score], texts: &[String], console: &Console) -> anyhow::Result<()> {
+    let scores = texts.iter().zip(scores).map(|(text, Score { cosine, logit, probability })| {
+        json!({"text": text, "cosine": cosine, "logit": logit, "probability": probability})
+    });
+    let mut record = json!({"schema": 1, "scores": scores.collect::<Vec<_>>()});
+    output::put_path(&mut record, path);
+    console.json(&record)
+}
+
+fn comma_separated(rows: &[(&Path, Vec<Score>)], texts: &[String], console: &Console) -> anyhow::Result<()> {
+    csv::record(&["path", "text", "cosine", "logit", "probability"].map(Field::from), console)?;
+    for (path, scores) in rows {
+        for (text, Score { cosine, logit, probability }) in texts.iter().zip(scores) {
+            let numbers = [cosine, logit, probability].map(|number| Field::from(format!("{number:.6}")));
+            let fields: Vec<Field<'_>> =
+                [Field::from(*path), text.as_str().into()].into_iter().chain(numbers).collect();
+            csv::record(&fields, console)?;
+        }
+    }
+    Ok(())
+}
+
+/// Photos by texts, which stand above with their numbers.
+fn table(rows: &[(&Path, Vec<Score>)], texts: &[String], console: &Console) -> anyhow::Result<()> {
+    for (n, text) in texts.iter().enumerate() {
+        console.line(&format!("{:>3}  {}", n + 1, sanitize::text(text)))?;
+    }
+    let names: Vec<String> = rows.iter().map(|(path, _)| display_path(path)).collect();
+    let room = console::width().saturating_sub(texts.len().saturating_mul(CELL + 2)).max(20);
+    let photo = names.iter().map(|name| name.width()).max().unwrap_or(0).clamp(5, room);
+    let numbers: String = (1..=texts.len()).map(|n| format!("  {n:>CELL$}")).collect();
+    console.line(&format!("\n{}", console.style("2", &format!("{}{numbers}", pad("cosine, probability", photo)))))?;
+    for (name, (_, scores)) in names.iter().zip(rows) {
+        let best = scores.iter().map(|score| score.cosine).fold(f32::NEG_INFINITY, f32::max);
+        let cells: String = scores
+            .iter()
+            .map(|Score { cosine, probability, .. }| {
+                let cell = format!("{cosine:>6.3} {:>5.1} %", probability * 100.0);
+                format!("  {}", console.style(if *cosine == best { "1" } else { "0" }, &cell))
+            })
+            .collect();
+        console.line(&format!("{}{cells}", pad(&shorten(name, photo), photo)))?;
+    }
+    Ok(())
+}
