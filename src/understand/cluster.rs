@@ -16,6 +16,8 @@ const SUMMARY: usize = 2_000;
 const MOST: usize = 400;
 /// Numbers of clusters up to which each is tried; beyond, in steps of a twentieth.
 const EACH: usize = 60;
+/// Mean silhouette of a cluster that is one: below, its photos are hardly nearer to each other than to the next cluster.
+const DISTINCT: f64 = 0.05;
 /// Share of the best silhouette that is nearly as good.
 const NEARLY: f64 = 0.8;
 /// Standard deviations below the mean cosine with its centroid that a photo may lie and still belong to a cluster.
@@ -65,14 +67,12 @@ pub fn cluster(vectors: &[&[f32]], options: Options, report: &mut Report<'_>) ->
     order.sort_by(|a, b| by_content(vectors[*a], vectors[*b]));
     let sorted: Vec<&[f32]> = order.iter().map(|n| vectors[*n]).collect();
     let (points, places) = summarize(&sorted, SUMMARY, report)?;
-    let mut weights = vec![0_usize; points.len()];
-    places.iter().for_each(|point| weights[*point] += 1);
-    let tree = Tree::new(&points, weights);
+    let tree = Tree::new(&points, &places);
     let labels = match options.count {
         Some(count) => tree.with_count(count, options.min_size),
         None => tree.best(options.min_size, report)?,
     };
-    let assigned: Vec<Option<usize>> = places.iter().map(|point| labels[*point]).collect();
+    let assigned: Vec<Option<usize>> = places.iter().map(|(point, _)| labels[*point]).collect();
     let found = settle(&sorted, assigned, options.min_size, report)?;
     let mut in_order = vec![(None, 0.0); vectors.len()];
     for (place, at) in found.places.into_iter().zip(order) {
@@ -81,18 +81,22 @@ pub fn cluster(vectors: &[&[f32]], options: Options, report: &mut Report<'_>) ->
     Some(Clustering { places: in_order, ..found })
 }
 
-/// At most `most` points that stand for the vectors, and which of them stands for each; `None` if cancelled.
+/// At most `most` points (unit vectors) that stand for the vectors, and for each vector its point and the cosine with it; `None`
+/// if cancelled.
 pub(super) fn summarize(
     vectors: &[&[f32]],
     most: usize,
     report: &mut Report<'_>,
-) -> Option<(Vec<Vec<f32>>, Vec<usize>)> {
+) -> Option<(Vec<Vec<f32>>, Vec<(usize, f32)>)> {
     if vectors.len() <= most {
-        return Some((vectors.iter().map(|vector| vector.to_vec()).collect(), (0..vectors.len()).collect()));
+        return Some((
+            vectors.iter().map(|vector| vector.to_vec()).collect(),
+            (0..vectors.len()).map(|n| (n, 1.0)).collect(),
+        ));
     }
     let dim = vectors.first()?.len();
     let centroids = kmeans::fit(vectors, most, report)?;
-    let places = kmeans::nearest(vectors, &centroids, report)?.into_iter().map(|(point, _)| point).collect();
+    let places = kmeans::nearest(vectors, &centroids, report)?;
     Some((centroids.chunks_exact(dim).map(<[f32]>::to_vec).collect(), places))
 }
 
@@ -102,7 +106,7 @@ pub(super) fn by_content(a: &[f32], b: &[f32]) -> Ordering {
 
 /// Points, and the order in which they are joined.
 struct Tree {
-    /// 1 - cosine, row by row.
+    /// Mean of 1 - cosine between the vectors of two points, row by row; on the diagonal between two of the same.
     distances: Vec<f32>,
     /// Vectors that each point stands for.
     weights: Vec<usize>,
@@ -111,11 +115,24 @@ struct Tree {
 }
 
 impl Tree {
-    fn new(points: &[Vec<f32>], weights: Vec<usize>) -> Self {
+    fn new(points: &[Vec<f32>], places: &[(usize, f32)]) -> Self {
         let n = points.len();
-        let flat = points.concat();
-        let mut distances = products(&flat, &flat, flat.len() / n);
+        let (mut weights, mut lengths) = (vec![0_usize; n], vec![0.0_f32; n]);
+        for (point, cosine) in places {
+            weights[*point] += 1;
+            lengths[*point] += cosine;
+        }
+        // The mean of a point's vectors is as long as their mean cosine with it, and products of means are mean products.
+        lengths.iter_mut().zip(&weights).for_each(|(length, weight)| *length /= (*weight).max(1) as f32);
+        let means: Vec<f32> =
+            points.iter().zip(&lengths).flat_map(|(point, length)| point.iter().map(move |v| v * length)).collect();
+        let mut distances = products(&means, &means, means.len() / n);
         distances.iter_mut().for_each(|cosine| *cosine = 1.0 - *cosine);
+        for (at, weight) in weights.iter().enumerate() {
+            // Without the products of vectors with themselves.
+            let own = &mut distances[at * n + at];
+            *own *= *weight as f32 / weight.saturating_sub(1).max(1) as f32;
+        }
         let mut condensed: Vec<f32> =
             (0..n).flat_map(|row| distances[row * n + row + 1..(row + 1) * n].iter().copied()).collect();
         let dendrogram = kodama::linkage(&mut condensed, n, kodama::Method::Average);
@@ -151,10 +168,9 @@ impl Tree {
         sizes
     }
 
-    /// Without the clusters that are too small.
-    fn large(&self, labels: Vec<usize>, min_size: usize) -> Vec<Option<usize>> {
-        let sizes = self.sizes(&labels);
-        labels.into_iter().map(|label| (sizes[label] >= min_size).then_some(label)).collect()
+    /// Without the clusters that do not count.
+    fn only(labels: Vec<usize>, counts: impl Fn(usize) -> bool) -> Vec<Option<usize>> {
+        labels.into_iter().map(|label| counts(label).then_some(label)).collect()
     }
 
     /// The first cut with so many clusters that are large enough, or the one with most of them.
@@ -169,52 +185,60 @@ impl Tree {
                 break;
             }
         }
-        self.large(self.cut(best.1), min_size)
+        let labels = self.cut(best.1);
+        let sizes = self.sizes(&labels);
+        Self::only(labels, |label| sizes[label] >= min_size)
     }
 
-    /// The cut with the best mean silhouette, to which photos in clusters that are too small add nothing; one into several
+    /// The cut with the best mean silhouette, to which photos in clusters that are too small, or hardly any, add nothing; one into several
     /// clusters if it is nearly as good, because the best is often a mere split in two.
     fn best(&self, min_size: usize, report: &mut Report<'_>) -> Option<Vec<Option<usize>>> {
         let most = MOST.min(self.weights.len() - 1);
-        let several = (self.weights.iter().sum::<usize>() as f64).ln().ceil() as usize;
+        let total = self.weights.iter().sum::<usize>();
+        let several = (total as f64).ln().ceil() as usize;
         let (mut best, mut best_of_several) = ((0.0, None), (0.0, None));
         let mut k = 2;
         while k <= most {
             report(k, most).then_some(())?;
             let labels = self.cut(k);
-            let silhouette = self.silhouette(&labels, min_size);
+            let distinct: Vec<f64> = self.distinct(&labels, min_size).into_iter().flatten().collect();
+            let silhouette = distinct.iter().sum::<f64>() / total as f64;
             if silhouette > best.0 {
                 best = (silhouette, Some(k));
             }
-            let large = self.sizes(&labels).into_iter().filter(|size| *size >= min_size).count();
-            if large >= several && silhouette > best_of_several.0 {
+            if distinct.len() >= several && silhouette > best_of_several.0 {
                 best_of_several = (silhouette, Some(k));
             }
             k += if k < EACH { 1 } else { k / 20 };
         }
         let chosen = if best_of_several.0 >= NEARLY * best.0 { best_of_several.1 } else { best.1 };
-        Some(chosen.map_or_else(|| vec![None; self.weights.len()], |k| self.large(self.cut(k), min_size)))
+        let Some(k) = chosen else { return Some(vec![None; self.weights.len()]) };
+        let labels = self.cut(k);
+        let distinct = self.distinct(&labels, min_size);
+        Some(Self::only(labels, |label| distinct[label].is_some()))
     }
 
-    fn silhouette(&self, labels: &[usize], min_size: usize) -> f64 {
+    /// The sum of the silhouettes of each cluster's vectors, if it is large and distinct enough.
+    fn distinct(&self, labels: &[usize], min_size: usize) -> Vec<Option<f64>> {
         let (n, sizes) = (labels.len(), self.sizes(labels));
-        let mut sum = 0.0;
+        let mut sums = vec![0.0; sizes.len()];
         let mut apart = vec![0.0_f64; sizes.len()];
         for (at, own) in labels.iter().enumerate().filter(|(_, own)| sizes[**own] >= min_size.max(2)) {
             apart.fill(0.0);
-            for ((distance, label), weight) in
-                self.distances[at * n..(at + 1) * n].iter().zip(labels).zip(&self.weights)
-            {
-                apart[*label] += f64::from(*distance) * *weight as f64;
+            let row = &self.distances[at * n..(at + 1) * n];
+            for (other, ((distance, label), weight)) in row.iter().zip(labels).zip(&self.weights).enumerate() {
+                let weight = weight.saturating_sub(usize::from(other == at));
+                apart[*label] += f64::from(*distance) * weight as f64;
             }
             let inside = apart[*own] / (sizes[*own] - 1) as f64;
             let others = apart.iter().zip(&sizes).enumerate().filter(|(label, _)| label != own);
             let outside = others.map(|(_, (sum, size))| sum / *size as f64).fold(f64::INFINITY, f64::min);
             if outside.is_finite() {
-                sum += self.weights[at] as f64 * (outside - inside) / inside.max(outside).max(1e-9);
+                sums[*own] += self.weights[at] as f64 * (outside - inside) / inside.max(outside).max(1e-9);
             }
         }
-        sum / self.weights.iter().sum::<usize>() as f64
+        let enough = |(sum, size): (f64, usize)| (size >= min_size && sum >= DISTINCT * size as f64).then_some(sum);
+        sums.into_iter().zip(sizes).map(enough).collect()
     }
 }
 

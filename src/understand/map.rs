@@ -30,7 +30,11 @@ pub fn layout(vectors: &[&[f32]], report: &mut Report<'_>) -> Option<Vec<(f32, f
     let sorted: Vec<&[f32]> = order.iter().map(|n| vectors[*n]).collect();
     let (points, places) = summarize(&sorted, POINTS, report)?;
     let spots = place(&points, report)?;
-    let spots = if points.len() == vectors.len() { spots } else { around(&spots, &places) };
+    let spots = if points.len() == vectors.len() {
+        spots
+    } else {
+        around(&spots, &places.iter().map(|(point, _)| *point).collect::<Vec<_>>())
+    };
     let mut in_order = vec![(0.0, 0.0); vectors.len()];
     for (spot, at) in fit(&spots).into_iter().zip(order) {
         in_order[at] = spot;
