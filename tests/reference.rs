@@ -104,7 +104,9 @@ fn clip_scores_are_the_reference_logits() {
     let texts = Classifier { scale: clip.logit_scale().unwrap(), rows: texts.concat() };
     let pictures = clip.embed_pixels(&reference_pixels(&tensors)).unwrap();
     let mut furthest = 0.0_f32;
-    for (picture, theirs) in pictures.iter().zip(rows(&tensors["logits_per_image"])) {
+    for (picture, theirs) in
+        pictures.iter().zip(rows(&tensors["logits_per_image"].to_dtype(candle_core::DType::F32).unwrap()))
+    {
         furthest = furthest.max(max_difference(&texts.logits(&picture.vector), &theirs));
         let powers: Vec<f32> = theirs.iter().map(|logit| logit.exp()).collect();
         let softmax: Vec<f32> = powers.iter().map(|power| power / powers.iter().sum::<f32>()).collect();

@@ -13,7 +13,7 @@ use crate::understand::progress::Progress;
 use crate::understand::selection::{self, Selection};
 use crate::{sanitize, signals};
 use anyhow::Context;
-use snapseek_index::{By, Classifier, LabelSet, Library};
+use snapseek_index::{By, Classifier, Error, LabelSet, Library};
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -117,7 +117,11 @@ fn classifier(
     let library = Library::open(&settings.library)?;
     if args.save_as.is_some() {
         let name = sanitize::text(&set.name);
-        match library.save_label_set(set)? {
+        let saved = library.save_label_set(set).map_err(|error| match error {
+            Error::Refused { .. } => Failure::usage(error.to_string()),
+            _ => error.into(),
+        });
+        match saved? {
             None => {
                 let quote = if name.contains(char::is_whitespace) { "\"" } else { "" };
                 console
@@ -143,6 +147,9 @@ fn commas(labels: &str) -> Vec<String> {
 fn lines(file: &Path) -> anyhow::Result<Vec<String>> {
     let name = || format!("the labels file {}", sanitize::path(file));
     let mut bytes = Vec::new();
+    if !file.exists() {
+        return Err(Failure::usage(format!("{} is not there", name())));
+    }
     let opened = std::fs::File::open(file).and_then(|opened| opened.take(LONGEST_FILE + 1).read_to_end(&mut bytes));
     opened.with_context(|| format!("{} cannot be read", name()))?;
     if bytes.len() as u64 > LONGEST_FILE {

@@ -2,7 +2,7 @@
 
 use super::csv::{self, Field};
 use super::page::{self, Page};
-use super::{count, display_path, pad, put_path, shorten};
+use super::{count, display_path, pad, put_path, shorten, shorten_end};
 use crate::cli::ClassifyArgs;
 use crate::config::Settings;
 use crate::console::{self, Console};
@@ -208,7 +208,9 @@ fn share(photos: usize, total: usize) -> f64 {
 }
 
 fn sheet(sorted: &Sorted<'_>, file: &Path, progress: &mut Progress<'_>) -> anyhow::Result<()> {
-    let mut sheet = Page::begin(file, &format!("sorted by {}", sorted.set.labels.join(", ")), "")?;
+    let LabelSet { name, labels, .. } = sorted.set;
+    let by = if name.is_empty() { shorten_end(&labels.join(", "), 120) } else { name.clone() };
+    let mut sheet = Page::begin(file, &format!("Photos by {by}"), "")?;
     sheet.push("<main>")?;
     let total = sorted.photos.len();
     let mut done = 0;

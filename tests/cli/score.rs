@@ -89,7 +89,7 @@ fn the_command_line_gives_the_reference_logits() {
     let bytes = std::fs::read(folder.join("expected.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let logits = file.tensor("logits_per_image").unwrap();
-    let logits: Vec<f64> = logits.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b).into()).collect();
+    let logits: Vec<f64> = logits.data().as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
     let (texts, photos) = (strings("texts"), strings("photos"));
     let mut args = vec!["score".to_owned(), "--json".into(), "--model".into(), random_clip()];
     args.extend(texts.iter().map(|text| format!("--text={text}")));

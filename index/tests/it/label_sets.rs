@@ -105,7 +105,7 @@ fn a_set_that_is_saved_again_is_another_one() {
     library.save_classifier(&winds(), &print(), &classifier()).unwrap();
     let other = LabelSet { name: "WINDS".into(), labels: strings(&["north", "east"]), ..winds() };
     assert_eq!(library.save_label_set(&other).unwrap(), Some(winds()));
-    assert_eq!(library.label_sets().unwrap(), [other.clone()]);
+    assert_eq!(library.label_sets().unwrap(), std::slice::from_ref(&other));
     assert_eq!(library.label_set("winds").unwrap(), other);
     // What was made for the one before is neither used nor kept any more.
     assert_eq!(library.classifier(&other, &print(), 2).unwrap(), None);

@@ -111,13 +111,13 @@ impl Embed for Clip {
         &self.identity
     }
 
-    /// exp(logit_scale), at most 100 as in the paper; 100 where the checkpoint holds none.
+    /// exp(logit_scale), as the reference has it; 100, which training ends at, where the checkpoint holds none.
     fn logit_scale(&self) -> anyhow::Result<f32> {
         if !self.weights.has("logit_scale") {
             return Ok(100.0);
         }
-        let scale = self.weights.tensor("logit_scale", &[])?.to_scalar::<f32>()?.exp().min(100.0);
-        anyhow::ensure!(scale > 0.0, "the checkpoint's logit_scale is no number");
+        let scale = self.weights.tensor("logit_scale", &[])?.to_scalar::<f32>()?.exp();
+        anyhow::ensure!(scale.is_finite() && scale > 0.0, "the checkpoint's logit_scale is no number that makes sense");
         Ok(scale)
     }
 
