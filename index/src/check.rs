@@ -6,7 +6,7 @@ use crate::library::{Library, current_model};
 use crate::paths::{printable, shown};
 use crate::vectors::is_sound;
 use crate::writer::log;
-use crate::{cache, captions, conversations, label_sets, text, vectors};
+use crate::{cache, captions, conversations, label_sets, looks, text, vectors};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub struct Report {
 const REBUILD: &str = "`snapseek check --repair` makes it anew";
 
 impl Library {
-    /// Verifies the catalogue's structure and every cache; with `full`, also every embedding and encoding, the texts of
+    /// Verifies the catalogue's structure and every cache; with `full`, also every embedding, encoding and look, the texts of
     /// captions and conversations, and tantivy's own checksums. A cache that is merely behind is no finding: searches and the next run take care of it.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Library {
         Ok(Report { findings })
     }
 
-    /// Drops damaged embeddings and encodings, so that they are computed again, and makes the caches anew. Damaged
+    /// Drops damaged embeddings, encodings and looks, so that they are computed again, and makes the caches anew. Damaged
     /// captions and conversations stay: what is left of them may be worth reading.
     ///
     /// # Errors
@@ -65,6 +65,7 @@ impl Library {
         let damaged = self.sql(damaged_embeddings)?;
         let encodings = self.sql(captions::damaged_encodings)?;
         let classifiers = self.sql(label_sets::damaged_classifiers)?;
+        let looks = self.sql(looks::damaged)?;
         writer.write(|db| {
             for (photo, model) in &damaged {
                 db.execute("DELETE FROM embedding WHERE photo = ?1 AND model = ?2", [photo, model])?;
@@ -78,6 +79,9 @@ impl Library {
                     "DELETE FROM classifier WHERE label_set = ?1 AND fingerprint = ?2",
                     params![set, fingerprint],
                 )?;
+            }
+            for photo in &looks {
+                db.execute("DELETE FROM look WHERE photo = ?1", [photo])?;
             }
             Ok(())
         })?;
@@ -100,7 +104,7 @@ fn structure(db: &Connection, full: bool) -> rusqlite::Result<Vec<String>> {
     Ok(problems)
 }
 
-/// What is wrong with encodings, captions and conversations, and what helps.
+/// What is wrong with encodings, looks, captions and conversations, and what helps.
 fn damaged_texts(db: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut damaged: Vec<String> = captions::damaged_encodings(db)?
         .into_iter()
@@ -112,6 +116,12 @@ fn damaged_texts(db: &Connection) -> rusqlite::Result<Vec<String>> {
             )
         })
         .collect();
+    damaged.extend(looks::damaged(db)?.into_iter().map(|photo| {
+        format!(
+            "the look of photo {photo} is damaged; `snapseek check --repair` drops it, and the next \
+             `snapseek duplicates` makes it again"
+        )
+    }));
     damaged.extend(captions::damaged_captions(db)?.into_iter().map(|photo| {
         format!("the caption of photo {photo} is damaged; write it anew, or restore the catalogue from a backup")
     }));

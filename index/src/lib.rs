@@ -7,6 +7,7 @@
 //! - [`Conversation`]: what was asked about a picture; kept until it is deleted
 //! - [`Cluster`]: groups of photos that look alike, and their names
 //! - [`LabelSet`], [`Classifier`]: labels to sort photos by, in the space of a model
+//! - [`Library::looks`], [`Library::copies`]: what tells duplicates
 //! - `vectors` and `text` hold caches: files that carry the log position they cover, are verified before use, and can
 //!   be deleted at any time
 //!
@@ -22,6 +23,7 @@ mod error;
 mod filters;
 mod label_sets;
 mod library;
+mod looks;
 mod paths;
 pub mod query;
 mod records;
@@ -41,7 +43,7 @@ pub use label_sets::{Classifier, LabelSet};
 pub use library::Library;
 pub use records::{
     Caption, CaptionCounts, Captioned, Change, ContentHash, Conversation, Failure, FileStamp, FileState, ModelRecord,
-    PendingPhoto, PhotoFacts, Status, Tag, Turn,
+    PendingPhoto, PhotoFacts, PhotoFiles, Status, Tag, Turn,
 };
 pub use search::{By, Hit, Response, ScoreStats, SearchRequest, Searcher};
 pub use writer::Writer;

@@ -132,6 +132,17 @@ pub struct PendingPhoto {
     pub hash: ContentHash,
 }
 
+/// A photo and the files that hold it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhotoFiles {
+    /// Its id.
+    pub id: i64,
+    /// Its content.
+    pub hash: ContentHash,
+    /// Where it lies, by path, and what each file looked like when it was read: at least one.
+    pub files: Vec<(PathBuf, FileStamp)>,
+}
+
 /// What a captioner has made of a photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Captioned {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// One step per schema version; a step that was released is never changed.
-const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS];
+const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` tells a
 /// position in this library's history from the same number in another (a restored backup, a copied cache).
@@ -98,6 +98,14 @@ CREATE TABLE label_set (
 CREATE TABLE classifier (
     label_set INTEGER NOT NULL REFERENCES label_set (id) ON DELETE CASCADE, fingerprint TEXT NOT NULL,
     checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (label_set, fingerprint)
+);
+";
+
+/// What photos look like, for telling copies of one picture from different pictures. `version` says how a look was made.
+const LOOKS: &str = "
+CREATE TABLE look (
+    photo INTEGER PRIMARY KEY REFERENCES photo (id) ON DELETE CASCADE, version INTEGER NOT NULL,
+    checksum INTEGER NOT NULL, data BLOB NOT NULL
 );
 ";
 

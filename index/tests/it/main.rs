@@ -7,5 +7,6 @@ mod catalogue;
 mod conversations;
 mod damage;
 mod label_sets;
+mod looks;
 mod search;
 mod support;

@@ -1,0 +1,77 @@
+//! What photos look like is kept with them, and made again where it is damaged.
+
+use crate::support::{hash, model, photo, stamp};
+use snapseek_index::{Change, Error, Library};
+use std::path::PathBuf;
+
+const DIM: usize = 8;
+
+fn library() -> (tempfile::TempDir, Library) {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::create(folder.path()).unwrap();
+    let mut writer = library.lock().unwrap();
+    writer.set_model(&model("m", DIM)).unwrap();
+    let copy = |path: &str, of: u64| Change::Known {
+        path: PathBuf::from("/photos").join(path),
+        root: "/photos".into(),
+        stamp: stamp(of),
+        hash: hash(of),
+    };
+    let photos = [photo("a.jpg", 1, DIM, &[]), photo("b.jpg", 2, DIM, &[]), photo("c.jpg", 3, DIM, &[])];
+    writer.apply(&photos).unwrap();
+    writer.apply(&[copy("z/b.jpg", 2), copy("a copy.jpg", 1), copy("b copy.jpg", 2)]).unwrap();
+    drop(writer);
+    (folder, library)
+}
+
+fn sql(folder: &tempfile::TempDir, statement: &str) {
+    rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap().execute_batch(statement).unwrap();
+}
+
+#[test]
+fn looks_are_kept_by_version_and_go_with_their_photo() {
+    let (_folder, library) = library();
+    assert_eq!(library.looks(1).unwrap(), []);
+    library.save_looks(1, &[(1, vec![7; 9]), (3, vec![0; 65_536]), (99, vec![1])]).unwrap();
+    assert_eq!(library.looks(1).unwrap(), [(1, vec![7; 9]), (3, vec![0; 65_536])]);
+    library.save_looks(2, &[(1, vec![8])]).unwrap();
+    assert_eq!(library.looks(1).unwrap(), [(3, vec![0; 65_536])]);
+    assert_eq!(library.looks(2).unwrap(), [(1, vec![8])]);
+    for bad in [vec![], vec![0; 65_537]] {
+        assert!(matches!(library.save_looks(2, &[(2, vec![1]), (1, bad)]), Err(Error::Refused { .. })));
+    }
+    assert_eq!(library.looks(2).unwrap(), [(1, vec![8])], "all or none");
+    // A photo without a file is none.
+    library.lock().unwrap().apply(&[Change::Remove { path: "/photos/c.jpg".into() }]).unwrap();
+    assert_eq!(library.looks(1).unwrap(), []);
+}
+
+#[test]
+fn a_damaged_look_is_found_left_out_and_dropped() {
+    let (folder, library) = library();
+    library.save_looks(1, &[(1, vec![7; 9]), (2, vec![8; 9])]).unwrap();
+    assert!(library.check(true).unwrap().findings.is_empty());
+    sql(&folder, "UPDATE look SET data = x'070707070807070707' WHERE photo = 1");
+    assert_eq!(library.looks(1).unwrap(), [(2, vec![8; 9])]);
+    let findings = library.check(true).unwrap().findings;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(findings[0].contains("photo 1") && findings[0].contains("check --repair"), "{findings:?}");
+    library.repair().unwrap();
+    assert!(library.check(true).unwrap().findings.is_empty());
+    assert_eq!(library.looks(1).unwrap(), [(2, vec![8; 9])]);
+}
+
+#[test]
+fn photos_with_several_files_are_named_with_all_of_them() {
+    let (_folder, library) = library();
+    let copies = library.copies().unwrap();
+    let found: Vec<(i64, Vec<&str>)> = copies
+        .iter()
+        .map(|photo| (photo.id, photo.files.iter().map(|(path, _)| path.to_str().unwrap()).collect()))
+        .collect();
+    let b = vec!["/photos/b copy.jpg", "/photos/b.jpg", "/photos/z/b.jpg"];
+    assert_eq!(found, [(1, vec!["/photos/a copy.jpg", "/photos/a.jpg"]), (2, b)]);
+    assert_eq!((copies[1].hash, copies[1].files[2].1), (hash(2), stamp(2)));
+    assert_eq!(library.files_of(3).unwrap().unwrap().files, [(PathBuf::from("/photos/c.jpg"), stamp(3))]);
+    assert_eq!(library.files_of(99).unwrap(), None);
+}
