@@ -1,14 +1,17 @@
 //! The command line: every flag and subcommand, and nothing else.
 
+mod duplicates;
 mod talk;
 mod understand;
 mod zero_shot;
 
+pub use duplicates::DuplicatesArgs;
 pub use talk::{AskArgs, CaptionAction, CaptionArgs, ChatArgs, ChatFormat, ChatsAction, GenerateArgs};
 pub use understand::{ClusterAction, ClusterArgs, DescribeArgs, MapArgs};
 pub use zero_shot::{ClassifyArgs, LabelsAction, ScoreArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use duplicates::DUPLICATES_HELP;
 use std::path::PathBuf;
 use talk::{ASK_HELP, CAPTION_HELP, CHAT_HELP};
 use understand::CLUSTER_HELP;
@@ -126,6 +129,9 @@ pub enum Command {
     Map(MapArgs),
     /// Say what a folder holds: dates, cameras, tags, clusters
     Describe(DescribeArgs),
+    /// Find copies of one picture, exact and changed, and say which to keep; nothing is deleted
+    #[command(after_help = DUPLICATES_HELP)]
+    Duplicates(DuplicatesArgs),
     /// Say in a sentence what photos show; keep it, correct it
     #[command(after_help = CAPTION_HELP, subcommand_negates_reqs = true)]
     Caption(CaptionArgs),

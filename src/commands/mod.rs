@@ -8,6 +8,7 @@ mod classify;
 mod cluster;
 mod demo;
 mod describe;
+mod duplicates;
 mod embed;
 mod index;
 mod labels;
@@ -49,6 +50,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Cluster(args) => cluster::cluster(&args, settings, console),
         Command::Map(args) => map::map(&args, settings, console),
         Command::Describe(args) => describe::describe(&args, settings, console),
+        Command::Duplicates(args) => duplicates::duplicates(&args, settings, console),
         Command::Caption(args) => caption::run(&args, settings, console),
         Command::Ask(args) => ask::ask(&args, settings, console),
         Command::Chat(args) => chat::chat(&args, settings, console),

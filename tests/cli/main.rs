@@ -11,6 +11,7 @@ mod clusters;
 mod contracts;
 mod crash;
 mod damage;
+mod duplicates;
 mod exif;
 mod files;
 mod hostile_names;

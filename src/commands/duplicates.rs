@@ -1,0 +1,221 @@
+//! `duplicates`: copies of one picture, and which of them to keep. It never touches a photo.
+
+use crate::cli::DuplicatesArgs;
+use crate::config::Settings;
+use crate::console::Console;
+use crate::failure::Exit;
+use crate::output::page::{self, Page};
+use crate::output::{self, csv, display_path};
+use crate::understand::duplicates::{self, Found, Group, Member, NEAR, Wanted};
+use crate::understand::keep;
+use crate::understand::progress::Progress;
+use crate::{sanitize, signals};
+use rayon::prelude::*;
+use serde_json::{Value, json};
+use snapseek_index::{FileStamp, Library};
+use std::path::Path;
+
+/// Problems that are told without `-v`.
+const SHOWN: usize = 20;
+
+pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let library = Library::open(&settings.library)?;
+    if let Some(file) = &args.html {
+        page::check(file, "--html")?;
+    }
+    let wanted = match (args.exact, args.near) {
+        (true, _) => Wanted::Exact,
+        (false, Some(near)) => Wanted::Near(near),
+        (false, None) => Wanted::Both(NEAR),
+    };
+    let mut progress = Progress::new(console, signals::cancel()?);
+    let found = duplicates::find(&library, wanted, &mut progress)?;
+    drop(progress);
+    let Some(found) = found else {
+        console
+            .note("interrupted: what photos look like is kept as far as it is known, the next run goes on from here");
+        return Ok(Exit::Interrupted);
+    };
+    tell_problems(&found, console);
+    if let Some(file) = &args.html {
+        html(&found, file)?;
+        console.note(format_args!("wrote {} to {}", groups(&found), sanitize::path(file)));
+    }
+    if settings.json {
+        found.groups.iter().enumerate().try_for_each(|(n, group)| console.json(&record(n + 1, group)))?;
+    } else if args.paths0 {
+        for (_, (path, _)) in found.groups.iter().flat_map(|group| group.files().skip(1)) {
+            console.bytes(&[&console.path_bytes(path), b"\0".as_slice()].concat())?;
+        }
+    } else if args.csv {
+        records(&found, console)?;
+    } else {
+        table(&found, console)?;
+    }
+    if found.groups.is_empty() {
+        console.note("no duplicates");
+    } else {
+        let files = found.groups.iter().map(|group| group.files().count() - 1).sum();
+        let bytes = found.groups.iter().map(Group::wasted).sum();
+        console.note(format_args!("{}; {} could go, {}", groups(&found), output::count(files, "file"), size(bytes)));
+    }
+    Ok(match (found.problems.is_empty(), found.groups.is_empty()) {
+        (false, _) => Exit::Partial,
+        (true, true) => Exit::NothingFound,
+        (true, false) => Exit::Success,
+    })
+}
+
+fn groups(found: &Found) -> String {
+    output::count(found.groups.len(), "group")
+}
+
+fn tell_problems(found: &Found, console: &Console) {
+    let shown = if console.is_verbose() { found.problems.len() } else { SHOWN };
+    found.problems.iter().take(shown).for_each(|problem| console.warn(problem));
+    if found.problems.len() > shown {
+        console.warn(format_args!("{} more files are left out (-v lists them)", found.problems.len() - shown));
+    }
+}
+
+/// A file of a group, as it is listed.
+struct Line<'a> {
+    member: &'a Member,
+    path: &'a Path,
+    stamp: FileStamp,
+    keep: bool,
+    /// Why it is to be kept, or what sets it apart from the kept one.
+    says: String,
+}
+
+fn lines(group: &Group) -> Vec<Line<'_>> {
+    let kept = group.photos.first();
+    let says = |n: usize, member| match kept {
+        Some(kept) if n > 0 => keep::difference(kept, member),
+        _ => group.reason.clone(),
+    };
+    let files = group.files().enumerate();
+    files
+        .map(|(n, (member, (path, stamp)))| Line { member, path, stamp: *stamp, keep: n == 0, says: says(n, member) })
+        .collect()
+}
+
+/// Where photos are exact copies only, no look was taken into account.
+fn kind(group: &Group) -> &'static str {
+    if group.photos.len() > 1 { "near" } else { "exact" }
+}
+
+fn table(found: &Found, console: &Console) -> anyhow::Result<()> {
+    for (n, group) in found.groups.iter().enumerate() {
+        let lines = lines(group);
+        if !console.terminal {
+            for line in lines {
+                let mut bytes = format!("{}\t{}\t", n + 1, if line.keep { "keep" } else { "copy" }).into_bytes();
+                bytes.extend(console.path_bytes(line.path));
+                bytes.extend(format!("\t{}\n", line.says).into_bytes());
+                console.bytes(&bytes)?;
+            }
+            continue;
+        }
+        console.line(&console.style("2", &format!("{}  {}", n + 1, output::count(lines.len(), "file"))))?;
+        for line in lines {
+            let facts = format!("{}  {}", dimensions(line.member), size(line.stamp.size));
+            let (mark, style) = if line.keep { ("keep", "1") } else { ("    ", "0") };
+            console.line(&format!(
+                "  {mark}  {}  {}",
+                console.style(style, &display_path(line.path)),
+                console.style("2", &format!("{facts}  {}", line.says))
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+fn record(n: usize, group: &Group) -> Value {
+    let files: Vec<Value> = lines(group)
+        .into_iter()
+        .map(|line| {
+            let Member { hit, look, likeness, cosine, .. } = line.member;
+            let mut file = json!({
+                "keep": line.keep, "reason": line.says, "bytes": line.stamp.size, "modified": date(line.stamp),
+                "width": hit.facts.width, "height": hit.facts.height, "format": hit.facts.format,
+                "taken": hit.facts.taken, "camera": hit.facts.camera,
+                "sharpness": look.as_ref().map(|look| look.sharpness), "cosine": cosine,
+                "likeness": likeness.map(|l| l.score), "turns": likeness.map(|l| l.turns),
+            });
+            output::put_path(&mut file, line.path);
+            file
+        })
+        .collect();
+    json!({"schema": 1, "group": n, "kind": kind(group), "wasted": group.wasted(), "files": files})
+}
+
+fn records(found: &Found, console: &Console) -> anyhow::Result<()> {
+    let head = "group kind keep path width height format bytes taken modified sharpness cosine likeness reason";
+    csv::record(&head.split(' ').map(Into::into).collect::<Vec<_>>(), console)?;
+    for (n, group) in found.groups.iter().enumerate() {
+        for line in lines(group) {
+            let Member { hit, look, likeness, cosine, .. } = line.member;
+            let number = |value: Option<f32>| value.map_or(String::new(), |value| format!("{value:.4}"));
+            let fields = [
+                (n + 1).to_string().into(),
+                kind(group).into(),
+                line.keep.to_string().into(),
+                line.path.into(),
+                hit.facts.width.to_string().into(),
+                hit.facts.height.to_string().into(),
+                hit.facts.format.as_str().into(),
+                line.stamp.size.to_string().into(),
+                hit.facts.taken.as_deref().unwrap_or_default().into(),
+                date(line.stamp).into(),
+                number(look.as_ref().map(|look| look.sharpness)).into(),
+                number(*cosine).into(),
+                number(likeness.map(|likeness| likeness.score)).into(),
+                line.says.into(),
+            ];
+            csv::record(&fields, console)?;
+        }
+    }
+    Ok(())
+}
+
+/// The page with all groups side by side, the kept file of each first.
+fn html(found: &Found, file: &Path) -> anyhow::Result<()> {
+    let mut page = Page::begin(file, &format!("{} of duplicates", groups(found)), ".keep img{outline:3px solid #2a2}")?;
+    page.push("<main>")?;
+    for (n, group) in found.groups.iter().enumerate() {
+        let lines = lines(group);
+        let files = output::count(lines.len(), "file");
+        page.heading(&format!("{}. {files}", n + 1), &format!("{} could go", size(group.wasted())))?;
+        let figures = lines.par_iter().map(|line| {
+            let says = if line.keep { format!("keep: {}", line.says) } else { line.says.clone() };
+            let facts = format!("{} · {} · {}", dimensions(line.member), size(line.stamp.size), date(line.stamp));
+            let class = if line.keep { "keep" } else { "copy" };
+            format!("<div class={class}>{}</div>", page::figure(line.path, Some(&says), &facts))
+        });
+        figures.collect::<Vec<_>>().iter().try_for_each(|figure| page.push(figure))?;
+    }
+    page.push("</main>")?;
+    page.finish()
+}
+
+fn dimensions(member: &Member) -> String {
+    format!("{}x{}", member.hit.facts.width, member.hit.facts.height)
+}
+
+/// Bytes for the eye.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.0} KB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// When a file was last written, as the local date and time.
+fn date(stamp: FileStamp) -> String {
+    let time = jiff::Timestamp::from_nanosecond(stamp.mtime_ns.into());
+    let local = time.map(|time| time.to_zoned(jiff::tz::TimeZone::system()));
+    local.map_or_else(|_| "-".into(), |time| time.strftime("%Y-%m-%dT%H:%M:%S").to_string())
+}

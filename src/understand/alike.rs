@@ -1,0 +1,256 @@
+//! Whether two looks show one picture: the one is the other, or a part of it, perhaps turned, lightened or framed.
+//!
+//! The measure is the normalised cross-correlation of the fine structure: brightness less the mean of the
+//! neighbourhood. It does not change with brightness and contrast, and unlike the correlation of the brightness itself
+//! it is near zero for two photos that merely have their sky at the top. It is taken of the whole and of each region,
+//! because two slides of one talk differ only in some.
+
+mod grid;
+
+use super::looks::Look;
+use grid::{Grid, Window, correlation, norm};
+
+/// Edge of the grids that alignment begins on.
+const COARSE: usize = 16;
+/// Least share of its edge that a picture may keep when it is cropped.
+const SMALLEST: f32 = 0.7;
+/// Share by which the aspect of copies may differ, because their sizes are whole numbers.
+const SLACK: f32 = 0.025;
+/// Correlation of the brightness below which alignment is given up, on the coarse grid.
+const HOPELESS: f32 = 0.7;
+/// Windows of the coarse grid that are looked at more closely.
+const STARTS: usize = 6;
+/// Share of the area from which a part is the whole.
+const WHOLE: f32 = 0.97;
+/// Standard deviation of the fine structure of a region, in levels of grey of 256, from which it must be alike in both.
+const VISIBLE: f32 = 4.0;
+/// Steps of a window: across, down, and in size. Half a step aside keeps a corner where it is.
+const MOVES: [(f32, f32, f32); 14] = [
+    (1.0, 0.0, 0.0),
+    (-1.0, 0.0, 0.0),
+    (0.0, 1.0, 0.0),
+    (0.0, -1.0, 0.0),
+    (0.0, 0.0, 1.0),
+    (0.0, 0.0, -1.0),
+    (0.5, 0.5, 1.0),
+    (-0.5, 0.5, 1.0),
+    (0.5, -0.5, 1.0),
+    (-0.5, -0.5, 1.0),
+    (0.5, 0.5, -1.0),
+    (-0.5, 0.5, -1.0),
+    (0.5, -0.5, -1.0),
+    (-0.5, -0.5, -1.0),
+];
+
+/// How two looks fit together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Likeness {
+    /// Correlation of the fine structure, -1 to 1.
+    pub score: f32,
+    /// The same of the region where it is lowest, of those where there is something to see.
+    pub weakest: f32,
+    /// Quarter turns clockwise that bring the first picture into the position of the second, 0 to 3.
+    pub turns: u8,
+    /// Which lies in which.
+    pub fit: Fit,
+}
+
+/// Which picture lies in which, and the share of the other's area that it covers. `framed`: all around it is one colour.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Fit {
+    /// Both show the same.
+    Whole,
+    /// The first lies in the second.
+    FirstInside { share: f32, framed: bool },
+    /// The second lies in the first.
+    SecondInside { share: f32, framed: bool },
+}
+
+/// A set of quarter turns clockwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turns(u8);
+
+impl Turns {
+    /// No turn, not even none.
+    pub const NONE: Self = Self(0);
+    /// All four.
+    pub const ALL: Self = Self(0b1111);
+
+    /// So many quarter turns.
+    #[must_use]
+    pub fn only(quarters: u8) -> Self {
+        Self(1 << (quarters % 4))
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether so many quarter turns are among them.
+    #[must_use]
+    pub fn has(self, quarters: u8) -> bool {
+        self.0 & Self::only(quarters).0 != 0
+    }
+
+    /// Those that lead back.
+    #[must_use]
+    pub fn back(self) -> Self {
+        (0..4).filter(|n| self.has(*n)).fold(Self::NONE, |back, n| back.and(Self::only(4 - n)))
+    }
+}
+
+impl Likeness {
+    const UNLIKE: Self = Self { score: 0.0, weakest: 0.0, turns: 0, fit: Fit::Whole };
+
+    /// The same with the second picture as the first.
+    #[must_use]
+    pub fn back(self) -> Self {
+        let fit = match self.fit {
+            Fit::Whole => Fit::Whole,
+            Fit::FirstInside { share, framed } => Fit::SecondInside { share, framed },
+            Fit::SecondInside { share, framed } => Fit::FirstInside { share, framed },
+        };
+        Self { turns: (4 - self.turns) % 4, fit, ..self }
+    }
+}
+
+/// A look made ready to be compared.
+struct Ready {
+    aspect: f32,
+    full: Grid,
+    coarse: Grid,
+}
+
+impl Ready {
+    fn new(aspect: f32, full: Grid) -> Self {
+        Self { aspect, coarse: full.shrunk(COARSE), full }
+    }
+}
+
+/// How two looks fit best, with these turns of the first; a score of 0 where they do not at all.
+#[must_use]
+pub fn compare(first: &Look, second: &Look, turns: Turns) -> Likeness {
+    let second = Ready::new(second.aspect, Grid::of(second));
+    let mut best = Likeness::UNLIKE;
+    for turns in (0..4).filter(|n| turns.has(*n)) {
+        let aspect = if turns % 2 == 0 { first.aspect } else { 1.0 / first.aspect };
+        let first = Ready::new(aspect, Grid::of(first).turned(turns));
+        for (inner, outer, first_inside) in [(&first, &second, true), (&second, &first, false)] {
+            let Some(aligned) = align(inner, outer).filter(|aligned| aligned.score > best.score) else { continue };
+            let share = aligned.window.width * aligned.window.height;
+            let framed = outer.full.is_plain_around(aligned.window);
+            let fit = match first_inside {
+                _ if share > WHOLE => Fit::Whole,
+                true => Fit::FirstInside { share, framed },
+                false => Fit::SecondInside { share, framed },
+            };
+            best = Likeness { score: aligned.score, weakest: aligned.weakest, turns, fit };
+        }
+    }
+    best
+}
+
+/// The fine structure of a part of a look (left, top, width and height in shares of its edges) on a grid of 16, as a unit
+/// vector of 256 numbers; zeros if there is nothing to see.
+#[must_use]
+pub fn print(look: &Look, [left, top, width, height]: [f32; 4]) -> Vec<f32> {
+    unit(&Grid::of(look).sample(Window { left, top, width, height }))
+}
+
+/// The print of what is left of a look without a frame of one colour; of the whole look if it has none.
+#[must_use]
+pub fn unframed_print(look: &Look) -> Vec<f32> {
+    let grid = Grid::of(look);
+    unit(&grid.sample(grid.without_frame()))
+}
+
+/// The print of a whole look that is turned clockwise by so many quarters.
+#[must_use]
+pub fn turned_print(look: &Look, quarters: u8) -> Vec<f32> {
+    unit(&Grid::of(look).turned(quarters))
+}
+
+fn unit(grid: &Grid) -> Vec<f32> {
+    let fine = grid.shrunk(COARSE).fine(0);
+    let norm = norm(&fine);
+    // Of noise every print would be another one.
+    let visible = norm >= grid::FAINT * COARSE as f32;
+    fine.into_iter().map(|v| if visible { v / norm } else { 0.0 }).collect()
+}
+
+/// Where one picture lies in another, and how well it fits there.
+struct Aligned {
+    score: f32,
+    weakest: f32,
+    window: Window,
+}
+
+/// Where `inner` lies in `outer`; `None` if it cannot.
+fn align(inner: &Ready, outer: &Ready) -> Option<Aligned> {
+    // Cropping keeps the shape of what is left, so one scale makes both edges of the window.
+    let mut shape = inner.aspect / outer.aspect;
+    if (shape - 1.0).abs() < SLACK {
+        shape = 1.0;
+    }
+    if !(SMALLEST..=1.0 / SMALLEST).contains(&shape) {
+        return None;
+    }
+    let size = |scale: f32| (scale * shape.min(1.0), scale * (1.0 / shape).min(1.0));
+    let wanted = inner.full.structure()?;
+    let judge = |window: Window| outer.full.sample(window).structure().map_or(0.0, |found| wanted.likeness(&found));
+    let judged = starts(inner, outer, size).into_iter().map(|window| (judge(window), window));
+    let (mut score, mut window) = judged.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let mut step = 1.0 / 32.0;
+    while step > 1.0 / 600.0 {
+        let mut moved = false;
+        for (right, down, larger) in MOVES {
+            let scale = window.width.max(window.height) + step * larger;
+            let (width, height) = size(scale.clamp(SMALLEST, 1.0));
+            let left = window.left + (window.width - width) / 2.0 + step * right;
+            let top = window.top + (window.height - height) / 2.0 + step * down;
+            let next = Window { left: left.clamp(0.0, 1.0 - width), top: top.clamp(0.0, 1.0 - height), width, height };
+            if next == window {
+                continue;
+            }
+            let found = judge(next);
+            if found > score {
+                (score, window, moved) = (found, next, true);
+            }
+        }
+        if !moved {
+            step /= 2.0;
+        }
+    }
+    let weakest = outer.full.sample(window).structure().map_or(0.0, |found| wanted.weakest(&found, VISIBLE));
+    Some(Aligned { score, weakest, window })
+}
+
+/// The windows of `outer` that fit best on the coarse grid, best first, of the sizes that `size` makes of a scale.
+fn starts(inner: &Ready, outer: &Ready, size: impl Fn(f32) -> (f32, f32)) -> Vec<Window> {
+    let step = 0.5 / COARSE as f32;
+    let places = |room: f32| {
+        let count = (room / step).ceil();
+        (0..=count as usize).map(move |n| if count > 0.0 { room * n as f32 / count } else { 0.0 })
+    };
+    let mut found = Vec::new();
+    for scale in (0..).map(|n| 1.0 - n as f32 / 24.0).take_while(|scale| *scale >= SMALLEST) {
+        let (width, height) = size(scale);
+        for top in places(1.0 - height) {
+            for left in places(1.0 - width) {
+                let window = Window { left, top, width, height };
+                let score = correlation(&inner.coarse.values, &outer.coarse.sample(window).values);
+                if score > HOPELESS {
+                    found.push((score, window));
+                }
+            }
+        }
+    }
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    found.into_iter().take(STARTS).map(|(_, window)| window).collect()
+}
+
+#[cfg(test)]
+mod tests;

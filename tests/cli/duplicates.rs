@@ -1,0 +1,261 @@
+//! `duplicates`: groups, which file of each to keep, and that no photo can be lost by believing it.
+
+use crate::support::{Output, Sandbox, file_name, fixture};
+use crate::terminal::{PAYLOAD, foreign, is_control, on_a_terminal};
+use image::{DynamicImage, RgbImage, imageops};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// Dates a file by so many days after 2020.
+fn date(path: &Path, days: u64) {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800 + days * 86_400);
+    File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+fn picture(name: &str) -> RgbImage {
+    image::open(fixture(&format!("photos/{name}.jpg"))).unwrap().into_rgb8()
+}
+
+fn save(picture: RgbImage, path: &Path) {
+    DynamicImage::ImageRgb8(picture).save(path).unwrap();
+}
+
+/// The middle of a picture, this share of each edge.
+fn middle(picture: &RgbImage, share: f64) -> RgbImage {
+    let cut = |length: u32| (f64::from(length) * share) as u32;
+    let (width, height) = (cut(picture.width()), cut(picture.height()));
+    let (left, top) = ((picture.width() - width) / 2, (picture.height() - height) / 2);
+    imageops::crop_imm(picture, left, top, width, height).to_image()
+}
+
+/// File names of each group of a JSON answer, the kept one first.
+fn groups(output: &Output) -> Vec<Vec<String>> {
+    let files = |group: &Value| group["files"].as_array().unwrap().iter().map(|f| file_name(&f["path"])).collect();
+    output.lines().iter().map(files).collect()
+}
+
+fn paths0(output: &Output) -> BTreeSet<OsString> {
+    let paths = output.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+    paths.map(|path| OsString::from_vec(path.to_vec())).collect()
+}
+
+#[test]
+fn exact_copies_are_grouped_and_the_oldest_is_kept() {
+    let sandbox = Sandbox::with_photos(&["cat", "dog", "owl"]);
+    fs::create_dir(sandbox.photo("old")).unwrap();
+    let odd = sandbox.photo(OsStr::from_bytes(b"caf\xe9 \n.jpg"));
+    let copies = [(sandbox.photo("old/cat.jpg"), "cat", 1), (odd, "cat", 3), (sandbox.photo("dog2.jpg"), "dog", 9)];
+    for (path, name, day) in &copies {
+        fs::copy(sandbox.photo(format!("{name}.jpg")), path).unwrap();
+        date(path, *day);
+    }
+    for (name, day) in [("cat", 2), ("dog", 9), ("owl", 5)] {
+        date(&sandbox.photo(format!("{name}.jpg")), day);
+    }
+    sandbox.index().exits(0);
+    let before: Vec<_> = copies.iter().map(|(path, ..)| fs::read(path).unwrap()).collect();
+
+    let found = sandbox.run(["duplicates", "--exact", "--json"]).exits(0);
+    let lines = found.lines();
+    assert_eq!(lines.len(), 2, "{found}");
+    let cat = lines.iter().find(|group| file_name(&group["files"][0]["path"]) == "cat.jpg").unwrap();
+    assert_eq!((&cat["schema"], &cat["kind"]), (&json!(1), &json!("exact")));
+    let files = cat["files"].as_array().unwrap();
+    assert_eq!(files.len(), 3);
+    assert!(files[0]["path"].as_str().unwrap().ends_with("/old/cat.jpg"), "the oldest: {found}");
+    assert_eq!((&files[0]["keep"], &files[0]["reason"]), (&json!(true), &json!("oldest file")));
+    assert!(files[1..].iter().all(|file| file["keep"] == false && file["reason"] == "same content"), "{found}");
+    let dog = lines.iter().find(|group| file_name(&group["files"][0]["path"]) == "dog.jpg").unwrap();
+    assert_eq!(dog["files"][0]["reason"], "shortest name", "{found}");
+
+    let dropped = paths0(&sandbox.run(["duplicates", "--exact", "--paths0"]).exits(0));
+    let expected = [&copies[1].0, &sandbox.photo("cat.jpg"), &copies[2].0].map(|path| path.clone().into_os_string());
+    assert_eq!(dropped, BTreeSet::from(expected));
+    // Both kinds find the same here, and nothing was touched.
+    assert_eq!(paths0(&sandbox.run(["duplicates", "--paths0"]).exits(0)), dropped);
+    assert_eq!(copies.iter().map(|(path, ..)| fs::read(path).unwrap()).collect::<Vec<_>>(), before);
+    // None of them is a changed copy.
+    let none = sandbox.run(["duplicates", "--near"]).exits(1);
+    assert!(none.stdout.is_empty() && none.stderr.contains("no duplicates"), "{none}");
+}
+
+#[test]
+fn links_are_no_copies() {
+    let sandbox = Sandbox::with_photos(&["cat", "dog"]);
+    std::os::unix::fs::symlink(sandbox.photo("cat.jpg"), sandbox.photo("a link.jpg")).unwrap();
+    fs::hard_link(sandbox.photo("dog.jpg"), sandbox.photo("same file.jpg")).unwrap();
+    sandbox.index().exits(0);
+    assert_eq!(sandbox.status()["files"], 4);
+    sandbox.run(["duplicates"]).exits(1);
+    // With a copy, what the link leads to is the one or the other, but not the link.
+    fs::copy(sandbox.photo("cat.jpg"), sandbox.photo("copy.jpg")).unwrap();
+    date(&sandbox.photo("copy.jpg"), 1);
+    sandbox.index().exits(0);
+    assert_eq!(groups(&sandbox.run(["duplicates", "--json"]).exits(0)), [["copy.jpg", "cat.jpg"]]);
+}
+
+/// Photos of which two have changed copies.
+fn with_changed_copies() -> Sandbox {
+    let sandbox = Sandbox::with_photos(&["cat", "giraffe", "giraffe-b", "hammer-5", "hammer-8"]);
+    let cat = picture("cat");
+    let small = imageops::resize(&cat, cat.width() / 2, cat.height() / 2, imageops::FilterType::Triangle);
+    save(small, &sandbox.photo("small.jpg"));
+    save(imageops::rotate90(&cat), &sandbox.photo("turned.jpg"));
+    save(middle(&cat, 0.9), &sandbox.photo("cropped.jpg"));
+    let hammer = picture("hammer-5");
+    let mut framed = RgbImage::from_pixel(hammer.width() + 60, hammer.height() + 60, image::Rgb([20, 20, 20]));
+    imageops::replace(&mut framed, &hammer, 30, 30);
+    save(framed, &sandbox.photo("framed.png"));
+    for (name, day) in [("cat", 1), ("hammer-5", 1), ("turned", 2)] {
+        date(&sandbox.photo(format!("{name}.jpg")), day);
+    }
+    sandbox.index().exits(0);
+    sandbox
+}
+
+#[test]
+fn changed_copies_are_grouped_and_different_photos_of_one_thing_are_not() {
+    let sandbox = with_changed_copies();
+    let found = sandbox.run(["duplicates", "--json"]).exits(0);
+    let mut lines = found.lines();
+    lines.sort_by_key(|group| group["files"].as_array().unwrap().len());
+    let [hammers, cats] = lines.try_into().unwrap_or_else(|_| panic!("{found}"));
+    assert_eq!((&cats["kind"], &hammers["kind"]), (&json!("near"), &json!("near")));
+    let reason = |group: &Value, name: &str| {
+        let files = group["files"].as_array().unwrap();
+        files.iter().find(|f| file_name(&f["path"]) == name).unwrap()["reason"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(cats["files"].as_array().unwrap().len(), 4, "{found}");
+    let kept = &cats["files"][0];
+    assert_eq!(
+        (file_name(&kept["path"]), &kept["keep"], &kept["cosine"]),
+        ("cat.jpg".into(), &json!(true), &Value::Null)
+    );
+    assert!(kept["reason"].as_str().unwrap().starts_with("most pixels"), "{kept}");
+    assert_eq!(reason(&cats, "small.jpg"), "25 % of the pixels");
+    assert!(reason(&cats, "turned.jpg").starts_with("turned right"), "{found}");
+    assert_eq!(reason(&cats, "cropped.jpg"), "cropped to 81 %");
+    for copy in &cats["files"].as_array().unwrap()[1..] {
+        assert!(copy["likeness"].as_f64().unwrap() > 0.9 && copy["sharpness"].as_f64().unwrap() > 0.0, "{copy}");
+    }
+    // The frame has more pixels, but not of the picture.
+    assert_eq!(file_name(&hammers["files"][0]["path"]), "hammer-5.jpg", "{found}");
+    assert_eq!(reason(&hammers, "framed.png"), "with a frame, png instead of jpeg");
+
+    // Without changed copies there is nothing.
+    sandbox.run(["duplicates", "--exact"]).exits(1);
+    sandbox.run(["duplicates", "--exact", "--near"]).exits(2);
+    sandbox.run(["duplicates", "--near", "1.5"]).exits(2);
+    sandbox.run(["duplicates", "--csv", "--json"]).exits(2);
+}
+
+#[test]
+fn a_photo_is_decoded_for_it_once() {
+    let sandbox = with_changed_copies();
+    let first = sandbox.run(["duplicates", "--json"]).exits(0);
+    // Files that look unchanged and are not: whoever decoded them now would notice.
+    for name in ["cat.jpg", "small.jpg", "framed.png"] {
+        let path = sandbox.photo(name);
+        let meta = fs::metadata(&path).unwrap();
+        fs::write(&path, vec![0; meta.len() as usize]).unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(meta.modified().unwrap()).unwrap();
+    }
+    let second = sandbox.run(["duplicates", "--json"]).exits(0);
+    assert_eq!(second.text(), first.text());
+    assert_eq!(second.stderr, first.stderr);
+}
+
+#[test]
+fn a_chain_of_crops_does_not_join_what_is_not_alike() {
+    let sandbox = Sandbox::new();
+    let owl = picture("owl");
+    for (name, share) in [("all", 1.0), ("most", 0.8), ("half", 0.62)] {
+        save(middle(&owl, share), &sandbox.photo(format!("{name}.png")));
+    }
+    sandbox.index().exits(0);
+    let found = sandbox.run(["duplicates", "--json"]).exits(0);
+    assert_eq!(groups(&found), [["all.png", "most.png"]], "{found}");
+    // Without the largest the other two are a group: each is like its neighbour.
+    fs::remove_file(sandbox.photo("all.png")).unwrap();
+    sandbox.run(["index", "--json", "--prune"]).exits(0);
+    assert_eq!(groups(&sandbox.run(["duplicates", "--json"]).exits(0)), [["most.png", "half.png"]]);
+}
+
+#[test]
+fn what_is_gone_or_changed_is_told_and_never_counted_on() {
+    let sandbox = with_changed_copies();
+    for (name, of) in [("copy 1.jpg", "dog"), ("copy 2.jpg", "dog"), ("copy 3.jpg", "owl"), ("copy 4.jpg", "owl")] {
+        fs::copy(fixture(&format!("photos/{of}.jpg")), sandbox.photo(name)).unwrap();
+    }
+    sandbox.index().exits(0);
+    // The best copies go: those that are left must not be called superfluous because of them.
+    fs::remove_file(sandbox.photo("copy 1.jpg")).unwrap();
+    fs::write(sandbox.photo("copy 3.jpg"), "something else").unwrap();
+    fs::remove_file(sandbox.photo("cat.jpg")).unwrap();
+    let found = sandbox.run(["duplicates", "--json"]).exits(4);
+    let mut names = groups(&found);
+    names.iter_mut().for_each(|group| group.sort());
+    names.sort();
+    let cats = ["cropped.jpg", "small.jpg", "turned.jpg"].map(String::from).to_vec();
+    assert_eq!(names, [cats, ["framed.png", "hammer-5.jpg"].map(String::from).to_vec()], "{found}");
+    for name in ["copy 1.jpg", "copy 3.jpg", "cat.jpg"] {
+        assert!(found.stderr.contains(name), "{found}");
+    }
+    assert!(!paths0(&sandbox.run(["duplicates", "--paths0"]).exits(4)).contains(OsStr::new("copy 2.jpg")));
+    // The next run takes it in as it is.
+    sandbox.run(["index", "--prune", "--json"]).exits(4);
+    sandbox.run(["duplicates", "--json"]).exits(0);
+}
+
+#[test]
+fn pages_and_tables_hold_every_file_and_hostile_names_do_no_harm() {
+    let sandbox = Sandbox::with_photos(&["cat"]);
+    let hostile = format!("<img src=x onerror=alert(1)> \"quoted\", {PAYLOAD}.jpg");
+    fs::copy(sandbox.photo("cat.jpg"), sandbox.photo(&hostile)).unwrap();
+    let cat = picture("cat");
+    save(imageops::rotate270(&cat), &sandbox.photo("turned.jpg"));
+    sandbox.index().exits(0);
+
+    let page = sandbox.path("page.html");
+    sandbox.run([OsStr::new("duplicates"), OsStr::new("--html"), page.as_os_str()]).exits(0);
+    let html = fs::read_to_string(&page).unwrap();
+    assert_eq!(html.matches("<img ").count(), 3, "a thumbnail a file");
+    assert_eq!(html.matches("src='data:image/jpeg;base64,").count(), 3);
+    assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;") && !html.contains("http://"), "{hostile}");
+    assert!(html.contains("class=keep") && html.contains("keep: ") && html.contains("turned left"));
+    assert!(html.chars().all(|c| c == '\n' || !is_control(c)));
+    // A page of ours may be written over, a file of the user's may not.
+    sandbox.run([OsStr::new("duplicates"), OsStr::new("--html"), page.as_os_str()]).exits(0);
+    fs::write(&page, "mine").unwrap();
+    sandbox.run([OsStr::new("duplicates"), OsStr::new("--html"), page.as_os_str()]).exits(2);
+    assert_eq!(fs::read_to_string(&page).unwrap(), "mine");
+
+    let csv = sandbox.run(["duplicates", "--csv"]).exits(0);
+    let mut reader = csv::Reader::from_reader(csv.stdout.as_slice());
+    let head = reader.headers().unwrap().clone();
+    assert_eq!(head.iter().take(4).collect::<Vec<_>>(), ["group", "kind", "keep", "path"]);
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let paths: BTreeSet<&str> = rows.iter().map(|row| &row[3]).collect();
+    let expected = ["cat.jpg", hostile.as_str(), "turned.jpg"].map(|name| sandbox.photo(name));
+    assert_eq!(paths, expected.iter().map(|path| path.to_str().unwrap()).collect());
+    assert_eq!(rows.iter().filter(|row| &row[2] == "true").count(), 1);
+
+    let shown = foreign(&on_a_terminal(&sandbox, &[OsStr::new("duplicates")], false), true);
+    assert!(shown.contains("keep") && shown.contains("onerror"), "{shown}");
+    assert!(!shown.chars().any(is_control), "{shown:?}");
+    let piped = sandbox.run(["duplicates"]).exits(0);
+    assert!(piped.text().lines().next().unwrap().starts_with("1\tkeep\t/"), "{piped}");
+}
+
+#[test]
+fn an_empty_or_missing_library_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.run(["duplicates"]).exits(3);
+    sandbox.index().exits(0);
+    sandbox.run(["duplicates", "--json"]).exits(1);
+}
