@@ -20,6 +20,10 @@ const SLACK: f32 = 0.025;
 const HOPELESS: f32 = 0.7;
 /// Windows of the coarse grid that are looked at more closely.
 const STARTS: usize = 6;
+/// Correlation of the fine structure at the best of these from which it is worth moving the window.
+const PROMISING: f32 = 0.35;
+/// Correlation that is not worth improving.
+const PERFECT: f32 = 0.99;
 /// Share of the area from which a part is the whole.
 const WHOLE: f32 = 0.97;
 /// Standard deviation of the fine structure of a region, in levels of grey of 256, from which it must be alike in both.
@@ -139,6 +143,9 @@ pub fn compare(first: &Look, second: &Look, turns: Turns) -> Likeness {
         let aspect = if turns % 2 == 0 { first.aspect } else { 1.0 / first.aspect };
         let first = Ready::new(aspect, Grid::of(first).turned(turns));
         for (inner, outer, first_inside) in [(&first, &second, true), (&second, &first, false)] {
+            if best.score >= PERFECT {
+                return best;
+            }
             let Some(aligned) = align(inner, outer).filter(|aligned| aligned.score > best.score) else { continue };
             let share = aligned.window.width * aligned.window.height;
             let framed = outer.full.is_plain_around(aligned.window);
@@ -153,32 +160,45 @@ pub fn compare(first: &Look, second: &Look, turns: Turns) -> Likeness {
     best
 }
 
-/// The fine structure of a part of a look (left, top, width and height in shares of its edges) on a grid of 16, as a unit
-/// vector of 256 numbers; zeros if there is nothing to see.
-#[must_use]
-pub fn print(look: &Look, [left, top, width, height]: [f32; 4]) -> Vec<f32> {
-    unit(&Grid::of(look).sample(Window { left, top, width, height }))
+/// The fine structure of a picture or of a part of it, as unit vectors; zeros where there is nothing to see.
+#[derive(Clone, Debug)]
+pub struct Print {
+    /// On a grid of 8: 64 numbers, which cost little to compare.
+    pub rough: Vec<f32>,
+    /// On a grid of 16: 256 numbers, which tell more.
+    pub exact: Vec<f32>,
 }
 
-/// The print of what is left of a look without a frame of one colour; of the whole look if it has none.
-#[must_use]
-pub fn unframed_print(look: &Look) -> Vec<f32> {
-    let grid = Grid::of(look);
-    unit(&grid.sample(grid.without_frame()))
-}
+impl Print {
+    /// Of a part of a look: left, top, width and height in shares of its edges.
+    #[must_use]
+    pub fn of(look: &Look, [left, top, width, height]: [f32; 4]) -> Self {
+        Self::of_grid(&Grid::of(look).sample(Window { left, top, width, height }))
+    }
 
-/// The print of a whole look that is turned clockwise by so many quarters.
-#[must_use]
-pub fn turned_print(look: &Look, quarters: u8) -> Vec<f32> {
-    unit(&Grid::of(look).turned(quarters))
-}
+    /// Of what is left of a look without a frame of one colour; of the whole look if it has none.
+    #[must_use]
+    pub fn unframed(look: &Look) -> Self {
+        let grid = Grid::of(look);
+        Self::of_grid(&grid.sample(grid.without_frame()))
+    }
 
-fn unit(grid: &Grid) -> Vec<f32> {
-    let fine = grid.shrunk(COARSE).fine(0);
-    let norm = norm(&fine);
-    // Of noise every print would be another one.
-    let visible = norm >= grid::FAINT * COARSE as f32;
-    fine.into_iter().map(|v| if visible { v / norm } else { 0.0 }).collect()
+    /// Of a whole look that is turned clockwise by so many quarters.
+    #[must_use]
+    pub fn turned(look: &Look, quarters: u8) -> Self {
+        Self::of_grid(&Grid::of(look).turned(quarters))
+    }
+
+    fn of_grid(grid: &Grid) -> Self {
+        let unit = |edge: usize| {
+            let fine = grid.shrunk(edge).fine(0);
+            let norm = norm(&fine);
+            // Of noise every print would be another one.
+            let visible = norm >= grid::FAINT * edge as f32;
+            fine.into_iter().map(|v| if visible { v / norm } else { 0.0 }).collect()
+        };
+        Self { rough: unit(COARSE / 2), exact: unit(COARSE) }
+    }
 }
 
 /// Where one picture lies in another, and how well it fits there.
@@ -202,9 +222,10 @@ fn align(inner: &Ready, outer: &Ready) -> Option<Aligned> {
     let wanted = inner.full.structure()?;
     let judge = |window: Window| outer.full.sample(window).structure().map_or(0.0, |found| wanted.likeness(&found));
     let judged = starts(inner, outer, size).into_iter().map(|window| (judge(window), window));
-    let (mut score, mut window) = judged.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let best = judged.max_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut score, mut window) = best.filter(|(score, _)| *score >= PROMISING)?;
     let mut step = 1.0 / 32.0;
-    while step > 1.0 / 600.0 {
+    while step > 1.0 / 600.0 && score < PERFECT {
         let mut moved = false;
         for (right, down, larger) in MOVES {
             let scale = window.width.max(window.height) + step * larger;

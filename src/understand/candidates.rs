@@ -1,11 +1,11 @@
 //! Which pairs of photos are worth comparing closely, among all pairs of a library.
 //!
-//! By matrix products over tiles of photos: of the embeddings, and of prints. A print is the fine structure of a look on
-//! a grid of 16, as a unit vector, so the product of two is their correlation. Every photo's print is held against those
-//! of the other one turned, of parts of it as cropping leaves them, and of what is left without a frame; this finds the copies that embeddings do not: a
-//! photo turned by 90 degrees may have a cosine of 0 with itself.
+//! By matrix products over tiles of photos: of the embeddings, and of prints ([`Print`]), whose product is their
+//! correlation. Every photo's print is held against those of the other one turned, of parts of it as cropping leaves
+//! them, and of what is left without a frame. This finds the copies that embeddings do not: a photo turned by 90 degrees
+//! may have a cosine of 0 with itself.
 
-use super::alike::{self, Turns};
+use super::alike::{Print, Turns};
 use super::looks::Look;
 use super::progress::Report;
 use candle_core::{Device, Tensor};
@@ -14,9 +14,11 @@ use std::collections::BTreeMap;
 
 /// Photos of one tile.
 const TILE: usize = 1_024;
-/// Correlation of two prints from which a pair is a candidate. Of the copies in tests/duplicates.rs the worst have 0.67;
-/// of 4,851 pairs of different photos none reaches it.
-const CORRELATED: f32 = 0.6;
+/// Correlation of rough prints from which the exact ones are compared, and of those from which a pair is a candidate.
+/// Copies as in tests/duplicates.rs have at least 0.88; of 4,851 pairs of different photos none has more than 0.56.
+const CORRELATED: (f32, f32) = (0.7, 0.62);
+/// All of a picture.
+const WHOLE: [f32; 4] = [0.0, 0.0, 1.0, 1.0];
 /// What cropping may leave of a picture: left, top, width and height in shares of its edges.
 const PARTS: [[f32; 4]; 10] = [
     [0.05, 0.05, 0.9, 0.9],
@@ -64,13 +66,12 @@ pub fn each(
 ) -> anyhow::Result<bool> {
     let tiles: Vec<Tile> = subjects.chunks(TILE).map(Tile::new).collect::<anyhow::Result<_>>()?;
     for (n, (column, columns)) in subjects.chunks(TILE).zip(&tiles).enumerate() {
-        let prints = |print: &(dyn Fn(&Look) -> Vec<f32> + Sync)| matrix(column.par_iter().map(|s| print(s.look)));
-        let mut parts =
-            PARTS.iter().map(|part| prints(&|look| alike::print(look, *part))).collect::<Result<Vec<_>, _>>()?;
-        parts.push(prints(&alike::unframed_print)?);
+        let prints = |print: &(dyn Fn(&Look) -> Print + Sync)| Prints::new(column.par_iter().map(|s| print(s.look)));
+        let parts = PARTS.iter().map(|part| prints(&|look| Print::of(look, *part)));
+        let parts: Vec<Prints> = parts.chain([prints(&Print::unframed)]).collect::<Result<_, _>>()?;
         // Turned the other way round, because it is the rows' photos that are to be turned.
-        let turned = (1..4_u8).map(|turns| prints(&|look| alike::turned_print(look, 4 - turns)));
-        let turned = turned.collect::<Result<Vec<_>, _>>()?;
+        let turned = (1..4_u8).map(|turns| prints(&|look| Print::turned(look, 4 - turns)));
+        let turned: Vec<Prints> = turned.collect::<Result<_, _>>()?;
         for (m, rows) in tiles.iter().enumerate() {
             if !report(n * tiles.len() + m, tiles.len() * tiles.len()) {
                 return Ok(false);
@@ -91,14 +92,14 @@ pub fn each(
             };
             // Only these depend on which is the part of which.
             for part in &parts {
-                note(rows.reaching(&rows.prints, part, CORRELATED)?, Turns::only(0));
+                note(rows.prints.correlated(part)?, Turns::only(0));
             }
             if m <= n {
-                note(rows.reaching(&rows.prints, &columns.prints, CORRELATED)?, Turns::only(0));
+                note(rows.prints.correlated(&columns.prints)?, Turns::only(0));
                 for (turns, prints) in (1..).zip(&turned) {
-                    note(rows.reaching(&rows.prints, prints, CORRELATED)?, Turns::only(turns));
+                    note(rows.prints.correlated(prints)?, Turns::only(turns));
                 }
-                note(rows.reaching(&rows.vectors, &columns.vectors, near)?, Turns::ALL);
+                note(reaching(&rows.vectors, &columns.vectors, near)?, Turns::ALL);
             }
             let candidates: Vec<Candidate> =
                 found.into_iter().map(|((first, second), turns)| Candidate { first, second, turns }).collect();
@@ -108,35 +109,56 @@ pub fn each(
     Ok(true)
 }
 
-/// Embeddings and prints of some photos, a row each.
+/// Some photos.
 struct Tile {
     vectors: Tensor,
-    prints: Tensor,
+    prints: Prints,
 }
 
 impl Tile {
     fn new(subjects: &[Subject<'_>]) -> anyhow::Result<Self> {
-        let whole = [0.0, 0.0, 1.0, 1.0];
-        let prints = matrix(subjects.par_iter().map(|s| alike::print(s.look, whole)))?;
-        Ok(Self { vectors: matrix(subjects.par_iter().map(|s| s.vector.to_vec()))?, prints })
-    }
-
-    /// Rows of `rows` and of `columns` whose product reaches `least`.
-    fn reaching(&self, rows: &Tensor, columns: &Tensor, least: f32) -> anyhow::Result<Vec<(usize, usize)>> {
-        let products: Vec<f32> = rows.matmul(&columns.t()?)?.flatten_all()?.to_vec1()?;
-        let width = columns.dim(0)?;
-        let hits = products.par_chunks(width.max(1)).enumerate().flat_map_iter(|(row, products)| {
-            products.iter().enumerate().filter(move |(_, product)| **product >= least).map(move |(at, _)| (row, at))
-        });
-        Ok(hits.collect())
+        let prints = Prints::new(subjects.par_iter().map(|s| Print::of(s.look, WHOLE)))?;
+        Ok(Self { vectors: matrix(subjects.iter().map(|s| s.vector))?, prints })
     }
 }
 
-fn matrix(rows: impl IndexedParallelIterator<Item = Vec<f32>>) -> anyhow::Result<Tensor> {
-    let count = rows.len();
-    let values: Vec<f32> = rows.collect::<Vec<_>>().concat();
-    let width = values.len() / count.max(1);
-    Ok(Tensor::from_vec(values, (count, width), &Device::Cpu)?)
+/// Prints of the photos of a tile, a row each.
+struct Prints {
+    rough: Tensor,
+    exact: Vec<Vec<f32>>,
+}
+
+impl Prints {
+    fn new(prints: impl IndexedParallelIterator<Item = Print>) -> anyhow::Result<Self> {
+        let (rough, exact): (Vec<_>, Vec<_>) = prints.map(|print| (print.rough, print.exact)).unzip();
+        Ok(Self { rough: matrix(rough.iter().map(Vec::as_slice))?, exact })
+    }
+
+    /// Rows of these and of the others that are correlated.
+    fn correlated(&self, others: &Self) -> anyhow::Result<Vec<(usize, usize)>> {
+        let mut pairs = reaching(&self.rough, &others.rough, CORRELATED.0)?;
+        pairs.retain(|(row, at)| {
+            let exact = self.exact.get(*row).into_iter().flatten().zip(others.exact.get(*at).into_iter().flatten());
+            exact.map(|(a, b)| a * b).sum::<f32>() >= CORRELATED.1
+        });
+        Ok(pairs)
+    }
+}
+
+/// Rows of the one and of the other whose product reaches `least`.
+fn reaching(rows: &Tensor, columns: &Tensor, least: f32) -> anyhow::Result<Vec<(usize, usize)>> {
+    let products: Vec<f32> = rows.matmul(&columns.t()?)?.flatten_all()?.to_vec1()?;
+    let width = columns.dim(0)?;
+    let hits = products.par_chunks(width.max(1)).enumerate().flat_map_iter(|(row, products)| {
+        products.iter().enumerate().filter(move |(_, product)| **product >= least).map(move |(at, _)| (row, at))
+    });
+    Ok(hits.collect())
+}
+
+fn matrix<'a>(rows: impl Iterator<Item = &'a [f32]>) -> anyhow::Result<Tensor> {
+    let rows: Vec<&[f32]> = rows.collect();
+    let width = rows.first().map_or(0, |row| row.len());
+    Ok(Tensor::from_vec(rows.concat(), (rows.len(), width), &Device::Cpu)?)
 }
 
 #[cfg(test)]

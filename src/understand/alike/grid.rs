@@ -103,14 +103,27 @@ impl Grid {
     /// Brightness less the mean of the 25 cells around, as if there were no `margin` cells along the edges.
     pub(super) fn fine(&self, margin: usize) -> Vec<f32> {
         let around = |at: usize| at.saturating_sub(2).max(margin)..(at + 3).min(self.edge - margin);
+        // Sums of all cells above and to the left, so that the sum of any rectangle is four of them.
+        let wide = self.edge + 1;
+        let mut sums = vec![0.0; wide * wide];
+        for (y, row) in self.values.chunks_exact(self.edge).enumerate() {
+            let mut sum = 0.0;
+            for (x, value) in row.iter().enumerate() {
+                sum += value;
+                sums[(y + 1) * wide + x + 1] = sums[y * wide + x + 1] + sum;
+            }
+        }
         let inner = margin..self.edge - margin;
         let mut fine = Vec::with_capacity(inner.len() * inner.len());
         for y in inner.clone() {
+            let rows = around(y);
             for x in inner.clone() {
-                let (rows, columns) = (around(y), around(x));
-                let area = rows.len() * columns.len();
-                let sum: f32 = rows.map(|y| self.row(y)[columns.clone()].iter().sum::<f32>()).sum();
-                fine.push(self.at(x, y) - sum / area as f32);
+                let columns = around(x);
+                let sum = sums[rows.end * wide + columns.end]
+                    - sums[rows.start * wide + columns.end]
+                    - sums[rows.end * wide + columns.start]
+                    + sums[rows.start * wide + columns.start];
+                fine.push(self.at(x, y) - sum / (rows.len() * columns.len()) as f32);
             }
         }
         fine

@@ -83,7 +83,7 @@ fn where_there_is_nothing_to_see_nothing_is_alike() {
     for (first, second) in shades.iter().flat_map(|a| shades.iter().map(move |b| (a, b))) {
         assert_eq!(compare(first, second, Turns::ALL).score, 0.0);
     }
-    assert!(print(&shades[0], [0.0, 0.0, 1.0, 1.0]).iter().all(|v| *v == 0.0));
+    assert!(Print::of(&shades[0], [0.0, 0.0, 1.0, 1.0]).exact.iter().all(|v| *v == 0.0));
 }
 
 #[test]
@@ -101,7 +101,9 @@ fn turns_lead_there_and_back() {
         (Turns::only(3), Turns::only(2), Turns::ALL)
     );
     assert!(Turns::only(3).and(Turns::only(0)).has(0) && !Turns::only(3).has(1));
-    let whole = print(&right, [0.0, 0.0, 1.0, 1.0]);
-    let product: f32 = turned_print(&picture, 1).iter().zip(&whole).map(|(a, b)| a * b).sum();
-    assert!(product > 0.999, "{product}");
+    let (whole, turned) = (Print::of(&right, [0.0, 0.0, 1.0, 1.0]), Print::turned(&picture, 1));
+    for (a, b) in [(&whole.rough, &turned.rough), (&whole.exact, &turned.exact)] {
+        let product: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+        assert!(product > 0.999, "{product}");
+    }
 }
