@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::collections::HashSet;
 
 /// Characters that a name may have.
-const LONGEST_NAME: usize = 200;
+const LONGEST_NAME: usize = 400;
 /// The name that stands for photos in no cluster.
 pub(crate) const NONE: &str = "none";
 
@@ -228,6 +228,12 @@ impl Library {
         let known = self.clusters()?.into_iter().map(|cluster| cluster.name).collect();
         Ok(Error::NoCluster { name: name.to_owned(), known })
     }
+}
+
+/// What is the same for two names that are the same but for case and accents.
+#[must_use]
+pub fn folded_name(name: &str) -> String {
+    paths::fold(name)
 }
 
 /// The id of the cluster of this name; case and accents do not count.

@@ -36,7 +36,7 @@ mod writer;
 
 pub use captioner::Captioner;
 pub use check::Report;
-pub use clusters::{Cluster, Member, NewCluster};
+pub use clusters::{Cluster, Member, NewCluster, folded_name};
 pub use error::{Error, Result};
 pub use filters::{Clause, Filter, Filters, Phrase};
 pub use label_sets::{Classifier, LabelSet};

@@ -5,7 +5,7 @@ use super::keywords::{Album, Words};
 use super::kmeans;
 use super::progress::Progress;
 use crate::model::Embed;
-use snapseek_index::{Cluster, Library, Member, NewCluster, Searcher};
+use snapseek_index::{Cluster, Library, Member, NewCluster, Searcher, folded_name};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -23,7 +23,7 @@ const STOP_WORDS: &str = "the and with for from into that this are was were his 
 /// What was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
-    /// Names given by hand whose cluster has no successor.
+    /// Names given by hand to clusters of which nothing much is left.
     pub lost: Vec<String>,
 }
 
@@ -57,7 +57,8 @@ pub fn make(
     }
     let own = own_words(&shares, keywords);
     let step = &mut |done, total| progress.step("reading the vocabulary (once)", done, total);
-    let Some(words) = Words::load(model, &own, cache, step)? else { return Ok(None) };
+    let words = if found.groups.is_empty() { Some(Words::default()) } else { Words::load(model, &own, cache, step)? };
+    let Some(words) = words else { return Ok(None) };
     let albums: Vec<Album<'_>> = found
         .groups
         .iter()
@@ -75,7 +76,7 @@ pub fn make(
     }
 
     let mut heirs = heirs(library, &ids, &found)?;
-    let mut taken: HashSet<String> = heirs.names.values().map(|name| name.to_lowercase()).collect();
+    let mut taken: HashSet<String> = heirs.names.values().map(|name| folded_name(name)).collect();
     let clusters: Vec<NewCluster> = found
         .groups
         .iter()
@@ -202,7 +203,7 @@ fn unique(keywords: &[String], taken: &mut HashSet<String>) -> String {
     let names = lengths.map(|length| keywords[..length].join(", "));
     let stem = keywords.first().map_or("group", String::as_str);
     let numbered = (2..).map(|n| format!("{stem} {n}"));
-    let free = names.chain(numbered).find(|name| taken.insert(name.to_lowercase()));
+    let free = names.chain(numbered).find(|name| taken.insert(folded_name(name)));
     free.unwrap_or_default()
 }
 

@@ -35,7 +35,7 @@ pub fn shipped() -> impl Iterator<Item = &'static str> {
 }
 
 /// Words and their embeddings.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Words {
     words: Vec<String>,
     /// (words, dim)
