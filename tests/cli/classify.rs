@@ -164,7 +164,7 @@ fn saved_sets_are_listed_shown_used_replaced_and_deleted() {
     assert_eq!(found(&sandbox, "-label:\"my pets\"=cat label:\"my pets\""), found(&sandbox, "label:\"my pets\"=dog"));
     assert_eq!(found(&sandbox, "\"hammer\" label:\"my pets\"").len(), 0);
     let error = sandbox.run(["search", "label:\"my pets\"=dgo"]).exits(2);
-    assert!(error.stderr.contains("dgo") && error.stderr.contains("there are: dog, cat"), "{error}");
+    assert!(error.stderr.contains("dgo") && error.stderr.contains("there are: \"dog\", \"cat\""), "{error}");
 
     let replaced = sandbox.run(["classify", "--labels", "bird,tool", "--save-as", "my pets", "-q"]).exits(0);
     assert_eq!(replaced.stderr, "");

@@ -78,10 +78,13 @@ fn photos_are_found_by_the_labels_of_a_saved_set_new_ones_included() {
     assert_eq!(found(&library, "label:winds=north").unwrap(), ["n.jpg", "new.jpg"]);
 
     let error = found(&library, "label:wind").unwrap_err();
-    assert!(matches!(&error, Error::NoLabelSet { .. }) && error.to_string().contains("there are: Wínds"), "{error}");
+    assert!(
+        matches!(&error, Error::NoLabelSet { .. }) && error.to_string().contains("there are: \"Wínds\""),
+        "{error}"
+    );
     let error = found(&library, "label:winds=west").unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, Error::NoLabel { .. }) && text.contains("there are: east wind, north"), "{text}");
+    assert!(matches!(error, Error::NoLabel { .. }) && text.contains("there are: \"east wind\", \"north\""), "{text}");
 }
 
 #[test]
