@@ -28,7 +28,7 @@ fn main() {
     };
     let centers: Vec<Vec<f32>> = (0..GROUPS).map(|_| direction(None)).collect();
     // The first groups are larger, and each tenth photo is in none.
-    let truth = |n: usize| (n % 10 != 0).then(|| ((n * 7919) % GROUPS) * ((n * 104_729) % GROUPS) / GROUPS);
+    let truth = |n: usize| (!n.is_multiple_of(10)).then(|| ((n * 7919) % GROUPS) * ((n * 104_729) % GROUPS) / GROUPS);
     let vectors: Vec<Vec<f32>> =
         (0..photos).map(|n| direction(truth(n).map(|group| centers[group].as_slice()))).collect();
     let rows: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
