@@ -96,9 +96,9 @@ impl Summary {
             |name: &str, value: &str| console.line(&format!("{} {value}", console.style("2", &format!("{name:<10}"))));
         let list = |counts: &Counts| {
             let shown: Vec<String> =
-                counts.iter().take(MOST).map(|(name, n)| format!("{} ({n})", sanitize::text(name))).collect();
+                counts.iter().take(MOST).map(|(name, n)| format!("{} {n}", sanitize::text(name))).collect();
             let more = counts.len().saturating_sub(MOST);
-            if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+            if more > 0 { format!("{} and {more} more", shown.join(" · ")) } else { shown.join(" · ") }
         };
         row(
             "photos",
