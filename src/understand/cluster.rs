@@ -81,13 +81,12 @@ pub fn cluster(vectors: &[&[f32]], options: Options, report: &mut Report<'_>) ->
     Some(Clustering { places: in_order, ..found })
 }
 
+/// Points that stand for vectors, and for each vector its point and the cosine with it.
+pub(super) type Summary = (Vec<Vec<f32>>, Vec<(usize, f32)>);
+
 /// At most `most` points (unit vectors) that stand for the vectors, and for each vector its point and the cosine with it; `None`
 /// if cancelled.
-pub(super) fn summarize(
-    vectors: &[&[f32]],
-    most: usize,
-    report: &mut Report<'_>,
-) -> Option<(Vec<Vec<f32>>, Vec<(usize, f32)>)> {
+pub(super) fn summarize(vectors: &[&[f32]], most: usize, report: &mut Report<'_>) -> Option<Summary> {
     if vectors.len() <= most {
         return Some((
             vectors.iter().map(|vector| vector.to_vec()).collect(),

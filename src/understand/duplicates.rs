@@ -215,7 +215,7 @@ fn split(
             }
         }
         if group.photos.len() > 1 {
-            group.photos[1..].sort_by(|a, b| keep::order(a, b));
+            group.photos[1..].sort_by(keep::order);
             groups.push(group);
         }
         photos = others;
