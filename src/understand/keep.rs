@@ -20,6 +20,7 @@ pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a Member, f32)>) -> (us
     let mut left: Vec<usize> = (0..photos.len()).collect();
     let mut reasons = Vec::new();
     let pixels = |(member, share): &(&Member, f32)| pixels(member) * f64::from(*share);
+    let frameless = |(_, share): &(&Member, f32)| if *share < 1.0 { 0.0 } else { 1.0 };
     let facts = |(member, _): &(&Member, f32)| {
         let facts = &member.hit.facts;
         let known = [facts.taken.is_some(), facts.camera.is_some(), facts.latitude.is_some()];
@@ -29,8 +30,10 @@ pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a Member, f32)>) -> (us
     let bytes = |(member, _): &(&Member, f32)| member.hit.size as f64;
     let age = |(member, _): &(&Member, f32)| -(oldest(&member.files) as f64);
     type Measure<'m> = &'m dyn Fn(&(&Member, f32)) -> f64;
-    let measures: [(&str, f64, Measure); 5] = [
+    let measures: [(&str, f64, Measure); 6] = [
         ("most pixels", SAME_PIXELS, &pixels),
+        // Before sharpness, to which a frame adds edges.
+        ("no frame", 1.0, &frameless),
         ("knows date or camera", 1.0, &facts),
         ("sharpest", SAME_SHARPNESS, &sharpness),
         ("most bytes", SAME_BYTES, &bytes),
