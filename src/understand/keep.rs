@@ -4,6 +4,7 @@ use super::alike::{Fit, Likeness};
 use super::duplicates::Member;
 use snapseek_index::FileStamp;
 use std::cmp::{Ordering, Reverse};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Pixels that count as as many, as a share.
@@ -12,6 +13,8 @@ const SAME_PIXELS: f64 = 0.98;
 const SAME_SHARPNESS: f64 = 0.85;
 /// Bytes that count as as many, as a share: an original is often smaller than a copy that was saved anew with care.
 const SAME_BYTES: f64 = 0.6;
+/// A reason that says nothing where formats differ.
+const MOST_BYTES: &str = "most bytes";
 
 /// The best of some photos of one picture, each with the share of it that is picture (less than 1 inside a frame), and
 /// why it is. 0 and no reason of none.
@@ -36,10 +39,16 @@ pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a Member, f32)>) -> (us
         ("no frame", 1.0, &frameless),
         ("knows date or camera", 1.0, &facts),
         ("sharpest", SAME_SHARPNESS, &sharpness),
-        ("most bytes", SAME_BYTES, &bytes),
+        (MOST_BYTES, SAME_BYTES, &bytes),
         ("oldest file", 1.0, &age),
     ];
     for (reason, same, measure) in measures {
+        // A PNG has more bytes than the JPEG that it was made of.
+        let formats: HashSet<&str> =
+            left.iter().filter_map(|at| Some(photos.get(*at)?.0.hit.facts.format.as_str())).collect();
+        if reason == MOST_BYTES && formats.len() > 1 {
+            continue;
+        }
         let value = |at: &usize| photos.get(*at).map_or(f64::MIN, measure);
         let best = left.iter().map(value).fold(f64::MIN, f64::max);
         let least = if best > 0.0 { best * same } else { best };
