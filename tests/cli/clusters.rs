@@ -1,9 +1,10 @@
 //! Clusters, their names, the map and the description of a folder. One library for all, because the vocabulary is
 //! embedded once a home.
 
-use crate::support::{Sandbox, file_name, finish};
+use crate::support::{Output, Sandbox, file_name, finish, start};
 use serde_json::Value;
 use std::fs;
+use std::time::Duration;
 
 const FISH: [&str; 7] = ["fish-1", "fish-4", "fish-6", "fish-9", "fish-10", "fish-11", "fish-25"];
 const TOOLS: [&str; 6] = ["hammer-5", "hammer-8", "plier-3", "screw-driver-2", "wrench", "scissors-1"];
@@ -48,6 +49,14 @@ fn clusters_are_found_named_kept_and_joined() {
     assert!(["tool", "hammer", "wrench", "screwdriver"].iter().any(|word| tools.contains(word)), "{tools}");
     // Made anew, the same; shown again, the same.
     assert_eq!(clusters(&sandbox, &["--auto"]).0, first);
+    assert_eq!(clusters(&sandbox, &[]).0, first);
+
+    // Interrupted (the vocabulary takes seconds): what was there stays.
+    fs::remove_dir_all(sandbox.path("home/cache/snapseek/keywords")).unwrap();
+    let child = start(&mut sandbox.command(["cluster", "-k", "2"]));
+    std::thread::sleep(Duration::from_millis(800));
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    Output::of(child).exits(130);
     assert_eq!(clusters(&sandbox, &[]).0, first);
 
     // A name given by hand survives, and is the user's own text.
