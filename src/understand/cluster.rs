@@ -13,8 +13,6 @@ use std::cmp::Ordering;
 
 /// Points that are linked at most; more vectors are summarised by so many centroids.
 const SUMMARY: usize = 2_000;
-/// Clusters looked for at most, unless a number is asked for.
-const MOST: usize = 400;
 /// Numbers of clusters up to which each is tried; beyond, in steps of a twentieth.
 const EACH: usize = 60;
 /// Mean silhouette of a cluster that is one: below, its photos are hardly nearer to each other than to the next cluster.
@@ -193,7 +191,8 @@ impl Tree {
     /// The cut with the best mean silhouette, to which photos in clusters that are too small, or hardly any, add nothing; one into several
     /// clusters if it is nearly as good, because the best is often a mere split in two.
     fn best(&self, min_size: usize, report: &mut Report<'_>) -> Option<Vec<Option<usize>>> {
-        let most = MOST.min(self.weights.len() - 1);
+        // Up to the end: strays are joined last, and until then each is a cluster of its own.
+        let most = self.weights.len() - 1;
         let total = self.weights.iter().sum::<usize>();
         let several = (total as f64).ln().ceil() as usize;
         let (mut best, mut best_of_several) = ((0.0, None), (0.0, None));
