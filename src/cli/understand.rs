@@ -4,7 +4,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use std::path::PathBuf;
 
 /// Arguments of `cluster`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct ClusterArgs {
     /// What to do to one cluster

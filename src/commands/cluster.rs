@@ -147,10 +147,10 @@ fn table(clusters: &[Cluster], console: &Console) -> anyhow::Result<()> {
         console.line(&console.style("2", &format!("photos  coherence  {:<widest$}  keywords", "cluster")))?;
     }
     for (cluster, name) in clusters.iter().zip(&names) {
-        let pad = " ".repeat(widest.saturating_sub(name.width()));
+        let name = console.style("1", &output::pad(name, widest));
         let (photos, coherence) = (cluster.photos, cluster.coherence);
         let keywords = console.style("2", &keywords(cluster));
-        console.line(&format!("{photos:>6}  {coherence:>9.2}  {}{pad}  {keywords}", console.style("1", name)))?;
+        console.line(&format!("{photos:>6}  {coherence:>9.2}  {name}  {keywords}"))?;
     }
     Ok(())
 }

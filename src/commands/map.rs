@@ -21,16 +21,7 @@ pub(super) fn map(args: &MapArgs, settings: &Settings, console: &Console) -> any
     }
     let library = Library::open(&settings.library)?;
     if library.clusters()?.is_empty() {
-        let automatic = ClusterArgs {
-            action: None,
-            count: None,
-            auto: true,
-            keywords: None,
-            min_size: None,
-            html: None,
-            csv: false,
-        };
-        if !super::cluster::make(&library, &automatic, settings, console)? {
+        if !super::cluster::make(&library, &ClusterArgs::default(), settings, console)? {
             return Ok(Exit::Interrupted);
         }
     } else {

@@ -8,6 +8,7 @@ pub mod clip;
 mod download;
 mod fingerprint;
 mod gguf;
+pub mod kept;
 mod labels;
 mod matrix;
 mod once;

@@ -4,11 +4,11 @@
 //! for a group if it is nearer to the group than to the others, near to most of its photos, and stands at more of them.
 
 use super::progress::Report;
-use crate::model::{Embed, products};
+use crate::model::{Embed, kept, products};
 use anyhow::Context;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What the words are put into before they are embedded.
 const TEMPLATE: &str = "a photo of {}";
@@ -188,11 +188,7 @@ fn lower_quartile(numbers: impl Iterator<Item = f32>) -> f32 {
 
 /// Words embedded before, or nothing if the file is not there, or not what was written.
 fn read(file: &Path, dim: usize) -> Option<HashMap<String, Vec<f32>>> {
-    let bytes = std::fs::read(file).ok()?;
-    let (hash, content) = bytes.split_at_checked(blake3::OUT_LEN)?;
-    if blake3::hash(content).as_bytes() != hash {
-        return None;
-    }
+    let content = kept::read(file)?;
     let (length, rest) = content.split_first_chunk::<8>()?;
     let (words, numbers) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
     let words: Vec<String> = serde_json::from_slice(words).ok()?;
@@ -209,13 +205,7 @@ fn write(file: &Path, known: &HashMap<String, Vec<f32>>) -> anyhow::Result<()> {
     let mut content = (words.len() as u64).to_le_bytes().to_vec();
     content.extend(words);
     content.extend(known.values().flatten().flat_map(|v| v.to_le_bytes()));
-    let mut bytes = blake3::hash(&content).as_bytes().to_vec();
-    bytes.extend(content);
-    let folder: PathBuf = file.parent().map(Path::to_path_buf).unwrap_or_default();
-    std::fs::create_dir_all(&folder)?;
-    let new = file.with_extension(format!("{}.new", std::process::id()));
-    std::fs::write(&new, bytes)?;
-    Ok(std::fs::rename(new, file)?)
+    Ok(kept::write(file, &content)?)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::Clip;
 use crate::model::ops::dot;
-use crate::model::{labels, zero_shot};
+use crate::model::{kept, labels, zero_shot};
 use anyhow::Context;
 use std::path::Path;
 
@@ -28,8 +28,7 @@ pub(super) fn load(
     cache: &Path,
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> anyhow::Result<Vec<f32>> {
-    let folder = cache.join("labels");
-    let file = folder.join(format!("{}.f32", &clip.identity.fingerprint[..32]));
+    let file = cache.join("labels").join(format!("{}.f32", &clip.identity.fingerprint[..32]));
     let dim = clip.identity.dim;
     if let Some(classifier) = read(&file, labels::names().len() * dim) {
         return Ok(classifier);
@@ -38,27 +37,18 @@ pub(super) fn load(
     let classifier = zero_shot::classifier(clip, &names, &PROMPTS, progress)?;
     let classifier = classifier.context("interrupted while preparing the labels")?;
     // A cache that cannot be written costs time, not results.
-    let _ = std::fs::create_dir_all(&folder).and_then(|()| write(&file, &classifier));
+    let _ = write(&file, &classifier);
     Ok(classifier)
 }
 
 /// The numbers, or nothing if the file is not there, or not what was written.
 fn read(file: &Path, count: usize) -> Option<Vec<f32>> {
-    let bytes = std::fs::read(file).ok()?;
-    let (hash, numbers) = bytes.split_at_checked(blake3::OUT_LEN)?;
-    if numbers.len() != 4 * count || blake3::hash(numbers).as_bytes() != hash {
-        return None;
-    }
-    Some(numbers.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    let numbers = kept::read(file)?;
+    (numbers.len() == 4 * count).then(|| numbers.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
 }
 
 fn write(file: &Path, numbers: &[f32]) -> std::io::Result<()> {
-    let numbers: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let mut bytes = blake3::hash(&numbers).as_bytes().to_vec();
-    bytes.extend(numbers);
-    let new = file.with_extension(format!("{}.new", std::process::id()));
-    std::fs::write(&new, bytes)?;
-    std::fs::rename(new, file)
+    kept::write(file, &numbers.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
 }
 
 #[cfg(test)]
