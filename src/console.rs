@@ -1,4 +1,9 @@
-//! The program's two outputs: results on stdout, everything else on stderr.
+//! The program's two outputs: results on stdout, everything else on stderr or, in an application that has the terminal for
+//! itself, to a listener.
+
+mod reports;
+
+pub use reports::{Photos, Report, Reports, Step};
 
 use crate::cli::ColorChoice;
 use crate::config::Settings;
@@ -6,6 +11,28 @@ use crate::sanitize;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
+
+/// Where messages and progress go instead of stderr.
+pub trait Listener: Send + Sync {
+    /// Something the user should know; `warning` if something went wrong. `text` is as it came: not escaped.
+    fn message(&self, warning: bool, text: &str);
+
+    /// So much of a step of some work on the library is done.
+    fn step(&self, what: &'static str, done: usize, total: usize);
+
+    /// An indexing run has found and finished so many photos; `walking` as long as folders are still looked through.
+    fn photos(&self, found: u64, done: u64, walking: bool);
+
+    /// A file could not be read. `path` and `message` are not escaped.
+    fn failure(&self, path: &Path, kind: &str, message: &str);
+}
+
+impl std::fmt::Debug for dyn Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
+}
 
 /// How results and messages reach the user.
 #[derive(Clone, Debug)]
@@ -17,6 +44,7 @@ pub struct Console {
     color: bool,
     verbose: u8,
     quiet: bool,
+    listener: Option<Arc<dyn Listener>>,
 }
 
 impl Console {
@@ -35,6 +63,21 @@ impl Console {
             },
             verbose: settings.verbose,
             quiet: settings.quiet,
+            listener: None,
+        }
+    }
+
+    /// For an application that has the terminal for itself: messages and progress go to `listener`, nothing is asked, and
+    /// nothing is written to stdout or stderr.
+    #[must_use]
+    pub fn to(listener: Arc<dyn Listener>) -> Self {
+        Self {
+            terminal: false,
+            stderr_terminal: false,
+            color: false,
+            verbose: 0,
+            quiet: false,
+            listener: Some(listener),
         }
     }
 
@@ -51,7 +94,7 @@ impl Console {
     /// # Errors
     /// stdout is closed or full.
     pub fn line(&self, safe: &str) -> io::Result<()> {
-        to_stdout(format!("{safe}\n").as_bytes())
+        self.bytes(format!("{safe}\n").as_bytes())
     }
 
     /// Writes a part of a line that is already safe to stdout, to be seen at once.
@@ -59,7 +102,7 @@ impl Console {
     /// # Errors
     /// stdout is closed or full.
     pub fn piece(&self, safe: &str) -> io::Result<()> {
-        to_stdout(safe.as_bytes())?;
+        self.bytes(safe.as_bytes())?;
         io::stdout().lock().flush()
     }
 
@@ -68,7 +111,8 @@ impl Console {
     /// # Errors
     /// stdout is closed or full.
     pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
-        to_stdout(bytes)
+        // A listener has the screen; it gets results as values.
+        if self.listener.is_some() { Ok(()) } else { to_stdout(bytes) }
     }
 
     /// A path for stdout: escaped on a terminal, its exact bytes in a pipe.
@@ -80,25 +124,50 @@ impl Console {
     /// Something the user should know; silent under `-q`.
     pub fn note(&self, message: impl Display) {
         if !self.quiet {
-            self.error_line("", &message);
+            self.say(false, &message);
         }
     }
 
     /// Something for `-v`.
     pub fn detail(&self, message: impl Display) {
         if self.verbose > 0 {
-            self.error_line("", &message);
+            self.say(false, &message);
         }
     }
 
     /// Something that went wrong.
     pub fn warn(&self, message: impl Display) {
-        self.error_line("warning: ", &message);
+        self.say(true, &message);
     }
 
-    fn error_line(&self, prefix: &str, message: &dyn Display) {
+    fn say(&self, warning: bool, message: &dyn Display) {
+        let message = message.to_string();
+        if let Some(listener) = &self.listener {
+            return listener.message(warning, &message);
+        }
+        let prefix = if warning { "warning: " } else { "" };
         // A closed stderr is nobody's business.
-        let _ = writeln!(io::stderr().lock(), "{prefix}{}", sanitize::lines(&message.to_string()));
+        let _ = writeln!(io::stderr().lock(), "{prefix}{}", sanitize::lines(&message));
+    }
+
+    /// A file could not be read: something for `-v`, and for a listener.
+    pub fn failure(&self, path: &Path, kind: &str, message: &str) {
+        match &self.listener {
+            Some(listener) => listener.failure(path, kind, message),
+            None => self.detail(format_args!("{}: {kind}: {}", sanitize::path(path), sanitize::text(message))),
+        }
+    }
+
+    /// Tells the listener, if there is one, of the steps of some work.
+    #[must_use]
+    pub fn steps(&self) -> Reports<Step> {
+        Reports::new(self.listener.clone())
+    }
+
+    /// Tells the listener, if there is one, how far an indexing run is.
+    #[must_use]
+    pub fn photos(&self) -> Reports<Photos> {
+        Reports::new(self.listener.clone())
     }
 
     /// `-v` was given.
@@ -116,7 +185,7 @@ impl Console {
     /// Plain progress lines are welcome.
     #[must_use]
     pub fn wants_lines(&self) -> bool {
-        !self.quiet
+        !self.quiet && self.listener.is_none()
     }
 
     /// `text` in an ANSI style such as `"1"` (bold) or `"2"` (dim), where colours are wanted.

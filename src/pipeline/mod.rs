@@ -352,8 +352,7 @@ impl Run<'_, '_> {
     fn count_failure(&mut self, kind: &str, path: &Path, message: &str) {
         self.summary.failed += 1;
         *self.summary.failures.entry(kind.to_owned()).or_default() += 1;
-        let (path, message) = (crate::sanitize::path(path), crate::sanitize::text(message));
-        self.progress.aside(|| self.console.detail(format_args!("{path}: {kind}: {message}")));
+        self.progress.aside(|| self.console.failure(path, kind, message));
     }
 
     fn write(&mut self) -> anyhow::Result<()> {

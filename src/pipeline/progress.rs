@@ -1,6 +1,6 @@
-//! Progress of an indexing run: a bar on a terminal, plain lines elsewhere.
+//! Progress of an indexing run: a bar on a terminal, plain lines elsewhere, or reports to a listener.
 
-use crate::console::Console;
+use crate::console::{Console, Photos, Reports};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Shows how far the run is.
 pub struct Progress {
     bar: Option<ProgressBar>,
+    reports: Reports<Photos>,
     lines: bool,
     started: Instant,
     last_line: Instant,
@@ -19,7 +20,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A bar, lines or nothing, as the console wants.
+    /// A bar, lines, reports or nothing, as the console wants.
     #[must_use]
     pub fn new(console: &Console) -> Self {
         let bar = console.wants_bar().then(|| {
@@ -34,12 +35,14 @@ impl Progress {
         });
         let now = Instant::now();
         let lines = bar.is_none() && console.wants_lines();
-        Self { bar, lines, started: now, last_line: now, found: 0, done: 0, walking: true }
+        let reports = console.photos();
+        Self { bar, reports, lines, started: now, last_line: now, found: 0, done: 0, walking: true }
     }
 
     /// So many photos need work, and all of them are known.
     pub fn expect(&mut self, photos: u64) {
         (self.found, self.walking) = (photos, false);
+        self.report();
         if let Some(bar) = &self.bar {
             bar.set_length(photos);
             bar.set_message("captioned");
@@ -49,6 +52,7 @@ impl Progress {
     /// One more photo that needs work was found.
     pub(super) fn found(&mut self) {
         self.found += 1;
+        self.report();
         if let Some(bar) = &self.bar {
             bar.set_length(self.found);
             if self.walking {
@@ -60,6 +64,7 @@ impl Progress {
     /// The folders have been walked.
     pub(super) fn walked(&mut self) {
         self.walking = false;
+        self.report();
         if let Some(bar) = &self.bar {
             bar.set_message("");
         }
@@ -68,6 +73,7 @@ impl Progress {
     /// One photo is done, well or badly.
     pub fn done(&mut self) {
         self.done += 1;
+        self.report();
         if let Some(bar) = &self.bar {
             bar.set_position(self.done);
         } else if self.lines && self.last_line.elapsed() >= LINE_EVERY {
@@ -82,6 +88,10 @@ impl Progress {
         }
     }
 
+    fn report(&mut self) {
+        self.reports.report(Photos { found: self.found, done: self.done, walking: self.walking });
+    }
+
     /// Lets `message` write to the terminal without the bar in its way.
     pub fn aside<T>(&self, message: impl FnOnce() -> T) -> T {
         match &self.bar {
@@ -90,8 +100,9 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Takes the bar away, and tells a listener how far it came.
     pub fn finish(&mut self) {
+        self.reports.flush();
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }

@@ -1,6 +1,6 @@
-//! Progress of work on a whole library: a bar on a terminal, lines elsewhere.
+//! Progress of work on a whole library: a bar on a terminal, lines elsewhere, or reports to a listener.
 
-use crate::console::Console;
+use crate::console::{self, Console, Reports};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ const BAR_AFTER: Duration = Duration::from_millis(300);
 /// Shows how far the work is, step by step.
 pub struct Progress<'a> {
     bar: Option<ProgressBar>,
+    reports: Reports<console::Step>,
     wants_bar: bool,
     wants_lines: bool,
     started: Instant,
@@ -25,16 +26,17 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// A bar, lines or nothing, as the console wants; `cancel` ends the work.
+    /// A bar, lines, reports or nothing, as the console wants; `cancel` ends the work.
     #[must_use]
     pub fn new(console: &Console, cancel: &'a AtomicBool) -> Self {
         let (wants_bar, wants_lines) = (console.wants_bar(), console.wants_lines());
         let now = Instant::now();
-        Self { bar: None, wants_bar, wants_lines, started: now, last_line: now, cancel }
+        Self { bar: None, reports: console.steps(), wants_bar, wants_lines, started: now, last_line: now, cancel }
     }
 
     /// So much of a step is done; says whether to go on.
     pub fn step(&mut self, what: &'static str, done: usize, total: usize) -> bool {
+        self.reports.report(console::Step { what, done, total });
         if self.wants_bar && self.started.elapsed() >= BAR_AFTER {
             let bar = self.bar.get_or_insert_with(bar);
             // Before the message, so that no step shows the numbers of another.
