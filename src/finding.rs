@@ -1,18 +1,40 @@
 //! One query: from its text to photos, and which of them match.
 
 use crate::compose;
-use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::matching::{self, Rule};
-use crate::models::{self, Offer};
+use crate::models::Chosen;
 use crate::output::Row;
 use crate::understand::classify;
+use crate::understand::progress::Progress;
 use snapseek_index::query::{self, PartKind};
 use snapseek_index::{By, Library, Response, ScoreStats, SearchRequest, Searcher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Hits that are looked at for matches, at least.
 const CONSIDERED: usize = 200;
+
+/// What a query needs besides its text.
+pub struct Means<'a> {
+    /// Where it looks.
+    pub library: &'a Library,
+    /// Gives the library's model; called only if the query needs it.
+    pub model: &'a dyn Fn() -> anyhow::Result<Arc<Chosen>>,
+    /// Ends the work.
+    pub cancel: &'a AtomicBool,
+    /// Where progress is shown.
+    pub console: &'a Console,
+}
+
+/// Reads a query as the user wrote it.
+///
+/// # Errors
+/// It is not understood (exit code 2).
+pub fn parse(text: &str) -> anyhow::Result<query::Query> {
+    query::parse(text).map_err(|e| Failure::usage(e.to_string()))
+}
 
 /// A query that is ready to be asked.
 #[derive(Clone, Debug)]
@@ -25,34 +47,30 @@ pub struct Question {
 }
 
 impl Question {
-    /// Understands a query, and does what the model has to do for it.
+    /// Does what the model has to do for a query.
     ///
     /// # Errors
-    /// A query that says nothing (exit code 2), a label set that does not exist, a picture that cannot be read; or the model
-    /// or the catalogue fails.
-    pub fn new(
-        text: &str,
-        by: By,
-        template: Option<&str>,
-        library: &Library,
-        settings: &Settings,
-        console: &Console,
-    ) -> anyhow::Result<Self> {
-        let query = query::parse(text).map_err(|e| Failure::usage(e.to_string()))?;
-        classify::prepare(&query.filters, library, settings, console)?;
+    /// A label set that does not exist, a picture that cannot be read, or the user ended it (exit code 130); or the model or
+    /// the catalogue fails.
+    pub fn new(query: query::Query, by: By, template: Option<&str>, means: &Means<'_>) -> anyhow::Result<Self> {
+        let Means { library, model, cancel, console } = *means;
+        classify::prepare(&query.filters, library, model, &mut Progress::new(console, cancel))?;
         let words = plain_words(&query);
         let words_only = by == By::Words || query.parts.is_empty();
         let with_picture = query.parts.iter().any(|part| matches!(part.kind, PartKind::Image(_)));
         let (vector, neutral) = if words_only {
             (None, None)
         } else {
-            let model = models::choose(Some(library), settings, console, Offer::None)?.model;
+            let chosen = model()?;
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Failure::interrupted());
+            }
             let neutral = match library.neutral_scores()? {
                 _ if with_picture => None,
-                None => matching::neutral_scores(library, model.as_ref())?,
+                None => matching::neutral_scores(library, chosen.model.as_ref())?,
                 known => known,
             };
-            (compose::vector(&query.parts, model.as_ref(), library, template)?, neutral)
+            (compose::vector(&query.parts, chosen.model.as_ref(), library, template)?, neutral)
         };
         let request = SearchRequest {
             vector,

@@ -4,7 +4,7 @@ use crate::cli::ClassifyArgs;
 use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::finding::Question;
+use crate::finding::{self, Means, Question};
 use crate::model::Embed;
 use crate::models::{self, Offer};
 use crate::output::verdicts::{self, Sorted};
@@ -17,6 +17,7 @@ use snapseek_index::{By, Classifier, Error, LabelSet, Library};
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bytes of a labels file that are read at most.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -78,7 +79,9 @@ pub(super) fn classify(args: &ClassifyArgs, settings: &Settings, console: &Conso
 
 /// The photos that match a query.
 fn matches(text: &str, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<HashSet<i64>> {
-    let question = Question::new(text, By::Both, None, library, settings, console)?;
+    let model = || models::choose(Some(library), settings, console, Offer::None).map(Arc::new);
+    let means = Means { library, model: &model, cancel: signals::cancel()?, console };
+    let question = Question::new(finding::parse(text)?, By::Both, None, &means)?;
     let rows = question.matches(&library.searcher()?)?;
     Ok(rows.into_iter().map(|row| row.hit.id).collect())
 }

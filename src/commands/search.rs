@@ -4,12 +4,14 @@ use crate::cli::{Ranking, SearchArgs, ShowArgs, SimilarArgs};
 use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::Exit;
-use crate::finding::Question;
+use crate::finding::{self, Means, Question};
 use crate::matching::Rule;
 use crate::models::Offer;
 use crate::output::{self, Row};
-use crate::{compose, models, sanitize};
-use snapseek_index::{By, Library, SearchRequest};
+use crate::{compose, models, sanitize, signals};
+use snapseek_index::{By, Filter, Library, SearchRequest};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -21,7 +23,13 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
         Ranking::Words => By::Words,
         Ranking::Both => By::Both,
     };
-    let mut question = Question::new(&text, by, args.template.as_deref(), &library, settings, console)?;
+    let model = || models::choose(Some(&library), settings, console, Offer::None).map(Arc::new);
+    let query = finding::parse(&text)?;
+    let labels = query.filters.clauses.iter().any(|clause| matches!(clause.filter, Filter::Label { .. }));
+    // Only labels take long. All else is best ended by Ctrl-C as any program is.
+    let cancel = if labels { signals::cancel()? } else { &AtomicBool::new(false) };
+    let means = Means { library: &library, model: &model, cancel, console };
+    let mut question = Question::new(query, by, args.template.as_deref(), &means)?;
     (question.request.min_score, question.request.unique) = (args.show.min_score, args.show.unique);
     let embedded = started.elapsed();
     let searcher = library.searcher()?;

@@ -1,14 +1,12 @@
 //! Zero-shot classification (Radford et al. 2021): which of some labels, given as words, fits a photo best.
 
 use super::progress::Progress;
-use crate::config::Settings;
-use crate::console::Console;
 use crate::failure::Failure;
 use crate::model::{Embed, zero_shot};
-use crate::models::{self, Offer};
-use crate::signals;
+use crate::models::Chosen;
 use rayon::prelude::*;
 use snapseek_index::{Classifier, Filter, Filters, LabelSet, Library};
+use std::sync::Arc;
 
 /// Photos judged between two looks at the progress.
 const CHUNK: usize = 4_096;
@@ -65,19 +63,23 @@ pub fn kept_classifier(
     Ok(made)
 }
 
-/// Makes the label sets ready that a query speaks of, so that the index can answer it. The model is opened only if one of
+/// Makes the label sets ready that a query speaks of, so that the index can answer it. `model` is called only if one of
 /// them was never used with it.
 ///
 /// # Errors
 /// There is no such set, the user ended it (exit code 130), the model fails, or the catalogue cannot be written.
-pub fn prepare(filters: &Filters, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<()> {
+pub fn prepare(
+    filters: &Filters,
+    library: &Library,
+    model: &dyn Fn() -> anyhow::Result<Arc<Chosen>>,
+    progress: &mut Progress<'_>,
+) -> anyhow::Result<()> {
     for clause in &filters.clauses {
         let Filter::Label { set, .. } = &clause.filter else { continue };
         let set = library.label_set(set)?;
-        let Some(model) = library.model()? else { continue };
-        if library.classifier(&set, &model.fingerprint, model.dim)?.is_none() {
-            let model = models::choose(Some(library), settings, console, Offer::None)?.model;
-            kept_classifier(&set, library, model.as_ref(), &mut Progress::new(console, signals::cancel()?))?;
+        let Some(record) = library.model()? else { continue };
+        if library.classifier(&set, &record.fingerprint, record.dim)?.is_none() {
+            kept_classifier(&set, library, model()?.model.as_ref(), progress)?;
         }
     }
     Ok(())
