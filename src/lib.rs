@@ -5,7 +5,7 @@
 //! - [`cli`], [`config`], [`failure`], [`signals`]: flags, settings, exit codes, Ctrl-C
 //! - [`commands`]: one file per group of subcommands
 //! - [`output`], [`console`], [`sanitize`]: how results reach a person, and the one door for foreign text
-//! - [`pipeline`]: one indexing run; [`finding`], [`compose`] and [`matching`]: one query
+//! - [`indexing`], [`pipeline`]: one indexing run; [`finding`], [`compose`] and [`matching`]: one query
 //! - [`understand`]: what a whole library holds: labels, clusters and their names, a map
 //! - [`models`], [`describe`]: which model a command works with; what BLIP-2 sees in a picture
 //! - [`model`]: CLIP, the built-in starter and BLIP-2; knows nothing of files of photos or of storage
@@ -21,6 +21,7 @@ pub mod contain;
 pub mod describe;
 pub mod failure;
 pub mod finding;
+pub mod indexing;
 pub mod matching;
 pub mod model;
 pub mod models;

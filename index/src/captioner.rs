@@ -101,7 +101,7 @@ impl<'a> Captioner<'a> {
     ///
     /// # Errors
     /// The catalogue cannot be read, or the cache cannot be written.
-    pub fn refresh_words(&self, progress: &mut dyn FnMut(&str, u64, u64) -> bool) -> Result<bool> {
+    pub fn refresh_words(&self, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) -> Result<bool> {
         // Asked before taking the lock: whoever wants to index meanwhile is refused.
         if !self.library.words_are_due()? {
             return Ok(true);

@@ -16,7 +16,7 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// The catalogue cannot be read, or a cache cannot be written.
-    pub fn refresh_caches(&mut self, progress: &mut dyn FnMut(&str, u64, u64) -> bool) -> Result<()> {
+    pub fn refresh_caches(&mut self, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) -> Result<()> {
         self.refresh_with_graph_from(GRAPH_FROM, progress)
     }
 
@@ -28,7 +28,7 @@ impl Writer<'_> {
     pub fn refresh_with_graph_from(
         &mut self,
         graph_from: usize,
-        progress: &mut dyn FnMut(&str, u64, u64) -> bool,
+        progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
     ) -> Result<()> {
         self.tidy()?;
         let library = self.library;
@@ -53,7 +53,7 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// As there.
-    pub(crate) fn refresh_words(&mut self, progress: &mut dyn FnMut(&str, u64, u64) -> bool) -> Result<()> {
+    pub(crate) fn refresh_words(&mut self, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) -> Result<()> {
         let library = self.library;
         let mut report = |done, total| progress("full-text index", done, total);
         let due = library.words_are_due()?;

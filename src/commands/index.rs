@@ -5,21 +5,18 @@ use crate::cli::IndexArgs;
 use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
+use crate::indexing::{self, Done};
 use crate::model::blip2 as generate;
-use crate::models::{self, Chosen, Offer};
+use crate::models::{self, Offer};
 use crate::photo::DecodeLimits;
 use crate::pipeline::captions::Captions;
-use crate::pipeline::{self, Options, Summary};
-use crate::understand::clusters;
-use crate::{describe, matching, sanitize, signals};
-use anyhow::Context;
-use snapseek_index::{Library, Writer};
-use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use crate::pipeline::{self, Options};
+use crate::{describe, signals};
+use snapseek_index::Library;
 use std::time::Instant;
 
 pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let folders = roots(&args.folders)?;
+    let folders = indexing::roots(&args.folders)?;
     let library =
         if folders.is_empty() { Library::open(&settings.library)? } else { Library::create(&settings.library)? };
     let mut writer = library.lock()?;
@@ -30,30 +27,29 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     let chosen = models::choose(Some(&library), settings, console, Offer::unless(args.yes))?;
     writer.set_model(&chosen.record)?;
     let options = Options {
-        threads: settings.threads,
         prune: args.prune,
         hidden: args.hidden,
-        keep_hidden: false,
         retry: args.retry,
         limits: DecodeLimits { max_pixels: args.max_megapixels.saturating_mul(1_000_000), ..DecodeLimits::default() },
+        ..Options::new(settings.threads)
     };
-    let done = fill(&library, &mut writer, &chosen, &folders, &options, console)?;
+    let done = indexing::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
     let Some(mut done) = done else { return Ok(Exit::Interrupted) };
     // Captions take long: neither the right to write nor the model is needed for them.
     drop((writer, chosen));
     if !args.captions || done.summary.interrupted {
-        done.report(&library, settings, console)?;
-        return Ok(done.exit());
+        report(&done, &library, settings, console)?;
+        return Ok(exit(&done));
     }
     if !settings.json {
-        done.report(&library, settings, console)?;
+        report(&done, &library, settings, console)?;
     }
     let captioned = captions(&library, args.recaption, settings, console);
     done.captions = captioned.as_ref().ok().copied();
     if settings.json {
-        done.report(&library, settings, console)?;
+        report(&done, &library, settings, console)?;
     }
-    captioned.map(|captions| if captions.interrupted { Exit::Interrupted } else { done.exit() })
+    captioned.map(|captions| if captions.interrupted { Exit::Interrupted } else { exit(&done) })
 }
 
 /// Captions the photos that wait for it.
@@ -86,135 +82,60 @@ pub(super) fn reindex(yes: bool, settings: &Settings, console: &Console) -> anyh
     let folders = library.roots()?;
     // What was let in before stays in.
     let options = Options {
-        threads: settings.threads,
-        prune: false,
-        hidden: false,
         keep_hidden: true,
-        retry: false,
         limits: DecodeLimits { max_pixels: u64::MAX, ..DecodeLimits::default() },
+        ..Options::new(settings.threads)
     };
-    let done = fill(&library, &mut writer, &chosen, &folders, &options, console)?;
+    let done = indexing::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
     let Some(done) = done else { return Ok(Exit::Interrupted) };
-    done.report(&library, settings, console)?;
-    Ok(done.exit())
+    report(&done, &library, settings, console)?;
+    Ok(exit(&done))
 }
 
-/// What a run has done.
-struct Done {
-    summary: Summary,
-    seconds: f64,
-    captions: Option<Captions>,
-}
-
-/// Brings the library up to date; `None` if it was interrupted before it began.
-fn fill(
-    library: &Library,
-    writer: &mut Writer<'_>,
-    chosen: &Chosen,
-    folders: &[PathBuf],
-    options: &Options,
-    console: &Console,
-) -> anyhow::Result<Option<Done>> {
-    let cancel = signals::cancel()?;
-    let started = Instant::now();
-    let cache = Settings::cache_dir()?;
-    let interrupted = || cancel.load(Ordering::Relaxed);
-    let labels = chosen.model.load_labels(&cache, &mut |done, total| {
-        if done == 0 {
-            console.note(format_args!("preparing the {total} label prompts of this model (once)"));
-        }
-        !interrupted()
-    });
-    if labels.is_err() && interrupted() {
-        console.note("interrupted before anything was indexed");
-        return Ok(None);
-    }
-    labels?;
-    let mut summary = pipeline::run(library, writer, chosen.model.as_ref(), folders, options, cancel, console)?;
-    writer.refresh_caches(&mut |what, done, total| {
-        if done == 0 && total > 20_000 {
-            console.note(format_args!("bringing the {what} up to date ({total})"));
-        }
-        !interrupted()
-    })?;
-    summary.interrupted = interrupted();
-    if !summary.interrupted
-        && (summary.embedded > 0 || library.neutral_scores()?.is_none())
-        && let Some(scores) = matching::neutral_scores(library, chosen.model.as_ref())?
-    {
-        writer.set_neutral_scores(&scores)?;
-    }
-    if !summary.interrupted {
-        clusters::adopt(library)?;
-    }
-    Ok(Some(Done { summary, seconds: started.elapsed().as_secs_f64(), captions: None }))
-}
-
-impl Done {
-    fn exit(&self) -> Exit {
-        if self.summary.interrupted {
-            Exit::Interrupted
-        } else if self.summary.failed > 0 || self.captions.is_some_and(|captions| captions.failed > 0) {
-            Exit::Partial
-        } else {
-            Exit::Success
-        }
-    }
-
-    fn report(&self, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<()> {
-        let Self { summary, seconds, captions } = self;
-        if settings.json {
-            let mut value = serde_json::to_value(summary)?;
-            value["schema"] = 1.into();
-            value["seconds"] = (*seconds).into();
-            if let Some(captions) = captions {
-                value["captioned"] = captions.captioned.into();
-                value["caption_failed"] = captions.failed.into();
-                value["interrupted"] = (summary.interrupted || captions.interrupted).into();
-            }
-            return console.json(&value);
-        }
-        let mut parts = vec![format!("{} embedded", summary.embedded), format!("{} unchanged", summary.unchanged)];
-        for (n, word) in [(summary.moved, "moved"), (summary.copied, "copied"), (summary.removed, "removed")] {
-            if n > 0 {
-                parts.push(format!("{n} {word}"));
-            }
-        }
-        if summary.failed > 0 {
-            let kinds: Vec<String> = summary.failures.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-            parts.push(format!("{} failed ({}; `snapseek status` lists them)", summary.failed, kinds.join(", ")));
-        }
-        let rate = if summary.embedded > 0 && *seconds > 0.0 {
-            format!(", {:.1} photos a second", summary.embedded as f64 / seconds)
-        } else {
-            String::new()
-        };
-        console.line(&format!("{} in {seconds:.1} s{rate}", parts.join(", ")))?;
-        if library.status()?.files == 0 && summary.failed == 0 {
-            console.note("there is no picture in there");
-        }
-        if summary.interrupted {
-            console.note("interrupted: what is done is kept, and the next run goes on from here");
-        }
-        Ok(())
+fn exit(done: &Done) -> Exit {
+    if done.summary.interrupted {
+        Exit::Interrupted
+    } else if done.summary.failed > 0 || done.captions.is_some_and(|captions| captions.failed > 0) {
+        Exit::Partial
+    } else {
+        Exit::Success
     }
 }
 
-/// Canonical folders, without those that lie below another.
-fn roots(folders: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut roots = Vec::new();
-    for folder in folders {
-        // A folder that is gone may be a disk that is not mounted: the run says so and keeps its records.
-        let root = match folder.canonicalize() {
-            Ok(root) => root,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Failure::usage(format!("{} is not there", sanitize::path(folder))));
-            }
-            Err(e) => return Err(e).with_context(|| sanitize::path(folder)),
-        };
-        roots.push(root);
+fn report(done: &Done, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<()> {
+    let Done { summary, seconds, captions } = done;
+    if settings.json {
+        let mut value = serde_json::to_value(summary)?;
+        value["schema"] = 1.into();
+        value["seconds"] = (*seconds).into();
+        if let Some(captions) = captions {
+            value["captioned"] = captions.captioned.into();
+            value["caption_failed"] = captions.failed.into();
+            value["interrupted"] = (summary.interrupted || captions.interrupted).into();
+        }
+        return console.json(&value);
     }
-    roots.sort();
-    roots.dedup_by(|later, earlier| later.starts_with(earlier));
-    Ok(roots)
+    let mut parts = vec![format!("{} embedded", summary.embedded), format!("{} unchanged", summary.unchanged)];
+    for (n, word) in [(summary.moved, "moved"), (summary.copied, "copied"), (summary.removed, "removed")] {
+        if n > 0 {
+            parts.push(format!("{n} {word}"));
+        }
+    }
+    if summary.failed > 0 {
+        let kinds: Vec<String> = summary.failures.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        parts.push(format!("{} failed ({}; `snapseek status` lists them)", summary.failed, kinds.join(", ")));
+    }
+    let rate = if summary.embedded > 0 && *seconds > 0.0 {
+        format!(", {:.1} photos a second", summary.embedded as f64 / seconds)
+    } else {
+        String::new()
+    };
+    console.line(&format!("{} in {seconds:.1} s{rate}", parts.join(", ")))?;
+    if library.status()?.files == 0 && summary.failed == 0 {
+        console.note("there is no picture in there");
+    }
+    if summary.interrupted {
+        console.note("interrupted: what is done is kept, and the next run goes on from here");
+    }
+    Ok(())
 }

@@ -53,6 +53,14 @@ pub struct Options {
     pub limits: DecodeLimits,
 }
 
+impl Options {
+    /// What suits most runs: careful with records, no hidden files, every picture that fits the default limits.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        Self { threads, prune: false, hidden: false, keep_hidden: false, retry: false, limits: DecodeLimits::default() }
+    }
+}
+
 /// What a run did.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct Summary {
