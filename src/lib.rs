@@ -7,7 +7,7 @@
 //! - [`output`], [`console`], [`sanitize`]: how results reach a person, and the one door for foreign text
 //! - [`indexing`], [`pipeline`]: one indexing run; [`finding`], [`compose`] and [`matching`]: one query
 //! - [`understand`]: what a whole library holds: labels, clusters and their names, a map
-//! - [`models`], [`describe`]: which model a command works with; what BLIP-2 sees in a picture
+//! - [`models`], [`describe`], [`talk`]: which model a command works with; what BLIP-2 sees in a picture and says about it
 //! - [`model`]: CLIP, the built-in starter and BLIP-2; knows nothing of files of photos or of storage
 //! - [`photo`]: from a file to upright pixels and EXIF facts; [`pixels`], [`contain`]: what the two share
 //! - the crate `snapseek_index`: catalogue, vector search, full-text search, query language
@@ -31,4 +31,5 @@ pub mod pipeline;
 pub mod pixels;
 pub mod sanitize;
 pub mod signals;
+pub mod talk;
 pub mod understand;

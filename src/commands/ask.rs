@@ -6,11 +6,9 @@ use crate::console::Console;
 use crate::describe;
 use crate::failure::Exit;
 use crate::model::blip2::{Finish, Request, question_prompt};
+use crate::talk::ANSWER_TOKENS;
 use crate::{output, sanitize, signals};
 use serde_json::json;
-
-/// Tokens of an answer, unless the user says otherwise.
-pub(super) const ANSWER_TOKENS: usize = 100;
 
 pub(super) fn ask(args: &AskArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let options = describe::options(&args.generate, ANSWER_TOKENS)?;

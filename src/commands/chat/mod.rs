@@ -1,9 +1,7 @@
 //! `chat`: a conversation about a photo.
 
 mod input;
-mod talk;
 
-use super::ask::ANSWER_TOKENS;
 use super::chats;
 use crate::cli::ChatArgs;
 use crate::config::Settings;
@@ -11,6 +9,7 @@ use crate::console::Console;
 use crate::describe::{self, Describer};
 use crate::failure::{Exit, Failure};
 use crate::model::blip2::{Finish, Generated, Options};
+use crate::talk::{self, ANSWER_TOKENS, Talk};
 use crate::{output, sanitize, signals};
 use anyhow::Context;
 use input::{Input, Line};
@@ -18,7 +17,6 @@ use serde_json::json;
 use snapseek_index::{Conversation, Error, Library};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use talk::Talk;
 
 const HELP: &str = "  /undo          take the last question and its answer back
   /clear         forget all that was said in this conversation
@@ -157,7 +155,7 @@ impl Chat<'_> {
             }
             ("save", file) if !file.is_empty() => {
                 let file = expand(file)?;
-                chats::save(&self.talk.conversation, &file)?;
+                talk::save(&self.talk.conversation, &file)?;
                 self.console.note(format_args!("(saved to {})", sanitize::path(&file)));
             }
             ("image", file) if !file.is_empty() => self.image(&expand(file)?)?,

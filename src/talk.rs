@@ -2,19 +2,25 @@
 
 use crate::console::Console;
 use crate::describe::{Describer, Picture};
+use crate::failure::Failure;
 use crate::model::blip2::{Finish, Generated, Options, Session, Turn, question_prompt};
-use crate::sanitize;
+use crate::{output, sanitize};
+use serde_json::{Value, json};
 use snapseek_index::{Conversation, Library};
-use std::path::PathBuf;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Tokens of an answer, unless the user says otherwise.
+pub const ANSWER_TOKENS: usize = 100;
+
 /// A conversation that is going on.
-pub(super) struct Talk<'m> {
+pub struct Talk<'m> {
     describer: &'m Describer,
     session: Session<'m>,
     /// As the library has it, or would.
-    pub(super) conversation: Conversation,
+    pub conversation: Conversation,
     /// The library has it.
     kept: bool,
     /// Of each turn, whether the library has it.
@@ -25,11 +31,10 @@ pub(super) struct Talk<'m> {
 
 impl<'m> Talk<'m> {
     /// A conversation about a picture: `earlier`, or a new one.
-    pub(super) fn new(
-        describer: &'m Describer,
-        picture: &Picture,
-        earlier: Option<Conversation>,
-    ) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// What the model sees in the picture is not of its size.
+    pub fn new(describer: &'m Describer, picture: &Picture, earlier: Option<Conversation>) -> anyhow::Result<Self> {
         let session = Session::new(&describer.model, &picture.encoding)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
         let path = picture.path.canonicalize().unwrap_or_else(|_| picture.path.clone());
@@ -48,12 +53,17 @@ impl<'m> Talk<'m> {
     }
 
     /// The file that the conversation is about.
-    pub(super) fn path(&self) -> &PathBuf {
+    #[must_use]
+    pub fn path(&self) -> &PathBuf {
         &self.conversation.path
     }
 
-    /// Answers a question. An answer that was not cancelled is added to the conversation.
-    pub(super) fn ask(
+    /// Answers a question; `on_text` gets the answer piece by piece (foreign text). An answer that was not cancelled is added
+    /// to the conversation, but not yet kept.
+    ///
+    /// # Errors
+    /// The question is longer than the model can read, or the model's files are damaged.
+    pub fn ask(
         &mut self,
         question: &str,
         options: &Options,
@@ -63,7 +73,7 @@ impl<'m> Talk<'m> {
     ) -> anyhow::Result<Generated> {
         let (prompt, unread) = self.prompt(question, options)?;
         if unread > self.unread {
-            let gone = crate::output::count(unread, "question");
+            let gone = output::count(unread, "question");
             console.note(format_args!(
                 "(the conversation is longer than the model can read: it no longer sees the first {gone})"
             ));
@@ -103,8 +113,8 @@ impl<'m> Talk<'m> {
         }
     }
 
-    /// Keeps the last turn in the library, with the conversation if it is its first.
-    pub(super) fn keep(&mut self, library: Option<&Library>, console: &Console) {
+    /// Keeps the last turn in the library, with the conversation if it is its first. Where that fails, a warning says so.
+    pub fn keep(&mut self, library: Option<&Library>, console: &Console) {
         let (Some(library), Some(last)) = (library, self.conversation.turns.last()) else { return };
         let Conversation { id, hash, path, model, .. } = &self.conversation;
         let begun = if self.kept { Ok(*id) } else { library.begin_conversation(hash, path, model) };
@@ -120,7 +130,10 @@ impl<'m> Talk<'m> {
     }
 
     /// Takes the last question and its answer back; `false` if there is none.
-    pub(super) fn undo(&mut self, library: Option<&Library>) -> anyhow::Result<bool> {
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn undo(&mut self, library: Option<&Library>) -> anyhow::Result<bool> {
         if self.conversation.turns.pop().is_none() {
             return Ok(false);
         }
@@ -132,7 +145,10 @@ impl<'m> Talk<'m> {
     }
 
     /// Takes back all that was said.
-    pub(super) fn clear(&mut self, library: Option<&Library>) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn clear(&mut self, library: Option<&Library>) -> anyhow::Result<()> {
         self.conversation.turns.clear();
         self.kept_turns.clear();
         self.unread = 0;
@@ -143,7 +159,8 @@ impl<'m> Talk<'m> {
     }
 
     /// Its name for the user: where it is kept, or that it is not.
-    pub(super) fn title(&self) -> String {
+    #[must_use]
+    pub fn title(&self) -> String {
         let number = if self.kept { format!(", conversation {}", self.conversation.id) } else { String::new() };
         format!("{}{number}", sanitize::path(self.path()))
     }
@@ -151,4 +168,90 @@ impl<'m> Talk<'m> {
 
 fn turn(turn: &snapseek_index::Turn) -> Turn {
     Turn { question: turn.question.clone(), answer: turn.answer.clone() }
+}
+
+/// A conversation as JSON.
+#[must_use]
+pub fn record(conversation: &Conversation) -> Value {
+    let Conversation { id, path, model, started, updated, turns, hash } = conversation;
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut record = json!({"schema": 1, "id": id, "model": model, "started": started, "updated": updated,
+        "blake3": hash, "turns": turns});
+    output::put_path(&mut record, path);
+    record
+}
+
+/// A conversation as Markdown, in which nothing that was said is markup.
+#[must_use]
+pub fn markdown(conversation: &Conversation) -> String {
+    let Conversation { path, model, started, turns, .. } = conversation;
+    let name = path.file_name().map_or(String::new(), |name| sanitize::path(Path::new(name)));
+    let mut text = format!("# {}\n\n", plain(&name));
+    let _ = writeln!(text, "{}, {}, {}", plain(&sanitize::path(path)), time(*started), plain(model));
+    for turn in turns {
+        let _ = write!(text, "\n**{}**\n\n{}\n", plain(&turn.question), plain(&turn.answer));
+    }
+    text
+}
+
+/// Writes a conversation into a new file: JSON if its name ends so, else Markdown.
+///
+/// # Errors
+/// The file is there already (exit code 2), or cannot be written.
+pub fn save(conversation: &Conversation, file: &Path) -> anyhow::Result<()> {
+    let text = match file.extension() {
+        Some(extension) if extension == "json" => sanitize::json(&record(conversation))? + "\n",
+        _ => markdown(conversation),
+    };
+    let shown = sanitize::path(file);
+    let written =
+        std::fs::File::create_new(file).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Failure::usage(format!("{shown} is there already; nothing is overwritten"))
+        }
+        _ => anyhow::Error::from(error).context(format!("{shown} cannot be written")),
+    })
+}
+
+/// Text with every sign escaped that Markdown could take for markup, and every one that could drive a terminal.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let text = sanitize::text(text);
+    // What begins a list or a rule, where it begins a line.
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    for (at, c) in text.char_indices() {
+        if (at == digits && ".)".contains(c)) || (at == 0 && "-+=".contains(c)) {
+            out.push('\\');
+        }
+        if "\\`*_[]<>#&~|!".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Seconds since 1970 as the local date and time.
+#[must_use]
+pub fn time(seconds: i64) -> String {
+    let local = jiff::Timestamp::from_second(seconds).map(|time| time.to_zoned(jiff::tz::TimeZone::system()));
+    local.map_or_else(|_| "-".into(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_in_answers_stays_text() {
+        assert_eq!(plain("<b> [x](y) `z` #1\x1b[31m\n- a"), "\\<b\\> \\[x\\](y) \\`z\\` \\#1\\\\x1b\\[31m\\\\n- a");
+        assert_eq!(["- a", "+", "12. x", "3) y", "1.5"].map(plain), ["\\- a", "\\+", "12\\. x", "3\\) y", "1\\.5"]);
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_no_reason_to_fail() {
+        assert_eq!(time(i64::MAX), "-");
+        assert_eq!(time(0).len(), 16);
+    }
 }
