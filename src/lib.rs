@@ -10,6 +10,7 @@
 //! - [`models`], [`describe`], [`talk`]: which model a command works with; what BLIP-2 sees in a picture and says about it
 //! - [`model`]: CLIP, the built-in starter and BLIP-2; knows nothing of files of photos or of storage
 //! - [`photo`]: from a file to upright pixels and EXIF facts; [`pixels`], [`contain`]: what the two share
+//! - [`thumbnails`]: small pictures of photos, kept in the cache folder
 //! - the crate `snapseek_index`: catalogue, vector search, full-text search, query language
 
 pub mod cli;
@@ -32,4 +33,5 @@ pub mod pixels;
 pub mod sanitize;
 pub mod signals;
 pub mod talk;
+pub mod thumbnails;
 pub mod understand;

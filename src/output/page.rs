@@ -3,8 +3,12 @@
 use super::table;
 use crate::failure::Failure;
 use crate::photo::{self, DecodeLimits};
+use crate::pixels::RgbPicture;
 use anyhow::Context;
 use base64::Engine;
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::RgbImage;
 use std::fmt::Write;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write as _};
@@ -160,17 +164,37 @@ pub fn thumbnail(path: &Path, edge: u32) -> anyhow::Result<String> {
 }
 
 /// The picture, upright, with its longest edge at most `edge` pixels.
-pub(super) fn small(path: &Path, edge: u32) -> anyhow::Result<image::RgbImage> {
-    let limits = DecodeLimits::default();
-    let picture = photo::decode(&photo::read(path, &limits)?, Some(edge), &limits)?.picture;
-    let full =
-        image::RgbImage::from_raw(picture.width, picture.height, picture.data).context("a picture of a wrong size")?;
-    let scale = f64::from(edge) / f64::from(full.width().max(full.height()));
+///
+/// # Errors
+/// The photo cannot be read.
+pub(crate) fn small(path: &Path, edge: u32) -> anyhow::Result<RgbImage> {
+    shrink(&photo::read(path, &DecodeLimits::default())?, edge)
+}
+
+/// As [`small`], from the bytes of a file.
+///
+/// # Errors
+/// They cannot be decoded.
+pub(crate) fn shrink(bytes: &[u8], edge: u32) -> anyhow::Result<RgbImage> {
+    const MISFIT: &str = "a picture whose size and data do not fit";
+    let RgbPicture { width, height, data, extent, .. } =
+        photo::decode(bytes, Some(edge), &DecodeLimits::default())?.picture;
+    let scale = f64::from(edge) / f64::from(width.max(height));
     if scale >= 1.0 {
-        return Ok(full);
+        return RgbImage::from_raw(width, height, data).context(MISFIT);
     }
     let side = |n: u32| ((f64::from(n) * scale).round() as u32).max(1);
-    Ok(image::imageops::thumbnail(&full, side(full.width()), side(full.height())))
+    let source = ImageRef::new(width, height, &data, PixelType::U8x3).context(MISFIT)?;
+    let mut target = Image::new(side(width), side(height), PixelType::U8x3);
+    let (left, top, covered_width, covered_height) = extent;
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).crop(
+        left,
+        top,
+        covered_width,
+        covered_height,
+    );
+    Resizer::new().resize(&source, &mut target, &options).context("the picture cannot be resized")?;
+    RgbImage::from_raw(target.width(), target.height(), target.into_vec()).context(MISFIT)
 }
 
 /// Foreign text for HTML and SVG, in quotes as well.
