@@ -166,7 +166,8 @@ fn is_hex(name: &OsStr, digits: usize) -> bool {
     name.len() == digits && name.iter().all(u8::is_ascii_hexdigit)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::fs;
