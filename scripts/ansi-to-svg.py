@@ -296,9 +296,9 @@ def svg(rows: list[list[tuple[str, Style]]], columns: int, title: str | None) ->
                     text += row[at][0]
                     at += 1
                 # Words with one space between them are set together; wider gaps would collapse.
-                kept = re.split(r" {2,}", text, maxsplit=1)[0]
-                if kept and kept != text and not style.underline:
-                    text, at = kept, start + len(kept)
+                words = re.match(r" *[^ ]+(?: [^ ]+)*", text)
+                if words and not style.underline:
+                    text, at = words[0], start + words.end()
             elif at < len(row) and row[at][0] == "":
                 at += 1
             if text.strip() or style.underline:

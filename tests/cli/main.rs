@@ -1,7 +1,7 @@
 //! End to end: these tests drive the real program, as a user's shell would. Each file is one promise or a few of a kind.
 //!
-//! They need Linux with `strace`, `setpriv` and `script` (util-linux), for killing the program at a chosen moment, for
-//! running it without rights and for giving it a terminal. Where one is missing the test fails and says so.
+//! They need Linux with `strace`, `setpriv`, `script` (util-linux) and `tmux`, for killing the program at a chosen
+//! moment, for running it without rights and for giving it a terminal. Where one is missing the test fails and says so.
 #![allow(clippy::unwrap_used)]
 
 mod captions;
@@ -26,3 +26,4 @@ mod shapes;
 mod shell;
 mod support;
 mod terminal;
+mod tmux;

@@ -1,0 +1,216 @@
+//! The program in a real terminal, which `tmux` is: what a person sees on its screen, and how it is left.
+
+use crate::support::{PROGRAM, Sandbox, fixture};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// What does not show by then does not show at all.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What runs in the terminal, in `$0`, a folder: the program `$@`, told apart from its shell by job control. A program that
+/// is stopped (SIGSTOP, SIGTSTP on Linux) waits for Enter to go on.
+const SCRIPT: &str = r#"
+note() { stty -g > "$0/draft"; mv "$0/draft" "$0/$1"; }
+set -m
+note before
+sh -c 'echo $$ > "$0/pid"; exec "$@"' "$0" "$@"
+code=$?
+while [ $code -eq 147 ] || [ $code -eq 148 ]; do
+    echo stopped
+    note stopped
+    read -r _
+    rm "$0/stopped"
+    fg > "$0/job"
+    code=$?
+done
+echo "exit $code"
+note after
+exec cat
+"#;
+
+/// A terminal of its own with the program in it. It ends with its `Screen`.
+pub(crate) struct Screen<'a> {
+    sandbox: &'a Sandbox,
+    folder: PathBuf,
+}
+
+impl<'a> Screen<'a> {
+    /// Starts the program with these arguments in a terminal of `width` x `height` cells and true colours.
+    pub(crate) fn start<A: AsRef<OsStr>>(
+        sandbox: &'a Sandbox,
+        args: impl IntoIterator<Item = A>,
+        width: u16,
+        height: u16,
+    ) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let folder = sandbox.path(format!("terminal-{}", COUNT.fetch_add(1, Ordering::Relaxed)));
+        fs::create_dir(&folder).unwrap();
+        let screen = Self { sandbox, folder };
+        let (width, height) = (width.to_string(), height.to_string());
+        let mut words: Vec<&OsStr> =
+            ["start-server", ";", "set", "-g", "status", "off", ";", "set", "-g", "escape-time"]
+                .into_iter()
+                .chain([
+                    "0",
+                    ";",
+                    "set",
+                    "-g",
+                    "default-terminal",
+                    "tmux-256color",
+                    ";",
+                    "set",
+                    "-as",
+                    "terminal-features",
+                ])
+                .chain([",*:RGB", ";", "new-session", "-d", "-x", &width, "-y", &height, "--", "sh", "-c", SCRIPT])
+                .map(OsStr::new)
+                .collect();
+        let args: Vec<A> = args.into_iter().collect();
+        words.extend([screen.folder.as_os_str(), OsStr::new(PROGRAM)]);
+        words.extend(args.iter().map(AsRef::as_ref));
+        screen.tmux(&words);
+        screen
+    }
+
+    /// Presses keys, by the names that tmux gives them: `Enter`, `C-c`, `Escape`, `a`.
+    pub(crate) fn keys(&self, keys: &[&str]) -> &Self {
+        self.tmux(&[&["send-keys"], keys].concat());
+        self
+    }
+
+    /// Types a text as it is; a mouse is a text too (`\x1b[<0;10;5M`).
+    pub(crate) fn types(&self, text: &str) -> &Self {
+        // A semicolon at the end of a word is tmux's own.
+        let text = text.strip_suffix(';').map_or(text.to_owned(), |text| format!("{text}\\;"));
+        self.tmux(&["send-keys", "-l", "--", &text]);
+        self
+    }
+
+    /// Waits until the screen holds this text.
+    #[track_caller]
+    pub(crate) fn sees(&self, text: &str) -> &Self {
+        self.wait(&format!("the screen does not show {text:?}"), || self.text().contains(text))
+    }
+
+    /// Waits until the screen does not hold this text any more.
+    #[track_caller]
+    pub(crate) fn sees_not(&self, text: &str) -> &Self {
+        self.wait(&format!("the screen still shows {text:?}"), || !self.text().contains(text))
+    }
+
+    /// The screen as text, a line a row, without spaces at the ends.
+    pub(crate) fn text(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// The screen with its colours, as escape sequences.
+    pub(crate) fn styled(&self) -> String {
+        self.tmux(&["capture-pane", "-e", "-p"])
+    }
+
+    /// Gives the terminal another size.
+    pub(crate) fn resize(&self, width: u16, height: u16) -> &Self {
+        self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
+        self
+    }
+
+    /// Sends the program a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) -> &Self {
+        let pid = fs::read_to_string(self.folder.join("pid")).unwrap();
+        let status = self.sandbox.command_of("kill").args(["-s", name, pid.trim()]).status().unwrap();
+        assert!(status.success(), "no SIG{name} for {pid}");
+        self
+    }
+
+    /// Waits until the program has stopped (Ctrl-Z), and checks that it left the terminal to the shell; Enter wakes it.
+    #[track_caller]
+    pub(crate) fn stops(&self) -> &Self {
+        self.wait("the program does not stop", || self.folder.join("stopped").exists());
+        self.is_as_before("stopped");
+        self
+    }
+
+    /// Waits for the program's end with this exit code, and checks that it left the terminal as it found it.
+    #[track_caller]
+    pub(crate) fn ends(&self, code: i32) {
+        self.wait("the program does not end", || self.folder.join("after").exists());
+        self.is_as_before("after");
+        let whole = self.tmux(&["capture-pane", "-p", "-S", "-"]);
+        assert!(whole.lines().any(|line| line == format!("exit {code}")), "no exit code of {code}:\n{whole}");
+        assert!(!whole.contains("panicked"), "{whole}");
+    }
+
+    #[track_caller]
+    fn is_as_before(&self, now: &str) {
+        let modes = |name: &str| fs::read_to_string(self.folder.join(name)).unwrap();
+        assert_eq!(modes("before"), modes(now), "the modes of the terminal (stty -g)");
+        for (flag, expected) in [("cursor", "1"), ("alternate", "0"), ("mouse_any", "0"), ("keypad_cursor", "0")] {
+            let format = if flag == "alternate" { "#{alternate_on}".into() } else { format!("#{{{flag}_flag}}") };
+            assert_eq!(self.tmux(&["display-message", "-p", &format]).trim(), expected, "{format}\n{}", self.text());
+        }
+    }
+
+    #[track_caller]
+    fn wait(&self, what: &str, reached: impl Fn() -> bool) -> &Self {
+        let started = Instant::now();
+        while !reached() {
+            assert!(started.elapsed() < PATIENCE, "{what}, but:\n{}", self.text().trim_end());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self
+    }
+
+    /// Has this screen's own tmux do something, and returns what it says.
+    #[track_caller]
+    fn tmux<A: AsRef<OsStr>>(&self, args: &[A]) -> String {
+        let mut command = self.sandbox.command_of("tmux");
+        command.arg("-u").arg("-S").arg(self.folder.join("tmux")).args(["-f", "/dev/null"]).args(args);
+        command.env("COLORTERM", "truecolor").env("SHELL", "/bin/sh");
+        command.env("SNAPSEEK_BLIP2", fixture("models/blip2-shapes"));
+        let output = command.output().expect("these tests need the program `tmux`: install it (apt-get install tmux)");
+        assert!(output.status.success(), "tmux: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Screen<'_> {
+    fn drop(&mut self) {
+        let mut command = self.sandbox.command_of("tmux");
+        // Its program gets a SIGHUP.
+        let _ = command.arg("-S").arg(self.folder.join("tmux")).arg("kill-server").output();
+    }
+}
+
+#[test]
+fn a_conversation_leaves_the_terminal_as_it_was() {
+    let sandbox = Sandbox::new();
+    let photo = sandbox.photo("shapes.png");
+    fs::copy(fixture("shapes/heldout/01.png"), &photo).unwrap();
+    let screen = Screen::start(&sandbox, [OsStr::new("chat"), photo.as_os_str()], 100, 30);
+    screen.sees("\n>").types("What colour is the triangle?").keys(&["Enter"]).sees("yellow");
+    // Stopped and woken, in another size.
+    screen.keys(&["C-z"]).stops().resize(60, 12).keys(&["Enter"]);
+    screen.types("Is it red?").sees("red?").keys(&["C-u"]).sees_not("red?").keys(&["C-d"]).ends(0);
+}
+
+#[test]
+fn a_signal_while_a_person_is_asked_leaves_the_terminal_as_it_was() {
+    let sandbox = Sandbox::with_photos(&["cat"]);
+    for signal in ["TERM", "HUP"] {
+        let screen = Screen::start(&sandbox, ["chat", "cat.jpg"], 80, 24);
+        screen.sees("\n>").types("half a question;").sees("half a question;").signal(signal).ends(130);
+    }
+}
+
+#[test]
+fn pictures_are_drawn_in_true_colours() {
+    let sandbox = Sandbox::indexed(&["cat"]);
+    let screen = Screen::start(&sandbox, ["search", "a cat", "--preview"], 80, 30);
+    screen.sees("cat.jpg").sees("exit 0");
+    let cells = screen.styled().matches("▄").count();
+    assert!(cells > 12 * 8 && screen.styled().contains("38;2;"), "{cells} cells of a picture:\n{}", screen.text());
+    screen.ends(0);
+}
