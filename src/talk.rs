@@ -33,7 +33,7 @@ impl<'m> Talk<'m> {
     /// A conversation about a picture: `earlier`, or a new one.
     ///
     /// # Errors
-    /// What the model sees in the picture is not of its size.
+    /// The model's files are damaged, or another model looked at the picture.
     pub fn new(describer: &'m Describer, picture: &Picture, earlier: Option<Conversation>) -> anyhow::Result<Self> {
         let session = Session::new(&describer.model, &picture.encoding)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());

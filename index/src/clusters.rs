@@ -4,6 +4,7 @@ use crate::captions::{check_length, text_of};
 use crate::error::{Error, Result, validate};
 use crate::library::{Library, current_model};
 use crate::paths;
+use crate::records::ModelRecord;
 use crate::vectors::{is_sound, row_checksum};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
@@ -115,6 +116,21 @@ impl Library {
         })
     }
 
+    /// The photos of a cluster, those nearest to its middle first; none if there is no such cluster.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn cluster_members(&self, cluster: i64) -> Result<Vec<i64>> {
+        self.sql(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT photo FROM member m WHERE cluster = ?1 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = m.photo)
+                 ORDER BY cosine DESC, photo",
+            )?;
+            let rows = statement.query_map([cluster], |row| row.get(0))?;
+            rows.collect()
+        })
+    }
+
     /// Keeps these clusters in the place of all others, in one transaction. `members` name clusters by their position
     /// in `clusters`.
     ///
@@ -122,6 +138,37 @@ impl Library {
     /// [`Error::Refused`] for a name that is empty, too long, `none` or there twice; [`Error::Vector`], [`Error::NoModel`];
     /// or the catalogue cannot be written.
     pub fn save_clusters(&self, clusters: &[NewCluster], members: &[Member<usize>]) -> Result<()> {
+        let model = self.check_clusters(clusters)?;
+        self.write(|db| {
+            db.execute_batch("DELETE FROM member; DELETE FROM cluster;")?;
+            put_clusters(db, clusters, members, &model)
+        })
+    }
+
+    /// Keeps these clusters (the parts) in the place of one, in one transaction, and says whether that one was still there:
+    /// if not, nothing changes. The parts get new ids. `members` name parts by their position; photos of the cluster that
+    /// are not among them belong nowhere, like photos that came later. All other clusters and their photos stay.
+    ///
+    /// # Errors
+    /// As [`Library::save_clusters`]; a part may not have the name of any cluster that stays.
+    pub fn replace_cluster(&self, cluster: i64, parts: &[NewCluster], members: &[Member<usize>]) -> Result<bool> {
+        let model = self.check_clusters(parts)?;
+        let done = self.write(|db| {
+            for part in parts {
+                if id_of(db, &part.name)?.is_some_and(|other| other != cluster) {
+                    return Ok(Err(taken(&part.name)));
+                }
+            }
+            if db.execute("DELETE FROM cluster WHERE id = ?1", [cluster])? == 0 {
+                return Ok(Ok(false));
+            }
+            put_clusters(db, parts, members, &model).map(|()| Ok(true))
+        })?;
+        done
+    }
+
+    /// The model whose clusters these are, if they may be kept.
+    fn check_clusters(&self, clusters: &[NewCluster]) -> Result<ModelRecord> {
         let model = self.sql(current_model)?.ok_or(Error::NoModel)?.record;
         let mut names = HashSet::new();
         for cluster in clusters {
@@ -131,35 +178,7 @@ impl Library {
             }
             validate(&cluster.centroid, model.dim, || format!("the centre of {:?}", cluster.name))?;
         }
-        self.write(|db| {
-            db.execute_batch("DELETE FROM member; DELETE FROM cluster;")?;
-            let mut ids = Vec::with_capacity(clusters.len());
-            for cluster in clusters {
-                let bytes: Vec<u8> = cluster.centroid.iter().flat_map(|v| v.to_le_bytes()).collect();
-                let keywords = serde_json::to_string(&cluster.keywords).unwrap_or_default();
-                db.prepare_cached(
-                    "INSERT INTO cluster (name, folded, by_hand, keywords, coherence, reach, fingerprint, checksum, centroid)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                )?
-                .execute(params![
-                    cluster.name,
-                    paths::fold(&cluster.name),
-                    cluster.by_hand,
-                    keywords,
-                    finite(cluster.coherence),
-                    finite(cluster.reach),
-                    model.fingerprint,
-                    row_checksum(&bytes),
-                    bytes
-                ])?;
-                ids.push(db.last_insert_rowid());
-            }
-            for member in members {
-                let cluster = member.cluster.and_then(|at| ids.get(at)).copied();
-                put_member(db, &Member { photo: member.photo, cluster, cosine: member.cosine })?;
-            }
-            Ok(())
-        })
+        Ok(model)
     }
 
     /// Says where photos belong that came after the clusters were made.
@@ -241,6 +260,41 @@ pub(crate) fn id_of(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>
     db.prepare_cached("SELECT id FROM cluster WHERE folded = ?1")?
         .query_row([paths::fold(name)], |row| row.get(0))
         .optional()
+}
+
+/// Adds clusters and says where photos belong; `members` name clusters by their position.
+fn put_clusters(
+    db: &Connection,
+    clusters: &[NewCluster],
+    members: &[Member<usize>],
+    model: &ModelRecord,
+) -> rusqlite::Result<()> {
+    let mut ids = Vec::with_capacity(clusters.len());
+    for cluster in clusters {
+        let bytes: Vec<u8> = cluster.centroid.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let keywords = serde_json::to_string(&cluster.keywords).unwrap_or_default();
+        db.prepare_cached(
+            "INSERT INTO cluster (name, folded, by_hand, keywords, coherence, reach, fingerprint, checksum, centroid)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            cluster.name,
+            paths::fold(&cluster.name),
+            cluster.by_hand,
+            keywords,
+            finite(cluster.coherence),
+            finite(cluster.reach),
+            model.fingerprint,
+            row_checksum(&bytes),
+            bytes
+        ])?;
+        ids.push(db.last_insert_rowid());
+    }
+    for member in members {
+        let cluster = member.cluster.and_then(|at| ids.get(at)).copied();
+        put_member(db, &Member { photo: member.photo, cluster, cosine: member.cosine })?;
+    }
+    Ok(())
 }
 
 /// A photo that is gone in the meantime belongs nowhere.

@@ -230,7 +230,17 @@ impl Library {
         })
     }
 
-    /// A snapshot of the library to search in; later changes show in a new one.
+    /// A number that changes whenever another connection (another [`Library`] or [`Writer`], of this process or of another)
+    /// has committed something to the catalogue. What this one commits does not change it, and numbers of two libraries
+    /// cannot be compared.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn data_version(&self) -> Result<i64> {
+        self.sql(|db| db.query_row("PRAGMA data_version", [], |row| row.get(0)))
+    }
+
+    /// A snapshot of the library to search in; later changes show in a new one. Any number of them may live at once.
     ///
     /// # Errors
     /// The catalogue cannot be read.

@@ -5,7 +5,7 @@ use crate::error::{Result, validate};
 use crate::filters::{Filter, Filters, Phrase};
 use crate::label_sets::LabelFilter;
 use crate::library::Library;
-use crate::records::{PhotoFacts, Tag};
+use crate::records::{ContentHash, PhotoFacts, Tag};
 use crate::text::{Match, Text};
 use crate::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::{clusters, paths, text};
@@ -58,6 +58,8 @@ pub struct SearchRequest {
 pub struct Hit {
     /// Its id.
     pub id: i64,
+    /// Of its content.
+    pub hash: ContentHash,
     /// With the query's vector.
     pub cosine: Option<f32>,
     /// Of the query's words and phrases.
@@ -236,7 +238,7 @@ impl Searcher {
         };
         self.library.sql(|db| {
             let mut photo = db.prepare_cached(
-                "SELECT size, width, height, format, taken, camera, latitude, longitude FROM photo WHERE id = ?1",
+                "SELECT size, width, height, format, taken, camera, latitude, longitude, hash FROM photo WHERE id = ?1",
             )?;
             let mut tag = db.prepare_cached("SELECT label, score FROM tag WHERE photo = ?1 ORDER BY position")?;
             let mut caption = db.prepare_cached("SELECT text FROM caption WHERE photo = ?1")?;
@@ -254,9 +256,9 @@ impl Searcher {
                         latitude: row.get(6)?,
                         longitude: row.get(7)?,
                     };
-                    Ok((crate::library::size_of(row.get(0)?), facts))
+                    Ok((crate::library::size_of(row.get(0)?), facts, row.get(8)?))
                 });
-                let Some((size, facts)) = found.optional()? else { continue };
+                let Some((size, facts, hash)) = found.optional()? else { continue };
                 let tags = tag.query_map([id], |row| Ok(Tag { label: row.get(0)?, score: row.get(1)? }))?;
                 let tags = tags.collect::<rusqlite::Result<_>>()?;
                 let caption = caption.query_row([id], |row| text_of(row, 0)).optional()?;
@@ -268,7 +270,7 @@ impl Searcher {
                 }
                 let Candidate { cosine, bm25, fused, .. } = candidate;
                 let all_words = all_words.contains(&id);
-                hits.push(Hit { id, cosine, bm25, fused, all_words, paths, tags, caption, facts, size, folded });
+                hits.push(Hit { id, hash, cosine, bm25, fused, all_words, paths, tags, caption, facts, size, folded });
             }
             Ok(hits)
         })
@@ -289,6 +291,21 @@ impl Searcher {
     pub fn photos(&self, ids: &[i64]) -> Result<Vec<Hit>> {
         let chosen = ids.iter().map(|id| (Candidate { id: *id, ..Candidate::default() }, 0)).collect();
         self.hits(&SearchRequest::default(), chosen)
+    }
+
+    /// Every photo that has a file, by the date it was taken, newest first; those without a date come last, by path.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn newest(&self) -> Result<Vec<i64>> {
+        self.library.sql(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT p.id FROM photo p JOIN (SELECT photo, min(path) AS path FROM file GROUP BY photo) f ON f.photo = p.id
+                 ORDER BY p.taken DESC NULLS LAST, f.path",
+            )?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            rows.collect()
+        })
     }
 
     /// A path of each of these photos, the first by name; `None` for those that have no file.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod browse;
 mod captions;
 mod catalogue;
 mod conversations;
