@@ -40,6 +40,11 @@ pub enum ClusterAction {
         /// Its new name
         new: String,
     },
+    /// Put the groups in its place that are in a cluster, or two halves if none stands out; all others stay
+    Split {
+        /// Its name
+        name: String,
+    },
 }
 
 /// Arguments of `map`.

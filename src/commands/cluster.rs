@@ -12,12 +12,9 @@ use crate::understand::clusters;
 use crate::understand::progress::Progress;
 use crate::{models, output, sanitize, signals};
 use serde_json::json;
-use snapseek_index::{Cluster, Hit, Library, Member, Searcher};
+use snapseek_index::{Cluster, Error, Hit, Library, Member, Searcher, folded_name};
 use std::path::Path;
 
-/// Members of a cluster at least, in a library of at least [`MANY`] photos, and in a smaller one.
-const MIN_SIZE: (usize, usize) = (5, 3);
-const MANY: usize = 500;
 /// Photos of a cluster that a page shows, and that JSON names.
 const SHOWN: usize = 24;
 const EXAMPLES: usize = 3;
@@ -26,10 +23,14 @@ const MOST_KEYWORDS: usize = 5_000;
 
 pub(super) fn cluster(args: &ClusterArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    if let Some(ClusterAction::Rename { name, new }) = &args.action {
-        library.rename_cluster(name, new.trim())?;
-        console.note(format_args!("{} is now {}", sanitize::text(name), sanitize::text(new.trim())));
-        return Ok(Exit::Success);
+    match &args.action {
+        Some(ClusterAction::Rename { name, new }) => {
+            library.rename_cluster(name, new.trim())?;
+            console.note(format_args!("{} is now {}", sanitize::text(name), sanitize::text(new.trim())));
+            return Ok(Exit::Success);
+        }
+        Some(ClusterAction::Split { name }) => return split(&library, name, args, settings, console),
+        None => {}
     }
     if let Some(file) = &args.html {
         page::check(file, "--html")?;
@@ -49,6 +50,40 @@ pub(super) fn cluster(args: &ClusterArgs, settings: &Settings, console: &Console
     show(&library, args, settings, console)
 }
 
+/// Puts the clusters that are in one in its place, and shows all.
+fn split(
+    library: &Library,
+    name: &str,
+    args: &ClusterArgs,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<Exit> {
+    let known = library.clusters()?;
+    let Some(cluster) = known.iter().find(|cluster| folded_name(&cluster.name) == folded_name(name)) else {
+        let known = known.into_iter().map(|cluster| cluster.name).collect();
+        return Err(Error::NoCluster { name: name.to_owned(), known }.into());
+    };
+    let model = models::choose(Some(library), settings, console, Offer::None)?.model;
+    let mut progress = Progress::new(console, signals::cancel()?);
+    let parts = clusters::split(library, model.as_ref(), cluster.id, &Settings::cache_dir()?, &mut progress)?;
+    drop(progress);
+    let name = sanitize::text(&cluster.name);
+    match parts {
+        None => {
+            console.note("interrupted: the clusters are what they were");
+            Ok(Exit::Interrupted)
+        }
+        Some(1) => {
+            console.note(format_args!("the photos of {name} cannot be told apart: it is left as it is"));
+            Ok(Exit::NothingFound)
+        }
+        Some(parts) => {
+            console.note(format_args!("{name} is now {parts} clusters"));
+            show(library, args, settings, console)
+        }
+    }
+}
+
 /// Makes clusters anew; false if interrupted.
 pub(super) fn make(
     library: &Library,
@@ -58,9 +93,8 @@ pub(super) fn make(
 ) -> anyhow::Result<bool> {
     let keywords = args.keywords.as_deref().map(words_of).transpose()?.unwrap_or_default();
     let model = models::choose(Some(library), settings, console, Offer::None)?.model;
-    let few = library.searcher()?.len() < MANY;
-    let min_size = args.min_size.unwrap_or(if few { MIN_SIZE.1 } else { MIN_SIZE.0 });
-    let options = Options { count: args.count, min_size };
+    let usual = clusters::options(library.searcher()?.len());
+    let options = Options { count: args.count, min_size: args.min_size.unwrap_or(usual.min_size) };
     let cache = Settings::cache_dir()?;
     let mut progress = Progress::new(console, signals::cancel()?);
     let made = clusters::make(library, model.as_ref(), options, &keywords, &cache, &mut progress)?;

@@ -1,14 +1,20 @@
 //! The library's clusters: found, named, kept, and joined by photos that come later.
 
-use super::cluster::{self, Clustering, Options};
+use super::cluster::{self, Clustering, Group, Options};
 use super::keywords::{Album, Words};
 use super::kmeans;
 use super::progress::Progress;
+use crate::failure::Failure;
 use crate::model::Embed;
 use snapseek_index::{Cluster, Library, Member, NewCluster, Searcher, folded_name};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+/// Members of a cluster at least, in a library of at least [`MANY`] photos, and in a smaller one.
+const MIN_SIZE: (usize, usize) = (5, 3);
+const MANY: usize = 500;
+/// Photos of a cluster, at least, that can be split.
+const SPLITTABLE: usize = 4;
 /// Photos of a cluster whose words are read, and which its keywords must suit.
 const SAMPLE: usize = 100;
 /// Words of the library's own that are tried.
@@ -20,11 +26,20 @@ const STOP_WORDS: &str = "the and with for from into that this are was were his 
     there them they some over under near next out off photo photos picture pictures image images img dcim camera \
     pictured holding standing sitting";
 
+/// Another process has made clusters anew in the meantime.
+const GONE: &str = "this cluster is no more; `snapseek cluster` lists those that there are";
+
 /// What was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
     /// Names given by hand to clusters of which nothing much is left.
     pub lost: Vec<String>,
+}
+
+/// What suits a library of so many photos: as many clusters as fit it best, none of them tiny.
+#[must_use]
+pub fn options(photos: usize) -> Options {
+    Options { count: None, min_size: if photos < MANY { MIN_SIZE.1 } else { MIN_SIZE.0 } }
 }
 
 /// Finds the library's clusters anew, names them and keeps them in the place of the old ones; names that the user gave
@@ -47,33 +62,8 @@ pub fn make(
     let Some(found) = cluster::cluster(&vectors, options, step) else { return Ok(None) };
 
     let ids: Vec<i64> = embeddings.iter().map(|(id, _)| *id).collect();
-    let samples = samples(&found);
-    let mut shares = Vec::with_capacity(samples.len());
-    for (n, sample) in samples.iter().enumerate() {
-        if !progress.step("reading tags and captions", n, samples.len()) {
-            return Ok(None);
-        }
-        shares.push(shares_of(&searcher, sample.iter().map(|at| ids[*at]).collect())?);
-    }
-    let own = own_words(&shares, keywords);
-    let step = &mut |done, total| progress.step("reading the vocabulary (once)", done, total);
-    let words = if found.groups.is_empty() { Some(Words::default()) } else { Words::load(model, &own, cache, step)? };
-    let Some(words) = words else { return Ok(None) };
-    let albums: Vec<Album<'_>> = found
-        .groups
-        .iter()
-        .zip(samples)
-        .zip(shares)
-        .map(|((group, sample), shares)| Album {
-            centroid: &group.centroid,
-            photos: sample.into_iter().map(|at| vectors[at]).collect(),
-            shares,
-        })
-        .collect();
-    let names = words.name(&albums);
-    if !progress.step("naming", found.groups.len(), found.groups.len()) {
-        return Ok(None);
-    }
+    let vocabulary = Vocabulary { model, keywords, cache };
+    let Some(names) = vocabulary.names(&found, &ids, &vectors, &searcher, progress)? else { return Ok(None) };
 
     let mut heirs = heirs(library, &ids, &found)?;
     let mut taken: HashSet<String> = heirs.names.values().map(|name| folded_name(name)).collect();
@@ -84,22 +74,138 @@ pub fn make(
         .enumerate()
         .map(|(at, (group, keywords))| {
             let by_hand = heirs.names.remove(&at);
-            NewCluster {
-                by_hand: by_hand.is_some(),
-                name: by_hand.unwrap_or_else(|| unique(&keywords, &mut taken)),
-                keywords,
-                coherence: group.coherence,
-                centroid: group.centroid.clone(),
-                reach: group.reach,
-            }
+            let is_by_hand = by_hand.is_some();
+            let name = by_hand.unwrap_or_else(|| unique(&keywords, &mut taken));
+            NewCluster { by_hand: is_by_hand, ..kept(group, name, keywords) }
         })
         .collect();
-    let members = ids.iter().zip(&found.places);
-    let members: Vec<Member<usize>> = members
-        .map(|(photo, (cluster, cosine))| Member { photo: *photo, cluster: *cluster, cosine: *cosine })
-        .collect();
-    library.save_clusters(&clusters, &members)?;
+    library.save_clusters(&clusters, &members(&ids, &found))?;
     Ok(Some(Made { lost: heirs.lost }))
+}
+
+/// Splits one cluster into those that are in it, or where none stands out, in two. Returns how many there are now in its
+/// place: 1, and nothing changed, if its photos cannot be told apart; `None`, and nothing changed, if `progress` ended it.
+///
+/// The parts have new ids and names of their own that no cluster has, nor the one that was split; that name is gone, also if
+/// the user gave it. Every photo of the cluster goes to the nearest part. All other clusters keep their ids, names, photos
+/// and reach, and photos in no cluster stay there.
+///
+/// # Errors
+/// The cluster has fewer than four photos (exit code 2), or is no more; the model's files are damaged, or the catalogue
+/// cannot be read or written.
+pub fn split(
+    library: &Library,
+    model: &dyn Embed,
+    cluster: i64,
+    cache: &Path,
+    progress: &mut Progress<'_>,
+) -> anyhow::Result<Option<usize>> {
+    let searcher = library.searcher()?;
+    let inside: HashSet<i64> = library.cluster_members(cluster)?.into_iter().collect();
+    let (ids, vectors): (Vec<i64>, Vec<&[f32]>) =
+        searcher.embeddings()?.into_iter().filter(|(id, _)| inside.contains(id)).unzip();
+    let clusters = library.clusters()?;
+    anyhow::ensure!(clusters.iter().any(|known| known.id == cluster), GONE);
+    if ids.len() < SPLITTABLE {
+        return Err(Failure::usage(format!(
+            "the cluster has {}; it takes {SPLITTABLE} to split one",
+            crate::output::count(ids.len(), "photo")
+        )));
+    }
+    let natural = options(ids.len());
+    // In two, single photos are split off only if nothing else can be.
+    let in_two = [natural.min_size, 1].map(|min_size| Options { count: Some(2), min_size });
+    let mut parts = Clustering::default();
+    for options in [natural].into_iter().chain(in_two).filter(|options| 2 * options.min_size <= ids.len()) {
+        let step = &mut |done, total| progress.step("comparing photos", done, total);
+        let Some(found) = cluster::cluster(&vectors, options, step) else { return Ok(None) };
+        if found.groups.len() > 1 {
+            parts = found;
+            break;
+        }
+    }
+    if parts.groups.is_empty() {
+        return Ok(Some(1));
+    }
+    let centroids: Vec<f32> = parts.groups.iter().flat_map(|group| &group.centroid).copied().collect();
+    let step = &mut |done, total| progress.step("comparing photos", done, total);
+    let Some(nearest) = kmeans::nearest(&vectors, &centroids, step) else { return Ok(None) };
+    parts.places = nearest.into_iter().map(|(part, cosine)| (Some(part), cosine)).collect();
+
+    let vocabulary = Vocabulary { model, keywords: &[], cache };
+    let Some(names) = vocabulary.names(&parts, &ids, &vectors, &searcher, progress)? else { return Ok(None) };
+    let mut taken: HashSet<String> = clusters.iter().map(|known| folded_name(&known.name)).collect();
+    let named: Vec<NewCluster> = parts
+        .groups
+        .iter()
+        .zip(names)
+        .map(|(group, keywords)| kept(group, unique(&keywords, &mut taken), keywords))
+        .collect();
+    anyhow::ensure!(library.replace_cluster(cluster, &named, &members(&ids, &parts))?, GONE);
+    Ok(Some(named.len()))
+}
+
+/// A group as the library is to keep it, with a name that is not the user's.
+fn kept(group: &Group, name: String, keywords: Vec<String>) -> NewCluster {
+    let Group { coherence, reach, .. } = *group;
+    NewCluster { name, by_hand: false, keywords, coherence, centroid: group.centroid.clone(), reach }
+}
+
+/// Where photos belong.
+fn members(ids: &[i64], found: &Clustering) -> Vec<Member<usize>> {
+    let places = ids.iter().zip(&found.places);
+    places.map(|(photo, (cluster, cosine))| Member { photo: *photo, cluster: *cluster, cosine: *cosine }).collect()
+}
+
+/// What names come from.
+struct Vocabulary<'a> {
+    model: &'a dyn Embed,
+    /// The user's.
+    keywords: &'a [String],
+    /// Where embeddings of words are kept.
+    cache: &'a Path,
+}
+
+impl Vocabulary<'_> {
+    /// The keywords of each group, best first, that tell it from the others; `None` if `progress` ended it.
+    fn names(
+        &self,
+        found: &Clustering,
+        ids: &[i64],
+        vectors: &[&[f32]],
+        searcher: &Searcher,
+        progress: &mut Progress<'_>,
+    ) -> anyhow::Result<Option<Vec<Vec<String>>>> {
+        let samples = samples(found);
+        let mut shares = Vec::with_capacity(samples.len());
+        for (n, sample) in samples.iter().enumerate() {
+            if !progress.step("reading tags and captions", n, samples.len()) {
+                return Ok(None);
+            }
+            shares.push(shares_of(searcher, sample.iter().map(|at| ids[*at]).collect())?);
+        }
+        let own = own_words(&shares, self.keywords);
+        let step = &mut |done, total| progress.step("reading the vocabulary (once)", done, total);
+        let words = if found.groups.is_empty() {
+            Some(Words::default())
+        } else {
+            Words::load(self.model, &own, self.cache, step)?
+        };
+        let Some(words) = words else { return Ok(None) };
+        let albums: Vec<Album<'_>> = found
+            .groups
+            .iter()
+            .zip(samples)
+            .zip(shares)
+            .map(|((group, sample), shares)| Album {
+                centroid: &group.centroid,
+                photos: sample.into_iter().map(|at| vectors[at]).collect(),
+                shares,
+            })
+            .collect();
+        let names = words.name(&albums);
+        Ok(progress.step("naming", found.groups.len(), found.groups.len()).then_some(names))
+    }
 }
 
 /// Lets photos that came after the clusters were made join them, and returns how many were looked at. Nothing else moves. After a change
@@ -243,16 +349,4 @@ fn heirs(library: &Library, ids: &[i64], found: &Clustering) -> anyhow::Result<H
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_unique_whatever_the_keywords() {
-        let mut taken = HashSet::from(["fish, sea".to_owned()]);
-        let keywords = ["fish", "sea", "boat"].map(str::to_owned);
-        assert_eq!(unique(&keywords, &mut taken), "fish, sea, boat");
-        assert_eq!(unique(&keywords, &mut taken), "fish 2");
-        assert_eq!(unique(&keywords[..1], &mut taken), "fish");
-        assert_eq!(unique(&[], &mut taken), "group 2");
-    }
-}
+mod tests;

@@ -84,7 +84,21 @@ fn clusters_are_found_named_kept_and_joined() {
     assert!(none.contains(&"orchestra.jpg".to_owned()), "{none:?}");
 
     // As many as are asked for, and words of the user's own.
-    assert_eq!(clusters(&sandbox, &["-k", "2"]).0.len(), 2);
+    let two = clusters(&sandbox, &["-k", "2"]).0;
+    assert_eq!(two.len(), 2);
+
+    // One of them is split; the other is left alone.
+    let [whole, other] = [0, 1].map(|at| two[at]["cluster"].as_str().unwrap());
+    let photos = [whole, other].map(|name| inside(&sandbox, name));
+    let mut lines = sandbox.run(["cluster", "split", &whole.to_uppercase(), "--json"]).exits(0).lines();
+    assert!(lines.pop().unwrap()["cluster"].is_null());
+    assert!(lines.len() > 2 && lines.contains(&two[1]), "{lines:?}");
+    let parts = lines.iter().filter(|cluster| **cluster != two[1]).map(|cluster| cluster["cluster"].as_str().unwrap());
+    let mut split: Vec<String> = parts.flat_map(|part| inside(&sandbox, part)).collect();
+    split.sort();
+    assert_eq!([split, inside(&sandbox, other)], photos);
+    sandbox.run(["cluster", "split", whole]).exits(2);
+
     let words = sandbox.path("words.txt");
     fs::write(&words, "# mine\n\nfinned swimmers in an aquarium\ncarpenter's toolbox\n").unwrap();
     clusters(&sandbox, &["--keywords", words.to_str().unwrap()]);
