@@ -153,7 +153,7 @@ impl Library {
     /// As [`Library::save_clusters`]; a part may not have the name of any cluster that stays.
     pub fn replace_cluster(&self, cluster: i64, parts: &[NewCluster], members: &[Member<usize>]) -> Result<bool> {
         let model = self.check_clusters(parts)?;
-        let done = self.write(|db| {
+        self.write(|db| {
             for part in parts {
                 if id_of(db, &part.name)?.is_some_and(|other| other != cluster) {
                     return Ok(Err(taken(&part.name)));
@@ -163,8 +163,7 @@ impl Library {
                 return Ok(Ok(false));
             }
             put_clusters(db, parts, members, &model).map(|()| Ok(true))
-        })?;
-        done
+        })?
     }
 
     /// The model whose clusters these are, if they may be kept.
