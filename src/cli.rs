@@ -2,11 +2,13 @@
 
 mod duplicates;
 mod talk;
+mod tui;
 mod understand;
 mod zero_shot;
 
 pub use duplicates::DuplicatesArgs;
 pub use talk::{AskArgs, CaptionAction, CaptionArgs, ChatArgs, ChatFormat, ChatsAction, GenerateArgs};
+pub use tui::TuiArgs;
 pub use understand::{ClusterAction, ClusterArgs, DescribeArgs, MapArgs};
 pub use zero_shot::{ClassifyArgs, LabelsAction, ScoreArgs};
 
@@ -14,22 +16,23 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use duplicates::DUPLICATES_HELP;
 use std::path::PathBuf;
 use talk::{ASK_HELP, CAPTION_HELP, CHAT_HELP};
+use tui::TUI_HELP;
 use understand::CLUSTER_HELP;
 use zero_shot::{CLASSIFY_HELP, SCORE_HELP};
 
 /// Find your own photos by meaning, on your own machine.
 #[derive(Parser, Debug)]
-#[command(name = "snapseek", version, about, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "snapseek", version, about, max_term_width = 100)]
 #[command(
     after_help = "EXIT CODES\n  0 found or done   1 nothing found   2 wrong usage   3 the library or a model is missing\n  \
     4 finished, but some files could not be read   5 failed for another reason   130 interrupted\n\n\
     CONFIG\n  $XDG_CONFIG_HOME/snapseek/config.toml with the keys library, model, device, threads, offline, color,\n  \
-    limit, blip2, precision. A flag wins over an environment variable, which wins over the file."
+    limit, blip2, precision, theme, pictures, watch, [keys]. A flag wins over an environment variable, which wins over the file."
 )]
 pub struct Cli {
-    /// What to do
+    /// What to do [default: open the terminal UI]
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
     /// Flags that every command takes
     #[command(flatten)]
     pub global: Global,
@@ -115,6 +118,9 @@ pub enum ColorChoice {
 /// Every subcommand.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Open the terminal UI: search, look, browse and talk in one place (so does `snapseek` alone)
+    #[command(after_help = TUI_HELP)]
+    Tui(TuiArgs),
     /// Index photo folders; run it again at any time, only what changed costs time
     Index(IndexArgs),
     /// Find photos by words, by example and by both

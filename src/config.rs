@@ -2,8 +2,11 @@
 
 use crate::cli::{ColorChoice, DeviceChoice, Global, Precision};
 use crate::failure::Failure;
+use crate::tui::Pictures;
+use crate::tui::theme::ThemeName;
 use anyhow::Context;
 use etcetera::BaseStrategy;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The config file's keys, all optional.
@@ -19,6 +22,23 @@ struct File {
     offline: Option<bool>,
     color: Option<ColorChoice>,
     limit: Option<usize>,
+    theme: Option<ThemeName>,
+    pictures: Option<Pictures>,
+    watch: Option<bool>,
+    keys: Option<BTreeMap<String, Vec<String>>>,
+}
+
+/// What the config file says of the terminal UI.
+#[derive(Debug, Clone, Default)]
+pub struct TuiSettings {
+    /// Which colours.
+    pub theme: ThemeName,
+    /// How pictures are drawn.
+    pub pictures: Pictures,
+    /// Folders are watched.
+    pub watch: bool,
+    /// Other keys for actions, by name.
+    pub keys: BTreeMap<String, Vec<String>>,
 }
 
 /// Everything a command needs to know about how it was called.
@@ -48,6 +68,8 @@ pub struct Settings {
     pub quiet: bool,
     /// Results shown when `-n` is not given.
     pub limit: usize,
+    /// Of the terminal UI.
+    pub tui: TuiSettings,
 }
 
 impl Settings {
@@ -81,6 +103,12 @@ impl Settings {
             verbose: global.verbose,
             quiet: global.quiet,
             limit: file.limit.unwrap_or(10),
+            tui: TuiSettings {
+                theme: file.theme.unwrap_or_default(),
+                pictures: file.pictures.unwrap_or_default(),
+                watch: file.watch.unwrap_or(false),
+                keys: file.keys.unwrap_or_default(),
+            },
         })
     }
 

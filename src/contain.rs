@@ -3,7 +3,8 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Once, OnceLock};
 
 thread_local! {
     static CONTAINED: Cell<bool> = const { Cell::new(false) };
@@ -11,6 +12,11 @@ thread_local! {
 
 /// How `jpeg_decoder` names the threads that it starts.
 const JPEG_THREAD: &str = "worker thread for component";
+
+/// What is done before a panic is told.
+static BEFORE: OnceLock<fn()> = OnceLock::new();
+/// A panic was told.
+static REPORTED: AtomicBool = AtomicBool::new(false);
 
 /// A panic that was contained, with its message.
 #[derive(thiserror::Error, Debug, PartialEq, Eq)]
@@ -30,9 +36,24 @@ fn install_hook() {
     set_hook(Box::new(move |info| {
         let jpeg = std::thread::current().name().is_some_and(|name| name.starts_with(JPEG_THREAD));
         if !jpeg && !CONTAINED.get() {
+            if let Some(before) = BEFORE.get() {
+                before();
+            }
+            REPORTED.store(true, Ordering::SeqCst);
             previous(info);
         }
     }));
+}
+
+/// Lets `before` run before a panic that is not contained is told, so that the terminal shows it. The first call counts.
+pub fn before_reports(before: fn()) {
+    let _ = BEFORE.set(before);
+}
+
+/// Whether a panic that was not contained was told, in whatever thread.
+#[must_use]
+pub fn has_reported() -> bool {
+    REPORTED.load(Ordering::SeqCst)
 }
 
 /// Runs `work`; its panic becomes an error.

@@ -34,4 +34,5 @@ pub mod sanitize;
 pub mod signals;
 pub mod talk;
 pub mod thumbnails;
+pub mod tui;
 pub mod understand;

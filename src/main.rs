@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 
 fn run(matches: &clap::ArgMatches) -> anyhow::Result<Exit> {
     let cli = Cli::from_arg_matches(matches)?;
-    if let Some(done) = commands::without_settings(&cli.command) {
+    if let Some(done) = cli.command.as_ref().and_then(commands::without_settings) {
         return done;
     }
     let settings = Settings::resolve(&cli.global)?;

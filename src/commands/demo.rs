@@ -54,7 +54,7 @@ fn step(words: &[&str], settings: &Settings, console: &Console) -> anyhow::Resul
     ))?;
     let matches = Cli::command().try_get_matches_from(["snapseek"].iter().chain(words))?;
     let cli = Cli::from_arg_matches(&matches)?;
-    debug_assert!(!matches!(cli.command, Command::Demo { .. }));
+    debug_assert!(!matches!(cli.command, Some(Command::Demo { .. })));
     super::run(cli, &matches, settings, console)?;
     Ok(())
 }

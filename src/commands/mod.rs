@@ -18,12 +18,14 @@ mod models;
 mod score;
 mod search;
 mod shell;
+mod tui;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, TuiArgs};
 use crate::config::Settings;
 use crate::console::Console;
 use crate::failure::Exit;
-use clap::ArgMatches;
+use clap::{ArgMatches, CommandFactory};
+use std::io::{IsTerminal, Write};
 
 /// Runs the commands that need no settings, so that a mistake in the config file does not break a shell's start.
 ///
@@ -42,7 +44,9 @@ pub fn without_settings(command: &Command) -> Option<anyhow::Result<Exit>> {
 /// # Errors
 /// Whatever the command could not do; [`crate::failure::exit_of`] gives its exit code.
 pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    match cli.command {
+    let Some(command) = cli.command else { return alone(settings, console) };
+    match command {
+        Command::Tui(args) => tui::tui(&args, settings, console),
         Command::Index(args) => index::index(&args, settings, console),
         Command::Reindex { yes } => index::reindex(yes, settings, console),
         Command::Search(args) => search::search(&args, settings, console),
@@ -68,4 +72,14 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         // Answered by `without_settings`.
         Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Success),
     }
+}
+
+/// `snapseek` without a command: the terminal UI for a person, help for a script.
+fn alone(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    if console.terminal && std::io::stdin().is_terminal() {
+        return tui::tui(&TuiArgs::default(), settings, console);
+    }
+    let help = Cli::command().render_help().to_string();
+    std::io::stderr().write_all(help.as_bytes())?;
+    Ok(Exit::Usage)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Copies every photo into `folder` and returns how many. Nothing is overwritten; a photo that cannot be read is told to
 /// `skipped` and left out.
-pub(super) fn copy_to(rows: &[Row], folder: &Path, skipped: &mut dyn FnMut(&Path, io::Error)) -> anyhow::Result<usize> {
+pub fn copy_to(rows: &[Row], folder: &Path, skipped: &mut dyn FnMut(&Path, io::Error)) -> anyhow::Result<usize> {
     fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", crate::sanitize::path(folder)))?;
     let mut copied = 0;
     for row in rows {

@@ -4,7 +4,11 @@ use super::Row;
 use super::page::{self, Page};
 use std::path::Path;
 
-pub(super) fn write(rows: &[Row], title: &str, file: &Path) -> anyhow::Result<()> {
+/// Writes a contact sheet.
+///
+/// # Errors
+/// The file is there and is no page of ours (exit code 2), or cannot be written.
+pub fn write(rows: &[Row], title: &str, file: &Path) -> anyhow::Result<()> {
     let mut sheet = Page::begin(file, title, "")?;
     sheet.push("<main>")?;
     for row in rows {

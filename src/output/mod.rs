@@ -9,6 +9,8 @@ mod preview;
 mod table;
 pub mod verdicts;
 
+pub use copy::copy_to as copy_photos;
+pub use html::write as contact_sheet;
 pub use table::{display_path, pad, shorten, shorten_end};
 
 use crate::cli::ShowArgs;
@@ -102,6 +104,27 @@ fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {
     value
 }
 
+/// Writes results as JSON lines, as `search --json` prints them, to a new file.
+///
+/// # Errors
+/// The file is there already (exit code 2), or cannot be written.
+pub fn json_file(rows: &[Row], file: &Path) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for (n, row) in rows.iter().enumerate() {
+        text.push_str(&crate::sanitize::json(&record(n + 1, row, By::Meaning))?);
+        text.push('\n');
+    }
+    let shown = crate::sanitize::path(file);
+    let written =
+        std::fs::File::create_new(file).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            crate::failure::Failure::usage(format!("{shown} is there already; nothing is overwritten"))
+        }
+        _ => anyhow::Error::from(error).context(format!("{shown} cannot be written")),
+    })
+}
+
 /// Sets `path` and, for a name that is not UTF-8, `path_base64` with its exact bytes.
 pub fn put_path(object: &mut serde_json::Value, path: &Path) {
     object["path"] = path.to_string_lossy().into();
@@ -121,7 +144,11 @@ fn score(hit: &Hit, by: By) -> (Option<f32>, &'static str) {
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<()> {
+/// Opens a file or folder in the system's program for it.
+///
+/// # Errors
+/// There is no such program.
+pub fn open(path: &Path) -> anyhow::Result<()> {
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let absolute = std::path::absolute(path)?; // never begins with a dash
     std::process::Command::new(opener)

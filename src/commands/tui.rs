@@ -1,0 +1,78 @@
+//! `tui`: the terminal UI.
+
+use crate::cli::{ColorChoice, TuiArgs};
+use crate::config::Settings;
+use crate::console::Console;
+use crate::failure::{Exit, Failure};
+use crate::tui::event::{Beginning, Ending};
+use crate::tui::keymap::Keymap;
+use crate::tui::place::Place;
+use crate::tui::state::Options;
+use crate::tui::theme::ThemeName;
+use crate::{indexing, sanitize, tui};
+use snapseek_index::Library;
+use std::path::{Path, PathBuf};
+
+/// The file by which a library is told from a folder of photos.
+const CATALOGUE: &str = "catalogue.sqlite";
+
+pub(super) fn tui(args: &TuiArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let keymap = Keymap::new(&settings.tui.keys)?;
+    let mut settings = settings.clone();
+    let mut beginning = Beginning { query: args.query.clone(), ..Beginning::default() };
+    match &args.place {
+        Some(place) if place.join(CATALOGUE).is_file() => settings.library.clone_from(place),
+        Some(folder) => beginning = with_folder(folder, &args.query, &settings)?,
+        None => {
+            // A library that cannot be opened is told before the screen is taken.
+            match Library::open(&settings.library) {
+                Ok(_) => {}
+                Err(snapseek_index::Error::NoLibrary { .. }) => beginning.place = Place::Index,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    let colors = settings.color == ColorChoice::Always || settings.color == ColorChoice::Auto && !dumb;
+    let options = Options {
+        pick: args.pick,
+        theme: if colors { args.theme.unwrap_or(settings.tui.theme) } else { ThemeName::None },
+        true_colors: std::env::var("COLORTERM").is_ok_and(|v| v.contains("truecolor") || v.contains("24bit")),
+        watch: args.watch || settings.tui.watch,
+        keymap,
+        ..Options::default()
+    };
+    let pictures = args.pictures.unwrap_or(settings.tui.pictures);
+    match tui::run(&settings, options, beginning, pictures)? {
+        Ending::Left if args.pick => Ok(Exit::NothingFound),
+        Ending::Left => Ok(Exit::Success),
+        Ending::Terminated => Ok(Exit::Interrupted),
+        Ending::Picked(paths) => {
+            for path in paths {
+                console.bytes(&console.path_bytes(&path))?;
+                console.bytes(if args.paths0 { b"\0" } else { b"\n" })?;
+            }
+            Ok(Exit::Success)
+        }
+    }
+}
+
+/// Begins with a folder: it is indexed at once, and only its photos are shown if the library holds others.
+fn with_folder(folder: &Path, query: &str, settings: &Settings) -> anyhow::Result<Beginning> {
+    if !folder.is_dir() {
+        return Err(Failure::usage(format!("{} is neither a folder nor a library", sanitize::path(folder))));
+    }
+    let roots = indexing::roots(&[folder.to_path_buf()])?;
+    let others = match Library::open(&settings.library) {
+        Ok(library) => library.roots()?.iter().any(|root| !roots.contains(root)),
+        Err(snapseek_index::Error::NoLibrary { .. }) => false,
+        Err(error) => return Err(error.into()),
+    };
+    let within = roots.first().and_then(|root| root.to_str()).filter(|root| others && !root.contains('"'));
+    let query = match within {
+        Some(root) => format!("path:\"{root}\" {query}"),
+        None => query.to_owned(),
+    };
+    let index: Vec<PathBuf> = roots;
+    Ok(Beginning { index, query, ..Beginning::default() })
+}

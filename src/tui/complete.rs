@@ -1,0 +1,98 @@
+//! Completion of the query language: names of fields, and values that the library knows.
+
+use super::state::Completion;
+use snapseek_index::LabelSet;
+
+/// Fields of the query language, each with what it asks for.
+pub const FIELDS: [(&str, &str); 11] = [
+    ("path:", "folder or file name"),
+    ("taken:", "2019-06..2019-09"),
+    ("camera:", "canon"),
+    ("ext:", "jpg,png"),
+    ("wider:", "pixels"),
+    ("taller:", "pixels"),
+    ("size:", ">2M"),
+    ("tag:", "dog"),
+    ("label:", "set=label"),
+    ("cluster:", "name, or none"),
+    ("caption:", "\"red car\""),
+];
+
+/// Ways that are offered at most.
+const MOST: usize = 8;
+
+/// What the word before the cursor (in characters) may become; `None` if there is nothing to say.
+#[must_use]
+pub fn complete<'a>(
+    text: &str,
+    cursor: usize,
+    clusters: impl Iterator<Item = &'a str>,
+    sets: impl Iterator<Item = &'a LabelSet>,
+) -> Option<Completion> {
+    let before: Vec<char> = text.chars().take(cursor).collect();
+    // Within quotes a blank belongs to the word.
+    let (mut start, mut quoted) = (0, false);
+    for (at, c) in before.iter().enumerate() {
+        match c {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => start = at + 1,
+            _ => {}
+        }
+    }
+    if before.get(start) == Some(&'-') {
+        start += 1;
+    }
+    let word: String = before.get(start..)?.iter().collect();
+    if word.is_empty() {
+        return None;
+    }
+    let folded = word.to_lowercase();
+    let fits = |item: &String| {
+        let (item, typed) = (item.to_lowercase().replace('"', ""), folded.replace('"', ""));
+        item.starts_with(&typed) && item != typed
+    };
+    let quote = |value: &str| {
+        if value.contains(char::is_whitespace) { format!("\"{value}\"") } else { value.to_owned() }
+    };
+    let clean = |value: &str| !value.chars().any(|c| c == '"' || crate::sanitize::is_unsafe(c));
+    let candidates: Vec<String> = if folded.starts_with("cluster:") {
+        clusters.chain(["none"]).filter(|name| clean(name)).map(|name| format!("cluster:{}", quote(name))).collect()
+    } else if folded.starts_with("label:") {
+        sets.filter(|set| clean(&set.name))
+            .flat_map(|set| {
+                let name = quote(&set.name);
+                let labels = set.labels.iter().filter(|label| clean(label));
+                std::iter::once(format!("label:{name}"))
+                    .chain(labels.map(|label| format!("label:{name}={}", quote(label))).collect::<Vec<_>>())
+            })
+            .collect()
+    } else {
+        FIELDS.iter().map(|(name, _)| (*name).to_owned()).collect()
+    };
+    let items: Vec<String> = candidates.into_iter().filter(fits).take(MOST).collect();
+    (!items.is_empty()).then_some(Completion { start, items, at: 0 })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn items(text: &str) -> Vec<String> {
+        let sets =
+            [LabelSet { name: "pets".into(), labels: vec!["dog".into(), "guinea pig".into()], ..LabelSet::default() }];
+        let found = complete(text, text.chars().count(), ["bird, hen", "x\u{1b}"].into_iter(), sets.iter());
+        found.map(|found| found.items).unwrap_or_default()
+    }
+
+    #[test]
+    fn fields_and_their_values_are_offered() {
+        assert_eq!(items("a dog ta"), ["taken:", "taller:", "tag:"]);
+        assert_eq!(items("dog -ca"), ["camera:", "caption:"]);
+        assert_eq!(items("cluster:b"), ["cluster:\"bird, hen\""]);
+        assert_eq!(items("cluster:\"bird, h"), ["cluster:\"bird, hen\""]);
+        assert_eq!(items("label:pets=g"), ["label:pets=\"guinea pig\""]);
+        assert!(items("cluster:x").is_empty(), "no escape sequences");
+        assert!(items("").is_empty() && items("dog ").is_empty() && items("tag:").is_empty());
+    }
+}

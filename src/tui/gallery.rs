@@ -1,0 +1,327 @@
+//! A list of photos, as thumbnails or as lines: what is selected, what is to be seen.
+
+use super::event::Found;
+use ratatui::layout::Rect;
+
+/// Columns and rows of a thumbnail with its frame and its name, from small to large.
+const TILES: [(u16, u16); 4] = [(14, 7), (20, 9), (27, 12), (40, 17)];
+
+/// A list of photos.
+#[derive(Clone, Debug, Default)]
+pub struct Gallery {
+    found: Vec<Found>,
+    /// How many of them, from the first, are matches.
+    matches: usize,
+    /// What is only near is not shown.
+    pub hides_rest: bool,
+    at: usize,
+    /// The first row (of tiles or of lines) on the screen.
+    top: usize,
+    /// Lines instead of thumbnails.
+    pub list: bool,
+    size: usize,
+}
+
+/// How a gallery lies in its area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    area: Rect,
+    /// Tiles side by side.
+    pub columns: usize,
+    /// Columns of the screen that a tile takes.
+    pub width: u16,
+    /// Rows of the screen that a tile takes.
+    pub height: u16,
+}
+
+impl Grid {
+    /// Rows of tiles that are wholly to be seen, at least one.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        usize::from(self.area.height / self.height.max(1)).max(1)
+    }
+}
+
+impl Gallery {
+    /// With thumbnails of a middle size.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { size: 1, ..Self::default() }
+    }
+
+    /// Shows other photos; the selection goes to `keep` if it is among them, else to the first.
+    pub fn fill(&mut self, mut found: Vec<Found>, keep: Option<i64>) {
+        // Matches come first, whatever the ranking says.
+        found.sort_by_key(|found| !found.is_match);
+        self.matches = found.iter().take_while(|found| found.is_match).count();
+        self.found = found;
+        self.top = 0;
+        self.at = keep.and_then(|id| self.shown().iter().position(|found| found.id == id)).unwrap_or(0);
+    }
+
+    /// The photos that are shown.
+    #[must_use]
+    pub fn shown(&self) -> &[Found] {
+        let hidden = self.hides_rest && self.matches > 0;
+        self.found.get(..if hidden { self.matches } else { self.found.len() }).unwrap_or_default()
+    }
+
+    /// How many of the photos are matches.
+    #[must_use]
+    pub fn matches(&self) -> usize {
+        self.matches
+    }
+
+    /// The matches.
+    #[must_use]
+    pub fn matching(&self) -> &[Found] {
+        self.found.get(..self.matches).unwrap_or_default()
+    }
+
+    /// The position of the selected photo.
+    #[must_use]
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The selected photo.
+    #[must_use]
+    pub fn selected(&self) -> Option<i64> {
+        self.shown().get(self.at).map(|found| found.id)
+    }
+
+    /// Takes a photo out that is not in the library any more.
+    pub fn remove(&mut self, id: i64) {
+        if let Some(at) = self.found.iter().position(|found| found.id == id) {
+            self.found.remove(at);
+            self.matches -= usize::from(at < self.matches);
+            self.at -= usize::from(at < self.at);
+        }
+        self.clamp();
+    }
+
+    /// Selects the photo at a position, or the last.
+    pub fn select(&mut self, at: usize) {
+        self.at = at;
+        self.clamp();
+    }
+
+    /// Shows or hides what is only near.
+    pub fn toggle_rest(&mut self) {
+        self.hides_rest = !self.hides_rest;
+        self.clamp();
+    }
+
+    fn clamp(&mut self) {
+        self.at = self.at.min(self.shown().len().saturating_sub(1));
+    }
+
+    /// Larger or smaller thumbnails.
+    pub fn resize(&mut self, larger: bool) {
+        self.size = if larger { (self.size + 1).min(TILES.len() - 1) } else { self.size.saturating_sub(1) };
+    }
+
+    /// How tiles lie in an area; lines are tiles of one row.
+    #[must_use]
+    pub fn grid(&self, area: Rect) -> Grid {
+        let (width, height) = TILES.get(self.size).copied().unwrap_or((20, 9));
+        if self.list {
+            return Grid { area, columns: 1, width: area.width, height: 1 };
+        }
+        let columns = (area.width / width).max(1);
+        Grid { area, columns: columns.into(), width: area.width / columns, height: height.min(area.height.max(1)) }
+    }
+
+    /// The row of tiles in which a photo lies. What is only near begins a new row, below a heading where there are lines.
+    fn row(&self, at: usize, grid: &Grid) -> usize {
+        match at.checked_sub(self.matches) {
+            Some(rest) if self.matches > 0 => {
+                self.matches.div_ceil(grid.columns) + rest / grid.columns + usize::from(self.list)
+            }
+            _ => at / grid.columns,
+        }
+    }
+
+    fn column(&self, at: usize, grid: &Grid) -> usize {
+        at.checked_sub(self.matches).unwrap_or(at) % grid.columns
+    }
+
+    /// Moves the selection by so many tiles across and rows down.
+    pub fn step(&mut self, across: isize, down: isize, area: Rect) {
+        let shown = self.shown().len();
+        if shown == 0 {
+            return;
+        }
+        let grid = self.grid(area);
+        if across != 0 {
+            self.at = self.at.saturating_add_signed(across).min(shown - 1);
+        }
+        for _ in 0..down.unsigned_abs().min(shown) {
+            let (row, column) = (self.row(self.at, &grid), self.column(self.at, &grid));
+            let next = if down > 0 {
+                // Into the next row, to its last tile if it is too short.
+                (self.at + 1..shown)
+                    .take(2 * grid.columns)
+                    .filter(|at| {
+                        let below = self.row(*at, &grid);
+                        below > row && self.column(*at, &grid) <= column
+                    })
+                    .take_while(|at| self.row(*at, &grid) <= row + 1 + usize::from(self.list))
+                    .last()
+            } else {
+                (self.at.saturating_sub(2 * grid.columns)..self.at)
+                    .rev()
+                    .find(|at| self.row(*at, &grid) < row && self.column(*at, &grid) <= column)
+            };
+            let Some(next) = next else {
+                // Down from a row that no other follows: its last tile.
+                if down > 0 && row < self.row(shown - 1, &grid) {
+                    self.at = shown - 1;
+                }
+                break;
+            };
+            self.at = next;
+        }
+        self.reveal(area);
+    }
+
+    /// Scrolls so far that the selection is to be seen.
+    pub fn reveal(&mut self, area: Rect) {
+        self.clamp();
+        let grid = self.grid(area);
+        let row = self.row(self.at, &grid);
+        let last = self.row(self.shown().len().saturating_sub(1), &grid);
+        let rows = grid.rows();
+        self.top = self.top.clamp((row + 1).saturating_sub(rows), row).min((last + 1).saturating_sub(rows));
+    }
+
+    /// Scrolls by rows, and takes the selection along.
+    pub fn scroll(&mut self, down: isize, area: Rect) {
+        let rows = if self.list { down * 3 } else { down };
+        self.step(0, rows, area);
+    }
+
+    /// The photos on the screen, each with where it lies. Tiles of a row that is cut off at the bottom are left out.
+    pub fn tiles(&self, area: Rect) -> impl Iterator<Item = (usize, Found, Rect)> + '_ {
+        let grid = self.grid(area);
+        let rows = grid.rows();
+        // Rows grow with positions, so the first on the screen can be searched for.
+        let positions = 0..self.shown().len();
+        let first = partition(positions.end, |at| self.row(at, &grid) < self.top);
+        self.shown().iter().copied().enumerate().skip(first).map_while(move |(at, found)| {
+            let row = self.row(at, &grid).checked_sub(self.top)?;
+            if row >= rows {
+                return None;
+            }
+            let (row, column) = (u16::try_from(row).ok()?, u16::try_from(self.column(at, &grid)).ok()?);
+            let (x, y) = (area.x + column * grid.width, area.y + row * grid.height);
+            Some((at, found, Rect::new(x, y, grid.width, grid.height).intersection(area)))
+        })
+    }
+
+    /// The row of the screen where what is only near begins, if that is to be seen.
+    #[must_use]
+    pub fn divider(&self, area: Rect) -> Option<u16> {
+        if self.matches == 0 || self.shown().len() <= self.matches {
+            return None;
+        }
+        let grid = self.grid(area);
+        let row = (self.row(self.matches, &grid) - usize::from(self.list)).checked_sub(self.top)?;
+        (row < grid.rows()).then_some(area.y + u16::try_from(row).ok()? * grid.height)
+    }
+
+    /// The photo that lies at a place of the screen.
+    #[must_use]
+    pub fn hit(&self, area: Rect, x: u16, y: u16) -> Option<usize> {
+        self.tiles(area).find(|(_, _, tile)| tile.contains((x, y).into())).map(|(at, _, _)| at)
+    }
+
+    /// Whether the selection is so near to the end that more should be looked for.
+    #[must_use]
+    pub fn nears_end(&self) -> bool {
+        self.at + 60 >= self.shown().len()
+    }
+}
+
+/// The first position for which `before` does not hold; it holds for all before that.
+fn partition(len: usize, before: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if before(middle) { low = middle + 1 } else { high = middle }
+    }
+    low
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn gallery(matches: usize, rest: usize) -> Gallery {
+        let mut gallery = Gallery::new();
+        let found = (0..matches + rest).map(|n| Found { id: n as i64, score: None, is_match: n < matches });
+        gallery.fill(found.collect(), None);
+        gallery
+    }
+
+    const AREA: Rect = Rect::new(0, 0, 80, 20);
+
+    #[test]
+    fn the_rest_begins_a_row_of_its_own() {
+        let gallery = gallery(5, 4); // four side by side
+        let tiles: Vec<(u16, u16)> = gallery.tiles(AREA).map(|(_, _, tile)| (tile.x, tile.y)).collect();
+        assert_eq!(tiles, [(0, 0), (20, 0), (40, 0), (60, 0), (0, 9)], "two rows fit");
+        assert_eq!(gallery.divider(AREA), None);
+    }
+
+    #[test]
+    fn every_photo_can_be_reached_and_is_seen_when_selected() {
+        for (matches, rest, list) in [(5, 6, false), (0, 11, false), (4, 4, false), (11, 0, false), (7, 7, true)] {
+            let mut gallery = gallery(matches, rest);
+            gallery.list = list;
+            let all = matches + rest;
+            for n in 0..all {
+                assert_eq!(gallery.at(), n);
+                assert!(gallery.tiles(AREA).any(|(at, _, _)| at == n), "{n} of {matches}+{rest}");
+                gallery.step(1, 0, AREA);
+            }
+            for _ in 0..all {
+                gallery.step(0, -1, AREA);
+            }
+            assert!(gallery.at() < 4, "{matches}+{rest}: {}", gallery.at());
+            let mut rows = vec![gallery.at()];
+            for _ in 0..all {
+                gallery.step(0, 1, AREA);
+                rows.push(gallery.at());
+            }
+            assert!(
+                rows.is_sorted()
+                    && gallery.row(gallery.at(), &gallery.grid(AREA)) == gallery.row(all - 1, &gallery.grid(AREA)),
+                "{rows:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn down_into_a_short_row_goes_to_its_last() {
+        let mut gallery = gallery(6, 0);
+        gallery.select(3);
+        gallery.step(0, 1, AREA);
+        assert_eq!(gallery.at(), 5);
+        gallery.step(0, -1, AREA);
+        assert_eq!(gallery.at(), 1);
+    }
+
+    #[test]
+    fn what_vanishes_takes_the_selection_along() {
+        let mut gallery = gallery(2, 2);
+        gallery.select(3);
+        gallery.remove(0);
+        assert_eq!((gallery.selected(), gallery.matches(), gallery.shown().len()), (Some(3), 1, 3));
+        [1, 2, 3, 99].map(|id| gallery.remove(id));
+        assert_eq!(gallery.selected(), None);
+        gallery.step(1, 1, AREA);
+        assert_eq!(gallery.tiles(AREA).count(), 0);
+    }
+}

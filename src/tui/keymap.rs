@@ -1,0 +1,231 @@
+//! Which key does what, where.
+
+use super::action::{ACTIONS, Action, Entry};
+use super::place::Place;
+use crate::failure::Failure;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use std::collections::BTreeMap;
+
+/// A key with its modifiers, as written in the config: `q`, `G`, `ctrl-p`, `alt-left`, `enter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    code: KeyCode,
+    modifiers: KeyModifiers,
+}
+
+const NAMED: [(&str, KeyCode); 17] = [
+    ("enter", KeyCode::Enter),
+    ("esc", KeyCode::Esc),
+    ("tab", KeyCode::Tab),
+    ("backspace", KeyCode::Backspace),
+    ("delete", KeyCode::Delete),
+    ("insert", KeyCode::Insert),
+    ("left", KeyCode::Left),
+    ("right", KeyCode::Right),
+    ("up", KeyCode::Up),
+    ("down", KeyCode::Down),
+    ("home", KeyCode::Home),
+    ("end", KeyCode::End),
+    ("pageup", KeyCode::PageUp),
+    ("pagedown", KeyCode::PageDown),
+    ("space", KeyCode::Char(' ')),
+    ("minus", KeyCode::Char('-')),
+    ("shift-tab", KeyCode::BackTab),
+];
+
+impl Key {
+    /// The key of an event. That a capital letter was typed with Shift says nothing.
+    #[must_use]
+    pub fn of(event: KeyEvent) -> Self {
+        let (mut code, mut modifiers) = (event.code, event.modifiers);
+        if matches!(code, KeyCode::Char(_) | KeyCode::BackTab) {
+            modifiers.remove(KeyModifiers::SHIFT);
+        }
+        if code == KeyCode::Tab && modifiers.contains(KeyModifiers::SHIFT) {
+            (code, modifiers) = (KeyCode::BackTab, modifiers.difference(KeyModifiers::SHIFT));
+        }
+        Self { code, modifiers: modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT) }
+    }
+
+    /// Reads a key as the config writes it.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let (mut rest, mut modifiers) = (text, KeyModifiers::NONE);
+        if let Some((_, code)) = NAMED.iter().find(|(name, _)| *name == rest) {
+            return Some(Self { code: *code, modifiers });
+        }
+        loop {
+            let (prefix, modifier) = match rest.split_once('-') {
+                Some(("ctrl", _)) => (5, KeyModifiers::CONTROL),
+                Some(("alt", _)) => (4, KeyModifiers::ALT),
+                Some(("shift", _)) => (6, KeyModifiers::SHIFT),
+                _ => break,
+            };
+            let Some(tail) = rest.get(prefix..).filter(|tail| !tail.is_empty()) else { break };
+            (rest, modifiers) = (tail, modifiers | modifier);
+        }
+        let mut letters = rest.chars();
+        let code = match (letters.next(), letters.next()) {
+            (Some(letter), None) => KeyCode::Char(letter),
+            _ => match NAMED.iter().find(|(name, _)| *name == rest) {
+                Some((_, code)) => *code,
+                None => KeyCode::F(rest.strip_prefix('f')?.parse().ok().filter(|n| (1..=24).contains(n))?),
+            },
+        };
+        Some(Self::of(KeyEvent::new(code, modifiers)))
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (modifier, name) in
+            [(KeyModifiers::CONTROL, "ctrl-"), (KeyModifiers::ALT, "alt-"), (KeyModifiers::SHIFT, "shift-")]
+        {
+            if self.modifiers.contains(modifier) {
+                f.write_str(name)?;
+            }
+        }
+        match (NAMED.iter().find(|(name, code)| *code == self.code && *name != "minus"), self.code) {
+            (Some((name, _)), _) => f.write_str(name),
+            (None, KeyCode::Char(letter)) => write!(f, "{letter}"),
+            (None, KeyCode::F(n)) => write!(f, "f{n}"),
+            (None, other) => write!(f, "{other}"),
+        }
+    }
+}
+
+/// All keys.
+#[derive(Clone, Debug)]
+pub struct Keymap {
+    /// For each of [`ACTIONS`] its keys.
+    keys: Vec<Vec<Key>>,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        let read = |entry: &Entry| entry.keys.iter().filter_map(|key| Key::read(key)).collect();
+        Self { keys: ACTIONS.iter().map(read).collect() }
+    }
+}
+
+impl Keymap {
+    /// The usual keys, with those of the config's `[keys]` in place of theirs. A key that is given to an action is
+    /// taken from the others of the same place.
+    ///
+    /// # Errors
+    /// No such action, or no such key (exit code 2).
+    pub fn new(changes: &BTreeMap<String, Vec<String>>) -> anyhow::Result<Self> {
+        let mut map = Self::default();
+        for (name, keys) in changes {
+            let positions: Vec<usize> =
+                ACTIONS.iter().enumerate().filter(|(_, entry)| entry.name == name).map(|(at, _)| at).collect();
+            if positions.is_empty() {
+                return Err(Failure::usage(format!(
+                    "the config file: there is no action {:?}{}; `:` in snapseek lists them",
+                    crate::sanitize::text(name),
+                    nearest(name).map_or(String::new(), |near| format!(", do you mean {near:?}?"))
+                )));
+            }
+            let mut wanted = Vec::new();
+            for key in keys {
+                wanted.push(Key::read(key).ok_or_else(|| {
+                    Failure::usage(format!(
+                        "the config file: {:?} (for {name}) is no key; write q, G, ctrl-p, alt-left, enter, f5",
+                        crate::sanitize::text(key)
+                    ))
+                })?);
+            }
+            for at in positions {
+                let shares = |other: &Entry| {
+                    let mine = ACTIONS[at].places;
+                    other.places.is_empty() && mine.is_empty() || other.places.iter().any(|place| mine.contains(place))
+                };
+                for (other, keys) in map.keys.iter_mut().enumerate() {
+                    if other != at && shares(&ACTIONS[other]) {
+                        keys.retain(|key| !wanted.contains(key));
+                    }
+                }
+                map.keys[at].clone_from(&wanted);
+            }
+        }
+        Ok(map)
+    }
+
+    /// What a key does in a place. What counts only there goes before what counts everywhere.
+    #[must_use]
+    pub fn action(&self, place: Place, key: Key) -> Option<Action> {
+        let fits = |(at, _): &(usize, &Entry)| self.keys[*at].contains(&key);
+        let here = ACTIONS.iter().enumerate().filter(|(_, entry)| entry.places.contains(&place)).find(fits);
+        let found = here.or_else(|| ACTIONS.iter().enumerate().filter(|(_, entry)| entry.places.is_empty()).find(fits));
+        found.map(|(_, entry)| entry.action)
+    }
+
+    /// The keys of an entry of [`ACTIONS`] by its name, for the eye.
+    #[must_use]
+    pub fn keys_of(&self, name: &str) -> String {
+        let keys = ACTIONS.iter().zip(&self.keys).find(|(entry, _)| entry.name == name).map(|(_, keys)| keys);
+        keys.map(|keys| keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")).unwrap_or_default()
+    }
+
+    /// The first key of an action where it counts; nothing if it has none.
+    #[must_use]
+    pub fn key_of(&self, place: Place, action: Action) -> Option<Key> {
+        let fits =
+            |(entry, keys): &(&Entry, &Vec<Key>)| entry.action == action && entry.counts_in(place) && !keys.is_empty();
+        ACTIONS.iter().zip(&self.keys).find(fits).and_then(|(_, keys)| keys.first().copied())
+    }
+}
+
+/// The action whose name is most like this.
+fn nearest(name: &str) -> Option<&'static str> {
+    let shared =
+        |other: &str| name.chars().filter(|c| other.contains(*c)).count() * 2 / (name.len() + other.len()).max(1);
+    let mut matcher = nucleo_matcher::Matcher::default();
+    let pattern = nucleo_matcher::pattern::Pattern::parse(
+        name,
+        nucleo_matcher::pattern::CaseMatching::Ignore,
+        nucleo_matcher::pattern::Normalization::Smart,
+    );
+    let names = ACTIONS.iter().map(|entry| entry.name);
+    let best = pattern.match_list(names, &mut matcher).into_iter().next().map(|(name, _)| name);
+    best.or_else(|| ACTIONS.iter().map(|entry| entry.name).max_by_key(|other| shared(other)).filter(|n| shared(n) > 0))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_has_keys_that_can_be_read_and_no_two_share_one() {
+        for entry in ACTIONS {
+            for key in entry.keys {
+                let read = Key::read(key).unwrap_or_else(|| panic!("{key}"));
+                assert_eq!(Key::read(&read.to_string()), Some(read), "{key}");
+            }
+        }
+        for place in Place::ALL {
+            let mut taken = std::collections::HashMap::new();
+            for entry in ACTIONS.iter().filter(|entry| entry.places.contains(&place)) {
+                for key in entry.keys {
+                    let before = taken.insert(*key, entry.name);
+                    assert_eq!(before, None, "{key} in {place:?} is {} too", entry.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_config_moves_keys() {
+        let keys = |name: &str, keys: &[&str]| {
+            Keymap::new(&BTreeMap::from([(name.to_owned(), keys.iter().map(|key| (*key).to_owned()).collect())]))
+        };
+        let map = keys("mark", &["m", "ctrl-space"]).unwrap();
+        assert_eq!(map.action(Place::Search, Key::read("m").unwrap()), Some(Action::Mark));
+        assert_eq!(map.keys_of("more-like-this"), "", "its key was taken");
+        let error = keys("more-like-that", &["x"]).unwrap_err().to_string();
+        assert!(error.contains("more-like-this"), "{error}");
+        assert!(keys("mark", &["ctrl-nothing"]).is_err() && keys("mark", &[""]).is_err());
+        assert!(keys("\u{1b}[31m", &[]).is_err_and(|error| !error.to_string().contains('\u{1b}')));
+    }
+}

@@ -1,0 +1,50 @@
+//! The terminal UI.
+//!
+//! One [`state::State`], one [`update::update`] function (pure: event in, [`event::Effect`]s out), and pure views
+//! ([`view::draw`]). Everything that takes time runs in [`work`], which answers with messages that carry the request's
+//! generation, so that an old answer never overwrites a newer one. [`run`] ties them together.
+//!
+//! - [`screen`]: where things lie; shared by views and mouse
+//! - [`gallery`], [`source`], [`complete`]: a list of photos, where it comes from, completion of queries
+//! - [`action`], [`keymap`], [`overlay`], [`theme`]: what keys do, which keys, help and palette, colours
+//! - [`terminal`]: taken over and given back
+
+pub mod action;
+pub mod complete;
+pub mod event;
+pub mod gallery;
+pub mod keymap;
+pub mod overlay;
+pub mod place;
+mod run;
+pub mod screen;
+pub mod source;
+pub mod state;
+mod terminal;
+#[cfg(test)]
+mod tests;
+pub mod theme;
+pub mod update;
+pub mod view;
+pub mod work;
+
+pub use run::{run, wanted};
+
+/// How pictures are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pictures {
+    /// The best that the terminal says it can
+    #[default]
+    Auto,
+    /// The kitty protocol
+    Kitty,
+    /// The iTerm2 protocol
+    Iterm2,
+    /// Sixel
+    Sixel,
+    /// Two pixels a cell, on any terminal with colours
+    Halfblocks,
+    /// No pictures
+    None,
+}

@@ -1,0 +1,124 @@
+//! What lies over a place: help, the palette, a question to the user, the search history, a choice.
+
+use super::action::{ACTIONS, Action, Entry};
+use super::place::Place;
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher};
+use tui_input::Input;
+
+/// What lies over a place.
+#[derive(Clone, Debug)]
+pub enum Overlay {
+    /// The keys of the place; the first line on the screen.
+    Help(usize),
+    /// All actions.
+    Palette(Picker),
+    /// Queries of earlier days.
+    History(Picker),
+    /// The saved label sets.
+    Sets(Picker),
+    /// A question to the user.
+    Prompt(Prompt, Input),
+}
+
+/// A list that is narrowed by typing.
+#[derive(Clone, Debug, Default)]
+pub struct Picker {
+    /// What is typed.
+    pub input: Input,
+    /// The chosen line.
+    pub at: usize,
+}
+
+/// What the user is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// A new name for the cluster of this name.
+    Rename(String),
+    /// A folder of photos.
+    Folder,
+    /// A name for a label set.
+    SetName,
+    /// A file for the conversation.
+    ChatFile,
+    /// A file or folder for the marked photos.
+    Export,
+}
+
+impl Prompt {
+    /// The question.
+    #[must_use]
+    pub fn asks(&self) -> &'static str {
+        match self {
+            Self::Rename(_) => "New name of the cluster",
+            Self::Folder => "Folder with photos",
+            Self::SetName => "Name of the label set",
+            Self::ChatFile => "File for the conversation (.md or .json)",
+            Self::Export => "File (.html or .json), or folder for copies",
+        }
+    }
+}
+
+impl Overlay {
+    /// Where keys go, if it has a line of text.
+    #[must_use]
+    pub fn input(&self) -> Option<&Input> {
+        match self {
+            Self::Help(_) => None,
+            Self::Palette(picker) | Self::History(picker) | Self::Sets(picker) => Some(&picker.input),
+            Self::Prompt(_, input) => Some(input),
+        }
+    }
+}
+
+/// The entries of the palette in a place, best first.
+#[must_use]
+pub fn palette(place: Place, typed: &str) -> Vec<&'static Entry> {
+    let mut seen: Vec<Action> = Vec::new();
+    let here = ACTIONS.iter().filter(|entry| entry.counts_in(place));
+    // One line for each action, the one of this place first.
+    let entries: Vec<&Entry> = here
+        .filter(|entry| {
+            let new = !seen.contains(&entry.action);
+            seen.push(entry.action);
+            new
+        })
+        .collect();
+    let texts: Vec<String> = entries.iter().map(|entry| format!("{} {}", entry.says, entry.name)).collect();
+    narrow(&texts, typed).into_iter().filter_map(|at| entries.get(at).copied()).collect()
+}
+
+/// Positions of the texts that fit what is typed, best first; all of them, in their order, if nothing is.
+#[must_use]
+pub fn narrow(texts: &[String], typed: &str) -> Vec<usize> {
+    if typed.trim().is_empty() {
+        return (0..texts.len()).collect();
+    }
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let pattern = Pattern::parse(typed, CaseMatching::Smart, Normalization::Smart);
+    let mut buffer = Vec::new();
+    let mut scored: Vec<(u32, usize)> = texts
+        .iter()
+        .enumerate()
+        .filter_map(|(at, text)| {
+            let text = nucleo_matcher::Utf32Str::new(text, &mut buffer);
+            Some((pattern.score(text, &mut matcher)?, at))
+        })
+        .collect();
+    scored.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    scored.into_iter().map(|(_, at)| at).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_palette_finds_actions_by_what_they_do() {
+        let first = |typed| palette(Place::Search, typed).first().map(|entry| entry.action);
+        assert_eq!(first("more like"), Some(Action::MoreLikeThis));
+        assert_eq!(first("file manager"), Some(Action::Reveal));
+        assert!(palette(Place::Search, "split-cluster").iter().all(|entry| entry.action != Action::SplitCluster));
+        assert!(palette(Place::Search, "zzzzqq").is_empty());
+    }
+}

@@ -1,0 +1,191 @@
+//! The loop: events in, the update function, effects out, a frame. Nothing in it waits for anything but events.
+
+use super::event::{Effect, Ending, Event, Wanted};
+use super::state::{Options, State};
+use super::terminal::{self, Screen};
+use super::theme::ThemeName;
+use super::update::update;
+use super::work::Workers;
+use super::{Pictures, screen, view};
+use crate::config::Settings;
+use crate::contain;
+use crossbeam_channel::{Receiver, Sender};
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::{Event as Input, KeyEventKind};
+use ratatui_image::picker::{Picker, ProtocolType};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Between two frames, at least.
+const FRAME: Duration = Duration::from_millis(12);
+/// While something turns on the screen, a turn takes so long.
+const TURN: Duration = Duration::from_millis(100);
+/// Events that are taken together before a frame is drawn.
+const TOGETHER: usize = 512;
+/// How long the terminal may take to say what pictures it can show.
+const ANSWER: Duration = Duration::from_millis(300);
+
+/// Runs the terminal UI to its end.
+///
+/// # Errors
+/// There is no terminal, or it fails.
+pub fn run(
+    settings: &Settings,
+    mut options: Options,
+    beginning: super::event::Beginning,
+    pictures: Pictures,
+) -> anyhow::Result<Ending> {
+    let (mut screen, _guard) = terminal::take()?;
+    let picker = picker(pictures, options.theme);
+    options.pictures = picker.is_some();
+    options.pictures_float = picker
+        .as_ref()
+        .is_some_and(|picker| matches!(picker.protocol_type(), ProtocolType::Sixel | ProtocolType::Iterm2));
+    let (out, events) = crossbeam_channel::unbounded();
+    let mut workers = Workers::start(settings, picker, out.clone())?;
+    signals(&out)?;
+    keys(out)?;
+    let (mut state, effects) = State::new(options, beginning, screen.size()?.into());
+    let mut wanted = Vec::new();
+    let mut ending = execute(effects, &mut workers, &mut screen)?;
+    while ending.is_none() {
+        want(&state, &mut wanted, &workers);
+        screen.draw(|frame| view::draw(frame, &state))?;
+        let drawn = Instant::now();
+        ending = next(&mut state, &events, &mut workers, &mut screen)?;
+        // Many events make one frame.
+        while ending.is_none() && drawn.elapsed() < FRAME {
+            match events.recv_timeout(FRAME.saturating_sub(drawn.elapsed())) {
+                Ok(event) => ending = execute(update(&mut state, event), &mut workers, &mut screen)?,
+                Err(_) => break,
+            }
+        }
+        anyhow::ensure!(!contain::has_reported(), "snapseek ends because of a fault that was told above");
+    }
+    workers.stop();
+    Ok(ending.unwrap_or(Ending::Left))
+}
+
+/// Waits for an event, and takes those along that are there already.
+fn next(
+    state: &mut State,
+    events: &Receiver<Event>,
+    workers: &mut Workers,
+    screen: &mut Screen,
+) -> anyhow::Result<Option<Ending>> {
+    let first = if state.is_busy() { events.recv_timeout(TURN).unwrap_or(Event::Tick) } else { events.recv()? };
+    let mut event = Some(first);
+    for _ in 0..TOGETHER {
+        let Some(happened) = event.take() else { break };
+        if let Some(ending) = execute(update(state, happened), workers, screen)? {
+            return Ok(Some(ending));
+        }
+        event = events.try_recv().ok();
+    }
+    if let Some(happened) = event {
+        return execute(update(state, happened), workers, screen);
+    }
+    Ok(None)
+}
+
+/// Does what is asked for, or has it done; how the program ends, if it does.
+fn execute(effects: Vec<Effect>, workers: &mut Workers, screen: &mut Screen) -> anyhow::Result<Option<Ending>> {
+    for effect in effects {
+        match effect {
+            Effect::Quit(ending) => return Ok(Some(ending)),
+            Effect::Suspend => terminal::suspend(screen)?,
+            Effect::Copy(text) => crossterm::execute!(screen.backend_mut(), CopyToClipboard::to_clipboard_from(text))?,
+            effect => workers.run(effect),
+        }
+    }
+    Ok(None)
+}
+
+/// Tells the painters what is to be seen and not there yet, if that is not what they know.
+fn want(state: &State, before: &mut Vec<Wanted>, workers: &Workers) {
+    let wanted: Vec<Wanted> = wanted(state);
+    if wanted != *before {
+        workers.paint(wanted.clone());
+        *before = wanted;
+    }
+}
+
+/// The pictures that are to be seen and not there yet, the most wanted first.
+#[must_use]
+pub fn wanted(state: &State) -> Vec<Wanted> {
+    let missing = screen::pictures(state).into_iter().filter(|(key, _)| !state.pictures.contains_key(key));
+    let wanted = missing.filter_map(|(key, _)| {
+        let photo = state.photos.get(&key.id)?;
+        Some(Wanted { key, path: photo.paths.first()?.clone(), hash: photo.hash })
+    });
+    wanted.collect()
+}
+
+/// Signals become events; those that stop the program are looked after by `terminal::suspend`.
+#[cfg(unix)]
+fn signals(out: &Sender<Event>) -> anyhow::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT])?;
+    let out = out.clone();
+    super::work::spawn("signals", move || {
+        for _ in signals.forever() {
+            if out.send(Event::Terminate).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn signals(_: &Sender<Event>) -> anyhow::Result<()> {
+    Ok(())
+}
+
+/// Keys, mouse and sizes become events.
+fn keys(out: Sender<Event>) -> anyhow::Result<()> {
+    super::work::spawn("keys", move || {
+        loop {
+            let event = match crossterm::event::read() {
+                Ok(Input::Key(key)) if key.kind != KeyEventKind::Release => Event::Key(key),
+                Ok(Input::Mouse(mouse)) => Event::Mouse(mouse),
+                Ok(Input::Paste(text)) => Event::Paste(text),
+                Ok(Input::Resize(width, height)) => Event::Resize(width, height),
+                Ok(_) => continue,
+                // The terminal has gone.
+                Err(_) => {
+                    let _ = out.send(Event::Terminate);
+                    return;
+                }
+            };
+            if out.send(event).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// What pictures the terminal shows; `None`: none.
+fn picker(pictures: Pictures, theme: ThemeName) -> Option<Picker> {
+    let forced = match pictures {
+        Pictures::None => return None,
+        // Without colours half blocks are nothing.
+        Pictures::Auto if theme == ThemeName::None => return None,
+        Pictures::Auto => None,
+        Pictures::Halfblocks => return Some(Picker::halfblocks()),
+        Pictures::Kitty => Some(ProtocolType::Kitty),
+        Pictures::Iterm2 => Some(ProtocolType::Iterm2),
+        Pictures::Sixel => Some(ProtocolType::Sixel),
+    };
+    // The terminal is asked on stdout and answers on stdin.
+    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        return Some(Picker::halfblocks());
+    }
+    let query = ratatui_image::picker::cap_parser::QueryStdioOptions { timeout: ANSWER, ..Default::default() };
+    let mut picker = Picker::from_query_stdio_with_options(query).unwrap_or_else(|_| Picker::halfblocks());
+    if let Some(forced) = forced {
+        picker.set_protocol_type(forced);
+    }
+    Some(picker)
+}

@@ -1,0 +1,218 @@
+//! Where things lie on the screen. Views draw there, and the mouse is read by it.
+
+use super::event::PictureKey;
+use super::place::Place;
+use super::state::State;
+use ratatui::layout::{Constraint, Layout, Margin, Rect};
+
+/// The smallest screen on which the program is drawn.
+pub const SMALLEST: (u16, u16) = (40, 10);
+/// From so many columns on there is room for the photo at the side.
+const WIDE: u16 = 100;
+
+/// The parts of the screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Areas {
+    /// Names of the places.
+    pub tabs: Rect,
+    /// A line to type in; no rows where there is none.
+    pub input: Rect,
+    /// The place itself.
+    pub body: Rect,
+    /// The photo and its facts beside it; no columns where there is no room.
+    pub side: Rect,
+    /// Messages.
+    pub status: Rect,
+    /// Keys.
+    pub hints: Rect,
+}
+
+/// Whether the screen is too small for anything but a message.
+#[must_use]
+pub fn is_too_small(state: &State) -> bool {
+    state.screen.width < SMALLEST.0 || state.screen.height < SMALLEST.1
+}
+
+/// The parts of the screen.
+#[must_use]
+pub fn areas(state: &State) -> Areas {
+    if state.place == Place::Look && state.look.full {
+        let [body, status] = Layout::vertical([Constraint::Fill(1), Constraint::Length(1)]).areas(state.screen);
+        return Areas { body, status, ..Areas::default() };
+    }
+    let lines = match state.place {
+        Place::Search | Place::Classify => 2,
+        _ => 0,
+    };
+    let [tabs, input, middle, status, hints] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(lines),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+        Constraint::Length(1),
+    ])
+    .areas(state.screen);
+    let wide = middle.width >= WIDE;
+    let side = match state.place {
+        Place::Search if wide && state.search.preview => middle.width * 2 / 5,
+        Place::Look if middle.width >= 70 => (middle.width / 3).clamp(26, 50),
+        Place::Map => (middle.width / 3).min(46),
+        Place::Classify if wide => middle.width / 3,
+        Place::Classify => (middle.width * 2 / 5).min(34),
+        Place::Chat if middle.width >= 60 => middle.width * 2 / 5,
+        _ => 0,
+    };
+    let [body, side] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(side)]).areas(middle);
+    Areas { tabs, input, body, side, status, hints }
+}
+
+/// Where the picture lies in a tile: inside its frame, above its name.
+#[must_use]
+pub fn in_tile(tile: Rect) -> Rect {
+    let inner = tile.inner(Margin::new(1, 1));
+    Rect { height: inner.height.saturating_sub(1), ..inner }
+}
+
+/// Where the picture lies in the side, and where its facts do.
+#[must_use]
+pub fn in_side(side: Rect) -> (Rect, Rect) {
+    let inner = Rect { x: side.x + side.width.min(2), width: side.width.saturating_sub(3), ..side };
+    let rows = (inner.height / 2).min(inner.width / 2);
+    let [picture, facts] = Layout::vertical([Constraint::Length(rows), Constraint::Fill(1)]).areas(inner);
+    (picture, Rect { y: facts.y + u16::from(facts.height > 1), height: facts.height.saturating_sub(1), ..facts })
+}
+
+/// Rows of the screen that a cluster takes.
+pub const CLUSTER_ROWS: u16 = 5;
+/// Columns that a cover takes.
+const COVER: u16 = 12;
+
+/// The clusters on the screen: position and area of each.
+#[must_use]
+pub fn clusters(state: &State) -> Vec<(usize, Rect)> {
+    let body = areas(state).body;
+    let Some(groups) = &state.clusters.groups else { return Vec::new() };
+    let fit = usize::from(body.height / CLUSTER_ROWS).max(1);
+    let first =
+        state.clusters.at.saturating_sub(fit.saturating_sub(1) / 2).min(groups.groups.len().saturating_sub(fit));
+    (first..groups.groups.len().min(first + fit))
+        .zip(0_u16..)
+        .map(|(at, n)| {
+            let area = Rect::new(body.x, body.y + n * CLUSTER_ROWS, body.width, CLUSTER_ROWS);
+            (at, area.intersection(body))
+        })
+        .collect()
+}
+
+/// Where the covers of a cluster lie.
+#[must_use]
+pub fn covers(area: Rect, count: usize) -> Vec<Rect> {
+    let text = (area.width / 2).min(44);
+    let room = area.width.saturating_sub(text);
+    let fit = usize::from(room / COVER).min(count);
+    (0_u16..)
+        .take(fit)
+        .map(|n| Rect::new(area.x + text + n * COVER, area.y, COVER - 1, area.height.saturating_sub(1)))
+        .collect()
+}
+
+/// Every picture on the screen and where it lies, the selected one first, then by how near they are to it.
+#[must_use]
+pub fn pictures(state: &State) -> Vec<(PictureKey, Rect)> {
+    if !state.options.pictures || is_too_small(state) {
+        return Vec::new();
+    }
+    let areas = areas(state);
+    let mut places: Vec<(i64, Rect)> = Vec::new();
+    match state.place {
+        Place::Search | Place::Classify => {
+            if let Some(photo) = state.photo() {
+                places.push((photo, in_side(areas.side).0));
+            }
+            if let Some(gallery) = state.gallery_of(state.place).filter(|gallery| !gallery.list) {
+                let mut tiles: Vec<_> = gallery.tiles(areas.body).collect();
+                tiles.sort_by_key(|(at, _, _)| at.abs_diff(gallery.at()));
+                places.extend(tiles.into_iter().map(|(_, found, tile)| (found.id, in_tile(tile))));
+            }
+        }
+        Place::Look => places.extend(state.photo().map(|photo| (photo, areas.body))),
+        Place::Map => places.extend(state.photo().map(|photo| (photo, in_side(areas.side).0))),
+        Place::Chat => places.extend(state.photo().map(|photo| (photo, in_side(areas.side).0))),
+        Place::Clusters => {
+            let mut shown = clusters(state);
+            shown.sort_by_key(|(at, _)| at.abs_diff(state.clusters.at));
+            for (at, area) in shown {
+                let group = state.clusters.groups.as_ref().and_then(|groups| groups.groups.get(at));
+                let ids = group.map(|group| group.covers.as_slice()).unwrap_or_default();
+                places.extend(ids.iter().copied().zip(covers(area, ids.len())));
+            }
+        }
+        Place::Index => {}
+    }
+    places.retain(|(_, area)| area.width > 0 && area.height > 0);
+    let key = |(id, area): (i64, Rect)| (PictureKey { id, width: area.width, height: area.height }, area);
+    places.into_iter().map(key).collect()
+}
+
+/// The photos that the screen speaks of.
+#[must_use]
+pub fn photos(state: &State) -> Vec<i64> {
+    let mut ids: Vec<i64> = state.photo().into_iter().collect();
+    if let Some(gallery) = state.gallery_of(state.place) {
+        ids.extend(gallery.tiles(areas(state).body).map(|(_, found, _)| found.id));
+        // The neighbours, so that scrolling finds them known.
+        let at = gallery.at();
+        ids.extend(gallery.shown().iter().skip(at.saturating_sub(60)).take(120).map(|found| found.id));
+    }
+    if state.place == Place::Look {
+        if let Some(gallery) = state.gallery_of(state.look.of) {
+            ids.extend(gallery.shown().iter().skip(gallery.at().saturating_sub(2)).take(5).map(|found| found.id));
+        }
+    }
+    if state.place == Place::Clusters
+        && let Some(groups) = &state.clusters.groups
+    {
+        let shown = clusters(state).into_iter().filter_map(|(at, _)| groups.groups.get(at));
+        ids.extend(shown.flat_map(|group| group.covers.iter().copied()));
+    }
+    ids
+}
+
+/// Where the dots of the map lie.
+#[must_use]
+pub fn map(state: &State) -> Rect {
+    areas(state).body.inner(Margin::new(1, 1))
+}
+
+/// The corner and size of what is seen of the map: left, top, width, height.
+#[must_use]
+pub fn window(state: &State) -> (f32, f32, f32, f32) {
+    let area = map(state);
+    let map = &state.map;
+    // A cell is twice as high as wide; the map is square.
+    let (across, down) = (f32::from(area.width.max(1)), 2.0 * f32::from(area.height.max(1)));
+    let (width, height) =
+        if across > down { (map.span * across / down, map.span) } else { (map.span, map.span * down / across) };
+    (map.middle.0 - width / 2.0, map.middle.1 - height / 2.0, width, height)
+}
+
+/// The place on the map below a cell of the screen.
+#[must_use]
+pub fn spot_below(state: &State, x: u16, y: u16) -> Option<(f32, f32)> {
+    let area = map(state);
+    if !area.contains((x, y).into()) {
+        return None;
+    }
+    let (left, top, width, height) = window(state);
+    let across = (f32::from(x - area.x) + 0.5) / f32::from(area.width);
+    let down = (f32::from(y - area.y) + 0.5) / f32::from(area.height);
+    Some((left + across * width, top + down * height))
+}
+
+/// Where an overlay lies: so many columns and rows in the middle, as far as there is room.
+#[must_use]
+pub fn middle(state: &State, width: u16, height: u16) -> Rect {
+    let screen = state.screen;
+    let (width, height) = (width.min(screen.width), height.min(screen.height));
+    Rect::new(screen.x + (screen.width - width) / 2, screen.y + (screen.height - height) / 2, width, height)
+}

@@ -1,0 +1,83 @@
+//! The terminal: taken over, given back, lent to the shell. Whatever happens, it is given back.
+
+use anyhow::Context;
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{cursor, execute};
+use ratatui::backend::CrosstermBackend;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// It is ours, and must be given back.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Where the screen is drawn: on stdout, or on the terminal itself where stdout goes elsewhere.
+pub(super) type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<File>>>;
+
+/// Opens what is drawn on.
+fn output() -> io::Result<File> {
+    #[cfg(unix)]
+    if io::stdout().is_terminal() {
+        use std::os::fd::AsFd;
+        return Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?));
+    }
+    OpenOptions::new().read(true).write(true).open(if cfg!(windows) { "CONOUT$" } else { "/dev/tty" })
+}
+
+/// Takes the terminal over. It is given back when the guard is dropped, on a panic, and before the process is stopped.
+///
+/// # Errors
+/// There is no terminal.
+pub(super) fn take() -> anyhow::Result<(Screen, Guard)> {
+    let output = output().context("the terminal UI needs a terminal")?;
+    enter()?;
+    let guard = Guard(());
+    crate::contain::before_reports(give_back);
+    let screen = ratatui::Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, output)))?;
+    Ok((screen, guard))
+}
+
+/// As long as it lives, the terminal is ours.
+#[derive(Debug)]
+pub(super) struct Guard(());
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn enter() -> anyhow::Result<()> {
+    enable_raw_mode().context("the terminal cannot be used")?;
+    TAKEN.store(true, Ordering::SeqCst);
+    let mut output = output()?;
+    execute!(output, EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste, cursor::Hide)?;
+    Ok(())
+}
+
+/// Gives the terminal back, once.
+pub(super) fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    // As much of it as can be done is done.
+    if let Ok(mut output) = output() {
+        let _ = execute!(output, DisableBracketedPaste, DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
+        let _ = output.flush();
+    }
+    let _ = disable_raw_mode();
+}
+
+/// Lets the shell have the terminal until the program is called back.
+///
+/// # Errors
+/// The terminal cannot be taken over again.
+pub(super) fn suspend(screen: &mut Screen) -> anyhow::Result<()> {
+    give_back();
+    #[cfg(unix)]
+    signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
+    enter()?;
+    screen.clear()?;
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! What actions do.
+
+use crate::tui::action::Action;
+use crate::tui::event::{Effect, Ending, Task};
+use crate::tui::overlay::{Overlay, Picker, Prompt};
+use crate::tui::place::Place;
+use crate::tui::screen;
+use crate::tui::source::Source;
+use crate::tui::state::{Run, State};
+use crate::tui::theme::Theme;
+use tui_input::Input;
+
+impl State {
+    /// Does what a key or the palette asks for.
+    pub(in crate::tui) fn act(&mut self, action: Action, effects: &mut Vec<Effect>) {
+        match action {
+            Action::Quit => effects.push(Effect::Quit(Ending::Left)),
+            Action::Suspend => effects.push(Effect::Suspend),
+            Action::Help => self.overlay = Some(Overlay::Help(0)),
+            Action::Palette => self.overlay = Some(Overlay::Palette(Picker::default())),
+            Action::Back => self.back(effects),
+            Action::Go(place) => self.visit(place, effects),
+            Action::NextPlace => self.turn_to(1, effects),
+            Action::PreviousPlace => self.turn_to(Place::TABS.len() - 1, effects),
+            Action::Refresh => self.refresh(effects),
+            Action::EditQuery => {
+                self.visit(Place::Search, effects);
+                self.search.typing = true;
+            }
+            Action::NextTheme => {
+                self.theme = Theme::new(self.theme.name.next(), self.options.true_colors);
+                let name = format!("{:?}", self.theme.name).to_lowercase();
+                self.tell(format!("colours: {name} (`theme = \"{name}\"` in the config keeps them)"));
+            }
+            Action::Left => self.step(-1, 0),
+            Action::Right => self.step(1, 0),
+            Action::Up => self.step(0, -1),
+            Action::Down => self.step(0, 1),
+            Action::PageUp => self.page(-1),
+            Action::PageDown => self.page(1),
+            Action::First => self.jump(false),
+            Action::Last => self.jump(true),
+            Action::Look if self.options.pick && self.place != Place::Map => self.pick(effects),
+            Action::Look => self.look(),
+            Action::Pick => self.pick(effects),
+            Action::Mark => self.mark(),
+            Action::MarkAll => {
+                let place = self.place;
+                let ids: Vec<i64> = self
+                    .gallery_of(place)
+                    .map(|gallery| gallery.matching().iter().map(|found| found.id).collect())
+                    .unwrap_or_default();
+                self.marks.extend(ids.iter().filter(|id| !self.marks.contains(id)).collect::<Vec<_>>());
+                self.tell(format!("{} marked", self.marks.len()));
+            }
+            Action::UnmarkAll => self.marks.clear(),
+            Action::ShowMarked => {
+                if self.marks.is_empty() {
+                    self.tell("nothing is marked");
+                } else {
+                    let source = Source::Chosen { title: "marked photos".into(), ids: self.marks.clone().into() };
+                    self.go(source, effects);
+                }
+            }
+            Action::MoreLikeThis | Action::LessLikeThis => {
+                if let Some(id) = self.photo() {
+                    self.like(id, if action == Action::MoreLikeThis { 1.0 } else { -1.0 }, effects);
+                }
+            }
+            Action::Earlier => self.step_visits(false, effects),
+            Action::Later => self.step_visits(true, effects),
+            Action::ToggleList => self.with_gallery(|gallery| gallery.list = !gallery.list),
+            Action::TogglePreview => self.search.preview = !self.search.preview,
+            Action::Larger => self.with_gallery(|gallery| gallery.resize(true)),
+            Action::Smaller => self.with_gallery(|gallery| gallery.resize(false)),
+            Action::ToggleRest => {
+                self.search.gallery.toggle_rest();
+                let hidden = self.search.gallery.hides_rest;
+                self.tell(if hidden { "only matches are shown" } else { "what is near is shown behind the matches" });
+            }
+            Action::View => self.with_path(effects, Effect::View),
+            Action::Reveal => self.with_path(effects, Effect::Reveal),
+            Action::CopyPath => self.copy_paths(effects),
+            Action::Export => {
+                if self.chosen().is_empty() {
+                    self.tell("there is no photo to export");
+                } else {
+                    self.overlay = Some(Overlay::Prompt(Prompt::Export, Input::new("photos.html".into())));
+                }
+            }
+            Action::Talk => self.talk_about_photo(effects),
+            Action::FullScreen => self.look.full = !self.look.full,
+            Action::OpenCluster => self.open_cluster(effects),
+            Action::SplitCluster => self.split_cluster(effects),
+            Action::RenameCluster => self.rename_cluster(),
+            Action::MakeClusters => self.make_clusters(effects),
+            Action::ZoomIn => self.zoom(true),
+            Action::ZoomOut => self.zoom(false),
+            Action::Box => self.toggle_box(),
+            Action::OpenBox => self.open_box(effects),
+            Action::EditLabels => self.classify.typing = true,
+            Action::ChooseSet => self.choose_set(),
+            Action::SaveSet => self.save_set(),
+            Action::NextLabel => self.next_label(1),
+            Action::PreviousLabel => self.next_label(-1),
+            Action::ShowLabel => self.show_label(effects),
+            Action::Ask => self.chat.typing = self.chat.photo.is_some(),
+            Action::AskAgain => self.ask_again(),
+            Action::SaveChat => self.save_chat(),
+            Action::ClearChat => self.clear_chat(effects),
+            Action::AddFolder => self.overlay = Some(Overlay::Prompt(Prompt::Folder, Input::default())),
+            Action::IndexNow => self.index_folders(Vec::new(), effects),
+            Action::ToggleWatch => {
+                self.index.watch = !self.index.watch;
+                effects.push(Effect::Watch(self.index.watch));
+            }
+            Action::CancelWork => self.cancel(effects),
+        }
+    }
+
+    /// Goes to a place.
+    pub(in crate::tui) fn visit(&mut self, place: Place, effects: &mut Vec<Effect>) {
+        if place == Place::Chat && self.chat.photo.is_none() && self.photo().is_some() {
+            return self.talk_about_photo(effects);
+        }
+        if place != self.place {
+            self.trail.push(self.place);
+            self.trail.drain(..self.trail.len().saturating_sub(32));
+            self.place = place;
+        }
+        match place {
+            Place::Clusters => effects.push(Effect::Groups),
+            Place::Map => self.want_chart(effects),
+            Place::Classify => {
+                effects.push(Effect::LabelSets);
+                self.classify.typing = self.classify.sorted.is_none();
+            }
+            Place::Index => effects.push(Effect::Standing),
+            _ => {}
+        }
+    }
+
+    fn turn_to(&mut self, by: usize, effects: &mut Vec<Effect>) {
+        let at = Place::TABS.iter().position(|place| *place == self.place).unwrap_or(0);
+        if let Some(place) = Place::TABS.get((at + by) % Place::TABS.len()) {
+            self.visit(*place, effects);
+        }
+    }
+
+    fn back(&mut self, effects: &mut Vec<Effect>) {
+        match self.place {
+            Place::Look if self.look.full => self.look.full = false,
+            Place::Map if self.map.corner.is_some() => self.map.corner = None,
+            Place::Chat if self.chat.answering.is_some() || self.chat.opening => {
+                effects.push(Effect::Cancel(Task::Chat))
+            }
+            _ => match self.trail.pop() {
+                Some(place) => self.place = place,
+                None if self.place == Place::Search && !self.search.visits.current().seek().is_empty() => {
+                    self.step_visits(false, effects);
+                }
+                None => self.place = Place::Search,
+            },
+        }
+    }
+
+    /// Reads the library again.
+    pub(in crate::tui) fn refresh(&mut self, effects: &mut Vec<Effect>) {
+        self.photos.clear();
+        self.asked.clear();
+        self.pictures.retain(|_, picture| picture.is_ok());
+        self.map.chart = None;
+        self.seek_again(effects);
+        effects.extend([Effect::Standing, Effect::LabelSets]);
+        match self.place {
+            Place::Clusters => effects.push(Effect::Groups),
+            Place::Map => self.want_chart(effects),
+            _ => {}
+        }
+    }
+
+    fn with_gallery(&mut self, change: impl Fn(&mut crate::tui::gallery::Gallery)) {
+        let place = self.place;
+        if let Some(gallery) = self.gallery_mut(place) {
+            change(gallery);
+        }
+    }
+
+    fn with_path(&mut self, effects: &mut Vec<Effect>, effect: impl Fn(std::path::PathBuf) -> Effect) {
+        match self.photo().and_then(|id| self.path_of(id)) {
+            Some(path) => effects.push(effect(path)),
+            None => self.tell("no photo is selected"),
+        }
+    }
+
+    fn step(&mut self, across: isize, down: isize) {
+        let area = screen::areas(self).body;
+        match self.place {
+            Place::Search | Place::Classify => self.with_gallery(|gallery| {
+                if gallery.list && across != 0 {
+                } else {
+                    gallery.step(across, down, area)
+                }
+            }),
+            Place::Look => self.turn_page(if across == 0 { down } else { across }),
+            Place::Clusters => self.step_cluster(down + across),
+            Place::Map => self.move_cursor(across, down),
+            Place::Chat => self.chat.back = self.chat.back.saturating_add_signed(-down),
+            Place::Index => {
+                self.index.top =
+                    self.index.top.saturating_add_signed(down).min(self.index.failures.len().saturating_sub(1))
+            }
+        }
+    }
+
+    /// The next photo, or the one before.
+    pub(in crate::tui) fn turn_page(&mut self, by: isize) {
+        if self.look.only.is_some() {
+            return;
+        }
+        let of = self.look.of;
+        if let Some(gallery) = self.gallery_mut(of) {
+            gallery.select(gallery.at().saturating_add_signed(by));
+        }
+    }
+
+    fn page(&mut self, by: isize) {
+        let area = screen::areas(self).body;
+        match self.place {
+            Place::Search | Place::Classify => self.with_gallery(|gallery| {
+                let rows = gallery.grid(area).rows().cast_signed().max(1);
+                gallery.step(0, by * rows, area);
+            }),
+            Place::Map => self.move_cursor(0, by * isize::from(area.height.cast_signed() / 2)),
+            Place::Look => self.turn_page(by * 10),
+            _ => self.step(0, by * isize::from(area.height.cast_signed() / 2).max(1)),
+        }
+    }
+
+    fn jump(&mut self, last: bool) {
+        match self.place {
+            Place::Search | Place::Classify => {
+                self.with_gallery(|gallery| gallery.select(if last { usize::MAX } else { 0 }))
+            }
+            Place::Look => self.turn_page(if last { isize::MAX } else { isize::MIN + 1 }),
+            Place::Clusters => self.step_cluster(if last { isize::MAX } else { isize::MIN + 1 }),
+            Place::Map => self.whole_map(),
+            Place::Chat => self.chat.back = if last { 0 } else { usize::from(u16::MAX) },
+            Place::Index => self.index.top = if last { self.index.failures.len().saturating_sub(1) } else { 0 },
+        }
+    }
+
+    /// Looks at the photo.
+    pub(in crate::tui) fn look(&mut self) {
+        let Some(id) = self.photo() else { return };
+        self.look.only = (self.place == Place::Map).then_some(id);
+        self.look.of = if self.place == Place::Classify { Place::Classify } else { Place::Search };
+        self.trail.push(self.place);
+        self.place = Place::Look;
+    }
+
+    fn pick(&mut self, effects: &mut Vec<Effect>) {
+        if !self.options.pick {
+            return self.tell("`snapseek tui --pick` prints what is picked");
+        }
+        let paths: Vec<_> = self.chosen().into_iter().filter_map(|id| self.path_of(id)).collect();
+        if paths.is_empty() {
+            return self.tell("no photo is selected");
+        }
+        effects.push(Effect::Quit(Ending::Picked(paths)));
+    }
+
+    fn mark(&mut self) {
+        let Some(id) = self.photo() else { return };
+        match self.marks.iter().position(|marked| *marked == id) {
+            Some(at) => drop(self.marks.remove(at)),
+            None => self.marks.push(id),
+        }
+        // On to the next, so that a row of photos is a row of keys.
+        match self.place {
+            Place::Search | Place::Classify => self.with_gallery(|gallery| gallery.select(gallery.at() + 1)),
+            Place::Look => self.turn_page(1),
+            _ => {}
+        }
+    }
+
+    fn copy_paths(&mut self, effects: &mut Vec<Effect>) {
+        let paths: Vec<_> = self.chosen().into_iter().filter_map(|id| self.path_of(id)).collect();
+        let Some(first) = paths.first() else { return self.tell("no photo is selected") };
+        let text = paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join("\n");
+        let what = if paths.len() == 1 { crate::sanitize::path(first) } else { format!("{} paths", paths.len()) };
+        effects.push(Effect::Copy(text));
+        self.tell(format!("copied {what}"));
+    }
+
+    /// Begins to index folders; none: those of the library.
+    pub(in crate::tui) fn index_folders(&mut self, folders: Vec<std::path::PathBuf>, effects: &mut Vec<Effect>) {
+        if self.index.run.is_some() {
+            return self.tell("photos are being indexed already");
+        }
+        let has_folders = self.index.standing.as_ref().is_some_and(|standing| !standing.status.roots.is_empty());
+        if folders.is_empty() && !has_folders {
+            self.overlay = Some(Overlay::Prompt(Prompt::Folder, Input::default()));
+            return;
+        }
+        self.index.run = Some(Run { walking: true, ..Run::default() });
+        self.index.last = None;
+        self.index.failures.clear();
+        effects.push(Effect::Index(folders));
+    }
+
+    fn cancel(&mut self, effects: &mut Vec<Effect>) {
+        if self.place == Place::Chat && self.chat.answering.is_some() {
+            effects.push(Effect::Cancel(Task::Chat));
+        } else if self.work.is_some() {
+            effects.push(Effect::Cancel(Task::Library));
+        } else if let Some(run) = &mut self.index.run {
+            run.cancelled = true;
+            effects.push(Effect::Cancel(Task::Index));
+        } else {
+            self.tell("nothing is going on");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Clusters.
+
+use crate::tui::event::{Effect, Group, Work};
+use crate::tui::overlay::{Overlay, Prompt};
+use crate::tui::source::{Seek, Source};
+use crate::tui::state::State;
+use tui_input::Input;
+
+impl State {
+    fn group(&self) -> Option<&Group> {
+        self.clusters.groups.as_ref()?.groups.get(self.clusters.at)
+    }
+
+    pub(in crate::tui) fn step_cluster(&mut self, by: isize) {
+        let count = self.clusters.groups.as_ref().map_or(0, |groups| groups.groups.len());
+        self.clusters.at = self.clusters.at.saturating_add_signed(by).min(count.saturating_sub(1));
+    }
+
+    /// Shows the photos of the cluster, as a query that can be gone on with.
+    pub(in crate::tui) fn open_cluster(&mut self, effects: &mut Vec<Effect>) {
+        let Some(group) = self.group() else { return };
+        let name = group.name.replace('"', "");
+        self.go(Source::Query(Seek::text(format!("cluster:\"{name}\" "))), effects);
+    }
+
+    pub(in crate::tui) fn split_cluster(&mut self, effects: &mut Vec<Effect>) {
+        let Some(id) = self.group().map(|group| group.id) else { return };
+        self.work_on(Work::Split(id), effects);
+    }
+
+    pub(in crate::tui) fn rename_cluster(&mut self) {
+        let Some(name) = self.group().map(|group| group.name.clone()) else { return };
+        self.overlay = Some(Overlay::Prompt(Prompt::Rename(name.clone()), Input::new(name)));
+    }
+
+    pub(in crate::tui) fn make_clusters(&mut self, effects: &mut Vec<Effect>) {
+        self.clusters.error = None;
+        self.work_on(Work::Cluster(None), effects);
+    }
+
+    /// Begins heavy work; what goes on is ended.
+    pub(in crate::tui) fn work_on(&mut self, work: Work, effects: &mut Vec<Effect>) {
+        let generation = self.next_generation();
+        self.work = Some((generation, None));
+        effects.push(Effect::Work(generation, work));
+    }
+
+    /// Heavy work has ended; whether it is the one that is waited for.
+    pub(in crate::tui) fn ends(&mut self, generation: u64) -> bool {
+        let ends = self.work.is_some_and(|(current, _)| current == generation);
+        if ends {
+            self.work = None;
+        }
+        ends
+    }
+}

@@ -1,0 +1,152 @@
+//! What workers answer. An answer to an older request than the last one changes nothing.
+
+use crate::tui::event::{Effect, IndexNews, Message};
+use crate::tui::place::Place;
+use crate::tui::state::{Run, State};
+use std::collections::HashSet;
+
+pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<Effect>) {
+    match message {
+        Message::Timer(generation) if generation == state.search.generation && state.search.waiting => {
+            let source = state.search.visits.current().clone();
+            effects.push(Effect::Search(generation, source, state.search.limit));
+        }
+        Message::Timer(_) => {}
+        Message::Found(generation, _) if generation != state.search.generation => {}
+        Message::Found(_, Ok(mut answer)) => {
+            state.search.waiting = false;
+            let found = std::mem::take(&mut answer.found);
+            std::mem::take(&mut answer.photos).into_iter().for_each(|photo| state.learn(photo));
+            let keep = state.search.keep.take();
+            state.search.gallery.fill(found, keep);
+            state.search.answer = answer;
+            state.search.error = None;
+        }
+        // What was found before stays: a query that is half written may be wrong for a while.
+        Message::Found(_, Err(why)) => {
+            state.search.waiting = false;
+            state.search.error = Some(why);
+        }
+        Message::Photos(photos, gone) => {
+            photos.into_iter().for_each(|photo| state.learn(photo));
+            forget(state, &gone.into_iter().collect());
+        }
+        Message::Groups(Ok(groups)) => {
+            let at = state.clusters.at;
+            state.clusters.error = None;
+            state.clusters.at = at.min(groups.groups.len().saturating_sub(1));
+            // A library that has no clusters yet gets them when somebody looks.
+            let none = groups.groups.is_empty() && state.clusters.groups.is_none();
+            state.clusters.groups = Some(groups);
+            if none && state.place == Place::Clusters && state.work.is_none() {
+                state.make_clusters(effects);
+            }
+        }
+        Message::Groups(Err(why)) => state.clusters.error = Some(why),
+        Message::Grouped(generation, outcome) => {
+            if state.ends(generation) {
+                match outcome {
+                    Ok(done) => {
+                        state.tell(done);
+                        state.map.chart = None;
+                        effects.push(Effect::Groups);
+                    }
+                    Err(why) => state.clusters.error = Some(why),
+                }
+            }
+        }
+        Message::Charted(generation, outcome) => {
+            if state.ends(generation) {
+                match outcome {
+                    Ok(chart) => state.chart(chart),
+                    Err(why) => state.map.error = Some(why),
+                }
+            }
+        }
+        Message::Sorted(generation, outcome) => {
+            if state.ends(generation) {
+                match outcome {
+                    Ok(sorted) => state.show_sorted(sorted),
+                    Err(why) => state.classify.error = Some(why),
+                }
+            }
+        }
+        Message::LabelSets(sets) => state.classify.sets = sets,
+        Message::Step(generation, step) => {
+            if let Some((current, shown)) = &mut state.work
+                && *current == generation
+            {
+                *shown = Some(step);
+            }
+        }
+        Message::Picture(key, picture) => state.keep_picture(key, picture),
+        Message::Chat(generation, news) => state.on_chat(generation, news),
+        Message::Index(news) => on_index(state, news, effects),
+        Message::Library(Ok(standing)) => {
+            state.index.known = true;
+            if let Some(standing) = &standing
+                && state.index.run.is_none()
+            {
+                state.index.failures.clone_from(&standing.failures);
+            }
+            state.index.standing = standing;
+            state.index.top = state.index.top.min(state.index.failures.len().saturating_sub(1));
+        }
+        Message::Library(Err(why)) => state.warn(why),
+        Message::FilesChanged => {
+            if state.index.run.is_none() {
+                state.index_folders(Vec::new(), effects);
+            }
+        }
+        Message::History(mut earlier) => {
+            earlier.retain(|text| !state.search.history.contains(text));
+            earlier.append(&mut state.search.history);
+            state.search.history = earlier;
+            state.search.recalled = None;
+        }
+        Message::Note(true, text) => state.warn(text),
+        Message::Note(false, text) => state.tell(text),
+    }
+}
+
+/// Photos that are not in the library any more.
+fn forget(state: &mut State, gone: &HashSet<i64>) {
+    for id in gone {
+        state.search.gallery.remove(*id);
+        state.classify.gallery.remove(*id);
+        state.photos.remove(id);
+    }
+    state.marks.retain(|id| !gone.contains(id));
+    if state.look.only.is_some_and(|id| gone.contains(&id)) || state.place == Place::Look && state.photo().is_none() {
+        state.look.only = None;
+        state.look.full = false;
+        state.place = state.trail.pop().filter(|place| *place != Place::Look).unwrap_or_default();
+        state.tell("the photo is not in the library any more");
+    }
+}
+
+fn on_index(state: &mut State, news: IndexNews, effects: &mut Vec<Effect>) {
+    match news {
+        IndexNews::Photos { found, done, walking } => {
+            let run = state.index.run.get_or_insert_with(Run::default);
+            let before = run.done;
+            (run.found, run.done, run.walking) = (found, done, walking);
+            // Photos appear while indexing goes on.
+            if done / 50 != before / 50 && !state.search.waiting {
+                state.seek_again(effects);
+            }
+        }
+        IndexNews::Step(step) => state.index.run.get_or_insert_with(Run::default).step = Some(step),
+        IndexNews::Failure { path, kind, message } => state.fail(path, kind, message),
+        IndexNews::Ended(outcome, cancelled) => {
+            state.index.run = None;
+            match &outcome {
+                Ok(done) if cancelled => state.tell(format!("stopped: {done}; what is done is kept")),
+                Ok(done) => state.tell(done.clone()),
+                Err(why) => state.warn(why.clone()),
+            }
+            state.index.last = Some(outcome);
+            state.refresh(effects);
+        }
+    }
+}

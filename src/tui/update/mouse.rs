@@ -1,0 +1,101 @@
+//! The mouse.
+
+use crate::tui::event::Effect;
+use crate::tui::place::Place;
+use crate::tui::screen;
+use crate::tui::state::State;
+use crate::tui::view;
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+
+pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<Effect>) {
+    if screen::is_too_small(state) {
+        return;
+    }
+    if state.overlay.is_some() {
+        if matches!(mouse.kind, MouseEventKind::Down(_)) {
+            state.overlay = None;
+        }
+        return;
+    }
+    let areas = screen::areas(state);
+    let at = (mouse.column, mouse.row).into();
+    match mouse.kind {
+        MouseEventKind::Down(MouseButton::Left) if areas.tabs.contains(at) => {
+            if let Some(place) = view::tab_at(mouse.column) {
+                state.visit(place, effects);
+            }
+        }
+        MouseEventKind::Down(MouseButton::Left) if areas.input.contains(at) => match state.place {
+            Place::Search => state.search.typing = true,
+            _ => state.classify.typing = true,
+        },
+        MouseEventKind::Down(MouseButton::Left) => {
+            (state.search.typing, state.classify.typing) = (false, false);
+            match state.place {
+                Place::Search | Place::Classify => {
+                    let place = state.place;
+                    if let Some(label) = view::label_at(state, mouse.column, mouse.row) {
+                        return state.choose_label(label);
+                    }
+                    let hit =
+                        state.gallery_of(place).and_then(|gallery| gallery.hit(areas.body, mouse.column, mouse.row));
+                    let Some(hit) = hit else { return };
+                    let again = state.gallery_of(place).is_some_and(|gallery| gallery.at() == hit);
+                    if let Some(gallery) = state.gallery_mut(place) {
+                        gallery.select(hit);
+                    }
+                    // A second click on the selected photo looks at it.
+                    if again {
+                        state.look();
+                    }
+                }
+                Place::Clusters => {
+                    let hit = screen::clusters(state).into_iter().find(|(_, area)| area.contains(at));
+                    let Some((hit, _)) = hit else { return };
+                    if hit == state.clusters.at {
+                        state.open_cluster(effects);
+                    } else {
+                        state.clusters.at = hit;
+                    }
+                }
+                Place::Map => {
+                    if let Some(spot) = screen::spot_below(state, mouse.column, mouse.row) {
+                        state.set_cursor(spot);
+                        state.map.corner = None;
+                    }
+                }
+                Place::Chat => state.chat.typing = state.chat.photo.is_some(),
+                Place::Look | Place::Index => {}
+            }
+        }
+        MouseEventKind::Drag(MouseButton::Left) if state.place == Place::Map => {
+            if let Some(spot) = screen::spot_below(state, mouse.column, mouse.row) {
+                state.map.corner = state.map.corner.or(Some(state.map.cursor));
+                state.set_cursor(spot);
+            }
+        }
+        MouseEventKind::ScrollDown => wheel(state, 1),
+        MouseEventKind::ScrollUp => wheel(state, -1),
+        _ => {}
+    }
+}
+
+fn wheel(state: &mut State, down: isize) {
+    let area = screen::areas(state).body;
+    match state.place {
+        Place::Search | Place::Classify => {
+            let place = state.place;
+            if let Some(gallery) = state.gallery_mut(place) {
+                gallery.scroll(down, area);
+            }
+        }
+        Place::Look => state.turn_page(down),
+        Place::Clusters => state.step_cluster(down),
+        Place::Map => state.zoom(down < 0),
+        Place::Chat => state.chat.back = state.chat.back.saturating_add_signed(-3 * down),
+        Place::Index => {
+            let most = state.index.failures.len().saturating_sub(1);
+            state.index.top = state.index.top.saturating_add_signed(3 * down).min(most);
+        }
+    }
+}

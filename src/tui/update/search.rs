@@ -1,0 +1,222 @@
+//! The query line, and what is asked of the library.
+
+use super::edit;
+use crate::tui::complete;
+use crate::tui::event::{Effect, Found};
+use crate::tui::overlay::{Overlay, Picker};
+use crate::tui::place::Place;
+use crate::tui::source::{Like, Seek, Source};
+use crate::tui::state::{LIMIT, State};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use std::time::Duration;
+use tui_input::Input;
+
+/// How long the query rests before it is asked.
+const DEBOUNCE: Duration = Duration::from_millis(40);
+/// Photos that are looked for at most.
+const MOST: usize = 100_000;
+
+pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
+    let control = event.modifiers.contains(KeyModifiers::CONTROL);
+    let completes = state.search.completion.is_some();
+    match event.code {
+        KeyCode::Esc if completes => state.search.completion = None,
+        KeyCode::Esc => state.settle(effects),
+        KeyCode::Enter => {
+            state.settle(effects);
+            state.look_into_typed_chips();
+        }
+        KeyCode::Tab if completes => {
+            state.complete();
+            state.query_changed(effects);
+        }
+        KeyCode::Tab => state.settle(effects),
+        KeyCode::Char('r') if control => state.overlay = Some(Overlay::History(Picker::default())),
+        KeyCode::Down if completes => state.next_completion(true),
+        KeyCode::Up if completes => state.next_completion(false),
+        KeyCode::Char('n') if control && completes => state.next_completion(true),
+        KeyCode::Up => state.recall(true, effects),
+        KeyCode::Down if state.search.recalled.is_some() => state.recall(false, effects),
+        KeyCode::Down => state.settle(effects),
+        KeyCode::Backspace if state.search.input.value().is_empty() => {
+            let mut seek = state.search.visits.current().seek();
+            if seek.likes.pop().is_some() {
+                state.search.visits.settle();
+                state.go(Source::Query(seek), effects);
+                state.search.typing = true;
+            } else if matches!(state.search.visits.current(), Source::Chosen { .. }) {
+                state.go(Source::default(), effects);
+                state.search.typing = true;
+            }
+        }
+        _ => {
+            let before = state.search.input.value().to_owned();
+            if edit(&mut state.search.input, event) && state.search.input.value() != before {
+                state.search.recalled = None;
+                state.query_changed(effects);
+            } else {
+                state.offer_completion();
+            }
+        }
+    }
+}
+
+impl State {
+    /// The query line has other text.
+    pub(in crate::tui) fn query_changed(&mut self, effects: &mut Vec<Effect>) {
+        let likes = self.search.visits.current().seek().likes;
+        let seek = Seek { text: self.search.input.value().to_owned(), likes };
+        let selected = self.search.gallery.selected();
+        self.search.visits.go(Source::Query(seek), selected);
+        self.offer_completion();
+        self.seek(Some(DEBOUNCE), effects);
+    }
+
+    /// The query is what the user wanted: the keys go to its results.
+    fn settle(&mut self, effects: &mut Vec<Effect>) {
+        self.search.typing = false;
+        self.search.completion = None;
+        self.search.recalled = None;
+        self.search.visits.settle();
+        let text = self.search.input.value().trim().to_owned();
+        if !text.is_empty() && self.search.history.last() != Some(&text) {
+            self.search.history.retain(|other| *other != text);
+            self.search.history.push(text.clone());
+            effects.push(Effect::Remember(text));
+        }
+    }
+
+    fn look_into_typed_chips(&mut self) {
+        self.search.gallery.select(0);
+    }
+
+    /// Goes to another source, as a visit of its own.
+    pub(in crate::tui) fn go(&mut self, source: Source, effects: &mut Vec<Effect>) {
+        let selected = self.search.gallery.selected();
+        self.search.visits.settle();
+        self.search.visits.go(source, selected);
+        self.search.visits.settle();
+        self.arrive(None, effects);
+    }
+
+    /// The search before, or after.
+    pub(in crate::tui) fn step_visits(&mut self, forward: bool, effects: &mut Vec<Effect>) {
+        let selected = self.search.gallery.selected();
+        match self.search.visits.step(forward, selected) {
+            Some(visit) => self.arrive(visit.selected, effects),
+            None => self.tell(if forward { "there is no later search" } else { "there is no earlier search" }),
+        }
+    }
+
+    fn arrive(&mut self, select: Option<i64>, effects: &mut Vec<Effect>) {
+        self.search.input = Input::new(self.search.visits.current().text().to_owned());
+        self.search.typing = false;
+        self.search.completion = None;
+        self.search.keep = select;
+        self.place = Place::Search;
+        self.trail.clear();
+        self.seek(None, effects);
+    }
+
+    /// Asks for the current source, at once or when it has rested.
+    pub(in crate::tui) fn seek(&mut self, wait: Option<Duration>, effects: &mut Vec<Effect>) {
+        self.search.limit = LIMIT;
+        self.ask(wait, effects);
+    }
+
+    fn ask(&mut self, wait: Option<Duration>, effects: &mut Vec<Effect>) {
+        let generation = self.next_generation();
+        self.search.generation = generation;
+        self.search.error = None;
+        let source = self.search.visits.current().clone();
+        if let Source::Chosen { ids, .. } = source {
+            let found = ids.iter().map(|id| Found { id: *id, score: None, is_match: true });
+            let keep = self.search.keep.take().or_else(|| self.search.gallery.selected());
+            self.search.gallery.fill(found.collect(), keep);
+            self.search.waiting = false;
+            self.search.answer = crate::tui::event::Answer { total: ids.len(), ..Default::default() };
+            return;
+        }
+        self.search.waiting = true;
+        effects.push(match wait {
+            Some(wait) => Effect::Timer(generation, wait),
+            None => Effect::Search(generation, source, self.search.limit),
+        });
+    }
+
+    /// Asks for the same again, because the library may have changed.
+    pub(in crate::tui) fn seek_again(&mut self, effects: &mut Vec<Effect>) {
+        self.search.keep = self.search.keep.or_else(|| self.search.gallery.selected());
+        self.ask(None, effects);
+    }
+
+    /// Asks for more if the selection nears the end.
+    pub(in crate::tui) fn want_more(&mut self, effects: &mut Vec<Effect>) {
+        let search = &self.search;
+        if search.answer.more && !search.waiting && search.gallery.nears_end() && search.limit < MOST {
+            self.search.limit = (self.search.limit * 8).min(MOST);
+            self.seek_again(effects);
+        }
+    }
+
+    /// More, or less, like a photo. Without a query it becomes the query; else it joins it.
+    pub(in crate::tui) fn like(&mut self, id: i64, weight: f32, effects: &mut Vec<Effect>) {
+        let Some(path) = self.path_of(id) else { return };
+        let mut seek = self.search.visits.current().seek();
+        seek.likes.retain(|like| like.id != id);
+        if weight > 0.0 && seek.likes.iter().all(|like| like.weight > 0.0) {
+            // One key on any photo: what looks like it, whatever was asked before.
+            seek = Seek::default();
+        }
+        seek.likes.push(Like { id, path, weight });
+        if seek.text.is_empty() && seek.likes.iter().all(|like| like.weight < 0.0) {
+            self.tell("less like this: say with / or `more like this` what you look for");
+        }
+        self.go(Source::Query(seek), effects);
+    }
+
+    /// A query of earlier days into the query line.
+    fn recall(&mut self, back: bool, effects: &mut Vec<Effect>) {
+        let history = &self.search.history;
+        let (at, draft) = match self.search.recalled.take() {
+            None => (history.len(), self.search.input.value().to_owned()),
+            Some(recalled) => recalled,
+        };
+        let to = if back { at.saturating_sub(1) } else { at + 1 };
+        let text = match history.get(to) {
+            Some(text) => {
+                self.search.recalled = Some((to, draft));
+                self.search.recalled.as_ref().map(|_| text.clone()).unwrap_or_default()
+            }
+            None => draft,
+        };
+        self.search.input = Input::new(text);
+        self.query_changed(effects);
+        self.search.completion = None;
+    }
+
+    fn offer_completion(&mut self) {
+        let clusters = self.clusters.groups.iter().flat_map(|groups| &groups.groups).map(|group| group.name.as_str());
+        let sets = self.classify.sets.iter();
+        self.search.completion =
+            complete::complete(self.search.input.value(), self.search.input.cursor(), clusters, sets);
+    }
+
+    fn next_completion(&mut self, forward: bool) {
+        if let Some(completion) = &mut self.search.completion {
+            let count = completion.items.len().max(1);
+            completion.at = if forward { completion.at + 1 } else { completion.at + count - 1 } % count;
+        }
+    }
+
+    /// Puts the chosen completion into the query line.
+    fn complete(&mut self) {
+        let Some(completion) = self.search.completion.take() else { return };
+        let Some(item) = completion.items.get(completion.at) else { return };
+        let (text, cursor) = (self.search.input.value(), self.search.input.cursor());
+        let before: String = text.chars().take(completion.start).collect();
+        let after: String = text.chars().skip(cursor).collect();
+        let at = before.chars().count() + item.chars().count();
+        self.search.input = Input::new(format!("{before}{item}{after}")).with_cursor(at);
+    }
+}

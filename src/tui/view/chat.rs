@@ -1,0 +1,75 @@
+//! Chat: the picture, and beside it what was asked and answered.
+
+use super::search::input_line;
+use super::text::{clean, wrap};
+use super::{look, message, put};
+use crate::tui::screen;
+use crate::tui::state::State;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
+    let areas = screen::areas(state);
+    let (theme, chat) = (&state.theme, &state.chat);
+    let Some(photo) = chat.photo else {
+        let says = "Choose a photo in Search (1), then press c to ask about it.";
+        return message(frame, areas.body, says, theme.dim);
+    };
+    if areas.side.width > 0 {
+        look::side(frame, state, photo, areas.side, true, &[]);
+    }
+    let [talk, input] = Layout::vertical([Constraint::Fill(1), Constraint::Length(2)]).areas(areas.body);
+    let inner = Rect { x: talk.x + 1, width: talk.width.saturating_sub(2), ..talk };
+    if let Some(missing) = &chat.missing {
+        let lines: Vec<Line<'_>> = std::iter::once(Line::from(Span::styled("BLIP-2 is not installed", theme.accent)))
+            .chain([Line::default()])
+            .chain(wrap(&clean(missing), inner.width.into(), 20).into_iter().map(Line::from))
+            .collect();
+        frame.render_widget(Paragraph::new(lines).style(theme.text), inner);
+        return;
+    }
+    let lines = lines(state, inner.width.into());
+    let height = usize::from(inner.height);
+    let first = lines.len().saturating_sub(height).saturating_sub(chat.back);
+    let seen: Vec<Line<'_>> = lines.into_iter().skip(first).take(height).collect();
+    frame.render_widget(Paragraph::new(seen), inner);
+    let sign = if chat.typing { theme.accent } else { theme.dim };
+    let prompt = if chat.again { "instead ›" } else { "›" };
+    put(frame.buffer_mut(), input, 1, prompt, sign);
+    let x = if chat.again { 11 } else { 3 };
+    let line = Rect { x: input.x + x, width: input.width.saturating_sub(x + 1), height: 1, ..input };
+    input_line(frame, state, &chat.input, line, chat.typing && state.overlay.is_none(), "what is in this photo?");
+}
+
+/// The whole conversation in lines of so many columns.
+fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
+    let (theme, chat) = (&state.theme, &state.chat);
+    let mut lines = Vec::new();
+    let mut say = |text: &str, first: &str, style| {
+        for (n, line) in wrap(&clean(text), width.saturating_sub(2), 1_000).into_iter().enumerate() {
+            let sign = if n == 0 { first.to_owned() } else { "  ".into() };
+            lines.push(Line::from(vec![Span::styled(sign, theme.dim), Span::styled(line, style)]));
+        }
+    };
+    for turn in &chat.turns {
+        say(&turn.question, "› ", theme.accent);
+        say(&turn.answer, "  ", theme.text);
+    }
+    if let Some((question, answer)) = &chat.answering {
+        say(question, "› ", theme.accent);
+        let turn = super::TURNING[state.turn % super::TURNING.len()];
+        say(&format!("{answer} {turn}"), "  ", theme.text);
+    }
+    if let Some(error) = &chat.error {
+        say(error, "! ", theme.wrong);
+    }
+    if chat.opening {
+        let turn = super::TURNING[state.turn % super::TURNING.len()];
+        say(&format!("{turn} BLIP-2 looks at the picture"), "  ", theme.dim);
+    } else if chat.turns.is_empty() && chat.answering.is_none() && chat.error.is_none() {
+        say(&format!("Ask {} about this photo. What is said is kept with it.", chat.model), "  ", theme.dim);
+    }
+    lines
+}

@@ -1,0 +1,114 @@
+//! Index: the library's folders, the run that is going on, and what could not be read.
+
+use super::text::{bar, clean, fit};
+use crate::tui::screen;
+use crate::tui::state::{Run, State};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+/// How a run stands, in a line.
+pub(super) fn progress(run: &Run) -> String {
+    if run.cancelled {
+        return "stopping; what is done is kept".into();
+    }
+    if let Some(step) = run.step.filter(|step| step.total > 0 && (run.found == run.done || run.found == 0)) {
+        return format!("{}: {} of {}", step.what, step.done, step.total);
+    }
+    if run.found == 0 {
+        return "looking for photos".into();
+    }
+    let seconds = run.ticks as f64 / 10.0;
+    let rate = if seconds > 0.5 { run.done as f64 / seconds } else { 0.0 };
+    let rate_text = if rate > 0.0 { format!(", {rate:.1} a second") } else { String::new() };
+    let left = match rate {
+        _ if run.walking => ", still looking".to_owned(),
+        rate if rate > 0.0 => format!(", {} left", duration((run.found.saturating_sub(run.done)) as f64 / rate)),
+        _ => String::new(),
+    };
+    format!("{} of {} photos{rate_text}{left}", run.done, run.found)
+}
+
+fn duration(seconds: f64) -> String {
+    let seconds = seconds.min(1e9) as u64;
+    match seconds {
+        0..90 => format!("{seconds} s"),
+        90..5_400 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
+    let (theme, index) = (&state.theme, &state.index);
+    let body = screen::areas(state).body;
+    let inner = Rect {
+        x: body.x + 2,
+        y: body.y + u16::from(body.height > 8),
+        width: body.width.saturating_sub(4),
+        height: body.height.saturating_sub(u16::from(body.height > 8)),
+    };
+    let width = usize::from(inner.width);
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    let row = |name: &str, value: String| {
+        Line::from(vec![
+            Span::styled(format!("{name:<10}"), theme.dim),
+            Span::styled(crate::output::shorten(&value, width.saturating_sub(10)), theme.text),
+        ])
+    };
+    match &index.standing {
+        Some(standing) => {
+            let status = &standing.status;
+            lines.push(row("photos", format!("{} in {} files", status.photos, status.files)));
+            lines.push(row("model", status.model.as_ref().map_or("none yet".into(), |model| clean(&model.name))));
+            if status.captions.captioned > 0 {
+                lines.push(row("captioned", format!("{} of {}", status.captions.captioned, status.captions.photos)));
+            }
+            for root in &status.roots {
+                lines.push(row("folder", crate::sanitize::path(root)));
+            }
+        }
+        None if index.known => lines
+            .push(Line::from(Span::styled("There is no library yet: `a` adds a folder and begins one.", theme.text))),
+        None => {}
+    }
+    lines.push(row(
+        "watching",
+        if index.watch { "yes: changes are indexed by themselves" } else { "no (w watches the folders)" }.into(),
+    ));
+    lines.push(Line::default());
+    if let Some(run) = &index.run {
+        let share = if run.found > 0 { run.done as f32 / run.found as f32 } else { 0.0 };
+        lines.push(Line::from(Span::styled(progress(run), theme.accent)));
+        let room = width.min(60);
+        let filled = bar(share, room);
+        let rest = "·".repeat(room.saturating_sub(filled.chars().count()));
+        lines.push(Line::from(vec![Span::styled(filled, theme.gauge), Span::styled(rest, theme.dim)]));
+        lines.push(Line::from(Span::styled("x cancels; what is done is kept", theme.dim)));
+    } else if let Some(last) = &index.last {
+        let (text, style) = match last {
+            Ok(done) => (done, theme.good),
+            Err(why) => (why, theme.wrong),
+        };
+        for line in super::text::wrap(&clean(text), width, 4) {
+            lines.push(Line::from(Span::styled(line, style)));
+        }
+    }
+    if !index.failures.is_empty() {
+        lines.push(Line::default());
+        lines.push(Line::from(Span::styled(
+            format!("{} could not be read:", crate::output::count(index.failures.len(), "file")),
+            theme.wrong,
+        )));
+        let room = usize::from(inner.height).saturating_sub(lines.len());
+        for (path, kind, message) in index.failures.iter().skip(index.top).take(room) {
+            let name = crate::output::shorten(&crate::output::display_path(path), width / 2);
+            let why = fit(&format!("{}: {}", clean(kind), clean(message)), width.saturating_sub(width / 2 + 2));
+            lines.push(Line::from(vec![
+                Span::styled(crate::output::pad(&name, width / 2 + 2), theme.text),
+                Span::styled(why, theme.dim),
+            ]));
+        }
+    }
+    frame.render_widget(Paragraph::new(lines), inner);
+}

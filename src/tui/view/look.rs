@@ -1,0 +1,102 @@
+//! One photo: large, with what is known of it.
+
+use super::text::{bar, clean, fit, highlighted, words_of, wrap};
+use crate::tui::screen;
+use crate::tui::state::State;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+use unicode_width::UnicodeWidthStr;
+
+pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
+    let areas = screen::areas(state);
+    let Some(id) = state.photo() else { return };
+    super::picture(frame, state, id, areas.body);
+    if areas.side.width > 0 {
+        let words = words_of(state.search.visits.current().text());
+        side(frame, state, id, areas.side, false, &words);
+    }
+}
+
+/// A photo's facts, below its picture if that is wanted.
+pub(super) fn side(frame: &mut Frame<'_>, state: &State, id: i64, area: Rect, with_picture: bool, words: &[String]) {
+    let theme = &state.theme;
+    let (pictured, below) = screen::in_side(area);
+    if with_picture {
+        super::picture(frame, state, id, pictured);
+    }
+    let inner = if with_picture {
+        below
+    } else {
+        Rect { x: area.x + area.width.min(2), width: area.width.saturating_sub(3), ..area }
+    };
+    let lines = facts(state, id, inner.width.into(), words);
+    frame.render_widget(Paragraph::new(lines).style(theme.text), inner);
+}
+
+/// What is known of a photo, in lines of so many columns.
+pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> Vec<Line<'static>> {
+    let theme = &state.theme;
+    let Some(photo) = state.photos.get(&id) else { return Vec::new() };
+    let mut lines = Vec::new();
+    let path = photo.paths.first().map(std::path::PathBuf::as_path).unwrap_or(std::path::Path::new(""));
+    let name = path.file_name().map(|name| crate::sanitize::path(name.as_ref())).unwrap_or_default();
+    let mark = if state.marks.contains(&id) { "● " } else { "" };
+    lines.push(Line::from(vec![
+        Span::styled(mark, theme.mark),
+        Span::styled(fit(&name, width.saturating_sub(mark.width())), theme.accent),
+    ]));
+    if let Some(caption) = &photo.caption {
+        for line in wrap(&clean(caption), width, 6) {
+            lines.push(Line::from(highlighted(&line, words, theme.text, theme.found)));
+        }
+    }
+    let mut row = |name: &str, value: String| {
+        let value = fit(&value, width.saturating_sub(8));
+        lines.push(Line::from(vec![Span::styled(format!("{name:<8}"), theme.dim), Span::raw(value)]));
+    };
+    let facts = &photo.facts;
+    if let Some(taken) = &facts.taken {
+        row("taken", clean(&taken.replace('T', " ")));
+    }
+    if let Some(camera) = &facts.camera {
+        row("camera", clean(camera));
+    }
+    row("size", format!("{} × {}, {}, {}", facts.width, facts.height, clean(&facts.format), bytes(photo.size)));
+    if let (Some(latitude), Some(longitude)) = (facts.latitude, facts.longitude) {
+        let side = |degrees: f64, plus: &str, minus: &str| {
+            format!("{:.4}° {}", degrees.abs(), if degrees < 0.0 { minus } else { plus })
+        };
+        row("place", format!("{}, {}", side(latitude, "N", "S"), side(longitude, "E", "W")));
+    }
+    if let Some(folder) = path.parent() {
+        row("folder", crate::output::shorten(&crate::output::display_path(folder), width.saturating_sub(8)));
+    }
+    if photo.paths.len() > 1 {
+        row("copies", format!("{} files with this content", photo.paths.len()));
+    }
+    if !photo.tags.is_empty() {
+        lines.push(Line::default());
+    }
+    let widest = photo.tags.iter().map(|tag| clean(&tag.label).width()).max().unwrap_or(0).min(width / 2);
+    for tag in &photo.tags {
+        let label = crate::output::pad(&fit(&clean(&tag.label), widest), widest);
+        let room = width.saturating_sub(widest + 7);
+        let score = if tag.score.is_finite() { tag.score } else { 0.0 };
+        lines.push(Line::from(vec![
+            Span::raw(format!("{label} ")),
+            Span::styled(format!("{score:.2} "), theme.dim),
+            Span::styled(bar(score, room), theme.gauge),
+        ]));
+    }
+    lines
+}
+
+fn bytes(size: u64) -> String {
+    if size >= 1_000_000 {
+        format!("{:.1} MB", size as f64 / 1e6)
+    } else {
+        format!("{:.0} kB", (size as f64 / 1e3).ceil())
+    }
+}

@@ -1,0 +1,300 @@
+//! Views: the state goes in, cells of the screen come out. Nothing here changes anything or waits for anything.
+
+mod chat;
+mod classify;
+mod clusters;
+mod gallery;
+mod index;
+mod look;
+mod map;
+mod overlay;
+mod search;
+mod text;
+
+use super::action::Action;
+use super::event::PictureKey;
+use super::keymap::Keymap;
+use super::place::Place;
+use super::screen;
+use super::state::State;
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+use text::{clean, fit};
+
+/// Signs that turn while something is going on.
+const TURNING: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+
+/// Draws the whole screen.
+pub fn draw(frame: &mut Frame<'_>, state: &State) {
+    if screen::is_too_small(state) {
+        let (width, height) = screen::SMALLEST;
+        let says = format!("snapseek needs {width}x{height}");
+        let lines = vec![
+            Line::from(fit(&says, state.screen.width.into())),
+            Line::from(fit("q quits", state.screen.width.into())),
+        ];
+        frame.render_widget(Paragraph::new(lines).style(state.theme.text), frame.area());
+        return;
+    }
+    let areas = screen::areas(state);
+    tabs(frame, state, areas.tabs);
+    match state.place {
+        Place::Search => search::draw(frame, state),
+        Place::Look => look::draw(frame, state),
+        Place::Clusters => clusters::draw(frame, state),
+        Place::Map => map::draw(frame, state),
+        Place::Classify => classify::draw(frame, state),
+        Place::Chat => chat::draw(frame, state),
+        Place::Index => index::draw(frame, state),
+    }
+    status(frame, state, areas.status);
+    hints(frame, state, areas.hints);
+    overlay::draw(frame, state);
+}
+
+/// The label that stands in a place of the screen, in Classify.
+#[must_use]
+pub fn label_at(state: &State, x: u16, y: u16) -> Option<usize> {
+    if state.place == Place::Classify { classify::label_at(state, x, y) } else { None }
+}
+
+/// The places with the columns at which they begin.
+fn tab_columns() -> impl Iterator<Item = (Place, u16, u16)> {
+    let mut x = 10;
+    Place::TABS.iter().map(move |place| {
+        let width = u16::try_from(place.name().len()).unwrap_or(0) + 3;
+        x += width;
+        (*place, x - width, width)
+    })
+}
+
+/// The place whose name stands in a column of the bar at the top.
+#[must_use]
+pub fn tab_at(column: u16) -> Option<Place> {
+    tab_columns().find(|(_, x, width)| (*x..x + width).contains(&column)).map(|(place, _, _)| place)
+}
+
+fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
+    if area.height == 0 {
+        return;
+    }
+    let theme = &state.theme;
+    let buffer = frame.buffer_mut();
+    buffer.set_style(area, theme.bar);
+    put(buffer, area, 1, "snapseek", theme.bar.patch(theme.accent));
+    let place = if state.place == Place::Look { state.look.of } else { state.place };
+    for (n, (tab, x, _)) in tab_columns().enumerate() {
+        let style = if tab == place { theme.bar.patch(theme.selected) } else { theme.bar };
+        let name = if area.width >= 70 { format!(" {} {} ", n + 1, tab.name()) } else { format!(" {} ", tab.name()) };
+        let at = if area.width >= 70 { x } else { x.saturating_sub(1) };
+        put(buffer, area, at, &name[..name.len().min(tab.name().len() + 3)], style);
+    }
+    let mut right = String::new();
+    if !state.marks.is_empty() {
+        right.push_str(&format!("● {} marked  ", state.marks.len()));
+    }
+    if let Some(standing) = &state.index.standing {
+        right.push_str(&format!(
+            "{} ",
+            crate::output::count(usize::try_from(standing.status.photos).unwrap_or(0), "photo")
+        ));
+    }
+    let width = u16::try_from(unicode_width::UnicodeWidthStr::width(right.as_str())).unwrap_or(0);
+    if area.width > 66 + width {
+        put(buffer, area, area.width - width, &right, theme.bar);
+    }
+}
+
+/// Puts text that is ours, or cleaned, into a row, `x` columns from its beginning.
+fn put(buffer: &mut ratatui::buffer::Buffer, area: Rect, x: u16, text: &str, style: Style) {
+    if x < area.width && area.height > 0 {
+        buffer.set_stringn(area.x + x, area.y, text, usize::from(area.width - x), style);
+    }
+}
+
+fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
+    let theme = &state.theme;
+    let turn = TURNING[state.turn % TURNING.len()];
+    let mut spans: Vec<Span<'_>> = Vec::new();
+    if let Some((wrong, note)) = &state.note {
+        spans.push(Span::styled(clean(note), if *wrong { theme.wrong } else { theme.good }));
+    } else if let Some((_, step)) = &state.work {
+        let text = match step {
+            Some(step) if step.total > 0 => {
+                format!("{turn} {}: {} of {}   x ends it", step.what, step.done, step.total)
+            }
+            _ => format!("{turn} at work   x ends it"),
+        };
+        spans.push(Span::styled(text, theme.accent));
+    } else if let Some(run) = &state.index.run {
+        spans.push(Span::styled(format!("{turn} {}", index::progress(run)), theme.accent));
+    } else if state.search.waiting && state.place == Place::Search {
+        spans.push(Span::styled(format!("{turn} searching"), theme.dim));
+    } else if let Some(path) = state.photo().and_then(|id| state.path_of(id)) {
+        let room = usize::from(area.width.saturating_sub(2));
+        spans.push(Span::styled(crate::output::shorten(&crate::output::display_path(&path), room), theme.dim));
+    }
+    let line = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
+    frame.render_widget(Paragraph::new(Line::from(spans)), line);
+}
+
+/// The keys that matter most where the user is.
+fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
+    let theme = &state.theme;
+    let spans = |pairs: &[(String, &str)]| {
+        let mut spans = Vec::new();
+        for (key, says) in pairs {
+            spans.push(Span::styled(key.clone(), theme.accent));
+            spans.push(Span::styled(format!(" {says}  "), theme.dim));
+        }
+        Line::from(spans)
+    };
+    let own = |pairs: &[(&str, &'static str)]| -> Vec<(String, &'static str)> {
+        pairs.iter().map(|(key, says)| ((*key).to_owned(), *says)).collect()
+    };
+    let keys = |actions: &[(Action, &'static str)]| -> Vec<(String, &'static str)> {
+        let map: &Keymap = &state.options.keymap;
+        let known =
+            |(action, says): &(Action, &'static str)| Some((map.key_of(state.place, *action)?.to_string(), *says));
+        actions.iter().filter_map(known).collect()
+    };
+    let pairs = if state.overlay.is_some() {
+        own(&[("enter", "take"), ("esc", "close")])
+    } else if state.is_typing() {
+        match state.place {
+            Place::Search => own(&[
+                ("enter", "to the photos"),
+                ("tab", "complete"),
+                ("up", "earlier"),
+                ("ctrl-r", "history"),
+                ("ctrl-p", "all actions"),
+                ("f1", "help"),
+            ]),
+            Place::Classify => {
+                own(&[("enter", "sort by these labels"), ("esc", "to the photos"), ("ctrl-p", "all actions")])
+            }
+            _ => own(&[
+                ("enter", "ask"),
+                ("up", "change the last question"),
+                ("esc", "stop, or leave the line"),
+                ("ctrl-p", "all actions"),
+            ]),
+        }
+    } else {
+        match state.place {
+            Place::Search => {
+                let mut pairs =
+                    if state.options.pick { keys(&[(Action::Look, "pick")]) } else { keys(&[(Action::Look, "look")]) };
+                pairs.extend(keys(&[
+                    (Action::EditQuery, "query"),
+                    (Action::MoreLikeThis, "more like this"),
+                    (Action::LessLikeThis, "less"),
+                    (Action::Earlier, "back"),
+                    (Action::Mark, "mark"),
+                    (Action::Talk, "chat"),
+                    (Action::Help, "help"),
+                    (Action::Palette, "all actions"),
+                    (Action::Quit, "quit"),
+                ]));
+                pairs
+            }
+            Place::Look => keys(&[
+                (Action::Left, "before"),
+                (Action::Right, "next"),
+                (Action::FullScreen, "full screen"),
+                (Action::MoreLikeThis, "more like this"),
+                (Action::Mark, "mark"),
+                (Action::Talk, "chat"),
+                (Action::View, "open"),
+                (Action::Back, "back"),
+                (Action::Help, "help"),
+            ]),
+            Place::Clusters => keys(&[
+                (Action::OpenCluster, "open"),
+                (Action::SplitCluster, "split"),
+                (Action::RenameCluster, "rename"),
+                (Action::MakeClusters, "anew"),
+                (Action::Help, "help"),
+                (Action::Quit, "quit"),
+            ]),
+            Place::Map => keys(&[
+                (Action::Look, "look"),
+                (Action::Box, "box"),
+                (Action::OpenBox, "show the box"),
+                (Action::ZoomIn, "in"),
+                (Action::ZoomOut, "out"),
+                (Action::MoreLikeThis, "more like this"),
+                (Action::Help, "help"),
+                (Action::Quit, "quit"),
+            ]),
+            Place::Classify => keys(&[
+                (Action::EditLabels, "labels"),
+                (Action::NextLabel, "next label"),
+                (Action::PreviousLabel, "before"),
+                (Action::SaveSet, "save set"),
+                (Action::ChooseSet, "saved sets"),
+                (Action::ShowLabel, "to Search"),
+                (Action::Help, "help"),
+                (Action::Quit, "quit"),
+            ]),
+            Place::Chat => keys(&[
+                (Action::Ask, "ask"),
+                (Action::AskAgain, "ask again"),
+                (Action::SaveChat, "save"),
+                (Action::ClearChat, "forget"),
+                (Action::Back, "back"),
+                (Action::Help, "help"),
+                (Action::Quit, "quit"),
+            ]),
+            Place::Index => keys(&[
+                (Action::AddFolder, "add a folder"),
+                (Action::IndexNow, "index now"),
+                (Action::ToggleWatch, "watch"),
+                (Action::CancelWork, "cancel"),
+                (Action::Help, "help"),
+                (Action::Quit, "quit"),
+            ]),
+        }
+    };
+    let line = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
+    frame.render_widget(Paragraph::new(spans(&pairs)), line);
+}
+
+/// Draws a photo into an area, or why there is none.
+fn picture(frame: &mut Frame<'_>, state: &State, id: i64, area: Rect) {
+    if area.width == 0 || area.height == 0 {
+        return;
+    }
+    let theme = &state.theme;
+    let key = PictureKey { id, width: area.width, height: area.height };
+    match state.pictures.get(&key) {
+        // Whatever lies over the place would be hidden below a picture that is no cells.
+        Some(Ok(_)) if state.overlay.is_some() && state.options.pictures_float => {}
+        Some(Ok(picture)) => {
+            let size = picture.0.size();
+            let (width, height) = (size.width.min(area.width), size.height.min(area.height));
+            let inside =
+                Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
+            frame.render_widget(ratatui_image::Image::new(&picture.0).allow_clipping(true), inside);
+        }
+        Some(Err(why)) => message(frame, area, why, theme.wrong),
+        None if !state.options.pictures => {
+            let name =
+                state.photos.get(&id).and_then(|hit| hit.tags.first()).map(|tag| clean(&tag.label)).unwrap_or_default();
+            message(frame, area, &name, theme.dim);
+        }
+        None => message(frame, area, "·", theme.dim),
+    }
+}
+
+/// A few words in the middle of an area.
+fn message(frame: &mut Frame<'_>, area: Rect, says: &str, style: Style) {
+    let lines = text::wrap(&clean(says), area.width.into(), area.height.into());
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
+    let inside = Rect { y: area.y + (area.height - height) / 2, height, ..area };
+    let lines: Vec<Line<'_>> = lines.into_iter().map(Line::from).collect();
+    frame.render_widget(Paragraph::new(lines).style(style).alignment(Alignment::Center), inside);
+}

@@ -1,0 +1,91 @@
+//! What leaves the program: the system's viewer, the file manager, exports.
+
+use super::talker::expand;
+use super::{Context, guarded, spawn, told};
+use crate::output::{self, Row};
+use crate::tui::event::{Export, Message};
+use snapseek_index::Library;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+/// Does something that may take a while in a thread of its own, and tells what came of it.
+fn aside(context: &Arc<Context>, work: impl FnOnce(&Context) -> anyhow::Result<String> + Send + 'static) {
+    let mine = context.clone();
+    let spawned = spawn("desktop", move || {
+        let note = match guarded(|| work(&mine)) {
+            Ok(done) => Message::Note(false, done),
+            Err(error) => Message::Note(true, told(&error)),
+        };
+        mine.send(note);
+    });
+    if let Err(error) = spawned {
+        context.send(Message::Note(true, error.to_string()));
+    }
+}
+
+/// Opens a photo in the system's viewer.
+pub(super) fn view(context: &Arc<Context>, path: PathBuf) {
+    aside(context, move |_| {
+        output::open(&path)?;
+        Ok(format!("opened {}", output::display_path(&path)))
+    });
+}
+
+/// Shows a photo in the file manager.
+pub(super) fn reveal(context: &Arc<Context>, path: PathBuf) {
+    aside(context, move |_| {
+        let folder = path.parent().unwrap_or(&path);
+        if !selected(&path) {
+            output::open(folder)?;
+        }
+        Ok(format!("shown in the file manager: {}", output::display_path(folder)))
+    });
+}
+
+/// Asks the file manager to select a file.
+fn selected(path: &Path) -> bool {
+    let mut command = if cfg!(target_os = "macos") {
+        let mut command = Command::new("open");
+        command.arg("-R").arg(path);
+        command
+    } else {
+        let mut command = Command::new("dbus-send");
+        command.args(["--session", "--print-reply", "--dest=org.freedesktop.FileManager1"]);
+        command.args(["/org/freedesktop/FileManager1", "org.freedesktop.FileManager1.ShowItems"]);
+        command.arg(format!("array:string:{}", output::page::link(path))).arg("string:");
+        command
+    };
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// Writes photos to a file or folder.
+pub(super) fn export(context: &Arc<Context>, kind: Export, ids: Vec<i64>, to: PathBuf) {
+    aside(context, move |context| {
+        let to = expand(&to)?;
+        let library = Library::open(&context.settings.library)?;
+        let hits = library.searcher()?.photos(&ids)?;
+        let rows: Vec<Row> = hits.into_iter().map(|hit| Row { hit, is_match: true }).collect();
+        let what = output::count(rows.len(), "photo");
+        let shown = crate::sanitize::path(&to);
+        match kind {
+            Export::Html => {
+                output::contact_sheet(&rows, &what, &to)?;
+                Ok(format!("wrote {what} to {shown}"))
+            }
+            Export::Json => {
+                output::json_file(&rows, &to)?;
+                Ok(format!("wrote {what} to {shown}"))
+            }
+            Export::Files => {
+                let mut problems = Vec::new();
+                let copied = output::copy_photos(&rows, &to, &mut |path, error| {
+                    problems.push(format!("{} is not copied: {error}", crate::sanitize::path(path)));
+                })?;
+                anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
+                Ok(format!("copied {} to {shown}", output::count(copied, "photo")))
+            }
+        }
+    });
+}

@@ -1,0 +1,120 @@
+//! Searches. The library is read through a snapshot that is made anew when the library has changed.
+
+use super::latest::Latest;
+use super::{Context, guarded, told};
+use crate::finding::{self, Means, Question};
+use crate::tui::event::{Answer, Found, Message};
+use crate::tui::source::{Seek, Source};
+use snapseek_index::query::{Part, PartKind};
+use snapseek_index::{By, Error, Library, Searcher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Generation, what to look for, and how many photos at most.
+pub(super) type Request = (u64, Source, usize);
+
+/// A snapshot that cost much to make is used for so many times as long before it is made anew.
+const WORTH: u32 = 10;
+
+struct Finder {
+    context: Arc<Context>,
+    library: Option<Library>,
+    snapshot: Option<Snapshot>,
+}
+
+struct Snapshot {
+    searcher: Searcher,
+    version: i64,
+    made: Instant,
+    cost: Duration,
+}
+
+pub(super) fn start(context: Arc<Context>) -> std::io::Result<Latest<Request>> {
+    let mut finder = Finder { context: context.clone(), library: None, snapshot: None };
+    Latest::start("finder", move |(generation, source, limit), cancel| {
+        let answer = guarded(|| finder.find(&source, limit, cancel));
+        if answer.is_err() {
+            // Whatever it was, the next search begins afresh.
+            (finder.library, finder.snapshot) = (None, None);
+        }
+        if !cancel.load(Ordering::Relaxed) || answer.is_ok() {
+            context.send(Message::Found(generation, answer.map_err(|error| told(&error))));
+        }
+    })
+}
+
+impl Finder {
+    fn find(&mut self, source: &Source, limit: usize, cancel: &Arc<AtomicBool>) -> anyhow::Result<Answer> {
+        let started = Instant::now();
+        let seek = source.seek();
+        let query = if seek.text.trim().is_empty() { query_of_nothing() } else { finding::parse(&seek.text)? };
+        let library = match self.library.take() {
+            Some(library) => library,
+            None => match Library::open(&self.context.settings.library) {
+                Ok(library) => library,
+                Err(Error::NoLibrary { .. }) => return Ok(Answer::default()),
+                Err(error) => return Err(error.into()),
+            },
+        };
+        let library = self.library.insert(library);
+        let version = library.data_version()?;
+        let fresh = self.snapshot.take().filter(|snapshot| {
+            snapshot.version == version || snapshot.made.elapsed() < snapshot.cost.saturating_mul(WORTH)
+        });
+        let snapshot = match fresh {
+            Some(snapshot) => snapshot,
+            None => {
+                let made = Instant::now();
+                Snapshot { searcher: library.searcher()?, version, made, cost: Duration::ZERO }
+            }
+        };
+        let snapshot = self.snapshot.insert(snapshot);
+        let answer = if seek.is_empty() {
+            all(&snapshot.searcher, limit)?
+        } else {
+            ask(&self.context, library, &snapshot.searcher, &seek, query, limit, cancel)?
+        };
+        if snapshot.cost.is_zero() {
+            // Vectors and words are loaded by the first search.
+            snapshot.cost = snapshot.made.elapsed();
+        }
+        Ok(Answer { took: started.elapsed(), ..answer })
+    }
+}
+
+fn query_of_nothing() -> snapseek_index::query::Query {
+    snapseek_index::query::Query { parts: Vec::new(), phrases: Vec::new(), filters: Default::default() }
+}
+
+/// The library, newest first.
+fn all(searcher: &Searcher, limit: usize) -> anyhow::Result<Answer> {
+    let ids = searcher.newest()?;
+    let more = ids.len() > limit;
+    let found = ids.into_iter().take(limit).map(|id| Found { id, score: None, is_match: true }).collect();
+    Ok(Answer { found, more, total: searcher.len(), ..Answer::default() })
+}
+
+fn ask(
+    context: &Arc<Context>,
+    library: &Library,
+    searcher: &Searcher,
+    seek: &Seek,
+    mut query: snapseek_index::query::Query,
+    limit: usize,
+    cancel: &AtomicBool,
+) -> anyhow::Result<Answer> {
+    let likes = seek.likes.iter().map(|like| Part { kind: PartKind::Image(like.path.clone()), weight: like.weight });
+    query.parts.extend(likes);
+    let console = context.quiet_console();
+    let model = || context.model(library, &console);
+    let means = Means { library, model: &model, cancel, console: &console };
+    let mut question = Question::new(query, By::Both, None, &means)?;
+    question.request.exclude = seek.likes.iter().map(|like| like.id).collect();
+    let (rows, _) = question.ask(searcher, limit)?;
+    let more = rows.len() >= limit;
+    let found =
+        rows.iter().map(|row| Found { id: row.hit.id, score: row.hit.cosine, is_match: row.is_match }).collect();
+    let photos = rows.into_iter().map(|row| row.hit).collect();
+    Ok(Answer { found, photos, more, total: searcher.len(), took: Duration::ZERO })
+}

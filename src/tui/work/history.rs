@@ -1,0 +1,103 @@
+//! Queries of earlier days, one a line, in the user's state folder.
+
+use super::{Context, spawn};
+use crate::tui::event::Message;
+use crossbeam_channel::Sender;
+use etcetera::BaseStrategy;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Queries that are kept.
+const MOST: usize = 1_000;
+/// Bytes of the file that are read.
+const LARGEST: u64 = 1 << 20;
+
+/// Keeps queries.
+pub(super) struct History {
+    out: Option<Sender<String>>,
+}
+
+impl History {
+    /// Reads what is there, in the background, and tells it.
+    pub(super) fn open(context: &Arc<Context>) -> Self {
+        let Some(file) = place() else { return Self { out: None } };
+        let (out, queries) = crossbeam_channel::unbounded::<String>();
+        let context = context.clone();
+        let spawned = spawn("history", move || {
+            let known = read(&file);
+            if !known.is_empty() {
+                context.send(Message::History(known));
+            }
+            for query in queries {
+                // A history that cannot be kept is no reason to stop anybody from searching.
+                let _ = append(&file, &query);
+            }
+        });
+        Self { out: spawned.is_ok().then_some(out) }
+    }
+
+    pub(super) fn remember(&self, query: String) {
+        if let Some(out) = &self.out {
+            let _ = out.send(query);
+        }
+    }
+}
+
+fn place() -> Option<PathBuf> {
+    let dirs = etcetera::choose_base_strategy().ok()?;
+    Some(dirs.state_dir().unwrap_or_else(|| dirs.data_dir()).join("snapseek/history"))
+}
+
+/// The queries, oldest first, each once.
+fn read(file: &Path) -> Vec<String> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(file).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
+    if read.is_err() {
+        return Vec::new();
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let mut known: Vec<String> = Vec::new();
+    for line in text.lines().rev() {
+        if known.len() < MOST && !line.trim().is_empty() && !known.iter().any(|other| other == line) {
+            known.push(line.to_owned());
+        }
+    }
+    known.reverse();
+    if bytes.len() as u64 > LARGEST / 2 {
+        let _ = std::fs::write(file, known.join("\n") + "\n");
+    }
+    known
+}
+
+fn append(file: &Path, query: &str) -> std::io::Result<()> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)?.write_all(format!("{}\n", query.replace(['\n', '\r'], " ")).as_bytes())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_kept_once_and_the_last_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("state/history");
+        for query in ["dog", "cat", "dog", "line\nbreak"] {
+            append(&file, query).unwrap();
+        }
+        assert_eq!(read(&file), ["cat", "dog", "line break"]);
+        std::fs::write(&file, b"\xff\xfe\n\n").unwrap();
+        assert_eq!(read(&file).len(), 1);
+        assert!(read(&dir.path().join("none")).is_empty());
+    }
+}

@@ -1,0 +1,106 @@
+//! Indexing from inside: one run at a time, in a thread of its own.
+
+use super::talker::expand;
+use super::{Context, guarded, spawn, told};
+use crate::console::{Console, Listener};
+use crate::failure::Failure;
+use crate::indexing;
+use crate::models::{self, Offer};
+use crate::pipeline::Options;
+use crate::tui::event::{IndexNews, Message, Step};
+use snapseek_index::Library;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The run that is going on, if there is one.
+#[derive(Default)]
+pub(super) struct Indexer {
+    run: Option<(JoinHandle<()>, Arc<AtomicBool>)>,
+}
+
+struct News(Arc<Context>);
+
+impl Listener for News {
+    fn message(&self, warning: bool, text: &str) {
+        if warning {
+            self.0.send(Message::Note(true, text.to_owned()));
+        }
+    }
+    fn step(&self, what: &'static str, done: usize, total: usize) {
+        self.0.send(Message::Index(IndexNews::Step(Step { what, done, total })));
+    }
+    fn photos(&self, found: u64, done: u64, walking: bool) {
+        self.0.send(Message::Index(IndexNews::Photos { found, done, walking }));
+    }
+    fn failure(&self, path: &Path, kind: &str, message: &str) {
+        let news = IndexNews::Failure { path: path.to_owned(), kind: kind.to_owned(), message: message.to_owned() };
+        self.0.send(Message::Index(news));
+    }
+}
+
+impl Indexer {
+    /// Begins a run over these folders; none: the library's own.
+    pub(super) fn begin(&mut self, context: &Arc<Context>, folders: Vec<PathBuf>) {
+        let cancel = Arc::<AtomicBool>::default();
+        let (mine, flag) = (context.clone(), cancel.clone());
+        let run = spawn("indexer", move || {
+            let console = Console::to(Arc::new(News(mine.clone())));
+            let done = guarded(|| index(&mine, &console, &folders, &flag));
+            let outcome = done.map_err(|error| told(&error));
+            mine.send(Message::Index(IndexNews::Ended(outcome, flag.load(Ordering::Relaxed))));
+        });
+        match run {
+            Ok(run) => self.run = Some((run, cancel)),
+            Err(error) => context.send(Message::Index(IndexNews::Ended(Err(error.to_string()), false))),
+        }
+    }
+
+    pub(super) fn cancel(&self) {
+        if let Some((_, cancel)) = &self.run {
+            cancel.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends the run, and waits so long for what is in its hands to be written.
+    pub(super) fn stop(&mut self, patience: Duration) {
+        self.cancel();
+        let started = Instant::now();
+        if let Some((run, _)) = self.run.take() {
+            while !run.is_finished() && started.elapsed() < patience {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+fn index(context: &Context, console: &Console, folders: &[PathBuf], cancel: &AtomicBool) -> anyhow::Result<String> {
+    let settings = &context.settings;
+    let named = folders.iter().map(|folder| expand(folder)).collect::<anyhow::Result<Vec<_>>>()?;
+    let folders = indexing::roots(&named)?;
+    if let Some(file) = folders.iter().find(|folder| !folder.is_dir()) {
+        return Err(Failure::usage(format!("{} is no folder", crate::sanitize::path(file))));
+    }
+    let library =
+        if folders.is_empty() { Library::open(&settings.library)? } else { Library::create(&settings.library)? };
+    let mut writer = library.lock()?;
+    let folders = if folders.is_empty() { library.roots()? } else { folders };
+    let chosen = models::choose(Some(&library), settings, console, Offer::None)?;
+    writer.set_model(&chosen.record)?;
+    let options = Options { keep_hidden: true, ..Options::new(settings.threads) };
+    let done = indexing::fill(&library, &mut writer, &chosen, &folders, &options, cancel, console)?;
+    let Some(done) = done else { return Ok("nothing was indexed".into()) };
+    let summary = &done.summary;
+    let mut parts = vec![format!("{} indexed", crate::output::count(usize::try_from(summary.embedded)?, "photo"))];
+    let counts = [
+        (summary.unchanged, "unchanged"),
+        (summary.moved, "moved"),
+        (summary.copied, "copied"),
+        (summary.removed, "removed"),
+        (summary.failed, "failed"),
+    ];
+    parts.extend(counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
+    Ok(format!("{} in {:.1} s", parts.join(", "), done.seconds))
+}

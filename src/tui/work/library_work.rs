@@ -1,0 +1,148 @@
+//! Work on the whole library: clusters, the map, labels. One at a time; the last one asked for counts.
+
+use super::latest::Latest;
+use super::{Context, guarded, told};
+use crate::console::{Console, Listener};
+use crate::output;
+use crate::tui::event::{Chart, Judged, Message, Outcome, Sorted, Spot, Step, Work};
+use crate::understand::cluster::Options;
+use crate::understand::progress::Progress;
+use crate::understand::{classify, clusters, map};
+use snapseek_index::{LabelSet, Library};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Generation, and what to do.
+pub(super) type Request = (u64, Work);
+
+/// Likeliest labels that are told of each photo.
+const TOP: usize = 8;
+
+/// Tells how the work stands.
+struct Steps(Arc<Context>, u64);
+
+impl Listener for Steps {
+    fn message(&self, warning: bool, text: &str) {
+        if warning {
+            self.0.send(Message::Note(true, text.to_owned()));
+        }
+    }
+    fn step(&self, what: &'static str, done: usize, total: usize) {
+        self.0.send(Message::Step(self.1, Step { what, done, total }));
+    }
+    fn photos(&self, _: u64, _: u64, _: bool) {}
+    fn failure(&self, _: &Path, _: &str, _: &str) {}
+}
+
+pub(super) fn start(context: Arc<Context>) -> std::io::Result<Latest<Request>> {
+    Latest::start("library work", move |(generation, work), cancel| {
+        let console = Console::to(Arc::new(Steps(context.clone(), generation)));
+        context.send(answer(&context, &console, generation, &work, cancel));
+    })
+}
+
+fn answer(context: &Context, console: &Console, generation: u64, work: &Work, cancel: &AtomicBool) -> Message {
+    fn outcome<T>(result: anyhow::Result<T>) -> Outcome<T> {
+        result.map_err(|error| told(&error))
+    }
+    let library = || Library::open(&context.settings.library);
+    match work {
+        Work::Cluster(count) => {
+            let made = guarded(|| cluster(context, console, &library()?, *count, cancel));
+            Message::Grouped(generation, outcome(made))
+        }
+        Work::Split(id) => {
+            let split = guarded(|| split(context, console, &library()?, *id, cancel));
+            Message::Grouped(generation, outcome(split))
+        }
+        Work::Chart => Message::Charted(generation, outcome(guarded(|| chart(context, console, &library()?, cancel)))),
+        Work::Sort(set) => {
+            Message::Sorted(generation, outcome(guarded(|| sort(context, console, &library()?, set, cancel))))
+        }
+    }
+}
+
+fn stopped() -> anyhow::Error {
+    anyhow::anyhow!("stopped")
+}
+
+fn cluster(
+    context: &Context,
+    console: &Console,
+    library: &Library,
+    count: Option<usize>,
+    cancel: &AtomicBool,
+) -> anyhow::Result<String> {
+    let photos = library.searcher()?.len();
+    anyhow::ensure!(photos > 0, "there are no photos yet");
+    let chosen = context.model(library, console)?;
+    let options = Options { count, ..clusters::options(photos) };
+    let mut progress = Progress::new(console, cancel);
+    let made = clusters::make(library, chosen.model.as_ref(), options, &[], &context.cache, &mut progress)?;
+    made.ok_or_else(stopped)?;
+    Ok(format!("{} found", output::count(library.clusters()?.len(), "cluster")))
+}
+
+fn split(
+    context: &Context,
+    console: &Console,
+    library: &Library,
+    id: i64,
+    cancel: &AtomicBool,
+) -> anyhow::Result<String> {
+    let chosen = context.model(library, console)?;
+    let mut progress = Progress::new(console, cancel);
+    let parts = clusters::split(library, chosen.model.as_ref(), id, &context.cache, &mut progress)?;
+    Ok(match parts.ok_or_else(stopped)? {
+        1 => "its photos cannot be told apart: it stays as it is".into(),
+        parts => format!("split into {}", output::count(parts, "cluster")),
+    })
+}
+
+fn chart(context: &Context, console: &Console, library: &Library, cancel: &AtomicBool) -> anyhow::Result<Chart> {
+    if library.clusters()?.is_empty() {
+        cluster(context, console, library, None, cancel)?;
+    } else {
+        clusters::adopt(library)?;
+    }
+    let searcher = library.searcher()?;
+    let embeddings = searcher.embeddings()?;
+    let vectors: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();
+    let mut progress = Progress::new(console, cancel);
+    let spots = map::layout(&vectors, &mut |done, total| progress.step("laying the map out", done, total));
+    let mut known = library.clusters()?;
+    known.sort_by(|a, b| b.photos.cmp(&a.photos).then(a.id.cmp(&b.id)));
+    let position: HashMap<i64, u16> = known.iter().map(|cluster| cluster.id).zip(0..).collect();
+    let places: HashMap<i64, u16> =
+        library.members()?.iter().filter_map(|member| Some((member.photo, *position.get(&member.cluster?)?))).collect();
+    let spots = embeddings.iter().zip(spots.ok_or_else(stopped)?);
+    Ok(Chart {
+        spots: spots.map(|((id, _), (x, y))| Spot { id: *id, x, y, cluster: places.get(id).copied() }).collect(),
+        names: known.into_iter().map(|cluster| cluster.name).collect(),
+    })
+}
+
+fn sort(
+    context: &Context,
+    console: &Console,
+    library: &Library,
+    set: &LabelSet,
+    cancel: &AtomicBool,
+) -> anyhow::Result<Sorted> {
+    let chosen = context.model(library, console)?;
+    let mut progress = Progress::new(console, cancel);
+    let classifier = if set.name.is_empty() {
+        classify::classifier(set, chosen.model.as_ref(), &mut progress)?
+    } else {
+        classify::kept_classifier(set, library, chosen.model.as_ref(), &mut progress)?
+    };
+    let searcher = library.searcher()?;
+    let (ids, embeddings): (Vec<i64>, Vec<&[f32]>) = searcher.embeddings()?.into_iter().unzip();
+    anyhow::ensure!(!ids.is_empty(), "there are no photos yet");
+    let verdicts = classify::judge(&embeddings, set, &classifier, TOP, &mut progress)?;
+    let photos = ids.into_iter().zip(verdicts);
+    let photos = photos.map(|(id, verdict)| Judged { id, label: verdict.label, ranked: verdict.ranked }).collect();
+    Ok(Sorted { set: set.clone(), photos })
+}

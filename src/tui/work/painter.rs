@@ -1,0 +1,115 @@
+//! Pictures for the terminal: read at reduced size, fitted to their cells and encoded, the most wanted first.
+
+use super::{Context, guarded, spawn, told};
+use crate::output::page;
+use crate::thumbnails::{EDGE, Thumbnails};
+use crate::tui::event::{Message, Picture, PictureKey, Wanted};
+use ratatui::layout::Size;
+use ratatui_image::picker::{Picker, ProtocolType};
+use ratatui_image::{FilterType, Resize};
+use std::collections::HashSet;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Bytes of thumbnails that are kept on disk.
+const KEPT: u64 = 512 << 20;
+/// Longest edge of a picture in pixels.
+const LARGEST: u32 = 2_048;
+/// Threads that make pictures; indexing and searching need the processor too.
+const MOST_THREADS: usize = 4;
+
+/// Hands out what is wanted.
+pub struct Painter {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    list: Mutex<List>,
+    filled: Condvar,
+}
+
+#[derive(Default)]
+struct List {
+    /// What is wanted and not begun, the most wanted last.
+    wanted: Vec<Wanted>,
+    /// What was begun of what is wanted.
+    begun: HashSet<PictureKey>,
+    ended: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Painter {
+    /// Starts the threads; none if the terminal shows no pictures.
+    pub(super) fn start(context: &Arc<Context>, picker: Option<Picker>) -> std::io::Result<Self> {
+        let shared = Arc::<Shared>::default();
+        let Some(picker) = picker else { return Ok(Self { shared }) };
+        let thumbnails = Arc::new(Thumbnails::new(&context.cache, KEPT));
+        for n in 0..context.settings.threads.clamp(1, MOST_THREADS) {
+            let (mine, context, picker, thumbnails) =
+                (shared.clone(), context.clone(), picker.clone(), thumbnails.clone());
+            spawn("painter", move || {
+                if n == 0 {
+                    thumbnails.trim();
+                }
+                while let Some(wanted) = next(&mine) {
+                    let picture = guarded(|| paint(&wanted, &picker, &thumbnails));
+                    context.send(Message::Picture(wanted.key, picture.map(Arc::new).map_err(|error| told(&error))));
+                }
+            })?;
+        }
+        Ok(Self { shared })
+    }
+
+    /// What is wanted now, the most wanted first.
+    pub fn want(&self, mut wanted: Vec<Wanted>) {
+        let mut list = self.shared.lock();
+        let keys: HashSet<PictureKey> = wanted.iter().map(|wanted| wanted.key).collect();
+        list.begun.retain(|key| keys.contains(key));
+        wanted.retain(|wanted| !list.begun.contains(&wanted.key));
+        wanted.reverse();
+        list.wanted = wanted;
+        self.shared.filled.notify_all();
+    }
+}
+
+impl Drop for Painter {
+    fn drop(&mut self) {
+        self.shared.lock().ended = true;
+        self.shared.filled.notify_all();
+    }
+}
+
+fn next(shared: &Shared) -> Option<Wanted> {
+    let mut list = shared.lock();
+    loop {
+        if list.ended {
+            return None;
+        }
+        if let Some(wanted) = list.wanted.pop() {
+            list.begun.insert(wanted.key);
+            return Some(wanted);
+        }
+        list = shared.filled.wait(list).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn paint(wanted: &Wanted, picker: &Picker, thumbnails: &Thumbnails) -> anyhow::Result<Picture> {
+    let PictureKey { width, height, .. } = wanted.key;
+    let font = picker.font_size();
+    // Half blocks are one pixel wide and half a cell high, whatever the font.
+    let (across, down) = match picker.protocol_type() {
+        ProtocolType::Halfblocks => (u32::from(width), 2 * u32::from(height)),
+        _ => (u32::from(width) * u32::from(font.width), u32::from(height) * u32::from(font.height)),
+    };
+    let edge = across.max(down).min(LARGEST);
+    let picture =
+        if edge <= EDGE { thumbnails.get(&wanted.hash, &wanted.path)? } else { page::small(&wanted.path, edge)? };
+    let picture = image::DynamicImage::ImageRgb8(picture);
+    let protocol = picker.new_protocol(picture, Size::new(width, height), Resize::Scale(Some(FilterType::Triangle)))?;
+    Ok(Picture(protocol))
+}

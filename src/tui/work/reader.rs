@@ -1,0 +1,98 @@
+//! What the catalogue knows, and small changes of it.
+
+use super::{Context, guarded, spawn, told};
+use crate::tui::event::{Group, Groups, Message, Standing};
+use anyhow::Context as _;
+use crossbeam_channel::Sender;
+use snapseek_index::{Error, LabelSet, Library};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Covers of a cluster.
+const COVERS: usize = 16;
+
+pub(super) enum Request {
+    Photos(Vec<i64>),
+    Groups,
+    Rename(String, String),
+    LabelSets,
+    SaveSet(LabelSet),
+    Standing,
+}
+
+pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<Request>> {
+    let (out, requests) = crossbeam_channel::unbounded();
+    spawn("reader", move || {
+        let mut library = None;
+        for request in requests {
+            if let Err(error) = guarded(|| answer(&context, &mut library, &request)) {
+                library = None;
+                match request {
+                    Request::Groups => context.send(Message::Groups(Err(told(&error)))),
+                    Request::Standing => context.send(Message::Library(Err(told(&error)))),
+                    _ => context.send(Message::Note(true, told(&error))),
+                }
+            }
+        }
+    })?;
+    Ok(out)
+}
+
+fn answer(context: &Context, kept: &mut Option<Library>, request: &Request) -> anyhow::Result<()> {
+    if kept.is_none() {
+        match Library::open(&context.settings.library) {
+            Ok(library) => *kept = Some(library),
+            Err(Error::NoLibrary { .. }) => {
+                match request {
+                    Request::Photos(ids) => context.send(Message::Photos(Vec::new(), ids.clone())),
+                    Request::Groups => context.send(Message::Groups(Ok(Groups::default()))),
+                    Request::LabelSets => context.send(Message::LabelSets(Vec::new())),
+                    Request::Standing => context.send(Message::Library(Ok(None))),
+                    Request::Rename(..) | Request::SaveSet(_) => anyhow::bail!("there is no library yet"),
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let library = kept.as_ref().context("there is no library")?;
+    match request {
+        Request::Photos(ids) => {
+            let photos = library.searcher()?.photos(ids)?;
+            let there: HashSet<i64> = photos.iter().map(|photo| photo.id).collect();
+            let gone = ids.iter().copied().filter(|id| !there.contains(id)).collect();
+            context.send(Message::Photos(photos, gone));
+        }
+        Request::Groups => context.send(Message::Groups(Ok(groups(library)?))),
+        Request::Rename(old, new) => {
+            library.rename_cluster(old, new)?;
+            context.send(Message::Groups(Ok(groups(library)?)));
+        }
+        Request::LabelSets => context.send(Message::LabelSets(library.label_sets()?)),
+        Request::SaveSet(set) => {
+            library.save_label_set(set)?;
+            context.send(Message::Note(false, format!("saved: `label:{}` finds what got a label", set.name)));
+        }
+        Request::Standing => {
+            let failures = library.failures()?;
+            let failures = failures.into_iter().map(|failure| (failure.path, failure.kind, failure.message)).collect();
+            context.send(Message::Library(Ok(Some(Box::new(Standing { status: library.status()?, failures })))));
+        }
+    }
+    Ok(())
+}
+
+/// The clusters, largest first, with their covers.
+pub(super) fn groups(library: &Library) -> anyhow::Result<Groups> {
+    let mut clusters = library.clusters()?;
+    clusters.sort_by(|a, b| b.photos.cmp(&a.photos).then(a.id.cmp(&b.id)));
+    let inside: u64 = clusters.iter().map(|cluster| cluster.photos).sum();
+    let outside = library.status()?.photos.saturating_sub(inside);
+    let group = |cluster: snapseek_index::Cluster| {
+        let covers = library.cluster_members(cluster.id)?.into_iter().take(COVERS).collect();
+        let snapseek_index::Cluster { id, name, keywords, photos, coherence, .. } = cluster;
+        Ok(Group { id, name, keywords, photos, coherence, covers })
+    };
+    let groups = clusters.into_iter().map(group).collect::<anyhow::Result<_>>()?;
+    Ok(Groups { groups, outside })
+}

@@ -1,0 +1,171 @@
+//! The conversation: BLIP-2 lives on one thread, opened when it is first needed.
+
+use super::{Context, guarded, spawn, told};
+use crate::console::Console;
+use crate::describe::{self, Describer};
+use crate::failure::{Exit, exit_of};
+use crate::model::blip2::{Finish, Options};
+use crate::talk::{self, ANSWER_TOKENS, Talk};
+use crate::tui::event::{ChatNews, ChatWork, Message};
+use crossbeam_channel::{Receiver, Sender};
+use snapseek_index::Library;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+struct Request {
+    generation: u64,
+    work: ChatWork,
+    cancel: Arc<AtomicBool>,
+}
+
+/// Hands work to the conversation.
+pub(super) struct Talker {
+    requests: Sender<Request>,
+    /// Of the last request.
+    cancel: Mutex<Arc<AtomicBool>>,
+}
+
+impl Talker {
+    pub(super) fn start(context: Arc<Context>) -> std::io::Result<Self> {
+        let (requests, work) = crossbeam_channel::unbounded();
+        spawn("talker", move || talk(&context, &work))?;
+        Ok(Self { requests, cancel: Mutex::default() })
+    }
+
+    pub(super) fn put(&self, generation: u64, work: ChatWork) {
+        let cancel = Arc::<AtomicBool>::default();
+        let mut last = self.cancel.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another photo: what is said about the last one is not waited for.
+        if matches!(work, ChatWork::Open(_)) {
+            last.store(true, Ordering::Relaxed);
+        }
+        *last = cancel.clone();
+        let _ = self.requests.send(Request { generation, work, cancel });
+    }
+
+    pub(super) fn cancel(&self) {
+        self.cancel.lock().unwrap_or_else(PoisonError::into_inner).store(true, Ordering::Relaxed);
+    }
+}
+
+fn talk(context: &Arc<Context>, requests: &Receiver<Request>) {
+    let mut describer: Option<Describer> = None;
+    let mut next: Option<Request> = None;
+    while let Some(request) = next.take().or_else(|| requests.recv().ok()) {
+        let Request { generation, work, cancel } = request;
+        // Everything else speaks of a conversation that could not be opened.
+        let ChatWork::Open(path) = work else { continue };
+        let console = context.quiet_console();
+        if describer.is_none() {
+            match guarded(|| describe::open(&context.settings, &console)) {
+                Ok(opened) => describer = Some(opened),
+                Err(error) => {
+                    let news = match exit_of(&error) {
+                        Exit::Missing => ChatNews::Missing(told(&error)),
+                        _ => ChatNews::Failed(told(&error)),
+                    };
+                    context.send(Message::Chat(generation, news));
+                    continue;
+                }
+            }
+        }
+        let Some(describer) = &describer else { continue };
+        let about = Conversation { context, describer, console: &console, generation };
+        match guarded(|| about.run(&path, &cancel, requests)) {
+            Ok(other) => next = other,
+            Err(error) => context.send(Message::Chat(generation, ChatNews::Failed(told(&error)))),
+        }
+    }
+}
+
+/// A conversation about one photo.
+struct Conversation<'a> {
+    context: &'a Arc<Context>,
+    describer: &'a Describer,
+    console: &'a Console,
+    generation: u64,
+}
+
+impl Conversation<'_> {
+    fn tell(&self, news: ChatNews) {
+        self.context.send(Message::Chat(self.generation, news));
+    }
+
+    /// Goes on until another photo is to be talked about.
+    fn run(&self, path: &Path, cancel: &AtomicBool, requests: &Receiver<Request>) -> anyhow::Result<Option<Request>> {
+        let library = describe::library(&self.context.settings, self.console);
+        let picture = self.describer.picture(path, library.as_ref(), cancel, self.console)?;
+        let Some(picture) = picture else {
+            self.tell(ChatNews::Stopped);
+            return Ok(None);
+        };
+        let earlier = match &library {
+            Some(library) => library.conversations_about(&picture.hash)?.into_iter().next(),
+            None => None,
+        };
+        let mut talk = Talk::new(self.describer, &picture, earlier)?;
+        let model = self.describer.name.clone();
+        self.tell(ChatNews::Opened { turns: talk.conversation.turns.clone(), model });
+        for request in requests {
+            if matches!(request.work, ChatWork::Open(_)) {
+                return Ok(Some(request));
+            }
+            if request.generation != self.generation {
+                continue;
+            }
+            if let Err(error) = self.answer(&mut talk, request, library.as_ref()) {
+                self.tell(ChatNews::Failed(told(&error)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn answer(&self, talk: &mut Talk<'_>, request: Request, library: Option<&Library>) -> anyhow::Result<()> {
+        match request.work {
+            ChatWork::Open(_) => {}
+            ChatWork::Ask(question) => self.ask(talk, &question, &request.cancel, library)?,
+            ChatWork::AskAgain(question) => {
+                talk.undo(library)?;
+                self.ask(talk, &question, &request.cancel, library)?;
+            }
+            ChatWork::Clear => {
+                talk.clear(library)?;
+                self.tell(ChatNews::Answered(Vec::new()));
+            }
+            ChatWork::Save(file) => {
+                let file = expand(&file)?;
+                talk::save(&talk.conversation, &file)?;
+                self.context.send(Message::Note(false, format!("saved to {}", crate::sanitize::path(&file))));
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(
+        &self,
+        talk: &mut Talk<'_>,
+        question: &str,
+        cancel: &AtomicBool,
+        library: Option<&Library>,
+    ) -> anyhow::Result<()> {
+        let options = Options::greedy(ANSWER_TOKENS);
+        let mut piece = |text: &str| self.tell(ChatNews::Piece(text.to_owned()));
+        let answer = talk.ask(question, &options, cancel, self.console, &mut piece)?;
+        if answer.finish == Finish::Cancelled {
+            self.tell(ChatNews::Stopped);
+            return Ok(());
+        }
+        talk.keep(library, self.console);
+        self.tell(ChatNews::Answered(talk.conversation.turns.clone()));
+        Ok(())
+    }
+}
+
+/// The shell does not see what is typed here, so `~` is ours to read.
+pub(super) fn expand(path: &Path) -> anyhow::Result<PathBuf> {
+    match path.strip_prefix("~") {
+        Ok(rest) => Ok(etcetera::home_dir()?.join(rest)),
+        Err(_) => Ok(path.to_path_buf()),
+    }
+}

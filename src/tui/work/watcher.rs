@@ -1,0 +1,65 @@
+//! Watches the library's folders, and tells when files below them have changed and then rested.
+
+use super::{Context, guarded, spawn, told};
+use crate::tui::event::Message;
+use notify::{Event, EventKind, RecursiveMode, Watcher as _};
+use snapseek_index::Library;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Files must rest for so long: a copy that is going on is not indexed half.
+const REST: Duration = Duration::from_secs(2);
+
+/// Whether, and by which flag it ends.
+#[derive(Default)]
+pub(super) struct Watcher {
+    stop: Arc<AtomicBool>,
+}
+
+impl Watcher {
+    /// Begins to watch, or ends it.
+    pub(super) fn watch(&mut self, context: &Arc<Context>, watch: bool) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.stop = Arc::default();
+        if !watch {
+            return;
+        }
+        let (context, stop) = (context.clone(), self.stop.clone());
+        let _ = spawn("watcher", move || {
+            if let Err(error) = guarded(|| follow(&context, &stop)) {
+                context.send(Message::Note(true, format!("the folders cannot be watched: {}", told(&error))));
+            }
+        });
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn follow(context: &Context, stop: &AtomicBool) -> anyhow::Result<()> {
+    let (out, events) = crossbeam_channel::unbounded();
+    let mut watcher = notify::recommended_watcher(move |event| drop(out.send(event)))?;
+    for root in Library::open(&context.settings.library)?.roots()? {
+        watcher.watch(&root, RecursiveMode::Recursive)?;
+    }
+    let mut changed = false;
+    while !stop.load(Ordering::Relaxed) {
+        match events.recv_timeout(REST) {
+            Ok(Ok(Event { kind: EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_), .. })) => {
+                changed = true
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) if changed => {
+                changed = false;
+                context.send(Message::FilesChanged);
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
