@@ -4,7 +4,8 @@ use super::Row;
 use crate::console::{self, Console};
 use crate::sanitize;
 use snapseek_index::{By, Hit};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Prints every row and calls `after` behind each.
@@ -64,8 +65,9 @@ pub(super) fn print(
 /// A path for the eye: relative to the working directory where it lies below it.
 #[must_use]
 pub fn display_path(path: &Path) -> String {
-    let here = std::env::current_dir().and_then(|d| d.canonicalize()).unwrap_or_default();
-    sanitize::path(path.strip_prefix(&here).ok().filter(|p| !p.as_os_str().is_empty()).unwrap_or(path))
+    static HERE: OnceLock<PathBuf> = OnceLock::new();
+    let here = HERE.get_or_init(|| std::env::current_dir().and_then(|d| d.canonicalize()).unwrap_or_default());
+    sanitize::path(path.strip_prefix(here).ok().filter(|p| !p.as_os_str().is_empty()).unwrap_or(path))
 }
 
 fn number(score: Option<f32>) -> String {

@@ -26,8 +26,8 @@ pub enum Event {
     Message(Message),
     /// The program is asked from outside to end.
     Terminate,
-    /// The program is back from the background.
-    Resumed,
+    /// The program is asked from outside to let the shell have the terminal.
+    Suspend,
 }
 
 /// An answer as workers give it: what was asked for, or why not, for the user's eyes.
@@ -267,8 +267,6 @@ impl std::fmt::Debug for Picture {
 /// What can be cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// The search.
-    Search,
     /// Work on the whole library: clusters, map, labels.
     Library,
     /// The answer.

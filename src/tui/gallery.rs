@@ -319,7 +319,7 @@ mod tests {
         gallery.select(3);
         gallery.remove(0);
         assert_eq!((gallery.selected(), gallery.matches(), gallery.shown().len()), (Some(3), 1, 3));
-        [1, 2, 3, 99].map(|id| gallery.remove(id));
+        [1, 2, 3, 99].into_iter().for_each(|id| gallery.remove(id));
         assert_eq!(gallery.selected(), None);
         gallery.step(1, 1, AREA);
         assert_eq!(gallery.tiles(AREA).count(), 0);

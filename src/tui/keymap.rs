@@ -178,17 +178,9 @@ impl Keymap {
 
 /// The action whose name is most like this.
 fn nearest(name: &str) -> Option<&'static str> {
-    let shared =
-        |other: &str| name.chars().filter(|c| other.contains(*c)).count() * 2 / (name.len() + other.len()).max(1);
-    let mut matcher = nucleo_matcher::Matcher::default();
-    let pattern = nucleo_matcher::pattern::Pattern::parse(
-        name,
-        nucleo_matcher::pattern::CaseMatching::Ignore,
-        nucleo_matcher::pattern::Normalization::Smart,
-    );
+    let near = |other: &str| strsim::jaro_winkler(name, other);
     let names = ACTIONS.iter().map(|entry| entry.name);
-    let best = pattern.match_list(names, &mut matcher).into_iter().next().map(|(name, _)| name);
-    best.or_else(|| ACTIONS.iter().map(|entry| entry.name).max_by_key(|other| shared(other)).filter(|n| shared(n) > 0))
+    names.max_by(|a, b| near(a).total_cmp(&near(b))).filter(|best| near(best) > 0.7)
 }
 
 #[cfg(test)]

@@ -121,15 +121,16 @@ pub fn wanted(state: &State) -> Vec<Wanted> {
     wanted.collect()
 }
 
-/// Signals become events; those that stop the program are looked after by `terminal::suspend`.
+/// Signals become events.
 #[cfg(unix)]
 fn signals(out: &Sender<Event>) -> anyhow::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT])?;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP])?;
     let out = out.clone();
     super::work::spawn("signals", move || {
-        for _ in signals.forever() {
-            if out.send(Event::Terminate).is_err() {
+        for signal in signals.forever() {
+            let event = if signal == SIGTSTP { Event::Suspend } else { Event::Terminate };
+            if out.send(event).is_err() {
                 return;
             }
         }

@@ -164,10 +164,10 @@ pub fn photos(state: &State) -> Vec<i64> {
         let at = gallery.at();
         ids.extend(gallery.shown().iter().skip(at.saturating_sub(60)).take(120).map(|found| found.id));
     }
-    if state.place == Place::Look {
-        if let Some(gallery) = state.gallery_of(state.look.of) {
-            ids.extend(gallery.shown().iter().skip(gallery.at().saturating_sub(2)).take(5).map(|found| found.id));
-        }
+    if state.place == Place::Look
+        && let Some(gallery) = state.gallery_of(state.look.of)
+    {
+        ids.extend(gallery.shown().iter().skip(gallery.at().saturating_sub(2)).take(5).map(|found| found.id));
     }
     if state.place == Place::Clusters
         && let Some(groups) = &state.clusters.groups

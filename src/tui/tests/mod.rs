@@ -1,1 +1,229 @@
-//! Tests of the terminal UI without a terminal.
+//! Tests of the terminal UI without a terminal: the update function is fed, views are drawn into a buffer.
+
+mod flows;
+mod random;
+mod views;
+
+use super::event::{
+    Answer, Beginning, Chart, ChatNews, Effect, Event, Found, Group, Groups, Judged, Message, Picture, Sorted, Spot,
+    Standing,
+};
+use super::keymap::Key;
+use super::screen;
+use super::state::{Options, State};
+use super::theme::ThemeName;
+use super::update::update;
+use super::view;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::layout::{Rect, Size};
+use ratatui_image::Resize;
+use ratatui_image::picker::Picker;
+use snapseek_index::{CaptionCounts, Hit, LabelSet, ModelRecord, PhotoFacts, Status, Tag, Turn};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+const NAMES: [&str; 14] = [
+    "dog",
+    "polar-bear",
+    "horse",
+    "brandenburg-gate",
+    "日本の写真",
+    "sunflower",
+    "a-very-long-name-of-a-photo-of-a-ship",
+    "cat",
+    "owl",
+    "tiger",
+    "teapot",
+    "castle",
+    "صورة",
+    "e\u{301}te\u{301}",
+];
+
+/// Photo number `id`.
+fn hit(id: i64) -> Hit {
+    let name = NAMES[usize::try_from(id).unwrap() % NAMES.len()];
+    Hit {
+        id,
+        cosine: Some(0.5 - id as f32 / 100.0),
+        bm25: None,
+        fused: 0.0,
+        all_words: false,
+        paths: vec![PathBuf::from(format!("/photos/2019/{name}.jpg"))],
+        tags: vec![
+            Tag { label: "golden retriever".into(), score: 0.71 },
+            Tag { label: "tennis ball".into(), score: 0.12 },
+        ],
+        caption: (id % 2 == 0).then(|| "a dog runs through the snow with a red ball".into()),
+        facts: PhotoFacts {
+            width: 4000,
+            height: 3000,
+            format: "jpeg".into(),
+            taken: Some("2019-06-01T12:30:00".into()),
+            camera: Some("Canon EOS 80D".into()),
+            latitude: Some(52.5163),
+            longitude: Some(-13.3777),
+        },
+        size: 2_400_000,
+        folded: 0,
+        hash: [7; 32],
+    }
+}
+
+fn answer(matches: i64, rest: i64) -> Answer {
+    let found = (0..matches + rest).map(|id| Found { id, score: hit(id).cosine, is_match: id < matches });
+    let photos = (0..matches + rest).map(hit).collect();
+    Answer { found: found.collect(), photos, total: 99, took: std::time::Duration::from_millis(15), more: false }
+}
+
+fn standing() -> Standing {
+    let status = Status {
+        photos: 99,
+        files: 101,
+        model: Some(ModelRecord { name: "starter".into(), fingerprint: "x".into(), dim: 384 }),
+        bytes: 1_000_000,
+        roots: vec!["/photos".into()],
+        captions: CaptionCounts { photos: 99, captioned: 12, by_hand: 1 },
+        conversations: 2,
+    };
+    let failures = vec![
+        ("/photos/broken.jpg".into(), "damaged".into(), "the picture ends too early".into()),
+        ("/photos/\u{1b}[31mevil\u{202e}.jpg".into(), "unreadable".into(), "Permission denied".into()),
+    ];
+    Standing { status, failures }
+}
+
+fn groups() -> Groups {
+    let group = |id: i64, name: &str, photos| Group {
+        id,
+        name: name.into(),
+        keywords: vec![name.into(), "animal".into(), "outdoors".into()],
+        photos,
+        coherence: 0.61,
+        covers: (0..photos as i64).collect(),
+    };
+    let groups = ["dog, wolf", "tower, castle", "flower", "ship, sea", "bird, hen", "cup", "fish", "car"];
+    let groups = groups.iter().zip(1..).map(|(name, id)| group(id, name, 10 - id as u64)).collect();
+    Groups { groups, outside: 5 }
+}
+
+fn chart() -> Chart {
+    let spot = |n: i64| {
+        let (turn, away) = (n as f32 * 2.4, (n as f32 / 300.0).sqrt() / 2.2);
+        Spot { id: n % 14, x: 0.5 + away * turn.cos(), y: 0.5 + away * turn.sin(), cluster: Some((n / 60) as u16) }
+    };
+    Chart { spots: (0..300).map(spot).collect(), names: groups().groups.into_iter().map(|group| group.name).collect() }
+}
+
+fn sorted() -> Sorted {
+    let set = LabelSet { labels: vec!["dog".into(), "cat".into(), "car".into()], ..LabelSet::default() };
+    let judged = |id: i64| {
+        let label = if id % 4 == 3 { None } else { Some((id % 3) as usize) };
+        Judged {
+            id,
+            label,
+            ranked: vec![((id % 3) as usize, 0.72), (((id + 1) % 3) as usize, 0.2), (((id + 2) % 3) as usize, 0.08)],
+        }
+    };
+    Sorted { set, photos: (0..14).map(judged).collect() }
+}
+
+fn turn(question: &str, answer: &str) -> Turn {
+    Turn { question: question.into(), answer: answer.into() }
+}
+
+/// A picture of half blocks.
+fn picture(width: u16, height: u16) -> Arc<Picture> {
+    let image = image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([x as u8 * 4, y as u8 * 5, 128]));
+    let picker = Picker::halfblocks();
+    let protocol = picker.new_protocol(image.into(), Size::new(width, height), Resize::Scale(None)).unwrap();
+    Arc::new(Picture(protocol))
+}
+
+/// The UI on a screen of some size, before anything was answered.
+fn begin(width: u16, height: u16) -> State {
+    let options = Options { pictures: true, true_colors: true, theme: ThemeName::Dark, ..Options::default() };
+    State::new(options, Beginning::default(), Rect::new(0, 0, width, height)).0
+}
+
+/// With a library and fourteen photos, four of which match.
+fn with_photos(width: u16, height: u16) -> State {
+    let mut state = begin(width, height);
+    tell(&mut state, Message::Library(Ok(Some(Box::new(standing())))));
+    let generation = state.search.generation;
+    tell(&mut state, Message::Found(generation, Ok(answer(4, 10))));
+    state
+}
+
+fn tell(state: &mut State, message: Message) -> Vec<Effect> {
+    update(state, Event::Message(message))
+}
+
+/// Presses keys, named as in the config and parted by blanks.
+fn press(state: &mut State, keys: &str) -> Vec<Effect> {
+    keys.split(' ').flat_map(|key| update(state, Event::Key(event(key)))).collect()
+}
+
+fn event(key: &str) -> KeyEvent {
+    let named = [
+        ("enter", KeyCode::Enter),
+        ("esc", KeyCode::Esc),
+        ("tab", KeyCode::Tab),
+        ("up", KeyCode::Up),
+        ("down", KeyCode::Down),
+        ("left", KeyCode::Left),
+        ("right", KeyCode::Right),
+        ("backspace", KeyCode::Backspace),
+        ("space", KeyCode::Char(' ')),
+    ];
+    let (name, modifiers) = match key.strip_prefix("ctrl-") {
+        Some(rest) => (rest, KeyModifiers::CONTROL),
+        None => (key, KeyModifiers::NONE),
+    };
+    let code = named.iter().find(|(other, _)| *other == name).map(|(_, code)| *code);
+    let event = KeyEvent::new(code.unwrap_or_else(|| KeyCode::Char(name.chars().next().unwrap())), modifiers);
+    assert!(Key::read(key).is_some(), "{key}");
+    event
+}
+
+fn types(state: &mut State, text: &str) -> Vec<Effect> {
+    text.chars().flat_map(|c| update(state, Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)))).collect()
+}
+
+/// The pictures that are wanted come.
+fn paint(state: &mut State) {
+    for (key, _) in screen::pictures(state) {
+        tell(state, Message::Picture(key, Ok(picture(key.width, key.height))));
+    }
+}
+
+/// The screen as text. Fails if a cell holds what could drive a terminal.
+fn drawn(state: &State) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(state.screen.width, state.screen.height)).unwrap();
+    terminal.draw(|frame| view::draw(frame, state)).unwrap();
+    let buffer = terminal.backend().buffer();
+    let mut lines = Vec::new();
+    for y in 0..buffer.area.height {
+        let mut line = String::new();
+        let mut skip = 0;
+        for x in 0..buffer.area.width {
+            let symbol = buffer[(x, y)].symbol();
+            assert!(!symbol.chars().any(crate::sanitize::is_unsafe), "{symbol:?}");
+            if skip == 0 {
+                line.push_str(symbol);
+            }
+            skip = unicode_width::UnicodeWidthStr::width(symbol).max(skip).saturating_sub(1);
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    lines.join("\n")
+}
+
+/// A conversation that is open.
+fn talking(state: &mut State) {
+    press(state, "esc c");
+    let generation = state.chat.generation;
+    let turns = vec![turn("what is this?", "a dog in the snow"), turn("what colour is the ball?", "it is red")];
+    tell(state, Message::Chat(generation, ChatNews::Opened { turns, model: "blip2".into() }));
+}

@@ -35,7 +35,7 @@ impl State {
             self.trail.push(self.place);
             self.place = Place::Chat;
         }
-        if self.chat.photo == Some(id) && self.chat.missing.is_none() && self.chat.error.is_none() {
+        if self.chat.photo == Some(id) && (self.chat.opening || !self.chat.model.is_empty()) {
             self.chat.typing = true;
             return;
         }

@@ -50,6 +50,9 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                         state.tell(done);
                         state.map.chart = None;
                         effects.push(Effect::Groups);
+                        if state.place == Place::Map {
+                            state.want_chart(effects);
+                        }
                     }
                     Err(why) => state.clusters.error = Some(why),
                 }

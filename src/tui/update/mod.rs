@@ -29,7 +29,8 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     let mut effects = Vec::new();
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => on_key(state, key, &mut effects),
-        Event::Key(_) | Event::Resumed => {}
+        Event::Key(_) => {}
+        Event::Suspend => effects.push(Effect::Suspend),
         Event::Mouse(mouse) => mouse::on_mouse(state, mouse, &mut effects),
         Event::Paste(text) => on_paste(state, &text, &mut effects),
         Event::Resize(width, height) => state.screen = Rect::new(0, 0, width, height),

@@ -24,7 +24,7 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
         KeyCode::Esc => state.settle(effects),
         KeyCode::Enter => {
             state.settle(effects);
-            state.look_into_typed_chips();
+            state.search.gallery.select(0);
         }
         KeyCode::Tab if completes => {
             state.complete();
@@ -68,6 +68,7 @@ impl State {
         let seek = Seek { text: self.search.input.value().to_owned(), likes };
         let selected = self.search.gallery.selected();
         self.search.visits.go(Source::Query(seek), selected);
+        self.search.keep = None;
         self.offer_completion();
         self.seek(Some(DEBOUNCE), effects);
     }
@@ -84,10 +85,6 @@ impl State {
             self.search.history.push(text.clone());
             effects.push(Effect::Remember(text));
         }
-    }
-
-    fn look_into_typed_chips(&mut self) {
-        self.search.gallery.select(0);
     }
 
     /// Goes to another source, as a visit of its own.
@@ -185,8 +182,9 @@ impl State {
         let to = if back { at.saturating_sub(1) } else { at + 1 };
         let text = match history.get(to) {
             Some(text) => {
+                let text = text.clone();
                 self.search.recalled = Some((to, draft));
-                self.search.recalled.as_ref().map(|_| text.clone()).unwrap_or_default()
+                text
             }
             None => draft,
         };

@@ -14,6 +14,7 @@ mod text;
 use super::action::Action;
 use super::event::PictureKey;
 use super::keymap::Keymap;
+use super::overlay::Overlay;
 use super::place::Place;
 use super::screen;
 use super::state::State;
@@ -23,6 +24,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use text::{clean, fit};
+use unicode_width::UnicodeWidthStr;
 
 /// Signs that turn while something is going on.
 const TURNING: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -102,7 +104,7 @@ fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
             crate::output::count(usize::try_from(standing.status.photos).unwrap_or(0), "photo")
         ));
     }
-    let width = u16::try_from(unicode_width::UnicodeWidthStr::width(right.as_str())).unwrap_or(0);
+    let width = u16::try_from(right.width()).unwrap_or(0);
     if area.width > 66 + width {
         put(buffer, area, area.width - width, &right, theme.bar);
     }
@@ -144,9 +146,13 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
 /// The keys that matter most where the user is.
 fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let theme = &state.theme;
+    // A key that does not fit is left out, not cut.
     let spans = |pairs: &[(String, &str)]| {
         let mut spans = Vec::new();
+        let mut room = usize::from(area.width.saturating_sub(1));
         for (key, says) in pairs {
+            let Some(left) = room.checked_sub(key.width() + says.width() + 1) else { break };
+            room = left.saturating_sub(2);
             spans.push(Span::styled(key.clone(), theme.accent));
             spans.push(Span::styled(format!(" {says}  "), theme.dim));
         }
@@ -161,7 +167,9 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
             |(action, says): &(Action, &'static str)| Some((map.key_of(state.place, *action)?.to_string(), *says));
         actions.iter().filter_map(known).collect()
     };
-    let pairs = if state.overlay.is_some() {
+    let pairs = if matches!(state.overlay, Some(Overlay::Help(_))) {
+        own(&[("j k", "scroll"), ("esc", "close")])
+    } else if state.overlay.is_some() {
         own(&[("enter", "take"), ("esc", "close")])
     } else if state.is_typing() {
         match state.place {

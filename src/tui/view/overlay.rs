@@ -105,7 +105,9 @@ fn help(frame: &mut Frame<'_>, state: &State, top: usize) {
     lines.push(Line::from(Span::styled("Everywhere", theme.dim)));
     lines.extend(ACTIONS.iter().filter(|entry| entry.places.is_empty()).map(line));
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let area = window(frame, state, &format!("{}: keys", state.place.name()), 74, height);
+    let more = if height > state.screen.height.saturating_sub(2) { ", j k scrolls" } else { "" };
+    let height = height.min(state.screen.height.saturating_sub(2));
+    let area = window(frame, state, &format!("{}: keys{more}", state.place.name()), 74, height);
     let first = top.min(lines.len().saturating_sub(area.height.into()));
     frame.render_widget(Paragraph::new(lines.into_iter().skip(first).collect::<Vec<_>>()), area);
 }

@@ -124,7 +124,6 @@ impl Workers {
             Effect::Standing => self.read(reader::Request::Standing),
             Effect::Timer(generation, wait) => drop(self.timers.send((Instant::now() + wait, generation))),
             Effect::Chat(generation, work) => self.talker.put(generation, work),
-            Effect::Cancel(Task::Search) => self.finder.cancel(),
             Effect::Cancel(Task::Library) => self.library_work.cancel(),
             Effect::Cancel(Task::Chat) => self.talker.cancel(),
             Effect::Cancel(Task::Index) => self.indexer.cancel(),

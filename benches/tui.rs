@@ -1,0 +1,224 @@
+//! How long a frame of the terminal UI takes. Not a test: it prints figures, and ARCHITECTURE.md quotes them.
+//!
+//!     cargo bench --bench tui [-- COUNT]   # a library of COUNT (100,000) made photos; indexing and typing meanwhile
+//!
+//! The real workers answer; the real update function and views run on one thread, as in the program, and their frames
+//! go through ratatui's diff and are encoded, to nowhere. A frame's time is that from taking the first waiting event to the last byte.
+
+use clap::Parser;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
+use ratatui::{Terminal, TerminalOptions, Viewport};
+use ratatui_image::picker::Picker;
+use snapseek::cli::Cli;
+use snapseek::config::Settings;
+use snapseek::model::{Embed, Starter};
+use snapseek::tui::event::{Beginning, Effect, Event};
+use snapseek::tui::state::{Options, State};
+use snapseek::tui::update::update;
+use snapseek::tui::work::Workers;
+use snapseek::tui::{view, wanted};
+use snapseek_index::{Change, FileStamp, Library, ModelRecord, PhotoFacts, Tag};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Set in the process that measures.
+const AGAIN: &str = "SNAPSEEK_BENCH";
+/// Changes written at once.
+const BATCH: usize = 2_000;
+/// Photos that are indexed meanwhile.
+const INDEXED: usize = 3_000;
+/// What is typed, again and again.
+const TEXT: &str = "a brown dog runs on the beach ";
+/// Between two keys: a fast typist.
+const KEY: Duration = Duration::from_millis(60);
+/// How long is typed.
+const TYPED: Duration = Duration::from_secs(30);
+
+fn main() -> anyhow::Result<()> {
+    let count = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tui-{count}"));
+    // Again with the program's folders elsewhere than the user's.
+    if std::env::var_os(AGAIN).is_none() {
+        let mut again = Command::new(std::env::current_exe()?);
+        again.arg(count.to_string()).env(AGAIN, "1");
+        for folder in ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
+            again.env(folder, place.join(folder));
+        }
+        anyhow::ensure!(again.status()?.success(), "the bench failed");
+        return Ok(());
+    }
+    let library = place.join("library");
+    if !library.join("catalogue.sqlite").exists() {
+        println!("making a library of {count} photos in {}", place.display());
+        make(&library, count)?;
+    }
+    let photos = photos(&place)?;
+    let cli = Cli::try_parse_from(["snapseek", "--offline", "status"])?;
+    let settings = Settings { library, ..Settings::resolve(&cli.global)? };
+    let (out, events) = crossbeam_channel::unbounded();
+    let mut workers = Workers::start(&settings, Some(Picker::halfblocks()), out.clone())?;
+    let options = Options { pictures: true, true_colors: true, ..Options::default() };
+    let beginning = Beginning { index: vec![photos.clone()], ..Beginning::default() };
+    let (mut state, effects) = State::new(options, beginning, Rect::new(0, 0, 200, 60));
+    effects.into_iter().for_each(|effect| workers.run(effect));
+    let viewport = TerminalOptions { viewport: Viewport::Fixed(Rect::new(0, 0, 200, 60)) };
+    let mut terminal = Terminal::with_options(CrosstermBackend::new(std::io::sink()), viewport)?;
+
+    std::thread::spawn(move || {
+        let started = Instant::now();
+        let mut letters = TEXT.chars().cycle();
+        let mut typed = 0;
+        while started.elapsed() < TYPED {
+            std::thread::sleep(KEY);
+            typed += 1;
+            let code = match letters.next() {
+                // Now and then the line is emptied, and the photos are walked through.
+                _ if typed % 60 == 0 => KeyCode::Esc,
+                _ if typed % 60 < 12 => KeyCode::Char('j'),
+                _ if typed % 60 == 12 => KeyCode::Char('/'),
+                Some(letter) => KeyCode::Char(letter),
+                None => KeyCode::Esc,
+            };
+            if out.send(Event::Key(KeyEvent::new(code, KeyModifiers::NONE))).is_err() {
+                return;
+            }
+            if typed % 60 == 13 {
+                let clear = KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL);
+                let _ = out.send(Event::Key(clear));
+            }
+        }
+        let _ = out.send(Event::Terminate);
+    });
+
+    let (mut frames, mut answers, mut indexing) = (Vec::new(), Vec::new(), 0_u32);
+    let (mut asked, mut ended) = (None::<(u64, Instant)>, false);
+    let mut before = Vec::new();
+    while !ended {
+        let first = if state.is_busy() {
+            events.recv_timeout(Duration::from_millis(100)).unwrap_or(Event::Tick)
+        } else {
+            events.recv()?
+        };
+        let started = Instant::now();
+        let mut event = Some(first);
+        while let Some(happened) = event.take() {
+            if matches!(happened, Event::Key(_)) {
+                asked = Some((state.search.generation, Instant::now()));
+            }
+            for effect in update(&mut state, happened) {
+                match effect {
+                    Effect::Quit(_) => ended = true,
+                    effect => workers.run(effect),
+                }
+            }
+            event = events.try_recv().ok();
+        }
+        let wants = wanted(&state);
+        if wants != before {
+            workers.paint(wants.clone());
+            before = wants;
+        }
+        terminal.draw(|frame| view::draw(frame, &state))?;
+        frames.push(started.elapsed());
+        indexing += u32::from(state.index.run.is_some());
+        if let Some((generation, when)) = asked
+            && generation != state.search.generation
+            && !state.search.waiting
+        {
+            answers.push(when.elapsed());
+            asked = None;
+        }
+    }
+    workers.stop();
+    std::fs::remove_dir_all(photos)?;
+    println!(
+        "{} frames of 200x60 ({:.0} % while indexing): median {:.2} ms, 99th percentile {:.2} ms, longest {:.2} ms",
+        frames.len(),
+        100.0 * f64::from(indexing) / frames.len() as f64,
+        at(&mut frames, 0.5),
+        at(&mut frames, 0.99),
+        at(&mut frames, 1.0)
+    );
+    println!(
+        "from a key to the photos of its query ({} times, debounce included): median {:.0} ms, 95th percentile {:.0} ms",
+        answers.len(),
+        at(&mut answers, 0.5),
+        at(&mut answers, 0.95)
+    );
+    Ok(())
+}
+
+/// The time in milliseconds below which such a share of them lies.
+fn at(times: &mut [Duration], share: f64) -> f64 {
+    times.sort_unstable();
+    let last = times.len().saturating_sub(1);
+    times.get((share * last as f64).round() as usize).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+}
+
+/// Copies of the fixture photos, each with other bytes at its end, so that each is embedded.
+fn photos(place: &Path) -> anyhow::Result<PathBuf> {
+    let folder = place.join(format!("photos-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/photos");
+    let mut names: Vec<PathBuf> = std::fs::read_dir(fixtures)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jpg"))
+        .collect();
+    names.sort();
+    for (n, name) in names.iter().cycle().take(INDEXED).enumerate() {
+        let mut bytes = std::fs::read(name)?;
+        bytes.extend_from_slice(format!("{}-{n}", std::process::id()).as_bytes());
+        std::fs::write(folder.join(format!("{n}.jpg")), bytes)?;
+    }
+    Ok(folder)
+}
+
+/// A library of made photos under the starter.
+fn make(dir: &Path, count: usize) -> anyhow::Result<()> {
+    let starter = Starter::built_in()?;
+    let identity = starter.identity();
+    let record = ModelRecord { name: "starter".into(), fingerprint: identity.fingerprint.clone(), dim: identity.dim };
+    let library = Library::create(dir)?;
+    let mut writer = library.lock()?;
+    writer.set_model(&record)?;
+    let mut state = 7_u64;
+    let mut noise = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    for batch in 0..count.div_ceil(BATCH) {
+        let photo = |n: usize, noise: &mut dyn FnMut() -> f32| {
+            let mut embedding: Vec<f32> = (0..record.dim).map(|_| noise()).collect();
+            let norm = embedding.iter().map(|v| v * v).sum::<f32>().sqrt();
+            embedding.iter_mut().for_each(|v| *v /= norm);
+            Change::Photo {
+                path: format!("/made/{:03}/{n}.jpg", n / 1_000).into(),
+                root: "/made".into(),
+                stamp: FileStamp { size: 3_000_000, mtime_ns: n as i64 },
+                hash: *blake3::hash(&n.to_le_bytes()).as_bytes(),
+                facts: PhotoFacts {
+                    width: 4000,
+                    height: 3000,
+                    format: "jpeg".into(),
+                    taken: Some(format!("20{:02}-{:02}-{:02}T12:00:00", n % 20, n % 12 + 1, n % 28 + 1)),
+                    camera: Some("Canon EOS 80D".into()),
+                    latitude: None,
+                    longitude: None,
+                },
+                embedding,
+                tags: vec![Tag { label: ["dog", "beach", "castle", "cup"][n % 4].into(), score: 0.5 }],
+            }
+        };
+        let last = count.min((batch + 1) * BATCH);
+        let changes: Vec<Change> = (batch * BATCH..last).map(|n| photo(n, &mut noise)).collect();
+        writer.apply(&changes)?;
+    }
+    writer.refresh_caches(&mut |_, _, _| true)?;
+    writer.set_neutral_scores(&snapseek_index::ScoreStats { count: 32 * count, mean: 0.0, std: 0.05 })?;
+    Ok(())
+}
