@@ -7,12 +7,13 @@
 //! - [`screen`]: where things lie; shared by views and mouse
 //! - [`gallery`], [`source`], [`complete`]: a list of photos, where it comes from, completion of queries
 //! - [`action`], [`keymap`], [`overlay`], [`theme`]: what keys do, which keys, help and palette, colours
-//! - [`terminal`]: taken over and given back
+//! - `terminal`: taken over and given back
 
 pub mod action;
 pub mod complete;
 pub mod event;
 pub mod gallery;
+mod graphics;
 pub mod keymap;
 pub mod overlay;
 pub mod place;

@@ -3,17 +3,15 @@
 use super::event::{Effect, Ending, Event, Wanted};
 use super::state::{Options, State};
 use super::terminal::{self, Screen};
-use super::theme::ThemeName;
 use super::update::update;
 use super::work::Workers;
-use super::{Pictures, screen, view};
+use super::{Pictures, graphics, screen, view};
 use crate::config::Settings;
 use crate::contain;
 use crossbeam_channel::{Receiver, Sender};
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{Event as Input, KeyEventKind};
-use ratatui_image::picker::{Picker, ProtocolType};
-use std::io::IsTerminal;
+use ratatui_image::picker::ProtocolType;
 use std::time::{Duration, Instant};
 
 /// Between two frames, at least.
@@ -22,8 +20,6 @@ const FRAME: Duration = Duration::from_millis(12);
 const TURN: Duration = Duration::from_millis(100);
 /// Events that are taken together before a frame is drawn.
 const TOGETHER: usize = 512;
-/// How long the terminal may take to say what pictures it can show.
-const ANSWER: Duration = Duration::from_millis(300);
 
 /// Runs the terminal UI to its end.
 ///
@@ -36,7 +32,7 @@ pub fn run(
     pictures: Pictures,
 ) -> anyhow::Result<Ending> {
     let (mut screen, _guard) = terminal::take()?;
-    let picker = picker(pictures, options.theme);
+    let picker = graphics::picker(pictures, options.theme);
     options.pictures = picker.is_some();
     options.pictures_float = picker
         .as_ref()
@@ -165,28 +161,4 @@ fn keys(out: Sender<Event>) -> anyhow::Result<()> {
         }
     })?;
     Ok(())
-}
-
-/// What pictures the terminal shows; `None`: none.
-fn picker(pictures: Pictures, theme: ThemeName) -> Option<Picker> {
-    let forced = match pictures {
-        Pictures::None => return None,
-        // Without colours half blocks are nothing.
-        Pictures::Auto if theme == ThemeName::None => return None,
-        Pictures::Auto => None,
-        Pictures::Halfblocks => return Some(Picker::halfblocks()),
-        Pictures::Kitty => Some(ProtocolType::Kitty),
-        Pictures::Iterm2 => Some(ProtocolType::Iterm2),
-        Pictures::Sixel => Some(ProtocolType::Sixel),
-    };
-    // The terminal is asked on stdout and answers on stdin.
-    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
-        return Some(Picker::halfblocks());
-    }
-    let query = ratatui_image::picker::cap_parser::QueryStdioOptions { timeout: ANSWER, ..Default::default() };
-    let mut picker = Picker::from_query_stdio_with_options(query).unwrap_or_else(|_| Picker::halfblocks());
-    if let Some(forced) = forced {
-        picker.set_protocol_type(forced);
-    }
-    Some(picker)
 }
