@@ -94,7 +94,10 @@ impl State {
             ChatNews::Opened { turns, model } => {
                 (chat.opening, chat.turns, chat.model) = (false, turns, model);
             }
-            ChatNews::Missing(takes) => (chat.opening, chat.typing, chat.missing) = (false, false, Some(takes)),
+            ChatNews::Missing(takes) => {
+                (chat.opening, chat.typing, chat.answering) = (false, false, None);
+                chat.missing = Some(takes);
+            }
             ChatNews::Piece(piece) => {
                 if let Some((_, answer)) = &mut chat.answering {
                     answer.push_str(&piece);
