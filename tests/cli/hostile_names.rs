@@ -169,7 +169,7 @@ fn what_may_not_be_read_is_named_and_the_rest_is_indexed() {
 }
 
 /// A library whose every name, camera and failure message holds [`PAYLOAD`].
-fn hostile_sandbox() -> Sandbox {
+pub(crate) fn hostile_sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     let cat = fs::read(fixture("photos/cat.jpg")).unwrap();
     let dog = fs::read(fixture("photos/dog.jpg")).unwrap();

@@ -27,3 +27,5 @@ mod shell;
 mod support;
 mod terminal;
 mod tmux;
+mod tui;
+mod tui_terminal;

@@ -10,13 +10,15 @@ use std::time::{Duration, Instant};
 /// What does not show by then does not show at all.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What runs in the terminal, in `$0`, a folder: the program `$@`, told apart from its shell by job control. A program that
-/// is stopped (SIGSTOP, SIGTSTP on Linux) waits for Enter to go on.
+/// What runs in the terminal, in `$0`, a folder: the program `$@`, started by the shell command `$1` and told apart from this
+/// shell by job control. A program that is stopped (SIGSTOP, SIGTSTP on Linux) waits for Enter to go on.
 const SCRIPT: &str = r#"
 note() { stty -g > "$0/draft"; mv "$0/draft" "$0/$1"; }
+start=$1
+shift
 set -m
 note before
-sh -c 'echo $$ > "$0/pid"; exec "$@"' "$0" "$@"
+sh -c "echo \$\$ > \"\$0/pid\"; $start" "$0" "$@"
 code=$?
 while [ $code -eq 147 ] || [ $code -eq 148 ]; do
     echo stopped
@@ -40,6 +42,17 @@ pub(crate) struct Screen<'a> {
 impl<'a> Screen<'a> {
     /// Starts the program with these arguments in a terminal of `width` x `height` cells and true colours.
     pub(crate) fn start<A: AsRef<OsStr>>(
+        sandbox: &'a Sandbox,
+        args: impl IntoIterator<Item = A>,
+        width: u16,
+        height: u16,
+    ) -> Self {
+        Self::start_by(r#"exec "$@""#, sandbox, args, width, height)
+    }
+
+    /// The same, started by a shell command in which the program and its arguments are `"$@"`.
+    pub(crate) fn start_by<A: AsRef<OsStr>>(
+        start: &str,
         sandbox: &'a Sandbox,
         args: impl IntoIterator<Item = A>,
         width: u16,
@@ -69,7 +82,7 @@ impl<'a> Screen<'a> {
                 .map(OsStr::new)
                 .collect();
         let args: Vec<A> = args.into_iter().collect();
-        words.extend([screen.folder.as_os_str(), OsStr::new(PROGRAM)]);
+        words.extend([screen.folder.as_os_str(), OsStr::new(start), OsStr::new(PROGRAM)]);
         words.extend(args.iter().map(AsRef::as_ref));
         screen.tmux(&words);
         screen
@@ -115,6 +128,12 @@ impl<'a> Screen<'a> {
     pub(crate) fn resize(&self, width: u16, height: u16) -> &Self {
         self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
         self
+    }
+
+    /// Waits until the screen is as it is wanted.
+    #[track_caller]
+    pub(crate) fn sees_that(&self, what: &str, holds: impl Fn(&str) -> bool) -> &Self {
+        self.wait(&format!("the screen does not show {what}"), || holds(&self.text()))
     }
 
     /// Sends the program a signal, such as `TERM`.
@@ -165,7 +184,7 @@ impl<'a> Screen<'a> {
 
     /// Has this screen's own tmux do something, and returns what it says.
     #[track_caller]
-    fn tmux<A: AsRef<OsStr>>(&self, args: &[A]) -> String {
+    pub(crate) fn tmux<A: AsRef<OsStr>>(&self, args: &[A]) -> String {
         let mut command = self.sandbox.command_of("tmux");
         command.arg("-u").arg("-S").arg(self.folder.join("tmux")).args(["-f", "/dev/null"]).args(args);
         command.env("COLORTERM", "truecolor").env("SHELL", "/bin/sh");
