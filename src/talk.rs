@@ -89,6 +89,31 @@ impl<'m> Talk<'m> {
         Ok(answer)
     }
 
+    /// Asks a question in the place of the last one, which is taken back only when the answer is complete.
+    ///
+    /// # Errors
+    /// As [`Talk::ask`]; or the catalogue cannot be written.
+    pub fn ask_again(
+        &mut self,
+        question: &str,
+        options: &Options,
+        cancel: &AtomicBool,
+        library: Option<&Library>,
+        console: &Console,
+        on_text: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<Generated> {
+        let (last, was_kept) = (self.conversation.turns.pop(), self.kept_turns.pop());
+        self.unread = self.unread.min(self.conversation.turns.len());
+        let answer = self.ask(question, options, cancel, console, on_text);
+        if !answer.as_ref().is_ok_and(|answer| answer.finish != Finish::Cancelled) {
+            self.conversation.turns.extend(last);
+            self.kept_turns.extend(was_kept);
+        } else if let (Some(library), Some(true)) = (library, was_kept) {
+            library.drop_last_turn(self.conversation.id)?;
+        }
+        answer
+    }
+
     /// The prompt of a question with as many of the last turns as the model can read, and how many it cannot.
     ///
     /// # Errors

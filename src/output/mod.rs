@@ -153,6 +153,7 @@ pub fn open(path: &Path) -> anyhow::Result<()> {
     let absolute = std::path::absolute(path)?; // never begins with a dash
     std::process::Command::new(opener)
         .arg(absolute)
+        .stdin(std::process::Stdio::null())
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()

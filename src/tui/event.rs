@@ -112,7 +112,7 @@ pub struct Chart {
 pub struct Sorted {
     /// The set.
     pub set: LabelSet,
-    /// For each photo its label (`None`: none of these) and the likeliest labels with their probabilities.
+    /// For each photo, by id ascending, its label (`None`: none of these) and the likeliest with their probabilities.
     pub photos: Vec<Judged>,
 }
 
@@ -205,8 +205,10 @@ pub enum ChatNews {
     Answered(Vec<Turn>),
     /// The answer was stopped.
     Stopped,
-    /// It failed.
+    /// The answer failed; the conversation goes on.
     Failed(String),
+    /// There is no conversation, or not any more.
+    Ended(String),
 }
 
 /// What workers answer.
@@ -242,6 +244,10 @@ pub enum Message {
     FilesChanged,
     /// Queries of earlier days, oldest first.
     History(Vec<String>),
+    /// The files of photos, for what they were asked for.
+    Paths(Purpose, Vec<PathBuf>),
+    /// The folders are not watched: why.
+    Unwatched(String),
     /// Something the user should know; the flag says that something went wrong.
     Note(bool, String),
 }
@@ -314,6 +320,15 @@ pub enum Export {
     Files,
 }
 
+/// What paths are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To put them on the clipboard.
+    Copy,
+    /// To print them, and end.
+    Pick,
+}
+
 /// What the update function asks for. Nothing of it blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -321,6 +336,10 @@ pub enum Effect {
     Search(u64, Source, usize),
     /// What is known of these photos.
     Photos(Vec<i64>),
+    /// The files of these photos.
+    Paths(Purpose, Vec<i64>),
+    /// The library has changed: the next search must see it.
+    Renew,
     /// A message after some time.
     Timer(u64, Duration),
     /// The clusters that there are.

@@ -55,8 +55,11 @@ impl Gallery {
         found.sort_by_key(|found| !found.is_match);
         self.matches = found.iter().take_while(|found| found.is_match).count();
         self.found = found;
-        self.top = 0;
-        self.at = keep.and_then(|id| self.shown().iter().position(|found| found.id == id)).unwrap_or(0);
+        let kept = keep.and_then(|id| self.shown().iter().position(|found| found.id == id));
+        if kept.is_none() {
+            self.top = 0;
+        }
+        self.at = kept.unwrap_or(0);
     }
 
     /// The photos that are shown.
@@ -239,7 +242,7 @@ impl Gallery {
     /// Whether the selection is so near to the end that more should be looked for.
     #[must_use]
     pub fn nears_end(&self) -> bool {
-        self.at + 60 >= self.shown().len()
+        self.at + 60 >= self.found.len()
     }
 }
 

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 const FRAME: Duration = Duration::from_millis(12);
 /// While something turns on the screen, a turn takes so long.
 const TURN: Duration = Duration::from_millis(100);
+/// How long nothing may happen.
+const IDLE: Duration = Duration::from_secs(1);
 /// Events that are taken together before a frame is drawn.
 const TOGETHER: usize = 512;
 
@@ -31,24 +33,35 @@ pub fn run(
     beginning: super::event::Beginning,
     pictures: Pictures,
 ) -> anyhow::Result<Ending> {
-    let (mut screen, _guard) = terminal::take()?;
+    let (out, events) = crossbeam_channel::unbounded();
+    // Before the terminal is taken, so that no signal finds it taken.
+    signals(&out)?;
+    let (mut screen, guard) = terminal::take()?;
     let picker = graphics::picker(pictures, options.theme);
     options.pictures = picker.is_some();
     options.pictures_float = picker
         .as_ref()
         .is_some_and(|picker| matches!(picker.protocol_type(), ProtocolType::Sixel | ProtocolType::Iterm2));
-    let (out, events) = crossbeam_channel::unbounded();
     let mut workers = Workers::start(settings, picker, out.clone())?;
-    signals(&out)?;
     keys(out)?;
     let (mut state, effects) = State::new(options, beginning, screen.size()?.into());
     let mut wanted = Vec::new();
     let mut ending = execute(effects, &mut workers, &mut screen)?;
+    let mut turned = Instant::now();
     while ending.is_none() {
+        // A terminal that was resized while it was away may not have said so.
+        let size = screen.size()?;
+        if state.screen.as_size() != size {
+            ending = execute(update(&mut state, Event::Resize(size.width, size.height)), &mut workers, &mut screen)?;
+        }
+        if state.is_busy() && turned.elapsed() >= TURN {
+            turned = Instant::now();
+            ending = ending.or(execute(update(&mut state, Event::Tick), &mut workers, &mut screen)?);
+        }
         want(&state, &mut wanted, &workers);
         screen.draw(|frame| view::draw(frame, &state))?;
         let drawn = Instant::now();
-        ending = next(&mut state, &events, &mut workers, &mut screen)?;
+        ending = ending.or(next(&mut state, &events, &mut workers, &mut screen)?);
         // Many events make one frame.
         while ending.is_none() && drawn.elapsed() < FRAME {
             match events.recv_timeout(FRAME.saturating_sub(drawn.elapsed())) {
@@ -58,6 +71,8 @@ pub fn run(
         }
         anyhow::ensure!(!contain::has_reported(), "snapseek ends because of a fault that was told above");
     }
+    // What is in the hands of the indexer may take a moment to be written.
+    drop(guard);
     workers.stop();
     Ok(ending.unwrap_or(Ending::Left))
 }
@@ -69,8 +84,9 @@ fn next(
     workers: &mut Workers,
     screen: &mut Screen,
 ) -> anyhow::Result<Option<Ending>> {
-    let first = if state.is_busy() { events.recv_timeout(TURN).unwrap_or(Event::Tick) } else { events.recv()? };
-    let mut event = Some(first);
+    // Even with nothing going on it looks up now and then: a fault in another thread ends the program.
+    let patience = if state.is_busy() { TURN } else { IDLE };
+    let mut event = events.recv_timeout(patience).ok();
     for _ in 0..TOGETHER {
         let Some(happened) = event.take() else { break };
         if let Some(ending) = execute(update(state, happened), workers, screen)? {

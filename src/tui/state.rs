@@ -16,8 +16,8 @@ use tui_input::Input;
 
 /// Photos that are looked for at once.
 pub const LIMIT: usize = 200;
-/// Encoded pictures that are kept.
-const MOST_PICTURES: usize = 600;
+/// Cells of encoded pictures that are kept; by kitty's protocol one takes about 800 bytes.
+const MOST_CELLS: usize = 200_000;
 /// Photos of which details are kept.
 const MOST_PHOTOS: usize = 20_000;
 /// Failures that are listed.
@@ -75,8 +75,8 @@ pub struct State {
     pub asked: HashSet<i64>,
     /// Encoded pictures, or why there is none.
     pub pictures: HashMap<PictureKey, Outcome<Arc<Picture>>>,
-    /// Marked photos, in the order of marking.
-    pub marks: Vec<i64>,
+    /// Marked photos.
+    pub marks: Marks,
     /// The last message, and whether it tells of something wrong.
     pub note: Option<(bool, String)>,
     /// The last request.
@@ -112,6 +112,8 @@ pub struct Search {
     pub answer: Answer,
     /// The photo that is to be selected when the answer comes.
     pub keep: Option<i64>,
+    /// The same is asked for again: whatever is selected stays so.
+    pub again: bool,
     /// Queries of earlier days and of today, oldest first.
     pub history: Vec<String>,
     /// Which of them stands in the query line, and what stood there before.
@@ -174,6 +176,8 @@ pub struct Clusters {
     pub at: usize,
     /// Why there are none.
     pub error: Option<String>,
+    /// They were looked for since the library has changed.
+    pub tried: bool,
 }
 
 /// The map.
@@ -191,6 +195,8 @@ pub struct Map {
     pub corner: Option<(f32, f32)>,
     /// The photo nearest to the cursor, as a position on the chart.
     pub nearest: Option<usize>,
+    /// Where the cursor was then.
+    pub pointed: Option<(f32, f32)>,
     /// Why there is none.
     pub error: Option<String>,
 }
@@ -239,6 +245,8 @@ pub struct Index {
     pub last: Option<Outcome<String>>,
     /// The folders are watched.
     pub watch: bool,
+    /// Files have changed during the run: another is to follow.
+    pub again: bool,
     /// The first failure on the screen.
     pub top: usize,
 }
@@ -258,6 +266,57 @@ pub struct Run {
     pub ticks: u64,
     /// It was cancelled.
     pub cancelled: bool,
+}
+
+/// Marked photos, in the order of marking.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    order: Vec<i64>,
+    all: HashSet<i64>,
+}
+
+impl Marks {
+    /// Whether a photo is marked.
+    #[must_use]
+    pub fn has(&self, id: i64) -> bool {
+        self.all.contains(&id)
+    }
+
+    /// Marks a photo.
+    pub fn add(&mut self, id: i64) {
+        if self.all.insert(id) {
+            self.order.push(id);
+        }
+    }
+
+    /// Marks a photo, or takes the mark away.
+    pub fn toggle(&mut self, id: i64) {
+        if self.all.remove(&id) {
+            self.order.retain(|other| *other != id);
+        } else {
+            self.add(id);
+        }
+    }
+
+    /// Takes the marks of some photos away.
+    pub fn forget(&mut self, gone: &HashSet<i64>) {
+        self.order.retain(|id| !gone.contains(id));
+        self.all.retain(|id| !gone.contains(id));
+    }
+
+    /// Takes all marks away.
+    pub fn clear(&mut self) {
+        self.order.clear();
+        self.all.clear();
+    }
+}
+
+impl std::ops::Deref for Marks {
+    type Target = [i64];
+
+    fn deref(&self) -> &[i64] {
+        &self.order
+    }
 }
 
 impl State {
@@ -281,6 +340,7 @@ impl State {
                 error: None,
                 answer: Answer::default(),
                 keep: None,
+                again: false,
                 history: Vec::new(),
                 recalled: None,
                 completion: None,
@@ -305,6 +365,7 @@ impl State {
                 span: 1.0,
                 corner: None,
                 nearest: None,
+                pointed: None,
                 error: None,
             },
             chat: Chat::default(),
@@ -313,7 +374,7 @@ impl State {
             photos: HashMap::new(),
             asked: HashSet::new(),
             pictures: HashMap::new(),
-            marks: Vec::new(),
+            marks: Marks::default(),
             note: None,
             generation: 0,
             turn: 0,
@@ -386,7 +447,7 @@ impl State {
     /// The marked photos, else the one that keys speak of.
     #[must_use]
     pub fn chosen(&self) -> Vec<i64> {
-        if self.marks.is_empty() { self.photo().into_iter().collect() } else { self.marks.clone() }
+        if self.marks.is_empty() { self.photo().into_iter().collect() } else { self.marks.to_vec() }
     }
 
     /// Whether keys go into a line of text.
@@ -422,7 +483,8 @@ impl State {
 
     /// Remembers a picture.
     pub fn keep_picture(&mut self, key: PictureKey, picture: Outcome<Arc<Picture>>) {
-        if self.pictures.len() >= MOST_PICTURES {
+        let cells = |key: &PictureKey| usize::from(key.width) * usize::from(key.height);
+        if self.pictures.keys().map(cells).sum::<usize>() + cells(&key) > MOST_CELLS {
             let wanted: HashSet<PictureKey> = super::screen::pictures(self).into_iter().map(|(key, _)| key).collect();
             self.pictures.retain(|key, _| wanted.contains(key));
         }

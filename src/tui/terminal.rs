@@ -31,9 +31,9 @@ fn output() -> io::Result<File> {
 /// There is no terminal.
 pub(super) fn take() -> anyhow::Result<(Screen, Guard)> {
     let output = output().context("the terminal UI needs a terminal")?;
-    enter()?;
     let guard = Guard(());
     crate::contain::before_reports(give_back);
+    enter()?;
     let screen = ratatui::Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, output)))?;
     Ok((screen, guard))
 }

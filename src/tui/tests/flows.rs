@@ -148,7 +148,7 @@ fn a_photo_that_vanishes_while_it_is_shown() {
 fn marks_are_copied_exported_shown_and_picked() {
     let mut state = with_photos(80, 24);
     press(&mut state, "esc space l space");
-    assert_eq!(state.marks, [0, 2]);
+    assert_eq!(state.marks[..], [0, 2]);
     let effects = press(&mut state, "y");
     assert_eq!(effects, [Effect::Copy("/photos/2019/dog.jpg\n/photos/2019/horse.jpg".into())]);
     press(&mut state, "e ctrl-u");

@@ -1,13 +1,14 @@
 //! What actions do.
 
 use crate::tui::action::Action;
-use crate::tui::event::{Effect, Ending, Task};
+use crate::tui::event::{Effect, Ending, Purpose, Task};
 use crate::tui::overlay::{Overlay, Picker, Prompt};
 use crate::tui::place::Place;
 use crate::tui::screen;
 use crate::tui::source::Source;
 use crate::tui::state::{Run, State};
 use crate::tui::theme::Theme;
+use std::path::PathBuf;
 use tui_input::Input;
 
 impl State {
@@ -19,6 +20,9 @@ impl State {
             Action::Help => self.overlay = Some(Overlay::Help(0)),
             Action::Palette => self.overlay = Some(Overlay::Palette(Picker::default())),
             Action::Back => self.back(effects),
+            Action::Go(Place::Chat) if self.chat.photo.is_none() && self.photo().is_some() => {
+                self.talk_about_photo(effects);
+            }
             Action::Go(place) => self.visit(place, effects),
             Action::NextPlace => self.turn_to(1, effects),
             Action::PreviousPlace => self.turn_to(Place::TABS.len() - 1, effects),
@@ -45,12 +49,8 @@ impl State {
             Action::Pick => self.pick(effects),
             Action::Mark => self.mark(),
             Action::MarkAll => {
-                let place = self.place;
-                let ids: Vec<i64> = self
-                    .gallery_of(place)
-                    .map(|gallery| gallery.matching().iter().map(|found| found.id).collect())
-                    .unwrap_or_default();
-                self.marks.extend(ids.iter().filter(|id| !self.marks.contains(id)).collect::<Vec<_>>());
+                let matching = self.gallery_of(self.place).map(|gallery| gallery.matching().to_vec());
+                matching.unwrap_or_default().iter().for_each(|found| self.marks.add(found.id));
                 self.tell(format!("{} marked", self.marks.len()));
             }
             Action::UnmarkAll => self.marks.clear(),
@@ -58,7 +58,7 @@ impl State {
                 if self.marks.is_empty() {
                     self.tell("nothing is marked");
                 } else {
-                    let source = Source::Chosen { title: "marked photos".into(), ids: self.marks.clone().into() };
+                    let source = Source::Chosen { title: "marked photos".into(), ids: self.marks.to_vec().into() };
                     self.go(source, effects);
                 }
             }
@@ -80,7 +80,7 @@ impl State {
             }
             Action::View => self.with_path(effects, Effect::View),
             Action::Reveal => self.with_path(effects, Effect::Reveal),
-            Action::CopyPath => self.copy_paths(effects),
+            Action::CopyPath => self.with_paths(Purpose::Copy, effects),
             Action::Export => {
                 if self.chosen().is_empty() {
                     self.tell("there is no photo to export");
@@ -89,7 +89,11 @@ impl State {
                 }
             }
             Action::Talk => self.talk_about_photo(effects),
-            Action::FullScreen => self.look.full = !self.look.full,
+            Action::FullScreen if self.place == Place::Look => self.look.full = !self.look.full,
+            Action::FullScreen => {
+                self.look();
+                self.look.full = self.place == Place::Look;
+            }
             Action::OpenCluster => self.open_cluster(effects),
             Action::SplitCluster => self.split_cluster(effects),
             Action::RenameCluster => self.rename_cluster(),
@@ -104,7 +108,7 @@ impl State {
             Action::NextLabel => self.next_label(1),
             Action::PreviousLabel => self.next_label(-1),
             Action::ShowLabel => self.show_label(effects),
-            Action::Ask => self.chat.typing = self.chat.photo.is_some(),
+            Action::Ask => self.chat.typing = self.chat.photo.is_some() && self.chat.missing.is_none(),
             Action::AskAgain => self.ask_again(),
             Action::SaveChat => self.save_chat(),
             Action::ClearChat => self.clear_chat(effects),
@@ -120,9 +124,6 @@ impl State {
 
     /// Goes to a place.
     pub(in crate::tui) fn visit(&mut self, place: Place, effects: &mut Vec<Effect>) {
-        if place == Place::Chat && self.chat.photo.is_none() && self.photo().is_some() {
-            return self.talk_about_photo(effects);
-        }
         if place != self.place {
             self.trail.push(self.place);
             self.trail.drain(..self.trail.len().saturating_sub(32));
@@ -156,7 +157,7 @@ impl State {
             }
             _ => match self.trail.pop() {
                 Some(place) => self.place = place,
-                None if self.place == Place::Search && !self.search.visits.current().seek().is_empty() => {
+                None if self.place == Place::Search && *self.search.visits.current() != Source::default() => {
                     self.step_visits(false, effects);
                 }
                 None => self.place = Place::Search,
@@ -170,12 +171,11 @@ impl State {
         self.asked.clear();
         self.pictures.retain(|_, picture| picture.is_ok());
         self.map.chart = None;
+        effects.push(Effect::Renew);
         self.seek_again(effects);
         effects.extend([Effect::Standing, Effect::LabelSets]);
-        match self.place {
-            Place::Clusters => effects.push(Effect::Groups),
-            Place::Map => self.want_chart(effects),
-            _ => {}
+        if self.place == Place::Clusters {
+            effects.push(Effect::Groups);
         }
     }
 
@@ -186,7 +186,7 @@ impl State {
         }
     }
 
-    fn with_path(&mut self, effects: &mut Vec<Effect>, effect: impl Fn(std::path::PathBuf) -> Effect) {
+    fn with_path(&mut self, effects: &mut Vec<Effect>, effect: impl Fn(PathBuf) -> Effect) {
         match self.photo().and_then(|id| self.path_of(id)) {
             Some(path) => effects.push(effect(path)),
             None => self.tell("no photo is selected"),
@@ -197,9 +197,8 @@ impl State {
         let area = screen::areas(self).body;
         match self.place {
             Place::Search | Place::Classify => self.with_gallery(|gallery| {
-                if gallery.list && across != 0 {
-                } else {
-                    gallery.step(across, down, area)
+                if !gallery.list || across == 0 {
+                    gallery.step(across, down, area);
                 }
             }),
             Place::Look => self.turn_page(if across == 0 { down } else { across }),
@@ -263,19 +262,38 @@ impl State {
         if !self.options.pick {
             return self.tell("`snapseek tui --pick` prints what is picked");
         }
-        let paths: Vec<_> = self.chosen().into_iter().filter_map(|id| self.path_of(id)).collect();
-        if paths.is_empty() {
-            return self.tell("no photo is selected");
+        self.with_paths(Purpose::Pick, effects);
+    }
+
+    /// Does something with the paths of the marked photos, or of this one; those that are not known are asked for.
+    fn with_paths(&mut self, purpose: Purpose, effects: &mut Vec<Effect>) {
+        let ids = self.chosen();
+        let known: Vec<_> = ids.iter().filter_map(|id| self.path_of(*id)).collect();
+        if known.len() == ids.len() {
+            self.have_paths(purpose, known, effects);
+        } else {
+            effects.push(Effect::Paths(purpose, ids));
         }
-        effects.push(Effect::Quit(Ending::Picked(paths)));
+    }
+
+    /// The paths are known.
+    pub(in crate::tui) fn have_paths(&mut self, purpose: Purpose, paths: Vec<PathBuf>, effects: &mut Vec<Effect>) {
+        let Some(first) = paths.first() else { return self.tell("no photo is selected") };
+        match purpose {
+            Purpose::Pick => effects.push(Effect::Quit(Ending::Picked(paths))),
+            Purpose::Copy => {
+                let text = paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join("\n");
+                let one = paths.len() == 1;
+                let what = if one { crate::sanitize::path(first) } else { format!("{} paths", paths.len()) };
+                effects.push(Effect::Copy(text));
+                self.tell(format!("copied {what}"));
+            }
+        }
     }
 
     fn mark(&mut self) {
         let Some(id) = self.photo() else { return };
-        match self.marks.iter().position(|marked| *marked == id) {
-            Some(at) => drop(self.marks.remove(at)),
-            None => self.marks.push(id),
-        }
+        self.marks.toggle(id);
         // On to the next, so that a row of photos is a row of keys.
         match self.place {
             Place::Search | Place::Classify => self.with_gallery(|gallery| gallery.select(gallery.at() + 1)),
@@ -284,17 +302,8 @@ impl State {
         }
     }
 
-    fn copy_paths(&mut self, effects: &mut Vec<Effect>) {
-        let paths: Vec<_> = self.chosen().into_iter().filter_map(|id| self.path_of(id)).collect();
-        let Some(first) = paths.first() else { return self.tell("no photo is selected") };
-        let text = paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join("\n");
-        let what = if paths.len() == 1 { crate::sanitize::path(first) } else { format!("{} paths", paths.len()) };
-        effects.push(Effect::Copy(text));
-        self.tell(format!("copied {what}"));
-    }
-
     /// Begins to index folders; none: those of the library.
-    pub(in crate::tui) fn index_folders(&mut self, folders: Vec<std::path::PathBuf>, effects: &mut Vec<Effect>) {
+    pub(in crate::tui) fn index_folders(&mut self, folders: Vec<PathBuf>, effects: &mut Vec<Effect>) {
         if self.index.run.is_some() {
             return self.tell("photos are being indexed already");
         }
@@ -310,7 +319,7 @@ impl State {
     }
 
     fn cancel(&mut self, effects: &mut Vec<Effect>) {
-        if self.place == Place::Chat && self.chat.answering.is_some() {
+        if self.place == Place::Chat && (self.chat.answering.is_some() || self.chat.opening) {
             effects.push(Effect::Cancel(Task::Chat));
         } else if self.work.is_some() {
             effects.push(Effect::Cancel(Task::Library));

@@ -50,7 +50,7 @@ impl State {
         if question.is_empty()
             || chat.opening
             || chat.answering.is_some()
-            || chat.missing.is_some()
+            || chat.model.is_empty()
             || chat.photo.is_none()
         {
             return;
@@ -110,9 +110,15 @@ impl State {
                 if let Some((question, _)) = chat.answering.take() {
                     chat.input = Input::new(question);
                 } else if was_opening {
+                    chat.typing = false;
                     chat.error = Some("stopped before the picture was looked at; `c` on the photo begins again".into());
                 }
                 self.tell("stopped");
+            }
+            ChatNews::Ended(why) => {
+                (chat.opening, chat.typing, chat.answering) = (false, false, None);
+                chat.model.clear();
+                chat.error = Some(why);
             }
             ChatNews::Failed(why) => {
                 chat.opening = false;

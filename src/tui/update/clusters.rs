@@ -35,6 +35,7 @@ impl State {
 
     pub(in crate::tui) fn make_clusters(&mut self, effects: &mut Vec<Effect>) {
         self.clusters.error = None;
+        self.clusters.tried = true;
         self.work_on(Work::Cluster(None), effects);
     }
 

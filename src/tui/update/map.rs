@@ -19,6 +19,7 @@ impl State {
     pub(in crate::tui) fn chart(&mut self, chart: Chart) {
         self.map.chart = Some(chart.into());
         self.map.corner = None;
+        self.map.pointed = None;
     }
 
     /// Finds the photo nearest to the cursor.
@@ -31,9 +32,10 @@ impl State {
         let away =
             |at: usize| chart.spots.get(at).map_or(f32::INFINITY, |spot| (spot.x - x).powi(2) + (spot.y - y).powi(2));
         // As long as the cursor rests, so does the photo.
-        if self.map.nearest.is_some_and(|at| away(at) == 0.0) {
+        if self.map.pointed == Some(self.map.cursor) {
             return;
         }
+        self.map.pointed = Some(self.map.cursor);
         self.map.nearest = (0..chart.spots.len()).min_by(|a, b| away(*a).total_cmp(&away(*b)));
     }
 

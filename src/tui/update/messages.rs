@@ -17,7 +17,9 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             state.search.waiting = false;
             let found = std::mem::take(&mut answer.found);
             std::mem::take(&mut answer.photos).into_iter().for_each(|photo| state.learn(photo));
-            let keep = state.search.keep.take();
+            let again = std::mem::take(&mut state.search.again);
+            let selected = state.search.gallery.selected().filter(|_| again);
+            let keep = state.search.keep.take().or(selected);
             state.search.gallery.fill(found, keep);
             state.search.answer = answer;
             state.search.error = None;
@@ -35,12 +37,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             let at = state.clusters.at;
             state.clusters.error = None;
             state.clusters.at = at.min(groups.groups.len().saturating_sub(1));
-            // A library that has no clusters yet gets them when somebody looks.
-            let none = groups.groups.is_empty() && state.clusters.groups.is_none();
             state.clusters.groups = Some(groups);
-            if none && state.place == Place::Clusters && state.work.is_none() {
-                state.make_clusters(effects);
-            }
         }
         Message::Groups(Err(why)) => state.clusters.error = Some(why),
         Message::Grouped(generation, outcome) => {
@@ -50,9 +47,10 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                         state.tell(done);
                         state.map.chart = None;
                         effects.push(Effect::Groups);
-                        if state.place == Place::Map {
-                            state.want_chart(effects);
-                        }
+                    }
+                    // What there is stays to be seen.
+                    Err(why) if state.clusters.groups.as_ref().is_some_and(|groups| !groups.groups.is_empty()) => {
+                        state.warn(why);
                     }
                     Err(why) => state.clusters.error = Some(why),
                 }
@@ -99,7 +97,14 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         Message::FilesChanged => {
             if state.index.run.is_none() {
                 state.index_folders(Vec::new(), effects);
+            } else {
+                state.index.again = true;
             }
+        }
+        Message::Paths(purpose, paths) => state.have_paths(purpose, paths, effects),
+        Message::Unwatched(why) => {
+            state.index.watch = false;
+            state.warn(why);
         }
         Message::History(mut earlier) => {
             earlier.retain(|text| !state.search.history.contains(text));
@@ -119,7 +124,7 @@ fn forget(state: &mut State, gone: &HashSet<i64>) {
         state.classify.gallery.remove(*id);
         state.photos.remove(id);
     }
-    state.marks.retain(|id| !gone.contains(id));
+    state.marks.forget(gone);
     if state.look.only.is_some_and(|id| gone.contains(&id)) || state.place == Place::Look && state.photo().is_none() {
         state.look.only = None;
         state.look.full = false;
@@ -149,7 +154,15 @@ fn on_index(state: &mut State, news: IndexNews, effects: &mut Vec<Effect>) {
                 Err(why) => state.warn(why.clone()),
             }
             state.index.last = Some(outcome);
+            state.clusters.tried = false;
             state.refresh(effects);
+            if state.index.watch {
+                // There may be other folders now.
+                effects.push(Effect::Watch(true));
+            }
+            if std::mem::take(&mut state.index.again) && !cancelled {
+                state.index_folders(Vec::new(), effects);
+            }
         }
     }
 }

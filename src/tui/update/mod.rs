@@ -17,6 +17,7 @@ use super::overlay::{Overlay, Picker};
 use super::place::Place;
 use super::screen;
 use super::state::State;
+use super::view;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Rect;
 use tui_input::{Input, InputRequest};
@@ -55,6 +56,22 @@ fn after(state: &mut State, effects: &mut Vec<Effect>) {
         gallery.reveal(area);
     }
     state.want_more(effects);
+    let has_photos = state.index.standing.as_ref().is_some_and(|standing| standing.status.photos > 0);
+    if has_photos && state.work.is_none() {
+        let none = state.clusters.groups.as_ref().is_some_and(|groups| groups.groups.is_empty());
+        match state.place {
+            Place::Map if state.map.error.is_none() => state.want_chart(effects),
+            // A library that has no clusters yet gets them when somebody looks.
+            Place::Clusters if none && !state.clusters.tried => state.make_clusters(effects),
+            _ => {}
+        }
+    }
+    if state.place == Place::Chat {
+        state.chat.back = state.chat.back.min(view::chat_overhang(state));
+    }
+    if let Some(Overlay::Help(top)) = &state.overlay {
+        state.overlay = Some(Overlay::Help((*top).min(view::help_overhang(state))));
+    }
     state.point();
     let mut unknown: Vec<i64> = screen::photos(state);
     unknown.retain(|id| !state.photos.contains_key(id) && !state.asked.contains(id));
@@ -69,16 +86,20 @@ fn after(state: &mut State, effects: &mut Vec<Effect>) {
 fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
     let key = Key::of(event);
     state.note = None;
-    if screen::is_too_small(state)
-        && !matches!(state.options.keymap.action(state.place, key), Some(Action::Quit | Action::Suspend))
-    {
+    if screen::is_too_small(state) {
+        if let Some(action @ (Action::Quit | Action::Suspend)) = state.options.keymap.action(state.place, key) {
+            state.act(action, effects);
+        }
         return;
     }
     // These count even while text is typed, if their key is no letter.
     let is_text = matches!(event.code, KeyCode::Char(_))
         && !event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
     if state.is_typing() && !is_text {
+        // Ctrl-P moves in a list.
+        let listed = state.overlay.is_some();
         let action = state.options.keymap.action(state.place, key);
+        let action = action.filter(|action| !listed || !matches!(action, Action::Palette | Action::Help));
         if let Some(action @ (Action::Quit | Action::Suspend | Action::Palette | Action::Help | Action::Pick)) = action
         {
             return state.act(action, effects);

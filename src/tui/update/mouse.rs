@@ -30,7 +30,10 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
             _ => state.classify.typing = true,
         },
         MouseEventKind::Down(MouseButton::Left) => {
-            (state.search.typing, state.classify.typing) = (false, false);
+            if state.place == Place::Search && state.search.typing {
+                state.settle(effects);
+            }
+            state.classify.typing = false;
             match state.place {
                 Place::Search | Place::Classify => {
                     let place = state.place;
@@ -64,7 +67,7 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                         state.map.corner = None;
                     }
                 }
-                Place::Chat => state.chat.typing = state.chat.photo.is_some(),
+                Place::Chat => state.chat.typing = state.chat.photo.is_some() && state.chat.missing.is_none(),
                 Place::Look | Place::Index => {}
             }
         }

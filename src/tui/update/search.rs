@@ -74,7 +74,7 @@ impl State {
     }
 
     /// The query is what the user wanted: the keys go to its results.
-    fn settle(&mut self, effects: &mut Vec<Effect>) {
+    pub(in crate::tui) fn settle(&mut self, effects: &mut Vec<Effect>) {
         self.search.typing = false;
         self.search.completion = None;
         self.search.recalled = None;
@@ -118,6 +118,7 @@ impl State {
     /// Asks for the current source, at once or when it has rested.
     pub(in crate::tui) fn seek(&mut self, wait: Option<Duration>, effects: &mut Vec<Effect>) {
         self.search.limit = LIMIT;
+        self.search.again = false;
         self.ask(wait, effects);
     }
 
@@ -143,7 +144,7 @@ impl State {
 
     /// Asks for the same again, because the library may have changed.
     pub(in crate::tui) fn seek_again(&mut self, effects: &mut Vec<Effect>) {
-        self.search.keep = self.search.keep.or_else(|| self.search.gallery.selected());
+        self.search.again = true;
         self.ask(None, effects);
     }
 
@@ -156,7 +157,8 @@ impl State {
         }
     }
 
-    /// More, or less, like a photo. Without a query it becomes the query; else it joins it.
+    /// More, or less, like a photo. More begins a query of its own, unless the query speaks of photos that are not wanted;
+    /// less joins the query.
     pub(in crate::tui) fn like(&mut self, id: i64, weight: f32, effects: &mut Vec<Effect>) {
         let Some(path) = self.path_of(id) else { return };
         let mut seek = self.search.visits.current().seek();

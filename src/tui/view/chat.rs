@@ -20,8 +20,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     if areas.side.width > 0 {
         look::side(frame, state, photo, areas.side, true, &[]);
     }
-    let [talk, input] = Layout::vertical([Constraint::Fill(1), Constraint::Length(2)]).areas(areas.body);
-    let inner = Rect { x: talk.x + 1, width: talk.width.saturating_sub(2), ..talk };
+    let (inner, input) = parts(state);
     if let Some(missing) = &chat.missing {
         let lines: Vec<Line<'_>> = std::iter::once(Line::from(Span::styled("BLIP-2 is not installed", theme.accent)))
             .chain([Line::default()])
@@ -41,6 +40,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     let x = if chat.again { 11 } else { 3 };
     let line = Rect { x: input.x + x, width: input.width.saturating_sub(x + 1), height: 1, ..input };
     input_line(frame, state, &chat.input, line, chat.typing && state.overlay.is_none(), "what is in this photo?");
+}
+
+/// Where the conversation stands, and where questions are typed.
+fn parts(state: &State) -> (Rect, Rect) {
+    let body = screen::areas(state).body;
+    let [talk, input] = Layout::vertical([Constraint::Fill(1), Constraint::Length(2)]).areas(body);
+    (Rect { x: talk.x + 1, width: talk.width.saturating_sub(2), ..talk }, input)
+}
+
+/// Lines that do not fit.
+pub(super) fn overhang(state: &State) -> usize {
+    let (inner, _) = parts(state);
+    lines(state, inner.width.into()).len().saturating_sub(inner.height.into())
 }
 
 /// The whole conversation in lines of so many columns.

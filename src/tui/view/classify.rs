@@ -37,7 +37,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     let labels = &sorted.set.labels;
     let (top, bottom) = parts(state);
     distribution(frame, state, top, labels);
-    let Some(judged) = state.photo().and_then(|id| sorted.photos.iter().find(|judged| judged.id == id)) else { return };
+    let Some(judged) = state
+        .photo()
+        .and_then(|id| sorted.photos.get(sorted.photos.binary_search_by_key(&id, |judged| judged.id).ok()?))
+    else {
+        return;
+    };
     let mut lines = vec![Line::from(Span::styled("this photo", theme.dim))];
     let name = |at: usize| {
         let background = at.checked_sub(labels.len()).and_then(|at| sorted.set.background.get(at));

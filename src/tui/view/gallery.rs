@@ -41,7 +41,7 @@ fn score(found: Found) -> String {
 
 fn thumbnail(frame: &mut Frame<'_>, state: &State, gallery: &Gallery, at: usize, found: Found, tile: Rect) {
     let theme = &state.theme;
-    let (selected, marked) = (at == gallery.at(), state.marks.contains(&found.id));
+    let (selected, marked) = (at == gallery.at(), state.marks.has(found.id));
     super::picture(frame, state, found.id, screen::in_tile(tile));
     if selected {
         let block = Block::bordered().border_type(BorderType::Rounded).border_style(theme.accent);
@@ -86,7 +86,7 @@ fn line(
     }
     let style = if found.is_match { theme.text } else { theme.dim };
     let (style, dim) = if selected { (theme.selected, theme.selected) } else { (style, theme.dim) };
-    let mark = if state.marks.contains(&found.id) { Span::styled("● ", theme.mark) } else { Span::raw("  ") };
+    let mark = if state.marks.has(found.id) { Span::styled("● ", theme.mark) } else { Span::raw("  ") };
     let width = usize::from(area.width).saturating_sub(10);
     let name = fit(&name_of(state, found.id), width * 2 / 5);
     let name = crate::output::pad(&name, width * 2 / 5);

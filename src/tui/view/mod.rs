@@ -31,6 +31,10 @@ const TURNING: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "�
 
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, state: &State) {
+    // The terminal has another size already, and the state will hear of it with the next event.
+    if frame.area() != state.screen {
+        return;
+    }
     if screen::is_too_small(state) {
         let (width, height) = screen::SMALLEST;
         let says = format!("snapseek needs {width}x{height}");
@@ -61,6 +65,18 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
 #[must_use]
 pub fn label_at(state: &State, x: u16, y: u16) -> Option<usize> {
     if state.place == Place::Classify { classify::label_at(state, x, y) } else { None }
+}
+
+/// Lines of the conversation above those that are to be seen at its end.
+#[must_use]
+pub fn chat_overhang(state: &State) -> usize {
+    chat::overhang(state)
+}
+
+/// Lines of the help below those that are to be seen at its beginning.
+#[must_use]
+pub fn help_overhang(state: &State) -> usize {
+    overlay::help_lines(state).len().saturating_sub(usize::from(state.screen.height.saturating_sub(4)))
 }
 
 /// The places with the columns at which they begin.

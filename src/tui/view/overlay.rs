@@ -76,6 +76,17 @@ fn list(frame: &mut Frame<'_>, state: &State, title: &str, picker: &Picker, line
 }
 
 fn help(frame: &mut Frame<'_>, state: &State, top: usize) {
+    let lines = help_lines(state);
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let more = if height > state.screen.height.saturating_sub(2) { ", j k scrolls" } else { "" };
+    let height = height.min(state.screen.height.saturating_sub(2));
+    let area = window(frame, state, &format!("{}: keys{more}", state.place.name()), 74, height);
+    let first = top.min(lines.len().saturating_sub(area.height.into()));
+    frame.render_widget(Paragraph::new(lines.into_iter().skip(first).collect::<Vec<_>>()), area);
+}
+
+/// The keys of the place, and those that count everywhere.
+pub(super) fn help_lines(state: &State) -> Vec<Line<'static>> {
     let theme = &state.theme;
     let keys = &state.options.keymap;
     let line = |entry: &crate::tui::action::Entry| {
@@ -84,7 +95,7 @@ fn help(frame: &mut Frame<'_>, state: &State, top: usize) {
             Span::styled(entry.says, theme.text),
         ])
     };
-    let mut lines: Vec<Line<'_>> =
+    let mut lines: Vec<Line<'static>> =
         ACTIONS.iter().filter(|entry| entry.places.contains(&state.place)).map(line).collect();
     if state.place == Place::Search {
         lines.push(Line::default());
@@ -104,10 +115,5 @@ fn help(frame: &mut Frame<'_>, state: &State, top: usize) {
     lines.push(Line::default());
     lines.push(Line::from(Span::styled("Everywhere", theme.dim)));
     lines.extend(ACTIONS.iter().filter(|entry| entry.places.is_empty()).map(line));
-    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let more = if height > state.screen.height.saturating_sub(2) { ", j k scrolls" } else { "" };
-    let height = height.min(state.screen.height.saturating_sub(2));
-    let area = window(frame, state, &format!("{}: keys{more}", state.place.name()), 74, height);
-    let first = top.min(lines.len().saturating_sub(area.height.into()));
-    frame.render_widget(Paragraph::new(lines.into_iter().skip(first).collect::<Vec<_>>()), area);
+    lines
 }

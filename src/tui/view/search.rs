@@ -62,6 +62,12 @@ fn query(frame: &mut Frame<'_>, state: &State, area: Rect) {
         Source::Chosen { title, .. } => vec![(format!(" {} ", fit(&clean(title), 60)), theme.good)],
     };
     for (chip, style) in chips {
+        // There must be room to see what is typed.
+        if usize::from(x) + chip.width() + 24 > usize::from(area.width) {
+            put(frame.buffer_mut(), area, x, "…", theme.dim);
+            x += 2;
+            break;
+        }
         put(frame.buffer_mut(), area, x, &format!("[{chip}]"), style);
         x += u16::try_from(chip.width() + 3).unwrap_or(u16::MAX / 2);
     }
@@ -145,7 +151,7 @@ pub(super) fn input_line(frame: &mut Frame<'_>, state: &State, input: &Input, ar
         .collect();
     put(frame.buffer_mut(), area, 0, &seen, theme.text);
     if has_keys {
-        let hidden = text.width() - seen.width();
+        let hidden = text.width().saturating_sub(seen.width());
         let x = u16::try_from(before.width().saturating_sub(hidden)).unwrap_or(0).min(area.width - 1);
         frame.set_cursor_position(Position::new(area.x + x, area.y));
     }

@@ -2,6 +2,7 @@
 
 use super::latest::Latest;
 use super::{Context, guarded, told};
+use crate::failure::{Exit, exit_of};
 use crate::finding::{self, Means, Question};
 use crate::tui::event::{Answer, Found, Message};
 use crate::tui::source::{Seek, Source};
@@ -16,9 +17,15 @@ pub(super) type Request = (u64, Source, usize);
 
 /// A snapshot that cost much to make is used for so many times as long before it is made anew.
 const WORTH: u32 = 10;
+/// What a snapshot costs at most; the model is loaded by the first search, too.
+const DEAREST: Duration = Duration::from_millis(500);
+/// Photos of which details come along with the answer.
+const DETAILED: usize = 500;
 
 struct Finder {
     context: Arc<Context>,
+    /// The library has changed: the snapshot must be made anew.
+    renew: Arc<AtomicBool>,
     library: Option<Library>,
     snapshot: Option<Snapshot>,
 }
@@ -30,12 +37,13 @@ struct Snapshot {
     cost: Duration,
 }
 
-pub(super) fn start(context: Arc<Context>) -> std::io::Result<Latest<Request>> {
-    let mut finder = Finder { context: context.clone(), library: None, snapshot: None };
+pub(super) fn start(context: Arc<Context>, renew: Arc<AtomicBool>) -> std::io::Result<Latest<Request>> {
+    let mut finder = Finder { context: context.clone(), renew, library: None, snapshot: None };
     Latest::start("finder", move |(generation, source, limit), cancel| {
         let answer = guarded(|| finder.find(&source, limit, cancel));
-        if answer.is_err() {
-            // Whatever it was, the next search begins afresh.
+        // A wrong query, or one that is not wanted any more, says nothing about the library.
+        let of_library = |error| !matches!(exit_of(error), Exit::Usage | Exit::Interrupted | Exit::NothingFound);
+        if answer.as_ref().is_err_and(of_library) {
             (finder.library, finder.snapshot) = (None, None);
         }
         if !cancel.load(Ordering::Relaxed) || answer.is_ok() {
@@ -59,8 +67,9 @@ impl Finder {
         };
         let library = self.library.insert(library);
         let version = library.data_version()?;
+        let renew = self.renew.swap(false, Ordering::Relaxed);
         let fresh = self.snapshot.take().filter(|snapshot| {
-            snapshot.version == version || snapshot.made.elapsed() < snapshot.cost.saturating_mul(WORTH)
+            snapshot.version == version || !renew && snapshot.made.elapsed() < snapshot.cost.saturating_mul(WORTH)
         });
         let snapshot = match fresh {
             Some(snapshot) => snapshot,
@@ -77,7 +86,7 @@ impl Finder {
         };
         if snapshot.cost.is_zero() {
             // Vectors and words are loaded by the first search.
-            snapshot.cost = snapshot.made.elapsed();
+            snapshot.cost = snapshot.made.elapsed().min(DEAREST);
         }
         Ok(Answer { took: started.elapsed(), ..answer })
     }
@@ -115,6 +124,6 @@ fn ask(
     let more = rows.len() >= limit;
     let found =
         rows.iter().map(|row| Found { id: row.hit.id, score: row.hit.cosine, is_match: row.is_match }).collect();
-    let photos = rows.into_iter().map(|row| row.hit).collect();
+    let photos = rows.into_iter().take(DETAILED).map(|row| row.hit).collect();
     Ok(Answer { found, photos, more, total: searcher.len(), took: Duration::ZERO })
 }

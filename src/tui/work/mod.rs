@@ -22,6 +22,7 @@ use latest::Latest;
 use ratatui_image::picker::Picker;
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,8 @@ impl Listener for Warnings {
 pub struct Workers {
     context: Arc<Context>,
     finder: Latest<finder::Request>,
+    /// The finder's snapshot must be made anew.
+    renew: Arc<AtomicBool>,
     library_work: Latest<library_work::Request>,
     reader: Sender<reader::Request>,
     talker: talker::Talker,
@@ -97,8 +100,10 @@ impl Workers {
     pub fn start(settings: &Settings, picker: Option<Picker>, out: Sender<Event>) -> anyhow::Result<Self> {
         let cache = Settings::cache_dir()?;
         let context = Arc::new(Context { settings: settings.clone(), cache, out, model: Mutex::new(None) });
+        let renew = Arc::<AtomicBool>::default();
         Ok(Self {
-            finder: finder::start(context.clone())?,
+            finder: finder::start(context.clone(), renew.clone())?,
+            renew,
             library_work: library_work::start(context.clone())?,
             reader: reader::start(context.clone())?,
             talker: talker::Talker::start(context.clone())?,
@@ -116,6 +121,8 @@ impl Workers {
         match effect {
             Effect::Search(generation, source, limit) => self.finder.put((generation, source, limit)),
             Effect::Work(generation, work) => self.library_work.put((generation, work)),
+            Effect::Renew => self.renew.store(true, Ordering::Relaxed),
+            Effect::Paths(purpose, ids) => self.read(reader::Request::Paths(purpose, ids)),
             Effect::Photos(ids) => self.read(reader::Request::Photos(ids)),
             Effect::Groups => self.read(reader::Request::Groups),
             Effect::Rename(old, new) => self.read(reader::Request::Rename(old, new)),

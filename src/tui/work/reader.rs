@@ -1,10 +1,10 @@
 //! What the catalogue knows, and small changes of it.
 
 use super::{Context, guarded, spawn, told};
-use crate::tui::event::{Group, Groups, Message, Standing};
+use crate::tui::event::{Group, Groups, Message, Purpose, Standing};
 use anyhow::Context as _;
 use crossbeam_channel::Sender;
-use snapseek_index::{Error, LabelSet, Library};
+use snapseek_index::{Error, LabelSet, Library, Searcher};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ const COVERS: usize = 16;
 
 pub(super) enum Request {
     Photos(Vec<i64>),
+    Paths(Purpose, Vec<i64>),
     Groups,
     Rename(String, String),
     LabelSets,
@@ -23,10 +24,10 @@ pub(super) enum Request {
 pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<Request>> {
     let (out, requests) = crossbeam_channel::unbounded();
     spawn("reader", move || {
-        let mut library = None;
+        let (mut library, mut snapshot) = (None, None);
         for request in requests {
-            if let Err(error) = guarded(|| answer(&context, &mut library, &request)) {
-                library = None;
+            if let Err(error) = guarded(|| answer(&context, &mut library, &mut snapshot, &request)) {
+                (library, snapshot) = (None, None);
                 match request {
                     Request::Groups => context.send(Message::Groups(Err(told(&error)))),
                     Request::Standing => context.send(Message::Library(Err(told(&error)))),
@@ -38,7 +39,12 @@ pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<Request>> {
     Ok(out)
 }
 
-fn answer(context: &Context, kept: &mut Option<Library>, request: &Request) -> anyhow::Result<()> {
+fn answer(
+    context: &Context,
+    kept: &mut Option<Library>,
+    snapshot: &mut Option<(i64, Searcher)>,
+    request: &Request,
+) -> anyhow::Result<()> {
     if kept.is_none() {
         match Library::open(&context.settings.library) {
             Ok(library) => *kept = Some(library),
@@ -48,7 +54,9 @@ fn answer(context: &Context, kept: &mut Option<Library>, request: &Request) -> a
                     Request::Groups => context.send(Message::Groups(Ok(Groups::default()))),
                     Request::LabelSets => context.send(Message::LabelSets(Vec::new())),
                     Request::Standing => context.send(Message::Library(Ok(None))),
-                    Request::Rename(..) | Request::SaveSet(_) => anyhow::bail!("there is no library yet"),
+                    Request::Rename(..) | Request::SaveSet(_) | Request::Paths(..) => {
+                        anyhow::bail!("there is no library yet")
+                    }
                 }
                 return Ok(());
             }
@@ -58,10 +66,20 @@ fn answer(context: &Context, kept: &mut Option<Library>, request: &Request) -> a
     let library = kept.as_ref().context("there is no library")?;
     match request {
         Request::Photos(ids) => {
-            let photos = library.searcher()?.photos(ids)?;
+            let version = library.data_version()?;
+            let searcher = match snapshot.take() {
+                Some((known, searcher)) if known == version => searcher,
+                _ => library.searcher()?,
+            };
+            let photos = searcher.photos(ids)?;
+            *snapshot = Some((version, searcher));
             let there: HashSet<i64> = photos.iter().map(|photo| photo.id).collect();
             let gone = ids.iter().copied().filter(|id| !there.contains(id)).collect();
             context.send(Message::Photos(photos, gone));
+        }
+        Request::Paths(purpose, ids) => {
+            let paths = library.searcher()?.paths(ids)?;
+            context.send(Message::Paths(*purpose, paths.into_iter().flatten().collect()));
         }
         Request::Groups => context.send(Message::Groups(Ok(groups(library)?))),
         Request::Rename(old, new) => {

@@ -40,7 +40,9 @@ impl Talker {
         if matches!(work, ChatWork::Open(_)) {
             last.store(true, Ordering::Relaxed);
         }
-        *last = cancel.clone();
+        if !matches!(work, ChatWork::Clear | ChatWork::Save(_)) {
+            *last = cancel.clone();
+        }
         let _ = self.requests.send(Request { generation, work, cancel });
     }
 
@@ -54,8 +56,11 @@ fn talk(context: &Arc<Context>, requests: &Receiver<Request>) {
     let mut next: Option<Request> = None;
     while let Some(request) = next.take().or_else(|| requests.recv().ok()) {
         let Request { generation, work, cancel } = request;
-        // Everything else speaks of a conversation that could not be opened.
-        let ChatWork::Open(path) = work else { continue };
+        let ChatWork::Open(path) = work else {
+            let why = "there is no conversation: `c` on the photo begins one".to_owned();
+            context.send(Message::Chat(generation, ChatNews::Ended(why)));
+            continue;
+        };
         let console = context.quiet_console();
         if describer.is_none() {
             match guarded(|| describe::open(&context.settings, &console)) {
@@ -63,7 +68,7 @@ fn talk(context: &Arc<Context>, requests: &Receiver<Request>) {
                 Err(error) => {
                     let news = match exit_of(&error) {
                         Exit::Missing => ChatNews::Missing(told(&error)),
-                        _ => ChatNews::Failed(told(&error)),
+                        _ => ChatNews::Ended(told(&error)),
                     };
                     context.send(Message::Chat(generation, news));
                     continue;
@@ -74,7 +79,7 @@ fn talk(context: &Arc<Context>, requests: &Receiver<Request>) {
         let about = Conversation { context, describer, console: &console, generation };
         match guarded(|| about.run(&path, &cancel, requests)) {
             Ok(other) => next = other,
-            Err(error) => context.send(Message::Chat(generation, ChatNews::Failed(told(&error)))),
+            Err(error) => context.send(Message::Chat(generation, ChatNews::Ended(told(&error)))),
         }
     }
 }
@@ -124,11 +129,8 @@ impl Conversation<'_> {
     fn answer(&self, talk: &mut Talk<'_>, request: Request, library: Option<&Library>) -> anyhow::Result<()> {
         match request.work {
             ChatWork::Open(_) => {}
-            ChatWork::Ask(question) => self.ask(talk, &question, &request.cancel, library)?,
-            ChatWork::AskAgain(question) => {
-                talk.undo(library)?;
-                self.ask(talk, &question, &request.cancel, library)?;
-            }
+            ChatWork::Ask(question) => self.ask(talk, &question, false, &request.cancel, library)?,
+            ChatWork::AskAgain(question) => self.ask(talk, &question, true, &request.cancel, library)?,
             ChatWork::Clear => {
                 talk.clear(library)?;
                 self.tell(ChatNews::Answered(Vec::new()));
@@ -146,12 +148,17 @@ impl Conversation<'_> {
         &self,
         talk: &mut Talk<'_>,
         question: &str,
+        again: bool,
         cancel: &AtomicBool,
         library: Option<&Library>,
     ) -> anyhow::Result<()> {
         let options = Options::greedy(ANSWER_TOKENS);
         let mut piece = |text: &str| self.tell(ChatNews::Piece(text.to_owned()));
-        let answer = talk.ask(question, &options, cancel, self.console, &mut piece)?;
+        let answer = if again {
+            talk.ask_again(question, &options, cancel, library, self.console, &mut piece)?
+        } else {
+            talk.ask(question, &options, cancel, self.console, &mut piece)?
+        };
         if answer.finish == Finish::Cancelled {
             self.tell(ChatNews::Stopped);
             return Ok(());

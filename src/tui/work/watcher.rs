@@ -28,7 +28,7 @@ impl Watcher {
         let (context, stop) = (context.clone(), self.stop.clone());
         let _ = spawn("watcher", move || {
             if let Err(error) = guarded(|| follow(&context, &stop)) {
-                context.send(Message::Note(true, format!("the folders cannot be watched: {}", told(&error))));
+                context.send(Message::Unwatched(format!("the folders cannot be watched: {}", told(&error))));
             }
         });
     }
@@ -49,8 +49,12 @@ fn follow(context: &Context, stop: &AtomicBool) -> anyhow::Result<()> {
     let mut changed = false;
     while !stop.load(Ordering::Relaxed) {
         match events.recv_timeout(REST) {
-            Ok(Ok(Event { kind: EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_), .. })) => {
-                changed = true
+            Ok(Ok(Event {
+                kind: EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_), paths, ..
+            })) => {
+                // What the program itself writes is no photo.
+                let own = [&context.settings.library, &context.cache];
+                changed |= paths.iter().any(|path| !own.iter().any(|folder| path.starts_with(folder)));
             }
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(error.into()),
