@@ -71,6 +71,25 @@ fn a_signal_while_indexing_keeps_what_is_done() {
 }
 
 #[test]
+fn the_shell_gets_the_terminal_and_gives_it_back() {
+    let sandbox = Sandbox::indexed(&["cat"]);
+    let screen = Screen::start(&sandbox, PLAIN, 100, 30);
+    screen.sees("cat.jpg").types("a whisk").sees("› a whisk").keys(&["C-z"]).stops();
+    // In another size.
+    screen.resize(72, 20).keys(&["Enter"]).sees("› a whisk").types("ered animal").sees("› a whiskered animal");
+    screen.keys(&["Enter"]).sees("enter look").types("6").sees("1 in 1 files").keys(&["C-z"]).stops();
+    screen.keys(&["Enter"]).sees("1 in 1 files").types("q").ends(0);
+}
+
+#[test]
+fn no_key_is_lost_at_the_beginning() {
+    let sandbox = Sandbox::indexed(&["cat"]);
+    // What pictures it can show is asked of the terminal, which may not answer: this one does not.
+    let screen = Screen::start(&sandbox, ["tui"], 80, 24);
+    screen.sees("cat.jpg").types("a whiskered animal").sees("› a whiskered animal").keys(&["C-c"]).ends(0);
+}
+
+#[test]
 fn pictures_are_drawn_where_they_are_wanted() {
     let sandbox = Sandbox::indexed(&["cat"]);
     let cells = |text: &str| text.matches(['▀', '▄']).count();
