@@ -30,12 +30,16 @@ fn output() -> io::Result<File> {
 /// # Errors
 /// There is no terminal.
 pub(super) fn take() -> anyhow::Result<(Screen, Guard)> {
-    let output = output().context("the terminal UI needs a terminal")?;
+    drop(output().context("the terminal UI needs a terminal")?);
     let guard = Guard(());
     crate::contain::before_reports(give_back);
     enter()?;
-    let screen = ratatui::Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, output)))?;
-    Ok((screen, guard))
+    Ok((screen()?, guard))
+}
+
+/// An empty screen.
+fn screen() -> io::Result<Screen> {
+    ratatui::Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, output()?)))
 }
 
 /// As long as it lives, the terminal is ours.
@@ -73,11 +77,12 @@ pub(super) fn give_back() {
 ///
 /// # Errors
 /// The terminal cannot be taken over again.
-pub(super) fn suspend(screen: &mut Screen) -> anyhow::Result<()> {
+pub(super) fn suspend(current: &mut Screen) -> anyhow::Result<()> {
     give_back();
     #[cfg(unix)]
     signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
     enter()?;
-    screen.clear()?;
+    // Not `clear`: it asks the terminal where its cursor is, and the thread of the keys would get the answer.
+    *current = screen()?;
     Ok(())
 }

@@ -396,7 +396,7 @@ fn near_the_end_more_is_asked_for() {
     press(&mut state, "esc l l");
     let generation = state.search.generation;
     tell(&mut state, Message::Found(generation, Ok(answer(45, 0))));
-    assert_eq!(state.photo(), Some(0), "the photo that was selected when it was asked");
+    assert_eq!(state.photo(), Some(2), "what is selected stays so");
 }
 
 #[test]
