@@ -375,7 +375,7 @@ fn the_mouse_selects_looks_scrolls_and_changes_places() {
     press(&mut state, "esc");
     mouse(&mut state, MouseEventKind::ScrollDown, 5, 10);
     assert!(state.search.gallery.at() > 1);
-    let column = (0..80).find(|x| crate::tui::view::tab_at(*x) == Some(Place::Map)).unwrap();
+    let column = (0..80).find(|x| crate::tui::view::tab_at(&state, *x) == Some(Place::Map)).unwrap();
     mouse(&mut state, CLICK, column, 0);
     assert_eq!(state.place, Place::Map);
     press(&mut state, "1");

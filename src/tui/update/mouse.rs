@@ -21,7 +21,7 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
     let at = (mouse.column, mouse.row).into();
     match mouse.kind {
         MouseEventKind::Down(MouseButton::Left) if areas.tabs.contains(at) => {
-            if let Some(place) = view::tab_at(mouse.column) {
+            if let Some(place) = view::tab_at(state, mouse.column) {
                 state.visit(place, effects);
             }
         }

@@ -26,6 +26,8 @@ use ratatui::widgets::Paragraph;
 use text::{clean, fit};
 use unicode_width::UnicodeWidthStr;
 
+/// From so many columns on the bar at the top has room for the program's name and for numbers.
+const ROOMY: u16 = 70;
 /// Signs that turn while something is going on.
 const TURNING: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
@@ -79,11 +81,11 @@ pub fn help_overhang(state: &State) -> usize {
     overlay::help_lines(state).len().saturating_sub(usize::from(state.screen.height.saturating_sub(4)))
 }
 
-/// The places with the columns at which they begin.
-fn tab_columns() -> impl Iterator<Item = (Place, u16, u16)> {
-    let mut x = 10;
+/// The places with the columns at which they begin, and how many they take.
+fn tab_columns(width: u16) -> impl Iterator<Item = (Place, u16, u16)> {
+    let (mut x, around) = if width >= ROOMY { (10, 4) } else { (0, 2) };
     Place::TABS.iter().map(move |place| {
-        let width = u16::try_from(place.name().len()).unwrap_or(0) + 3;
+        let width = u16::try_from(place.name().len()).unwrap_or(0) + around;
         x += width;
         (*place, x - width, width)
     })
@@ -91,8 +93,8 @@ fn tab_columns() -> impl Iterator<Item = (Place, u16, u16)> {
 
 /// The place whose name stands in a column of the bar at the top.
 #[must_use]
-pub fn tab_at(column: u16) -> Option<Place> {
-    tab_columns().find(|(_, x, width)| (*x..x + width).contains(&column)).map(|(place, _, _)| place)
+pub fn tab_at(state: &State, column: u16) -> Option<Place> {
+    tab_columns(state.screen.width).find(|(_, x, width)| (*x..x + width).contains(&column)).map(|(place, _, _)| place)
 }
 
 fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
@@ -102,27 +104,30 @@ fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let theme = &state.theme;
     let buffer = frame.buffer_mut();
     buffer.set_style(area, theme.bar);
-    put(buffer, area, 1, "snapseek", theme.bar.patch(theme.accent));
+    let roomy = area.width >= ROOMY;
+    if roomy {
+        put(buffer, area, 1, "snapseek", theme.bar.patch(theme.accent));
+    }
     let place = if state.place == Place::Look { state.look.of } else { state.place };
-    for (n, (tab, x, _)) in tab_columns().enumerate() {
+    let mut end = 0;
+    for (n, (tab, x, width)) in tab_columns(area.width).enumerate() {
         let style = if tab == place { theme.bar.patch(theme.selected) } else { theme.bar };
-        let name = if area.width >= 70 { format!(" {} {} ", n + 1, tab.name()) } else { format!(" {} ", tab.name()) };
-        let at = if area.width >= 70 { x } else { x.saturating_sub(1) };
-        put(buffer, area, at, &name[..name.len().min(tab.name().len() + 3)], style);
+        let name = if roomy { format!(" {} {} ", n + 1, tab.name()) } else { format!(" {} ", tab.name()) };
+        put(buffer, area, x, &name, style);
+        end = x + width;
     }
-    let mut right = String::new();
-    if !state.marks.is_empty() {
-        right.push_str(&format!("● {} marked  ", state.marks.len()));
-    }
-    if let Some(standing) = &state.index.standing {
-        right.push_str(&format!(
-            "{} ",
-            crate::output::count(usize::try_from(standing.status.photos).unwrap_or(0), "photo")
-        ));
-    }
-    let width = u16::try_from(right.width()).unwrap_or(0);
-    if area.width > 66 + width {
-        put(buffer, area, area.width - width, &right, theme.bar);
+    let marked = if state.marks.is_empty() { String::new() } else { format!("● {} marked ", state.marks.len()) };
+    let photos = state.index.standing.as_ref().map_or(String::new(), |standing| {
+        format!("{} ", crate::output::count(usize::try_from(standing.status.photos).unwrap_or(0), "photo"))
+    });
+    let marks = format!("●{} ", state.marks.len());
+    let short = if state.marks.is_empty() { photos.clone() } else { marks };
+    for right in [format!("{marked} {photos}"), marked, short] {
+        let width = u16::try_from(right.width()).unwrap_or(u16::MAX);
+        if area.width > end.saturating_add(width) && !right.trim().is_empty() {
+            put(buffer, area, area.width - width, &right, theme.bar);
+            return;
+        }
     }
 }
 
@@ -151,7 +156,9 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
         spans.push(Span::styled(format!("{turn} {}", index::progress(run)), theme.accent));
     } else if state.search.waiting && state.place == Place::Search {
         spans.push(Span::styled(format!("{turn} searching"), theme.dim));
-    } else if let Some(path) = state.photo().and_then(|id| state.path_of(id)) {
+    } else if state.place != Place::Clusters
+        && let Some(path) = state.photo().and_then(|id| state.path_of(id))
+    {
         let room = usize::from(area.width.saturating_sub(2));
         spans.push(Span::styled(crate::output::shorten(&crate::output::display_path(&path), room), theme.dim));
     }

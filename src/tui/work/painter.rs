@@ -109,7 +109,14 @@ fn paint(wanted: &Wanted, picker: &Picker, thumbnails: &Thumbnails) -> anyhow::R
     let edge = across.max(down).min(LARGEST);
     let picture =
         if edge <= EDGE { thumbnails.get(&wanted.hash, &wanted.path)? } else { page::small(&wanted.path, edge)? };
-    let picture = image::DynamicImage::ImageRgb8(picture);
-    let protocol = picker.new_protocol(picture, Size::new(width, height), Resize::Scale(Some(FilterType::Triangle)))?;
+    // Whole cells exactly: what is left of one would be filled with black.
+    let (wide, high) = (f64::from(picture.width().max(1)), f64::from(picture.height().max(1)));
+    let cell = (f64::from(font.width.max(1)), f64::from(font.height.max(1)));
+    let scale = (f64::from(width) * cell.0 / wide).min(f64::from(height) * cell.1 / high);
+    let cells = |edge: f64, cell: f64, most: u16| ((edge * scale / cell).round() as u16).clamp(1, most.max(1));
+    let (width, height) = (cells(wide, cell.0, width), cells(high, cell.1, height));
+    let pixels = (u32::from(width) * u32::from(font.width), u32::from(height) * u32::from(font.height));
+    let picture = image::DynamicImage::ImageRgb8(picture).resize_exact(pixels.0, pixels.1, FilterType::Triangle);
+    let protocol = picker.new_protocol(picture, Size::new(width, height), Resize::Fit(None))?;
     Ok(Picture(protocol))
 }
