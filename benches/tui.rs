@@ -33,7 +33,7 @@ const INDEXED: usize = 3_000;
 /// What is typed, again and again.
 const TEXT: &str = "a brown dog runs on the beach ";
 /// Between two keys: a fast typist.
-const KEY: Duration = Duration::from_millis(60);
+const KEY: Duration = Duration::from_millis(100);
 /// How long is typed.
 const TYPED: Duration = Duration::from_secs(30);
 
@@ -94,7 +94,7 @@ fn main() -> anyhow::Result<()> {
     });
 
     let (mut frames, mut answers, mut indexing) = (Vec::new(), Vec::new(), 0_u32);
-    let (mut asked, mut ended) = (None::<(u64, Instant)>, false);
+    let (mut asked, mut ended) = (None::<Instant>, false);
     let mut before = Vec::new();
     while !ended {
         let first = if state.is_busy() {
@@ -105,14 +105,15 @@ fn main() -> anyhow::Result<()> {
         let started = Instant::now();
         let mut event = Some(first);
         while let Some(happened) = event.take() {
-            if matches!(happened, Event::Key(_)) {
-                asked = Some((state.search.generation, Instant::now()));
-            }
+            let (is_key, generation) = (matches!(happened, Event::Key(_)), state.search.generation);
             for effect in update(&mut state, happened) {
                 match effect {
                     Effect::Quit(_) => ended = true,
                     effect => workers.run(effect),
                 }
+            }
+            if is_key && generation != state.search.generation {
+                asked = Some(started);
             }
             event = events.try_recv().ok();
         }
@@ -124,10 +125,7 @@ fn main() -> anyhow::Result<()> {
         terminal.draw(|frame| view::draw(frame, &state))?;
         frames.push(started.elapsed());
         indexing += u32::from(state.index.run.is_some());
-        if let Some((generation, when)) = asked
-            && generation != state.search.generation
-            && !state.search.waiting
-        {
+        if let Some(when) = asked.filter(|_| !state.search.waiting) {
             answers.push(when.elapsed());
             asked = None;
         }
