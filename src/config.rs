@@ -137,11 +137,19 @@ fn read(path: &Path) -> anyhow::Result<File> {
             crate::sanitize::path(path)
         )));
     }
-    // The shell does not see this path, so `~` is ours to read.
-    if let Some(rest) = file.library.as_ref().and_then(|library| library.strip_prefix("~").ok()) {
-        file.library = Some(etcetera::home_dir()?.join(rest));
-    }
+    file.library = file.library.as_deref().map(expand).transpose()?;
     Ok(file)
+}
+
+/// A path as a shell would read it that did not see it: `~` is the user's home.
+///
+/// # Errors
+/// No home directory is known.
+pub fn expand(path: &Path) -> anyhow::Result<PathBuf> {
+    match path.strip_prefix("~") {
+        Ok(rest) => Ok(etcetera::home_dir()?.join(rest)),
+        Err(_) => Ok(path.to_path_buf()),
+    }
 }
 
 #[cfg(test)]

@@ -19,13 +19,13 @@ pub trait Listener: Send + Sync {
     fn message(&self, warning: bool, text: &str);
 
     /// So much of a step of some work on the library is done.
-    fn step(&self, what: &'static str, done: usize, total: usize);
+    fn step(&self, _what: &'static str, _done: usize, _total: usize) {}
 
     /// An indexing run has found and finished so many photos; `walking` as long as folders are still looked through.
-    fn photos(&self, found: u64, done: u64, walking: bool);
+    fn photos(&self, _found: u64, _done: u64, _walking: bool) {}
 
     /// A file could not be read. `path` and `message` are not escaped.
-    fn failure(&self, path: &Path, kind: &str, message: &str);
+    fn failure(&self, _path: &Path, _kind: &str, _message: &str) {}
 }
 
 impl std::fmt::Debug for dyn Listener {

@@ -2,7 +2,6 @@
 
 use crate::console::Console;
 use crate::describe::{Describer, Picture};
-use crate::failure::Failure;
 use crate::model::blip2::{Finish, Generated, Options, Session, Turn, question_prompt};
 use crate::{output, sanitize};
 use serde_json::{Value, json};
@@ -228,15 +227,7 @@ pub fn save(conversation: &Conversation, file: &Path) -> anyhow::Result<()> {
         Some(extension) if extension == "json" => sanitize::json(&record(conversation))? + "\n",
         _ => markdown(conversation),
     };
-    let shown = sanitize::path(file);
-    let written =
-        std::fs::File::create_new(file).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
-    written.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            Failure::usage(format!("{shown} is there already; nothing is overwritten"))
-        }
-        _ => anyhow::Error::from(error).context(format!("{shown} cannot be written")),
-    })
+    output::write_new(file, &text)
 }
 
 /// Text with every sign escaped that Markdown could take for markup, and every one that could drive a terminal.

@@ -114,6 +114,14 @@ pub fn json_file(rows: &[Row], file: &Path) -> anyhow::Result<()> {
         text.push_str(&crate::sanitize::json(&record(n + 1, row, By::Meaning))?);
         text.push('\n');
     }
+    write_new(file, &text)
+}
+
+/// Writes a text to a new file.
+///
+/// # Errors
+/// The file is there already (exit code 2), or cannot be written.
+pub fn write_new(file: &Path, text: &str) -> anyhow::Result<()> {
     let shown = crate::sanitize::path(file);
     let written =
         std::fs::File::create_new(file).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));

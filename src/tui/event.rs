@@ -2,6 +2,7 @@
 
 use super::place::Place;
 use super::source::Source;
+use crate::understand::classify::Verdict;
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui_image::protocol::Protocol;
 use snapseek_index::{ContentHash, Hit, LabelSet, Status, Turn};
@@ -121,10 +122,8 @@ pub struct Sorted {
 pub struct Judged {
     /// Its id.
     pub id: i64,
-    /// Its label, as a position in the set.
-    pub label: Option<usize>,
-    /// The likeliest, best first, with their probabilities; positions count through the labels and then the backgrounds.
-    pub ranked: Vec<(usize, f32)>,
+    /// What became of it.
+    pub verdict: Verdict,
 }
 
 /// Identifies an encoded picture: whose, and for how many cells.

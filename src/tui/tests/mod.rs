@@ -14,6 +14,7 @@ use super::state::{Options, State};
 use super::theme::ThemeName;
 use super::update::update;
 use super::view;
+use crate::understand::classify::Verdict;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -120,11 +121,8 @@ fn sorted() -> Sorted {
     let set = LabelSet { labels: vec!["dog".into(), "cat".into(), "car".into()], ..LabelSet::default() };
     let judged = |id: i64| {
         let label = if id % 4 == 3 { None } else { Some((id % 3) as usize) };
-        Judged {
-            id,
-            label,
-            ranked: vec![((id % 3) as usize, 0.72), (((id + 1) % 3) as usize, 0.2), (((id + 2) % 3) as usize, 0.08)],
-        }
+        let ranked = vec![((id % 3) as usize, 0.72), (((id + 1) % 3) as usize, 0.2), (((id + 2) % 3) as usize, 0.08)];
+        Judged { id, verdict: Verdict { label, ranked } }
     };
     Sorted { set, photos: (0..14).map(judged).collect() }
 }

@@ -5,6 +5,7 @@ use crate::tui::event::{Effect, Found, Sorted, Work};
 use crate::tui::overlay::{Overlay, Picker, Prompt};
 use crate::tui::source::Source;
 use crate::tui::state::State;
+use crate::understand::classify;
 use crossterm::event::{KeyCode, KeyEvent};
 use snapseek_index::LabelSet;
 use tui_input::Input;
@@ -48,12 +49,7 @@ impl State {
 
     pub(in crate::tui) fn show_sorted(&mut self, sorted: Sorted) {
         let labels = sorted.set.labels.len();
-        let mut counts = vec![0; labels + 1];
-        for judged in &sorted.photos {
-            if let Some(count) = counts.get_mut(judged.label.unwrap_or(labels)) {
-                *count += 1;
-            }
-        }
+        let counts = classify::distribution(sorted.photos.iter().map(|judged| &judged.verdict), labels);
         // The label with the most photos is of most interest.
         let most = counts.iter().take(labels).enumerate().max_by_key(|(at, count)| (**count, usize::MAX - at));
         self.classify.label = most.map_or(0, |(at, _)| at);
@@ -70,11 +66,11 @@ impl State {
         let mut found: Vec<Found> = sorted
             .photos
             .iter()
-            .filter(|judged| judged.label == wanted)
+            .filter(|judged| judged.verdict.label == wanted)
             .map(|judged| {
                 let score = match wanted {
-                    Some(label) => judged.ranked.iter().find(|(at, _)| *at == label).map(|(_, p)| *p),
-                    None => judged.ranked.first().map(|(_, p)| *p),
+                    Some(label) => judged.verdict.ranked.iter().find(|(at, _)| *at == label).map(|(_, p)| *p),
+                    None => judged.verdict.ranked.first().map(|(_, p)| *p),
                 };
                 Found { id: judged.id, score, is_match: true }
             })

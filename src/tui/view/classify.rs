@@ -48,14 +48,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
         let background = at.checked_sub(labels.len()).and_then(|at| sorted.set.background.get(at));
         labels.get(at).or(background).map_or(String::new(), |label| clean(label))
     };
-    for (at, probability) in &judged.ranked {
+    for (at, probability) in &judged.verdict.ranked {
         lines.push(share(
             state,
             &name(*at),
             format!("{:>4.0} %", probability * 100.0),
             *probability,
             bottom.width.into(),
-            judged.label == Some(*at),
+            judged.verdict.label == Some(*at),
         ));
     }
     frame.render_widget(Paragraph::new(lines), bottom);

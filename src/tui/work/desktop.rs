@@ -1,7 +1,7 @@
 //! What leaves the program: the system's viewer, the file manager, exports.
 
-use super::talker::expand;
 use super::{Context, guarded, spawn, told};
+use crate::config::expand;
 use crate::output::{self, Row};
 use crate::tui::event::{Export, Message};
 use snapseek_index::Library;

@@ -6,7 +6,7 @@ use crate::failure::{Exit, exit_of};
 use crate::finding::{self, Means, Question};
 use crate::tui::event::{Answer, Found, Message};
 use crate::tui::source::{Seek, Source};
-use snapseek_index::query::{Part, PartKind};
+use snapseek_index::query::{Part, PartKind, Query};
 use snapseek_index::{By, Error, Library, Searcher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,7 +56,7 @@ impl Finder {
     fn find(&mut self, source: &Source, limit: usize, cancel: &Arc<AtomicBool>) -> anyhow::Result<Answer> {
         let started = Instant::now();
         let seek = source.seek();
-        let query = if seek.text.trim().is_empty() { query_of_nothing() } else { finding::parse(&seek.text)? };
+        let query = if seek.text.trim().is_empty() { Query::default() } else { finding::parse(&seek.text)? };
         let library = match self.library.take() {
             Some(library) => library,
             None => match Library::open(&self.context.settings.library) {
@@ -92,10 +92,6 @@ impl Finder {
     }
 }
 
-fn query_of_nothing() -> snapseek_index::query::Query {
-    snapseek_index::query::Query { parts: Vec::new(), phrases: Vec::new(), filters: Default::default() }
-}
-
 /// The library, newest first.
 fn all(searcher: &Searcher, limit: usize) -> anyhow::Result<Answer> {
     let ids = searcher.newest()?;
@@ -109,7 +105,7 @@ fn ask(
     library: &Library,
     searcher: &Searcher,
     seek: &Seek,
-    mut query: snapseek_index::query::Query,
+    mut query: Query,
     limit: usize,
     cancel: &AtomicBool,
 ) -> anyhow::Result<Answer> {

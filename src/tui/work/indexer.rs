@@ -1,7 +1,7 @@
 //! Indexing from inside: one run at a time, in a thread of its own.
 
-use super::talker::expand;
 use super::{Context, guarded, spawn, told};
+use crate::config::expand;
 use crate::console::{Console, Listener};
 use crate::failure::Failure;
 use crate::indexing;
@@ -25,9 +25,7 @@ struct News(Arc<Context>);
 
 impl Listener for News {
     fn message(&self, warning: bool, text: &str) {
-        if warning {
-            self.0.send(Message::Note(true, text.to_owned()));
-        }
+        self.0.warn(warning, text);
     }
     fn step(&self, what: &'static str, done: usize, total: usize) {
         self.0.send(Message::Index(IndexNews::Step(Step { what, done, total })));

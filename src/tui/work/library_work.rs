@@ -10,7 +10,6 @@ use crate::understand::progress::Progress;
 use crate::understand::{classify, clusters, map};
 use snapseek_index::{LabelSet, Library};
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -25,15 +24,11 @@ struct Steps(Arc<Context>, u64);
 
 impl Listener for Steps {
     fn message(&self, warning: bool, text: &str) {
-        if warning {
-            self.0.send(Message::Note(true, text.to_owned()));
-        }
+        self.0.warn(warning, text);
     }
     fn step(&self, what: &'static str, done: usize, total: usize) {
         self.0.send(Message::Step(self.1, Step { what, done, total }));
     }
-    fn photos(&self, _: u64, _: u64, _: bool) {}
-    fn failure(&self, _: &Path, _: &str, _: &str) {}
 }
 
 pub(super) fn start(context: Arc<Context>) -> std::io::Result<Latest<Request>> {
@@ -112,8 +107,7 @@ fn chart(context: &Context, console: &Console, library: &Library, cancel: &Atomi
     let vectors: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();
     let mut progress = Progress::new(console, cancel);
     let spots = map::layout(&vectors, &mut |done, total| progress.step("laying the map out", done, total));
-    let mut known = library.clusters()?;
-    known.sort_by(|a, b| b.photos.cmp(&a.photos).then(a.id.cmp(&b.id)));
+    let known = library.clusters()?;
     let position: HashMap<i64, u16> = known.iter().map(|cluster| cluster.id).zip(0..).collect();
     let places: HashMap<i64, u16> =
         library.members()?.iter().filter_map(|member| Some((member.photo, *position.get(&member.cluster?)?))).collect();
@@ -143,6 +137,6 @@ fn sort(
     anyhow::ensure!(!ids.is_empty(), "there are no photos yet");
     let verdicts = classify::judge(&embeddings, set, &classifier, TOP, &mut progress)?;
     let photos = ids.into_iter().zip(verdicts);
-    let photos = photos.map(|(id, verdict)| Judged { id, label: verdict.label, ranked: verdict.ranked }).collect();
+    let photos = photos.map(|(id, verdict)| Judged { id, verdict }).collect();
     Ok(Sorted { set: set.clone(), photos })
 }

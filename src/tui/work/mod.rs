@@ -21,7 +21,7 @@ use crossbeam_channel::Sender;
 use latest::Latest;
 use ratatui_image::picker::Picker;
 use snapseek_index::Library;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,6 +39,13 @@ impl Context {
     /// Answers. That nobody listens any more means that the program ends.
     pub(super) fn send(&self, message: Message) {
         let _ = self.out.send(Event::Message(message));
+    }
+
+    /// Tells what a console says, if it is a warning; notes are for the command line.
+    pub(super) fn warn(&self, warning: bool, text: &str) {
+        if warning {
+            self.send(Message::Note(true, text.to_owned()));
+        }
     }
 
     /// The library's model, which stays open.
@@ -66,13 +73,8 @@ struct Warnings(Arc<Context>);
 
 impl Listener for Warnings {
     fn message(&self, warning: bool, text: &str) {
-        if warning {
-            self.0.send(Message::Note(true, text.to_owned()));
-        }
+        self.0.warn(warning, text);
     }
-    fn step(&self, _: &'static str, _: usize, _: usize) {}
-    fn photos(&self, _: u64, _: u64, _: bool) {}
-    fn failure(&self, _: &Path, _: &str, _: &str) {}
 }
 
 /// All of them.

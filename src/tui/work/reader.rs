@@ -102,8 +102,7 @@ fn answer(
 
 /// The clusters, largest first, with their covers.
 pub(super) fn groups(library: &Library) -> anyhow::Result<Groups> {
-    let mut clusters = library.clusters()?;
-    clusters.sort_by(|a, b| b.photos.cmp(&a.photos).then(a.id.cmp(&b.id)));
+    let clusters = library.clusters()?;
     let inside: u64 = clusters.iter().map(|cluster| cluster.photos).sum();
     let outside = library.status()?.photos.saturating_sub(inside);
     let group = |cluster: snapseek_index::Cluster| {

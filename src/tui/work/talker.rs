@@ -1,6 +1,7 @@
 //! The conversation: BLIP-2 lives on one thread, opened when it is first needed.
 
 use super::{Context, guarded, spawn, told};
+use crate::config::expand;
 use crate::console::Console;
 use crate::describe::{self, Describer};
 use crate::failure::{Exit, exit_of};
@@ -9,7 +10,7 @@ use crate::talk::{self, ANSWER_TOKENS, Talk};
 use crate::tui::event::{ChatNews, ChatWork, Message};
 use crossbeam_channel::{Receiver, Sender};
 use snapseek_index::Library;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -166,13 +167,5 @@ impl Conversation<'_> {
         talk.keep(library, self.console);
         self.tell(ChatNews::Answered(talk.conversation.turns.clone()));
         Ok(())
-    }
-}
-
-/// The shell does not see what is typed here, so `~` is ours to read.
-pub(super) fn expand(path: &Path) -> anyhow::Result<PathBuf> {
-    match path.strip_prefix("~") {
-        Ok(rest) => Ok(etcetera::home_dir()?.join(rest)),
-        Err(_) => Ok(path.to_path_buf()),
     }
 }
