@@ -124,12 +124,16 @@ fn clusters_are_opened_renamed_and_mapped() {
     screen.types("3").sees("■ my tools").sees("╋");
     screen.sees_that("dots", |text| text.contains(|c| ('\u{2801}'..='\u{28ff}').contains(&c)));
     screen.keys(&["Enter"]).sees("full screen").sees(".jpg").keys(&["Escape"]).sees("╋");
-    // A box over everything left of the cursor's way to the right.
-    screen.types("b").sees("0 photos in the box").types("-").keys(&["C-u", "C-u", "C-u"]);
-    for _ in 0..60 {
-        screen.keys(&["h"]);
-    }
-    screen.sees_not(" 0 photos in the box").types("s").sees("photos from the map ]");
+    // A box from one corner of the map to the other, so that it holds every photo wherever they lie.
+    let walk = |key: &str, steps: usize| {
+        screen.keys(&vec![key; steps]);
+    };
+    walk("h", 100);
+    walk("C-u", 10);
+    screen.types("b").sees("in the box");
+    walk("l", 200);
+    walk("C-d", 20);
+    screen.sees(" 13 photos in the box").types("s").sees("13 photos from the map ]");
     screen.types("q").ends(0);
 }
 
