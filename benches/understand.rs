@@ -5,9 +5,9 @@
 //! ```
 #![allow(clippy::unwrap_used)]
 
+use snapseek::clusters::linkage::{Options, cluster};
+use snapseek::clusters::map;
 use snapseek::model::normalize;
-use snapseek::understand::cluster::{Options, cluster};
-use snapseek::understand::map;
 use std::collections::HashMap;
 use std::time::Instant;
 

@@ -3,14 +3,15 @@
 use clap::{CommandFactory, FromArgMatches};
 use snapseek::cli::Cli;
 use snapseek::config::Settings;
-use snapseek::console::Console;
-use snapseek::failure::{Exit, exit_of};
-use snapseek::{commands, contain, sanitize};
+use snapseek::exit::{Exit, exit_of};
+use snapseek::terminal::console::Console;
+use snapseek::terminal::sanitize;
+use snapseek::{commands, panics};
 use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    contain::contain_panics();
+    panics::contain_panics();
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         // What clap says about a wrong argument quotes it as it is.

@@ -4,12 +4,13 @@
 use clap::Parser;
 use snapseek::cli::Cli;
 use snapseek::config::Settings;
-use snapseek::console::{Console, Listener};
-use snapseek::failure::{Exit, exit_of};
-use snapseek::finding::{Means, Question, parse};
-use snapseek::indexing;
-use snapseek::models::{self, Chosen, Offer};
-use snapseek::pipeline::Options;
+use snapseek::exit::{Exit, exit_of};
+use snapseek::indexing::fill;
+use snapseek::indexing::run::Options;
+use snapseek::model_choice::{self, Chosen, Offer};
+use snapseek::search::question::{Means, Question, parse};
+use snapseek::terminal::console::Console;
+use snapseek::terminal::listener::Listener;
 use snapseek_index::query::{Part, PartKind, Query};
 use snapseek_index::{By, LabelSet, Library};
 use std::path::{Path, PathBuf};
@@ -66,7 +67,7 @@ impl World {
         let console = Console::to(Arc::clone(&heard) as Arc<dyn Listener>);
         let cli = Cli::parse_from(["snapseek", "--model", "starter", "status"]);
         let settings = Settings::resolve(&cli.global).unwrap();
-        let chosen = Arc::new(models::choose(Some(&library), &settings, &console, Offer::Ask).unwrap());
+        let chosen = Arc::new(model_choice::choose(Some(&library), &settings, &console, Offer::Ask).unwrap());
         Self { folder, library, chosen, heard, console }
     }
 
@@ -74,12 +75,12 @@ impl World {
         self.folder.path().join("photos").join(name)
     }
 
-    fn index(&self, folders: &[PathBuf], cancelled: bool) -> indexing::Done {
+    fn index(&self, folders: &[PathBuf], cancelled: bool) -> fill::Done {
         let mut writer = self.library.lock().unwrap();
         writer.set_model(&self.chosen.record).unwrap();
         let cancel = AtomicBool::new(cancelled);
         let options = Options::new(2);
-        indexing::fill(&self.library, &mut writer, &self.chosen, folders, &options, &cancel, &self.console)
+        fill::fill(&self.library, &mut writer, &self.chosen, folders, &options, &cancel, &self.console)
             .unwrap()
             .unwrap()
     }

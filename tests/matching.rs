@@ -5,9 +5,9 @@
 
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use snapseek::compose;
-use snapseek::matching::{Rule, neutral_scores};
 use snapseek::model::Starter;
+use snapseek::search::matches::{Rule, neutral_scores};
+use snapseek::search::query_vector;
 use snapseek_index::{By, Library, SearchRequest, query};
 use std::collections::HashSet;
 use std::path::Path;
@@ -29,7 +29,7 @@ fn fixture<T: serde::de::DeserializeOwned>(name: &str) -> T {
 fn matches(text: &str, library: &Library, model: &Starter) -> HashSet<String> {
     let query = query::parse(text).unwrap();
     let response = library.searcher().unwrap().search(&SearchRequest {
-        vector: compose::vector(&query.parts, model, library, None).unwrap(),
+        vector: query_vector::vector(&query.parts, model, library, None).unwrap(),
         words: Some(text.to_owned()),
         filters: query.filters,
         by: By::Both,

@@ -1,10 +1,10 @@
 //! Clusters, names and maps of the photos in `fixtures/photos`, by the starter, against the groups that a person made.
 #![allow(clippy::unwrap_used)]
 
+use snapseek::clusters::keywords::{Album, Words};
+use snapseek::clusters::linkage::{Clustering, Options, cluster};
+use snapseek::clusters::map;
 use snapseek::model::{self, Embed};
-use snapseek::understand::cluster::{Clustering, Options, cluster};
-use snapseek::understand::keywords::{Album, Words};
-use snapseek::understand::map;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,10 @@ fn embedded(model: &dyn Embed) -> (Vec<String>, Vec<Vec<f32>>) {
         .filter(|name| name.ends_with(".jpg"))
         .collect();
     names.sort();
-    let vectors =
-        names.iter().map(|name| snapseek::compose::embed_file(&photos().join(name), model).unwrap()).collect();
+    let vectors = names
+        .iter()
+        .map(|name| snapseek::search::query_vector::embed_file(&photos().join(name), model).unwrap())
+        .collect();
     (names, vectors)
 }
 

@@ -1,7 +1,7 @@
 //! What can go wrong, and what the user can do about it.
 
-use crate::paths::{printable, shown};
-use crate::records::ModelRecord;
+use crate::catalogue::paths::{printable, shown};
+use crate::catalogue::rows::ModelRecord;
 use std::path::{Path, PathBuf};
 
 /// Shorthand for results of this crate.

@@ -13,37 +13,23 @@
 //!
 //! The crate knows nothing of models, of decoding or of terminals.
 
-mod cache;
-mod captioner;
-mod captions;
-mod check;
-mod clusters;
-mod conversations;
+mod catalogue;
 mod error;
-mod filters;
-mod label_sets;
-mod library;
-mod looks;
-mod paths;
-pub mod query;
-mod records;
-mod refresh;
-mod schema;
+mod kept;
 mod search;
-mod text;
-mod vectors;
-mod writer;
+mod upkeep;
 
-pub use captioner::Captioner;
-pub use check::Report;
-pub use clusters::{Cluster, Member, NewCluster, folded_name};
-pub use error::{Error, Result};
-pub use filters::{Clause, Filter, Filters, Phrase};
-pub use label_sets::{Classifier, LabelSet};
-pub use library::Library;
-pub use records::{
+pub use catalogue::library::Library;
+pub use catalogue::rows::{
     Caption, CaptionCounts, Captioned, Change, ContentHash, Conversation, Failure, FileStamp, FileState, ModelRecord,
     PendingPhoto, PhotoFacts, PhotoFiles, Status, Tag, Turn,
 };
-pub use search::{By, Hit, Response, ScoreStats, SearchRequest, Searcher};
-pub use writer::Writer;
+pub use catalogue::writer::Writer;
+pub use error::{Error, Result};
+pub use kept::captioner::Captioner;
+pub use kept::clusters::{Cluster, Member, NewCluster, folded_name};
+pub use kept::labels::{Classifier, LabelSet};
+pub use search::filters::{Clause, Filter, Filters, Phrase};
+pub use search::query;
+pub use search::searcher::{By, Hit, Response, ScoreStats, SearchRequest, Searcher};
+pub use upkeep::check::Report;

@@ -1,19 +1,21 @@
 //! `ask`: one question about a photo.
 
+use crate::captions::look;
+use crate::chat::conversation::ANSWER_TOKENS;
 use crate::cli::AskArgs;
 use crate::config::Settings;
-use crate::console::Console;
-use crate::describe;
-use crate::failure::Exit;
+use crate::exit::Exit;
 use crate::model::blip2::{Finish, Request, question_prompt};
-use crate::talk::ANSWER_TOKENS;
-use crate::{output, sanitize, signals};
+use crate::output;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
+use crate::terminal::signals;
 use serde_json::json;
 
 pub(super) fn ask(args: &AskArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let options = describe::options(&args.generate, ANSWER_TOKENS)?;
-    let describer = describe::open(settings, console)?;
-    let library = describe::library(settings, console);
+    let options = look::options(&args.generate, ANSWER_TOKENS)?;
+    let describer = look::open(settings, console)?;
+    let library = look::library(settings, console);
     let cancel = signals::cancel()?;
     let Some(picture) = describer.picture(&args.photo, library.as_ref(), cancel, console)? else {
         return Ok(Exit::Interrupted);

@@ -1,13 +1,16 @@
 //! `caption`: sentences that say what photos show, by the model or by hand.
 
+use crate::captions::look::{self, Describer, Picture};
 use crate::cli::{CaptionAction, CaptionArgs};
 use crate::config::Settings;
-use crate::console::Console;
-use crate::describe::{self, Describer, Picture};
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
+use crate::indexing::progress::Progress;
+use crate::indexing::run;
 use crate::model::blip2::{Finish, Generated, Request};
-use crate::pipeline::{self, Progress};
-use crate::{output, sanitize, signals};
+use crate::output;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
+use crate::terminal::signals;
 use serde_json::json;
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
@@ -31,9 +34,9 @@ pub(super) fn run(args: &CaptionArgs, settings: &Settings, console: &Console) ->
 }
 
 fn write(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let options = describe::options(&args.generate, CAPTION_TOKENS)?;
-    let describer = describe::open(settings, console)?;
-    let library = describe::library(settings, console);
+    let options = look::options(&args.generate, CAPTION_TOKENS)?;
+    let describer = look::open(settings, console)?;
+    let library = look::library(settings, console);
     let cancel = signals::cancel()?;
     let prompt = args.prompt.as_deref().unwrap_or_default();
     let mut complete = true;
@@ -199,7 +202,7 @@ fn stranger(photo: &Path) -> anyhow::Error {
 pub(super) fn find(library: &Library, path: &Path) -> anyhow::Result<Option<i64>> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     for candidate in path.canonicalize().iter().chain([&absolute]) {
-        let now = pipeline::stamp_of(candidate).ok();
+        let now = run::stamp_of(candidate).ok();
         if let Some(id) = library.photo_at(candidate)?
             && (now.is_none() || library.stamp_at(candidate)? == now)
         {

@@ -1,12 +1,13 @@
 //! `chats`: conversations that were kept.
 
+use crate::chat::conversation::{markdown, record, time};
 use crate::cli::{ChatFormat, ChatsAction};
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::Exit;
+use crate::exit::Exit;
+use crate::output;
 use crate::photo::{self, DecodeLimits};
-use crate::talk::{markdown, record, time};
-use crate::{output, sanitize};
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
 use serde_json::json;
 use snapseek_index::{Conversation, Error, Library};
 use std::path::Path;

@@ -2,16 +2,17 @@
 
 use crate::cli::ClassifyArgs;
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::{Exit, Failure};
-use crate::finding::{self, Means, Question};
+use crate::exit::{Exit, Failure};
+use crate::labels::classify;
 use crate::model::Embed;
-use crate::models::{self, Offer};
+use crate::model_choice::{self, Offer};
 use crate::output::verdicts::{self, Sorted};
-use crate::understand::classify;
-use crate::understand::progress::Progress;
-use crate::understand::selection::{self, Selection};
-use crate::{sanitize, signals};
+use crate::search::question::{self, Means, Question};
+use crate::search::selection::{self, Selection};
+use crate::terminal::console::Console;
+use crate::terminal::progress::Progress;
+use crate::terminal::sanitize;
+use crate::terminal::signals;
 use anyhow::Context;
 use snapseek_index::{By, Classifier, Error, LabelSet, Library};
 use std::collections::HashSet;
@@ -41,7 +42,7 @@ pub(super) fn classify(args: &ClassifyArgs, settings: &Settings, console: &Conso
         }
         Selection::Query(_) | Selection::Library => {
             let library = Library::open(&settings.library)?;
-            let model = models::choose(Some(&library), settings, console, Offer::None)?.model;
+            let model = model_choice::choose(Some(&library), settings, console, Offer::None)?.model;
             let classifier = classifier(&mut set, args, model.as_ref(), settings, &mut progress, console)?;
             let wanted = match &selection {
                 Selection::Query(text) => Some(matches(text, &library, settings, console)?),
@@ -79,9 +80,9 @@ pub(super) fn classify(args: &ClassifyArgs, settings: &Settings, console: &Conso
 
 /// The photos that match a query.
 fn matches(text: &str, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<HashSet<i64>> {
-    let model = || models::choose(Some(library), settings, console, Offer::None).map(Arc::new);
+    let model = || model_choice::choose(Some(library), settings, console, Offer::None).map(Arc::new);
     let means = Means { library, model: &model, cancel: signals::cancel()?, console };
-    let question = Question::new(finding::parse(text)?, By::Both, None, &means)?;
+    let question = Question::new(question::parse(text)?, By::Both, None, &means)?;
     let rows = question.matches(&library.searcher()?)?;
     Ok(rows.into_iter().map(|row| row.hit.id).collect())
 }

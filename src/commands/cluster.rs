@@ -1,16 +1,19 @@
 //! `cluster`: groups of photos that look alike, and their names.
 
 use crate::cli::{ClusterAction, ClusterArgs};
+use crate::clusters;
+use crate::clusters::linkage::Options;
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::{Exit, Failure};
-use crate::models::Offer;
+use crate::exit::{Exit, Failure};
+use crate::model_choice;
+use crate::model_choice::Offer;
+use crate::output;
 use crate::output::csv;
 use crate::output::page::{self, Page};
-use crate::understand::cluster::Options;
-use crate::understand::clusters;
-use crate::understand::progress::Progress;
-use crate::{models, output, sanitize, signals};
+use crate::terminal::console::Console;
+use crate::terminal::progress::Progress;
+use crate::terminal::sanitize;
+use crate::terminal::signals;
 use serde_json::json;
 use snapseek_index::{Cluster, Error, Hit, Library, Member, Searcher, folded_name};
 use std::path::Path;
@@ -63,7 +66,7 @@ fn split(
         let known = known.into_iter().map(|cluster| cluster.name).collect();
         return Err(Error::NoCluster { name: name.to_owned(), known }.into());
     };
-    let model = models::choose(Some(library), settings, console, Offer::None)?.model;
+    let model = model_choice::choose(Some(library), settings, console, Offer::None)?.model;
     let mut progress = Progress::new(console, signals::cancel()?);
     let parts = clusters::split(library, model.as_ref(), cluster.id, &Settings::cache_dir()?, &mut progress)?;
     drop(progress);
@@ -92,7 +95,7 @@ pub(super) fn make(
     console: &Console,
 ) -> anyhow::Result<bool> {
     let keywords = args.keywords.as_deref().map(words_of).transpose()?.unwrap_or_default();
-    let model = models::choose(Some(library), settings, console, Offer::None)?.model;
+    let model = model_choice::choose(Some(library), settings, console, Offer::None)?.model;
     let usual = clusters::options(library.searcher()?.len());
     let options = Options { count: args.count, min_size: args.min_size.unwrap_or(usual.min_size) };
     let cache = Settings::cache_dir()?;

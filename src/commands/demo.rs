@@ -2,8 +2,8 @@
 
 use crate::cli::{Cli, Command};
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
+use crate::terminal::console::Console;
 use clap::{CommandFactory, FromArgMatches};
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(super) fn demo(folder: &Path, settings: &Settings, console: &Console) -> any
     if !folder.is_dir() {
         return Err(Failure::usage(format!(
             "{} is not there: run the demo in the project's folder, or name a folder of photos",
-            crate::sanitize::path(folder)
+            crate::terminal::sanitize::path(folder)
         )));
     }
     let key = blake3::hash(folder.canonicalize()?.as_os_str().as_encoded_bytes());
@@ -40,7 +40,7 @@ pub(super) fn demo(folder: &Path, settings: &Settings, console: &Console) -> any
     }
     console.line(&format!(
         "\nThis library stays in {}. Now your own: snapseek index ~/Pictures",
-        crate::sanitize::path(&settings.library)
+        crate::terminal::sanitize::path(&settings.library)
     ))?;
     Ok(Exit::Success)
 }
@@ -50,7 +50,7 @@ fn step(words: &[&str], settings: &Settings, console: &Console) -> anyhow::Resul
         words.iter().map(|w| if w.contains(' ') { format!("\"{w}\"") } else { (*w).to_owned() }).collect();
     console.line(&format!(
         "\n{}",
-        console.style("1", &format!("$ snapseek {}", crate::sanitize::text(&shown.join(" "))))
+        console.style("1", &format!("$ snapseek {}", crate::terminal::sanitize::text(&shown.join(" "))))
     ))?;
     let matches = Cli::command().try_get_matches_from(["snapseek"].iter().chain(words))?;
     let cli = Cli::from_arg_matches(&matches)?;

@@ -2,9 +2,10 @@
 
 use crate::cli::DescribeArgs;
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::{Exit, Failure};
-use crate::{output, sanitize};
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
 use serde_json::json;
 use snapseek_index::{Clause, Filter, Filters, Hit, Library, SearchRequest};
 use std::collections::HashMap;

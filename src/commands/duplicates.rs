@@ -2,14 +2,15 @@
 
 use crate::cli::DuplicatesArgs;
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::Exit;
+use crate::duplicates::keep;
+use crate::duplicates::{self, Found, Group, Member, NEAR, Wanted};
+use crate::exit::Exit;
 use crate::output::page::{self, Page};
 use crate::output::{self, csv, display_path};
-use crate::understand::duplicates::{self, Found, Group, Member, NEAR, Wanted};
-use crate::understand::keep;
-use crate::understand::progress::Progress;
-use crate::{sanitize, signals};
+use crate::terminal::console::Console;
+use crate::terminal::progress::Progress;
+use crate::terminal::sanitize;
+use crate::terminal::signals;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use snapseek_index::{FileStamp, Library};

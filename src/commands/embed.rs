@@ -2,10 +2,12 @@
 
 use crate::cli::EmbedArgs;
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::Exit;
-use crate::models::Offer;
-use crate::{compose, models, sanitize};
+use crate::exit::Exit;
+use crate::model_choice;
+use crate::model_choice::Offer;
+use crate::search::query_vector;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
 use anyhow::Context;
 use clap::ArgMatches;
 use serde_json::json;
@@ -17,7 +19,7 @@ pub(super) fn embed(
     settings: &Settings,
     console: &Console,
 ) -> anyhow::Result<Exit> {
-    let chosen = models::asked(settings, console, Offer::None)?;
+    let chosen = model_choice::asked(settings, console, Offer::None)?;
     let matches = matches.subcommand_matches("embed").context("not called as `embed`")?;
     let places = |id: &str| matches.indices_of(id).into_iter().flatten().collect::<Vec<_>>();
     let mut inputs: Vec<(usize, Input<'_>)> =
@@ -31,7 +33,7 @@ pub(super) fn embed(
                 let mut all = chosen.model.embed_texts(std::slice::from_ref(text), args.template.as_deref())?;
                 ("text", text.clone(), all.pop().context("the model gave no embedding")?)
             }
-            Input::Image(path) => match compose::embed_file(path, chosen.model.as_ref()) {
+            Input::Image(path) => match query_vector::embed_file(path, chosen.model.as_ref()) {
                 Ok(embedding) => ("image", path.to_string_lossy().into_owned(), embedding),
                 Err(error) => {
                     console.warn(format_args!("{error:#}"));
@@ -57,7 +59,7 @@ enum Input<'a> {
 }
 
 pub(super) fn tokens(text: &str, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let tokens = models::asked(settings, console, Offer::None)?.model.tokens(text)?;
+    let tokens = model_choice::asked(settings, console, Offer::None)?.model.tokens(text)?;
     if settings.json {
         console.json(&json!({"schema": 1, "ids": tokens.ids, "tokens": tokens.tokens}))?;
     } else {

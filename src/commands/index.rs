@@ -1,22 +1,23 @@
 //! `index` and `reindex`.
 
 use super::caption::CAPTION_TOKENS;
+use crate::captions::look;
+use crate::captions::run::Captions;
 use crate::cli::IndexArgs;
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::{Exit, Failure};
-use crate::indexing::{self, Done};
+use crate::exit::{Exit, Failure};
+use crate::indexing::fill::{self, Done};
+use crate::indexing::run::Options;
 use crate::model::blip2 as generate;
-use crate::models::{self, Offer};
+use crate::model_choice::{self, Offer};
 use crate::photo::DecodeLimits;
-use crate::pipeline::captions::Captions;
-use crate::pipeline::{self, Options};
-use crate::{describe, signals};
+use crate::terminal::console::Console;
+use crate::terminal::signals;
 use snapseek_index::Library;
 use std::time::Instant;
 
 pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let folders = indexing::roots(&args.folders)?;
+    let folders = fill::roots(&args.folders)?;
     let library =
         if folders.is_empty() { Library::open(&settings.library)? } else { Library::create(&settings.library)? };
     let mut writer = library.lock()?;
@@ -24,7 +25,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     if folders.is_empty() {
         return Err(Failure::usage("which folder? For example: snapseek index ~/Pictures"));
     }
-    let chosen = models::choose(Some(&library), settings, console, Offer::unless(args.yes))?;
+    let chosen = model_choice::choose(Some(&library), settings, console, Offer::unless(args.yes))?;
     writer.set_model(&chosen.record)?;
     let options = Options {
         prune: args.prune,
@@ -33,7 +34,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
         limits: DecodeLimits { max_pixels: args.max_megapixels.saturating_mul(1_000_000), ..DecodeLimits::default() },
         ..Options::new(settings.threads)
     };
-    let done = indexing::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
+    let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
     let Some(mut done) = done else { return Ok(Exit::Interrupted) };
     // Captions take long: neither the right to write nor the model is needed for them.
     drop((writer, chosen));
@@ -54,10 +55,10 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
 
 /// Captions the photos that wait for it.
 fn captions(library: &Library, anew: bool, settings: &Settings, console: &Console) -> anyhow::Result<Captions> {
-    let describer = describe::open(settings, console)?;
+    let describer = look::open(settings, console)?;
     let started = Instant::now();
     let options = generate::Options::greedy(CAPTION_TOKENS);
-    let done = pipeline::captions::run(library, &describer, &options, anew, signals::cancel()?, console)?;
+    let done = crate::captions::run::run(library, &describer, &options, anew, signals::cancel()?, console)?;
     if !settings.json {
         let seconds = started.elapsed().as_secs_f64();
         let rate = if done.captioned > 0 && seconds > 0.0 {
@@ -77,7 +78,7 @@ fn captions(library: &Library, anew: bool, settings: &Settings, console: &Consol
 pub(super) fn reindex(yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     let mut writer = library.lock()?;
-    let chosen = models::asked(settings, console, Offer::unless(yes))?;
+    let chosen = model_choice::asked(settings, console, Offer::unless(yes))?;
     writer.switch_model(&chosen.record)?;
     let folders = library.roots()?;
     // What was let in before stays in.
@@ -86,7 +87,7 @@ pub(super) fn reindex(yes: bool, settings: &Settings, console: &Console) -> anyh
         limits: DecodeLimits { max_pixels: u64::MAX, ..DecodeLimits::default() },
         ..Options::new(settings.threads)
     };
-    let done = indexing::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
+    let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
     let Some(done) = done else { return Ok(Exit::Interrupted) };
     report(&done, &library, settings, console)?;
     Ok(exit(&done))

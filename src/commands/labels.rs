@@ -2,9 +2,10 @@
 
 use crate::cli::LabelsAction;
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::Exit;
-use crate::{output, sanitize};
+use crate::exit::Exit;
+use crate::output;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
 use serde_json::{Value, json};
 use snapseek_index::{LabelSet, Library};
 
@@ -32,7 +33,7 @@ fn list(library: &Library, settings: &Settings, console: &Console) -> anyhow::Re
         }
         let (name, labels) = (sanitize::text(&set.name), sanitize::text(&set.labels.join(", ")));
         if console.terminal {
-            let labels = output::shorten_end(&labels, crate::console::width().saturating_sub(40));
+            let labels = output::shorten_end(&labels, crate::terminal::console::width().saturating_sub(40));
             let number = output::count(set.labels.len(), "label");
             console.line(&format!("{}  {number}  {}", console.style("1", &name), console.style("2", &labels)))?;
         } else {

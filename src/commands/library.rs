@@ -1,9 +1,10 @@
 //! `status`, `check` and `forget`.
 
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::Exit;
-use crate::{output, sanitize};
+use crate::exit::Exit;
+use crate::output;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
 use serde_json::json;
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};

@@ -1,15 +1,16 @@
 //! `map`: the library on a plane.
 
 use crate::cli::{ClusterArgs, MapArgs};
+use crate::clusters::{self, map};
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::Exit;
+use crate::exit::Exit;
 use crate::output;
 use crate::output::map::{Chart, Photo};
 use crate::output::page::{self, Page};
-use crate::understand::progress::Progress;
-use crate::understand::{clusters, map};
-use crate::{sanitize, signals};
+use crate::terminal::console::Console;
+use crate::terminal::progress::Progress;
+use crate::terminal::sanitize;
+use crate::terminal::signals;
 use snapseek_index::Library;
 use std::collections::HashMap;
 

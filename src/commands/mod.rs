@@ -22,8 +22,8 @@ mod tui;
 
 use crate::cli::{Cli, Command, TuiArgs};
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::Exit;
+use crate::exit::Exit;
+use crate::terminal::console::Console;
 use clap::{ArgMatches, CommandFactory};
 use std::io::{IsTerminal, Write};
 
@@ -42,7 +42,7 @@ pub fn without_settings(command: &Command) -> Option<anyhow::Result<Exit>> {
 /// Runs one command.
 ///
 /// # Errors
-/// Whatever the command could not do; [`crate::failure::exit_of`] gives its exit code.
+/// Whatever the command could not do; [`crate::exit::exit_of`] gives its exit code.
 pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let Some(command) = cli.command else { return alone(settings, console) };
     match command {

@@ -1,14 +1,17 @@
 //! `models`: what is installed, where, how large, under which licence; fetching and shrinking.
 
+use crate::captions::look::BLIP2_SIZE;
 use crate::cli::ModelsAction;
 use crate::config::Settings;
-use crate::console::Console;
-use crate::describe::BLIP2_SIZE;
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::model::blip2::{Bits, Manifest};
-use crate::model::{self, ModelSpec, quantized};
-use crate::models::CLIP_SIZE;
-use crate::{models, sanitize, signals};
+use crate::model::hub::quantized;
+use crate::model::{self, ModelSpec};
+use crate::model_choice;
+use crate::model_choice::CLIP_SIZE;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
+use crate::terminal::signals;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -33,7 +36,7 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
 
 /// The folder of a model that is installed.
 fn installed(name: &str) -> anyhow::Result<PathBuf> {
-    let spec = models::spec(name)?;
+    let spec = model_choice::spec(name)?;
     if matches!(spec, ModelSpec::Starter | ModelSpec::Auto) {
         return Err(Failure::missing(format!("{name} has no folder: it is built into the program, or a choice")));
     }
@@ -42,7 +45,7 @@ fn installed(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let spec = models::spec(name)?;
+    let spec = model_choice::spec(name)?;
     let Some((repo, _)) = model::repository(&spec) else {
         console.note(format_args!("{name} needs no download"));
         return Ok(Exit::Success);
@@ -66,7 +69,7 @@ fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow
         }
         console.confirm(&format!("Download {what}?"))
     };
-    let Some(folder) = models::pull(&spec, settings, console, &mut agree)? else { return Ok(Exit::NothingFound) };
+    let Some(folder) = model_choice::pull(&spec, settings, console, &mut agree)? else { return Ok(Exit::NothingFound) };
     console.note(format_args!("{name} is installed in {}", sanitize::path(&folder)));
     if model::is_blip2(&folder) {
         console.note(format_args!(
@@ -88,7 +91,7 @@ fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> a
         )));
     }
     let cancel = signals::cancel()?;
-    let name = models::name(&models::spec(name)?);
+    let name = model_choice::name(&model_choice::spec(name)?);
     let name = model::short_name(&name);
     let label = quantized::label(bits);
     let bar = console.wants_bar().then(ProgressBar::new_spinner);
@@ -156,7 +159,7 @@ fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
             (ModelSpec::Blip2, format!("blip2 (Salesforce/blip2-opt-2.7b, {BLIP2_SIZE}, MIT), for captions")),
         ] {
             if model::locate(&spec)?.is_none() {
-                let name = models::name(&spec);
+                let name = model_choice::name(&spec);
                 console.note(format_args!("not installed: {what}; `snapseek models pull {name}` gets it"));
             }
         }

@@ -2,14 +2,15 @@
 
 use crate::cli::ScoreArgs;
 use crate::config::Settings;
-use crate::console::{self, Console};
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::model::{Embed, zero_shot};
 use crate::output::csv::{self, Field};
 use crate::output::{self, display_path, pad, shorten};
-use crate::understand::progress::Progress;
-use crate::understand::selection;
-use crate::{sanitize, signals};
+use crate::search::selection;
+use crate::terminal::console::{self, Console};
+use crate::terminal::progress::Progress;
+use crate::terminal::sanitize;
+use crate::terminal::signals;
 use serde_json::json;
 use snapseek_index::Classifier;
 use std::path::Path;

@@ -2,13 +2,16 @@
 
 use crate::cli::{Ranking, SearchArgs, ShowArgs, SimilarArgs};
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::Exit;
-use crate::finding::{self, Means, Question};
-use crate::matching::Rule;
-use crate::models::Offer;
+use crate::exit::Exit;
+use crate::model_choice;
+use crate::model_choice::Offer;
 use crate::output::{self, Row};
-use crate::{compose, models, sanitize, signals};
+use crate::search::matches::Rule;
+use crate::search::query_vector;
+use crate::search::question::{self, Means, Question};
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
+use crate::terminal::signals;
 use snapseek_index::{By, Filter, Library, SearchRequest};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -23,8 +26,8 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
         Ranking::Words => By::Words,
         Ranking::Both => By::Both,
     };
-    let model = || models::choose(Some(&library), settings, console, Offer::None).map(Arc::new);
-    let query = finding::parse(&text)?;
+    let model = || model_choice::choose(Some(&library), settings, console, Offer::None).map(Arc::new);
+    let query = question::parse(&text)?;
     let labels = query.filters.clauses.iter().any(|clause| matches!(clause.filter, Filter::Label { .. }));
     // Only labels take long. All else is best ended by Ctrl-C as any program is.
     let cancel = if labels { signals::cancel()? } else { &AtomicBool::new(false) };
@@ -66,8 +69,8 @@ fn exit(found: bool, complete: bool) -> Exit {
 
 pub(super) fn similar(args: &SimilarArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    let chosen = models::choose(Some(&library), settings, console, Offer::None)?;
-    let (id, vector) = compose::picture(&args.picture, chosen.model.as_ref(), &library)?;
+    let chosen = model_choice::choose(Some(&library), settings, console, Offer::None)?;
+    let (id, vector) = query_vector::picture(&args.picture, chosen.model.as_ref(), &library)?;
     let ShowArgs { limit, min_score, unique, .. } = args.show;
     let response = library.searcher()?.search(&SearchRequest {
         vector: Some(vector),

@@ -1,8 +1,8 @@
 //! `completions` and `man`.
 
 use crate::cli::Cli;
-use crate::console::to_stdout;
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
+use crate::terminal::console::to_stdout;
 use clap::CommandFactory;
 
 pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {

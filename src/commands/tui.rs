@@ -2,14 +2,16 @@
 
 use crate::cli::{ColorChoice, TuiArgs};
 use crate::config::Settings;
-use crate::console::Console;
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
+use crate::indexing::fill;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
+use crate::tui;
 use crate::tui::event::{Beginning, Ending};
 use crate::tui::keymap::Keymap;
 use crate::tui::place::Place;
 use crate::tui::state::Options;
 use crate::tui::theme::ThemeName;
-use crate::{indexing, sanitize, tui};
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
 
@@ -62,7 +64,7 @@ fn with_folder(folder: &Path, query: &str, settings: &Settings) -> anyhow::Resul
     if !folder.is_dir() {
         return Err(Failure::usage(format!("{} is neither a folder nor a library", sanitize::path(folder))));
     }
-    let roots = indexing::roots(&[folder.to_path_buf()])?;
+    let roots = fill::roots(&[folder.to_path_buf()])?;
     let others = match Library::open(&settings.library) {
         Ok(library) => library.roots()?.iter().any(|root| !roots.contains(root)),
         Err(snapseek_index::Error::NoLibrary { .. }) => false,

@@ -5,33 +5,26 @@
 
 pub mod blip2;
 pub mod clip;
-mod download;
-mod fingerprint;
-mod gguf;
+mod compute;
+pub mod hub;
 pub mod kept;
 mod labels;
-mod matrix;
 mod once;
-mod ops;
 mod preprocess;
-pub mod quantized;
 mod resize;
-mod spec;
 pub mod starter;
-mod store;
 mod tokenizer;
-mod weights;
 pub mod zero_shot;
 
-pub use download::pull;
-pub use spec::ModelSpec;
-pub use starter::Starter;
-pub use store::{
+pub use hub::download::pull;
+pub use hub::spec::ModelSpec;
+pub use hub::store::{
     Installed, Kind, PINNED_CLIP, StoreOptions, bytes_of, installed, is_blip2, licence, locate, repository, short_name,
     verify,
 };
+pub use starter::Starter;
 
-use crate::pixels::RgbPicture;
+use crate::photo::picture::RgbPicture;
 use std::path::Path;
 
 /// What a model is: two models with equal identities give equal embeddings.
@@ -161,7 +154,7 @@ fn fill(template: &str, text: &str) -> anyhow::Result<String> {
 /// thread of the rayon pool that it runs in.
 #[must_use]
 pub fn products(x: &[f32], w: &[f32], length: usize) -> Vec<f32> {
-    matrix::multiply_slices(x, w, length)
+    compute::matrix::multiply_slices(x, w, length)
 }
 
 /// Scales a vector to unit length; a zero vector stays what it is.

@@ -2,7 +2,7 @@
 
 use super::Pixels;
 use super::resize::{Filter, resize};
-use crate::pixels::RgbPicture;
+use crate::photo::picture::RgbPicture;
 use anyhow::Context;
 use serde::Deserialize;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Bicubic resizing with antialiasing, as Pillow does it (`Image.resize(size, Image.BICUBIC)`): a = -0.5, the filter
 //! widened by the scale, horizontal pass first, 8-bit between the passes.
 
-use crate::pixels::{Region, RgbPicture};
+use crate::photo::picture::{Region, RgbPicture};
 use anyhow::Context;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};

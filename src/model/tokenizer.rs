@@ -1,6 +1,6 @@
 //! Hugging Face tokenizers, whose library panics on some files that are damaged.
 
-use crate::contain::contained;
+use crate::panics::contained;
 use std::path::Path;
 use tokenizers::Tokenizer as Library;
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 /// Copies every photo into `folder` and returns how many. Nothing is overwritten; a photo that cannot be read is told to
 /// `skipped` and left out.
 pub fn copy_to(rows: &[Row], folder: &Path, skipped: &mut dyn FnMut(&Path, io::Error)) -> anyhow::Result<usize> {
-    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", crate::sanitize::path(folder)))?;
+    fs::create_dir_all(folder)
+        .with_context(|| format!("{} cannot be made", crate::terminal::sanitize::path(folder)))?;
     let mut copied = 0;
     for row in rows {
         let source = row.path();
@@ -23,8 +24,9 @@ pub fn copy_to(rows: &[Row], folder: &Path, skipped: &mut dyn FnMut(&Path, io::E
             }
         };
         let mut target = fresh(folder, Path::new(name))
-            .with_context(|| format!("{} is full or not writable", crate::sanitize::path(folder)))?;
-        io::copy(&mut from, &mut target).with_context(|| format!("copying {}", crate::sanitize::path(source)))?;
+            .with_context(|| format!("{} is full or not writable", crate::terminal::sanitize::path(folder)))?;
+        io::copy(&mut from, &mut target)
+            .with_context(|| format!("copying {}", crate::terminal::sanitize::path(source)))?;
         copied += 1;
     }
     Ok(copied)

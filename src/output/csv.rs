@@ -1,7 +1,7 @@
 //! Comma-separated values (RFC 4180), for spreadsheets.
 
-use crate::console::Console;
-use crate::sanitize;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
 use std::borrow::Cow;
 use std::path::Path;
 

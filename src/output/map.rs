@@ -1,7 +1,7 @@
 //! The map of a library as SVG and as a page.
 
 use super::page::{self, Page, escape};
-use crate::understand::progress::Report;
+use crate::terminal::progress::Report;
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -2,20 +2,20 @@
 
 mod copy;
 pub mod csv;
-mod html;
 pub mod map;
 pub mod page;
 mod preview;
+mod sheet;
 mod table;
 pub mod verdicts;
 
 pub use copy::copy_to as copy_photos;
-pub use html::write as contact_sheet;
+pub use sheet::write as contact_sheet;
 pub use table::{display_path, pad, shorten, shorten_end};
 
 use crate::cli::ShowArgs;
 use crate::config::Settings;
-use crate::console::Console;
+use crate::terminal::console::Console;
 use serde_json::json;
 use snapseek_index::{By, Hit};
 use std::path::Path;
@@ -57,15 +57,15 @@ pub fn show(
 ) -> anyhow::Result<bool> {
     let mut complete = true;
     if let Some(file) = &args.html {
-        html::write(rows, title, file)?;
-        console.note(format_args!("wrote {} to {}", count(rows.len(), "photo"), crate::sanitize::path(file)));
+        sheet::write(rows, title, file)?;
+        console.note(format_args!("wrote {} to {}", count(rows.len(), "photo"), crate::terminal::sanitize::path(file)));
     }
     if let Some(folder) = &args.copy_to {
         let copied = copy::copy_to(rows, folder, &mut |path, error| {
             complete = false;
-            console.warn(format_args!("{} is not copied: {error}", crate::sanitize::path(path)));
+            console.warn(format_args!("{} is not copied: {error}", crate::terminal::sanitize::path(path)));
         })?;
-        console.note(format_args!("copied {} to {}", count(copied, "photo"), crate::sanitize::path(folder)));
+        console.note(format_args!("copied {} to {}", count(copied, "photo"), crate::terminal::sanitize::path(folder)));
     }
     if settings.json {
         for (n, row) in rows.iter().enumerate() {
@@ -111,7 +111,7 @@ fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {
 pub fn json_file(rows: &[Row], file: &Path) -> anyhow::Result<()> {
     let mut text = String::new();
     for (n, row) in rows.iter().enumerate() {
-        text.push_str(&crate::sanitize::json(&record(n + 1, row, By::Meaning))?);
+        text.push_str(&crate::terminal::sanitize::json(&record(n + 1, row, By::Meaning))?);
         text.push('\n');
     }
     write_new(file, &text)
@@ -122,12 +122,12 @@ pub fn json_file(rows: &[Row], file: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// The file is there already (exit code 2), or cannot be written.
 pub fn write_new(file: &Path, text: &str) -> anyhow::Result<()> {
-    let shown = crate::sanitize::path(file);
+    let shown = crate::terminal::sanitize::path(file);
     let written =
         std::fs::File::create_new(file).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
     written.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
-            crate::failure::Failure::usage(format!("{shown} is there already; nothing is overwritten"))
+            crate::exit::Failure::usage(format!("{shown} is there already; nothing is overwritten"))
         }
         _ => anyhow::Error::from(error).context(format!("{shown} cannot be written")),
     })

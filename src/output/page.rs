@@ -1,9 +1,9 @@
 //! What our HTML pages have in common: one file, no script, nothing loaded from anywhere, foreign text escaped.
 
 use super::table;
-use crate::failure::Failure;
+use crate::exit::Failure;
+use crate::photo::picture::RgbPicture;
 use crate::photo::{self, DecodeLimits};
-use crate::pixels::RgbPicture;
 use anyhow::Context;
 use base64::Engine;
 use fast_image_resize::images::{Image, ImageRef};
@@ -36,7 +36,7 @@ pub fn check(file: &Path, flag: &str) -> anyhow::Result<()> {
     if read.is_err() || !ours {
         return Err(Failure::usage(format!(
             "{} is there already and was not made by snapseek: choose another name for {flag}",
-            crate::sanitize::path(file)
+            crate::terminal::sanitize::path(file)
         )));
     }
     Ok(())
@@ -117,7 +117,7 @@ impl<'a> Page<'a> {
 }
 
 fn unwritable(file: &Path) -> String {
-    format!("{} cannot be written", crate::sanitize::path(file))
+    format!("{} cannot be written", crate::terminal::sanitize::path(file))
 }
 
 /// A photo as HTML: its thumbnail, a caption if there is one, its name, and small print. All texts are escaped here; in
@@ -201,7 +201,7 @@ pub(crate) fn shrink(bytes: &[u8], edge: u32) -> anyhow::Result<RgbImage> {
 #[must_use]
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in crate::sanitize::text(text).chars() {
+    for c in crate::terminal::sanitize::text(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

@@ -1,7 +1,7 @@
 //! Pictures in the terminal: kitty, iTerm2, sixel or half blocks, whichever the terminal can.
 
 use super::{Row, page, table};
-use crate::console::Console;
+use crate::terminal::console::Console;
 use snapseek_index::By;
 
 /// Longest edge of a preview in pixels.

@@ -1,8 +1,8 @@
 //! Results as a table on a terminal, as tab-separated lines in a pipe.
 
 use super::Row;
-use crate::console::{self, Console};
-use crate::sanitize;
+use crate::terminal::console::{self, Console};
+use crate::terminal::sanitize;
 use snapseek_index::{By, Hit};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

@@ -6,7 +6,7 @@
 //! transform by libjpeg's rules, and a bound on the work that a few bytes can ask for.
 
 use super::{DecodeLimits, ErrorKind, PhotoError, raster};
-use crate::pixels::RgbPicture;
+use crate::photo::picture::RgbPicture;
 use jpeg_decoder::{ColorTransform, Decoder};
 
 /// Most blocks that all scans of a picture may pass over: a scan of few bytes can pass over all of them. A progressive

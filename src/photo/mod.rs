@@ -15,16 +15,18 @@ mod exif;
 mod file;
 mod format;
 mod jpeg;
+pub mod picture;
 mod raster;
 #[cfg(test)]
 mod tests;
+pub mod thumbnails;
 
-use crate::contain::contained;
-use crate::pixels::RgbPicture;
+use crate::panics::contained;
 use format::Format;
 use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
+use picture::RgbPicture;
 use std::io::Cursor;
 
 pub use error::{ErrorKind, PhotoError};

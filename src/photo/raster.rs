@@ -1,7 +1,7 @@
 //! PNG, WebP, GIF, BMP and TIFF, by the `image` crate, and from their many kinds of pixels to opaque RGB.
 
 use super::{DecodeLimits, ErrorKind, PhotoError};
-use crate::pixels::RgbPicture;
+use crate::photo::picture::RgbPicture;
 use image::{ColorType, ImageDecoder, Limits};
 
 /// Where the high byte of a 16-bit sample lies. Decoders give samples in the machine's order.

@@ -54,7 +54,7 @@ pub fn complete<'a>(
     let quote = |value: &str| {
         if value.contains(char::is_whitespace) { format!("\"{value}\"") } else { value.to_owned() }
     };
-    let clean = |value: &str| !value.chars().any(|c| c == '"' || crate::sanitize::is_unsafe(c));
+    let clean = |value: &str| !value.chars().any(|c| c == '"' || crate::terminal::sanitize::is_unsafe(c));
     let candidates: Vec<String> = if folded.starts_with("cluster:") {
         clusters.chain(["none"]).filter(|name| clean(name)).map(|name| format!("cluster:{}", quote(name))).collect()
     } else if folded.starts_with("label:") {

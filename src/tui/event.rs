@@ -2,7 +2,7 @@
 
 use super::place::Place;
 use super::source::Source;
-use crate::understand::classify::Verdict;
+use crate::labels::classify::Verdict;
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui_image::protocol::Protocol;
 use snapseek_index::{ContentHash, Hit, LabelSet, Status, Turn};

@@ -2,7 +2,7 @@
 
 use super::action::{ACTIONS, Action, Entry};
 use super::place::Place;
-use crate::failure::Failure;
+use crate::exit::Failure;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
 
@@ -122,7 +122,7 @@ impl Keymap {
             if positions.is_empty() {
                 return Err(Failure::usage(format!(
                     "the config file: there is no action {:?}{}; `:` in snapseek lists them",
-                    crate::sanitize::text(name),
+                    crate::terminal::sanitize::text(name),
                     nearest(name).map_or(String::new(), |near| format!(", do you mean {near:?}?"))
                 )));
             }
@@ -131,7 +131,7 @@ impl Keymap {
                 wanted.push(Key::read(key).ok_or_else(|| {
                     Failure::usage(format!(
                         "the config file: {:?} (for {name}) is no key; write q, G, ctrl-p, alt-left, enter, f5",
-                        crate::sanitize::text(key)
+                        crate::terminal::sanitize::text(key)
                     ))
                 })?);
             }

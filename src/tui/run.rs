@@ -7,7 +7,7 @@ use super::update::update;
 use super::work::Workers;
 use super::{Pictures, graphics, screen, view};
 use crate::config::Settings;
-use crate::contain;
+use crate::panics;
 use crossbeam_channel::{Receiver, Sender};
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{Event as Input, KeyEventKind};
@@ -69,7 +69,7 @@ pub fn run(
                 Err(_) => break,
             }
         }
-        anyhow::ensure!(!contain::has_reported(), "snapseek ends because of a fault that was told above");
+        anyhow::ensure!(!panics::has_reported(), "snapseek ends because of a fault that was told above");
     }
     // What is in the hands of the indexer may take a moment to be written.
     drop(guard);

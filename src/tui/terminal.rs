@@ -32,7 +32,7 @@ fn output() -> io::Result<File> {
 pub(super) fn take() -> anyhow::Result<(Screen, Guard)> {
     drop(output().context("the terminal UI needs a terminal")?);
     let guard = Guard(());
-    crate::contain::before_reports(give_back);
+    crate::panics::before_reports(give_back);
     enter()?;
     Ok((screen()?, guard))
 }

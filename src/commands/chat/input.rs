@@ -1,8 +1,8 @@
 //! Where questions come from: a line editor on a terminal, lines of stdin elsewhere.
 
-use crate::console::Console;
-use crate::sanitize;
-use crate::signals::Waiting;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
+use crate::terminal::signals::Waiting;
 use anyhow::Context;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;

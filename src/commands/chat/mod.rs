@@ -3,14 +3,16 @@
 mod input;
 
 use super::chats;
+use crate::captions::look::{self, Describer};
+use crate::chat::conversation::{self, ANSWER_TOKENS, Talk};
 use crate::cli::ChatArgs;
 use crate::config::Settings;
-use crate::console::Console;
-use crate::describe::{self, Describer};
-use crate::failure::{Exit, Failure};
+use crate::exit::{Exit, Failure};
 use crate::model::blip2::{Finish, Generated, Options};
-use crate::talk::{self, ANSWER_TOKENS, Talk};
-use crate::{output, sanitize, signals};
+use crate::output;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
+use crate::terminal::signals;
 use anyhow::Context;
 use input::{Input, Line};
 use serde_json::json;
@@ -25,11 +27,11 @@ const HELP: &str = "  /undo          take the last question and its answer back
   /help /quit    Ctrl-C stops an answer, Ctrl-D ends";
 
 pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let options = describe::options(&args.generate, ANSWER_TOKENS)?;
-    let library = describe::library(settings, console);
+    let options = look::options(&args.generate, ANSWER_TOKENS)?;
+    let library = look::library(settings, console);
     let named = args.conversation.map(|id| conversation(id, library.as_ref(), settings)).transpose()?;
     let photo = args.photo.clone().or_else(|| named.as_ref().map(|c| c.path.clone())).context("no photo")?;
-    let describer = describe::open(settings, console)?;
+    let describer = look::open(settings, console)?;
     let cancel = signals::cancel()?;
     let Some(picture) = describer.picture(&photo, library.as_ref(), cancel, console)? else {
         return Ok(Exit::Interrupted);
@@ -96,7 +98,7 @@ impl Chat<'_> {
             match done {
                 Ok(()) => {}
                 // Nobody reads the answers any more.
-                Err(error) if crate::failure::exit_of(&error) == Exit::Success => return Err(error),
+                Err(error) if crate::exit::exit_of(&error) == Exit::Success => return Err(error),
                 // A conversation is not lost for a mistake; a script should know of it.
                 Err(error) => {
                     self.console.warn(format_args!("{error:#}"));
@@ -155,7 +157,7 @@ impl Chat<'_> {
             }
             ("save", file) if !file.is_empty() => {
                 let file = expand(file)?;
-                talk::save(&self.talk.conversation, &file)?;
+                conversation::save(&self.talk.conversation, &file)?;
                 self.console.note(format_args!("(saved to {})", sanitize::path(&file)));
             }
             ("image", file) if !file.is_empty() => self.image(&expand(file)?)?,

@@ -2,9 +2,9 @@
 
 use super::config;
 use super::quantize::{GGUF, Manifest};
-use crate::model::fingerprint;
+use crate::model::compute::weights::Weights;
+use crate::model::hub::fingerprint;
 use crate::model::preprocess::read_json;
-use crate::model::weights::Weights;
 use anyhow::Context;
 use candle_core::Device;
 use serde::Deserialize;

@@ -4,12 +4,12 @@
 //! are is kept in a slot of the [`Cache`]; a [`Sequence`] is the list of its tokens' slots. So sequences share what they
 //! have in common (the beams of a search, their prompt), and nothing is ever copied.
 
-use super::awake::awake;
 use super::config::TextConfig;
 use super::layers::{Linear, Norm};
-use crate::model::matrix::Matrix;
-use crate::model::ops::{self, Activation};
-use crate::model::weights::Weights;
+use crate::model::compute::awake::awake;
+use crate::model::compute::matrix::Matrix;
+use crate::model::compute::ops::{self, Activation};
+use crate::model::compute::weights::Weights;
 use anyhow::Context;
 use rayon::prelude::*;
 

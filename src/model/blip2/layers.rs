@@ -1,8 +1,8 @@
 //! What BLIP-2's three transformers have in common: linear layers, layer norms and attention, on rows of f32.
 
-use crate::model::matrix::{Matrix, multiply_slices};
-use crate::model::ops::{self, Activation};
-use crate::model::weights::Weights;
+use crate::model::compute::matrix::{Matrix, multiply_slices};
+use crate::model::compute::ops::{self, Activation};
+use crate::model::compute::weights::Weights;
 use rayon::prelude::*;
 
 /// Rows that are worth a task of their own where each costs little.

@@ -4,7 +4,6 @@
 //! A picture goes through the vision tower and the Q-Former once ([`Blip2::encode`]); every caption and answer after that
 //! costs the language model only.
 
-mod awake;
 mod config;
 mod files;
 mod generate;
@@ -23,12 +22,12 @@ pub use quantize::{Bits, Manifest, quantize};
 pub(super) use files::{GENERATION, INDEX, SMALL_FILES, WHOLE, files_of, is_blip2, shards};
 
 use super::Pixels;
+use super::compute::ops::Activation;
+use super::compute::weights::Weights;
 use super::once::Once;
-use super::ops::Activation;
 use super::preprocess::{self, Preprocessing};
 use super::tokenizer::{Cutting, Tokenizer};
-use super::weights::Weights;
-use crate::pixels::RgbPicture;
+use crate::photo::picture::RgbPicture;
 use config::Config;
 use language::Opt;
 use layers::Linear;

@@ -3,8 +3,8 @@
 
 use super::config::{Config, QFormerConfig};
 use super::layers::{Columns, Linear, Norm, attention};
-use crate::model::ops::Activation;
-use crate::model::weights::Weights;
+use crate::model::compute::ops::Activation;
+use crate::model::compute::weights::Weights;
 
 pub(super) struct QFormer {
     config: QFormerConfig,

@@ -5,8 +5,8 @@
 //! rows are no multiple of 32 stays as it is. The table of tokens is Q8_0 at least, as it is the last layer too.
 
 use super::files::{self, GENERATION, SMALL_FILES};
-use crate::model::gguf::Writer;
-use crate::model::matrix::{Dtype, Matrix};
+use crate::model::compute::gguf::Writer;
+use crate::model::compute::matrix::{Dtype, Matrix};
 use crate::model::preprocess::read_json;
 use anyhow::Context;
 use candle_core::quantized::{GgmlDType, QTensor};

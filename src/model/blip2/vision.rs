@@ -1,10 +1,10 @@
 //! The vision tower: ViT-g/14 of EVA-CLIP as in `Blip2VisionModel` (pre-norm, fused queries, keys and values).
 
-use super::awake::awake;
 use super::config::VisionConfig;
 use super::layers::{Columns, Linear, Norm, attention};
-use crate::model::ops::{self, Activation};
-use crate::model::weights::Weights;
+use crate::model::compute::awake::awake;
+use crate::model::compute::ops::{self, Activation};
+use crate::model::compute::weights::Weights;
 
 pub(super) struct Vision {
     config: VisionConfig,

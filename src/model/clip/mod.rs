@@ -5,12 +5,13 @@ mod config;
 mod tags;
 mod tower;
 
+use super::compute::weights::Weights;
+use super::hub::fingerprint;
 use super::once::Once;
 use super::preprocess::{self, Preprocessing};
 use super::tokenizer::{Cutting, Tokenizer};
-use super::weights::Weights;
-use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, fingerprint, labels};
-use crate::pixels::RgbPicture;
+use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, labels};
+use crate::photo::picture::RgbPicture;
 use anyhow::Context;
 use candle_core::Tensor;
 use config::Config;

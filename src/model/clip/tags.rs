@@ -1,7 +1,7 @@
 //! Zero-shot labels, the names of ImageNet's classes.
 
 use super::Clip;
-use crate::model::ops::dot;
+use crate::model::compute::ops::dot;
 use crate::model::{kept, labels, zero_shot};
 use anyhow::Context;
 use std::path::Path;

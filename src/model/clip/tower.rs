@@ -1,8 +1,8 @@
 //! The two transformers of CLIP (Radford et al. 2021, arXiv 2103.00020), as `transformers` lays them out.
 
 use super::config::{TextConfig, VisionConfig};
-use crate::model::ops::{Activation, add, bias_activate};
-use crate::model::weights::Weights;
+use crate::model::compute::ops::{Activation, add, bias_activate};
+use crate::model::compute::weights::Weights;
 use candle_core::{D, Tensor};
 use candle_nn::ops::{layer_norm, softmax_last_dim};
 use rayon::prelude::*;

@@ -11,7 +11,7 @@ mod vision;
 use super::once::Once;
 use super::resize::{Filter, resize};
 use super::{Embed, Embedding, Identity, Pixels, Tokens, fill, labels, normalize};
-use crate::pixels::RgbPicture;
+use crate::photo::picture::RgbPicture;
 use anyhow::Context;
 use half::f16;
 use safetensors::SafeTensors;

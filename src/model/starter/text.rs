@@ -3,8 +3,8 @@
 //! widened row by row as they are used: a query starts at once.
 
 use super::{DIM, Packed};
+use crate::model::compute::ops::{dot, gelu};
 use crate::model::labels::softmax;
-use crate::model::ops::{dot, gelu};
 use crate::model::{Tokens, normalize};
 use anyhow::Context;
 use half::f16;

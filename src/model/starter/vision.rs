@@ -3,7 +3,7 @@
 //! is one matrix product.
 
 use super::{EDGE, Packed};
-use crate::model::ops::{Activation, Depthwise, add, bias_activate, same_padding};
+use crate::model::compute::ops::{Activation, Depthwise, add, bias_activate, same_padding};
 use candle_core::{Device, Tensor};
 use half::slice::HalfFloatSliceExt;
 

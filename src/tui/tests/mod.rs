@@ -14,7 +14,7 @@ use super::state::{Options, State};
 use super::theme::ThemeName;
 use super::update::update;
 use super::view;
-use crate::understand::classify::Verdict;
+use crate::labels::classify::Verdict;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -207,7 +207,7 @@ fn drawn(state: &State) -> String {
         let mut skip = 0;
         for x in 0..buffer.area.width {
             let symbol = buffer[(x, y)].symbol();
-            assert!(!symbol.chars().any(crate::sanitize::is_unsafe), "{symbol:?}");
+            assert!(!symbol.chars().any(crate::terminal::sanitize::is_unsafe), "{symbol:?}");
             if skip == 0 {
                 line.push_str(symbol);
             }

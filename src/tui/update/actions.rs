@@ -284,7 +284,7 @@ impl State {
             Purpose::Copy => {
                 let text = paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join("\n");
                 let one = paths.len() == 1;
-                let what = if one { crate::sanitize::path(first) } else { format!("{} paths", paths.len()) };
+                let what = if one { crate::terminal::sanitize::path(first) } else { format!("{} paths", paths.len()) };
                 effects.push(Effect::Copy(text));
                 self.tell(format!("copied {what}"));
             }

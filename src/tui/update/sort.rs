@@ -1,11 +1,11 @@
 //! Classify: photos by labels.
 
 use super::edit;
+use crate::labels::classify;
 use crate::tui::event::{Effect, Found, Sorted, Work};
 use crate::tui::overlay::{Overlay, Picker, Prompt};
 use crate::tui::source::Source;
 use crate::tui::state::State;
-use crate::understand::classify;
 use crossterm::event::{KeyCode, KeyEvent};
 use snapseek_index::LabelSet;
 use tui_input::Input;

@@ -31,7 +31,7 @@ fn name_of(state: &State, id: i64) -> String {
     let path = state.path_of(id);
     path.as_deref()
         .and_then(|path| path.file_name())
-        .map(|name| crate::sanitize::path(name.as_ref()))
+        .map(|name| crate::terminal::sanitize::path(name.as_ref()))
         .unwrap_or_default()
 }
 

@@ -65,7 +65,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
                 lines.push(row("captioned", format!("{} of {}", status.captions.captioned, status.captions.photos)));
             }
             for root in &status.roots {
-                lines.push(row("folder", crate::sanitize::path(root)));
+                lines.push(row("folder", crate::terminal::sanitize::path(root)));
             }
         }
         None if index.known => lines

@@ -41,7 +41,7 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
     let Some(photo) = state.photos.get(&id) else { return Vec::new() };
     let mut lines = Vec::new();
     let path = photo.paths.first().map(std::path::PathBuf::as_path).unwrap_or(std::path::Path::new(""));
-    let name = path.file_name().map(|name| crate::sanitize::path(name.as_ref())).unwrap_or_default();
+    let name = path.file_name().map(|name| crate::terminal::sanitize::path(name.as_ref())).unwrap_or_default();
     let mark = if state.marks.has(id) { "● " } else { "" };
     lines.push(Line::from(vec![
         Span::styled(mark, theme.mark),

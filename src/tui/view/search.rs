@@ -53,7 +53,11 @@ fn query(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let chips: Vec<(String, Style)> = match search.visits.current() {
         Source::Query(seek) => {
             let chip = |like: &crate::tui::source::Like| {
-                let name = like.path.file_name().map(|name| crate::sanitize::path(name.as_ref())).unwrap_or_default();
+                let name = like
+                    .path
+                    .file_name()
+                    .map(|name| crate::terminal::sanitize::path(name.as_ref()))
+                    .unwrap_or_default();
                 let sign = if like.weight > 0.0 { '+' } else { '−' };
                 (format!(" {sign} {} ", fit(&name, 24)), if like.weight > 0.0 { theme.good } else { theme.wrong })
             };

@@ -1,6 +1,6 @@
 //! Text for cells: escaped, cut to a width, wrapped.
 
-use crate::sanitize;
+use crate::terminal::sanitize;
 use ratatui::style::Style;
 use ratatui::text::Span;
 use unicode_width::UnicodeWidthStr;

@@ -68,7 +68,7 @@ pub(super) fn export(context: &Arc<Context>, kind: Export, ids: Vec<i64>, to: Pa
         let hits = library.searcher()?.photos(&ids)?;
         let rows: Vec<Row> = hits.into_iter().map(|hit| Row { hit, is_match: true }).collect();
         let what = output::count(rows.len(), "photo");
-        let shown = crate::sanitize::path(&to);
+        let shown = crate::terminal::sanitize::path(&to);
         match kind {
             Export::Html => {
                 output::contact_sheet(&rows, &what, &to)?;
@@ -81,7 +81,7 @@ pub(super) fn export(context: &Arc<Context>, kind: Export, ids: Vec<i64>, to: Pa
             Export::Files => {
                 let mut problems = Vec::new();
                 let copied = output::copy_photos(&rows, &to, &mut |path, error| {
-                    problems.push(format!("{} is not copied: {error}", crate::sanitize::path(path)));
+                    problems.push(format!("{} is not copied: {error}", crate::terminal::sanitize::path(path)));
                 })?;
                 anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
                 Ok(format!("copied {} to {shown}", output::count(copied, "photo")))

@@ -2,8 +2,8 @@
 
 use super::latest::Latest;
 use super::{Context, guarded, told};
-use crate::failure::{Exit, exit_of};
-use crate::finding::{self, Means, Question};
+use crate::exit::{Exit, exit_of};
+use crate::search::question::{self, Means, Question};
 use crate::tui::event::{Answer, Found, Message};
 use crate::tui::source::{Seek, Source};
 use snapseek_index::query::{Part, PartKind, Query};
@@ -56,7 +56,7 @@ impl Finder {
     fn find(&mut self, source: &Source, limit: usize, cancel: &Arc<AtomicBool>) -> anyhow::Result<Answer> {
         let started = Instant::now();
         let seek = source.seek();
-        let query = if seek.text.trim().is_empty() { Query::default() } else { finding::parse(&seek.text)? };
+        let query = if seek.text.trim().is_empty() { Query::default() } else { question::parse(&seek.text)? };
         let library = match self.library.take() {
             Some(library) => library,
             None => match Library::open(&self.context.settings.library) {

@@ -2,11 +2,12 @@
 
 use super::{Context, guarded, spawn, told};
 use crate::config::expand;
-use crate::console::{Console, Listener};
-use crate::failure::Failure;
-use crate::indexing;
-use crate::models::{self, Offer};
-use crate::pipeline::Options;
+use crate::exit::Failure;
+use crate::indexing::fill;
+use crate::indexing::run::Options;
+use crate::model_choice::{self, Offer};
+use crate::terminal::console::Console;
+use crate::terminal::listener::Listener;
 use crate::tui::event::{IndexNews, Message, Step};
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
@@ -77,18 +78,18 @@ impl Indexer {
 fn index(context: &Context, console: &Console, folders: &[PathBuf], cancel: &AtomicBool) -> anyhow::Result<String> {
     let settings = &context.settings;
     let named = folders.iter().map(|folder| expand(folder)).collect::<anyhow::Result<Vec<_>>>()?;
-    let folders = indexing::roots(&named)?;
+    let folders = fill::roots(&named)?;
     if let Some(file) = folders.iter().find(|folder| !folder.is_dir()) {
-        return Err(Failure::usage(format!("{} is no folder", crate::sanitize::path(file))));
+        return Err(Failure::usage(format!("{} is no folder", crate::terminal::sanitize::path(file))));
     }
     let library =
         if folders.is_empty() { Library::open(&settings.library)? } else { Library::create(&settings.library)? };
     let mut writer = library.lock()?;
     let folders = if folders.is_empty() { library.roots()? } else { folders };
-    let chosen = models::choose(Some(&library), settings, console, Offer::None)?;
+    let chosen = model_choice::choose(Some(&library), settings, console, Offer::None)?;
     writer.set_model(&chosen.record)?;
     let options = Options { keep_hidden: true, ..Options::new(settings.threads) };
-    let done = indexing::fill(&library, &mut writer, &chosen, &folders, &options, cancel, console)?;
+    let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, cancel, console)?;
     let Some(done) = done else { return Ok("nothing was indexed".into()) };
     let summary = &done.summary;
     let mut parts = vec![format!("{} indexed", crate::output::count(usize::try_from(summary.embedded)?, "photo"))];

@@ -2,12 +2,14 @@
 
 use super::latest::Latest;
 use super::{Context, guarded, told};
-use crate::console::{Console, Listener};
+use crate::clusters::linkage::Options;
+use crate::clusters::{self, map};
+use crate::labels::classify;
 use crate::output;
+use crate::terminal::console::Console;
+use crate::terminal::listener::Listener;
+use crate::terminal::progress::Progress;
 use crate::tui::event::{Chart, Judged, Message, Outcome, Sorted, Spot, Step, Work};
-use crate::understand::cluster::Options;
-use crate::understand::progress::Progress;
-use crate::understand::{classify, clusters, map};
 use snapseek_index::{LabelSet, Library};
 use std::collections::HashMap;
 use std::sync::Arc;

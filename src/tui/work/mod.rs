@@ -15,8 +15,9 @@ pub use painter::Painter;
 
 use super::event::{Effect, Event, Message, Task, Wanted};
 use crate::config::Settings;
-use crate::console::{Console, Listener};
-use crate::models::{self, Chosen, Offer};
+use crate::model_choice::{self, Chosen, Offer};
+use crate::terminal::console::Console;
+use crate::terminal::listener::Listener;
 use crossbeam_channel::Sender;
 use latest::Latest;
 use ratatui_image::picker::Picker;
@@ -57,7 +58,7 @@ impl Context {
         {
             return Ok(chosen.clone());
         }
-        let chosen = Arc::new(models::choose(Some(library), &self.settings, console, Offer::None)?);
+        let chosen = Arc::new(model_choice::choose(Some(library), &self.settings, console, Offer::None)?);
         *kept = Some(chosen.clone());
         Ok(chosen)
     }
@@ -176,7 +177,7 @@ pub(super) fn told(error: &anyhow::Error) -> String {
 
 /// Runs work whose panic must not end its worker.
 pub(super) fn guarded<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    crate::contain::contained(work)
+    crate::panics::contained(work)
         .unwrap_or_else(|panic| Err(anyhow::anyhow!("a fault in snapseek (please report it): {panic}")))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Context, guarded, spawn, told};
 use crate::output::page;
-use crate::thumbnails::{EDGE, Thumbnails};
+use crate::photo::thumbnails::{EDGE, Thumbnails};
 use crate::tui::event::{Message, Picture, PictureKey, Wanted};
 use ratatui::layout::Size;
 use ratatui_image::picker::{Picker, ProtocolType};

@@ -1,12 +1,12 @@
 //! The conversation: BLIP-2 lives on one thread, opened when it is first needed.
 
 use super::{Context, guarded, spawn, told};
+use crate::captions::look::{self, Describer};
+use crate::chat::conversation::{self, ANSWER_TOKENS, Talk};
 use crate::config::expand;
-use crate::console::Console;
-use crate::describe::{self, Describer};
-use crate::failure::{Exit, exit_of};
+use crate::exit::{Exit, exit_of};
 use crate::model::blip2::{Finish, Options};
-use crate::talk::{self, ANSWER_TOKENS, Talk};
+use crate::terminal::console::Console;
 use crate::tui::event::{ChatNews, ChatWork, Message};
 use crossbeam_channel::{Receiver, Sender};
 use snapseek_index::Library;
@@ -64,7 +64,7 @@ fn talk(context: &Arc<Context>, requests: &Receiver<Request>) {
         };
         let console = context.quiet_console();
         if describer.is_none() {
-            match guarded(|| describe::open(&context.settings, &console)) {
+            match guarded(|| look::open(&context.settings, &console)) {
                 Ok(opened) => describer = Some(opened),
                 Err(error) => {
                     let news = match exit_of(&error) {
@@ -100,7 +100,7 @@ impl Conversation<'_> {
 
     /// Goes on until another photo is to be talked about.
     fn run(&self, path: &Path, cancel: &AtomicBool, requests: &Receiver<Request>) -> anyhow::Result<Option<Request>> {
-        let library = describe::library(&self.context.settings, self.console);
+        let library = look::library(&self.context.settings, self.console);
         let picture = self.describer.picture(path, library.as_ref(), cancel, self.console)?;
         let Some(picture) = picture else {
             self.tell(ChatNews::Stopped);
@@ -138,8 +138,8 @@ impl Conversation<'_> {
             }
             ChatWork::Save(file) => {
                 let file = expand(&file)?;
-                talk::save(&talk.conversation, &file)?;
-                self.context.send(Message::Note(false, format!("saved to {}", crate::sanitize::path(&file))));
+                conversation::save(&talk.conversation, &file)?;
+                self.context.send(Message::Note(false, format!("saved to {}", crate::terminal::sanitize::path(&file))));
             }
         }
         Ok(())

@@ -1,0 +1,372 @@
+//! A library on disk: making, opening and reading it.
+
+use super::paths;
+use super::rows::{ContentHash, Failure, FileStamp, ModelRecord, Status};
+use super::schema;
+use super::writer::Writer;
+use crate::error::{Error, Result};
+use crate::kept::captioner::Captioner;
+use crate::search::searcher::{ScoreStats, Searcher};
+use crate::search::vectors;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+const CATALOGUE: &str = "catalogue.sqlite";
+const LOCK: &str = "lock";
+const CAPTIONS_LOCK: &str = "captions.lock";
+
+/// An open library. Any number of processes may read it while one writes; captions and conversations any of them may
+/// write at any time.
+#[derive(Debug)]
+pub struct Library {
+    dir: PathBuf,
+    db: Connection,
+}
+
+/// The library's model, as the tables name it.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    pub(crate) id: i64,
+    pub(crate) record: ModelRecord,
+}
+
+impl Library {
+    /// Opens the library in `dir`, or makes an empty one there that only its owner may read.
+    ///
+    /// # Errors
+    /// The folder cannot be made or written, or what is there is no library of this version.
+    pub fn create(dir: &Path) -> Result<Self> {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(dir).map_err(Error::io(dir))?;
+        let file = dir.join(CATALOGUE);
+        // SQLite gives its side files the permissions of the main file.
+        private().create(true).append(true).open(&file).map_err(Error::io(&file))?;
+        Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file)? })
+    }
+
+    /// Opens the library in `dir`; for searching, a read-only folder will do.
+    ///
+    /// # Errors
+    /// [`Error::NoLibrary`] if there is none; or it is damaged, or of a newer version.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let file = dir.join(CATALOGUE);
+        if !std::fs::metadata(&file).is_ok_and(|meta| meta.is_file() && meta.len() > 0) {
+            return Err(Error::NoLibrary { path: dir.to_path_buf() });
+        }
+        Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file)? })
+    }
+
+    /// The same library again, for another thread.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub fn reopen(&self) -> Result<Self> {
+        Self::open(&self.dir)
+    }
+
+    /// The library's folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Takes the one right to write. The system gives it back when the process ends, however it ends.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] at once if another process or handle has it; or the folder is read-only.
+    pub fn lock(&self) -> Result<Writer<'_>> {
+        let held = |pid| Error::Locked { path: self.dir.clone(), pid };
+        Ok(Writer::new(self, take(&self.dir.join(LOCK), held)?))
+    }
+
+    /// Takes the one right to caption the library's photos with the model of this fingerprint; `anew` counts photos as
+    /// pending too whose caption another model wrote. The system gives the right back when the process ends, however it
+    /// ends. It does not exclude a [`Writer`], nor captions that are set one by one.
+    ///
+    /// # Errors
+    /// [`Error::Captioning`] at once if another process or handle has it; or the folder is read-only.
+    pub fn captioner(&self, fingerprint: &str, anew: bool) -> Result<Captioner<'_>> {
+        let held = |pid| Error::Captioning { path: self.dir.clone(), pid };
+        Ok(Captioner::new(self, take(&self.dir.join(CAPTIONS_LOCK), held)?, fingerprint, anew))
+    }
+
+    /// The folders that the library covers, in order.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn roots(&self) -> Result<Vec<PathBuf>> {
+        self.sql(|db| {
+            let mut statement = db.prepare_cached("SELECT path FROM root ORDER BY path")?;
+            let rows = statement.query_map([], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
+            rows.collect()
+        })
+    }
+
+    /// The model that made the embeddings, once there is one.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn model(&self) -> Result<Option<ModelRecord>> {
+        Ok(self.sql(current_model)?.map(|model| model.record))
+    }
+
+    /// How the library's photos score with texts that ask for nothing in it: what a cosine of the current model must
+    /// stand out from. `None` until [`Writer::set_neutral_scores`].
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn neutral_scores(&self) -> Result<Option<ScoreStats>> {
+        let query = "SELECT neutral_count, neutral_mean, neutral_std FROM model WHERE current AND neutral_count > 0";
+        self.sql(|db| {
+            db.query_row(query, [], |row| Ok(ScoreStats { count: row.get(0)?, mean: row.get(1)?, std: row.get(2)? }))
+                .optional()
+        })
+    }
+
+    /// How large the library is.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn status(&self) -> Result<Status> {
+        let (photos, files) = self.sql(|db| {
+            db.query_row("SELECT count(DISTINCT photo), count(*) FROM file", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        })?;
+        let conversations = self.sql(|db| db.query_row("SELECT count(*) FROM conversation", [], |row| row.get(0)))?;
+        Ok(Status {
+            photos,
+            files,
+            model: self.model()?,
+            bytes: bytes_below(&self.dir),
+            roots: self.roots()?,
+            captions: self.caption_counts()?,
+            conversations,
+        })
+    }
+
+    /// The files that could not be indexed, by path.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn failures(&self) -> Result<Vec<Failure>> {
+        self.sql(|db| {
+            let mut statement = db.prepare("SELECT path, size, mtime_ns, kind, message FROM failure ORDER BY path")?;
+            let rows = statement.query_map([], failure_of)?;
+            rows.collect()
+        })
+    }
+
+    /// The id of the photo that the catalogue holds under exactly this path.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn photo_at(&self, path: &Path) -> Result<Option<i64>> {
+        self.sql(|db| {
+            db.prepare_cached("SELECT photo FROM file WHERE path = ?1")?
+                .query_row([paths::bytes(path)], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// The id of the photo with this content, if a file of the library holds it.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn photo_by_hash(&self, hash: &ContentHash) -> Result<Option<i64>> {
+        self.sql(|db| {
+            db.prepare_cached(
+                "SELECT id FROM photo p WHERE hash = ?1 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)",
+            )?
+            .query_row([hash.as_slice()], |row| row.get(0))
+            .optional()
+        })
+    }
+
+    /// What the file at exactly this path looked like when the catalogue took it in.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn stamp_at(&self, path: &Path) -> Result<Option<FileStamp>> {
+        self.sql(|db| {
+            db.prepare_cached("SELECT size, mtime_ns FROM file WHERE path = ?1")?
+                .query_row([paths::bytes(path)], |row| {
+                    Ok(FileStamp { size: size_of(row.get(0)?), mtime_ns: row.get(1)? })
+                })
+                .optional()
+        })
+    }
+
+    /// The embedding of a photo by the library's model (a unit vector); `None` if there is none or it is damaged.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn embedding(&self, id: i64) -> Result<Option<Vec<f32>>> {
+        let Some(model) = self.sql(current_model)? else { return Ok(None) };
+        self.sql(|db| {
+            let mut statement =
+                db.prepare_cached("SELECT checksum, vector FROM embedding WHERE photo = ?1 AND model = ?2")?;
+            let mut rows = statement.query([id, model.id])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let mut vector = Vec::new();
+            let sound = vectors::read_row(row, 0, model.record.dim, &mut vector)?;
+            Ok(sound.then_some(vector))
+        })
+    }
+
+    /// Whether the library's model has seen this content. It stays known until the end of the run in which its last
+    /// file went, so that files that swap names cost nothing.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn knows(&self, hash: &ContentHash) -> Result<bool> {
+        self.sql(|db| {
+            db.prepare_cached(
+                "SELECT 1 FROM photo p JOIN embedding e ON e.photo = p.id JOIN model m ON m.id = e.model
+                 WHERE p.hash = ?1 AND m.current",
+            )?
+            .exists([hash.as_slice()])
+        })
+    }
+
+    /// A number that changes whenever another connection (another [`Library`] or [`Writer`], of this process or of another)
+    /// has committed something to the catalogue. What this one commits does not change it, and numbers of two libraries
+    /// cannot be compared.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn data_version(&self) -> Result<i64> {
+        self.sql(|db| db.query_row("PRAGMA data_version", [], |row| row.get(0)))
+    }
+
+    /// A snapshot of the library to search in; later changes show in a new one. Any number of them may live at once.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn searcher(&self) -> Result<Searcher> {
+        Searcher::new(self.reopen()?)
+    }
+
+    /// Runs reads or writes and says in an error which catalogue failed.
+    pub(crate) fn sql<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        work(&self.db).map_err(|source| Error::Catalogue { path: self.dir.join(CATALOGUE), source })
+    }
+
+    /// Runs `work` in one transaction. Without a [`Writer`] only what is short and harms no run: SQLite lets one write
+    /// at a time and the others wait.
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.sql(|db| {
+            let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })
+    }
+}
+
+/// The current model.
+pub(crate) fn current_model(db: &Connection) -> rusqlite::Result<Option<Model>> {
+    let mut statement = db.prepare_cached("SELECT id, name, fingerprint, dim FROM model WHERE current")?;
+    statement
+        .query_row([], |row| {
+            let record = ModelRecord { name: row.get(1)?, fingerprint: row.get(2)?, dim: row.get(3)? };
+            Ok(Model { id: row.get(0)?, record })
+        })
+        .optional()
+}
+
+/// Reads path, size, mtime, kind and message.
+pub(crate) fn failure_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Failure> {
+    Ok(Failure {
+        path: paths::from_bytes(row.get_ref(0)?.as_blob()?),
+        stamp: FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? },
+        kind: row.get(3)?,
+        message: row.get(4)?,
+    })
+}
+
+/// SQLite's integers are signed; sizes beyond that do not exist.
+pub(crate) fn size_of(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+/// Options that make files which only their owner may read.
+pub(crate) fn private() -> OpenOptions {
+    #[cfg(unix)]
+    {
+        let mut options = OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options
+    }
+    #[cfg(not(unix))]
+    OpenOptions::new()
+}
+
+/// Takes a lock file and writes into it who has it; `held` makes the error if another one (whose id it gets) does.
+fn take(path: &Path, held: impl FnOnce(Option<u32>) -> Error) -> Result<File> {
+    let mut file = private().create(true).truncate(false).read(true).write(true).open(path).map_err(Error::io(path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(held(read_pid(&mut file))),
+        Err(TryLockError::Error(error)) => return Err(Error::io(path)(error)),
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(Error::io(path))?;
+    Ok(file)
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Bytes of all files below a folder, links not followed; what cannot be read counts nothing.
+fn bytes_below(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => bytes_below(&entry.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use rusqlite::OpenFlags;
+
+    #[test]
+    fn what_cannot_be_written_can_be_read_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = Library::create(folder.path()).unwrap();
+        let photo = "INSERT INTO photo (hash, size, width, height, format) VALUES (zeroblob(32), 1, 1, 1, 'png')";
+        library.sql(|db| db.execute(photo, [])).unwrap();
+        library.set_caption_by_hand(1, "a dog").unwrap();
+        library.save_encoding(1, "print", &[1.0]).unwrap();
+        let id = library.begin_conversation(&[0; 32], Path::new("/p/a.jpg"), "blip2").unwrap();
+        let db = Connection::open_with_flags(folder.path().join(CATALOGUE), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let read_only = Library { dir: folder.path().to_path_buf(), db };
+        assert_eq!(read_only.caption(1).unwrap().unwrap().text, "a dog");
+        assert_eq!(read_only.encoding(1, "print").unwrap(), Some(vec![1.0]));
+        assert_eq!(read_only.conversations().unwrap().len(), 1);
+        for error in [
+            read_only.set_caption_by_hand(1, "a cat").unwrap_err(),
+            read_only.save_caption(1, "a cat", "print").unwrap_err(),
+            read_only.clear_caption(1).unwrap_err(),
+            read_only.save_encoding(1, "print", &[2.0]).unwrap_err(),
+            read_only.begin_conversation(&[0; 32], Path::new("/p/a.jpg"), "blip2").unwrap_err(),
+            read_only.add_turn(id, "what?", "a cat").unwrap_err(),
+            read_only.delete_conversation(id).unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::Catalogue { .. }) && error.to_string().contains("readonly"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The catalogue's tables, and how older ones become newer ones.
+
+use crate::error::{Error, Result};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+/// One step per schema version; a step that was released is never changed.
+const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS];
+
+/// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` tells a
+/// position in this library's history from the same number in another (a restored backup, a copied cache).
+const V1: &str = "
+PRAGMA application_id = 0x536e6170;
+CREATE TABLE model (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, fingerprint TEXT NOT NULL, dim INTEGER NOT NULL,
+    current INTEGER NOT NULL, neutral_count INTEGER, neutral_mean REAL, neutral_std REAL, UNIQUE (fingerprint, dim)
+);
+CREATE TABLE root (path BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE photo (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE, size INTEGER NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL, format TEXT NOT NULL,
+    taken TEXT, camera TEXT, camera_folded TEXT, latitude REAL, longitude REAL
+);
+CREATE TABLE file (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, path BLOB NOT NULL UNIQUE, folded TEXT NOT NULL, root BLOB NOT NULL,
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, photo INTEGER NOT NULL REFERENCES photo (id)
+);
+CREATE INDEX file_photo ON file (photo);
+CREATE TABLE embedding (
+    photo INTEGER NOT NULL REFERENCES photo (id) ON DELETE CASCADE, model INTEGER NOT NULL REFERENCES model (id),
+    checksum INTEGER NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (photo, model)
+);
+CREATE TABLE tag (
+    photo INTEGER NOT NULL REFERENCES photo (id) ON DELETE CASCADE, position INTEGER NOT NULL,
+    label TEXT NOT NULL, folded TEXT NOT NULL, score REAL NOT NULL, PRIMARY KEY (photo, position)
+) WITHOUT ROWID;
+CREATE TABLE failure (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE forgotten (path BLOB PRIMARY KEY, forgotten INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE change (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, photo INTEGER, token INTEGER NOT NULL DEFAULT (random())
+);
+INSERT INTO change (photo) VALUES (NULL);
+";
+
+/// Captions, what the captioner saw of a photo, and conversations. `encoding` is a table of its own, so that its large
+/// rows lie in nobody's way. A conversation names its picture by content and belongs to no photo: the picture may be
+/// moved, forgotten, or never have been in the library.
+///
+/// `change.about` is [`crate::search::cache::About`].
+const V2: &str = "
+ALTER TABLE change ADD COLUMN about INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX change_of_photos ON change (seq, photo) WHERE about = 0;
+CREATE TABLE caption (
+    photo INTEGER PRIMARY KEY REFERENCES photo (id) ON DELETE CASCADE,
+    text TEXT NOT NULL, folded TEXT NOT NULL, captioner TEXT, written INTEGER NOT NULL
+);
+CREATE TABLE encoding (
+    photo INTEGER NOT NULL REFERENCES photo (id) ON DELETE CASCADE, captioner TEXT NOT NULL,
+    checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (photo, captioner)
+);
+CREATE TABLE conversation (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL CHECK (length(hash) = 32), path BLOB NOT NULL,
+    model TEXT NOT NULL, started INTEGER NOT NULL, updated INTEGER NOT NULL
+);
+CREATE INDEX conversation_hash ON conversation (hash);
+CREATE TABLE turn (
+    conversation INTEGER NOT NULL REFERENCES conversation (id) ON DELETE CASCADE, position INTEGER NOT NULL,
+    question TEXT NOT NULL, answer TEXT NOT NULL, PRIMARY KEY (conversation, position)
+);
+";
+
+/// Groups of photos that look alike. A member without a cluster is a photo that was looked at and fits none; a photo
+/// that is no member came later.
+const CLUSTERS: &str = "
+CREATE TABLE cluster (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE, by_hand INTEGER NOT NULL,
+    keywords TEXT NOT NULL, coherence REAL NOT NULL, reach REAL NOT NULL, fingerprint TEXT NOT NULL,
+    checksum INTEGER NOT NULL, centroid BLOB NOT NULL
+);
+CREATE TABLE member (
+    photo INTEGER PRIMARY KEY REFERENCES photo (id) ON DELETE CASCADE,
+    cluster INTEGER REFERENCES cluster (id) ON DELETE CASCADE, cosine REAL NOT NULL
+);
+CREATE INDEX member_cluster ON member (cluster);
+";
+
+/// Named lists of labels (as JSON), and for each model that they were used with the classifier that it made of them: a scale
+/// and one row a label, background labels last.
+const LABEL_SETS: &str = "
+CREATE TABLE label_set (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE,
+    labels TEXT NOT NULL, background TEXT NOT NULL, templates TEXT NOT NULL, threshold REAL NOT NULL
+);
+CREATE TABLE classifier (
+    label_set INTEGER NOT NULL REFERENCES label_set (id) ON DELETE CASCADE, fingerprint TEXT NOT NULL,
+    checksum INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (label_set, fingerprint)
+);
+";
+
+/// What photos look like, for telling copies of one picture from different pictures. `version` says how a look was made.
+const LOOKS: &str = "
+CREATE TABLE look (
+    photo INTEGER PRIMARY KEY REFERENCES photo (id) ON DELETE CASCADE, version INTEGER NOT NULL,
+    checksum INTEGER NOT NULL, data BLOB NOT NULL
+);
+";
+
+/// The newest schema version.
+pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// Opens a catalogue, for writing where the file system allows it, and brings its schema up to date.
+pub(crate) fn connect(file: &Path) -> Result<Connection> {
+    let failed = |source| Error::Catalogue { path: file.to_path_buf(), source };
+    // From the bytes, so that a newer catalogue is not touched at all.
+    refuse_newer(file, header_version(file)?)?;
+    prepare(open_any(file).map_err(failed)?, file)
+}
+
+/// Sets a connection to a catalogue up, and brings the schema up to date.
+fn prepare(mut db: Connection, file: &Path) -> Result<Connection> {
+    let failed = |source| Error::Catalogue { path: file.to_path_buf(), source };
+    let found = version(&db).map_err(failed)?;
+    refuse_newer(file, found)?;
+    if found < VERSION && db.is_readonly("main").map_err(failed)? {
+        return Err(Error::OlderSchema { path: file.to_path_buf(), found, wanted: VERSION });
+    }
+    db.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
+    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;")
+        .map_err(failed)?;
+    db.set_prepared_statement_cache_capacity(64);
+    migrate(&mut db, MIGRATIONS).map_err(failed)?;
+    Ok(db)
+}
+
+fn refuse_newer(file: &Path, found: u32) -> Result<()> {
+    if found > VERSION {
+        return Err(Error::NewerSchema { path: file.to_path_buf(), found, known: VERSION });
+    }
+    Ok(())
+}
+
+/// `user_version` as it stands in the header of a database file; 0 for a file too short to have one.
+fn header_version(file: &Path) -> Result<u32> {
+    let mut header = [0; 64];
+    let mut reader = std::fs::File::open(file).map_err(Error::io(file))?;
+    match reader.read_exact(&mut header) {
+        Ok(()) if header.starts_with(b"SQLite format 3\0") => {
+            Ok(u32::from_be_bytes([header[60], header[61], header[62], header[63]]))
+        }
+        Ok(()) => Ok(0), // SQLite will say what is wrong with it
+        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(0),
+        Err(e) => Err(Error::io(file)(e)),
+    }
+}
+
+fn version(db: &Connection) -> rusqlite::Result<u32> {
+    // Reading the schema as well finds out whether the file can be read at all.
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    db.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// On a read-only disk SQLite cannot make the files that a WAL needs; without a WAL to read it need not.
+fn open_any(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let attempt = |db: Connection| version(&db).map(|_| db);
+    let first = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(attempt);
+    let error = match first {
+        Ok(db) => return Ok(db),
+        Err(error) => error,
+    };
+    let read_only = flags | OpenFlags::SQLITE_OPEN_READ_ONLY;
+    if let Ok(db) = Connection::open_with_flags(file, read_only).and_then(attempt) {
+        return Ok(db);
+    }
+    let mut wal = file.as_os_str().to_owned();
+    wal.push("-wal");
+    if std::fs::metadata(wal).is_ok_and(|meta| meta.len() > 0) {
+        return Err(error);
+    }
+    let mut uri = String::from("file:");
+    for byte in crate::catalogue::paths::bytes(file) {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    Connection::open_with_flags(uri, read_only | OpenFlags::SQLITE_OPEN_URI).and_then(attempt).map_err(|_| error)
+}
+
+fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
+    if version(db)? as usize >= steps.len() {
+        return Ok(());
+    }
+    if version(db)? == 0 {
+        db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    }
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Read again: another process may have been first.
+    let done = version(&transaction)? as usize;
+    for step in steps.iter().skip(done) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.execute_batch(&format!("PRAGMA user_version = {}", done.max(steps.len())))?;
+    transaction.commit()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{By, Library, SearchRequest};
+    use std::path::PathBuf;
+
+    #[test]
+    fn each_step_runs_once_and_a_failing_one_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut db = Connection::open(folder.path().join("x")).unwrap();
+        migrate(&mut db, &[V1]).unwrap();
+        let steps = [V1, "ALTER TABLE photo ADD COLUMN caption TEXT; INSERT INTO change (photo) VALUES (7);"];
+        migrate(&mut db, &steps).unwrap();
+        migrate(&mut db, &steps).unwrap();
+        let count = |db: &Connection| db.query_row("SELECT count(*) FROM change", [], |r| r.get::<_, i64>(0)).unwrap();
+        assert_eq!((version(&db).unwrap(), count(&db)), (2, 2));
+        let failing = [V1, steps[1], "INSERT INTO change (photo) VALUES (8); SELECT * FROM nowhere;"];
+        assert!(migrate(&mut db, &failing).is_err());
+        assert_eq!((version(&db).unwrap(), count(&db)), (2, 2));
+    }
+
+    /// A library as the first release left it.
+    fn first_release(folder: &Path) -> PathBuf {
+        let file = folder.join("catalogue.sqlite");
+        let mut db = Connection::open(&file).unwrap();
+        migrate(&mut db, &[V1]).unwrap();
+        let vector: Vec<u8> = [0.6_f32, 0.8].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let checksum = crate::search::vectors::row_checksum(&vector);
+        db.execute_batch(
+            "INSERT INTO model (name, fingerprint, dim, current) VALUES ('m', 'print', 2, 1);
+             INSERT INTO root VALUES (CAST('/p' AS BLOB));
+             INSERT INTO photo (hash, size, width, height, format, taken, camera, camera_folded)
+             VALUES (zeroblob(32), 5, 640, 480, 'jpeg', '2019-06-01T12:00:00', 'Canon', 'canon');
+             INSERT INTO file (path, folded, root, size, mtime_ns, photo)
+             VALUES (CAST('/p/a.jpg' AS BLOB), '/p/a.jpg', CAST('/p' AS BLOB), 5, 7, 1);
+             INSERT INTO tag VALUES (1, 0, 'red pyramid', ' red pyramid ', 0.5);
+             INSERT INTO failure VALUES (CAST('/p/b.jpg' AS BLOB), 3, 4, 'damaged', 'cut short');
+             INSERT INTO forgotten VALUES (CAST('/p/c.jpg' AS BLOB), 1);
+             INSERT INTO change (photo) VALUES (1);",
+        )
+        .unwrap();
+        db.execute("INSERT INTO embedding VALUES (1, 1, ?1, ?2)", rusqlite::params![checksum, vector]).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_library_of_the_first_release_keeps_everything_and_takes_captions() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = first_release(folder.path());
+        let stamp = crate::search::cache::Stamp::newest(&Connection::open(&file).unwrap()).unwrap();
+        let library = Library::open(folder.path()).unwrap();
+        let status = library.status().unwrap();
+        assert_eq!((status.photos, status.files, status.roots), (1, 1, vec![PathBuf::from("/p")]));
+        assert_eq!(status.model.map(|m| m.fingerprint), Some("print".into()));
+        assert_eq!(library.photo_at(Path::new("/p/a.jpg")).unwrap(), Some(1));
+        assert_eq!(library.photo_by_hash(&[0; 32]).unwrap(), Some(1));
+        assert_eq!(library.embedding(1).unwrap(), Some(vec![0.6, 0.8]));
+        let failure = library.failures().unwrap().remove(0);
+        assert_eq!((failure.path.as_path(), failure.message.as_str()), (Path::new("/p/b.jpg"), "cut short"));
+        // Caches of then are still believed.
+        assert_eq!(library.sql(|db| stamp.changed_since(db, true)).unwrap(), Some(vec![]));
+        library.set_caption_by_hand(1, "a fence").unwrap();
+        assert_eq!(library.sql(|db| stamp.changed_since(db, true)).unwrap(), Some(vec![1]));
+        assert_eq!(library.sql(|db| stamp.changed_since(db, false)).unwrap(), Some(vec![]));
+        for words in ["pyramid", "fence"] {
+            let request = SearchRequest { words: Some(words.into()), by: By::Words, limit: 9, ..Default::default() };
+            let hits = library.searcher().unwrap().search(&request).unwrap().hits;
+            assert_eq!(hits.len(), 1, "{words}");
+            assert_eq!(hits[0].facts.taken.as_deref(), Some("2019-06-01T12:00:00"));
+        }
+        assert!(library.check(true).unwrap().findings.is_empty());
+        assert!(library.lock().unwrap().is_forgotten(Path::new("/p/c.jpg")).unwrap());
+        drop(library);
+        assert_eq!(version(&Connection::open(&file).unwrap()).unwrap(), VERSION);
+    }
+
+    #[test]
+    fn an_older_catalogue_that_cannot_be_written_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = first_release(folder.path());
+        let read_only = || Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let error = prepare(read_only(), &file).unwrap_err();
+        assert!(matches!(error, Error::OlderSchema { found: 1, wanted: VERSION, .. }));
+        assert!(error.to_string().contains("read-only") && error.to_string().contains("copy"), "{error}");
+        drop(connect(&file).unwrap());
+        prepare(read_only(), &file).unwrap();
+    }
+
+    #[test]
+    fn newer_catalogues_are_refused_untouched() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        let db = Connection::open(&file).unwrap();
+        db.execute_batch("CREATE TABLE t (a); PRAGMA user_version = 99;").unwrap();
+        drop(db);
+        let before = std::fs::read(&file).unwrap();
+        assert!(matches!(connect(&file), Err(Error::NewerSchema { found: 99, known: VERSION, .. })));
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

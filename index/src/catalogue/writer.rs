@@ -1,0 +1,375 @@
+//! The one writer of a library.
+
+use super::library::{self, Library, Model, current_model, size_of};
+use super::paths;
+use super::rows::{Change, ContentHash, Failure, FileStamp, FileState, ModelRecord, PhotoFacts, Tag};
+use crate::error::{Error, Result, validate};
+use crate::search::cache::About;
+use crate::search::searcher::ScoreStats;
+use crate::search::vectors;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// The right to write to a library, from [`Library::lock`].
+#[derive(Debug)]
+pub struct Writer<'a> {
+    pub(crate) library: &'a Library,
+    /// Dropping it gives the lock back.
+    _lock: File,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(library: &'a Library, lock: File) -> Self {
+        Self { library, _lock: lock }
+    }
+
+    /// Adds a folder that the library covers. Folders below it that were roots are roots no more, and one below a root
+    /// need not become one.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn add_root(&mut self, root: &Path) -> Result<()> {
+        if self.library.roots()?.iter().any(|known| root.starts_with(known)) {
+            return Ok(());
+        }
+        self.write(|db| {
+            delete_below(db, "root", root)?;
+            db.execute("INSERT INTO root (path) VALUES (?1)", [paths::bytes(root)])?;
+            Ok(())
+        })
+    }
+
+    /// Says with which model the embeddings of this run are made.
+    ///
+    /// # Errors
+    /// [`Error::OtherModel`] if the library was made with another one; or the catalogue cannot be written.
+    pub fn set_model(&mut self, asked: &ModelRecord) -> Result<()> {
+        match self.library.model()? {
+            None => self.switch_model(asked),
+            Some(known) if known.fingerprint == asked.fingerprint && known.dim == asked.dim => Ok(()),
+            Some(library) => Err(Error::OtherModel { library, asked: asked.clone() }),
+        }
+    }
+
+    /// Changes the model. Files, photos and facts stay; no photo counts as embedded any more, unless this model has
+    /// seen it before. The other model's embedding of a photo goes when the photo gets its new one.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn switch_model(&mut self, model: &ModelRecord) -> Result<()> {
+        self.write(|db| {
+            db.execute("UPDATE model SET current = 0", [])?;
+            db.execute(
+                "INSERT INTO model (name, fingerprint, dim, current) VALUES (?1, ?2, ?3, 1)
+                 ON CONFLICT DO UPDATE SET name = ?1, current = 1",
+                params![model.name, model.fingerprint, model.dim],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Keeps how the library's photos score with neutral prompts of the current model ([`Library::neutral_scores`]).
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn set_neutral_scores(&mut self, scores: &ScoreStats) -> Result<()> {
+        self.write(|db| {
+            db.execute(
+                "UPDATE model SET neutral_count = ?1, neutral_mean = ?2, neutral_std = ?3 WHERE current",
+                params![scores.count, scores.mean, scores.std],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Makes all of these changes, in order, or none.
+    ///
+    /// # Errors
+    /// [`Error::Vector`] for an embedding that is not one of the library's model, [`Error::NoModel`], or the catalogue
+    /// cannot be written.
+    pub fn apply(&mut self, changes: &[Change]) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let model = self.library.sql(current_model)?;
+        for change in changes {
+            if let Change::Photo { path, embedding, .. } = change {
+                let model = model.as_ref().ok_or(Error::NoModel)?;
+                validate(embedding, model.record.dim, || paths::shown(path))?;
+            }
+        }
+        self.write(|db| changes.iter().try_for_each(|change| apply_one(db, change, model.as_ref())))
+    }
+
+    /// What the catalogue holds under this path.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn file(&self, path: &Path) -> Result<Option<FileState>> {
+        self.library.sql(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT f.id, f.size, f.mtime_ns, p.hash, EXISTS (SELECT 1 FROM embedding e JOIN model m
+                 ON m.id = e.model WHERE e.photo = p.id AND m.current) FROM file f JOIN photo p ON p.id = f.photo
+                 WHERE f.path = ?1",
+            )?;
+            let state = |row: &rusqlite::Row<'_>| {
+                let stamp = FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? };
+                Ok(FileState { id: row.get(0)?, stamp, hash: row.get(3)?, embedded: row.get(4)? })
+            };
+            statement.query_row([paths::bytes(path)], state).optional()
+        })
+    }
+
+    /// Why this path could not be indexed, if so.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn failure(&self, path: &Path) -> Result<Option<Failure>> {
+        self.library.sql(|db| {
+            db.prepare_cached("SELECT path, size, mtime_ns, kind, message FROM failure WHERE path = ?1")?
+                .query_row([paths::bytes(path)], library::failure_of)
+                .optional()
+        })
+    }
+
+    /// As [`Library::knows`].
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn knows(&self, hash: &ContentHash) -> Result<bool> {
+        self.library.knows(hash)
+    }
+
+    /// The files at or below `root` whose ids are not in `seen`, by path: id, path, content.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn unseen(&self, root: &Path, seen: &HashSet<i64>) -> Result<Vec<(i64, PathBuf, ContentHash)>> {
+        let (from, to) = paths::below(root);
+        self.library.sql(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT f.id, f.path, p.hash FROM file f JOIN photo p ON p.id = f.photo
+                 WHERE f.path = ?1 OR (f.path >= ?2 AND f.path < ?3) ORDER BY f.path",
+            )?;
+            let mut rows = statement.query(params![paths::bytes(root), from, to])?;
+            let mut unseen = Vec::new();
+            while let Some(row) = rows.next()? {
+                let id = row.get(0)?;
+                if !seen.contains(&id) {
+                    unseen.push((id, paths::from_bytes(row.get_ref(1)?.as_blob()?), row.get(2)?));
+                }
+            }
+            Ok(unseen)
+        })
+    }
+
+    /// How many files the catalogue holds at or below `root`.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn file_count(&self, root: &Path) -> Result<u64> {
+        self.library.sql(|db| count_below(db, "file", root))
+    }
+
+    /// Drops a file, or a folder with all below it, and returns how many files that were. Roots among them are roots
+    /// no more; what lies below a remaining root is remembered as forgotten ([`Writer::is_forgotten`]).
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn forget(&mut self, path: &Path) -> Result<u64> {
+        let kept_root = |root: &PathBuf| path.starts_with(root) && root != path;
+        let remembered = self.library.roots()?.iter().any(kept_root);
+        self.write(|db| {
+            let files = count_below(db, "file", path)?;
+            let known = files + count_below(db, "failure", path)? > 0 || is_forgotten(db, path)?;
+            let (from, to) = paths::below(path);
+            db.execute(
+                "INSERT INTO change (photo) SELECT DISTINCT photo FROM file WHERE path = ?1 OR (path >= ?2 AND path < ?3)",
+                params![paths::bytes(path), from, to],
+            )?;
+            for table in ["file", "failure", "root", "forgotten"] {
+                delete_below(db, table, path)?;
+            }
+            if remembered && known {
+                db.execute("INSERT INTO forgotten (path, forgotten) VALUES (?1, 1)", [paths::bytes(path)])?;
+            }
+            Ok(files)
+        })
+    }
+
+    /// Whether the user had this path, or the nearest folder above it that was ever named, forgotten.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn is_forgotten(&self, path: &Path) -> Result<bool> {
+        self.library.sql(|db| is_forgotten(db, path))
+    }
+
+    /// Takes back that a file or folder was forgotten, for this path and all below it.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn remember(&mut self, path: &Path) -> Result<()> {
+        self.write(|db| {
+            delete_below(db, "forgotten", path)?;
+            if is_forgotten(db, path)? {
+                // A folder above it stays forgotten.
+                db.execute("INSERT INTO forgotten (path, forgotten) VALUES (?1, 0)", [paths::bytes(path)])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs `work` in one transaction.
+    pub(crate) fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.library.write(work)
+    }
+}
+
+fn is_forgotten(db: &Connection, path: &Path) -> rusqlite::Result<bool> {
+    let mut statement = db.prepare_cached("SELECT forgotten FROM forgotten WHERE path = ?1")?;
+    for ancestor in path.ancestors() {
+        if let Some(forgotten) = statement.query_row([paths::bytes(ancestor)], |row| row.get(0)).optional()? {
+            return Ok(forgotten);
+        }
+    }
+    Ok(false)
+}
+
+/// Rows of a table with a path at or below `path`.
+fn count_below(db: &Connection, table: &str, path: &Path) -> rusqlite::Result<u64> {
+    let (from, to) = paths::below(path);
+    let sql = format!("SELECT count(*) FROM {table} WHERE path = ?1 OR (path >= ?2 AND path < ?3)");
+    db.prepare_cached(&sql)?.query_row(params![paths::bytes(path), from, to], |row| row.get(0))
+}
+
+fn delete_below(db: &Connection, table: &str, path: &Path) -> rusqlite::Result<()> {
+    let (from, to) = paths::below(path);
+    let sql = format!("DELETE FROM {table} WHERE path = ?1 OR (path >= ?2 AND path < ?3)");
+    db.prepare_cached(&sql)?.execute(params![paths::bytes(path), from, to])?;
+    Ok(())
+}
+
+fn apply_one(db: &Connection, change: &Change, model: Option<&Model>) -> rusqlite::Result<()> {
+    match change {
+        Change::Photo { path, root, stamp, hash, facts, embedding, tags } => {
+            let photo = put_photo(db, hash, stamp.size, facts)?;
+            if let Some(model) = model {
+                put_embedding(db, photo, model.id, embedding)?;
+            }
+            put_tags(db, photo, tags)?;
+            log(db, photo, About::Photo)?;
+            put_file(db, path, root, *stamp, photo)
+        }
+        Change::Known { path, root, stamp, hash } => {
+            let known = db
+                .prepare_cached("SELECT id FROM photo WHERE hash = ?1")?
+                .query_row([hash.as_slice()], |row| row.get(0))
+                .optional()?;
+            match known {
+                Some(photo) => put_file(db, path, root, *stamp, photo),
+                None => drop_path(db, path),
+            }
+        }
+        Change::Failed { path, root: _, stamp, kind, message } => {
+            drop_path(db, path)?;
+            db.prepare_cached("INSERT INTO failure (path, size, mtime_ns, kind, message) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![paths::bytes(path), stored_size(stamp.size), stamp.mtime_ns, kind, message])?;
+            Ok(())
+        }
+        Change::Remove { path } => drop_path(db, path),
+    }
+}
+
+fn put_photo(db: &Connection, hash: &ContentHash, size: u64, facts: &PhotoFacts) -> rusqlite::Result<i64> {
+    db.prepare_cached(
+        "INSERT INTO photo (hash, size, width, height, format, taken, camera, camera_folded, latitude, longitude)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (hash) DO UPDATE SET width = ?3, height = ?4, format = ?5, taken = ?6, camera = ?7,
+         camera_folded = ?8, latitude = ?9, longitude = ?10 RETURNING id",
+    )?
+    .query_row(
+        params![
+            hash.as_slice(),
+            stored_size(size),
+            facts.width,
+            facts.height,
+            facts.format,
+            facts.taken,
+            facts.camera,
+            facts.camera.as_deref().map(paths::fold),
+            facts.latitude,
+            facts.longitude
+        ],
+        |row| row.get(0),
+    )
+}
+
+fn put_embedding(db: &Connection, photo: i64, model: i64, embedding: &[f32]) -> rusqlite::Result<()> {
+    let bytes: Vec<u8> = embedding.iter().flat_map(|v| v.to_le_bytes()).collect();
+    db.prepare_cached("DELETE FROM embedding WHERE photo = ?1")?.execute([photo])?;
+    db.prepare_cached("INSERT INTO embedding (photo, model, checksum, vector) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![photo, model, vectors::row_checksum(&bytes), bytes])?;
+    Ok(())
+}
+
+fn put_tags(db: &Connection, photo: i64, tags: &[Tag]) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM tag WHERE photo = ?1")?.execute([photo])?;
+    let mut insert =
+        db.prepare_cached("INSERT INTO tag (photo, position, label, folded, score) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for (position, tag) in tags.iter().enumerate() {
+        // SQLite has no NaN.
+        let score = if tag.score.is_finite() { tag.score } else { 0.0 };
+        insert.execute(params![photo, position, tag.label, paths::padded_words(&tag.label), score])?;
+    }
+    Ok(())
+}
+
+fn put_file(db: &Connection, path: &Path, root: &Path, stamp: FileStamp, photo: i64) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([paths::bytes(path)])?;
+    let before = photo_of(db, path)?;
+    db.prepare_cached(
+        "INSERT INTO file (path, folded, root, size, mtime_ns, photo) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (path) DO UPDATE SET root = ?3, size = ?4, mtime_ns = ?5, photo = ?6",
+    )?
+    .execute(params![
+        paths::bytes(path),
+        paths::fold(&path.to_string_lossy()),
+        paths::bytes(root),
+        stored_size(stamp.size),
+        stamp.mtime_ns,
+        photo
+    ])?;
+    // A file that was merely touched changes nothing that caches know of.
+    if before != Some(photo) {
+        log(db, photo, About::Photo)?;
+        before.map_or(Ok(()), |before| log(db, before, About::Photo))?;
+    }
+    Ok(())
+}
+
+fn drop_path(db: &Connection, path: &Path) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([paths::bytes(path)])?;
+    if let Some(photo) = photo_of(db, path)? {
+        log(db, photo, About::Photo)?;
+        db.prepare_cached("DELETE FROM file WHERE path = ?1")?.execute([paths::bytes(path)])?;
+    }
+    Ok(())
+}
+
+fn photo_of(db: &Connection, path: &Path) -> rusqlite::Result<Option<i64>> {
+    let mut statement = db.prepare_cached("SELECT photo FROM file WHERE path = ?1")?;
+    statement.query_row([paths::bytes(path)], |row| row.get(0)).optional()
+}
+
+/// Says in the change log that a photo changed, so that caches look at it again.
+pub(crate) fn log(db: &Connection, photo: i64, about: About) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT INTO change (photo, about) VALUES (?1, ?2)")?.execute([photo, about as i64])?;
+    Ok(())
+}
+
+fn stored_size(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}

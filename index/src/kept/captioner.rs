@@ -1,0 +1,149 @@
+//! One run of captioning.
+
+use super::captions::{LONGEST_CAPTION, check_encoding, check_length, exists, put_caption, put_encoding};
+use crate::catalogue::library::Library;
+use crate::catalogue::paths;
+use crate::catalogue::rows::{Captioned, PendingPhoto};
+use crate::error::{Error, Result};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{HashSet, VecDeque};
+use std::fs::File;
+
+/// Ids looked up at once: the whole library is gone through once for so many captions, each of which takes much longer.
+const AHEAD: usize = 1_000;
+
+/// Photos that have a file and no caption, or (if ?1) one of another model than ?2.
+const PENDING: &str = "FROM photo p LEFT JOIN caption c ON c.photo = p.id
+    WHERE (c.photo IS NULL OR (?1 AND c.captioner <> ?2)) AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)";
+
+/// The right to caption a library's photos, from [`Library::captioner`].
+#[derive(Debug)]
+pub struct Captioner<'a> {
+    library: &'a Library,
+    fingerprint: String,
+    anew: bool,
+    /// Next ids.
+    queue: VecDeque<i64>,
+    /// Ids that were handed out and not saved: under way, or failed.
+    out: HashSet<i64>,
+    /// Dropping it gives the lock back.
+    _lock: File,
+}
+
+impl<'a> Captioner<'a> {
+    pub(crate) fn new(library: &'a Library, lock: File, fingerprint: &str, anew: bool) -> Self {
+        let (queue, out) = (VecDeque::new(), HashSet::new());
+        Self { library, fingerprint: fingerprint.to_owned(), anew, queue, out, _lock: lock }
+    }
+
+    /// At most `n` photos that wait for a caption, newest first: by the time they were taken, or where that is unknown
+    /// by the oldest modification time of their files. Each is handed out once in the life of this captioner, so one
+    /// that cannot be captioned need only be left out of [`Captioner::save`]. Photos that were indexed meanwhile are
+    /// among them, at the latest 1,000 photos later. None left: an empty list.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn pending(&mut self, n: usize) -> Result<Vec<PendingPhoto>> {
+        let mut photos = Vec::new();
+        while photos.len() < n {
+            let Some(id) = self.next()? else { break };
+            self.out.insert(id);
+            // What happened to it since it was queued?
+            photos.extend(self.library.sql(|db| pending_photo(db, id, self.anew, &self.fingerprint))?);
+        }
+        Ok(photos)
+    }
+
+    /// How many photos wait for a caption, those handed out and not saved included.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn pending_count(&self) -> Result<u64> {
+        self.library.sql(|db| {
+            db.query_row(&format!("SELECT count(*) {PENDING}"), params![self.anew, self.fingerprint], |row| row.get(0))
+        })
+    }
+
+    /// Saves captions and encodings, all or none, and returns how many captions were written. A caption written by hand
+    /// meanwhile stays (the encoding is kept), a photo that is gone is passed over. After an error the same may be saved
+    /// again.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] as for [`Library::save_caption`] and [`Library::save_encoding`], or the catalogue cannot be
+    /// written.
+    pub fn save(&mut self, done: &[Captioned]) -> Result<usize> {
+        for Captioned { photo, text, encoding } in done {
+            check_length(&format!("the caption of photo {photo}"), text, LONGEST_CAPTION)?;
+            encoding.as_ref().map_or(Ok(()), |encoding| check_encoding(*photo, encoding))?;
+        }
+        let written = self.library.write(|db| {
+            let mut written = 0;
+            for Captioned { photo, text, encoding } in done {
+                if !exists(db, *photo)? {
+                    continue;
+                }
+                written += usize::from(put_caption(db, *photo, text, Some(&self.fingerprint))?);
+                if let Some(encoding) = encoding {
+                    put_encoding(db, *photo, &self.fingerprint, encoding)?;
+                }
+            }
+            Ok(written)
+        })?;
+        for Captioned { photo, .. } in done {
+            self.out.remove(photo);
+        }
+        Ok(written)
+    }
+
+    /// Writes the full-text cache anew if so many captions came that searches grow slow, and no other process is
+    /// writing; costs little otherwise, so call it after every hundred captions or so. `false` if another process is writing: its
+    /// run will do it. `progress` is as for [`crate::Writer::refresh_caches`].
+    ///
+    /// # Errors
+    /// The catalogue cannot be read, or the cache cannot be written.
+    pub fn refresh_words(&self, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) -> Result<bool> {
+        // Asked before taking the lock: whoever wants to index meanwhile is refused.
+        if !self.library.words_are_due()? {
+            return Ok(true);
+        }
+        match self.library.lock() {
+            Ok(mut writer) => writer.refresh_words(progress).map(|()| true),
+            Err(Error::Locked { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<i64>> {
+        if self.queue.is_empty() {
+            let limit = AHEAD + self.out.len();
+            let ids: Vec<i64> = self.library.sql(|db| pending_ids(db, self.anew, &self.fingerprint, limit))?;
+            self.queue.extend(ids.into_iter().filter(|id| !self.out.contains(id)));
+        }
+        Ok(self.queue.pop_front())
+    }
+}
+
+/// The newest photos that wait for a caption, newest first.
+fn pending_ids(db: &Connection, anew: bool, fingerprint: &str, limit: usize) -> rusqlite::Result<Vec<i64>> {
+    let age = "SELECT min(f.mtime_ns) FROM file f WHERE f.photo = p.id";
+    let sql = format!(
+        "SELECT p.id {PENDING}
+         ORDER BY coalesce(p.taken, strftime('%Y-%m-%dT%H:%M:%S', ({age}) / 1000000000, 'unixepoch')) DESC,
+         ({age}) DESC, p.id DESC LIMIT ?3"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![anew, fingerprint, limit], |row| row.get(0))?;
+    rows.collect()
+}
+
+/// A photo that still waits for a caption.
+fn pending_photo(db: &Connection, id: i64, anew: bool, fingerprint: &str) -> rusqlite::Result<Option<PendingPhoto>> {
+    let hash = db
+        .prepare_cached(&format!("SELECT p.hash {PENDING} AND p.id = ?3"))?
+        .query_row(params![anew, fingerprint, id], |row| row.get(0))
+        .optional()?;
+    let Some(hash) = hash else { return Ok(None) };
+    let mut files = db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path")?;
+    let paths = files.query_map([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
+    Ok(Some(PendingPhoto { id, paths: paths.collect::<rusqlite::Result<_>>()?, hash }))
+}

@@ -1,0 +1,219 @@
+//! Captions, and what captioners saw of photos.
+//!
+//! These writes need no [`crate::Writer`]: each is one short transaction, so that captioning for hours blocks neither a
+//! run of indexing nor a caption written by hand, and is blocked by neither.
+
+use crate::catalogue::library::Library;
+use crate::catalogue::paths;
+use crate::catalogue::rows::{Caption, CaptionCounts};
+use crate::catalogue::writer::log;
+use crate::error::{Error, Result};
+use crate::search::cache::About;
+use crate::search::vectors::row_checksum;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// Characters that a caption may have, and a question.
+pub(crate) const LONGEST_CAPTION: usize = 10_000;
+/// Numbers that an encoding may have: 16 MiB. BLIP-2 has 32 queries of 768.
+const LARGEST_ENCODING: usize = 4 << 20;
+
+impl Library {
+    /// The caption of a photo.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn caption(&self, photo: i64) -> Result<Option<Caption>> {
+        self.sql(|db| {
+            db.prepare_cached("SELECT text, captioner, written FROM caption WHERE photo = ?1")?
+                .query_row([photo], |row| {
+                    Ok(Caption { text: text_of(row, 0)?, captioner: row.get(1)?, written: row.get(2)? })
+                })
+                .optional()
+        })
+    }
+
+    /// Gives a photo a caption written by hand, which no model overwrites. Searches that start afterwards find it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for an empty text or one of more than 10,000 characters; [`Error::NoPhoto`]; or the catalogue
+    /// cannot be written.
+    pub fn set_caption_by_hand(&self, photo: i64, text: &str) -> Result<()> {
+        if text.trim().is_empty() {
+            return Err(Error::Refused { what: "the caption".into(), reason: "it is empty".into() });
+        }
+        check_length("the caption", text, LONGEST_CAPTION)?;
+        self.write(|db| exists(db, photo)?.then(|| put_caption(db, photo, text, None)).transpose())?
+            .map(drop)
+            .ok_or(Error::NoPhoto { photo })
+    }
+
+    /// Takes the caption of a photo away, whoever wrote it, and says whether it had one. The next run of captioning
+    /// writes a new one.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn clear_caption(&self, photo: i64) -> Result<bool> {
+        self.write(|db| {
+            let had = db.prepare_cached("DELETE FROM caption WHERE photo = ?1")?.execute([photo])? > 0;
+            if had {
+                log(db, photo, About::Caption)?;
+            }
+            Ok(had)
+        })
+    }
+
+    /// Gives a photo a caption that the model `captioner` (its fingerprint) wrote, in the place of any other model's;
+    /// `false`, and nothing changed, if one written by hand stands there.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a text of more than 10,000 characters; [`Error::NoPhoto`]; or the catalogue cannot be
+    /// written.
+    pub fn save_caption(&self, photo: i64, text: &str, captioner: &str) -> Result<bool> {
+        check_length("the caption", text, LONGEST_CAPTION)?;
+        self.write(|db| exists(db, photo)?.then(|| put_caption(db, photo, text, Some(captioner))).transpose())?
+            .ok_or(Error::NoPhoto { photo })
+    }
+
+    /// What the model `captioner` saw of a photo (BLIP-2: the Q-Former's output, row by row); `None` if it is not kept,
+    /// or damaged: it can be computed again.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn encoding(&self, photo: i64, captioner: &str) -> Result<Option<Vec<f32>>> {
+        self.sql(|db| {
+            let mut statement =
+                db.prepare_cached("SELECT checksum, data FROM encoding WHERE photo = ?1 AND captioner = ?2")?;
+            let mut rows = statement.query(params![photo, captioner])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let bytes = row.get_ref(1)?.as_blob()?;
+            let numbers = || bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            Ok(is_sound(bytes, row.get(0)?).then(numbers))
+        })
+    }
+
+    /// Keeps what the model `captioner` saw of a photo, in the place of what it saw before. For a photo that is no
+    /// longer in the library it does nothing.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for no numbers, more than 4,194,304, or such that are not finite; or the catalogue cannot be
+    /// written.
+    pub fn save_encoding(&self, photo: i64, captioner: &str, encoding: &[f32]) -> Result<()> {
+        check_encoding(photo, encoding)?;
+        self.write(|db| put_encoding(db, photo, captioner, encoding))
+    }
+
+    /// How far captioning has come.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn caption_counts(&self) -> Result<CaptionCounts> {
+        self.sql(|db| {
+            db.query_row(
+                "SELECT (SELECT count(DISTINCT photo) FROM file), count(*), count(*) - count(captioner) FROM caption c
+                 WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = c.photo)",
+                [],
+                |row| Ok(CaptionCounts { photos: row.get(0)?, captioned: row.get(1)?, by_hand: row.get(2)? }),
+            )
+        })
+    }
+}
+
+/// Whether this photo is in the catalogue.
+pub(crate) fn exists(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM photo WHERE id = ?1")?.exists([photo])
+}
+
+/// Writes a caption, by hand if there is no captioner; `false` if one written by hand stands in a captioner's way.
+pub(crate) fn put_caption(db: &Connection, photo: i64, text: &str, captioner: Option<&str>) -> rusqlite::Result<bool> {
+    let written = db
+        .prepare_cached(
+            "INSERT INTO caption (photo, text, folded, captioner, written) VALUES (?1, ?2, ?3, ?4, unixepoch())
+             ON CONFLICT (photo) DO UPDATE SET text = ?2, folded = ?3, captioner = ?4, written = unixepoch()
+             WHERE ?4 IS NULL OR captioner IS NOT NULL",
+        )?
+        .execute(params![photo, text, paths::padded_words(text), captioner])?
+        > 0;
+    if written {
+        log(db, photo, About::Caption)?;
+    }
+    Ok(written)
+}
+
+/// Writes an encoding of a photo that is in the catalogue.
+pub(crate) fn put_encoding(db: &Connection, photo: i64, captioner: &str, encoding: &[f32]) -> rusqlite::Result<()> {
+    let bytes: Vec<u8> = encoding.iter().flat_map(|v| v.to_le_bytes()).collect();
+    db.prepare_cached(
+        "INSERT INTO encoding (photo, captioner, checksum, data)
+         SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM photo WHERE id = ?1)
+         ON CONFLICT (photo, captioner) DO UPDATE SET checksum = ?3, data = ?4",
+    )?
+    .execute(params![photo, captioner, row_checksum(&bytes), bytes])?;
+    Ok(())
+}
+
+/// Refuses a text of too many characters; `what` names it.
+pub(crate) fn check_length(what: &str, text: &str, longest: usize) -> Result<()> {
+    let length = text.chars().count();
+    if length > longest {
+        return Err(Error::Refused {
+            what: what.to_owned(),
+            reason: format!("it has {length} characters, {longest} are allowed"),
+        });
+    }
+    Ok(())
+}
+
+/// Refuses numbers that are no encoding.
+pub(crate) fn check_encoding(photo: i64, encoding: &[f32]) -> Result<()> {
+    let reason = if encoding.is_empty() {
+        "it holds no numbers".into()
+    } else if encoding.len() > LARGEST_ENCODING {
+        format!("it holds {} numbers, {LARGEST_ENCODING} are allowed", encoding.len())
+    } else if !encoding.iter().all(|v| v.is_finite()) {
+        "it holds numbers that are not finite".into()
+    } else {
+        return Ok(());
+    };
+    Err(Error::Refused { what: format!("what the captioner saw of photo {photo}"), reason })
+}
+
+fn is_sound(bytes: &[u8], checksum: i64) -> bool {
+    !bytes.is_empty() && bytes.len().is_multiple_of(4) && row_checksum(bytes) == checksum
+}
+
+/// A text as far as it is one: a damaged caption must not make every search fail that comes across it.
+pub(crate) fn text_of(row: &Row<'_>, at: usize) -> rusqlite::Result<String> {
+    Ok(String::from_utf8_lossy(row.get_ref(at)?.as_bytes()?).into_owned())
+}
+
+/// Photo and captioner of the encodings whose checksum or length is wrong.
+pub(crate) fn damaged_encodings(db: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
+    let mut statement =
+        db.prepare("SELECT photo, captioner, checksum, data FROM encoding ORDER BY photo, captioner")?;
+    let mut rows = statement.query([])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        if !is_sound(row.get_ref(3)?.as_blob()?, row.get(2)?) {
+            damaged.push((row.get(0)?, text_of(row, 1)?));
+        }
+    }
+    Ok(damaged)
+}
+
+/// Photos whose caption is not the text that it was.
+pub(crate) fn damaged_captions(db: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = db.prepare("SELECT photo, text, folded FROM caption ORDER BY photo")?;
+    let mut rows = statement.query([])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        if !is_text(row, 1)? || !is_text(row, 2)? {
+            damaged.push(row.get(0)?);
+        }
+    }
+    Ok(damaged)
+}
+
+/// Whether a column holds a text.
+pub(crate) fn is_text(row: &Row<'_>, at: usize) -> rusqlite::Result<bool> {
+    Ok(row.get_ref(at)?.as_str().is_ok())
+}

@@ -1,0 +1,411 @@
+//! Groups of photos, as the application found them: kept until it finds others, with the names that the user gave.
+
+use super::captions::{check_length, text_of};
+use crate::catalogue::library::{Library, current_model};
+use crate::catalogue::paths;
+use crate::catalogue::rows::ModelRecord;
+use crate::error::{Error, Result, validate};
+use crate::search::vectors::{is_sound, row_checksum};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+use std::collections::HashSet;
+
+/// Characters that a name may have.
+const LONGEST_NAME: usize = 400;
+/// The name that stands for photos in no cluster.
+pub(crate) const NONE: &str = "none";
+
+/// A group of photos that look alike.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cluster {
+    /// Its id, never reused.
+    pub id: i64,
+    /// Its name; no two clusters have names that differ only by case or accents. Foreign text.
+    pub name: String,
+    /// The user chose the name.
+    pub by_hand: bool,
+    /// Words that tell it from the others, best first; foreign text.
+    pub keywords: Vec<String>,
+    /// Mean cosine of its photos with the centroid, when it was made.
+    pub coherence: f32,
+    /// Photos in it.
+    pub photos: u64,
+    /// Unit vector in the middle of it; `None` if it is damaged.
+    #[serde(skip)]
+    pub centroid: Option<Vec<f32>>,
+    /// A photo joins if its cosine with the centroid is at least this.
+    pub reach: f32,
+    /// Fingerprint of the model that made the centroid.
+    #[serde(skip)]
+    pub fingerprint: String,
+}
+
+/// A cluster that is to be kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewCluster {
+    /// As [`Cluster::name`].
+    pub name: String,
+    /// As [`Cluster::by_hand`].
+    pub by_hand: bool,
+    /// As [`Cluster::keywords`].
+    pub keywords: Vec<String>,
+    /// As [`Cluster::coherence`].
+    pub coherence: f32,
+    /// Unit vector of the library's model.
+    pub centroid: Vec<f32>,
+    /// As [`Cluster::reach`].
+    pub reach: f32,
+}
+
+/// Where a photo belongs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Member<C> {
+    /// The photo.
+    pub photo: i64,
+    /// Its cluster; `None` if it fits none.
+    pub cluster: Option<C>,
+    /// With the centroid of the nearest cluster.
+    pub cosine: f32,
+}
+
+impl Library {
+    /// The clusters, largest first. Photos without a file do not count.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn clusters(&self) -> Result<Vec<Cluster>> {
+        self.sql(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT id, name, by_hand, keywords, coherence, reach, fingerprint, checksum, centroid,
+                 (SELECT count(*) FROM member m WHERE m.cluster = c.id
+                  AND EXISTS (SELECT 1 FROM file f WHERE f.photo = m.photo)) AS photos
+                 FROM cluster c ORDER BY photos DESC, id",
+            )?;
+            let rows = statement.query_map([], |row| {
+                let bytes = row.get_ref(8)?.as_blob()?;
+                let numbers = || bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+                Ok(Cluster {
+                    id: row.get(0)?,
+                    name: text_of(row, 1)?,
+                    by_hand: row.get(2)?,
+                    keywords: serde_json::from_str(&text_of(row, 3)?).unwrap_or_default(),
+                    coherence: row.get(4)?,
+                    reach: row.get(5)?,
+                    fingerprint: text_of(row, 6)?,
+                    centroid: is_sound(bytes, bytes.len() / 4, row.get(7)?).then(numbers),
+                    photos: row.get(9)?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Where the photos belong, by id; photos that came since are missing.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn members(&self) -> Result<Vec<Member<i64>>> {
+        self.sql(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT photo, cluster, cosine FROM member m
+                 WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = m.photo) ORDER BY photo",
+            )?;
+            let rows = statement
+                .query_map([], |row| Ok(Member { photo: row.get(0)?, cluster: row.get(1)?, cosine: row.get(2)? }))?;
+            rows.collect()
+        })
+    }
+
+    /// The photos of a cluster, those nearest to its middle first; none if there is no such cluster.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn cluster_members(&self, cluster: i64) -> Result<Vec<i64>> {
+        self.sql(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT photo FROM member m WHERE cluster = ?1 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = m.photo)
+                 ORDER BY cosine DESC, photo",
+            )?;
+            let rows = statement.query_map([cluster], |row| row.get(0))?;
+            rows.collect()
+        })
+    }
+
+    /// Keeps these clusters in the place of all others, in one transaction. `members` name clusters by their position
+    /// in `clusters`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a name that is empty, too long, `none` or there twice; [`Error::Vector`], [`Error::NoModel`];
+    /// or the catalogue cannot be written.
+    pub fn save_clusters(&self, clusters: &[NewCluster], members: &[Member<usize>]) -> Result<()> {
+        let model = self.check_clusters(clusters)?;
+        self.write(|db| {
+            db.execute_batch("DELETE FROM member; DELETE FROM cluster;")?;
+            put_clusters(db, clusters, members, &model)
+        })
+    }
+
+    /// Keeps these clusters (the parts) in the place of one, in one transaction, and says whether that one was still there:
+    /// if not, nothing changes. The parts get new ids. `members` name parts by their position; photos of the cluster that
+    /// are not among them belong nowhere, like photos that came later. All other clusters and their photos stay.
+    ///
+    /// # Errors
+    /// As [`Library::save_clusters`]; a part may not have the name of any cluster that stays.
+    pub fn replace_cluster(&self, cluster: i64, parts: &[NewCluster], members: &[Member<usize>]) -> Result<bool> {
+        let model = self.check_clusters(parts)?;
+        self.write(|db| {
+            for part in parts {
+                if id_of(db, &part.name)?.is_some_and(|other| other != cluster) {
+                    return Ok(Err(taken(&part.name)));
+                }
+            }
+            if db.execute("DELETE FROM cluster WHERE id = ?1", [cluster])? == 0 {
+                return Ok(Ok(false));
+            }
+            put_clusters(db, parts, members, &model).map(|()| Ok(true))
+        })?
+    }
+
+    /// The model whose clusters these are, if they may be kept.
+    fn check_clusters(&self, clusters: &[NewCluster]) -> Result<ModelRecord> {
+        let model = self.sql(current_model)?.ok_or(Error::NoModel)?.record;
+        let mut names = HashSet::new();
+        for cluster in clusters {
+            check_name(&cluster.name)?;
+            if !names.insert(paths::fold(&cluster.name)) {
+                return Err(taken(&cluster.name));
+            }
+            validate(&cluster.centroid, model.dim, || format!("the centre of {:?}", cluster.name))?;
+        }
+        Ok(model)
+    }
+
+    /// Says where photos belong that came after the clusters were made.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn add_members(&self, members: &[Member<i64>]) -> Result<()> {
+        self.write(|db| members.iter().try_for_each(|member| put_member(db, member)))
+    }
+
+    /// Replaces the centroids of clusters (by id) with those of the library's present model: unit vectors, and how near
+    /// a photo must be to join.
+    ///
+    /// # Errors
+    /// [`Error::Vector`], [`Error::NoModel`], or the catalogue cannot be written.
+    pub fn move_centroids(&self, centroids: &[(i64, Vec<f32>, f32)]) -> Result<()> {
+        let model = self.sql(current_model)?.ok_or(Error::NoModel)?.record;
+        for (_, centroid, _) in centroids {
+            validate(centroid, model.dim, || "the centre of a cluster".into())?;
+        }
+        self.write(|db| {
+            for (id, centroid, reach) in centroids {
+                let bytes: Vec<u8> = centroid.iter().flat_map(|v| v.to_le_bytes()).collect();
+                db.prepare_cached(
+                    "UPDATE cluster SET centroid = ?2, checksum = ?3, reach = ?4, fingerprint = ?5 WHERE id = ?1",
+                )?
+                .execute(params![
+                    id,
+                    bytes,
+                    row_checksum(&bytes),
+                    finite(*reach),
+                    model.fingerprint
+                ])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives a cluster a name by hand, which survives when clusters are made anew.
+    ///
+    /// # Errors
+    /// [`Error::NoCluster`]; [`Error::Refused`] for a name that is empty, too long, `none` or another cluster's; or the
+    /// catalogue cannot be written.
+    pub fn rename_cluster(&self, name: &str, new: &str) -> Result<()> {
+        check_name(new)?;
+        let done = self.write(|db| {
+            let Some(id) = id_of(db, name)? else { return Ok(None) };
+            if id_of(db, new)?.is_some_and(|other| other != id) {
+                return Ok(Some(false));
+            }
+            db.execute(
+                "UPDATE cluster SET name = ?2, folded = ?3, by_hand = 1 WHERE id = ?1",
+                params![id, new, paths::fold(new)],
+            )?;
+            Ok(Some(true))
+        })?;
+        match done {
+            Some(true) => Ok(()),
+            Some(false) => Err(taken(new)),
+            None => Err(self.no_cluster(name)?),
+        }
+    }
+
+    /// The error that says which clusters there are instead of this one.
+    pub(crate) fn no_cluster(&self, name: &str) -> Result<Error> {
+        let known = self.clusters()?.into_iter().map(|cluster| cluster.name).collect();
+        Ok(Error::NoCluster { name: name.to_owned(), known })
+    }
+}
+
+/// What is the same for two names that are the same but for case and accents.
+#[must_use]
+pub fn folded_name(name: &str) -> String {
+    paths::fold(name)
+}
+
+/// The id of the cluster of this name; case and accents do not count.
+pub(crate) fn id_of(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached("SELECT id FROM cluster WHERE folded = ?1")?
+        .query_row([paths::fold(name)], |row| row.get(0))
+        .optional()
+}
+
+/// Adds clusters and says where photos belong; `members` name clusters by their position.
+fn put_clusters(
+    db: &Connection,
+    clusters: &[NewCluster],
+    members: &[Member<usize>],
+    model: &ModelRecord,
+) -> rusqlite::Result<()> {
+    let mut ids = Vec::with_capacity(clusters.len());
+    for cluster in clusters {
+        let bytes: Vec<u8> = cluster.centroid.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let keywords = serde_json::to_string(&cluster.keywords).unwrap_or_default();
+        db.prepare_cached(
+            "INSERT INTO cluster (name, folded, by_hand, keywords, coherence, reach, fingerprint, checksum, centroid)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            cluster.name,
+            paths::fold(&cluster.name),
+            cluster.by_hand,
+            keywords,
+            finite(cluster.coherence),
+            finite(cluster.reach),
+            model.fingerprint,
+            row_checksum(&bytes),
+            bytes
+        ])?;
+        ids.push(db.last_insert_rowid());
+    }
+    for member in members {
+        let cluster = member.cluster.and_then(|at| ids.get(at)).copied();
+        put_member(db, &Member { photo: member.photo, cluster, cosine: member.cosine })?;
+    }
+    Ok(())
+}
+
+/// A photo that is gone in the meantime belongs nowhere.
+fn put_member(db: &Connection, member: &Member<i64>) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO member (photo, cluster, cosine) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM photo WHERE id = ?1)
+         ON CONFLICT (photo) DO UPDATE SET cluster = ?2, cosine = ?3",
+    )?
+    .execute(params![member.photo, member.cluster, finite(member.cosine)])?;
+    Ok(())
+}
+
+/// SQLite has no NaN.
+fn finite(number: f32) -> f32 {
+    if number.is_finite() { number } else { 0.0 }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let refused = |reason: &str| Error::Refused { what: "the name of a cluster".into(), reason: reason.into() };
+    check_length("the name of a cluster", name, LONGEST_NAME)?;
+    match paths::fold(name).trim() {
+        "" => Err(refused("it is empty")),
+        NONE => Err(refused("`none` means photos in no cluster")),
+        _ => Ok(()),
+    }
+}
+
+fn taken(name: &str) -> Error {
+    Error::Refused { what: format!("the name {:?}", paths::printable(name)), reason: "another cluster has it".into() }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{Change, FileStamp, Filter, Filters, ModelRecord, PhotoFacts, SearchRequest};
+    use std::path::{Path, PathBuf};
+
+    fn photo(n: u8, vector: [f32; 2]) -> Change {
+        Change::Photo {
+            path: PathBuf::from(format!("/p/{n}.jpg")),
+            root: PathBuf::from("/p"),
+            stamp: FileStamp { size: 1, mtime_ns: 1 },
+            hash: [n; 32],
+            facts: PhotoFacts::default(),
+            embedding: vector.to_vec(),
+            tags: Vec::new(),
+        }
+    }
+
+    fn cluster(name: &str, centroid: [f32; 2]) -> NewCluster {
+        NewCluster {
+            name: name.into(),
+            by_hand: false,
+            keywords: vec![name.into(), "thing".into()],
+            coherence: 0.9,
+            centroid: centroid.to_vec(),
+            reach: 0.5,
+        }
+    }
+
+    fn library(folder: &Path) -> Library {
+        let library = Library::create(folder).unwrap();
+        let mut writer = library.lock().unwrap();
+        writer.set_model(&ModelRecord { name: "m".into(), fingerprint: "print".into(), dim: 2 }).unwrap();
+        let photos: Vec<Change> = (1..=4).map(|n| photo(n, if n < 3 { [1.0, 0.0] } else { [0.0, 1.0] })).collect();
+        writer.apply(&photos).unwrap();
+        drop(writer);
+        library
+    }
+
+    fn member<C>(photo: i64, cluster: Option<C>) -> Member<C> {
+        Member { photo, cluster, cosine: 0.8 }
+    }
+
+    fn found(library: &Library, name: &str, exclude: bool) -> Result<Vec<i64>> {
+        let clause = crate::Clause { filter: Filter::Cluster(name.into()), exclude };
+        let request = SearchRequest { filters: Filters { clauses: vec![clause] }, limit: 9, ..Default::default() };
+        Ok(library.searcher()?.search(&request)?.hits.iter().map(|hit| hit.id).collect())
+    }
+
+    #[test]
+    fn clusters_are_kept_found_renamed_and_replaced_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = library(folder.path());
+        let members = [member(1, Some(0)), member(2, Some(0)), member(3, Some(1)), member(99, Some(1))];
+        library.save_clusters(&[cluster("Café", [1.0, 0.0]), cluster("sea", [0.0, 1.0])], &members).unwrap();
+        let kept = library.clusters().unwrap();
+        assert_eq!(kept.iter().map(|c| (c.name.as_str(), c.photos)).collect::<Vec<_>>(), [("Café", 2), ("sea", 1)]);
+        assert_eq!((kept[0].centroid.as_deref(), kept[0].keywords.len()), (Some([1.0, 0.0].as_slice()), 2));
+        assert_eq!(found(&library, "CAFE", false).unwrap(), [1, 2]);
+        assert_eq!(found(&library, "cafe", true).unwrap(), [3, 4]);
+        // Photo 4 came later.
+        assert_eq!(found(&library, "none", false).unwrap(), [4]);
+        library.add_members(&[member(4, Some(kept[1].id))]).unwrap();
+        assert_eq!(found(&library, "sea", false).unwrap(), [3, 4]);
+        let error = found(&library, "see", false).unwrap_err().to_string();
+        assert!(error.contains("see") && error.contains("Café"), "{error}");
+
+        library.rename_cluster("SEA", "Holiday at sea").unwrap();
+        assert!(library.clusters().unwrap().iter().any(|c| c.name == "Holiday at sea" && c.by_hand));
+        for (name, new) in [("cafe", "holiday at SEA"), ("cafe", " "), ("cafe", "None"), ("nothing", "x")] {
+            assert!(library.rename_cluster(name, new).is_err(), "{name} {new}");
+        }
+        library.rename_cluster("cafe", "CAFE").unwrap();
+
+        // What is refused changes nothing.
+        let twins = [cluster("a", [1.0, 0.0]), cluster("A", [0.0, 1.0])];
+        assert!(library.save_clusters(&twins, &[]).is_err());
+        assert!(library.save_clusters(&[cluster("a", [0.0, 0.0])], &[]).is_err());
+        assert_eq!(library.members().unwrap().len(), 4);
+        library.save_clusters(&[cluster("a", [1.0, 0.0])], &[member(1, None)]).unwrap();
+        assert_eq!((library.clusters().unwrap().len(), library.members().unwrap()), (1, vec![member(1, None)]));
+    }
+}

@@ -1,0 +1,378 @@
+//! Label sets: labels that were given a name, to sort photos by them again and again.
+//!
+//! The application makes one classifier a set and model; with it this crate says which label any photo gets, new ones
+//! included, and knows nothing of models for it: `label:pets=dog` in a query is dot products and a softmax.
+
+use super::captions::{check_length, text_of};
+use crate::catalogue::library::Library;
+use crate::catalogue::paths::{fold, printable};
+use crate::error::{Error, Result};
+use crate::search::filters::{Clause, Filter};
+use crate::search::vectors::{Vectors, cosine, row_checksum};
+use rayon::prelude::*;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::collections::{HashMap, HashSet};
+
+/// Labels that a set may have, and as many backgrounds.
+const MOST_LABELS: usize = 1_000;
+/// Prompt templates that a set may have.
+const MOST_TEMPLATES: usize = 100;
+/// Characters that a name, a label or a template may have.
+const LONGEST: usize = 200;
+
+/// Labels of which a photo gets one or none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LabelSet {
+    /// Its name; no two sets have names that differ only by case or accents. Foreign text.
+    pub name: String,
+    /// The labels; foreign text.
+    pub labels: Vec<String>,
+    /// Labels that compete with the others but mean "none of these".
+    pub background: Vec<String>,
+    /// Prompt templates with `{}` where a label goes; empty: whatever suits the model.
+    pub templates: Vec<String>,
+    /// A photo whose likeliest label has a lower probability gets none; from 0 to 1.
+    pub threshold: f32,
+}
+
+/// A set of labels in the space of one model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Classifier {
+    /// What a cosine is multiplied with before the softmax; over 0.
+    pub scale: f32,
+    /// One unit vector for each label, then for each background: (labels, numbers of the model), row by row.
+    pub rows: Vec<f32>,
+}
+
+impl Classifier {
+    /// Scale times cosine of each label and then each background with the embedding of a photo (a unit vector).
+    #[must_use]
+    pub fn logits(&self, embedding: &[f32]) -> Vec<f32> {
+        self.rows.chunks_exact(embedding.len().max(1)).map(|row| self.scale * cosine(embedding, row)).collect()
+    }
+
+    /// The probability of each label and then each background, for the embedding of a photo (a unit vector): the softmax
+    /// of scale times cosine (Radford et al. 2021, section 3.1.2). They sum up to 1.
+    #[must_use]
+    pub fn probabilities(&self, embedding: &[f32]) -> Vec<f32> {
+        let logits = self.logits(embedding);
+        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let powers: Vec<f64> = logits.iter().map(|logit| f64::from(logit - most).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        powers.iter().map(|power| (power / sum) as f32).collect()
+    }
+
+    /// Whether it is one for this many labels and backgrounds of a model of `dim` numbers.
+    fn fits(&self, labels: usize, dim: usize) -> bool {
+        let finite = self.scale.is_finite() && self.scale > 0.0 && self.rows.iter().all(|v| v.is_finite());
+        finite && labels.checked_mul(dim) == Some(self.rows.len())
+    }
+
+    /// As the catalogue keeps it: the scale, then the rows.
+    fn bytes(&self) -> Vec<u8> {
+        std::iter::once(&self.scale).chain(&self.rows).flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    fn from_bytes(bytes: &[u8], checksum: i64) -> Option<Self> {
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        let (scale, rows) = numbers.split_first()?;
+        let sound = rest.is_empty() && row_checksum(bytes) == checksum;
+        let rows = || rows.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        sound.then(|| Self { scale: f32::from_le_bytes(*scale), rows: rows() })
+    }
+}
+
+impl LabelSet {
+    /// Which label a photo with these probabilities ([`Classifier::probabilities`]) gets, as a position in `labels`; `None`
+    /// if a background is likelier, or the likeliest label less likely than the threshold.
+    #[must_use]
+    pub fn choose(&self, probabilities: &[f32]) -> Option<usize> {
+        let (best, probability) =
+            probabilities.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)))?;
+        (best < self.labels.len() && *probability >= self.threshold).then_some(best)
+    }
+
+    /// Refuses what cannot be used: no labels, too many, empty ones, two that differ only by case or accents, a single
+    /// one (of which every photo would be certain), templates without `{}`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], which says what is wrong.
+    pub fn check(&self) -> Result<()> {
+        let refused = |reason: String| Err(Error::Refused { what: "the list of labels".into(), reason });
+        if self.labels.is_empty() {
+            return refused("it is empty".into());
+        }
+        let mut seen = HashSet::new();
+        for (list, what) in [(&self.labels, "labels"), (&self.background, "background labels")] {
+            if list.len() > MOST_LABELS {
+                return refused(format!("it has {} {what}, {MOST_LABELS} are allowed", list.len()));
+            }
+            for (n, label) in list.iter().enumerate() {
+                check_length("a label", label, LONGEST)?;
+                let folded = fold(label);
+                if folded.trim().is_empty() {
+                    return refused(format!("number {} of its {what} is empty", n + 1));
+                }
+                if !seen.insert(folded) {
+                    return refused(format!("{:?} stands in it twice", printable(label)));
+                }
+            }
+        }
+        if self.labels.len() + self.background.len() < 2 {
+            return refused(
+                "with one label every photo gets it; add another one, or one with --background that means none of these"
+                    .into(),
+            );
+        }
+        if self.templates.len() > MOST_TEMPLATES {
+            return refused(format!("it has {} templates, {MOST_TEMPLATES} are allowed", self.templates.len()));
+        }
+        for template in &self.templates {
+            check_length("a template", template, LONGEST)?;
+            if !template.contains("{}") {
+                return refused(format!(
+                    "the template {:?} does not say with {{}} where the label goes",
+                    printable(template)
+                ));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.threshold) {
+            return refused("its threshold is no number from 0 to 1".into());
+        }
+        Ok(())
+    }
+}
+
+impl Library {
+    /// Keeps a label set under its name, and returns the one that had the name before. Classifiers of that one go.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a set that cannot be used ([`LabelSet::check`]) or a name that cannot stand in a query; or
+    /// the catalogue cannot be written.
+    pub fn save_label_set(&self, set: &LabelSet) -> Result<Option<LabelSet>> {
+        set.check()?;
+        check_name(&set.name)?;
+        let json = |list: &[String]| serde_json::to_string(list).unwrap_or_default();
+        self.write(|db| {
+            let before = read(db, &set.name)?.map(|(_, set)| set);
+            db.execute("DELETE FROM label_set WHERE folded = ?1", [fold(&set.name)])?;
+            db.execute(
+                "INSERT INTO label_set (name, folded, labels, background, templates, threshold)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    set.name,
+                    fold(&set.name),
+                    json(&set.labels),
+                    json(&set.background),
+                    json(&set.templates),
+                    set.threshold
+                ],
+            )?;
+            Ok(before)
+        })
+    }
+
+    /// The label sets, by name.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn label_sets(&self) -> Result<Vec<LabelSet>> {
+        self.sql(|db| {
+            let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM label_set ORDER BY folded"))?;
+            let rows = statement.query_map([], |row| Ok(set_of(row)?.1))?;
+            rows.collect()
+        })
+    }
+
+    /// The label set of this name; case and accents do not count.
+    ///
+    /// # Errors
+    /// [`Error::NoLabelSet`], [`Error::Refused`] if it is damaged, or the catalogue cannot be read.
+    pub fn label_set(&self, name: &str) -> Result<LabelSet> {
+        let Some((_, set)) = self.sql(|db| read(db, name))? else { return Err(self.no_label_set(name)?) };
+        if set.check().is_err() {
+            let what = format!("the label set {:?}", printable(&set.name));
+            return Err(Error::Refused { what, reason: "it is damaged; delete it and save it again".into() });
+        }
+        Ok(set)
+    }
+
+    /// Deletes a label set.
+    ///
+    /// # Errors
+    /// [`Error::NoLabelSet`], or the catalogue cannot be written.
+    pub fn delete_label_set(&self, name: &str) -> Result<()> {
+        let deleted = self.write(|db| db.execute("DELETE FROM label_set WHERE folded = ?1", [fold(name)]))?;
+        if deleted > 0 { Ok(()) } else { Err(self.no_label_set(name)?) }
+    }
+
+    /// The classifier of a saved set for the model with this fingerprint and embeddings of `dim` numbers; `None` if it was
+    /// not made yet, or is damaged: it can be made again.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn classifier(&self, set: &LabelSet, fingerprint: &str, dim: usize) -> Result<Option<Classifier>> {
+        let kept = self.sql(|db| {
+            db.prepare_cached(
+                "SELECT c.data, c.checksum FROM classifier c JOIN label_set s ON s.id = c.label_set
+                 WHERE s.folded = ?1 AND c.fingerprint = ?2",
+            )?
+            .query_row(params![fold(&set.name), fingerprint], |row| {
+                Ok(Classifier::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?))
+            })
+            .optional()
+        })?;
+        let labels = set.labels.len() + set.background.len();
+        Ok(kept.flatten().filter(|classifier| classifier.fits(labels, dim)))
+    }
+
+    /// Keeps the classifier of a saved set for the model with this fingerprint, unless the set has changed meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for one that is none, or the catalogue cannot be written.
+    pub fn save_classifier(&self, set: &LabelSet, fingerprint: &str, classifier: &Classifier) -> Result<()> {
+        let labels = set.labels.len() + set.background.len();
+        if labels == 0 || !classifier.fits(labels, classifier.rows.len() / labels) {
+            let what = format!("the classifier of {:?}", printable(&set.name));
+            return Err(Error::Refused {
+                what,
+                reason: "it does not fit the labels, or holds numbers that are none".into(),
+            });
+        }
+        let bytes = classifier.bytes();
+        self.write(|db| {
+            if let Some((id, kept)) = read(db, &set.name)?
+                && kept == *set
+            {
+                db.execute(
+                    "INSERT OR REPLACE INTO classifier (label_set, fingerprint, checksum, data) VALUES (?1, ?2, ?3, ?4)",
+                    params![id, fingerprint, row_checksum(&bytes), bytes],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    fn no_label_set(&self, name: &str) -> Result<Error> {
+        let known = self.label_sets()?.into_iter().map(|set| set.name).collect();
+        Ok(Error::NoLabelSet { name: name.to_owned(), known })
+    }
+}
+
+/// What the label clauses of a query ask of a photo, one entry a set.
+pub(crate) struct LabelFilter {
+    set: LabelSet,
+    classifier: Classifier,
+    /// The label asked for (`None`: any) and whether the photo must not have it.
+    asked: Vec<(Option<usize>, bool)>,
+}
+
+impl LabelFilter {
+    /// Of all label clauses, for the model with this fingerprint and embeddings of `dim` numbers.
+    pub(crate) fn of(library: &Library, clauses: &[Clause]) -> Result<Vec<Self>> {
+        let mut filters: HashMap<String, Self> = HashMap::new();
+        for clause in clauses {
+            let Filter::Label { set: name, label } = &clause.filter else { continue };
+            let filter = match filters.entry(fold(name)) {
+                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::hash_map::Entry::Vacant(entry) => {
+                    let set = library.label_set(name)?;
+                    let model = library.model()?.ok_or(Error::NoModel)?;
+                    let classifier = library.classifier(&set, &model.fingerprint, model.dim)?;
+                    let Some(classifier) = classifier else { return Err(Error::NoClassifier { name: set.name }) };
+                    entry.insert(Self { set, classifier, asked: Vec::new() })
+                }
+            };
+            let asked = label.as_ref().map(|label| filter.position(label)).transpose()?;
+            filter.asked.push((asked, clause.exclude));
+        }
+        Ok(filters.into_values().collect())
+    }
+
+    fn position(&self, label: &str) -> Result<usize> {
+        let folded = fold(label);
+        self.set.labels.iter().position(|known| fold(known) == folded).ok_or_else(|| Error::NoLabel {
+            name: label.to_owned(),
+            set: self.set.name.clone(),
+            known: self.set.labels.clone(),
+        })
+    }
+
+    /// Keeps the photos that have what is asked for. A photo without an embedding has no label.
+    pub(crate) fn retain(&self, ids: &mut Vec<i64>, vectors: Option<&Vectors>) {
+        let passes = |id: &i64| {
+            let row = vectors.and_then(|vectors| vectors.row(*id));
+            let label = row.and_then(|row| self.set.choose(&self.classifier.probabilities(row)));
+            self.asked
+                .iter()
+                .all(|(asked, exclude)| (label.is_some() && asked.is_none_or(|a| label == Some(a))) != *exclude)
+        };
+        *ids = ids.par_iter().copied().filter(passes).collect();
+    }
+}
+
+const COLUMNS: &str = "id, name, labels, background, templates, threshold";
+
+fn read(db: &Connection, name: &str) -> rusqlite::Result<Option<(i64, LabelSet)>> {
+    db.prepare_cached(&format!("SELECT {COLUMNS} FROM label_set WHERE folded = ?1"))?
+        .query_row([fold(name)], set_of)
+        .optional()
+}
+
+/// A list that is damaged is read as empty, which [`LabelSet::check`] refuses for labels.
+fn set_of(row: &Row<'_>) -> rusqlite::Result<(i64, LabelSet)> {
+    let list = |at| Ok::<_, rusqlite::Error>(serde_json::from_str(&text_of(row, at)?).unwrap_or_default());
+    let set = LabelSet {
+        name: text_of(row, 1)?,
+        labels: list(2)?,
+        background: list(3)?,
+        templates: list(4)?,
+        threshold: row.get(5)?,
+    };
+    Ok((row.get(0)?, set))
+}
+
+/// Refuses names that a query could not say.
+fn check_name(name: &str) -> Result<()> {
+    let refused = |reason: &str| Err(Error::Refused { what: "the name of a label set".into(), reason: reason.into() });
+    check_length("the name of a label set", name, LONGEST)?;
+    if fold(name).trim().is_empty() || name.trim() != name {
+        return refused("it is empty, or begins or ends with a blank");
+    }
+    if name.contains(['=', '"']) || name.contains(char::is_control) {
+        return refused("it holds = or \" or a control character, which label:NAME=LABEL in a query could not say");
+    }
+    Ok(())
+}
+
+/// What is wrong with label sets and classifiers, and what helps.
+pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut findings = Vec::new();
+    let mut statement = db.prepare(&format!("SELECT {COLUMNS} FROM label_set ORDER BY id"))?;
+    for set in statement.query_map([], set_of)? {
+        let (_, set) = set?;
+        if set.check().is_err() {
+            findings.push(format!("the label set {:?} is damaged; delete it and save it again", printable(&set.name)));
+        }
+    }
+    findings.extend(damaged_classifiers(db)?.into_iter().map(|(set, _)| {
+        format!(
+            "a classifier of label set {set} is damaged; `snapseek check --repair` drops it, and it is made again when it \
+             is needed"
+        )
+    }));
+    Ok(findings)
+}
+
+/// Set and fingerprint of the classifiers whose checksum is wrong.
+pub(crate) fn damaged_classifiers(db: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
+    let mut statement = db.prepare("SELECT label_set, fingerprint, data, checksum FROM classifier")?;
+    let mut rows = statement.query([])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        if Classifier::from_bytes(row.get_ref(2)?.as_blob()?, row.get(3)?).is_none() {
+            damaged.push((row.get(0)?, text_of(row, 1)?));
+        }
+    }
+    Ok(damaged)
+}

@@ -1,0 +1,114 @@
+//! What photos look like, and which files hold the same photo.
+//!
+//! Like captions, looks are written without a [`crate::Writer`], in short transactions.
+
+use super::captions::exists;
+use crate::catalogue::library::{Library, size_of};
+use crate::catalogue::paths;
+use crate::catalogue::rows::{FileStamp, PhotoFiles};
+use crate::error::{Error, Result};
+use crate::search::vectors::row_checksum;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// Bytes that a look may have.
+const LARGEST_LOOK: usize = 1 << 16;
+
+impl Library {
+    /// The looks of this version that are kept, by photo: bytes that [`Library::save_looks`] was given. Damaged ones are
+    /// left out: they can be made again.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn looks(&self, version: u32) -> Result<Vec<(i64, Vec<u8>)>> {
+        self.sql(|db| {
+            let mut statement = db.prepare(
+                "SELECT photo, checksum, data FROM look l
+                 WHERE version = ?1 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = l.photo) ORDER BY photo",
+            )?;
+            let mut rows = statement.query([version])?;
+            let mut looks = Vec::new();
+            while let Some(row) = rows.next()? {
+                if is_sound(row, 1)? {
+                    looks.push((row.get(0)?, row.get(2)?));
+                }
+            }
+            Ok(looks)
+        })
+    }
+
+    /// Keeps looks of photos, all or none, in the place of older ones. Photos that are no longer in the library are
+    /// passed over.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a look of no bytes or of more than 65,536; or the catalogue cannot be written.
+    pub fn save_looks(&self, version: u32, looks: &[(i64, Vec<u8>)]) -> Result<()> {
+        if let Some((photo, look)) = looks.iter().find(|(_, look)| look.is_empty() || look.len() > LARGEST_LOOK) {
+            let reason = format!("it has {} bytes, 1 to {LARGEST_LOOK} are allowed", look.len());
+            return Err(Error::Refused { what: format!("the look of photo {photo}"), reason });
+        }
+        self.write(|db| {
+            for (photo, look) in looks {
+                if exists(db, *photo)? {
+                    db.prepare_cached(
+                        "INSERT INTO look (photo, version, checksum, data) VALUES (?1, ?2, ?3, ?4)
+                         ON CONFLICT (photo) DO UPDATE SET version = ?2, checksum = ?3, data = ?4",
+                    )?
+                    .execute(params![photo, version, row_checksum(look), look])?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The files that hold a photo; `None` if the library has none.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn files_of(&self, photo: i64) -> Result<Option<PhotoFiles>> {
+        self.sql(|db| files_of(db, photo))
+    }
+
+    /// The photos that more than one file holds, by id.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn copies(&self) -> Result<Vec<PhotoFiles>> {
+        self.sql(|db| {
+            let mut statement =
+                db.prepare("SELECT photo FROM file GROUP BY photo HAVING count(*) > 1 ORDER BY photo")?;
+            let ids: Vec<i64> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            ids.into_iter().filter_map(|id| files_of(db, id).transpose()).collect()
+        })
+    }
+}
+
+fn files_of(db: &Connection, id: i64) -> rusqlite::Result<Option<PhotoFiles>> {
+    let hash = db.prepare_cached("SELECT hash FROM photo WHERE id = ?1")?.query_row([id], |row| row.get(0));
+    let Some(hash) = hash.optional()? else { return Ok(None) };
+    let mut statement = db.prepare_cached("SELECT path, size, mtime_ns FROM file WHERE photo = ?1 ORDER BY path")?;
+    let rows = statement.query_map([id], |row| {
+        let stamp = FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? };
+        Ok((paths::from_bytes(row.get_ref(0)?.as_blob()?), stamp))
+    })?;
+    let files: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
+    Ok((!files.is_empty()).then_some(PhotoFiles { id, hash, files }))
+}
+
+/// Whether the look in columns `at` (checksum) and `at + 1` (bytes) is what was written.
+fn is_sound(row: &Row<'_>, at: usize) -> rusqlite::Result<bool> {
+    let checksum: i64 = row.get(at)?;
+    Ok(row_checksum(row.get_ref(at + 1)?.as_blob()?) == checksum)
+}
+
+/// Photos whose look is not what was written.
+pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = db.prepare("SELECT photo, checksum, data FROM look ORDER BY photo")?;
+    let mut rows = statement.query([])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        if !is_sound(row, 1)? {
+            damaged.push(row.get(0)?);
+        }
+    }
+    Ok(damaged)
+}

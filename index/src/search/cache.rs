@@ -1,0 +1,306 @@
+//! Files that only repeat what the catalogue says: written whole, renamed into place, verified before use.
+//!
+//! A header of 128 bytes (16 words), then sections, each padded to 64 bytes. Words, ids and numbers stand in the
+//! machine's own byte order; the magic number tells another order apart, and such a file is simply made anew.
+//!
+//! Several generations may lie in a folder for a moment; the newest (the highest number) counts.
+
+use crate::catalogue::library::private;
+use crate::error::{Error, Result};
+use memmap2::Mmap;
+use rayon::prelude::*;
+use rusqlite::{Connection, OptionalExtension};
+use std::fs::File;
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::xxh3_64;
+
+const MAGIC: u64 = u64::from_be_bytes(*b"snapseek");
+const FORMAT: u64 = 1;
+const WORDS: usize = 16;
+const HEADER: usize = WORDS * 8;
+/// Sections a file can have.
+const SECTIONS: usize = 5;
+const ALIGN: usize = 64;
+/// The body is hashed in pieces of this size, side by side.
+const PIECE: usize = 1 << 20;
+/// Generations looked at before a search goes on without a cache.
+const TRIES: usize = 4;
+
+/// What a change of a photo is about: the column `about` of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// Anything of it.
+    Photo = 0,
+    /// Nothing but its caption, which the vectors need not know of.
+    Caption = 1,
+}
+
+/// A position in the change log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) seq: i64,
+    token: i64,
+}
+
+impl Stamp {
+    /// The newest position.
+    pub(crate) fn newest(db: &Connection) -> rusqlite::Result<Self> {
+        db.prepare_cached("SELECT seq, token FROM change ORDER BY seq DESC LIMIT 1")?
+            .query_row([], |row| Ok(Self { seq: row.get(0)?, token: row.get(1)? }))
+    }
+
+    /// The photos that changed since, ascending; with or without those of which only the caption did. `None` if this is no position of this catalogue's log: ahead of it,
+    /// of another library, or so far behind that the log no longer reaches back.
+    pub(crate) fn changed_since(self, db: &Connection, captions: bool) -> rusqlite::Result<Option<Vec<i64>>> {
+        let token: Option<i64> = db
+            .prepare_cached("SELECT token FROM change WHERE seq = ?1")?
+            .query_row([self.seq], |row| row.get(0))
+            .optional()?;
+        if token != Some(self.token) {
+            return Ok(None);
+        }
+        // The condition of the index change_of_photos, in its own words: captions cost the vectors not even reading.
+        let about = if captions { "" } else { "about = 0 AND" };
+        let mut statement = db.prepare_cached(&format!(
+            "SELECT DISTINCT photo FROM change WHERE {about} seq > ?1 AND photo IS NOT NULL ORDER BY photo"
+        ))?;
+        let rows = statement.query_map([self.seq], |row| row.get(0))?;
+        rows.collect::<rusqlite::Result<_>>().map(Some)
+    }
+}
+
+/// What a cache file says of itself, besides its sections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) stamp: Stamp,
+    /// Hash of whatever the content depends on besides the log: the model, the way text is cut into words.
+    pub(crate) basis: u64,
+    /// Free for the content.
+    pub(crate) numbers: [u64; 4],
+}
+
+/// A verified cache file.
+pub(crate) struct Cache {
+    pub(crate) head: Head,
+    map: Mmap,
+    sections: [Range<usize>; SECTIONS],
+}
+
+/// Why a cache file is not used.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// There is none.
+    Missing,
+    /// It cannot be read, or is not what was written.
+    Damaged(PathBuf, String),
+}
+
+impl Cache {
+    /// Opens and verifies the newest generation in `folder`.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Unusable> {
+        let mut failed: Option<(PathBuf, String)> = None;
+        for _ in 0..TRIES {
+            let (_, path) = generations(folder).pop().ok_or(Unusable::Missing)?;
+            if failed.as_ref().is_some_and(|(last, _)| *last == path) {
+                break;
+            }
+            match Self::map(&path) {
+                Ok(cache) => return Ok(cache),
+                // A writer may just have put a newer one in its place.
+                Err(reason) => failed = Some((path, reason)),
+            }
+        }
+        Err(failed.map_or(Unusable::Missing, |(path, reason)| Unusable::Damaged(path, reason)))
+    }
+
+    #[allow(unsafe_code)]
+    fn map(path: &Path) -> Result<Self, String> {
+        // A writer makes nothing but plain files, and to open a pipe would wait for ever.
+        if !std::fs::symlink_metadata(path).map_err(|e| e.to_string())?.is_file() {
+            return Err("it is no plain file".into());
+        }
+        let file = File::open(path).map_err(|e| e.to_string())?;
+        // SAFETY: these files are written under another name and never changed after they were renamed; only damage
+        // from outside while the map is open could break the promise, as with every mapped file.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| e.to_string())?;
+        let (head, sections) = verify(&map).ok_or("its checksum or length is wrong")?;
+        Ok(Self { head, map, sections })
+    }
+
+    /// A section as numbers of one kind; `None` if its length does not fit them.
+    pub(crate) fn section<T: bytemuck::AnyBitPattern>(&self, n: usize) -> Option<&[T]> {
+        bytemuck::try_cast_slice(self.map.get(self.sections.get(n)?.clone())?).ok()
+    }
+}
+
+fn verify(bytes: &[u8]) -> Option<(Head, [Range<usize>; SECTIONS])> {
+    let words: [u64; WORDS] = bytemuck::pod_read_unaligned(bytes.get(..HEADER)?);
+    let [magic, format, seq, token, basis, a, b, c, d, lengths @ .., body_sum, header_sum] = words;
+    if magic != MAGIC || format != FORMAT || header_sum != xxh3_64(bytes.get(..HEADER - 8)?) {
+        return None;
+    }
+    let mut end = HEADER;
+    let mut sections = [const { 0..0 }; SECTIONS];
+    for (section, length) in sections.iter_mut().zip(lengths) {
+        let length = usize::try_from(length).ok()?;
+        *section = end..end.checked_add(length)?;
+        end = section.end.checked_next_multiple_of(ALIGN)?;
+    }
+    let body = bytes.get(HEADER..)?;
+    if bytes.len() != end || checksum(body) != body_sum {
+        return None;
+    }
+    let stamp = Stamp { seq: seq as i64, token: token as i64 };
+    Some((Head { stamp, basis, numbers: [a, b, c, d] }, sections))
+}
+
+/// The hash of the hashes of all pieces.
+fn checksum(body: &[u8]) -> u64 {
+    let pieces: Vec<u64> = body.par_chunks(PIECE).map(xxh3_64).collect();
+    xxh3_64(bytemuck::cast_slice(&pieces))
+}
+
+/// Writes a new generation, durably, and then removes the older ones.
+pub(crate) fn write(folder: &Path, head: &Head, sections: &[&[u8]; SECTIONS]) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(Error::io(folder))?;
+    let old = generations(folder);
+    let number = old.last().map_or(1, |(number, _)| number + 1);
+    let (draft, path) = (folder.join("draft"), folder.join(format!("{number:08}")));
+
+    // One pass over the sections for the checksum, one to write.
+    let padding = |length: usize| length.next_multiple_of(ALIGN) - length;
+    let zeros = [0_u8; ALIGN];
+    let mut pieces = Vec::new();
+    let mut pending: Vec<u8> = Vec::new();
+    for part in sections.iter().flat_map(|s| [*s, zeros.get(..padding(s.len())).unwrap_or_default()]) {
+        let mut rest = part;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(PIECE - pending.len()));
+            pending.extend_from_slice(now);
+            rest = later;
+            if pending.len() == PIECE {
+                pieces.push(xxh3_64(&pending));
+                pending.clear();
+            }
+        }
+    }
+    if !pending.is_empty() {
+        pieces.push(xxh3_64(&pending));
+    }
+    let mut words = [0_u64; WORDS];
+    let [a, b, c, d] = head.numbers;
+    let start = [MAGIC, FORMAT, head.stamp.seq as u64, head.stamp.token as u64, head.basis, a, b, c, d];
+    let lengths = sections.iter().map(|s| s.len() as u64);
+    for (word, value) in words.iter_mut().zip(start.into_iter().chain(lengths)) {
+        *word = value;
+    }
+    words[WORDS - 2] = xxh3_64(bytemuck::cast_slice(&pieces));
+    words[WORDS - 1] = xxh3_64(bytemuck::cast_slice(&words[..WORDS - 1]));
+
+    let write = || -> std::io::Result<()> {
+        let mut file = private().create(true).truncate(true).write(true).open(&draft)?;
+        file.write_all(bytemuck::cast_slice(&words))?;
+        for section in sections {
+            file.write_all(section)?;
+            file.write_all(zeros.get(..padding(section.len())).unwrap_or_default())?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&draft, &path)?;
+        #[cfg(unix)]
+        File::open(folder)?.sync_all()?;
+        Ok(())
+    };
+    if let Err(error) = write() {
+        // On a full disk, half a file only makes matters worse.
+        let _ = std::fs::remove_file(&draft);
+        return Err(Error::io(&path)(error));
+    }
+    for (_, path) in old {
+        // A reader on Windows may still have it open; the next run tries again.
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(())
+}
+
+/// Removes every generation.
+pub(crate) fn clear(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(folder)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Generations in a folder, oldest first.
+fn generations(folder: &Path) -> Vec<(u64, PathBuf)> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    // The last number has no successor, so no writer gets there: such a file is none of ours.
+    let number = |path: &Path| path.file_name()?.to_str()?.parse::<u64>().ok().filter(|n| *n < u64::MAX);
+    let mut found: Vec<_> =
+        entries.flatten().map(|e| e.path()).filter_map(|path| Some((number(&path)?, path))).collect();
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_any_flipped_bit_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let head = Head { stamp: Stamp { seq: 7, token: -1 }, basis: 3, numbers: [1, 2, 3, 4] };
+        let long = vec![9_u8; 3 * PIECE / 2];
+        write(folder.path(), &head, &[b"abc", &long, b"", &[1; 64], b"x"]).unwrap();
+        let cache = Cache::open(folder.path()).ok().unwrap();
+        assert_eq!(cache.head, head);
+        assert_eq!(cache.section::<u8>(0), Some(b"abc".as_slice()));
+        assert_eq!(cache.section::<u8>(1), Some(long.as_slice()));
+        assert_eq!(cache.section::<u8>(4), Some(b"x".as_slice()));
+        assert_eq!((cache.section::<u32>(0), cache.section::<u8>(5)), (None, None));
+        let path = folder.path().join("00000001");
+        let sound = std::fs::read(&path).unwrap();
+        for at in (0..HEADER).chain((HEADER..sound.len()).step_by(4_099)).chain(sound.len() - 70..sound.len()) {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 1 << (at % 8);
+            assert!(verify(&bytes).is_none(), "byte {at}");
+        }
+        for length in (0..200).chain([sound.len() - 1]) {
+            assert!(verify(&sound[..length]).is_none(), "length {length}");
+        }
+        write(folder.path(), &head, &[b"new", b"", b"", b"", b""]).unwrap();
+        assert_eq!(generations(folder.path()).len(), 1);
+        assert_eq!(Cache::open(folder.path()).ok().unwrap().section::<u8>(0), Some(b"new".as_slice()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_plain_files_count_and_anything_else_is_replaced() {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let head = Head { stamp: Stamp { seq: 7, token: -1 }, basis: 3, numbers: [1, 2, 3, 4] };
+        write(elsewhere.path(), &head, &[b"abc", b"", b"", b"", b""]).unwrap();
+        for target in [Path::new("/nowhere/at/all"), &elsewhere.path().join("00000001")] {
+            let link = folder.path().join("00000040");
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            match Cache::open(folder.path()) {
+                Err(Unusable::Damaged(path, _)) => assert_eq!(path, link),
+                other => panic!("{target:?}: {:?}", other.map(|cache| cache.head)),
+            }
+            write(folder.path(), &head, &[b"new", b"", b"", b"", b""]).unwrap();
+            assert_eq!(Cache::open(folder.path()).ok().unwrap().section::<u8>(0), Some(b"new".as_slice()));
+            assert!(std::fs::symlink_metadata(&link).is_err());
+            clear(folder.path()).unwrap();
+            std::fs::create_dir(folder.path()).unwrap();
+        }
+        std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join(u64::MAX.to_string())).unwrap();
+        assert!(matches!(Cache::open(folder.path()), Err(Unusable::Missing)));
+        write(folder.path(), &head, &[b"new", b"", b"", b"", b""]).unwrap();
+        assert!(Cache::open(folder.path()).is_ok());
+    }
+}

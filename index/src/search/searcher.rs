@@ -1,0 +1,425 @@
+//! One query: meaning and words, filters, fusion, folding.
+
+use super::filters::{Filter, Filters, Phrase};
+use super::text;
+use super::text::{Match, Text};
+use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
+use crate::catalogue::library::Library;
+use crate::catalogue::paths;
+use crate::catalogue::rows::{ContentHash, PhotoFacts, Tag};
+use crate::error::{Result, validate};
+use crate::kept::captions::text_of;
+use crate::kept::clusters;
+use crate::kept::labels::LabelFilter;
+use rusqlite::OptionalExtension;
+use serde::Serialize;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+/// The constant of reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009).
+const RRF: f32 = 60.0;
+
+/// What makes the ranking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Default)]
+pub enum By {
+    /// Cosine of the embeddings.
+    Meaning,
+    /// BM25.
+    Words,
+    /// Both, fused by reciprocal rank.
+    #[default]
+    Both,
+}
+
+/// What to look for.
+#[derive(Clone, Debug, Default)]
+pub struct SearchRequest {
+    /// Unit vector of the library's model.
+    pub vector: Option<Vec<f32>>,
+    /// Words that photos should have.
+    pub words: Option<String>,
+    /// Words that photos must have, or must not.
+    pub phrases: Vec<Phrase>,
+    /// What photos must satisfy.
+    pub filters: Filters,
+    /// What makes the ranking.
+    pub by: By,
+    /// Hits at most.
+    pub limit: usize,
+    /// Photos with a lower cosine are left out; those that have none stay.
+    pub min_score: Option<f32>,
+    /// Photos whose cosine with a better hit reaches this are folded into it.
+    pub unique: Option<f32>,
+    /// Photos to leave out, such as the example itself.
+    pub exclude: Vec<i64>,
+}
+
+/// A photo that was found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Hit {
+    /// Its id.
+    pub id: i64,
+    /// Of its content.
+    pub hash: ContentHash,
+    /// With the query's vector.
+    pub cosine: Option<f32>,
+    /// Of the query's words and phrases.
+    pub bm25: Option<f32>,
+    /// Sum of the reciprocal ranks; what orders the hits of [`By::Both`].
+    pub fused: f32,
+    /// Every word of the query (but stop words like "the") stands in its caption, tags, names or camera.
+    pub all_words: bool,
+    /// Where it lies: at least one, those that the filters speak of first.
+    pub paths: Vec<PathBuf>,
+    /// Its labels, best first.
+    pub tags: Vec<Tag>,
+    /// What it shows, in words, if it has a caption; foreign text.
+    pub caption: Option<String>,
+    /// What it says about itself.
+    pub facts: PhotoFacts,
+    /// Bytes.
+    pub size: u64,
+    /// Photos folded into this one.
+    pub folded: u32,
+}
+
+/// How the cosines with a query are spread over the library.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ScoreStats {
+    /// Photos they were taken from: all, or an evenly spaced sample of a large library.
+    pub count: usize,
+    /// Mean.
+    pub mean: f32,
+    /// Standard deviation.
+    pub std: f32,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Response {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// Of the cosines with the query's vector.
+    pub stats: Option<ScoreStats>,
+    /// No photo was passed over: `false` if the graph chose whom to compare.
+    pub exact: bool,
+}
+
+/// A snapshot of a library: what is written later does not show. Holds a read transaction while it lives.
+pub struct Searcher {
+    library: Library,
+    len: usize,
+    vectors: OnceCell<Option<Vectors>>,
+    text: OnceCell<Text>,
+}
+
+/// A photo on its way to become a hit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Candidate {
+    id: i64,
+    cosine: Option<f32>,
+    bm25: Option<f32>,
+    fused: f32,
+}
+
+impl Searcher {
+    pub(crate) fn new(library: Library) -> Result<Self> {
+        let len = library.sql(|db| {
+            db.execute_batch("BEGIN")?;
+            db.query_row("SELECT count(DISTINCT photo) FROM file", [], |row| row.get(0))
+        })?;
+        Ok(Self { library, len, vectors: OnceCell::new(), text: OnceCell::new() })
+    }
+
+    /// Photos in the library.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Finds photos. With neither a vector nor words nor phrases, lists those that pass the filters, by id.
+    ///
+    /// # Errors
+    /// The vector is not one of the library's model, or the catalogue cannot be read.
+    pub fn search(&self, request: &SearchRequest) -> Result<Response> {
+        let vectors = match &request.vector {
+            Some(_) => self.vectors()?,
+            None => None,
+        };
+        let query = match (&request.vector, vectors) {
+            (Some(query), Some(vectors)) => {
+                validate(query, vectors.dim(), || "the query".into())?;
+                Some((query.as_slice(), vectors))
+            }
+            _ => None,
+        };
+        let (phrases, allowed) = self.allowed(request)?;
+        let mut words = match &request.words {
+            Some(words) => self.text()?.any(words)?,
+            None => phrases,
+        };
+        let is_allowed = |id: &i64| allowed.as_ref().is_none_or(|ids| ids.binary_search(id).is_ok());
+        words.retain(|m| is_allowed(&m.id));
+
+        // By the graph only where nothing is filtered; ever more candidates until there are enough hits.
+        let graph_fits =
+            |k: usize| allowed.is_none() && query.is_some_and(|(_, v)| v.has_graph() && k.saturating_mul(10) < v.len());
+        let mut k = request.limit.saturating_mul(2).max(100);
+        loop {
+            let exact = request.by == By::Words || !graph_fits(k);
+            let (meaning, stats) = match query {
+                None => (Vec::new(), None),
+                Some((query, v)) if request.by == By::Words => (Vec::new(), v.sample(query)),
+                Some((query, v)) if !exact => (v.near(query, k), v.sample(query)),
+                Some((query, v)) => match &allowed {
+                    Some(ids) if v.len() > GRAPH_FROM => (v.of(query, ids), v.sample(query)),
+                    _ => {
+                        let all = v.all(query);
+                        let stats = stats(all.iter().map(|s| s.cosine));
+                        (all.into_iter().filter(|s| is_allowed(&s.id)).collect(), stats)
+                    }
+                },
+            };
+            let lowest = meaning.last().map(|s| s.cosine);
+            let candidates = rank(request, &meaning, &words, allowed.as_deref(), query.is_some());
+            let chosen = choose(request, candidates, query);
+            let below = request.min_score.is_some_and(|min| lowest.is_some_and(|lowest| lowest < min));
+            if exact || chosen.len() >= request.limit || below {
+                return Ok(Response { hits: self.hits(request, chosen)?, stats, exact });
+            }
+            k = k.saturating_mul(4);
+        }
+    }
+
+    /// The matches of the phrases that are asked for (their scores added), and the photos allowed by phrases and
+    /// filters, ascending; `None` if all are.
+    fn allowed(&self, request: &SearchRequest) -> Result<(Vec<Match>, Option<Vec<i64>>)> {
+        let filtered = !request.filters.is_empty() || !request.phrases.is_empty();
+        if !filtered {
+            return Ok((Vec::new(), None));
+        }
+        for clause in &request.filters.clauses {
+            if let Filter::Cluster(name) = &clause.filter
+                && paths::fold(name) != clusters::NONE
+                && self.library.sql(|db| clusters::id_of(db, name))?.is_none()
+            {
+                return Err(self.library.no_cluster(name)?);
+            }
+        }
+        let labels = LabelFilter::of(&self.library, &request.filters.clauses)?;
+        let mut allowed = self.library.sql(|db| request.filters.allowed(db))?;
+        let mut scores: HashMap<i64, f32> = HashMap::new();
+        for phrase in &request.phrases {
+            let found: HashMap<i64, f32> =
+                self.text()?.phrase(&phrase.text)?.into_iter().map(|m| (m.id, m.bm25)).collect();
+            allowed.retain(|id| found.contains_key(id) != phrase.exclude);
+            if !phrase.exclude {
+                found.into_iter().for_each(|(id, score)| *scores.entry(id).or_default() += score);
+            }
+        }
+        for filter in labels {
+            filter.retain(&mut allowed, self.vectors()?);
+        }
+        let mut matches: Vec<Match> = scores.into_iter().map(|(id, bm25)| Match { id, bm25 }).collect();
+        matches.sort_unstable_by(Match::order);
+        Ok((matches, Some(allowed)))
+    }
+
+    /// What the catalogue knows about the photos chosen.
+    fn hits(&self, request: &SearchRequest, chosen: Vec<(Candidate, u32)>) -> Result<Vec<Hit>> {
+        let all_words = match &request.words {
+            Some(words) if !chosen.is_empty() => self.text()?.every(words)?,
+            _ => HashSet::new(),
+        };
+        self.library.sql(|db| {
+            let mut photo = db.prepare_cached(
+                "SELECT size, width, height, format, taken, camera, latitude, longitude, hash FROM photo WHERE id = ?1",
+            )?;
+            let mut tag = db.prepare_cached("SELECT label, score FROM tag WHERE photo = ?1 ORDER BY position")?;
+            let mut caption = db.prepare_cached("SELECT text FROM caption WHERE photo = ?1")?;
+            let mut file = db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path")?;
+            let mut hits = Vec::with_capacity(chosen.len());
+            for (candidate, folded) in chosen {
+                let id = candidate.id;
+                let found = photo.query_row([id], |row| {
+                    let facts = PhotoFacts {
+                        width: row.get(1)?,
+                        height: row.get(2)?,
+                        format: row.get(3)?,
+                        taken: row.get(4)?,
+                        camera: row.get(5)?,
+                        latitude: row.get(6)?,
+                        longitude: row.get(7)?,
+                    };
+                    Ok((crate::catalogue::library::size_of(row.get(0)?), facts, row.get(8)?))
+                });
+                let Some((size, facts, hash)) = found.optional()? else { continue };
+                let tags = tag.query_map([id], |row| Ok(Tag { label: row.get(0)?, score: row.get(1)? }))?;
+                let tags = tags.collect::<rusqlite::Result<_>>()?;
+                let caption = caption.query_row([id], |row| text_of(row, 0)).optional()?;
+                let files = file.query_map([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
+                let mut paths = files.collect::<rusqlite::Result<Vec<PathBuf>>>()?;
+                paths.sort_by_cached_key(|path| !request.filters.prefers(path));
+                if paths.is_empty() {
+                    continue;
+                }
+                let Candidate { cosine, bm25, fused, .. } = candidate;
+                let all_words = all_words.contains(&id);
+                hits.push(Hit { id, hash, cosine, bm25, fused, all_words, paths, tags, caption, facts, size, folded });
+            }
+            Ok(hits)
+        })
+    }
+
+    /// The ids, ascending, and embeddings (unit vectors) of all photos that have one; none before there is a model.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn embeddings(&self) -> Result<Vec<(i64, &[f32])>> {
+        Ok(self.vectors()?.map(Vectors::rows).unwrap_or_default())
+    }
+
+    /// What the catalogue knows about these photos, in the order given; those that have no file are left out.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn photos(&self, ids: &[i64]) -> Result<Vec<Hit>> {
+        let chosen = ids.iter().map(|id| (Candidate { id: *id, ..Candidate::default() }, 0)).collect();
+        self.hits(&SearchRequest::default(), chosen)
+    }
+
+    /// Every photo that has a file, by the date it was taken, newest first; those without a date come last, by path.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn newest(&self) -> Result<Vec<i64>> {
+        self.library.sql(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT p.id FROM photo p JOIN (SELECT photo, min(path) AS path FROM file GROUP BY photo) f ON f.photo = p.id
+                 ORDER BY p.taken DESC NULLS LAST, f.path",
+            )?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            rows.collect()
+        })
+    }
+
+    /// A path of each of these photos, the first by name; `None` for those that have no file.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn paths(&self, ids: &[i64]) -> Result<Vec<Option<PathBuf>>> {
+        self.library.sql(|db| {
+            let mut file = db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path LIMIT 1")?;
+            let mut path =
+                |id: &i64| file.query_row([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?))).optional();
+            ids.iter().map(&mut path).collect()
+        })
+    }
+
+    fn vectors(&self) -> Result<Option<&Vectors>> {
+        if self.vectors.get().is_none() {
+            let loaded = self.library.sql(|db| Vectors::load(db, &vectors::folder(&self.library)))?;
+            let _ = self.vectors.set(loaded);
+        }
+        Ok(self.vectors.get().and_then(Option::as_ref))
+    }
+
+    fn text(&self) -> Result<&Text> {
+        if let Some(text) = self.text.get() {
+            return Ok(text);
+        }
+        let loaded = self.library.text(|db| Text::load(db, &text::folder(&self.library)))?;
+        Ok(self.text.get_or_init(|| loaded))
+    }
+}
+
+/// All candidates in order.
+fn rank(
+    request: &SearchRequest,
+    meaning: &[Scored],
+    words: &[Match],
+    allowed: Option<&[i64]>,
+    with_vector: bool,
+) -> Vec<Candidate> {
+    if !with_vector && request.words.is_none() && request.phrases.iter().all(|phrase| phrase.exclude) {
+        // Only filters: whatever passes.
+        let listed = allowed.unwrap_or_default().iter();
+        return listed.map(|id| Candidate { id: *id, ..Candidate::default() }).collect();
+    }
+    let mut candidates: HashMap<i64, Candidate> = HashMap::with_capacity(meaning.len());
+    for (rank, scored) in meaning.iter().enumerate() {
+        let candidate = candidates.entry(scored.id).or_insert(Candidate { id: scored.id, ..Candidate::default() });
+        candidate.cosine = Some(scored.cosine);
+        candidate.fused += 1.0 / (RRF + rank as f32 + 1.0);
+    }
+    let by_words = request.by != By::Meaning || !with_vector;
+    // Many photos have the same words: equal scores share a rank, so that meaning decides between them.
+    let mut rank = 0;
+    for (n, Match { id, bm25 }) in words.iter().enumerate() {
+        if words.get(rank).is_some_and(|first| first.bm25 != *bm25) {
+            rank = n;
+        }
+        if !by_words && !candidates.contains_key(id) {
+            continue;
+        }
+        let candidate = candidates.entry(*id).or_insert(Candidate { id: *id, ..Candidate::default() });
+        candidate.bm25 = Some(*bm25);
+        if by_words {
+            candidate.fused += 1.0 / (RRF + rank as f32 + 1.0);
+        }
+    }
+    let mut candidates: Vec<Candidate> = candidates.into_values().collect();
+    let key = |c: &Candidate| match request.by {
+        By::Meaning if with_vector => c.cosine.unwrap_or(f32::MIN),
+        _ => c.fused,
+    };
+    candidates.sort_unstable_by(|a, b| key(b).total_cmp(&key(a)).then(a.id.cmp(&b.id)));
+    candidates
+}
+
+/// The first candidates that count, with how many were folded into each. Those that only words brought get their
+/// cosines here.
+fn choose(
+    request: &SearchRequest,
+    candidates: Vec<Candidate>,
+    query: Option<(&[f32], &Vectors)>,
+) -> Vec<(Candidate, u32)> {
+    let excluded: HashSet<i64> = request.exclude.iter().copied().collect();
+    let mut chosen: Vec<(Candidate, u32)> = Vec::new();
+    for mut candidate in candidates {
+        let row = query.filter(|_| candidate.cosine.is_none() || request.unique.is_some());
+        let row = row.and_then(|(query, vectors)| Some((query, vectors.row(candidate.id)?)));
+        candidate.cosine = candidate.cosine.or_else(|| row.map(|(query, row)| vectors::cosine(query, row)));
+        let too_low = request.min_score.zip(candidate.cosine).is_some_and(|(min, cosine)| cosine < min);
+        if too_low || excluded.contains(&candidate.id) {
+            continue;
+        }
+        // Behind the last hit there may be more to fold into it, up to the first that would be another hit.
+        let twin = request.unique.zip(row).zip(query).and_then(|((threshold, (_, row)), (_, vectors))| {
+            chosen.iter().position(|(better, _)| {
+                vectors.row(better.id).is_some_and(|other| vectors::cosine(row, other) >= threshold)
+            })
+        });
+        if let Some((_, folded)) = twin.and_then(|at| chosen.get_mut(at)) {
+            *folded += 1;
+        } else if chosen.len() < request.limit {
+            chosen.push((candidate, 0));
+        } else {
+            break;
+        }
+    }
+    chosen
+}
+
+impl std::fmt::Debug for Searcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Searcher").field("library", &self.library.dir()).field("len", &self.len).finish()
+    }
+}

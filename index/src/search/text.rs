@@ -1,0 +1,484 @@
+//! Search by words: BM25 over captions, tags, names of files and folders, and the camera.
+//!
+//! The index is one segment made in memory by tantivy and kept as one cache file; photos that changed since are indexed
+//! anew, in memory, whenever somebody searches. Both are scored with the statistics of both.
+
+use super::cache::{self, Cache, Head, Stamp, Unusable};
+use crate::catalogue::library::Library;
+use crate::catalogue::paths;
+use crate::error::Result;
+use crate::kept::captions::text_of;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use tantivy::collector::TopDocs;
+use tantivy::directory::{Directory, RamDirectory};
+use tantivy::query::{
+    Bm25StatisticsProvider, BooleanQuery, BoostQuery, DisjunctionMaxQuery, PhraseQuery, Query, TermQuery,
+};
+use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::tokenizer::{
+    AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer,
+    TokenStream,
+};
+use tantivy::{Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
+
+/// Raised whenever fields or words come out differently; older caches are then made anew.
+const BASIS: u64 = 4;
+const TOKENIZER: &str = "snapseek";
+/// Bytes; longer words are no words.
+const LONGEST: usize = 64;
+const META: &str = "meta.json";
+
+/// The fields, and what a match in each counts. A caption speaks of this one photo; of a model's labels several go to
+/// each photo whether they fit or not.
+const FIELDS: [(&str, f32); 4] = [("tags", 2.0), ("names", 1.0), ("camera", 0.5), ("caption", 2.5)];
+
+/// A photo and its BM25 score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Match {
+    pub(crate) id: i64,
+    pub(crate) bm25: f32,
+}
+
+impl Match {
+    /// Best first, ties by id.
+    pub(crate) fn order(&self, other: &Self) -> std::cmp::Ordering {
+        other.bm25.total_cmp(&self.bm25).then(self.id.cmp(&other.id))
+    }
+}
+
+/// The words of some photos.
+struct Part {
+    searcher: Searcher,
+    /// Photos that no longer count.
+    masked: HashSet<i64>,
+    /// How many photos have anything in each field.
+    filled: [u64; FIELDS.len()],
+}
+
+/// The words of all photos.
+pub(crate) struct Text {
+    /// The cache's and the overlay's, as far as there are such.
+    parts: Vec<Part>,
+    fields: [Field; FIELDS.len()],
+    plain: TextAnalyzer,
+    without_stop_words: TextAnalyzer,
+}
+
+pub(crate) fn folder(library: &Library) -> PathBuf {
+    library.dir().join("text")
+}
+
+/// The newest cache, if it is sound and of this log; with the photos changed since.
+pub(crate) fn usable(db: &Connection, folder: &Path) -> rusqlite::Result<Option<(Cache, Vec<i64>)>> {
+    match Cache::open(folder) {
+        Ok(cache) if cache.head.basis == BASIS => {
+            Ok(cache.head.stamp.changed_since(db, true)?.map(|changed| (cache, changed)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Photos in a cache.
+pub(crate) fn count(cache: &Cache) -> u64 {
+    cache.head.numbers[0]
+}
+
+/// What `check` has to say about the cache; tantivy verifies its own checksums too if `full`.
+pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<String>> {
+    let cache = match Cache::open(&folder(library)) {
+        Err(Unusable::Missing) => return Ok(None),
+        Err(Unusable::Damaged(path, reason)) => {
+            return Ok(Some(format!("{}: the full-text cache is damaged: {reason}", paths::shown(&path))));
+        }
+        Ok(cache) if cache.head.basis != BASIS => return Ok(None),
+        Ok(cache) => cache,
+    };
+    if library.sql(|db| cache.head.stamp.changed_since(db, true))?.is_none() {
+        return Ok(Some("the full-text cache belongs to another state of the catalogue".into()));
+    }
+    let damaged = |what: &dyn std::fmt::Display| {
+        Some(format!("the full-text cache is damaged: {}", paths::printable(&what.to_string())))
+    };
+    let index = match unpack(&cache) {
+        Ok(index) => index,
+        Err(error) => return Ok(damaged(&error)),
+    };
+    Ok(match full.then(|| index.validate_checksum()) {
+        Some(Err(error)) => damaged(&error),
+        Some(Ok(files)) if !files.is_empty() => damaged(&format!("{files:?}")),
+        _ => None,
+    })
+}
+
+impl Text {
+    /// The words of all photos. A cache that is missing, damaged or behind makes this slower, never wrong.
+    pub(crate) fn load(db: &Connection, folder: &Path) -> Result<Self, Failed> {
+        let opened =
+            usable(db, folder)?.and_then(|(cache, changed)| Some((open(&unpack(&cache).ok()?).ok()?, changed)));
+        let changed = opened.as_ref().map(|(_, changed)| changed.as_slice());
+        let delta = match changed {
+            Some([]) => None,
+            _ => Some(open(&index(db, changed, &mut |_| true)?.0)?),
+        };
+        let (_, fields) = schema();
+        let base = opened.map(|(searcher, changed)| (searcher, changed.into_iter().collect()));
+        let parts = base.into_iter().chain(delta.map(|searcher| (searcher, HashSet::new())));
+        let parts = parts.map(|(searcher, masked)| {
+            let mut filled = [0; FIELDS.len()];
+            for (filled, field) in filled.iter_mut().zip(fields) {
+                *filled = count_filled(&searcher, field)?;
+            }
+            Ok(Part { searcher, masked, filled })
+        });
+        let parts = parts.collect::<tantivy::Result<_>>()?;
+        Ok(Self { parts, fields, plain: analyzer(false), without_stop_words: analyzer(true) })
+    }
+
+    /// The photos that have any of these words, best first, ties by id.
+    pub(crate) fn any(&self, words: &str) -> Result<Vec<Match>> {
+        let terms = self.tokens(words, true);
+        if terms.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.run(&BooleanQuery::union(terms.iter().map(|(_, word)| self.word(word)).collect()))
+    }
+
+    /// The photos that have each of these words in some field; none if only stop words are asked for.
+    pub(crate) fn every(&self, words: &str) -> Result<HashSet<i64>> {
+        let terms = self.tokens(words, true);
+        if terms.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let query = BooleanQuery::intersection(terms.iter().map(|(_, word)| self.word(word)).collect());
+        Ok(self.run(&query)?.into_iter().map(|m| m.id).collect())
+    }
+
+    /// The photos that have these words side by side in one field; none for a phrase without words.
+    pub(crate) fn phrase(&self, words: &str) -> Result<Vec<Match>> {
+        let tokens = self.tokens(words, false);
+        let in_field = |(field, (_, boost)): (&Field, &(&str, f32))| -> Box<dyn Query> {
+            let mut terms: Vec<_> =
+                tokens.iter().map(|(at, word)| (*at, Term::from_field_text(*field, word))).collect();
+            let query: Box<dyn Query> = match (terms.len(), terms.pop()) {
+                (1, Some((_, term))) => Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs)),
+                (_, last) => {
+                    terms.extend(last);
+                    Box::new(PhraseQuery::new_with_offset(terms))
+                }
+            };
+            Box::new(BoostQuery::new(query, *boost))
+        };
+        if tokens.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.run(&DisjunctionMaxQuery::new(self.fields.iter().zip(&FIELDS).map(in_field).collect()))
+    }
+
+    fn tokens(&self, words: &str, drop_stop_words: bool) -> Vec<(usize, String)> {
+        let mut analyzer = if drop_stop_words { self.without_stop_words.clone() } else { self.plain.clone() };
+        let words = split(words);
+        let mut stream = analyzer.token_stream(&words);
+        let mut tokens = Vec::new();
+        while stream.advance() {
+            tokens.push((stream.token().position, stream.token().text.clone()));
+        }
+        tokens
+    }
+
+    /// One word, in whichever field it counts most.
+    fn word(&self, word: &str) -> Box<dyn Query> {
+        let in_field = |(field, (_, boost)): (&Field, &(&str, f32))| -> Box<dyn Query> {
+            let term = Term::from_field_text(*field, word);
+            Box::new(BoostQuery::new(Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs)), *boost))
+        };
+        Box::new(DisjunctionMaxQuery::new(self.fields.iter().zip(&FIELDS).map(in_field).collect()))
+    }
+
+    fn run(&self, query: &dyn Query) -> Result<Vec<Match>> {
+        let mut found = Vec::new();
+        for Part { searcher, masked, .. } in &self.parts {
+            let limit = usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX);
+            if limit == 0 {
+                continue;
+            }
+            let top = TopDocs::with_limit(limit).order_by_score();
+            let hits = searcher.search_with_statistics_provider(query, &top, self)?;
+            let ids = searcher.segment_readers().iter().map(|s| s.fast_fields().i64("id"));
+            let ids = ids.collect::<tantivy::Result<Vec<_>>>()?;
+            for (bm25, address) in hits {
+                let id = ids.get(address.segment_ord as usize).and_then(|column| column.first(address.doc_id));
+                found.extend(id.filter(|id| !masked.contains(id)).map(|id| Match { id, bm25 }));
+            }
+        }
+        found.sort_unstable_by(Match::order);
+        Ok(found)
+    }
+}
+
+/// Of cache and overlay together: with the cache's alone the first photos to have a caption, or any other field, would
+/// score nothing. A photo that changed counts twice, which no ranking feels.
+///
+/// BM25 compares a field's length with the average. That is the average of the photos that have the field: over all of
+/// them, every caption would seem endless as long as few photos have one.
+impl Bm25StatisticsProvider for Text {
+    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
+        let (mut tokens, mut filled) = (0, 0);
+        for part in &self.parts {
+            tokens += part.searcher.total_num_tokens(field)?;
+            filled += self.fields.iter().zip(part.filled).find(|(other, _)| **other == field).map_or(0, |f| f.1);
+        }
+        // The average is this, divided by the number of all.
+        Ok(tokens.saturating_mul(self.total_num_docs()?) / filled.max(1))
+    }
+
+    fn total_num_docs(&self) -> tantivy::Result<u64> {
+        self.parts.iter().map(|part| part.searcher.total_num_docs()).sum()
+    }
+
+    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
+        self.parts.iter().map(|part| part.searcher.doc_freq(term)).sum()
+    }
+}
+
+/// Photos that have anything in a field.
+fn count_filled(searcher: &Searcher, field: Field) -> tantivy::Result<u64> {
+    let mut count = 0;
+    for segment in searcher.segment_readers() {
+        let lengths = segment.get_fieldnorms_reader(field)?;
+        count += (0..segment.max_doc()).filter(|photo| lengths.fieldnorm_id(*photo) > 0).count() as u64;
+    }
+    Ok(count)
+}
+
+/// A failure of either engine.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    Sql(rusqlite::Error),
+    Text(TantivyError),
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<rusqlite::types::FromSqlError> for Failed {
+    fn from(error: rusqlite::types::FromSqlError) -> Self {
+        Self::Sql(error.into())
+    }
+}
+
+impl From<TantivyError> for Failed {
+    fn from(error: TantivyError) -> Self {
+        Self::Text(error)
+    }
+}
+
+fn schema() -> (Schema, [Field; FIELDS.len()]) {
+    let mut builder = Schema::builder();
+    let indexing = TextFieldIndexing::default()
+        .set_tokenizer(TOKENIZER)
+        .set_index_option(IndexRecordOption::WithFreqsAndPositions);
+    let options = TextOptions::default().set_indexing_options(indexing);
+    builder.add_i64_field("id", FAST);
+    let fields = FIELDS.map(|(name, _)| builder.add_text_field(name, options.clone()));
+    (builder.build(), fields)
+}
+
+fn analyzer(drop_stop_words: bool) -> TextAnalyzer {
+    let stop = if drop_stop_words { StopWordFilter::new(Language::English) } else { None };
+    TextAnalyzer::builder(SimpleTokenizer::default())
+        .filter(RemoveLongFilter::limit(LONGEST))
+        .filter(LowerCaser)
+        .filter(AsciiFoldingFilter)
+        .filter(stop.unwrap_or_else(|| StopWordFilter::remove([])))
+        .filter(Stemmer::new(Language::English))
+        .build()
+}
+
+fn open(index: &Index) -> tantivy::Result<Searcher> {
+    index.tokenizers().register(TOKENIZER, analyzer(false));
+    Ok(index.reader_builder().reload_policy(ReloadPolicy::Manual).num_warming_threads(0).try_into()?.searcher())
+}
+
+/// Indexes all photos that have a file, or some of them; also says how many.
+fn index(
+    db: &Connection,
+    some: Option<&[i64]>,
+    progress: &mut dyn FnMut(u64) -> bool,
+) -> Result<(Index, RamDirectory, u64), Failed> {
+    let (schema, [tags, names, camera, caption]) = schema();
+    let id_field = schema.get_field("id")?;
+    let builder = Index::builder().schema(schema);
+    let directory = RamDirectory::create();
+    let manager = tantivy::tokenizer::TokenizerManager::default();
+    manager.register(TOKENIZER, analyzer(false));
+    let mut writer = builder.tokenizers(manager).single_segment_index_writer(directory.clone(), 50_000_000)?;
+    let mut put = |row: &Row<'_>, words: &HashMap<i64, Vec<String>>| -> Result<(), Failed> {
+        let id: i64 = row.get(0)?;
+        let mut document = TantivyDocument::new();
+        document.add_i64(id_field, id);
+        let camera_name: Option<String> = row.get(1)?;
+        document.add_text(camera, split(&camera_name.unwrap_or_default()));
+        if row.get_ref(2)? != ValueRef::Null {
+            document.add_text(caption, split(&text_of(row, 2)?));
+        }
+        for label in words.get(&id).into_iter().flatten() {
+            document.add_text(tags, split(label));
+        }
+        let mut files = db.prepare_cached("SELECT path, root FROM file WHERE photo = ?1 ORDER BY path")?;
+        let mut files = files.query([id])?;
+        let mut known = HashSet::new();
+        while let Some(file) = files.next()? {
+            let path = paths::from_bytes(file.get_ref(0)?.as_blob()?);
+            let root = paths::from_bytes(file.get_ref(1)?.as_blob()?);
+            for name in names_of(&path, &root) {
+                if known.insert(name.clone()) {
+                    document.add_text(names, split(&name));
+                }
+            }
+        }
+        Ok(writer.add_document(document)?)
+    };
+    let sql = |condition| {
+        format!(
+            "SELECT p.id, p.camera, c.text FROM photo p LEFT JOIN caption c ON c.photo = p.id
+             WHERE {condition} AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id) ORDER BY p.id"
+        )
+    };
+    let labels = |condition: &str, id: i64| -> rusqlite::Result<HashMap<i64, Vec<String>>> {
+        let sql = format!("SELECT photo, label FROM tag WHERE {condition} ORDER BY photo, position");
+        let mut statement = db.prepare_cached(&sql)?;
+        let mut rows = statement.query([id])?;
+        let mut labels: HashMap<i64, Vec<String>> = HashMap::new();
+        while let Some(row) = rows.next()? {
+            labels.entry(row.get(0)?).or_default().push(row.get(1)?);
+        }
+        Ok(labels)
+    };
+    let mut count = 0;
+    if let Some(some) = some {
+        let mut statement = db.prepare_cached(&sql("p.id = ?1"))?;
+        for id in some {
+            let mut rows = statement.query([*id])?;
+            if let Some(row) = rows.next()? {
+                put(row, &labels("photo = ?1", *id)?)?;
+                count += 1;
+            }
+        }
+    } else {
+        let labels = labels("photo > ?1", 0)?;
+        let mut statement = db.prepare(&sql("true"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            put(row, &labels)?;
+            count += 1;
+            if count % 1_000 == 0 && !progress(count) {
+                break;
+            }
+        }
+    }
+    Ok((writer.finalize()?, directory, count))
+}
+
+/// The names a photo can be found by: of its file without the extension, of the folders above it up to its root.
+fn names_of(path: &Path, root: &Path) -> Vec<String> {
+    let below = root.parent().and_then(|above| path.strip_prefix(above).ok()).unwrap_or(path);
+    let folders = below.parent().into_iter().flat_map(Path::components).map(|c| c.as_os_str());
+    let mut names: Vec<String> = folders.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+    names
+}
+
+/// Puts blanks where words meet without one: `IMG_2019-giraffeBaby` becomes `IMG 2019 giraffe Baby`.
+fn split(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut last = ' ';
+    for c in paths::plain(text) {
+        let meets = (last.is_lowercase() && c.is_uppercase())
+            || (last.is_alphabetic() && c.is_numeric())
+            || (last.is_numeric() && c.is_alphabetic());
+        if meets {
+            out.push(' ');
+        }
+        out.push(if c.is_alphanumeric() { c } else { ' ' });
+        last = c;
+    }
+    out
+}
+
+/// Writes a new cache from the catalogue; `false` if `progress` (photos done, of how many) ended it.
+pub(crate) fn rebuild(
+    db: &Connection,
+    folder: &Path,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Result<bool>, Failed> {
+    let total: u64 = db.query_row("SELECT count(DISTINCT photo) FROM file", [], |row| row.get(0))?;
+    let stamp = Stamp::newest(db)?;
+    let mut go_on = progress(0, total);
+    let (index, directory, count) = index(db, None, &mut |done| {
+        go_on = go_on && progress(done, total);
+        go_on
+    })?;
+    if !go_on {
+        return Ok(Ok(false));
+    }
+    let (list, bytes) = pack(&index, &directory)?;
+    let head = Head { stamp, basis: BASIS, numbers: [count, 0, 0, 0] };
+    Ok(cache::write(folder, &head, &[list.as_bytes(), &bytes, &[], &[], &[]]).map(|()| true))
+}
+
+/// The files of an index in one piece: `name length` a line, and their bytes one after the other.
+fn pack(index: &Index, directory: &RamDirectory) -> tantivy::Result<(String, Vec<u8>)> {
+    let mut names: Vec<PathBuf> = index.directory().list_managed_files().into_iter().collect();
+    names.push(PathBuf::from(META));
+    names.sort();
+    names.dedup();
+    let (mut list, mut all) = (String::new(), Vec::new());
+    for name in names {
+        // What was announced but never written is not there.
+        if !directory.exists(&name)? {
+            continue;
+        }
+        let bytes = directory.open_read(&name)?.read_bytes().map_err(TantivyError::from)?;
+        list.push_str(&format!("{} {}\n", name.display(), bytes.len()));
+        all.extend_from_slice(&bytes);
+    }
+    Ok((list, all))
+}
+
+fn unpack(cache: &Cache) -> tantivy::Result<Index> {
+    let wrong = || TantivyError::InternalError("its list of files is wrong".into());
+    let list = cache.section::<u8>(0).and_then(|list| std::str::from_utf8(list).ok()).ok_or_else(wrong)?;
+    let mut rest = cache.section::<u8>(1).ok_or_else(wrong)?;
+    let directory = RamDirectory::create();
+    for line in list.lines() {
+        let (name, length) = line.rsplit_once(' ').ok_or_else(wrong)?;
+        let length: usize = length.parse().map_err(|_| wrong())?;
+        let (bytes, after) = rest.split_at_checked(length).ok_or_else(wrong)?;
+        rest = after;
+        directory.atomic_write(Path::new(name), bytes)?;
+    }
+    Index::open(directory)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cut_where_words_meet() {
+        assert_eq!(split("IMG_2019-giraffeBaby3"), "IMG 2019 giraffe Baby 3");
+        assert_eq!(split("cafe\u{301} Stra\u{df}e"), "cafe Stra\u{df}e");
+        // Syllables stay whole: in letters, this word would be too long to be one.
+        assert_eq!(split("\u{ac01}".repeat(15).as_str()), "\u{ac01}".repeat(15));
+        assert_eq!(split("\u{1100}\u{1161}\u{11a8}-\u{30ab}\u{3099}"), "\u{ac01} \u{30ab}");
+        let names = names_of(Path::new("/home/me/Pictures/Holiday 2019/IMG_1.tar.jpg"), Path::new("/home/me/Pictures"));
+        assert_eq!(names, ["Pictures", "Holiday 2019", "IMG_1.tar"]);
+    }
+}

@@ -1,0 +1,348 @@
+//! Search by meaning: cosines of unit vectors, from a mapped cache plus what changed since it was written.
+
+mod graph;
+mod kernel;
+
+use super::cache::{self, Cache, Head, Stamp, Unusable};
+use super::searcher::ScoreStats;
+use crate::catalogue::library::{Library, Model, current_model};
+use crate::error::Result;
+use graph::{Graph, View};
+use kernel::dot;
+use rayon::prelude::*;
+use rusqlite::{Connection, Row};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Libraries of at least this many photos get a graph; below, comparing with every photo is as fast, and exact.
+pub(crate) const GRAPH_FROM: usize = 50_000;
+/// Rows compared by one task.
+const CHUNK: usize = 2_048;
+/// Rows that tell how a query's cosines are spread.
+const SAMPLE: usize = 4_096;
+
+/// A photo and its cosine with the query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Scored {
+    pub(crate) id: i64,
+    pub(crate) cosine: f32,
+}
+
+/// The vectors of all photos of a library, as its current model made them.
+pub(crate) struct Vectors {
+    dim: usize,
+    base: Option<Cache>,
+    /// Rows of the cache that no longer count.
+    masked: HashSet<usize>,
+    /// What is not in the cache: ids ascending, and their rows.
+    ids: Vec<i64>,
+    rows: Vec<f32>,
+}
+
+pub(crate) fn folder(library: &Library) -> PathBuf {
+    library.dir().join("vectors")
+}
+
+fn basis(model: &Model) -> u64 {
+    xxh3_64(format!("{}\0{}", model.record.dim, model.record.fingerprint).as_bytes())
+}
+
+/// The newest cache, if it is sound and of this model and this log; with the photos changed since in more
+/// than their captions.
+pub(crate) fn usable(db: &Connection, model: &Model, folder: &Path) -> rusqlite::Result<Option<(Cache, Vec<i64>)>> {
+    let Ok(cache) = Cache::open(folder) else { return Ok(None) };
+    if cache.head.basis != basis(model) || !Layout::is_sound(&cache, model.record.dim) {
+        return Ok(None);
+    }
+    Ok(cache.head.stamp.changed_since(db, false)?.map(|changed| (cache, changed)))
+}
+
+/// What `check` has to say about the cache.
+pub(crate) fn finding(library: &Library) -> Result<Option<String>> {
+    let Some(model) = library.sql(current_model)? else { return Ok(None) };
+    Ok(match Cache::open(&folder(library)) {
+        Err(Unusable::Missing) => None,
+        Err(Unusable::Damaged(path, reason)) => {
+            Some(format!("{}: the vector cache is damaged: {reason}", crate::catalogue::paths::shown(&path)))
+        }
+        Ok(cache) if cache.head.basis != basis(&model) => None,
+        Ok(cache) if !Layout::is_sound(&cache, model.record.dim) => {
+            Some("the vector cache is damaged: its lengths are wrong".into())
+        }
+        Ok(cache) => library
+            .sql(|db| cache.head.stamp.changed_since(db, false))?
+            .is_none()
+            .then(|| "the vector cache belongs to another state of the catalogue".into()),
+    })
+}
+
+/// The sections of a cache.
+struct Layout<'a> {
+    ids: &'a [i64],
+    rows: &'a [f32],
+    graph: Option<View<'a>>,
+}
+
+impl<'a> Layout<'a> {
+    /// Whether the sections fit each other and the model; asked once.
+    fn is_sound(cache: &'a Cache, dim: usize) -> bool {
+        Self::of(cache).is_some_and(|layout| {
+            let ascending = layout.ids.windows(2).all(|pair| pair[0] < pair[1]);
+            let entry = layout.graph.as_ref().map_or(0, |graph| graph.entry);
+            cache.head.numbers[0] == dim as u64 && ascending && (entry == 0 || entry < layout.ids.len())
+        })
+    }
+
+    fn of(cache: &'a Cache) -> Option<Self> {
+        let [dim, entry, levels, _] = cache.head.numbers.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        let ids: &[i64] = cache.section(0)?;
+        let rows: &[f32] = cache.section(1)?;
+        let offsets: &[u32] = cache.section(2)?;
+        let links: &[u32] = cache.section(3)?;
+        let graph_fits = levels.checked_mul(ids.len().checked_add(1)?)? == offsets.len();
+        if dim == 0 || rows.len() != ids.len().checked_mul(dim)? || !graph_fits {
+            return None;
+        }
+        let graph = (levels > 0).then_some(View { rows, dim, entry, levels, offsets, links });
+        Some(Self { ids, rows, graph })
+    }
+}
+
+impl Vectors {
+    /// The vectors of the current model; `None` before there is one. A cache that is missing, damaged, foreign or
+    /// behind makes this slower, never wrong.
+    pub(crate) fn load(db: &Connection, folder: &Path) -> rusqlite::Result<Option<Self>> {
+        let Some(model) = current_model(db)? else { return Ok(None) };
+        let dim = model.record.dim;
+        let usable = usable(db, &model, folder)?;
+        let changed = usable.as_ref().map(|(_, changed)| changed.as_slice());
+        let (ids, rows) = read_rows(db, &model, changed, &mut |_| true)?;
+        let mut vectors = Self { dim, base: None, masked: HashSet::new(), ids, rows };
+        if let Some((cache, changed)) = usable {
+            if let Some(layout) = Layout::of(&cache) {
+                vectors.masked = changed.iter().filter_map(|id| layout.ids.binary_search(id).ok()).collect();
+            }
+            vectors.base = Some(cache);
+        }
+        Ok(Some(vectors))
+    }
+
+    fn layout(&self) -> Layout<'_> {
+        let empty = Layout { ids: &[], rows: &[], graph: None };
+        self.base.as_ref().and_then(Layout::of).unwrap_or(empty)
+    }
+
+    /// Numbers in a vector.
+    pub(crate) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Photos that have a vector.
+    pub(crate) fn len(&self) -> usize {
+        self.layout().ids.len() - self.masked.len() + self.ids.len()
+    }
+
+    /// Whether a graph is there.
+    pub(crate) fn has_graph(&self) -> bool {
+        self.layout().graph.is_some()
+    }
+
+    /// The vector of a photo.
+    pub(crate) fn row(&self, id: i64) -> Option<&[f32]> {
+        if let Ok(at) = self.ids.binary_search(&id) {
+            return self.rows.get(at * self.dim..(at + 1) * self.dim);
+        }
+        let layout = self.layout();
+        let at = layout.ids.binary_search(&id).ok().filter(|at| !self.masked.contains(at))?;
+        layout.rows.get(at * self.dim..(at + 1) * self.dim)
+    }
+
+    /// The ids, ascending, and vectors of all photos.
+    pub(crate) fn rows(&self) -> Vec<(i64, &[f32])> {
+        let layout = self.layout();
+        let base = layout.ids.iter().copied().zip(layout.rows.chunks_exact(self.dim.max(1))).enumerate();
+        let kept = base.filter(|(row, _)| !self.masked.contains(row)).map(|(_, row)| row);
+        let mut rows: Vec<_> =
+            kept.chain(self.ids.iter().copied().zip(self.rows.chunks_exact(self.dim.max(1)))).collect();
+        rows.sort_by_key(|(id, _)| *id);
+        rows
+    }
+
+    /// The cosines of all photos with `query` (a unit vector of `dim` numbers), best first, ties by id.
+    pub(crate) fn all(&self, query: &[f32]) -> Vec<Scored> {
+        let layout = self.layout();
+        let mut scored = scan(layout.ids, layout.rows, query);
+        if !self.masked.is_empty() {
+            let mut row = 0;
+            scored.retain(|_| {
+                row += 1;
+                !self.masked.contains(&(row - 1))
+            });
+        }
+        scored.extend(scan(&self.ids, &self.rows, query));
+        sort(&mut scored);
+        scored
+    }
+
+    /// The cosines of these photos, best first; those without a vector are left out.
+    pub(crate) fn of(&self, query: &[f32], ids: &[i64]) -> Vec<Scored> {
+        let score = |id: &i64| Some(Scored { id: *id, cosine: dot(query, self.row(*id)?) });
+        let mut scored: Vec<Scored> = ids.par_chunks(CHUNK).flat_map_iter(|ids| ids.iter().filter_map(score)).collect();
+        sort(&mut scored);
+        scored
+    }
+
+    /// About the best `k`, by the graph where there is one, with exact cosines.
+    pub(crate) fn near(&self, query: &[f32], k: usize) -> Vec<Scored> {
+        let layout = self.layout();
+        let Some(graph) = &layout.graph else { return self.all(query) };
+        let breadth = (4 * k).max(200).saturating_add(self.masked.len().min(k));
+        let found = graph.search(query, breadth).into_iter().filter(|(row, _)| !self.masked.contains(row));
+        let mut scored: Vec<Scored> =
+            found.filter_map(|(row, cosine)| Some(Scored { id: *layout.ids.get(row)?, cosine })).collect();
+        scored.extend(scan(&self.ids, &self.rows, query));
+        sort(&mut scored);
+        scored.truncate(k);
+        scored
+    }
+
+    /// How the cosines with a query are spread over the library, from evenly spaced rows.
+    pub(crate) fn sample(&self, query: &[f32]) -> Option<ScoreStats> {
+        let layout = self.layout();
+        let (base, delta) = (layout.ids.len(), self.ids.len());
+        let step = ((base + delta) / SAMPLE).max(1);
+        let row = |n: usize| {
+            let (rows, n) = if n < base { (layout.rows, n) } else { (self.rows.as_slice(), n - base) };
+            rows.get(n * self.dim..(n + 1) * self.dim)
+        };
+        let sampled = (0..base + delta).step_by(step).filter(|n| !self.masked.contains(n));
+        stats(sampled.filter_map(row).map(|row| dot(query, row)))
+    }
+}
+
+/// The cosine of two unit vectors.
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    dot(a, b)
+}
+
+/// Mean and standard deviation; `None` of nothing.
+pub(crate) fn stats(cosines: impl Iterator<Item = f32>) -> Option<ScoreStats> {
+    let (mut count, mut sum, mut squares) = (0_usize, 0.0_f64, 0.0_f64);
+    for cosine in cosines.map(f64::from) {
+        count += 1;
+        sum += cosine;
+        squares += cosine * cosine;
+    }
+    let mean = sum / count as f64;
+    let std = (squares / count as f64 - mean * mean).max(0.0).sqrt();
+    (count > 0).then_some(ScoreStats { count, mean: mean as f32, std: std as f32 })
+}
+
+fn scan(ids: &[i64], rows: &[f32], query: &[f32]) -> Vec<Scored> {
+    if ids.is_empty() {
+        return Vec::new();
+    }
+    let dim = rows.len() / ids.len();
+    ids.par_chunks(CHUNK)
+        .zip(rows.par_chunks(CHUNK * dim))
+        .flat_map_iter(|(ids, rows)| {
+            ids.iter().zip(rows.chunks_exact(dim)).map(|(id, row)| Scored { id: *id, cosine: dot(query, row) })
+        })
+        .collect()
+}
+
+fn sort(scored: &mut [Scored]) {
+    scored.par_sort_unstable_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.id.cmp(&b.id)));
+}
+
+/// The checksum kept beside an embedding's bytes.
+pub(crate) fn row_checksum(bytes: &[u8]) -> i64 {
+    xxh3_64(bytes) as i64
+}
+
+/// Whether an embedding's bytes are what was written.
+pub(crate) fn is_sound(bytes: &[u8], dim: usize, checksum: i64) -> bool {
+    bytes.len().is_multiple_of(4) && bytes.len() / 4 == dim && row_checksum(bytes) == checksum
+}
+
+/// Appends the embedding in columns `at` (checksum) and `at + 1` (bytes), if it is sound.
+pub(crate) fn read_row(row: &Row<'_>, at: usize, dim: usize, out: &mut Vec<f32>) -> rusqlite::Result<bool> {
+    let checksum: i64 = row.get(at)?;
+    let bytes = row.get_ref(at + 1)?.as_blob()?;
+    let sound = is_sound(bytes, dim, checksum);
+    if sound {
+        out.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)));
+    }
+    Ok(sound)
+}
+
+/// Ids (ascending) and rows of the photos that have a file and a sound embedding: of all, or of some.
+fn read_rows(
+    db: &Connection,
+    model: &Model,
+    some: Option<&[i64]>,
+    progress: &mut dyn FnMut(u64) -> bool,
+) -> rusqlite::Result<(Vec<i64>, Vec<f32>)> {
+    let sql = |condition| {
+        format!(
+            "SELECT photo, checksum, vector FROM embedding e
+             WHERE {condition} AND EXISTS (SELECT 1 FROM file f WHERE f.photo = e.photo) ORDER BY photo"
+        )
+    };
+    let (mut ids, mut matrix) = (Vec::new(), Vec::new());
+    let mut take = |rows: &mut rusqlite::Rows<'_>| -> rusqlite::Result<()> {
+        while let Some(row) = rows.next()? {
+            if read_row(row, 1, model.record.dim, &mut matrix)? {
+                ids.push(row.get(0)?);
+            }
+            if ids.len() % 1_000 == 0 && !progress(ids.len() as u64) {
+                break;
+            }
+        }
+        Ok(())
+    };
+    if let Some(some) = some {
+        let mut statement = db.prepare_cached(&sql("model = ?1 AND photo = ?2"))?;
+        for id in some {
+            take(&mut statement.query([model.id, *id])?)?;
+        }
+    } else {
+        take(&mut db.prepare(&sql("model = ?1"))?.query([model.id])?)?;
+    }
+    Ok((ids, matrix))
+}
+
+/// Writes a new cache from the catalogue; `false` if `progress` (vectors done, of how many) ended it.
+pub(crate) fn rebuild(
+    db: &Connection,
+    model: &Model,
+    folder: &Path,
+    graph_from: usize,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> rusqlite::Result<Result<bool>> {
+    let total: u64 = db.query_row("SELECT count(*) FROM embedding WHERE model = ?1", [model.id], |row| row.get(0))?;
+    let stamp = Stamp::newest(db)?;
+    let mut go_on = progress(0, total);
+    let (ids, rows) = read_rows(db, model, None, &mut |done| {
+        go_on = go_on && progress(done.max(1), total);
+        go_on
+    })?;
+    let dim = model.record.dim;
+    let graph = if go_on && ids.len() >= graph_from && dim > 0 {
+        graph::build(&rows, dim, &mut |done| progress(done.max(1) as u64, total))
+    } else {
+        go_on.then(Graph::default)
+    };
+    let Some(graph) = graph else { return Ok(Ok(false)) };
+    let numbers = [dim as u64, graph.entry as u64, graph.levels as u64, 0];
+    let head = Head { stamp, basis: basis(model), numbers };
+    let sections = [
+        bytemuck::cast_slice(&ids),
+        bytemuck::cast_slice(&rows),
+        bytemuck::cast_slice(&graph.offsets),
+        bytemuck::cast_slice(&graph.links),
+        &[],
+    ];
+    Ok(cache::write(folder, &head, &sections).map(|()| true))
+}

@@ -1,0 +1,203 @@
+//! Bringing the caches up to date, and tidying up, at the end of a run.
+
+use crate::catalogue::library::current_model;
+use crate::catalogue::writer::Writer;
+use crate::error::{Error, Result};
+use crate::search::text::{self, Failed};
+use crate::search::vectors::{self, GRAPH_FROM};
+
+/// Photos that may have changed before a cache is written anew. Until then every search looks at them one by one, which
+/// costs it less than a millisecond per hundred.
+const SLACK: u64 = 200;
+
+impl Writer<'_> {
+    /// Brings the caches up to date where that pays, and drops what nothing needs any more. `progress` gets the name of
+    /// a cache, the photos done and their total; as soon as it answers `false` the rest is left for the next time.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read, or a cache cannot be written.
+    pub fn refresh_caches(&mut self, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) -> Result<()> {
+        self.refresh_with_graph_from(GRAPH_FROM, progress)
+    }
+
+    /// [`Writer::refresh_caches`] with a graph from so many photos on.
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(hidden)]
+    pub fn refresh_with_graph_from(
+        &mut self,
+        graph_from: usize,
+        progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
+    ) -> Result<()> {
+        self.tidy()?;
+        let library = self.library;
+        if let Some(model) = library.sql(current_model)? {
+            let folder = vectors::folder(library);
+            let embedded: u64 = library.sql(|db| {
+                db.query_row("SELECT count(*) FROM embedding WHERE model = ?1", [model.id], |row| row.get(0))
+            })?;
+            let due = match library.sql(|db| vectors::usable(db, &model, &folder))? {
+                Some((_, changed)) => changed.len() as u64 > SLACK + embedded / 20,
+                None => embedded > 0,
+            };
+            let mut report = |done, total| progress("vectors", done, total);
+            if due && !library.sql(|db| vectors::rebuild(db, &model, &folder, graph_from, &mut report))?? {
+                return Ok(());
+            }
+        }
+        self.refresh_words(progress)
+    }
+
+    /// The part of [`Writer::refresh_caches`] that is about words.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn refresh_words(&mut self, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) -> Result<()> {
+        let library = self.library;
+        let mut report = |done, total| progress("full-text index", done, total);
+        let due = library.words_are_due()?;
+        if due && !library.text(|db| text::rebuild(db, &text::folder(library), &mut report))?? {
+            return Ok(());
+        }
+        self.prune_log()
+    }
+
+    /// Drops photos without a file, and embeddings of other models once every photo has one of this.
+    fn tidy(&mut self) -> Result<()> {
+        let library = self.library;
+        let orphans = "FROM photo WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = photo.id)";
+        let others = "FROM embedding WHERE model <> (SELECT id FROM model WHERE current) AND NOT EXISTS (
+            SELECT 1 FROM photo p WHERE NOT EXISTS (SELECT 1 FROM embedding e JOIN model m ON m.id = e.model
+            WHERE m.current AND e.photo = p.id))";
+        for what in [orphans, others] {
+            // Looked for first, so that a run that changed nothing writes nothing.
+            if library.sql(|db| db.query_row(&format!("SELECT EXISTS (SELECT 1 {what})"), [], |row| row.get(0)))? {
+                self.write(|db| db.execute(&format!("DELETE {what}"), []))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops what both caches have seen from the log, but not the positions they stand at. Captions that only the
+    /// full-text cache has seen stay, so that whatever position is left has all that came after it.
+    fn prune_log(&mut self) -> Result<()> {
+        let library = self.library;
+        let Some(model) = library.sql(current_model)? else { return Ok(()) };
+        let vectors = library.sql(|db| vectors::usable(db, &model, &vectors::folder(library)))?;
+        let text = library.sql(|db| text::usable(db, &text::folder(library)))?;
+        if let (Some((vectors, _)), Some((text, _))) = (vectors, text) {
+            let seen = vectors.head.stamp.seq.min(text.head.stamp.seq);
+            let any = library.sql(|db| {
+                db.query_row("SELECT EXISTS (SELECT 1 FROM change WHERE seq < ?1)", [seen], |row| row.get(0))
+            })?;
+            if any {
+                self.write(|db| db.execute("DELETE FROM change WHERE seq < ?1", [seen]))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl crate::Library {
+    /// Whether so much changed that the full-text cache should be written anew.
+    pub(crate) fn words_are_due(&self) -> Result<bool> {
+        Ok(match self.sql(|db| text::usable(db, &text::folder(self)))? {
+            Some((cache, changed)) => changed.len() as u64 > SLACK + text::count(&cache) / 50,
+            None => self.sql(|db| db.query_row("SELECT EXISTS (SELECT 1 FROM file)", [], |row| row.get(0)))?,
+        })
+    }
+
+    /// [`crate::Library::sql`] for work that needs the full-text engine too.
+    pub(crate) fn text<T>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> std::result::Result<T, Failed>,
+    ) -> Result<T> {
+        let outcome = self.sql(|db| match work(db) {
+            Ok(value) => Ok(Ok(value)),
+            Err(Failed::Sql(error)) => Err(error),
+            Err(Failed::Text(error)) => Ok(Err(error)),
+        })?;
+        outcome.map_err(Error::Text)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::catalogue::rows::{Change, FileStamp, ModelRecord, PhotoFacts};
+    use crate::search::cache::{self, Cache};
+    use crate::{Captioned, Library};
+    use std::path::Path;
+
+    fn library(folder: &Path, photos: u8) -> Library {
+        let library = Library::create(folder).unwrap();
+        let mut writer = library.lock().unwrap();
+        writer.set_model(&ModelRecord { name: "m".into(), fingerprint: "m".into(), dim: 2 }).unwrap();
+        let photo = |n: u8| Change::Photo {
+            path: format!("/p/{n}.jpg").into(),
+            root: "/p".into(),
+            stamp: FileStamp { size: 1, mtime_ns: 1 },
+            hash: [n; 32],
+            facts: PhotoFacts::default(),
+            embedding: vec![0.6, 0.8],
+            tags: Vec::new(),
+        };
+        writer.apply(&(0..photos).map(photo).collect::<Vec<_>>()).unwrap();
+        writer.refresh_caches(&mut |_, _, _| true).unwrap();
+        drop(writer);
+        library
+    }
+
+    #[test]
+    fn captions_cost_the_vectors_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = library(folder.path(), 250);
+        let model = library.sql(current_model).unwrap().unwrap();
+        let vectors =
+            || library.sql(|db| vectors::usable(db, &model, &vectors::folder(&library))).unwrap().map(|v| v.1);
+        let text = || library.sql(|db| text::usable(db, &text::folder(&library))).unwrap().map(|t| t.1.len());
+        let mut captioner = library.captioner("print", false).unwrap();
+        for round in 0..3 {
+            let done: Vec<Captioned> = (1..=250)
+                .map(|photo| Captioned { photo, text: format!("a cat, {round} times"), encoding: None })
+                .collect();
+            assert_eq!(captioner.save(&done).unwrap(), 250);
+            assert_eq!((vectors(), text()), (Some(vec![]), Some(250)));
+            assert!(captioner.refresh_words(&mut |_, _, _| true).unwrap());
+            assert_eq!((vectors(), text()), (Some(vec![]), Some(0)));
+        }
+        library.lock().unwrap().refresh_caches(&mut |_, _, _| true).unwrap();
+        assert!(folder.path().join("vectors/00000001").exists());
+        assert!(folder.path().join("text/00000004").exists());
+        // The log of vectors is looked up, not gone through.
+        let plan = "EXPLAIN QUERY PLAN SELECT DISTINCT photo FROM change
+             WHERE about = 0 AND seq > ?1 AND photo IS NOT NULL ORDER BY photo";
+        let plan: String = library.sql(|db| db.query_row(plan, [1], |row| row.get(3))).unwrap();
+        assert!(plan.contains("change_of_photos"), "{plan}");
+    }
+
+    #[test]
+    fn a_text_cache_of_an_older_release_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = library(folder.path(), 3);
+        let text = text::folder(&library);
+        let cache = Cache::open(&text).unwrap();
+        let mut head = cache.head;
+        head.basis -= 1;
+        let sections = [0, 1, 2, 3, 4].map(|n| cache.section::<u8>(n).unwrap());
+        cache::write(&text, &head, &sections).unwrap();
+        library.set_caption_by_hand(1, "a walrus").unwrap();
+        assert!(library.sql(|db| text::usable(db, &text)).unwrap().is_none());
+        assert!(library.check(true).unwrap().findings.is_empty());
+        let found = |word: &str| {
+            let request = crate::SearchRequest { words: Some(word.into()), limit: 9, ..Default::default() };
+            library.searcher().unwrap().search(&request).unwrap().hits.len()
+        };
+        assert_eq!((found("walrus"), found("jpg"), found("2")), (1, 0, 1));
+        library.lock().unwrap().refresh_caches(&mut |_, _, _| true).unwrap();
+        assert!(library.sql(|db| text::usable(db, &text)).unwrap().is_some());
+        assert_eq!((found("walrus"), found("2")), (1, 1));
+    }
+}

@@ -1,0 +1,279 @@
+//! A conversation about a picture: what was said, what the model still reads of it, and where it is kept.
+
+use crate::captions::look::{Describer, Picture};
+use crate::model::blip2::Finish;
+use crate::model::blip2::Generated;
+use crate::model::blip2::Options;
+use crate::model::blip2::Session;
+use crate::model::blip2::Turn;
+use crate::model::blip2::question_prompt;
+use crate::output;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
+use serde_json::{Value, json};
+use snapseek_index::{Conversation, Library};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Tokens of an answer, unless the user says otherwise.
+pub const ANSWER_TOKENS: usize = 100;
+
+/// A conversation that is going on.
+pub struct Talk<'m> {
+    describer: &'m Describer,
+    session: Session<'m>,
+    /// As the library has it, or would.
+    pub conversation: Conversation,
+    /// The library has it.
+    kept: bool,
+    /// Of each turn, whether the library has it.
+    kept_turns: Vec<bool>,
+    /// Turns that the model does not read any more.
+    unread: usize,
+}
+
+impl<'m> Talk<'m> {
+    /// A conversation about a picture: `earlier`, or a new one.
+    ///
+    /// # Errors
+    /// The model's files are damaged, or another model looked at the picture.
+    pub fn new(describer: &'m Describer, picture: &Picture, earlier: Option<Conversation>) -> anyhow::Result<Self> {
+        let session = Session::new(&describer.model, &picture.encoding)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
+        let path = picture.path.canonicalize().unwrap_or_else(|_| picture.path.clone());
+        let kept = earlier.is_some();
+        let conversation = earlier.unwrap_or_else(|| Conversation {
+            id: 0,
+            path,
+            hash: picture.hash,
+            model: describer.name.clone(),
+            started: now,
+            updated: now,
+            turns: Vec::new(),
+        });
+        let kept_turns = vec![true; conversation.turns.len()];
+        Ok(Self { describer, session, conversation, kept, kept_turns, unread: 0 })
+    }
+
+    /// The file that the conversation is about.
+    #[must_use]
+    pub fn path(&self) -> &PathBuf {
+        &self.conversation.path
+    }
+
+    /// Answers a question; `on_text` gets the answer piece by piece (foreign text). An answer that was not cancelled is added
+    /// to the conversation, but not yet kept.
+    ///
+    /// # Errors
+    /// The question is longer than the model can read, or the model's files are damaged.
+    pub fn ask(
+        &mut self,
+        question: &str,
+        options: &Options,
+        cancel: &AtomicBool,
+        console: &Console,
+        on_text: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<Generated> {
+        let (prompt, unread) = self.prompt(question, options)?;
+        if unread > self.unread {
+            let gone = output::count(unread, "question");
+            console.note(format_args!(
+                "(the conversation is longer than the model can read: it no longer sees the first {gone})"
+            ));
+        }
+        let answer = self.session.answer(&prompt, options, cancel, on_text)?;
+        self.unread = unread;
+        if answer.finish != Finish::Cancelled {
+            self.conversation
+                .turns
+                .push(snapseek_index::Turn { question: question.to_owned(), answer: answer.text.clone() });
+            self.kept_turns.push(false);
+        }
+        Ok(answer)
+    }
+
+    /// Asks a question in the place of the last one, which is taken back only when the answer is complete.
+    ///
+    /// # Errors
+    /// As [`Talk::ask`]; or the catalogue cannot be written.
+    pub fn ask_again(
+        &mut self,
+        question: &str,
+        options: &Options,
+        cancel: &AtomicBool,
+        library: Option<&Library>,
+        console: &Console,
+        on_text: &mut dyn FnMut(&str),
+    ) -> anyhow::Result<Generated> {
+        let (last, was_kept) = (self.conversation.turns.pop(), self.kept_turns.pop());
+        self.unread = self.unread.min(self.conversation.turns.len());
+        let answer = self.ask(question, options, cancel, console, on_text);
+        if !answer.as_ref().is_ok_and(|answer| answer.finish != Finish::Cancelled) {
+            self.conversation.turns.extend(last);
+            self.kept_turns.extend(was_kept);
+        } else if let (Some(library), Some(true)) = (library, was_kept) {
+            library.drop_last_turn(self.conversation.id)?;
+        }
+        answer
+    }
+
+    /// The prompt of a question with as many of the last turns as the model can read, and how many it cannot.
+    ///
+    /// # Errors
+    /// The question alone is more than it can read.
+    fn prompt(&self, question: &str, options: &Options) -> anyhow::Result<(String, usize)> {
+        let model = &self.describer.model;
+        let turns: Vec<Turn> = self.conversation.turns.iter().map(turn).collect();
+        let room = model.context().saturating_sub(options.max_new_tokens.min(model.context() / 2));
+        let mut unread = self.unread;
+        loop {
+            let prompt = question_prompt(turns.get(unread..).unwrap_or_default(), question);
+            let length = model.tokens(&prompt)?.len();
+            if length <= room {
+                return Ok((prompt, unread));
+            }
+            anyhow::ensure!(
+                unread < turns.len(),
+                "the question has {length} tokens, and the model can read {room} beside the picture and its answer: \
+                 shorten it"
+            );
+            unread += 1;
+        }
+    }
+
+    /// Keeps the last turn in the library, with the conversation if it is its first. Where that fails, a warning says so.
+    pub fn keep(&mut self, library: Option<&Library>, console: &Console) {
+        let (Some(library), Some(last)) = (library, self.conversation.turns.last()) else { return };
+        let Conversation { id, hash, path, model, .. } = &self.conversation;
+        let begun = if self.kept { Ok(*id) } else { library.begin_conversation(hash, path, model) };
+        let kept = begun.and_then(|id| {
+            (self.conversation.id, self.kept) = (id, true);
+            library.add_turn(id, &last.question, &last.answer)
+        });
+        match (kept, self.kept_turns.last_mut()) {
+            (Ok(()), Some(last)) => *last = true,
+            (Ok(()), None) => {}
+            (Err(error), _) => console.warn(format_args!("this is not kept: {error}")),
+        }
+    }
+
+    /// Takes the last question and its answer back; `false` if there is none.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn undo(&mut self, library: Option<&Library>) -> anyhow::Result<bool> {
+        if self.conversation.turns.pop().is_none() {
+            return Ok(false);
+        }
+        self.unread = self.unread.min(self.conversation.turns.len());
+        if let (Some(library), Some(true)) = (library, self.kept_turns.pop()) {
+            library.drop_last_turn(self.conversation.id)?;
+        }
+        Ok(true)
+    }
+
+    /// Takes back all that was said.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn clear(&mut self, library: Option<&Library>) -> anyhow::Result<()> {
+        self.conversation.turns.clear();
+        self.kept_turns.clear();
+        self.unread = 0;
+        if let (Some(library), true) = (library, self.kept) {
+            library.clear_conversation(self.conversation.id)?;
+        }
+        Ok(())
+    }
+
+    /// Its name for the user: where it is kept, or that it is not.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let number = if self.kept { format!(", conversation {}", self.conversation.id) } else { String::new() };
+        format!("{}{number}", sanitize::path(self.path()))
+    }
+}
+
+fn turn(turn: &snapseek_index::Turn) -> Turn {
+    Turn { question: turn.question.clone(), answer: turn.answer.clone() }
+}
+
+/// A conversation as JSON.
+#[must_use]
+pub fn record(conversation: &Conversation) -> Value {
+    let Conversation { id, path, model, started, updated, turns, hash } = conversation;
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut record = json!({"schema": 1, "id": id, "model": model, "started": started, "updated": updated,
+        "blake3": hash, "turns": turns});
+    output::put_path(&mut record, path);
+    record
+}
+
+/// A conversation as Markdown, in which nothing that was said is markup.
+#[must_use]
+pub fn markdown(conversation: &Conversation) -> String {
+    let Conversation { path, model, started, turns, .. } = conversation;
+    let name = path.file_name().map_or(String::new(), |name| sanitize::path(Path::new(name)));
+    let mut text = format!("# {}\n\n", plain(&name));
+    let _ = writeln!(text, "{}, {}, {}", plain(&sanitize::path(path)), time(*started), plain(model));
+    for turn in turns {
+        let _ = write!(text, "\n**{}**\n\n{}\n", plain(&turn.question), plain(&turn.answer));
+    }
+    text
+}
+
+/// Writes a conversation into a new file: JSON if its name ends so, else Markdown.
+///
+/// # Errors
+/// The file is there already (exit code 2), or cannot be written.
+pub fn save(conversation: &Conversation, file: &Path) -> anyhow::Result<()> {
+    let text = match file.extension() {
+        Some(extension) if extension == "json" => sanitize::json(&record(conversation))? + "\n",
+        _ => markdown(conversation),
+    };
+    output::write_new(file, &text)
+}
+
+/// Text with every sign escaped that Markdown could take for markup, and every one that could drive a terminal.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let text = sanitize::text(text);
+    // What begins a list or a rule, where it begins a line.
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    for (at, c) in text.char_indices() {
+        if (at == digits && ".)".contains(c)) || (at == 0 && "-+=".contains(c)) {
+            out.push('\\');
+        }
+        if "\\`*_[]<>#&~|!".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Seconds since 1970 as the local date and time.
+#[must_use]
+pub fn time(seconds: i64) -> String {
+    let local = jiff::Timestamp::from_second(seconds).map(|time| time.to_zoned(jiff::tz::TimeZone::system()));
+    local.map_or_else(|_| "-".into(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_in_answers_stays_text() {
+        assert_eq!(plain("<b> [x](y) `z` #1\x1b[31m\n- a"), "\\<b\\> \\[x\\](y) \\`z\\` \\#1\\\\x1b\\[31m\\\\n- a");
+        assert_eq!(["- a", "+", "12. x", "3) y", "1.5"].map(plain), ["\\- a", "\\+", "12\\. x", "3\\) y", "1\\.5"]);
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_no_reason_to_fail() {
+        assert_eq!(time(i64::MAX), "-");
+        assert_eq!(time(0).len(), 16);
+    }
+}

@@ -1,0 +1,3 @@
+//! Conversations about a photo.
+
+pub mod conversation;

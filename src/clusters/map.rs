@@ -1,0 +1,188 @@
+//! A library on a plane: photos that look alike lie close together.
+//!
+//! t-SNE (van der Maaten and Hinton 2008), from the two principal components, so that the same photos give the same map.
+//! A large library is first summarised, as for its clusters; its photos lie around the point that stands for them.
+
+use super::linkage::summarize;
+use crate::model::products;
+use crate::terminal::progress::Report;
+use bhtsne::tSNE;
+
+/// Points that t-SNE places.
+const POINTS: usize = 1_500;
+/// Neighbours that a point minds.
+const PERPLEXITY: f32 = 30.0;
+/// The layout is computed in so many parts of so many epochs, between which it can be stopped.
+const PARTS: (usize, usize) = (10, 75);
+/// Rounds of power iteration; the components need not be exact.
+const ROUNDS: usize = 50;
+/// Radians between a photo and the next around their point (the golden angle), which spreads them evenly.
+const TURN: f32 = 2.399_963;
+
+/// Positions of unit vectors of one length, in their order, each from 0 to 1 across and down; `None` if `report` ended it.
+#[must_use]
+pub fn layout(vectors: &[&[f32]], report: &mut Report<'_>) -> Option<Vec<(f32, f32)>> {
+    if vectors.len() < 4 {
+        return Some((0..vectors.len()).map(|n| ((n as f32 + 0.5) / vectors.len() as f32, 0.5)).collect());
+    }
+    let mut order: Vec<usize> = (0..vectors.len()).collect();
+    order.sort_by(|a, b| crate::clusters::linkage::by_content(vectors[*a], vectors[*b]));
+    let sorted: Vec<&[f32]> = order.iter().map(|n| vectors[*n]).collect();
+    let (points, places) = summarize(&sorted, POINTS, report)?;
+    let spots = place(&points, report)?;
+    let spots = if points.len() == vectors.len() {
+        spots
+    } else {
+        around(&spots, &places.iter().map(|(point, _)| *point).collect::<Vec<_>>())
+    };
+    let mut in_order = vec![(0.0, 0.0); vectors.len()];
+    for (spot, at) in fit(&spots).into_iter().zip(order) {
+        in_order[at] = spot;
+    }
+    Some(in_order)
+}
+
+/// t-SNE.
+fn place(points: &[Vec<f32>], report: &mut Report<'_>) -> Option<Vec<(f32, f32)>> {
+    let rows: Vec<&[f32]> = points.iter().map(Vec::as_slice).collect();
+    let perplexity = PERPLEXITY.min((points.len() - 1) as f32 / 3.0);
+    let distance = |a: &&[f32], b: &&[f32]| a.iter().zip(*b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
+    let mut plane: Vec<f32> = components(&rows).into_iter().flat_map(|(x, y)| [x, y]).collect();
+    let (parts, epochs) = PARTS;
+    // Several threads would add the forces up in another order each time, and t-SNE makes other maps of that.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok()?;
+    for part in 0..parts {
+        report(part, parts).then_some(())?;
+        // Early exaggeration, which parts the groups, is for the first third.
+        let exaggerated = if 3 * part < parts { epochs } else { 0 };
+        plane = pool.install(|| {
+            let mut tsne: tSNE<'_, f32, &[f32]> = tSNE::new(&rows);
+            tsne.perplexity(perplexity)
+                .epochs(epochs)
+                .stop_lying_epoch(exaggerated)
+                .momentum_switch_epoch(exaggerated)
+                .initial_embedding(plane)
+                .exact(distance)
+                .embedding()
+        });
+    }
+    Some(plane.as_chunks::<2>().0.iter().map(|[x, y]| (*x, *y)).collect())
+}
+
+/// The two principal components of each point, scaled to the small numbers that t-SNE wants to begin with.
+fn components(rows: &[&[f32]]) -> Vec<(f32, f32)> {
+    let dim = rows[0].len();
+    let mut mean = vec![0.0_f32; dim];
+    rows.iter().for_each(|row| mean.iter_mut().zip(*row).for_each(|(m, v)| *m += v / rows.len() as f32));
+    let centred: Vec<Vec<f32>> = rows.iter().map(|row| row.iter().zip(&mean).map(|(v, m)| v - m).collect()).collect();
+    let flat = centred.concat();
+    let mut axes: Vec<Vec<f32>> = Vec::new();
+    for n in 0..2 {
+        let mut axis: Vec<f32> = (0..dim).map(|i| if i % 2 == n { 1.0 } else { 0.5 }).collect();
+        for _ in 0..ROUNDS {
+            let along = products(&flat, &axis, dim);
+            let mut next = vec![0.0_f32; dim];
+            for (row, weight) in centred.iter().zip(along) {
+                next.iter_mut().zip(row).for_each(|(n, v)| *n += weight * v);
+            }
+            for other in &axes {
+                let shared: f32 = next.iter().zip(other).map(|(a, b)| a * b).sum();
+                next.iter_mut().zip(other).for_each(|(n, o)| *n -= shared * o);
+            }
+            crate::model::normalize(&mut next);
+            axis = next;
+        }
+        axes.push(axis);
+    }
+    let values = products(&flat, &axes.concat(), dim);
+    let largest = values.iter().fold(1e-9_f32, |most, v| most.max(v.abs()));
+    values.as_chunks::<2>().0.iter().map(|[x, y]| (x / largest * 1e-2, y / largest * 1e-2)).collect()
+}
+
+/// Photos around the spots that stand for them, in spirals that fill half the way to the next spot.
+fn around(spots: &[(f32, f32)], places: &[usize]) -> Vec<(f32, f32)> {
+    let mut counts = vec![0_usize; spots.len()];
+    places.iter().for_each(|place| counts[*place] += 1);
+    let apart = |at: usize| {
+        let (x, y) = spots[at];
+        let others = spots.iter().enumerate().filter(|(other, _)| *other != at);
+        others.map(|(_, (a, b))| (x - a).hypot(y - b)).fold(f32::INFINITY, f32::min)
+    };
+    let mut gaps: Vec<f32> = (0..spots.len()).map(apart).collect();
+    gaps.sort_by(f32::total_cmp);
+    let radius = gaps[gaps.len() / 2];
+    let mut ranks = vec![0_usize; spots.len()];
+    let spiral = |place: &usize| {
+        let (x, y) = spots[*place];
+        let rank = ranks[*place] as f32;
+        ranks[*place] += 1;
+        let away = radius * (rank / counts[*place] as f32).sqrt();
+        (x + away * (rank * TURN).cos(), y + away * (rank * TURN).sin())
+    };
+    places.iter().map(spiral).collect()
+}
+
+/// Scales positions to the unit square, both directions alike, in its middle.
+fn fit(spots: &[(f32, f32)]) -> Vec<(f32, f32)> {
+    let bounds = |of: fn(&(f32, f32)) -> f32| {
+        spots.iter().map(of).fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
+    };
+    let ((left, right), (top, bottom)) = (bounds(|spot| spot.0), bounds(|spot| spot.1));
+    let scale = 1.0 / (right - left).max(bottom - top).max(1e-9);
+    let middle = |v: f32, low: f32, high: f32| (0.5 + (v - (low + high) / 2.0) * scale).clamp(0.0, 1.0);
+    spots.iter().map(|(x, y)| (middle(*x, left, right), middle(*y, top, bottom))).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn groups(each: usize) -> Vec<Vec<f32>> {
+        let mut vectors = Vec::new();
+        for group in 0..3 {
+            for n in 0..each {
+                let mut v: Vec<f32> = (0..24).map(|i| ((i * 31 + n * 17 + group * 7) % 13) as f32 / 40.0).collect();
+                v[group] += 2.0;
+                crate::model::normalize(&mut v);
+                vectors.push(v);
+            }
+        }
+        vectors
+    }
+
+    /// How many photos lie nearest to one of their own group.
+    fn share_with_their_own(spots: &[(f32, f32)], each: usize) -> f32 {
+        let nearest = |at: usize| {
+            let gap = |other: usize| (spots[at].0 - spots[other].0).hypot(spots[at].1 - spots[other].1);
+            (0..spots.len()).filter(|other| *other != at).min_by(|a, b| gap(*a).total_cmp(&gap(*b))).unwrap()
+        };
+        (0..spots.len()).filter(|at| nearest(*at) / each == at / each).count() as f32 / spots.len() as f32
+    }
+
+    #[test]
+    fn groups_lie_apart_every_time_the_same() {
+        for each in [20, 600] {
+            let vectors = groups(each);
+            let rows: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
+            let spots = layout(&rows, &mut |_, _| true).unwrap();
+            assert!(spots.iter().all(|(x, y)| (0.0..=1.0).contains(x) && (0.0..=1.0).contains(y)));
+            assert!(share_with_their_own(&spots, each) > 0.95);
+            assert_eq!(spots, layout(&rows, &mut |_, _| true).unwrap());
+        }
+        let vectors = groups(20);
+        let rows: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
+        assert_eq!(layout(&rows, &mut |_, _| false), None);
+    }
+
+    #[test]
+    fn few_photos_and_equal_ones_have_places_too() {
+        let equal = vec![vec![1.0_f32, 0.0]; 9];
+        for count in [0, 1, 3, 9] {
+            let rows: Vec<&[f32]> = equal[..count].iter().map(Vec::as_slice).collect();
+            let spots = layout(&rows, &mut |_, _| true).unwrap();
+            assert_eq!(spots.len(), count);
+            assert!(spots.iter().all(|(x, y)| x.is_finite() && y.is_finite()));
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The library's clusters: found, named, kept, and joined by photos that come later.
+
+pub mod keywords;
+mod kmeans;
+pub mod linkage;
+pub mod map;
+
+use crate::exit::Failure;
+use crate::model::Embed;
+use crate::terminal::progress::Progress;
+use keywords::{Album, Words};
+use linkage::{Clustering, Group, Options};
+use snapseek_index::{Cluster, Library, Member, NewCluster, Searcher, folded_name};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+/// Members of a cluster at least, in a library of at least [`MANY`] photos, and in a smaller one.
+const MIN_SIZE: (usize, usize) = (5, 3);
+const MANY: usize = 500;
+/// Photos of a cluster, at least, that can be split.
+const SPLITTABLE: usize = 4;
+/// Photos of a cluster whose words are read, and which its keywords must suit.
+const SAMPLE: usize = 100;
+/// Words of the library's own that are tried.
+const OWN_WORDS: usize = 500;
+/// Share of the photos of a cluster and its successor that must be the same for a name to be handed on.
+const SAME: f64 = 0.25;
+/// Words of captions and folders that say nothing.
+const STOP_WORDS: &str = "the and with for from into that this are was were his her its their has have had who one two \
+    there them they some over under near next out off photo photos picture pictures image images img dcim camera \
+    pictured holding standing sitting";
+
+/// Another process has made clusters anew in the meantime.
+const GONE: &str = "this cluster is no more; `snapseek cluster` lists those that there are";
+
+/// What was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Names given by hand to clusters of which nothing much is left.
+    pub lost: Vec<String>,
+}
+
+/// What suits a library of so many photos: as many clusters as fit it best, none of them tiny.
+#[must_use]
+pub fn options(photos: usize) -> Options {
+    Options { count: None, min_size: if photos < MANY { MIN_SIZE.1 } else { MIN_SIZE.0 } }
+}
+
+/// Finds the library's clusters anew, names them and keeps them in the place of the old ones; names that the user gave
+/// go on to the cluster that holds most of the same photos. `None`, and nothing changed, if `progress` ended it.
+///
+/// # Errors
+/// The model's files are damaged, or the catalogue cannot be read or written.
+pub fn make(
+    library: &Library,
+    model: &dyn Embed,
+    options: Options,
+    keywords: &[String],
+    cache: &Path,
+    progress: &mut Progress<'_>,
+) -> anyhow::Result<Option<Made>> {
+    let searcher = library.searcher()?;
+    let embeddings = searcher.embeddings()?;
+    let vectors: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();
+    let step = &mut |done, total| progress.step("comparing photos", done, total);
+    let Some(found) = linkage::cluster(&vectors, options, step) else { return Ok(None) };
+
+    let ids: Vec<i64> = embeddings.iter().map(|(id, _)| *id).collect();
+    let vocabulary = Vocabulary { model, keywords, cache };
+    let Some(names) = vocabulary.names(&found, &ids, &vectors, &searcher, progress)? else { return Ok(None) };
+
+    let mut heirs = heirs(library, &ids, &found)?;
+    let mut taken: HashSet<String> = heirs.names.values().map(|name| folded_name(name)).collect();
+    let clusters: Vec<NewCluster> = found
+        .groups
+        .iter()
+        .zip(names)
+        .enumerate()
+        .map(|(at, (group, keywords))| {
+            let by_hand = heirs.names.remove(&at);
+            let is_by_hand = by_hand.is_some();
+            let name = by_hand.unwrap_or_else(|| unique(&keywords, &mut taken));
+            NewCluster { by_hand: is_by_hand, ..kept(group, name, keywords) }
+        })
+        .collect();
+    library.save_clusters(&clusters, &members(&ids, &found))?;
+    Ok(Some(Made { lost: heirs.lost }))
+}
+
+/// Splits one cluster into those that are in it, or where none stands out, in two. Returns how many there are now in its
+/// place: 1, and nothing changed, if its photos cannot be told apart; `None`, and nothing changed, if `progress` ended it.
+///
+/// The parts have new ids and names of their own that no cluster has, nor the one that was split; that name is gone, also if
+/// the user gave it. Every photo of the cluster goes to the nearest part. All other clusters keep their ids, names, photos
+/// and reach, and photos in no cluster stay there.
+///
+/// # Errors
+/// The cluster has fewer than four photos (exit code 2), or is no more; the model's files are damaged, or the catalogue
+/// cannot be read or written.
+pub fn split(
+    library: &Library,
+    model: &dyn Embed,
+    cluster: i64,
+    cache: &Path,
+    progress: &mut Progress<'_>,
+) -> anyhow::Result<Option<usize>> {
+    let searcher = library.searcher()?;
+    let inside: HashSet<i64> = library.cluster_members(cluster)?.into_iter().collect();
+    let (ids, vectors): (Vec<i64>, Vec<&[f32]>) =
+        searcher.embeddings()?.into_iter().filter(|(id, _)| inside.contains(id)).unzip();
+    let clusters = library.clusters()?;
+    anyhow::ensure!(clusters.iter().any(|known| known.id == cluster), GONE);
+    if ids.len() < SPLITTABLE {
+        return Err(Failure::usage(format!(
+            "the cluster has {}; it takes {SPLITTABLE} to split one",
+            crate::output::count(ids.len(), "photo")
+        )));
+    }
+    let natural = options(ids.len());
+    // In two, single photos are split off only if nothing else can be.
+    let in_two = [natural.min_size, 1].map(|min_size| Options { count: Some(2), min_size });
+    let mut parts = Clustering::default();
+    for options in [natural].into_iter().chain(in_two).filter(|options| 2 * options.min_size <= ids.len()) {
+        let step = &mut |done, total| progress.step("comparing photos", done, total);
+        let Some(found) = linkage::cluster(&vectors, options, step) else { return Ok(None) };
+        if found.groups.len() > 1 {
+            parts = found;
+            break;
+        }
+    }
+    if parts.groups.is_empty() {
+        return Ok(Some(1));
+    }
+    let centroids: Vec<f32> = parts.groups.iter().flat_map(|group| &group.centroid).copied().collect();
+    let step = &mut |done, total| progress.step("comparing photos", done, total);
+    let Some(nearest) = kmeans::nearest(&vectors, &centroids, step) else { return Ok(None) };
+    parts.places = nearest.into_iter().map(|(part, cosine)| (Some(part), cosine)).collect();
+
+    let vocabulary = Vocabulary { model, keywords: &[], cache };
+    let Some(names) = vocabulary.names(&parts, &ids, &vectors, &searcher, progress)? else { return Ok(None) };
+    let mut taken: HashSet<String> = clusters.iter().map(|known| folded_name(&known.name)).collect();
+    let named: Vec<NewCluster> = parts
+        .groups
+        .iter()
+        .zip(names)
+        .map(|(group, keywords)| kept(group, unique(&keywords, &mut taken), keywords))
+        .collect();
+    anyhow::ensure!(library.replace_cluster(cluster, &named, &members(&ids, &parts))?, GONE);
+    Ok(Some(named.len()))
+}
+
+/// A group as the library is to keep it, with a name that is not the user's.
+fn kept(group: &Group, name: String, keywords: Vec<String>) -> NewCluster {
+    let Group { coherence, reach, .. } = *group;
+    NewCluster { name, by_hand: false, keywords, coherence, centroid: group.centroid.clone(), reach }
+}
+
+/// Where photos belong.
+fn members(ids: &[i64], found: &Clustering) -> Vec<Member<usize>> {
+    let places = ids.iter().zip(&found.places);
+    places.map(|(photo, (cluster, cosine))| Member { photo: *photo, cluster: *cluster, cosine: *cosine }).collect()
+}
+
+/// What names come from.
+struct Vocabulary<'a> {
+    model: &'a dyn Embed,
+    /// The user's.
+    keywords: &'a [String],
+    /// Where embeddings of words are kept.
+    cache: &'a Path,
+}
+
+impl Vocabulary<'_> {
+    /// The keywords of each group, best first, that tell it from the others; `None` if `progress` ended it.
+    fn names(
+        &self,
+        found: &Clustering,
+        ids: &[i64],
+        vectors: &[&[f32]],
+        searcher: &Searcher,
+        progress: &mut Progress<'_>,
+    ) -> anyhow::Result<Option<Vec<Vec<String>>>> {
+        let samples = samples(found);
+        let mut shares = Vec::with_capacity(samples.len());
+        for (n, sample) in samples.iter().enumerate() {
+            if !progress.step("reading tags and captions", n, samples.len()) {
+                return Ok(None);
+            }
+            shares.push(shares_of(searcher, sample.iter().map(|at| ids[*at]).collect())?);
+        }
+        let own = own_words(&shares, self.keywords);
+        let step = &mut |done, total| progress.step("reading the vocabulary (once)", done, total);
+        let words = if found.groups.is_empty() {
+            Some(Words::default())
+        } else {
+            Words::load(self.model, &own, self.cache, step)?
+        };
+        let Some(words) = words else { return Ok(None) };
+        let albums: Vec<Album<'_>> = found
+            .groups
+            .iter()
+            .zip(samples)
+            .zip(shares)
+            .map(|((group, sample), shares)| Album {
+                centroid: &group.centroid,
+                photos: sample.into_iter().map(|at| vectors[at]).collect(),
+                shares,
+            })
+            .collect();
+        let names = words.name(&albums);
+        Ok(progress.step("naming", found.groups.len(), found.groups.len()).then_some(names))
+    }
+}
+
+/// Lets photos that came after the clusters were made join them, and returns how many were looked at. Nothing else moves. After a change
+/// of model, the centroids are made anew from the members.
+///
+/// # Errors
+/// The catalogue cannot be read or written.
+pub fn adopt(library: &Library) -> anyhow::Result<usize> {
+    let mut clusters = library.clusters()?;
+    let Some(model) = library.model()?.filter(|_| !clusters.is_empty()) else { return Ok(0) };
+    let searcher = library.searcher()?;
+    let embeddings = searcher.embeddings()?;
+    let members = library.members()?;
+    let usable = |cluster: &Cluster| cluster.fingerprint == model.fingerprint && cluster.centroid.is_some();
+    if !clusters.iter().all(usable) {
+        library.move_centroids(&centroids(&clusters, &members, &embeddings))?;
+        clusters = library.clusters()?;
+    }
+    clusters.retain(usable);
+    let known: HashSet<i64> = members.iter().map(|member| member.photo).collect();
+    let new: Vec<&(i64, &[f32])> = embeddings.iter().filter(|(id, _)| !known.contains(id)).collect();
+    if new.is_empty() || clusters.is_empty() {
+        return Ok(0);
+    }
+    let rows: Vec<f32> = clusters.iter().filter_map(|cluster| cluster.centroid.as_ref()).flatten().copied().collect();
+    let vectors: Vec<&[f32]> = new.iter().map(|(_, vector)| *vector).collect();
+    let nearest = kmeans::nearest(&vectors, &rows, &mut |_, _| true).unwrap_or_default();
+    let joined = new.iter().zip(nearest).map(|((photo, _), (at, cosine))| {
+        let cluster = clusters.get(at).filter(|cluster| cosine >= cluster.reach).map(|cluster| cluster.id);
+        Member { photo: *photo, cluster, cosine }
+    });
+    library.add_members(&joined.collect::<Vec<_>>())?;
+    Ok(new.len())
+}
+
+/// Centroids and reach of the clusters that have members with embeddings.
+fn centroids(clusters: &[Cluster], members: &[Member<i64>], embeddings: &[(i64, &[f32])]) -> Vec<(i64, Vec<f32>, f32)> {
+    let places: HashMap<i64, Option<i64>> = members.iter().map(|member| (member.photo, member.cluster)).collect();
+    let place = |id: &i64| {
+        let cluster = places.get(id).copied().flatten()?;
+        clusters.iter().position(|known| known.id == cluster)
+    };
+    let assigned: Vec<Option<usize>> = embeddings.iter().map(|(id, _)| place(id)).collect();
+    let vectors: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();
+    let present: HashSet<usize> = assigned.iter().flatten().copied().collect();
+    let present = clusters.iter().enumerate().filter(|(at, _)| present.contains(at)).map(|(_, cluster)| cluster.id);
+    let groups = linkage::groups_of(&vectors, &assigned);
+    present.zip(groups).map(|(id, group)| (id, group.centroid, group.reach)).collect()
+}
+
+/// Positions of some members of each group: all of a small one, evenly spaced ones of a large one.
+fn samples(found: &Clustering) -> Vec<Vec<usize>> {
+    let mut members = vec![Vec::new(); found.groups.len()];
+    for (at, (group, _)) in found.places.iter().enumerate() {
+        if let Some(members) = group.and_then(|group| members.get_mut(group)) {
+            members.push(at);
+        }
+    }
+    let some = |members: Vec<usize>| {
+        let step = members.len().div_ceil(SAMPLE).max(1);
+        members.into_iter().step_by(step).collect()
+    };
+    members.into_iter().map(some).collect()
+}
+
+/// The share of these photos at which each word stands: as a tag, in the caption, or as a folder's name.
+fn shares_of(searcher: &Searcher, ids: Vec<i64>) -> anyhow::Result<HashMap<String, f32>> {
+    let stop: HashSet<&str> = STOP_WORDS.split_whitespace().collect();
+    let mut counts: HashMap<String, f32> = HashMap::new();
+    let photos = searcher.photos(&ids)?;
+    for photo in &photos {
+        let mut words: HashSet<String> = photo.tags.iter().map(|tag| tag.label.to_lowercase()).collect();
+        let folder = photo.paths.first().and_then(|path| path.parent()).and_then(Path::file_name);
+        let texts = photo.caption.as_deref().into_iter().chain(folder.and_then(|name| name.to_str()));
+        for text in texts {
+            let parts = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+            words.extend(parts.filter(|word| word.chars().count() > 2 && !stop.contains(word.as_str())));
+        }
+        words.into_iter().for_each(|word| *counts.entry(word).or_default() += 1.0);
+    }
+    let count = photos.len().max(1) as f32;
+    Ok(counts.into_iter().map(|(word, n)| (word, n / count)).collect())
+}
+
+/// The user's words, and the library's most frequent ones that hold letters.
+fn own_words(shares: &[HashMap<String, f32>], keywords: &[String]) -> Vec<String> {
+    let mut sums: HashMap<&str, f32> = HashMap::new();
+    for (word, share) in shares.iter().flatten() {
+        *sums.entry(word).or_default() += share;
+    }
+    let mut words: Vec<(&str, f32)> =
+        sums.into_iter().filter(|(word, _)| word.chars().any(char::is_alphabetic)).collect();
+    words.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
+    let own = words.into_iter().take(OWN_WORDS).map(|(word, _)| word.to_owned());
+    keywords.iter().map(|word| word.trim().to_lowercase()).chain(own).collect()
+}
+
+/// The first two keywords, or more, or a number: whatever no other cluster is called.
+fn unique(keywords: &[String], taken: &mut HashSet<String>) -> String {
+    let lengths = (keywords.len().min(2)..=keywords.len()).filter(|length| *length > 0);
+    let names = lengths.map(|length| keywords[..length].join(", "));
+    let stem = keywords.first().map_or("group", String::as_str);
+    let numbered = (2..).map(|n| format!("{stem} {n}"));
+    let free = names.chain(numbered).find(|name| taken.insert(folded_name(name)));
+    free.unwrap_or_default()
+}
+
+/// Which new group each name given by hand goes to.
+struct Heirs {
+    names: HashMap<usize, String>,
+    lost: Vec<String>,
+}
+
+fn heirs(library: &Library, ids: &[i64], found: &Clustering) -> anyhow::Result<Heirs> {
+    let named: Vec<Cluster> = library.clusters()?.into_iter().filter(|cluster| cluster.by_hand).collect();
+    let old: HashMap<i64, i64> =
+        library.members()?.iter().filter_map(|member| Some((member.photo, member.cluster?))).collect();
+    let mut shared: HashMap<(i64, usize), u64> = HashMap::new();
+    for (id, (group, _)) in ids.iter().zip(&found.places) {
+        if let (Some(old), Some(new)) = (old.get(id), group) {
+            *shared.entry((*old, *new)).or_default() += 1;
+        }
+    }
+    let mut pairs = Vec::new();
+    for cluster in &named {
+        for (at, group) in found.groups.iter().enumerate() {
+            let same = shared.get(&(cluster.id, at)).copied().unwrap_or(0);
+            let either = (cluster.photos + group.size as u64).saturating_sub(same).max(1);
+            pairs.push((same as f64 / either as f64, cluster, at));
+        }
+    }
+    pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.id.cmp(&b.1.id)).then(a.2.cmp(&b.2)));
+    let (mut names, mut placed) = (HashMap::new(), HashSet::new());
+    for (same, cluster, at) in pairs {
+        if same >= SAME && !names.contains_key(&at) && placed.insert(cluster.id) {
+            names.insert(at, cluster.name.clone());
+        }
+    }
+    let lost = named.into_iter().filter(|cluster| !placed.contains(&cluster.id)).map(|cluster| cluster.name).collect();
+    Ok(Heirs { names, lost })
+}
+
+#[cfg(test)]
+mod tests;

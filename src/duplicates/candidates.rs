@@ -1,0 +1,226 @@
+//! Which pairs of photos are worth comparing closely, among all pairs of a library.
+//!
+//! By matrix products over tiles of photos: of the embeddings, and of prints ([`Print`]), whose product is their
+//! correlation. Every photo's print is held against those of the other one turned, of parts of it as cropping leaves
+//! them, and of what is left without a frame. This finds the copies that embeddings do not: a photo turned by 90 degrees
+//! may have a cosine of 0 with itself.
+
+use super::alike::{Print, Turns};
+use super::looks::Look;
+use crate::terminal::progress::Report;
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// Photos of one tile.
+const TILE: usize = 1_024;
+/// Correlation of rough prints from which the exact ones are compared, and of those from which a pair is a candidate.
+/// Copies without a frame as in tests/duplicates.rs have at least 0.88; of 4,851 pairs of different photos none has more than 0.56.
+const CORRELATED: (f32, f32) = (0.7, 0.62);
+/// All of a picture.
+const WHOLE: [f32; 4] = [0.0, 0.0, 1.0, 1.0];
+/// What cropping may leave of a picture: left, top, width and height in shares of its edges.
+const PARTS: [[f32; 4]; 10] = [
+    [0.05, 0.05, 0.9, 0.9],
+    [0.1, 0.1, 0.8, 0.8],
+    [0.0, 0.0, 0.9, 0.9],
+    [0.1, 0.0, 0.9, 0.9],
+    [0.0, 0.1, 0.9, 0.9],
+    [0.1, 0.1, 0.9, 0.9],
+    [0.1, 0.0, 0.9, 1.0],
+    [0.0, 0.0, 0.9, 1.0],
+    [0.0, 0.1, 1.0, 0.9],
+    [0.0, 0.0, 1.0, 0.9],
+];
+
+/// A photo to be compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Its embedding, a unit vector.
+    pub vector: &'a [f32],
+    /// Its look.
+    pub look: &'a Look,
+}
+
+/// Two photos that may be copies, by their positions, and by which turns of the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The one.
+    pub first: usize,
+    /// The other.
+    pub second: usize,
+    /// Turns of the first that may bring it into the position of the second.
+    pub turns: Turns,
+}
+
+/// Goes through all pairs and gives those to `take` that may be copies: by prints, or because their cosine reaches
+/// `near`. A pair may come twice. `report` is told of tiles; `false` if it said to stop.
+///
+/// # Errors
+/// Embeddings of different lengths, or no memory for a tile.
+pub fn each(
+    subjects: &[Subject<'_>],
+    near: f32,
+    report: &mut Report<'_>,
+    take: &mut dyn FnMut(&[Candidate]),
+) -> anyhow::Result<bool> {
+    let tiles: Vec<Tile> = subjects.chunks(TILE).map(Tile::new).collect::<anyhow::Result<_>>()?;
+    for (n, (column, columns)) in subjects.chunks(TILE).zip(&tiles).enumerate() {
+        let prints = |print: &(dyn Fn(&Look) -> Print + Sync)| Prints::new(column.par_iter().map(|s| print(s.look)));
+        let parts = PARTS.iter().map(|part| prints(&|look| Print::of(look, *part)));
+        let parts: Vec<Prints> = parts.chain([prints(&Print::unframed)]).collect::<Result<_, _>>()?;
+        // Turned the other way round, because it is the rows' photos that are to be turned.
+        let turned = (1..4_u8).map(|turns| prints(&|look| Print::turned(look, 4 - turns)));
+        let turned: Vec<Prints> = turned.collect::<Result<_, _>>()?;
+        for (m, rows) in tiles.iter().enumerate() {
+            if !report(n * tiles.len() + m, tiles.len() * tiles.len()) {
+                return Ok(false);
+            }
+            let mut found = BTreeMap::<(usize, usize), Turns>::new();
+            let mut note = |hits: Vec<(usize, usize)>, turns: Turns| {
+                for (row, at) in hits {
+                    let (first, second) = (m * TILE + row, n * TILE + at);
+                    // A tile with itself holds every pair in both orders.
+                    let (first, second, turns) = match (m == n, first.cmp(&second)) {
+                        (true, std::cmp::Ordering::Equal) => continue,
+                        (true, std::cmp::Ordering::Greater) => (second, first, turns.back()),
+                        _ => (first, second, turns),
+                    };
+                    let known = found.entry((first, second)).or_insert(Turns::NONE);
+                    *known = known.and(turns);
+                }
+            };
+            // Only these depend on which is the part of which.
+            for part in &parts {
+                note(rows.prints.correlated(part)?, Turns::only(0));
+            }
+            if m <= n {
+                note(rows.prints.correlated(&columns.prints)?, Turns::only(0));
+                for (turns, prints) in (1..).zip(&turned) {
+                    note(rows.prints.correlated(prints)?, Turns::only(turns));
+                }
+                note(reaching(&rows.vectors, &columns.vectors, near)?, Turns::ALL);
+            }
+            let candidates: Vec<Candidate> =
+                found.into_iter().map(|((first, second), turns)| Candidate { first, second, turns }).collect();
+            take(&candidates);
+        }
+    }
+    Ok(true)
+}
+
+/// Some photos.
+struct Tile {
+    vectors: Tensor,
+    prints: Prints,
+}
+
+impl Tile {
+    fn new(subjects: &[Subject<'_>]) -> anyhow::Result<Self> {
+        let prints = Prints::new(subjects.par_iter().map(|s| Print::of(s.look, WHOLE)))?;
+        Ok(Self { vectors: matrix(subjects.iter().map(|s| s.vector))?, prints })
+    }
+}
+
+/// Prints of the photos of a tile, a row each.
+struct Prints {
+    rough: Tensor,
+    exact: Vec<Vec<f32>>,
+}
+
+impl Prints {
+    fn new(prints: impl IndexedParallelIterator<Item = Print>) -> anyhow::Result<Self> {
+        let (rough, exact): (Vec<_>, Vec<_>) = prints.map(|print| (print.rough, print.exact)).unzip();
+        Ok(Self { rough: matrix(rough.iter().map(Vec::as_slice))?, exact })
+    }
+
+    /// Rows of these and of the others that are correlated.
+    fn correlated(&self, others: &Self) -> anyhow::Result<Vec<(usize, usize)>> {
+        let mut pairs = reaching(&self.rough, &others.rough, CORRELATED.0)?;
+        pairs.retain(|(row, at)| {
+            let exact = self.exact.get(*row).into_iter().flatten().zip(others.exact.get(*at).into_iter().flatten());
+            exact.map(|(a, b)| a * b).sum::<f32>() >= CORRELATED.1
+        });
+        Ok(pairs)
+    }
+}
+
+/// Rows of the one and of the other whose product reaches `least`.
+fn reaching(rows: &Tensor, columns: &Tensor, least: f32) -> anyhow::Result<Vec<(usize, usize)>> {
+    let products: Vec<f32> = rows.matmul(&columns.t()?)?.flatten_all()?.to_vec1()?;
+    let width = columns.dim(0)?;
+    let hits = products.par_chunks(width.max(1)).enumerate().flat_map_iter(|(row, products)| {
+        products.iter().enumerate().filter(move |(_, product)| **product >= least).map(move |(at, _)| (row, at))
+    });
+    Ok(hits.collect())
+}
+
+fn matrix<'a>(rows: impl Iterator<Item = &'a [f32]>) -> anyhow::Result<Tensor> {
+    let rows: Vec<&[f32]> = rows.collect();
+    let width = rows.first().map_or(0, |row| row.len());
+    Ok(Tensor::from_vec(rows.concat(), (rows.len(), width), &Device::Cpu)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A picture of its own for every seed.
+    fn look(seed: u32) -> Look {
+        let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+        let cells: Vec<u8> = (0..256)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 17;
+                state ^= state << 5;
+                state as u8
+            })
+            .collect();
+        let grey = (0..64 * 64).map(|at| cells[at / 64 / 4 * 16 + at % 64 / 4]).collect();
+        Look { aspect: 1.0, sharpness: 1.0, grey }
+    }
+
+    fn pairs(subjects: &[Subject<'_>]) -> Vec<(usize, usize, Turns)> {
+        let mut found = Vec::new();
+        let mut take = |candidates: &[Candidate]| {
+            found.extend(candidates.iter().map(|c| (c.first, c.second, c.turns)));
+        };
+        assert!(each(subjects, 0.96, &mut |_, _| true, &mut take).unwrap());
+        found
+    }
+
+    #[test]
+    fn pairs_are_found_within_and_across_tiles() {
+        let looks: Vec<Look> = (0..TILE as u32 + 40).map(look).collect();
+        let (one, other) = ([1.0, 0.0], [0.0, 1.0]);
+        let mut subjects: Vec<Subject> = looks.iter().map(|look| Subject { vector: &one, look }).collect();
+        // Only these two are near by their embeddings.
+        subjects.iter_mut().for_each(|subject| subject.vector = &[0.0, 0.0]);
+        (subjects[3].vector, subjects[TILE + 7].vector) = (&one, &one);
+        subjects[9].vector = &other;
+        let again = looks[5].clone();
+        subjects[20].look = &again;
+        subjects[TILE + 1].look = &again;
+        let found = pairs(&subjects);
+        let near = found.iter().filter(|(_, _, turns)| *turns == Turns::ALL).map(|(a, b, _)| (*a, *b));
+        assert_eq!(near.collect::<Vec<_>>(), [(3, TILE + 7)]);
+        let mut alike: Vec<_> = found
+            .iter()
+            .filter(|(_, _, turns)| turns.has(0) && *turns != Turns::ALL)
+            .map(|(a, b, _)| (*a.min(b), *a.max(b)))
+            .collect();
+        alike.sort_unstable();
+        alike.dedup();
+        assert_eq!(alike, [(5, 20), (5, TILE + 1), (20, TILE + 1)]);
+    }
+
+    #[test]
+    fn it_stops_when_it_is_told_to() {
+        let look = look(1);
+        let subjects = [Subject { vector: &[1.0], look: &look }; 3];
+        let mut taken = 0;
+        assert!(!each(&subjects, 0.5, &mut |_, _| false, &mut |found| taken += found.len()).unwrap());
+        assert_eq!(taken, 0);
+        assert!(each(&[], 0.5, &mut |_, _| false, &mut |_| {}).unwrap());
+    }
+}

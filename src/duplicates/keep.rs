@@ -1,0 +1,144 @@
+//! Which copy of a picture to keep, and why, in words.
+
+use super::Member;
+use super::alike::{Fit, Likeness};
+use snapseek_index::FileStamp;
+use std::cmp::{Ordering, Reverse};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// Pixels that count as as many, as a share.
+const SAME_PIXELS: f64 = 0.98;
+/// Sharpness that counts as the same, as a share: compression alone changes it by some per cent.
+const SAME_SHARPNESS: f64 = 0.85;
+/// Bytes that count as as many, as a share: an original is often smaller than a copy that was saved anew with care.
+const SAME_BYTES: f64 = 0.6;
+/// A reason that says nothing where formats differ.
+const MOST_BYTES: &str = "most bytes";
+
+/// The best of some photos of one picture, each with the share of it that is picture (less than 1 inside a frame), and
+/// why it is. 0 and no reason of none.
+pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a Member, f32)>) -> (usize, String) {
+    let photos: Vec<(&Member, f32)> = photos.collect();
+    let mut left: Vec<usize> = (0..photos.len()).collect();
+    let mut reasons = Vec::new();
+    let pixels = |(member, share): &(&Member, f32)| pixels(member) * f64::from(*share);
+    let frameless = |(_, share): &(&Member, f32)| if *share < 1.0 { 0.0 } else { 1.0 };
+    let facts = |(member, _): &(&Member, f32)| {
+        let facts = &member.hit.facts;
+        let known = [facts.taken.is_some(), facts.camera.is_some(), facts.latitude.is_some()];
+        known.into_iter().map(u8::from).sum::<u8>().into()
+    };
+    let sharpness = |(member, _): &(&Member, f32)| member.look.as_ref().map_or(0.0, |look| look.sharpness.into());
+    let bytes = |(member, _): &(&Member, f32)| member.hit.size as f64;
+    let age = |(member, _): &(&Member, f32)| -(oldest(&member.files) as f64);
+    type Measure<'m> = &'m dyn Fn(&(&Member, f32)) -> f64;
+    let measures: [(&str, f64, Measure); 6] = [
+        ("most pixels", SAME_PIXELS, &pixels),
+        // Before sharpness, to which a frame adds edges.
+        ("no frame", 1.0, &frameless),
+        ("knows date or camera", 1.0, &facts),
+        ("sharpest", SAME_SHARPNESS, &sharpness),
+        (MOST_BYTES, SAME_BYTES, &bytes),
+        ("oldest file", 1.0, &age),
+    ];
+    for (reason, same, measure) in measures {
+        // A PNG has more bytes than the JPEG that it was made of.
+        let formats: HashSet<&str> =
+            left.iter().filter_map(|at| Some(photos.get(*at)?.0.hit.facts.format.as_str())).collect();
+        if reason == MOST_BYTES && formats.len() > 1 {
+            continue;
+        }
+        let value = |at: &usize| photos.get(*at).map_or(f64::MIN, measure);
+        let best = left.iter().map(value).fold(f64::MIN, f64::max);
+        let least = if best > 0.0 { best * same } else { best };
+        let before = left.len();
+        left.retain(|at| value(at) >= least);
+        if left.len() < before {
+            reasons.push(reason);
+        }
+    }
+    let first = left.into_iter().min_by(|a, b| match (photos.get(*a), photos.get(*b)) {
+        (Some((a, _)), Some((b, _))) => by_name(a).cmp(&by_name(b)),
+        _ => Ordering::Equal,
+    });
+    if reasons.is_empty() {
+        reasons.push("shortest name");
+    }
+    (first.unwrap_or_default(), reasons.join(", "))
+}
+
+/// Order in which the others of a group are listed: most pixels first.
+pub(super) fn order(a: &Member, b: &Member) -> Ordering {
+    pixels(b).total_cmp(&pixels(a)).then(b.hit.size.cmp(&a.hit.size)).then_with(|| by_name(a).cmp(&by_name(b)))
+}
+
+/// Puts the one to keep of files with the same content first: no link, the oldest, the shortest name.
+pub(super) fn sort_files(files: &mut [(PathBuf, FileStamp)]) {
+    files.sort_by_cached_key(|(path, stamp)| (path.is_symlink(), stamp.mtime_ns, length(path), path.clone()));
+}
+
+/// Why the first of files with the same content is the one to keep.
+pub(super) fn why_this_file(files: &[(PathBuf, FileStamp)]) -> String {
+    let mut others = files.iter().skip(1);
+    let Some((path, stamp)) = files.first() else { return String::new() };
+    let reason = if others.all(|(_, other)| other.mtime_ns > stamp.mtime_ns) {
+        "oldest file"
+    } else if files.iter().skip(1).all(|(other, _)| length(other) > length(path)) {
+        "shortest name"
+    } else {
+        "first by name"
+    };
+    reason.to_owned()
+}
+
+/// What sets a copy apart from the photo to keep, in words.
+#[must_use]
+pub fn difference(kept: &Member, copy: &Member) -> String {
+    let Some(Likeness { turns, fit, .. }) = copy.likeness else { return "same content".into() };
+    let mut says = Vec::new();
+    match fit {
+        Fit::Whole => {}
+        Fit::SecondInside { share, framed: false } => says.push(format!("cropped to {:.0} %", share * 100.0)),
+        Fit::SecondInside { framed: true, .. } => says.push("without the frame".into()),
+        Fit::FirstInside { framed: true, .. } => says.push("with a frame".into()),
+        Fit::FirstInside { share, framed: false } => says.push(format!("shows more ({:.0} %)", 100.0 / share)),
+    }
+    match turns {
+        1 => says.push("turned right".into()),
+        2 => says.push("upside down".into()),
+        3 => says.push("turned left".into()),
+        _ => {}
+    }
+    let (mine, theirs) = (&copy.hit.facts, &kept.hit.facts);
+    let fewer = pixels(copy) < SAME_PIXELS * pixels(kept);
+    if fewer && matches!(fit, Fit::Whole) {
+        says.push(format!("{:.0} % of the pixels", (100.0 * pixels(copy) / pixels(kept).max(1.0)).max(1.0)));
+    }
+    if mine.format != theirs.format {
+        says.push(format!("{} instead of {}", mine.format, theirs.format));
+    } else if copy.hit.size < kept.hit.size && !fewer {
+        says.push(format!("{:.0} % of the bytes", (100.0 * copy.hit.size as f64 / kept.hit.size as f64).max(1.0)));
+    }
+    if says.is_empty() {
+        says.push("saved anew".into());
+    }
+    says.join(", ")
+}
+
+fn pixels(member: &Member) -> f64 {
+    f64::from(member.hit.facts.width) * f64::from(member.hit.facts.height)
+}
+
+fn oldest(files: &[(PathBuf, FileStamp)]) -> i64 {
+    files.iter().map(|(_, stamp)| stamp.mtime_ns).min().unwrap_or(i64::MAX)
+}
+
+fn length(path: &Path) -> usize {
+    path.as_os_str().len()
+}
+
+fn by_name(member: &Member) -> (Option<usize>, Reverse<u64>, Option<&PathBuf>) {
+    let first = member.files.first().map(|(path, _)| path);
+    (first.map(|path| length(path)), Reverse(member.hit.size), first)
+}

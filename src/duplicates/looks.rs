@@ -1,0 +1,221 @@
+//! The look of a photo: a grey picture so small that two of them are compared in microseconds, and so kept that a photo
+//! is decoded for it once.
+
+use crate::photo::picture::RgbPicture;
+use crate::photo::{self, DecodeLimits};
+use crate::terminal::progress::Report;
+use crate::terminal::sanitize;
+use anyhow::Context;
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use rayon::prelude::*;
+use snapseek_index::{Library, PhotoFiles};
+use std::collections::HashMap;
+
+/// Edge of a look in pixels: the picture is squashed to a square.
+pub const EDGE: usize = 64;
+/// Bytes of a look as it is kept.
+const BYTES: usize = 8 + EDGE * EDGE;
+/// Changes whenever looks of the same photo would.
+pub const VERSION: u32 = 1;
+/// Edge of the square on which sharpness is measured, in pixels.
+const SHARP: usize = 256;
+
+/// Photos whose looks are kept in one transaction.
+const BATCH: usize = 64;
+/// What the indexer let in is let in.
+const LIMITS: DecodeLimits = DecodeLimits { max_pixels: u64::MAX, max_bytes: 1 << 30, max_alloc: 576 << 20 };
+
+/// What a photo looks like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    /// Width over height of the picture, upright.
+    pub aspect: f32,
+    /// Variance of the Laplacian over the variance of the brightness, at a fixed size: comparable between copies of one
+    /// picture, whatever their size and brightness. 0 for a picture of one colour.
+    pub sharpness: f32,
+    /// [`EDGE`] rows of [`EDGE`] brightnesses.
+    pub grey: Vec<u8>,
+}
+
+impl Look {
+    /// The look of a photo file's bytes.
+    ///
+    /// # Errors
+    /// They cannot be decoded.
+    pub fn of_bytes(bytes: &[u8]) -> anyhow::Result<Self> {
+        Self::of(&photo::decode(bytes, Some(SHARP as u32), &LIMITS)?.picture)
+    }
+
+    /// The look of a picture.
+    ///
+    /// # Errors
+    /// Its size and data do not fit.
+    pub fn of(picture: &RgbPicture) -> anyhow::Result<Self> {
+        let large = squash(picture)?;
+        let shrink = SHARP / EDGE;
+        let mut grey = Vec::with_capacity(EDGE * EDGE);
+        for (y, x) in (0..EDGE * EDGE).map(|at| (at / EDGE, at % EDGE)) {
+            let rows = large.chunks_exact(SHARP).skip(y * shrink).take(shrink);
+            let sum: u32 = rows.flat_map(|row| row.iter().skip(x * shrink).take(shrink)).map(|v| u32::from(*v)).sum();
+            let area = (shrink * shrink) as u32;
+            grey.push(((sum + area / 2) / area) as u8);
+        }
+        let (width, height) = (picture.full.0.max(1) as f32, picture.full.1.max(1) as f32);
+        Ok(Self { aspect: width / height, sharpness: sharpness(&large), grey })
+    }
+
+    /// As it is kept: aspect and sharpness (f32, little endian), then the grey bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let head = [self.aspect.to_le_bytes(), self.sharpness.to_le_bytes()].concat();
+        [head.as_slice(), &self.grey].concat()
+    }
+
+    /// What [`Look::to_bytes`] wrote; `None` if the bytes are no look.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (aspect, rest) = bytes.split_first_chunk()?;
+        let (sharpness, grey) = rest.split_first_chunk()?;
+        let (aspect, sharpness) = (f32::from_le_bytes(*aspect), f32::from_le_bytes(*sharpness));
+        let sound = bytes.len() == BYTES && aspect.is_finite() && aspect > 0.0 && sharpness.is_finite();
+        sound.then(|| Self { aspect, sharpness, grey: grey.to_vec() })
+    }
+}
+
+/// The looks of these photos, by id: those that the library keeps, and the others from the photos' files, which the
+/// library then keeps too. Files that cannot be read are told in `problems`, and their photos left out. `None` if
+/// `report` says to stop; what was made until then is kept.
+///
+/// # Errors
+/// The catalogue cannot be read.
+pub fn of_library(
+    library: &Library,
+    photos: &[i64],
+    problems: &mut Vec<String>,
+    report: &mut Report<'_>,
+) -> anyhow::Result<Option<HashMap<i64, Look>>> {
+    let kept = library.looks(VERSION)?.into_iter();
+    let mut looks: HashMap<i64, Look> = kept.filter_map(|(id, bytes)| Some((id, Look::from_bytes(&bytes)?))).collect();
+    let missing: Vec<i64> = photos.iter().copied().filter(|id| !looks.contains_key(id)).collect();
+    let mut kept_so_far = Ok(());
+    for (n, ids) in missing.chunks(BATCH).enumerate() {
+        if !report(n * BATCH, missing.len()) {
+            return Ok(None);
+        }
+        let files = ids.iter().filter_map(|id| library.files_of(*id).transpose()).collect::<Result<Vec<_>, _>>()?;
+        let made: Vec<_> = files.par_iter().map(take).collect();
+        let mut new = Vec::new();
+        for (photo, made) in files.iter().zip(made) {
+            match made {
+                Ok(look) => {
+                    new.push((photo.id, look.to_bytes()));
+                    looks.insert(photo.id, look);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if kept_so_far.is_ok() {
+            kept_so_far = library.save_looks(VERSION, &new);
+        }
+    }
+    // A library that cannot be written is no reason to fail; the next run has the same work again.
+    problems.extend(kept_so_far.err().map(|error| format!("what photos look like is not kept: {error}")));
+    Ok(Some(looks))
+}
+
+/// The look of a photo, from the first of its files that still holds it; else what is wrong with the last.
+fn take(photo: &PhotoFiles) -> Result<Look, String> {
+    let mut problem = format!("the library knows no file of photo {}", photo.id);
+    for (path, _) in &photo.files {
+        let look = photo::read(path, &LIMITS).map_err(anyhow::Error::from).and_then(|bytes| {
+            anyhow::ensure!(
+                *blake3::hash(&bytes).as_bytes() == photo.hash,
+                "it has changed; `snapseek index` takes it in as it is now"
+            );
+            Look::of_bytes(&bytes)
+        });
+        match look {
+            Ok(look) => return Ok(look),
+            Err(error) => problem = format!("{} is left out: {error:#}", sanitize::path(path)),
+        }
+    }
+    Err(problem)
+}
+
+/// The picture as a grey square of [`SHARP`] pixels an edge.
+fn squash(picture: &RgbPicture) -> anyhow::Result<Vec<u8>> {
+    // Rec. 601, as JPEG has it.
+    let luma = |rgb: &[u8; 3]| {
+        let [r, g, b] = rgb.map(u32::from);
+        ((299 * r + 587 * g + 114 * b + 500) / 1000) as u8
+    };
+    let grey: Vec<u8> = picture.data.as_chunks::<3>().0.iter().map(luma).collect();
+    let source = ImageRef::new(picture.width, picture.height, &grey, PixelType::U8)
+        .context("a picture whose size and data do not fit")?;
+    let mut square = Image::new(SHARP as u32, SHARP as u32, PixelType::U8);
+    let (left, top, width, height) = picture.extent;
+    let (width, height) = (width.min(f64::from(picture.width) - left), height.min(f64::from(picture.height) - top));
+    let options =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(left, top, width, height);
+    Resizer::new().resize(&source, &mut square, &options).context("the picture cannot be resized")?;
+    Ok(square.into_vec())
+}
+
+fn sharpness(square: &[u8]) -> f32 {
+    let at = |x: usize, y: usize| square.get(y * SHARP + x).map_or(0.0, |v| f64::from(*v));
+    let inner = (1..SHARP - 1).flat_map(|y| (1..SHARP - 1).map(move |x| (x, y)));
+    let laplacian = inner.map(|(x, y)| at(x - 1, y) + at(x + 1, y) + at(x, y - 1) + at(x, y + 1) - 4.0 * at(x, y));
+    let (edges, light) = (variance(laplacian), variance(square.iter().map(|v| f64::from(*v))));
+    if light > 1.0 { (edges / light) as f32 } else { 0.0 }
+}
+
+fn variance(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
+    for value in values {
+        (count, sum, squares) = (count + 1.0, sum + value, squares + value * value);
+    }
+    if count > 0.0 { (squares / count - (sum / count).powi(2)).max(0.0) } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(width: u32, height: u32, shade: impl Fn(u32, u32) -> u8) -> RgbPicture {
+        let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        RgbPicture::whole(width, height, pixels.flat_map(|(x, y)| [shade(x, y); 3]).collect())
+    }
+
+    #[test]
+    fn a_look_comes_back_as_it_was_kept_and_other_bytes_are_none() {
+        let look = Look::of(&picture(300, 200, |x, y| (x + y) as u8)).unwrap();
+        assert_eq!((look.aspect, look.grey.len()), (1.5, EDGE * EDGE));
+        let bytes = look.to_bytes();
+        assert_eq!(Look::from_bytes(&bytes), Some(look));
+        for bad in [&bytes[1..], &bytes[..7], &[], &[bytes.as_slice(), &[0]].concat()] {
+            assert_eq!(Look::from_bytes(bad), None);
+        }
+        for (at, number) in [(0, f32::NAN), (0, 0.0), (0, -1.0), (4, f32::INFINITY)] {
+            let mut damaged = bytes.clone();
+            damaged[at..at + 4].copy_from_slice(&number.to_le_bytes());
+            assert_eq!(Look::from_bytes(&damaged), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn sharpness_falls_with_blur_and_not_with_brightness() {
+        let wave = |x: u32, width: f32| (f64::from(x as f32 / width).sin() * 60.0 + 120.0) as u8;
+        let sharp = Look::of(&picture(256, 256, |x, _| wave(x, 2.0))).unwrap().sharpness;
+        let dark = Look::of(&picture(256, 256, |x, _| wave(x, 2.0) / 2)).unwrap().sharpness;
+        let soft = Look::of(&picture(256, 256, |x, _| wave(x, 8.0))).unwrap().sharpness;
+        assert!((dark / sharp - 1.0).abs() < 0.05 && soft < sharp / 4.0, "{sharp} {dark} {soft}");
+        assert_eq!(Look::of(&picture(9, 9, |_, _| 77)).unwrap().sharpness, 0.0);
+    }
+
+    #[test]
+    fn the_smallest_picture_has_a_look() {
+        let look = Look::of(&picture(1, 1, |_, _| 200)).unwrap();
+        assert!(look.grey.iter().all(|v| *v == 200));
+    }
+}

@@ -1,0 +1,287 @@
+//! Copies of one picture in a library: exact ones by their content, changed ones by what they look like.
+//!
+//! Looks decide; embeddings bring candidates and settle cases of doubt. Two photos of one castle have a cosine of 0.95,
+//! a photo and itself turned may have 0, so neither could embeddings decide alone.
+
+pub mod alike;
+pub mod candidates;
+pub mod keep;
+pub mod looks;
+
+use crate::indexing::run;
+use crate::terminal::progress::Progress;
+use crate::terminal::sanitize;
+use alike::{Fit, Likeness, Turns};
+use candidates::{Candidate, Subject};
+use looks::Look;
+use rayon::prelude::*;
+use snapseek_index::{FileStamp, Hit, Library, PhotoFiles};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// The cosine that is asked for where the user names none.
+pub const NEAR: f32 = 0.96;
+/// Likeness from which two photos with the cosine asked for are copies: of the whole, and of each region.
+const LIKELY: (f32, f32) = (0.9, 0.7);
+/// Likeness from which they are, whatever the cosine.
+const SURE: (f32, f32) = (0.95, 0.8);
+
+/// Which duplicates are looked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Wanted {
+    /// Files of exactly the same content.
+    Exact,
+    /// Changed copies (and their exact ones); the cosine from which a good likeness is enough.
+    Near(f32),
+    /// Both; the cosine as for `Near`.
+    Both(f32),
+}
+
+/// Files that hold one picture.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The photos of it, the one to keep first; one alone if all files are exact copies.
+    pub photos: Vec<Member>,
+    /// Why the first file of the first photo is the one to keep, in words.
+    pub reason: String,
+}
+
+/// A photo of a group.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// What the library knows of it.
+    pub hit: Hit,
+    /// Its files that are there, unchanged, the one to keep first; what each looks like on disk.
+    pub files: Vec<(PathBuf, FileStamp)>,
+    /// Its look, if changed copies were looked for.
+    pub look: Option<Look>,
+    /// How it is like the photo to keep; `None` for that one itself.
+    pub likeness: Option<Likeness>,
+    /// Cosine with the photo to keep.
+    pub cosine: Option<f32>,
+}
+
+/// What a search for duplicates found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Those first that waste most bytes.
+    pub groups: Vec<Group>,
+    /// Files that could not be looked at, with the reason, safe to show.
+    pub problems: Vec<String>,
+}
+
+impl Group {
+    /// Its files: those of the first photo, then of the others.
+    pub fn files(&self) -> impl Iterator<Item = (&Member, &(PathBuf, FileStamp))> {
+        self.photos.iter().flat_map(|member| member.files.iter().map(move |file| (member, file)))
+    }
+
+    /// Bytes of all files but the one to keep.
+    #[must_use]
+    pub fn wasted(&self) -> u64 {
+        self.files().skip(1).map(|(_, (_, stamp))| stamp.size).sum()
+    }
+}
+
+/// Two photos that show one picture, by their positions.
+struct Pair {
+    cosine: f32,
+    likeness: Likeness,
+}
+
+/// Looks for duplicates in a library; `None` if cancelled. Looks that are made are kept, so that a photo is decoded once.
+///
+/// # Errors
+/// The catalogue cannot be read.
+pub fn find(library: &Library, wanted: Wanted, progress: &mut Progress<'_>) -> anyhow::Result<Option<Found>> {
+    let mut found = Found::default();
+    let mut grouped = HashSet::<i64>::new();
+    let searcher = library.searcher()?;
+    if let Wanted::Near(near) | Wanted::Both(near) = wanted {
+        let embeddings = searcher.embeddings()?;
+        let ids: Vec<i64> = embeddings.iter().map(|(id, _)| *id).collect();
+        let mut report = |done, total| progress.step("looked at", done, total);
+        let looks = looks::of_library(library, &ids, &mut found.problems, &mut report)?;
+        let Some(looks) = looks else { return Ok(None) };
+        let looked = embeddings.iter().filter_map(|(id, vector)| Some((*id, *vector, looks.get(id)?)));
+        let (ids, subjects): (Vec<i64>, Vec<Subject>) =
+            looked.map(|(id, vector, look)| (id, Subject { vector, look })).unzip();
+        let Some(pairs) = pairs(&subjects, near, progress)? else { return Ok(None) };
+        for component in components(&pairs) {
+            let members: Vec<i64> = component.iter().filter_map(|at| ids.get(*at).copied()).collect();
+            let mut hits: HashMap<i64, Hit> = searcher.photos(&members)?.into_iter().map(|hit| (hit.id, hit)).collect();
+            let mut present = Vec::new();
+            for at in component {
+                let Some((id, subject)) = ids.get(at).zip(subjects.get(at)) else { continue };
+                let files = files(library.files_of(*id)?, &mut found.problems);
+                if let Some(hit) = hits.remove(id).filter(|_| !files.is_empty()) {
+                    let member = Member { hit, files, look: Some(subject.look.clone()), likeness: None, cosine: None };
+                    present.push((at, member));
+                }
+            }
+            found.groups.extend(split(present, &pairs, &subjects, near));
+        }
+        grouped = found.groups.iter().flat_map(|group| &group.photos).map(|member| member.hit.id).collect();
+    }
+    if !matches!(wanted, Wanted::Near(_)) {
+        for photo in library.copies()?.into_iter().filter(|photo| !grouped.contains(&photo.id)) {
+            let Some(hit) = searcher.photos(&[photo.id])?.pop() else { continue };
+            let files = files(Some(photo), &mut found.problems);
+            if files.len() > 1 {
+                let member = Member { hit, files, look: None, likeness: None, cosine: None };
+                found.groups.push(Group { reason: keep::why_this_file(&member.files), photos: vec![member] });
+            }
+        }
+    }
+    found.groups.sort_by_cached_key(|group| {
+        (std::cmp::Reverse(group.wasted()), group.files().next().map(|(_, (path, _))| path.clone()))
+    });
+    Ok(Some(found))
+}
+
+/// The pairs that show one picture, by their positions, the lower one first; `None` if cancelled.
+fn pairs(
+    subjects: &[Subject<'_>],
+    near: f32,
+    progress: &mut Progress<'_>,
+) -> anyhow::Result<Option<BTreeMap<(usize, usize), Pair>>> {
+    let mut pairs = BTreeMap::new();
+    let mut take = |candidates: &[Candidate]| {
+        let judged = candidates.par_iter().filter_map(|candidate| {
+            let (a, b) = (candidate.first.min(candidate.second), candidate.first.max(candidate.second));
+            let turns = if a == candidate.first { candidate.turns } else { candidate.turns.back() };
+            Some(((a, b), judge(subjects.get(a)?, subjects.get(b)?, turns, near)?))
+        });
+        pairs.extend(judged.collect::<Vec<_>>());
+    };
+    let mut report = |done, total| progress.step("compared", done, total);
+    let complete = candidates::each(subjects, near, &mut report, &mut take)?;
+    Ok(complete.then_some(pairs))
+}
+
+/// Whether two photos show one picture, and how.
+fn judge(first: &Subject<'_>, second: &Subject<'_>, turns: Turns, near: f32) -> Option<Pair> {
+    let likeness = alike::compare(first.look, second.look, turns);
+    let cosine = first.vector.iter().zip(second.vector).map(|(a, b)| a * b).sum();
+    let (whole, region) = if cosine >= near { LIKELY } else { SURE };
+    (likeness.score >= whole && likeness.weakest >= region).then_some(Pair { cosine, likeness })
+}
+
+/// The photos that pairs connect, by their positions, ascending.
+fn components(pairs: &BTreeMap<(usize, usize), Pair>) -> Vec<Vec<usize>> {
+    let mut parents: BTreeMap<usize, usize> = BTreeMap::new();
+    fn root(parents: &mut BTreeMap<usize, usize>, of: usize) -> usize {
+        let (mut top, mut at) = (of, of);
+        while let Some(parent) = parents.get(&top).filter(|parent| **parent != top) {
+            top = *parent;
+        }
+        // Paths are shortened on the way, so that long chains cost nothing.
+        while at != top {
+            at = parents.insert(at, top).unwrap_or(top);
+        }
+        top
+    }
+    for (a, b) in pairs.keys() {
+        parents.entry(*a).or_insert(*a);
+        parents.entry(*b).or_insert(*b);
+        let (a, b) = (root(&mut parents, *a), root(&mut parents, *b));
+        parents.insert(a.max(b), a.min(b));
+    }
+    let mut components: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for at in parents.keys().copied().collect::<Vec<_>>() {
+        components.entry(root(&mut parents, at)).or_default().push(at);
+    }
+    components.into_values().collect()
+}
+
+/// Makes groups of connected photos in which every photo is like the one to keep: a chain of likenesses may lead from
+/// one picture to another.
+fn split(
+    mut photos: Vec<(usize, Member)>,
+    pairs: &BTreeMap<(usize, usize), Pair>,
+    subjects: &[Subject<'_>],
+    near: f32,
+) -> Vec<Group> {
+    let mut groups = Vec::new();
+    while photos.len() > 1 {
+        let contents: Vec<f32> = photos.iter().map(|(at, _)| content(*at, pairs)).collect();
+        let (best, reason) = keep::choose(photos.iter().map(|(_, member)| member).zip(contents));
+        let (kept_at, kept) = photos.swap_remove(best);
+        let mut group = Group { photos: vec![kept], reason };
+        let mut others = Vec::new();
+        for (at, mut member) in photos {
+            match between(kept_at, at, pairs, subjects, near) {
+                Some(Pair { cosine, likeness }) => {
+                    (member.cosine, member.likeness) = (Some(cosine), Some(likeness));
+                    group.photos.push(member);
+                }
+                None => others.push((at, member)),
+            }
+        }
+        if group.photos.len() > 1 {
+            group.photos[1..].sort_by(keep::order);
+            groups.push(group);
+        }
+        photos = others;
+    }
+    groups
+}
+
+/// How the photo to keep and another one are alike.
+fn between(
+    kept: usize,
+    other: usize,
+    pairs: &BTreeMap<(usize, usize), Pair>,
+    subjects: &[Subject<'_>],
+    near: f32,
+) -> Option<Pair> {
+    match pairs.get(&(kept.min(other), kept.max(other))) {
+        Some(Pair { cosine, likeness }) if kept < other => Some(Pair { cosine: *cosine, likeness: *likeness }),
+        Some(Pair { cosine, likeness }) => Some(Pair { cosine: *cosine, likeness: likeness.back() }),
+        None => judge(subjects.get(kept)?, subjects.get(other)?, Turns::ALL, near),
+    }
+}
+
+/// The share of a photo that is picture: less than 1 if another photo shows that there is a frame around it.
+fn content(at: usize, pairs: &BTreeMap<(usize, usize), Pair>) -> f32 {
+    let frames = pairs.iter().filter_map(|((a, b), pair)| match pair.likeness.fit {
+        Fit::SecondInside { share, framed: true } if *a == at => Some(share),
+        Fit::FirstInside { share, framed: true } if *b == at => Some(share),
+        _ => None,
+    });
+    frames.fold(1.0, f32::min)
+}
+
+/// The files of a photo that are there and unchanged, the one to keep first. What cannot be counted on is told: whoever
+/// deletes all files but the kept one must not lose the picture.
+fn files(photo: Option<PhotoFiles>, problems: &mut Vec<String>) -> Vec<(PathBuf, FileStamp)> {
+    let mut files: Vec<(PathBuf, FileStamp)> = Vec::new();
+    for (path, stamp) in photo.into_iter().flat_map(|photo| photo.files) {
+        match run::stamp_of(&path) {
+            Ok(now) if now == stamp => files.push((path, stamp)),
+            Ok(_) => problems.push(format!(
+                "{} has changed and is left out; `snapseek index` takes it in as it is now",
+                sanitize::path(&path)
+            )),
+            Err(error) => problems.push(format!("{} is left out: {error}", sanitize::path(&path))),
+        }
+    }
+    keep::sort_files(&mut files);
+    // One file under several names (links, hard links) is no copy, and deleting what a link leads to loses the picture.
+    let mut seen = HashSet::new();
+    files.retain(|(path, _)| identity(path).is_none_or(|identity| seen.insert(identity)));
+    files
+}
+
+/// What tells the file at a path from every other file, links followed.
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// What tells the file at a path from every other file, links followed.
+#[cfg(not(unix))]
+fn identity(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok()
+}

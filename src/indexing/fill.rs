@@ -1,0 +1,105 @@
+//! Bringing a library up to date: one indexing run, and what goes with it.
+
+use super::run;
+use super::run::Options;
+use super::run::Summary;
+use crate::captions::run::Captions;
+use crate::clusters;
+use crate::config::Settings;
+use crate::exit::Failure;
+use crate::model_choice::Chosen;
+use crate::search::matches;
+use crate::terminal::console::Console;
+use crate::terminal::listener::Step;
+use crate::terminal::sanitize;
+use anyhow::Context;
+use snapseek_index::{Library, Writer};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// Canonical folders, without those that lie below another.
+///
+/// # Errors
+/// One is not there (exit code 2), or cannot be looked at.
+pub fn roots(folders: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut roots = Vec::new();
+    for folder in folders {
+        // A folder that is gone may be a disk that is not mounted: the run says so and keeps its records.
+        let root = match folder.canonicalize() {
+            Ok(root) => root,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Failure::usage(format!("{} is not there", sanitize::path(folder))));
+            }
+            Err(e) => return Err(e).with_context(|| sanitize::path(folder)),
+        };
+        roots.push(root);
+    }
+    roots.sort();
+    roots.dedup_by(|later, earlier| later.starts_with(earlier));
+    Ok(roots)
+}
+
+/// What a run has done.
+#[derive(Debug)]
+pub struct Done {
+    /// With the photos.
+    pub summary: Summary,
+    /// How long they took.
+    pub seconds: f64,
+    /// With captions, if any were asked for.
+    pub captions: Option<Captions>,
+}
+
+/// Brings the library up to date with what lies in `folders`: photos, caches, scores of neutral prompts, clusters. `None` if
+/// it was cancelled before it began. `writer` must have the model already.
+///
+/// # Errors
+/// The catalogue cannot be written, or the model fails. What was written stays.
+pub fn fill(
+    library: &Library,
+    writer: &mut Writer<'_>,
+    chosen: &Chosen,
+    folders: &[PathBuf],
+    options: &Options,
+    cancel: &AtomicBool,
+    console: &Console,
+) -> anyhow::Result<Option<Done>> {
+    let started = Instant::now();
+    let cache = Settings::cache_dir()?;
+    let interrupted = || cancel.load(Ordering::Relaxed);
+    let mut steps = console.steps();
+    let labels = chosen.model.load_labels(&cache, &mut |done, total| {
+        if done == 0 {
+            console.note(format_args!("preparing the {total} label prompts of this model (once)"));
+        }
+        steps.report(Step { what: "preparing label prompts (once)", done, total });
+        !interrupted()
+    });
+    if labels.is_err() && interrupted() {
+        console.note("interrupted before anything was indexed");
+        return Ok(None);
+    }
+    labels?;
+    steps.flush();
+    let mut summary = run::run(library, writer, chosen.model.as_ref(), folders, options, cancel, console)?;
+    writer.refresh_caches(&mut |what, done, total| {
+        if done == 0 && total > 20_000 {
+            console.note(format_args!("bringing the {what} up to date ({total})"));
+        }
+        let number = |n| usize::try_from(n).unwrap_or(usize::MAX);
+        steps.report(Step { what, done: number(done), total: number(total) });
+        !interrupted()
+    })?;
+    summary.interrupted = interrupted();
+    if !summary.interrupted
+        && (summary.embedded > 0 || library.neutral_scores()?.is_none())
+        && let Some(scores) = matches::neutral_scores(library, chosen.model.as_ref())?
+    {
+        writer.set_neutral_scores(&scores)?;
+    }
+    if !summary.interrupted {
+        clusters::adopt(library)?;
+    }
+    Ok(Some(Done { summary, seconds: started.elapsed().as_secs_f64(), captions: None }))
+}

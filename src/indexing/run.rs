@@ -1,0 +1,483 @@
+//! One indexing run: walk, read and hash, decode and resize, embed, write.
+//!
+//! ```text
+//! walk ──found──▶ coordinator ──jobs──▶ decode pool ──prepared──▶ embedding workers
+//!                     ▲  (the one writer)     │ known, failed           │ photos
+//!                     └──────────────────outcomes◀─────────────────────┘
+//! ```
+//! Every queue is bounded. The coordinator alone writes to the catalogue; it never blocks on sending work while
+//! outcomes wait, so the pipeline cannot lock up.
+
+use super::progress::Progress;
+use super::quarantine::{Quarantine, Verdict};
+use super::walk::{self, Found, WalkOptions};
+use super::workers::{Job, Outcome, Workers};
+use crate::model::Embed;
+use crate::photo::DecodeLimits;
+use crate::terminal::console::Console;
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use snapseek_index::{Change, ContentHash, FileStamp, Library, Writer};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Changes written in one transaction at most.
+const BATCH: usize = 256;
+/// How long a finished photo may wait to be written.
+const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// A folder that loses at least this many files at once (a root: more than half of its files) is taken for a fault.
+const SUSPICIOUS_LOSS: usize = 5;
+
+/// How to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Threads for decoding, and as many for embedding.
+    pub threads: usize,
+    /// Drop records even when most of a folder has vanished.
+    pub prune: bool,
+    /// Hidden files too.
+    pub hidden: bool,
+    /// Hidden files that the catalogue knows already.
+    pub keep_hidden: bool,
+    /// Try known failures again.
+    pub retry: bool,
+    /// What a picture may cost.
+    pub limits: DecodeLimits,
+}
+
+impl Options {
+    /// What suits most runs: careful with records, no hidden files, every picture that fits the default limits.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        Self { threads, prune: false, hidden: false, keep_hidden: false, retry: false, limits: DecodeLimits::default() }
+    }
+}
+
+/// What a run did.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Summary {
+    /// Photos that the model looked at.
+    pub embedded: u64,
+    /// Files that cost a stat.
+    pub unchanged: u64,
+    /// Files found again under another name.
+    pub moved: u64,
+    /// Files whose content was known under a name that still exists.
+    pub copied: u64,
+    /// Records dropped because their file is gone.
+    pub removed: u64,
+    /// Files and folders that could not be read.
+    pub failed: u64,
+    /// The same by kind.
+    pub failures: BTreeMap<String, u64>,
+    /// Records kept although their files are not to be seen.
+    pub held_back: u64,
+    /// The run was interrupted.
+    pub interrupted: bool,
+}
+
+/// Indexes `roots` into the library of `writer`.
+///
+/// # Errors
+/// The catalogue cannot be written, or the model fails. What was written stays.
+pub fn run(
+    library: &Library,
+    writer: &mut Writer<'_>,
+    model: &dyn Embed,
+    roots: &[PathBuf],
+    options: &Options,
+    cancel: &AtomicBool,
+    console: &Console,
+) -> anyhow::Result<Summary> {
+    for root in roots {
+        // Naming a folder again takes back that it was forgotten; what was forgotten below it stays so.
+        if writer.is_forgotten(root)? {
+            writer.remember(root)?;
+        }
+        writer.add_root(root)?;
+    }
+    let mut run = Run {
+        quarantine: Quarantine::open(library.dir())?,
+        library,
+        writer,
+        console,
+        options,
+        cancel,
+        progress: Progress::new(console),
+        summary: Summary::default(),
+        pending: Vec::new(),
+        last_write: Instant::now(),
+        seen: Seen::default(),
+        twins: Vec::new(),
+        suspects: Vec::new(),
+    };
+    let outcome = run.all(model, roots);
+    run.progress.finish();
+    // Whatever happened, what is done is kept.
+    run.write()?;
+    outcome?;
+    run.summary.interrupted = cancel.load(Ordering::Relaxed);
+    if !run.summary.interrupted {
+        run.drop_vanished(roots)?;
+    }
+    Ok(run.summary)
+}
+
+/// What the walk has met, to know in the end what it has not.
+#[derive(Default)]
+struct Seen {
+    /// Ids of the files that the catalogue knew.
+    files: HashSet<i64>,
+    /// Paths new to the catalogue.
+    added: HashSet<PathBuf>,
+    /// Paths that failed.
+    failed: HashSet<PathBuf>,
+    /// New paths of known content.
+    known: HashMap<ContentHash, u64>,
+    /// Folders that could not be looked into.
+    blind: Vec<PathBuf>,
+    /// Roots that are not there.
+    missing: HashSet<PathBuf>,
+}
+
+struct Run<'a, 'w> {
+    library: &'a Library,
+    writer: &'a mut Writer<'w>,
+    console: &'a Console,
+    options: &'a Options,
+    cancel: &'a AtomicBool,
+    quarantine: Quarantine,
+    progress: Progress,
+    summary: Summary,
+    pending: Vec<Change>,
+    last_write: Instant,
+    seen: Seen,
+    /// Files with the content of another that is still on its way.
+    twins: Vec<(Job, ContentHash)>,
+    suspects: Vec<Job>,
+}
+
+impl Run<'_, '_> {
+    fn all(&mut self, model: &dyn Embed, roots: &[PathBuf]) -> anyhow::Result<()> {
+        let (cancel, walk) = (self.cancel, WalkOptions { hidden: self.options.hidden || self.options.keep_hidden });
+        let known = self.library.reopen()?;
+        std::thread::scope(|scope| {
+            // Made in here, so that an error hangs up on the walk.
+            let (found_out, found) = bounded(1024);
+            scope.spawn(move || walk::walk(roots, walk, cancel, &found_out));
+            let workers = Workers { threads: self.options.threads, limits: self.options.limits, cancel };
+            let (jobs, outcomes) = workers.start(scope, model, known, &self.quarantine)?;
+            self.coordinate(&found, jobs, &outcomes)
+        })?;
+        // Only now, with nothing else in flight, can a file that kills the process be told from its neighbours.
+        for job in std::mem::take(&mut self.suspects) {
+            if cancel.load(Ordering::Relaxed) {
+                break;
+            }
+            let known = self.library.reopen()?;
+            std::thread::scope(|scope| {
+                let workers = Workers { threads: 1, limits: self.options.limits, cancel };
+                let (jobs, outcomes) = workers.start(scope, model, known, &self.quarantine)?;
+                jobs.send(job.clone())?;
+                drop(jobs);
+                outcomes.iter().try_for_each(|outcome| self.settle(outcome))
+            })?;
+            if !cancel.load(Ordering::Relaxed) {
+                self.quarantine.acquit(&job.path, job.stamp)?;
+            }
+        }
+        self.write()?;
+        for (job, hash) in std::mem::take(&mut self.twins) {
+            if self.writer.knows(&hash)? {
+                self.settle(Outcome::Known { job, hash })?;
+            } else if !cancel.load(Ordering::Relaxed) {
+                let message = "the same content as another file that could not be read".to_owned();
+                self.settle(Outcome::Failed { job, kind: "damaged".into(), message })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans, feeds the workers and writes, until the walk and the workers are through.
+    fn coordinate(
+        &mut self,
+        found: &Receiver<Found>,
+        jobs: Sender<Job>,
+        outcomes: &Receiver<Outcome>,
+    ) -> anyhow::Result<()> {
+        let (mut jobs, mut next, mut walking) = (Some(jobs), None::<Job>, true);
+        let (no_job, _keep) = bounded::<Job>(0);
+        loop {
+            // Dropping the sender tells the workers that no more will come.
+            if (!walking && next.is_none()) || self.cancel.load(Ordering::Relaxed) {
+                jobs = None;
+                next = None;
+            }
+            let waiting = if walking && next.is_none() { found } else { &never() };
+            let sender = match (&jobs, &next) {
+                (Some(jobs), Some(_)) => jobs,
+                _ => &no_job,
+            };
+            select! {
+                recv(outcomes) -> outcome => match outcome {
+                    Ok(outcome) => self.settle(outcome)?,
+                    Err(_) => return Ok(()), // every worker has ended
+                },
+                recv(waiting) -> entry => match entry {
+                    Ok(entry) => next = self.plan(entry)?,
+                    Err(_) => {
+                        walking = false;
+                        self.progress.walked();
+                    }
+                },
+                send(sender, next.clone().unwrap_or_default()) -> sent => {
+                    if sent.is_ok() {
+                        next = None;
+                    }
+                },
+                default(Duration::from_millis(100)) => {}
+            }
+            if self.last_write.elapsed() >= WRITE_EVERY || self.pending.len() >= BATCH {
+                self.write()?;
+            }
+        }
+    }
+
+    /// Decides what a file on disk costs: nothing, or a job.
+    fn plan(&mut self, found: Found) -> anyhow::Result<Option<Job>> {
+        let (path, root, stamp) = match found {
+            Found::File { path, root, stamp } => (path, root, stamp),
+            Found::Problem { path, root, message } => {
+                self.unseen("unreadable", path.clone(), root, message)?;
+                self.seen.blind.push(path);
+                return Ok(None);
+            }
+            Found::MissingRoot { root } => {
+                let message = "the folder is not there; its records are kept (`snapseek forget` drops them)".to_owned();
+                let folder = crate::terminal::sanitize::path(&root);
+                self.progress.aside(|| self.console.warn(format_args!("{folder}: {message}")));
+                self.unseen("missing-folder", root.clone(), root.clone(), message)?;
+                self.seen.missing.insert(root);
+                return Ok(None);
+            }
+        };
+        let state = self.writer.file(&path)?;
+        let below_root = path.strip_prefix(&root).unwrap_or(&path);
+        let hidden = below_root.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
+        if hidden && state.is_none() && !self.options.hidden {
+            return Ok(None);
+        }
+        if let Some(state) = &state {
+            self.seen.files.insert(state.id);
+            if state.stamp == stamp && state.embedded {
+                self.summary.unchanged += 1;
+                return Ok(None);
+            }
+        } else if self.writer.is_forgotten(&path)? {
+            return Ok(None);
+        } else {
+            self.seen.added.insert(path.clone());
+        }
+        if let Some(failure) = self.writer.failure(&path)? {
+            // What the disk or the permissions refused may work now; what the bytes refused will not.
+            let settled = !matches!(failure.kind.as_str(), "unreadable" | "changed");
+            if failure.stamp == stamp && settled && !self.options.retry {
+                self.count_failure(&failure.kind, &path, &failure.message);
+                self.seen.failed.insert(path);
+                return Ok(None);
+            }
+        }
+        let job = Job { path, root, stamp, was: state.map(|s| s.hash) };
+        self.progress.found();
+        match self.quarantine.verdict(&job.path, stamp) {
+            Verdict::Clear => return Ok(Some(job)),
+            Verdict::Suspect => self.suspects.push(job),
+            // A newer decoder may get through it; if not, it is convicted again.
+            Verdict::Quarantined if self.options.retry => self.suspects.push(job),
+            Verdict::Quarantined => {
+                let message = "decoding it ended the program twice; it is left out until it changes".to_owned();
+                self.settle(Outcome::Failed { job, kind: "quarantined".into(), message })?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Books what a worker found out.
+    fn settle(&mut self, outcome: Outcome) -> anyhow::Result<()> {
+        match outcome {
+            Outcome::Twin { job, hash } => {
+                self.twins.push((job, hash));
+                return Ok(());
+            }
+            Outcome::Photo { change } => {
+                self.summary.embedded += 1;
+                self.pending.push(*change);
+            }
+            Outcome::Known { job, hash } => {
+                if job.was == Some(hash) {
+                    self.summary.unchanged += 1; // merely touched
+                } else {
+                    *self.seen.known.entry(hash).or_default() += 1;
+                }
+                let Job { path, root, stamp, .. } = job;
+                self.pending.push(Change::Known { path, root, stamp, hash });
+            }
+            // What cannot be read now may well be as the catalogue has it.
+            Outcome::Failed { job, kind, message } if matches!(kind.as_str(), "unreadable" | "changed") => {
+                self.seen.failed.insert(job.path.clone());
+                self.unseen(&kind, job.path, job.root, message)?;
+            }
+            Outcome::Failed { job, kind, message } => {
+                self.count_failure(&kind, &job.path, &message);
+                self.seen.failed.insert(job.path.clone());
+                let Job { path, root, stamp, .. } = job;
+                self.pending.push(Change::Failed { path, root, stamp, kind, message });
+            }
+            Outcome::Fatal(error) => return Err(error),
+        }
+        self.progress.done();
+        Ok(())
+    }
+
+    /// Books what could not be looked at. Unlike a failed file it may well be as the catalogue has it: a record stays.
+    fn unseen(&mut self, kind: &str, path: PathBuf, root: PathBuf, message: String) -> anyhow::Result<()> {
+        self.count_failure(kind, &path, &message);
+        if self.writer.file(&path)?.is_none() {
+            let stamp = FileStamp { size: 0, mtime_ns: 0 };
+            self.pending.push(Change::Failed { path, root, stamp, kind: kind.to_owned(), message });
+        }
+        Ok(())
+    }
+
+    fn count_failure(&mut self, kind: &str, path: &Path, message: &str) {
+        self.summary.failed += 1;
+        *self.summary.failures.entry(kind.to_owned()).or_default() += 1;
+        self.progress.aside(|| self.console.failure(path, kind, message));
+    }
+
+    fn write(&mut self) -> anyhow::Result<()> {
+        self.writer.apply(&self.pending)?;
+        self.pending.clear();
+        self.last_write = Instant::now();
+        Ok(())
+    }
+
+    /// Drops the records of files that are gone, unless what happened looks like an unmounted disk.
+    fn drop_vanished(&mut self, roots: &[PathBuf]) -> anyhow::Result<()> {
+        let mut gone = Vec::new();
+        for root in roots.iter().filter(|r| !self.seen.missing.contains(*r)) {
+            let unseen: Vec<_> = self
+                .writer
+                .unseen(root, &self.seen.files)?
+                .into_iter()
+                .filter(|(_, path, _)| !self.seen.added.contains(path) && !self.blind(path))
+                .collect();
+            // What is still there was left out on purpose (an ignore file, a hidden folder), and is no loss.
+            let (left_out, unseen): (Vec<_>, Vec<_>) =
+                unseen.into_iter().partition(|(_, path, _)| path.symlink_metadata().is_ok());
+            gone.extend(left_out);
+            if self.options.prune {
+                gone.extend(unseen);
+                continue;
+            }
+            let suspicious = self.suspicious(root, &unseen)?;
+            let (held_back, unseen): (Vec<_>, Vec<_>) =
+                unseen.into_iter().partition(|(_, path, _)| suspicious.iter().any(|folder| path.starts_with(folder)));
+            self.summary.held_back += held_back.len() as u64;
+            for folder in &suspicious {
+                let lost = held_back.iter().filter(|(_, path, _)| path.starts_with(folder)).count();
+                self.console.warn(format_args!(
+                    "{lost} of {} files of {} are not to be seen. If its disk is not mounted, mount it and run \
+                     again; if they are really gone, run again with --prune. Nothing was dropped.",
+                    self.writer.file_count(folder)?,
+                    crate::terminal::sanitize::path(folder)
+                ));
+            }
+            gone.extend(unseen);
+        }
+        for (_, path, hash) in gone {
+            match self.seen.known.get_mut(&hash) {
+                Some(n) if *n > 0 => {
+                    *n -= 1;
+                    self.summary.moved += 1;
+                }
+                _ => self.summary.removed += 1,
+            }
+            self.pending.push(Change::Remove { path });
+        }
+        self.summary.copied = self.seen.known.values().sum();
+        for failure in self.library.failures()? {
+            let below = roots.iter().any(|r| failure.path.starts_with(r) && !self.seen.missing.contains(r));
+            if below && !self.seen.failed.contains(&failure.path) && !self.blind(&failure.path) {
+                self.pending.push(Change::Remove { path: failure.path });
+            }
+        }
+        self.write()
+    }
+
+    /// Folders whose loss looks like an unmounted disk: the root if it has lost all or most of its files, else folders
+    /// below it that are still there but have lost every one of theirs. None of them lies in another.
+    fn suspicious(&self, root: &Path, unseen: &[(i64, PathBuf, ContentHash)]) -> anyhow::Result<Vec<PathBuf>> {
+        /// Files lost in a folder and below it, and how many of them were found elsewhere.
+        #[derive(Default)]
+        struct Loss {
+            lost: usize,
+            moved: usize,
+        }
+        let mut losses = BTreeMap::<&Path, Loss>::new();
+        for (_, path, hash) in unseen {
+            for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(root)) {
+                let loss = losses.entry(folder).or_default();
+                loss.lost += 1;
+                loss.moved += usize::from(self.seen.known.contains_key(hash));
+            }
+        }
+        let mut suspicious: Vec<PathBuf> = Vec::new();
+        // In this order a folder comes before what lies in it.
+        for (folder, Loss { lost, moved }) in losses {
+            if moved * 2 >= lost || suspicious.iter().any(|outer| folder.starts_with(outer)) {
+                continue;
+            }
+            let total = usize::try_from(self.writer.file_count(folder)?)?;
+            let of_root = folder == root && (lost == total || lost * 2 > total && lost >= SUSPICIOUS_LOSS);
+            if of_root || lost == total && lost >= SUSPICIOUS_LOSS && folder.is_dir() {
+                suspicious.push(folder.to_path_buf());
+            }
+        }
+        Ok(suspicious)
+    }
+
+    fn blind(&self, path: &Path) -> bool {
+        self.seen.blind.iter().any(|folder| path.starts_with(folder))
+    }
+}
+
+/// The pictures at or below `path`, by name, as [`run`] would find them (a file that is named itself may have any name); or
+/// what could not be looked at, and why.
+#[must_use]
+pub fn pictures(path: &Path) -> Vec<Result<PathBuf, String>> {
+    let (out, found) = crossbeam_channel::unbounded();
+    walk::walk(&[path.to_path_buf()], WalkOptions { hidden: false }, &AtomicBool::new(false), &out);
+    drop(out);
+    let mut pictures: Vec<_> = found
+        .iter()
+        .map(|found| match found {
+            Found::File { path, .. } => Ok(path),
+            Found::Problem { path, message, .. } => {
+                Err(format!("{}: {message}", crate::terminal::sanitize::path(&path)))
+            }
+            Found::MissingRoot { root } => Err(format!("{} is not there", crate::terminal::sanitize::path(&root))),
+        })
+        .collect();
+    pictures.sort();
+    pictures
+}
+
+/// The stamp of a file, as [`run`] would see it.
+///
+/// # Errors
+/// The file cannot be looked at.
+pub fn stamp_of(path: &Path) -> std::io::Result<FileStamp> {
+    std::fs::metadata(path).map(|meta| walk::stamp(&meta))
+}

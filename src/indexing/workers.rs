@@ -1,0 +1,232 @@
+//! The threads that decode and embed.
+
+use super::quarantine::{Quarantine, Slot};
+use crate::model::Embed;
+use crate::model::Pixels;
+use crate::photo::{self, DecodeLimits};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use snapseek_index::{Change, ContentHash, FileStamp, Library, PhotoFacts, Tag};
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Scope;
+use std::time::Duration;
+
+/// Photos embedded at once by one worker.
+const BATCH: usize = 8;
+/// How long a worker waits for its batch to fill.
+const FILL: Duration = Duration::from_millis(60);
+
+/// A file to look at.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub(super) path: PathBuf,
+    pub(super) root: PathBuf,
+    pub(super) stamp: FileStamp,
+    /// What the catalogue holds under this path.
+    pub(super) was: Option<ContentHash>,
+}
+
+impl Default for Job {
+    fn default() -> Self {
+        Self { path: PathBuf::new(), root: PathBuf::new(), stamp: FileStamp { size: 0, mtime_ns: 0 }, was: None }
+    }
+}
+
+/// What came of a job.
+pub(super) enum Outcome {
+    Photo {
+        change: Box<Change>,
+    },
+    /// The catalogue knows the content.
+    Known {
+        job: Job,
+        hash: ContentHash,
+    },
+    /// Another job of this run has the same content.
+    Twin {
+        job: Job,
+        hash: ContentHash,
+    },
+    Failed {
+        job: Job,
+        kind: String,
+        message: String,
+    },
+    /// The run cannot go on.
+    Fatal(anyhow::Error),
+}
+
+struct Prepared {
+    /// With the size of what was read, in case the file has grown since the walk.
+    job: Job,
+    hash: ContentHash,
+    facts: PhotoFacts,
+    pixels: Pixels,
+}
+
+/// How many threads, and what they must mind.
+#[derive(Clone, Copy)]
+pub(super) struct Workers<'a> {
+    pub(super) threads: usize,
+    pub(super) limits: DecodeLimits,
+    pub(super) cancel: &'a AtomicBool,
+}
+
+/// What the decoding threads share.
+struct Shared {
+    catalogue: Mutex<Library>,
+    in_work: Mutex<HashSet<ContentHash>>,
+}
+
+impl<'a> Workers<'a> {
+    /// Starts `threads` decoding threads and as many embedding workers (one for a GPU would do, but the processor is
+    /// kept busy best by single-threaded workers with a batch each). They end when the sender of jobs is dropped.
+    pub(super) fn start<'scope>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        model: &'scope dyn Embed,
+        catalogue: Library,
+        quarantine: &Quarantine,
+    ) -> anyhow::Result<(Sender<Job>, Receiver<Outcome>)>
+    where
+        'a: 'scope,
+    {
+        let (jobs_in, jobs) = bounded::<Job>(2 * self.threads);
+        let (prepared_in, prepared) = bounded::<Prepared>(2 * BATCH * self.threads);
+        let (outcomes_in, outcomes) = bounded(64);
+        let slots = (0..self.threads as u64).map(|n| quarantine.slot(n)).collect::<Result<Vec<_>, _>>()?;
+        let shared = Shared { catalogue: Mutex::new(catalogue), in_work: Mutex::default() };
+        let decoders =
+            rayon::ThreadPoolBuilder::new().num_threads(self.threads).thread_name(|n| format!("decode-{n}")).build()?;
+        scope.spawn(move || {
+            decoders.in_place_scope(|pool| {
+                for mut slot in slots {
+                    let (jobs, prepared, outcomes) = (jobs.clone(), prepared_in.clone(), outcomes_in.clone());
+                    let shared = &shared;
+                    pool.spawn(move |_| {
+                        for job in &jobs {
+                            if self.cancel.load(Ordering::Relaxed) {
+                                continue;
+                            }
+                            let sent = match self.prepare(job, &mut slot, model, shared) {
+                                Ok(ready) => prepared.send(ready).map_err(drop),
+                                Err(outcome) => outcomes.send(*outcome).map_err(drop),
+                            };
+                            if sent.is_err() {
+                                return;
+                            }
+                        }
+                    });
+                }
+                drop((jobs, prepared_in));
+                for _ in 0..self.threads {
+                    let (prepared, outcomes) = (prepared.clone(), outcomes_in.clone());
+                    scope.spawn(move || self.embed_all(model, &prepared, &outcomes));
+                }
+                drop((prepared, outcomes_in));
+            });
+        });
+        Ok((jobs_in, outcomes))
+    }
+
+    /// Reads, hashes and decodes one file, with its name in the journal of what is in flight.
+    fn prepare(&self, job: Job, slot: &mut Slot, model: &dyn Embed, shared: &Shared) -> Result<Prepared, Box<Outcome>> {
+        let (path, stamp) = (job.path.clone(), job.stamp);
+        slot.guard(&path, stamp, || self.decode(job, model, shared)).unwrap_or_else(|io| Err(fatal(io)))
+    }
+
+    fn decode(&self, mut job: Job, model: &dyn Embed, shared: &Shared) -> Result<Prepared, Box<Outcome>> {
+        let failed = |job: Job, error: photo::PhotoError| {
+            let kind = error.kind.as_str().to_owned();
+            Box::new(Outcome::Failed { job, kind, message: error.message })
+        };
+        let bytes = match photo::read(&job.path, &self.limits) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(failed(job, error)),
+        };
+        job.stamp.size = bytes.len() as u64;
+        let hash = *blake3::hash(&bytes).as_bytes();
+        let died = || fatal(anyhow::anyhow!("a worker died"));
+        match shared.catalogue.lock().map_err(|_| died())?.knows(&hash) {
+            Ok(true) => return Err(Box::new(Outcome::Known { job, hash })),
+            Ok(false) => {}
+            Err(error) => return Err(fatal(error)),
+        }
+        if !shared.in_work.lock().map_err(|_| died())?.insert(hash) {
+            return Err(Box::new(Outcome::Twin { job, hash }));
+        }
+        let photo = match photo::decode(&bytes, Some(2 * model.image_size()), &self.limits) {
+            Ok(photo) => photo,
+            Err(error) => return Err(failed(job, error)),
+        };
+        match model.prepare(&photo.picture) {
+            Ok(pixels) => Ok(Prepared { job, hash, facts: facts_of(photo.facts), pixels }),
+            Err(error) => {
+                let message = format!("{error:#}");
+                Err(Box::new(Outcome::Failed { job, kind: "damaged".into(), message }))
+            }
+        }
+    }
+
+    /// One embedding worker. Its rayon pool of one thread keeps the matrix products of a batch on one core.
+    fn embed_all(&self, model: &dyn Embed, prepared: &Receiver<Prepared>, outcomes: &Sender<Outcome>) {
+        let pool = match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+            Ok(pool) => pool,
+            Err(error) => return drop(outcomes.send(Outcome::Fatal(error.into()))),
+        };
+        while let Ok(first) = prepared.recv() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH {
+                match prepared.recv_timeout(FILL) {
+                    Ok(next) => batch.push(next),
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            if self.cancel.load(Ordering::Relaxed) {
+                continue;
+            }
+            let (pixels, meta): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|p| (p.pixels, (p.job, p.hash, p.facts))).unzip();
+            let embedded = match pool.install(|| model.embed_pixels(&pixels)) {
+                Ok(embedded) => embedded,
+                Err(error) => return drop(outcomes.send(Outcome::Fatal(error))),
+            };
+            for (embedding, (job, hash, facts)) in embedded.into_iter().zip(meta) {
+                // The index would refuse it, and with it everything written at the same time.
+                let length = embedding.vector.iter().map(|v| v * v).sum::<f32>();
+                if length.is_nan() || (length - 1.0).abs() > 1e-3 {
+                    let message = "the model makes nothing of it".to_owned();
+                    if outcomes.send(Outcome::Failed { job, kind: "damaged".into(), message }).is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                let Job { path, root, stamp, .. } = job;
+                let tags = embedding.tags.into_iter().map(|t| Tag { label: t.label, score: t.score }).collect();
+                let change = Change::Photo { path, root, stamp, hash, facts, embedding: embedding.vector, tags };
+                if outcomes.send(Outcome::Photo { change: Box::new(change) }).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The run cannot go on.
+fn fatal(error: impl Into<anyhow::Error>) -> Box<Outcome> {
+    Box::new(Outcome::Fatal(error.into()))
+}
+
+fn facts_of(facts: photo::Facts) -> PhotoFacts {
+    PhotoFacts {
+        width: facts.width,
+        height: facts.height,
+        format: facts.format.to_owned(),
+        taken: facts.taken,
+        camera: facts.camera,
+        latitude: facts.latitude,
+        longitude: facts.longitude,
+    }
+}

@@ -1,0 +1,316 @@
+//! Matrices of weights, multiplied where they lie in a mapped file, in whatever format they have there.
+//!
+//! Few activation rows (a token of each conversation) are products with every weight row: reading the weights is all the
+//! cost, and quantized ones are multiplied as integers. Many (a picture's patches, a prompt) are widened to f32 tile by
+//! tile and multiplied in registers, as a GEMM does (Goto and van de Geijn 2008). Nothing is ever widened as a whole.
+
+mod gemm;
+mod kernels;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use super::ops::{self, Activation};
+use kernels::QuantizedRow;
+use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::Arc;
+
+pub(in crate::model) use gemm::multiply_slices;
+
+/// A format of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::model) enum Dtype {
+    F32,
+    F16,
+    Bf16,
+    /// Blocks of 32: an f16 scale, 32 signed bytes.
+    Q8_0,
+    /// Blocks of 256, 4.5 bits a weight.
+    Q4K,
+}
+
+impl Dtype {
+    pub(in crate::model) fn of_safetensors(dtype: safetensors::Dtype) -> Option<Self> {
+        match dtype {
+            safetensors::Dtype::F32 => Some(Self::F32),
+            safetensors::Dtype::F16 => Some(Self::F16),
+            safetensors::Dtype::BF16 => Some(Self::Bf16),
+            _ => None,
+        }
+    }
+
+    /// Weights in a block, and its bytes.
+    pub(in crate::model) const fn block(self) -> (usize, usize) {
+        match self {
+            Self::F32 => (1, 4),
+            Self::F16 | Self::Bf16 => (1, 2),
+            Self::Q8_0 => (kernels::SMALL_BLOCK, kernels::Q8_0_BYTES),
+            Self::Q4K => (kernels::LARGE_BLOCK, kernels::Q4_K_BYTES),
+        }
+    }
+
+    /// Bytes of so many weights; `None` if they do not fill whole blocks, or overflow.
+    pub(in crate::model) fn bytes(self, count: usize) -> Option<usize> {
+        let (weights, bytes) = self.block();
+        count.is_multiple_of(weights).then_some(())?;
+        (count / weights).checked_mul(bytes)
+    }
+
+    /// Writes whole blocks as f32.
+    pub(in crate::model) fn widen(self, bytes: &[u8], out: &mut [f32]) {
+        match self {
+            Self::F32 => kernels::widen_f32(bytes, out),
+            Self::F16 => kernels::widen_f16(bytes, out),
+            Self::Bf16 => kernels::widen_bf16(bytes, out),
+            Self::Q8_0 => kernels::widen_q8_0(bytes, out),
+            Self::Q4K => kernels::widen_q4_k(bytes, out),
+        }
+    }
+}
+
+/// A matrix of weights, row by row in mapped bytes.
+#[derive(Clone)]
+pub(in crate::model) struct Matrix {
+    file: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    bytes: Range<usize>,
+    dtype: Dtype,
+    rows: usize,
+    columns: usize,
+    row_bytes: usize,
+}
+
+impl Matrix {
+    /// `rows` times `columns` weights that fill `bytes` of `file`.
+    ///
+    /// # Errors
+    /// They do not.
+    pub(in crate::model) fn new(
+        file: Arc<impl AsRef<[u8]> + Send + Sync + 'static>,
+        bytes: Range<usize>,
+        dtype: Dtype,
+        rows: usize,
+        columns: usize,
+    ) -> anyhow::Result<Self> {
+        let row_bytes = dtype.bytes(columns).filter(|_| rows > 0 && columns > 0);
+        let fits = |row: usize| row.checked_mul(rows) == Some(bytes.len()) && bytes.end <= (*file).as_ref().len();
+        match row_bytes.filter(|row| fits(*row)) {
+            Some(row_bytes) => Ok(Self { file, bytes, dtype, rows, columns, row_bytes }),
+            None => anyhow::bail!("{} bytes are not {rows} x {columns} weights of type {dtype:?}", bytes.len()),
+        }
+    }
+
+    /// Numbers in a result row.
+    pub(in crate::model) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Numbers in an activation row.
+    pub(in crate::model) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Writes one row as f32: an embedding look-up.
+    pub(in crate::model) fn widen_row(&self, row: usize, out: &mut [f32]) {
+        self.dtype.widen(self.row(row), out);
+    }
+
+    fn row(&self, row: usize) -> &[u8] {
+        let bytes = &(*self.file).as_ref()[self.bytes.clone()];
+        &bytes[row * self.row_bytes..][..self.row_bytes]
+    }
+
+    /// Part of a row. It begins and ends between two blocks.
+    fn part(&self, row: usize, columns: Range<usize>) -> &[u8] {
+        let (weights, bytes) = self.dtype.block();
+        &self.row(row)[columns.start / weights * bytes..columns.end / weights * bytes]
+    }
+
+    fn is_quantized(&self) -> bool {
+        matches!(self.dtype, Dtype::Q8_0 | Dtype::Q4K)
+    }
+
+    /// `activation(x W^T + bias)` for the activation rows `x`, (n, columns), as (n, rows).
+    pub(in crate::model) fn multiply(&self, x: &[f32], bias: Option<&[f32]>, activation: Activation) -> Vec<f32> {
+        let n = x.len() / self.columns;
+        debug_assert_eq!(x.len(), n * self.columns);
+        if n > self.few() {
+            return if self.is_quantized() && kernels::integers_are_fast() {
+                gemm::multiply(&gemm::Integers(self), x, n, bias, activation)
+            } else {
+                gemm::multiply(&gemm::Floats(self), x, n, bias, activation)
+            };
+        }
+        // Found row by row of the weights, then turned.
+        let mut turned = vec![0.0; n * self.rows];
+        let bytes = &(*self.file).as_ref()[self.bytes.clone()];
+        match self.dtype {
+            Dtype::Q8_0 | Dtype::Q4K => {
+                let x: Vec<QuantizedRow> = x.chunks_exact(self.columns).map(QuantizedRow::new).collect();
+                self.each_row(bytes, n, &mut turned, || (), |(), row, out| self.integer_products(row, &x, out));
+            }
+            Dtype::F32 => {
+                let x: Vec<&[f32]> = x.chunks_exact(self.columns).collect();
+                self.each_row(bytes, n, &mut turned, || (), |(), row, out| kernels::dot_f32(row, &x, out));
+            }
+            Dtype::F16 | Dtype::Bf16 => {
+                let x: Vec<&[f32]> = x.chunks_exact(self.columns).collect();
+                let wide = || vec![0.0; self.columns];
+                self.each_row(bytes, n, &mut turned, wide, |wide, row, out| {
+                    self.dtype.widen(row, wide);
+                    kernels::dot_f32(bytemuck::cast_slice(wide), &x, out);
+                });
+            }
+        }
+        let mut out = if n == 1 { turned } else { transposed(&turned, n) };
+        ops::activate_rows(&mut out, bias, self.rows, activation);
+        out
+    }
+
+    /// Up to how many activation rows are multiplied one by one: where that costs as much as a tile's sixteen (measured).
+    fn few(&self) -> usize {
+        match (self.dtype, kernels::integers_are_fast()) {
+            (Dtype::F32 | Dtype::F16 | Dtype::Bf16, _) => 4,
+            (Dtype::Q4K, true) => 12,
+            (Dtype::Q8_0 | Dtype::Q4K, _) => 8,
+        }
+    }
+
+    fn each_row<S: Send>(
+        &self,
+        bytes: &[u8],
+        n: usize,
+        out: &mut [f32],
+        scratch: impl Fn() -> S + Sync,
+        product: impl Fn(&mut S, &[u8], &mut [f32]) + Sync,
+    ) {
+        /// Bytes of weights that are worth a task of their own.
+        const TASK: usize = 128 << 10;
+        let rows = (TASK / self.row_bytes).max(1);
+        let tasks = out.par_chunks_mut(rows * n).zip(bytes.par_chunks(rows * self.row_bytes));
+        tasks.for_each_init(&scratch, |scratch, (out, bytes)| {
+            for (out, row) in out.chunks_exact_mut(n).zip(bytes.chunks_exact(self.row_bytes)) {
+                product(scratch, row, out);
+            }
+        });
+    }
+
+    fn integer_products(&self, row: &[u8], x: &[QuantizedRow], out: &mut [f32]) {
+        let (x_fours, x_rest) = x.as_chunks::<4>();
+        let (out_fours, out_rest) = out.as_chunks_mut::<4>();
+        let q8 = self.dtype == Dtype::Q8_0;
+        for (x, out) in x_fours.iter().zip(out_fours) {
+            if q8 { kernels::dot_q8_0(row, x, out) } else { kernels::dot_q4_k(row, x, out) }
+        }
+        for (x, out) in x_rest.as_chunks::<1>().0.iter().zip(out_rest.as_chunks_mut::<1>().0) {
+            if q8 { kernels::dot_q8_0(row, x, out) } else { kernels::dot_q4_k(row, x, out) }
+        }
+    }
+}
+
+impl gemm::Rows for &Matrix {
+    fn shape(&self) -> (usize, usize) {
+        (self.rows, self.columns)
+    }
+
+    fn widen(&self, row: usize, columns: Range<usize>, out: &mut [f32]) {
+        self.dtype.widen(self.part(row, columns), out);
+    }
+}
+
+impl gemm::Blocks for &Matrix {
+    fn shape(&self) -> (usize, usize) {
+        (self.rows, self.columns)
+    }
+
+    fn blocks(&self, row: usize, columns: Range<usize>, out: &mut [kernels::WeightBlock]) {
+        let part = self.part(row, columns);
+        if self.dtype == Dtype::Q8_0 { kernels::unpack_q8_0(part, out) } else { kernels::unpack_q4_k(part, out) }
+    }
+}
+
+/// (rows, n) as (n, rows).
+fn transposed(x: &[f32], n: usize) -> Vec<f32> {
+    let rows = x.len() / n;
+    let mut out = vec![0.0; x.len()];
+    for (r, values) in x.chunks_exact(n).enumerate() {
+        for (i, v) in values.iter().enumerate() {
+            out[i * rows + r] = *v;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::quantized::{GgmlDType, QTensor};
+    use candle_core::{Device, Tensor};
+
+    fn numbers(n: usize, seed: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
+    }
+
+    /// Little-endian bytes of a matrix in each format, and what they stand for.
+    fn formats(w: &[f32], rows: usize, columns: usize) -> Vec<(Dtype, Vec<u8>, Vec<f32>)> {
+        let f16: Vec<half::f16> = w.iter().map(|v| half::f16::from_f32(*v)).collect();
+        let bf16: Vec<half::bf16> = w.iter().map(|v| half::bf16::from_f32(*v)).collect();
+        let mut all = vec![
+            (Dtype::F32, bytemuck::cast_slice(w).to_vec(), w.to_vec()),
+            (Dtype::F16, bytemuck::cast_slice(&f16).to_vec(), f16.iter().map(|v| v.to_f32()).collect()),
+            (Dtype::Bf16, bytemuck::cast_slice(&bf16).to_vec(), bf16.iter().map(|v| v.to_f32()).collect()),
+        ];
+        let tensor = Tensor::from_slice(w, (rows, columns), &Device::Cpu).unwrap();
+        for (ours, candles) in [(Dtype::Q8_0, GgmlDType::Q8_0), (Dtype::Q4K, GgmlDType::Q4K)] {
+            if columns.is_multiple_of(ours.block().0) {
+                let quantized = QTensor::quantize(&tensor, candles).unwrap();
+                let wide = quantized.dequantize(&Device::Cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+                all.push((ours, quantized.data().unwrap().to_vec(), wide));
+            }
+        }
+        all
+    }
+
+    /// Every format, few and many activation rows, sizes that fill no tile: the plain sum of products.
+    #[test]
+    fn products_equal_the_plain_sums() {
+        for (rows, columns) in [(50, 512), (1, 32), (13, 96), (49, 768), (7, 5), (100, 300)] {
+            let w = numbers(rows * columns, 1);
+            for (dtype, bytes, wide) in formats(&w, rows, columns) {
+                let length = bytes.len();
+                let matrix = Matrix::new(Arc::new(bytes), 0..length, dtype, rows, columns).unwrap();
+                let mut row = vec![0.0; columns];
+                matrix.widen_row(rows - 1, &mut row);
+                assert_eq!(row, wide[(rows - 1) * columns..], "{dtype:?}");
+                for n in [1, 2, 4, 5, 12, 13, 16, 17, 40] {
+                    let (x, bias) = (numbers(n * columns, 2), numbers(rows, 3));
+                    let got = matrix.multiply(&x, Some(&bias), Activation::None);
+                    assert_eq!(got.len(), n * rows);
+                    // Activations that meet quantized weights are rounded to 8 bits.
+                    let integers = matches!(dtype, Dtype::Q8_0 | Dtype::Q4K);
+                    let tolerance = if integers { 1e-2 } else { 5e-6 };
+                    for (i, x) in x.chunks_exact(columns).enumerate() {
+                        for (r, w) in wide.chunks_exact(columns).enumerate() {
+                            let products = x.iter().zip(w).map(|(x, w)| f64::from(*x) * f64::from(*w));
+                            let exact = products.clone().sum::<f64>() as f32 + bias[r];
+                            let got = got[i * rows + r];
+                            let allowed = tolerance * (1.0 + products.map(f64::abs).sum::<f64>() as f32);
+                            assert!((got - exact).abs() < allowed, "{dtype:?} {n}x{columns}x{rows}: {got} {exact}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_such_matrix_are_refused() {
+        let bytes = Arc::new(vec![0_u8; 68]);
+        let make = |range, dtype, rows, columns| Matrix::new(Arc::clone(&bytes), range, dtype, rows, columns).is_ok();
+        assert!(make(0..68, Dtype::Q8_0, 2, 32));
+        assert!(!make(0..68, Dtype::Q8_0, 2, 33));
+        assert!(!make(0..68, Dtype::F32, 2, 32));
+        assert!(!make(4..72, Dtype::Q8_0, 2, 32));
+        assert!(!make(0..0, Dtype::F32, 0, 4));
+        assert!(!make(0..68, Dtype::F32, usize::MAX, 2));
+    }
+}

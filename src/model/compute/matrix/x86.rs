@@ -1,0 +1,157 @@
+//! The inner loops that the compiler does not find by itself, in the instructions of x86-64.
+//!
+//! Each is safe where its features are enabled: `kernels` calls them in functions that `multiversion` compiles for these
+//! features, and has a portable form of each.
+
+pub(super) mod avx2 {
+    use crate::model::compute::matrix::kernels::SMALL_BLOCK;
+    use bytemuck::{cast, pod_read_unaligned};
+    use std::arch::x86_64::{
+        __m256, __m256i, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm256_abs_epi8, _mm256_and_si256,
+        _mm256_castps128_ps256, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_madd_epi16,
+        _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_permutevar8x32_ps, _mm256_set1_epi8, _mm256_set1_epi16,
+        _mm256_set1_epi32, _mm256_sign_epi8, _mm256_srli_epi16,
+    };
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(in crate::model::compute::matrix) fn signed_products(q: &[u8], x: &[i8; SMALL_BLOCK]) -> [i32; 8] {
+        let (q, x): (__m256i, __m256i) = (pod_read_unaligned(q), cast(*x));
+        // The instruction wants one side without signs. Bytes of x are never -128, so neither overflows.
+        let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(q, x));
+        cast(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,f16c")]
+    pub(in crate::model::compute::matrix) fn widen_f16(eight: &[u8; 16]) -> [f32; 8] {
+        cast(_mm256_cvtph_ps(cast(*eight)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(in crate::model::compute::matrix) fn scales(
+        units: [u16; 2],
+        scales: [u8; 8],
+        minima: [u8; 8],
+    ) -> (__m256, __m256) {
+        let units = _mm_cvtph_ps(_mm_cvtsi32_si128(cast(units)));
+        let unit = |n: i32| _mm256_permutevar8x32_ps(_mm256_castps128_ps256(units), _mm256_set1_epi32(n));
+        let times = |multiples: [u8; 8], unit| {
+            let multiples = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(multiples)));
+            _mm256_mul_ps(_mm256_cvtepi32_ps(multiples), unit)
+        };
+        (times(scales, unit(0)), times(minima, unit(1)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(in crate::model::compute::matrix) fn nibble_products(
+        q: &[u8; SMALL_BLOCK],
+        x: &[i8; SMALL_BLOCK],
+        y: &[i8; SMALL_BLOCK],
+    ) -> ([i32; 8], [i32; 8]) {
+        let (q, x, y): (__m256i, __m256i, __m256i) = (cast(*q), cast(*x), cast(*y));
+        let mask = _mm256_set1_epi8(15);
+        let ones = _mm256_set1_epi16(1);
+        let low = _mm256_maddubs_epi16(_mm256_and_si256(q, mask), x);
+        let high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16::<4>(q), mask), y);
+        (cast(_mm256_madd_epi16(low, ones)), cast(_mm256_madd_epi16(high, ones)))
+    }
+}
+
+pub(super) mod avx512 {
+    use super::avx2;
+    use crate::model::compute::matrix::kernels::{
+        InputBlock, Q4_K_BYTES, QuantizedRow, TILE_ROWS, Tile, WeightBlock, q4_k_multiples,
+    };
+    use bytemuck::cast;
+    use std::arch::x86_64::{
+        __m512, __m512i, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm512_add_ps, _mm512_and_si512,
+        _mm512_castps256_ps512, _mm512_castsi256_si512, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
+        _mm512_fnmadd_ps, _mm512_inserti64x4, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_reduce_add_ps,
+        _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
+        _mm512_srli_epi16, _mm512_sub_ps, _mm512_zextps256_ps512,
+    };
+
+    /// [`crate::model::compute::matrix::dot_q4_k`], two groups of 32 low nibbles and two of high ones at a time.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+    pub(in crate::model::compute::matrix) fn dot_q4_k<const M: usize>(
+        blocks: &[[u8; Q4_K_BYTES]],
+        rows: &[QuantizedRow; M],
+        out: &mut [f32; M],
+    ) {
+        let mask = _mm512_set1_epi8(15);
+        // Each scale eight times, for the groups that are multiplied together.
+        let order = |a: i32, b: i32| -> __m512i { cast([[a; 8], [b; 8]]) };
+        let orders = [[order(0, 2), order(1, 3)], [order(4, 6), order(5, 7)]];
+        let mut sums = [[_mm512_setzero_ps(); 2]; M];
+        let mut below = [_mm256_setzero_ps(); M];
+        for (n, block) in blocks.iter().enumerate() {
+            let (units, scales, minima) = q4_k_multiples(block);
+            let (scales, minima) = avx2::scales(units, scales, minima);
+            let nibbles: [__m512i; 2] = {
+                let halves = block[16..].as_chunks::<64>().0;
+                [cast(halves[0]), cast(halves[1])]
+            };
+            for ((sums, below), row) in sums.iter_mut().zip(&mut below).zip(rows) {
+                let (x, x_scales, x_sums) = row.large_block(n);
+                *below = _mm256_fmadd_ps(minima, cast(*x_sums), *below);
+                let scales = _mm512_castps256_ps512(_mm256_mul_ps(scales, cast(*x_scales)));
+                let pair = |a: usize, b: usize| _mm512_inserti64x4::<1>(_mm512_castsi256_si512(cast(x[a])), cast(x[b]));
+                for (half, q) in nibbles.into_iter().enumerate() {
+                    let (low, high) = (_mm512_and_si512(q, mask), _mm512_and_si512(_mm512_srli_epi16::<4>(q), mask));
+                    let at = 4 * half;
+                    let low = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low, pair(at, at + 2));
+                    let high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), high, pair(at + 1, at + 3));
+                    let scale = |part: usize| _mm512_permutexvar_ps(orders[half][part], scales);
+                    sums[0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(low), scale(0), sums[0]);
+                    sums[1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(high), scale(1), sums[1]);
+                }
+            }
+        }
+        for ((out, sums), below) in out.iter_mut().zip(sums).zip(below) {
+            let below = _mm512_zextps256_ps512(below);
+            *out = _mm512_reduce_add_ps(_mm512_sub_ps(_mm512_add_ps(sums[0], sums[1]), below));
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+    pub(in crate::model::compute::matrix) fn multiply_integer_tile(
+        rows: [&[WeightBlock]; TILE_ROWS],
+        panel: &[InputBlock],
+        tile: &mut Tile,
+    ) {
+        // Loops instead of `map`, which is not always compiled into this function.
+        let mut sums = [_mm512_setzero_ps(); TILE_ROWS];
+        for (sum, tile) in sums.iter_mut().zip(&*tile) {
+            *sum = cast(*tile);
+        }
+        for (n, x) in panel.iter().enumerate() {
+            let (scales, x_sums): (__m512, __m512) = (cast(x.scales), cast(x.sums));
+            let [a, b, c, d, e, f] = rows;
+            let w = [&a[n], &b[n], &c[n], &d[n], &e[n], &f[n]];
+            // In this order the six sums do not wait for each other.
+            let mut totals = [_mm512_setzero_si512(); TILE_ROWS];
+            for (total, w) in totals.iter_mut().zip(w) {
+                *total = _mm512_set1_epi32(w.start);
+            }
+            for (four, bytes) in x.bytes.iter().enumerate() {
+                let bytes: __m512i = cast(*bytes);
+                for (total, w) in totals.iter_mut().zip(w) {
+                    *total = _mm512_dpbusd_epi32(*total, bytes, _mm512_set1_epi32(w.words[four]));
+                }
+            }
+            for ((sum, total), w) in sums.iter_mut().zip(totals).zip(w) {
+                let scale = _mm512_mul_ps(scales, _mm512_set1_ps(w.scale));
+                *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(total), scale, *sum);
+                *sum = _mm512_fnmadd_ps(x_sums, _mm512_set1_ps(w.minimum), *sum);
+            }
+        }
+        for (sum, tile) in sums.into_iter().zip(tile) {
+            *tile = cast(sum);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Numbers: weights where they are mapped, and the kernels that multiply, add and activate.
+
+pub(super) mod awake;
+pub(super) mod gguf;
+pub(super) mod matrix;
+pub(super) mod ops;
+pub(super) mod weights;

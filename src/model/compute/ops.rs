@@ -1,0 +1,437 @@
+//! Numeric kernels that candle lacks, or does with a pool shared by all threads where ours must stay on one.
+//!
+//! They work in place on the processor; on a GPU the same functions fall back to candle's own operations.
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp3, InplaceOp2, Layout, Result, Shape, Tensor, bail};
+use multiversion::multiversion;
+
+/// What follows a linear layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::model) enum Activation {
+    /// Nothing.
+    None,
+    /// `max(x, 0)`
+    Relu,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+    /// `x * sigmoid(1.702 x)`, as the first CLIP models use it.
+    QuickGelu,
+    /// `x * Phi(x)`, with the error function.
+    Gelu,
+}
+
+impl Activation {
+    /// The activation of a name in config.json.
+    pub(in crate::model) fn named(name: &str) -> anyhow::Result<Self> {
+        match name {
+            "quick_gelu" => Ok(Self::QuickGelu),
+            "gelu" => Ok(Self::Gelu),
+            "relu" => Ok(Self::Relu),
+            other => anyhow::bail!("the activation {other:?} is not known (quick_gelu, gelu and relu are)"),
+        }
+    }
+}
+
+/// `activation(x + bias)`, over the last dimension, in place; the result is `x` itself on the processor.
+pub(in crate::model) fn bias_activate(x: Tensor, bias: &Tensor, activation: Activation) -> Result<Tensor> {
+    if x.device().is_cpu() {
+        x.inplace_op2(bias, &BiasActivate(activation))?;
+        return Ok(x);
+    }
+    let x = x.broadcast_add(bias)?;
+    match activation {
+        Activation::None => Ok(x),
+        Activation::Relu => x.relu(),
+        Activation::Relu6 => x.clamp(0f32, 6f32),
+        Activation::QuickGelu => &x * candle_nn::ops::sigmoid(&(&x * 1.702)?)?,
+        Activation::Gelu => x.gelu_erf(),
+    }
+}
+
+/// `x + y`, in place; the result is `x` itself on the processor.
+pub(in crate::model) fn add(x: Tensor, y: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return x + y;
+    }
+    x.inplace_op2(y, &Add)?;
+    Ok(x)
+}
+
+struct BiasActivate(Activation);
+
+impl InplaceOp2 for BiasActivate {
+    fn name(&self) -> &'static str {
+        "bias-activate"
+    }
+
+    fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout, bias: &CpuStorage, bias_layout: &Layout) -> Result<()> {
+        let (x, bias) = (contiguous_mut(x, layout)?, contiguous(bias, bias_layout)?);
+        if bias.is_empty() || x.len() % bias.len() != 0 {
+            bail!("a bias of {} for {} numbers", bias.len(), x.len());
+        }
+        add_and_activate(x, bias, self.0);
+        Ok(())
+    }
+}
+
+/// `activation(x + bias)` of rows of `length` numbers, in place.
+pub(in crate::model) fn activate_rows(x: &mut [f32], bias: Option<&[f32]>, length: usize, activation: Activation) {
+    match bias {
+        Some(bias) => add_and_activate(x, bias, activation),
+        None if activation == Activation::None => {}
+        None => add_and_activate(x, &vec![0.0; length], activation),
+    }
+}
+
+fn add_and_activate(x: &mut [f32], bias: &[f32], activation: Activation) {
+    match activation {
+        Activation::None => add_rows(x, bias),
+        Activation::Relu => add_rows_relu(x, bias),
+        Activation::Relu6 => add_rows_relu6(x, bias),
+        Activation::QuickGelu => add_rows_quick_gelu(x, bias),
+        Activation::Gelu => add_rows_gelu(x, bias),
+    }
+}
+
+struct Add;
+
+impl InplaceOp2 for Add {
+    fn name(&self) -> &'static str {
+        "add-in-place"
+    }
+
+    fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout, y: &CpuStorage, y_layout: &Layout) -> Result<()> {
+        let (x, y) = (contiguous_mut(x, layout)?, contiguous(y, y_layout)?);
+        if x.len() != y.len() {
+            bail!("{} numbers added to {}", y.len(), x.len());
+        }
+        add_rows(x, y);
+        Ok(())
+    }
+}
+
+/// A depthwise convolution with 'same' padding as TensorFlow does it, and ReLU6.
+///
+/// Input (height, width, channels), weights (kernel, kernel, channels), bias (channels).
+pub(in crate::model) struct Depthwise {
+    pub(in crate::model) stride: usize,
+}
+
+impl CustomOp3 for Depthwise {
+    fn name(&self) -> &'static str {
+        "depthwise"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (height, width, channels) = x_layout.shape().dims3()?;
+        let (kernel, kernel_width, weight_channels) = weight_layout.shape().dims3()?;
+        if kernel != kernel_width || weight_channels != channels || bias_layout.shape().dims1()? != channels {
+            bail!("a depthwise convolution of shapes that do not fit");
+        }
+        let shape = Convolution { height, width, channels, kernel, stride: self.stride };
+        let (out_height, out_width) = (shape.height.div_ceil(self.stride), shape.width.div_ceil(self.stride));
+        let mut out = vec![0.0_f32; out_height * out_width * channels];
+        depthwise(
+            contiguous(x, x_layout)?,
+            contiguous(weight, weight_layout)?,
+            contiguous(bias, bias_layout)?,
+            shape,
+            &mut out,
+        );
+        Ok((CpuStorage::F32(out), Shape::from((out_height, out_width, channels))))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Convolution {
+    height: usize,
+    width: usize,
+    channels: usize,
+    kernel: usize,
+    stride: usize,
+}
+
+/// Pixels that 'same' padding puts before the first.
+pub(in crate::model) fn same_padding(size: usize, kernel: usize, stride: usize) -> usize {
+    ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size) / 2
+}
+
+fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
+        None => bail!("a tensor that is not contiguous"),
+    }
+}
+
+fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
+    match (layout.contiguous_offsets(), storage) {
+        (Some((start, end)), CpuStorage::F32(all)) => Ok(&mut all[start..end]),
+        (_, other) => bail!("a {:?} tensor that is not contiguous f32", other.dtype()),
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+fma"))]
+pub(in crate::model) fn add_rows(x: &mut [f32], bias: &[f32]) {
+    for row in x.chunks_exact_mut(bias.len()) {
+        for (x, b) in row.iter_mut().zip(bias) {
+            *x += b;
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+fma"))]
+fn add_rows_relu(x: &mut [f32], bias: &[f32]) {
+    for row in x.chunks_exact_mut(bias.len()) {
+        for (x, b) in row.iter_mut().zip(bias) {
+            *x = (*x + b).max(0.0);
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+fma"))]
+fn add_rows_relu6(x: &mut [f32], bias: &[f32]) {
+    for row in x.chunks_exact_mut(bias.len()) {
+        for (x, b) in row.iter_mut().zip(bias) {
+            *x = (*x + b).clamp(0.0, 6.0);
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+fma"))]
+fn add_rows_quick_gelu(x: &mut [f32], bias: &[f32]) {
+    for row in x.chunks_exact_mut(bias.len()) {
+        for (x, b) in row.iter_mut().zip(bias) {
+            let v = *x + b;
+            *x = v / (1.0 + exp(-1.702 * v));
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+fma"))]
+fn add_rows_gelu(x: &mut [f32], bias: &[f32]) {
+    for row in x.chunks_exact_mut(bias.len()) {
+        for (x, b) in row.iter_mut().zip(bias) {
+            *x = gelu(*x + b);
+        }
+    }
+}
+
+#[multiversion(targets("x86_64+avx2+fma"))]
+fn depthwise(x: &[f32], weight: &[f32], bias: &[f32], shape: Convolution, out: &mut [f32]) {
+    /// Channels summed at once, in registers.
+    const LANES: usize = 32;
+    let Convolution { height, width, channels, kernel, stride } = shape;
+    let (top, left) = (same_padding(height, kernel, stride), same_padding(width, kernel, stride));
+    let out_width = width.div_ceil(stride);
+    for (y, row) in out.chunks_exact_mut(out_width * channels).enumerate() {
+        // The part of the kernel that lies inside the picture.
+        let rows = top.saturating_sub(y * stride)..kernel.min(height + top - y * stride);
+        for (column, pixel) in row.chunks_exact_mut(channels).enumerate() {
+            let columns = left.saturating_sub(column * stride)..kernel.min(width + left - column * stride);
+            for first in (0..channels).step_by(LANES) {
+                let lanes = LANES.min(channels - first);
+                let mut sum = [0.0_f32; LANES];
+                sum[..lanes].copy_from_slice(&bias[first..first + lanes]);
+                for ky in rows.clone() {
+                    for kx in columns.clone() {
+                        let at = ((y * stride + ky - top) * width + column * stride + kx - left) * channels + first;
+                        let tap = (ky * kernel + kx) * channels + first;
+                        if lanes == LANES {
+                            // A fixed length, so that the sums stay in registers.
+                            for ((s, x), w) in sum.iter_mut().zip(&x[at..at + LANES]).zip(&weight[tap..tap + LANES]) {
+                                *s += x * w;
+                            }
+                        } else {
+                            for ((s, x), w) in sum.iter_mut().zip(&x[at..at + lanes]).zip(&weight[tap..tap + lanes]) {
+                                *s += x * w;
+                            }
+                        }
+                    }
+                }
+                for (o, s) in pixel[first..first + lanes].iter_mut().zip(sum) {
+                    *o = s.clamp(0.0, 6.0);
+                }
+            }
+        }
+    }
+}
+
+/// The dot product of two vectors of one length.
+#[multiversion(targets("x86_64+avx2+fma"))]
+pub(in crate::model) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 32;
+    let mut sums = [0.0_f32; LANES];
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let tail: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for ((s, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *s += a * b;
+        }
+    }
+    sums.iter().sum::<f32>() + tail
+}
+
+/// Turns each row of `x` into `(row - mean) / sqrt(variance + eps) * weight + bias` (Ba et al. 2016).
+#[multiversion(targets("x86_64+avx2+fma"))]
+pub(in crate::model) fn layer_norm(x: &mut [f32], weight: &[f32], bias: &[f32], eps: f32) {
+    for row in x.chunks_exact_mut(weight.len()) {
+        let mean = sum(row, |x| x) / row.len() as f32;
+        let variance = sum(row, |x| (x - mean) * (x - mean)) / row.len() as f32;
+        let scale = 1.0 / (variance + eps).sqrt();
+        for ((x, w), b) in row.iter_mut().zip(weight).zip(bias) {
+            *x = (*x - mean) * scale * w + b;
+        }
+    }
+}
+
+/// Turns each row of `length` numbers into `softmax(scale * row)`.
+#[multiversion(targets("x86_64+avx2+fma"))]
+pub(in crate::model) fn softmax(x: &mut [f32], length: usize, scale: f32) {
+    for row in x.chunks_exact_mut(length) {
+        let largest = row.iter().fold(f32::NEG_INFINITY, |m, x| m.max(*x));
+        for x in row.iter_mut() {
+            *x = exp(scale * (*x - largest));
+        }
+        let inverse = 1.0 / sum(row, |x| x);
+        row.iter_mut().for_each(|x| *x *= inverse);
+    }
+}
+
+/// Adds `scale` times `y` to `x`.
+#[multiversion(targets("x86_64+avx2+fma"))]
+pub(in crate::model) fn add_scaled(x: &mut [f32], scale: f32, y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += scale * y;
+    }
+}
+
+/// The sum of `f` over a row, in lanes, so that it vectorises and loses little.
+#[inline(always)]
+fn sum(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    const LANES: usize = 16;
+    let mut sums = [0.0_f32; LANES];
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (s, x) in sums.iter_mut().zip(chunk) {
+            *s += f(*x);
+        }
+    }
+    sums.iter().sum::<f32>() + rest.iter().map(|x| f(*x)).sum::<f32>()
+}
+
+/// `x * Phi(x)` with the error function of Abramowitz and Stegun 7.1.26 (absolute error 1.5e-7).
+#[inline(always)]
+pub(in crate::model) fn gelu(x: f32) -> f32 {
+    let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
+    let t = 1.0 / (1.0 + 0.327_591_1 * z);
+    let poly = t * (0.254_829_6 + t * (-0.284_496_74 + t * (1.421_413_8 + t * (-1.453_152 + t * 1.061_405_4))));
+    let half = 0.5 * poly * exp(-z * z); // half of 1 - erf(z), without the cancellation
+    if x < 0.0 { x * half } else { x - x * half }
+}
+
+/// The exponential, without a branch or a call so that it vectorises; relative error under 2e-7 for |x| < 87.
+#[inline(always)]
+#[allow(clippy::excessive_precision)] // the two parts of ln 2, exact as written (Cephes)
+fn exp(x: f32) -> f32 {
+    /// Adding and subtracting it rounds to the nearest whole number.
+    const ROUND: f32 = 12_582_912.0;
+    let x = x.clamp(-87.0, 88.0);
+    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let r = x - n * 0.693_359_375 + n * 2.121_944_4e-4;
+    let p = 1.987_569_15e-4;
+    let p = p * r + 1.398_199_95e-3;
+    let p = p * r + 8.333_451_9e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_55e-1;
+    let p = p * r + 5.000_000_1e-1;
+    let value = p * r * r + r + 1.0;
+    // SAFETY of the cast: n lies within -126..=127, so the exponent does too.
+    value * f32::from_bits(((n as i32 + 127) << 23) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn exp_and_gelu_are_accurate() {
+        for i in -8600..8700 {
+            let x = i as f32 / 100.0;
+            let exact = f64::from(x).exp();
+            assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "exp({x}) = {}", exp(x));
+        }
+        // Of scipy.stats.norm: x * cdf(x).
+        for (x, y) in
+            [(0.0, 0.0), (1.0, 0.841_344_8), (-1.0, -0.158_655_25), (3.0, 2.995_950_3), (-2.5, -0.015_524_165)]
+        {
+            assert!((gelu(x) - y).abs() < 1e-6, "gelu({x}) = {}", gelu(x));
+        }
+        assert!(gelu(-40.0).abs() < 1e-6 && (gelu(40.0) - 40.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn depthwise_equals_the_plain_sum() {
+        for (height, width, channels, kernel, stride) in
+            [(7, 5, 3, 3, 1), (8, 9, 40, 5, 2), (4, 4, 33, 3, 2), (1, 1, 2, 5, 1)]
+        {
+            let value = |i: usize| ((i * 7919 + 13) % 101) as f32 / 100.0 - 0.5;
+            let x: Vec<f32> = (0..height * width * channels).map(value).collect();
+            let w: Vec<f32> = (0..kernel * kernel * channels).map(|i| value(i + 5)).collect();
+            let b: Vec<f32> = (0..channels).map(value).collect();
+            let device = Device::Cpu;
+            let out = Tensor::from_slice(&x, (height, width, channels), &device)
+                .unwrap()
+                .apply_op3_no_bwd(
+                    &Tensor::from_slice(&w, (kernel, kernel, channels), &device).unwrap(),
+                    &Tensor::from_slice(&b, channels, &device).unwrap(),
+                    &Depthwise { stride },
+                )
+                .unwrap();
+            let (oh, ow, _) = out.dims3().unwrap();
+            assert_eq!((oh, ow), (height.div_ceil(stride), width.div_ceil(stride)));
+            let out = out.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let (top, left) = (same_padding(height, kernel, stride), same_padding(width, kernel, stride));
+            for y in 0..oh {
+                for z in 0..ow {
+                    for c in 0..channels {
+                        let mut sum = b[c];
+                        for ky in 0..kernel {
+                            for kx in 0..kernel {
+                                let (iy, ix) =
+                                    ((y * stride + ky).wrapping_sub(top), (z * stride + kx).wrapping_sub(left));
+                                if iy < height && ix < width {
+                                    sum += x[(iy * width + ix) * channels + c] * w[(ky * kernel + kx) * channels + c];
+                                }
+                            }
+                        }
+                        let got = out[(y * ow + z) * channels + c];
+                        assert!((got - sum.clamp(0.0, 6.0)).abs() < 1e-5, "{got} {sum}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn activations_follow_their_definitions() {
+        let x = Tensor::new(&[[-3f32, 0.5], [2.0, 9.0]], &Device::Cpu).unwrap();
+        let bias = Tensor::new(&[1f32, -0.5], &Device::Cpu).unwrap();
+        let run = |a| bias_activate(x.copy().unwrap(), &bias, a).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(run(Activation::None), [[-2.0, 0.0], [3.0, 8.5]]);
+        assert_eq!(run(Activation::Relu6), [[0.0, 0.0], [3.0, 6.0]]);
+        let quick = run(Activation::QuickGelu)[1][0];
+        assert!((quick - 3.0 / (1.0 + (-5.106_f32).exp())).abs() < 1e-6);
+        assert!((run(Activation::Gelu)[1][0] - 2.995_950_3).abs() < 1e-6);
+        assert_eq!(dot(&[1.0; 35], &[2.0; 35]), 70.0);
+    }
+}

@@ -1,0 +1,163 @@
+//! Weights of safetensors and GGUF files, mapped into memory and checked against the shapes that a configuration promises.
+
+use super::gguf;
+use super::matrix::{Dtype, Matrix};
+use anyhow::Context;
+use candle_core::{DType, Device, Tensor};
+use memmap2::Mmap;
+use safetensors::SafeTensors;
+use std::collections::HashMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Mapped files of weights. Clones share the mappings.
+#[derive(Clone)]
+pub(in crate::model) struct Weights {
+    files: Vec<Arc<Mmap>>,
+    places: Arc<HashMap<String, Place>>,
+    device: Device,
+}
+
+/// Where a tensor lies.
+#[derive(Clone, Debug)]
+pub(in crate::model) struct Place {
+    file: usize,
+    pub(in crate::model) dtype: Dtype,
+    /// As PyTorch writes it: the last dimension is the contiguous one.
+    pub(in crate::model) shape: Vec<usize>,
+    bytes: Range<usize>,
+}
+
+impl Weights {
+    /// Maps a safetensors file. The header is validated: offsets that overlap, or do not cover the file exactly, are refused.
+    pub(in crate::model) fn map(path: &Path, device: &Device) -> anyhow::Result<Self> {
+        Self::map_shards(&[path], device)
+    }
+
+    /// Maps the shards of a checkpoint as one.
+    pub(in crate::model) fn map_shards(paths: &[impl AsRef<Path>], device: &Device) -> anyhow::Result<Self> {
+        let (mut files, mut places) = (Vec::new(), HashMap::new());
+        for path in paths {
+            let path = path.as_ref();
+            let file = map_file(path)?;
+            let problem =
+                || format!("{} is not a whole safetensors file; delete it and fetch the model again", path.display());
+            let (header, metadata) = SafeTensors::read_metadata(&file).with_context(problem)?;
+            for (name, tensor) in metadata.tensors() {
+                let (start, end) = tensor.data_offsets;
+                let Some(dtype) = Dtype::of_safetensors(tensor.dtype) else { continue };
+                let bytes = header + 8 + start..header + 8 + end;
+                places.insert(name, Place { file: files.len(), dtype, shape: tensor.shape.clone(), bytes });
+            }
+            files.push(file);
+        }
+        Ok(Self { files, places: Arc::new(places), device: device.clone() })
+    }
+
+    /// Maps a GGUF file.
+    pub(in crate::model) fn map_gguf(path: &Path) -> anyhow::Result<Self> {
+        let file = map_file(path)?;
+        let tensors = gguf::read(&file).with_context(|| {
+            format!("{} is damaged; delete it and run `snapseek models quantize` again", path.display())
+        })?;
+        let place = |t: gguf::Tensor| (t.name, Place { file: 0, dtype: t.dtype, shape: t.shape, bytes: t.bytes });
+        let places = tensors.into_iter().map(place).collect();
+        Ok(Self { files: vec![file], places: Arc::new(places), device: Device::Cpu })
+    }
+
+    /// Bytes of all mapped files.
+    pub(in crate::model) fn len(&self) -> u64 {
+        self.files.iter().map(|file| file.len() as u64).sum()
+    }
+
+    /// The tensor `name` as f32 on the device.
+    pub(in crate::model) fn tensor(&self, name: &str, shape: &[usize]) -> anyhow::Result<Tensor> {
+        let (place, bytes) = self.find(name, shape)?;
+        let tensor = Tensor::from_raw_buffer(bytes, candle_dtype(name, place.dtype)?, shape, &self.device)?;
+        Ok(tensor.to_dtype(DType::F32)?)
+    }
+
+    /// Some rows of the matrix `name`, without reading the others: an embedding look-up.
+    pub(in crate::model) fn rows(&self, name: &str, shape: [usize; 2], rows: &[u32]) -> anyhow::Result<Tensor> {
+        let (place, all) = self.find(name, &shape)?;
+        let dtype = candle_dtype(name, place.dtype)?;
+        let row_bytes = shape[1] * dtype.size_in_bytes();
+        let mut bytes = Vec::with_capacity(rows.len() * row_bytes);
+        for &row in rows {
+            let start = row as usize * row_bytes;
+            let row = all.get(start..start + row_bytes);
+            bytes.extend_from_slice(row.with_context(|| format!("weight {name} has no row for a token of this text"))?);
+        }
+        Ok(Tensor::from_raw_buffer(&bytes, dtype, &[rows.len(), shape[1]], &self.device)?.to_dtype(DType::F32)?)
+    }
+
+    /// The matrix `name`, where it lies. `shape` may have more than two dimensions: all but the first make a row.
+    pub(in crate::model) fn matrix(&self, name: &str, shape: &[usize]) -> anyhow::Result<Matrix> {
+        let (place, _) = self.find(name, shape)?;
+        let columns = shape[1..].iter().product();
+        let file: Arc<Mmap> = Arc::clone(&self.files[place.file]);
+        Matrix::new(file, place.bytes.clone(), place.dtype, shape[0], columns).with_context(|| format!("weight {name}"))
+    }
+
+    /// The numbers of the tensor `name`, copied.
+    pub(in crate::model) fn vector(&self, name: &str, shape: &[usize]) -> anyhow::Result<Vec<f32>> {
+        let (place, bytes) = self.find(name, shape)?;
+        let mut out = vec![0.0; shape.iter().product()];
+        place.dtype.widen(bytes, &mut out);
+        Ok(out)
+    }
+
+    /// The tensor `name` as it lies in its file.
+    pub(in crate::model) fn bytes(&self, name: &str) -> anyhow::Result<&[u8]> {
+        let place = self.places.get(name).with_context(|| format!("the weight {name} is missing"))?;
+        Ok(self.find(name, &place.shape)?.1)
+    }
+
+    /// Whether the files hold a tensor of this name.
+    pub(in crate::model) fn has(&self, name: &str) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// Every tensor, by name.
+    pub(in crate::model) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.places.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// What is known of a tensor.
+    pub(in crate::model) fn place(&self, name: &str) -> Option<&Place> {
+        self.places.get(name)
+    }
+
+    fn find(&self, name: &str, shape: &[usize]) -> anyhow::Result<(&Place, &[u8])> {
+        let place = self.places.get(name).with_context(|| format!("the weight {name} is missing"))?;
+        anyhow::ensure!(
+            place.shape == shape,
+            "the weight {name} has the shape {:?}, but the configuration says {shape:?}",
+            place.shape
+        );
+        let bytes = self.files[place.file].get(place.bytes.clone());
+        Ok((place, bytes.with_context(|| format!("the weight {name} lies outside its file"))?))
+    }
+}
+
+fn candle_dtype(name: &str, dtype: Dtype) -> anyhow::Result<DType> {
+    match dtype {
+        Dtype::F32 => Ok(DType::F32),
+        Dtype::F16 => Ok(DType::F16),
+        Dtype::Bf16 => Ok(DType::BF16),
+        Dtype::Q8_0 | Dtype::Q4K => anyhow::bail!("weight {name} is quantized"),
+    }
+}
+
+#[allow(unsafe_code)]
+fn map_file(path: &Path) -> anyhow::Result<Arc<Mmap>> {
+    let file = File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
+    // SAFETY: a mapping is sound as long as nobody truncates the file under us. Model files lie in a cache that only
+    // ever replaces them by renaming, which leaves the mapped file as it is.
+    let map = unsafe { Mmap::map(&file) }.with_context(|| format!("{} cannot be mapped", path.display()))?;
+    Ok(Arc::new(map))
+}

@@ -1,0 +1,267 @@
+//! Fetching a model from Hugging Face: once, whole, and only after the user has heard how large it is.
+
+use super::store::{StoreOptions, hub, is_checksum, is_hex, matches, repository};
+use crate::model::ModelSpec;
+use crate::model::blip2;
+use crate::model::blip2::GENERATION;
+use crate::model::blip2::INDEX;
+use crate::model::blip2::SMALL_FILES;
+use crate::model::blip2::WHOLE;
+use crate::model::clip;
+use anyhow::Context;
+use hf_hub::api::sync::{Api, ApiBuilder, ApiError, Metadata};
+use hf_hub::{Cache, Repo, RepoType};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// Tries of one file before a download is given up.
+const TRIES: u32 = 4;
+/// How long a server may send nothing.
+const SILENCE: Duration = Duration::from_secs(60);
+/// What a disk should have left after a download.
+const SPARE: u64 = 200 << 20;
+const CONFIG: &str = "config.json";
+
+/// Downloads a model, tells `progress` about each file, its bytes so far and in all, and returns the model's folder.
+/// `agree` is told first how many bytes are missing, and ends it all by returning false. What was downloaded before an
+/// interruption is kept and continued; every file is compared with its checksum.
+///
+/// # Errors
+/// `--offline`, no network, a server that falls silent, no such model, a disk without room, or a file that is not what
+/// its checksum says (it is deleted).
+pub fn pull(
+    spec: &ModelSpec,
+    store: &StoreOptions,
+    agree: &mut dyn FnMut(u64) -> bool,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> anyhow::Result<Option<PathBuf>> {
+    let (name, revision) = repository(spec).context("this model needs no download")?;
+    let (name, revision) = (name.to_owned(), revision.to_owned());
+    anyhow::ensure!(!store.offline, "offline: {name} cannot be downloaded");
+    let (events_in, events) = channel::<Event>();
+    let (go_in, go) = channel::<()>();
+    // On a thread of its own, because hf-hub knows no time limit: one that waits for ever is left behind.
+    let work = std::thread::spawn(move || download(&name, revision, &go, &events_in));
+    loop {
+        match events.recv_timeout(SILENCE) {
+            Ok(Event::Missing(bytes)) if agree(bytes) => go_in.send(())?,
+            Ok(Event::Missing(_)) => return Ok(None),
+            Ok(Event::Arrived { file, done, total }) => progress(&file, done, total),
+            Err(RecvTimeoutError::Timeout) => {
+                anyhow::bail!(
+                    "the server has sent nothing for {} s; run the same command again to go on",
+                    SILENCE.as_secs()
+                )
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return work.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the download broke down"))).map(Some);
+            }
+        }
+    }
+}
+
+enum Event {
+    /// So many bytes are to be fetched; waits to be told to go on.
+    Missing(u64),
+    Arrived {
+        file: String,
+        done: u64,
+        total: u64,
+    },
+}
+
+/// One repository at one commit.
+struct Remote<'a> {
+    api: Api,
+    cache: Cache,
+    repo: Repo,
+    events: &'a Sender<Event>,
+}
+
+fn download(name: &str, revision: String, go: &Receiver<()>, events: &Sender<Event>) -> anyhow::Result<PathBuf> {
+    let hub = hub()?;
+    let api = ApiBuilder::from_env().with_cache_dir(hub.clone()).with_progress(false).build()?;
+    let at = |revision: String| Repo::with_revision(name.to_owned(), RepoType::Model, revision);
+    // One commit for all files, whatever is pushed meanwhile.
+    let first = api.repo(at(revision)).url(CONFIG);
+    let commit = api.metadata(&first).with_context(|| format!("{name} cannot be reached"))?.commit_hash().to_owned();
+    anyhow::ensure!(is_hex(&commit), "{name}: the server names no commit");
+    let remote = Remote { api, cache: Cache::new(hub.clone()), repo: at(commit), events };
+    let mut wanted = Vec::new();
+    for file in remote.files().with_context(|| name.to_owned())? {
+        let metadata = remote.metadata(&file).with_context(|| format!("{name}: {file}"))?;
+        wanted.push((file, metadata));
+    }
+    let size = wanted.iter().filter(|(file, _)| !remote.has(file)).map(|(_, meta)| meta.size() as u64).sum();
+    check_room(&hub, size)?;
+    events.send(Event::Missing(size))?;
+    go.recv()?;
+    for (file, metadata) in &wanted {
+        remote.fetch(file, metadata).with_context(|| format!("{name}: {file}"))?;
+    }
+    let folder = remote.path(CONFIG).and_then(|path| path.parent().map(Path::to_path_buf));
+    folder.with_context(|| format!("{name} is not where it was downloaded to"))
+}
+
+impl Remote<'_> {
+    /// The files of the model: what kind it is its config.json tells, and of how many shards their index.
+    fn files(&self) -> anyhow::Result<Vec<String>> {
+        let folder = self.small(CONFIG)?;
+        let folder = folder.parent().context("a file without a folder")?;
+        if !blip2::is_blip2(folder) {
+            return Ok(clip::FILES.map(str::to_owned).to_vec());
+        }
+        let mut files = SMALL_FILES.map(str::to_owned).to_vec();
+        files.extend(self.exists(GENERATION)?.then(|| GENERATION.to_owned()));
+        if self.exists(INDEX)? {
+            files.push(INDEX.to_owned());
+            files.extend(blip2::shards(&self.small(INDEX)?)?);
+        } else {
+            files.push(WHOLE.to_owned());
+        }
+        Ok(files)
+    }
+
+    /// Fetches a file that is needed to know what else is.
+    fn small(&self, file: &str) -> anyhow::Result<PathBuf> {
+        let metadata = self.metadata(file).with_context(|| file.to_owned())?;
+        self.fetch(file, &metadata).with_context(|| file.to_owned())?;
+        self.path(file).with_context(|| format!("{file} is not where it was downloaded to"))
+    }
+
+    fn metadata(&self, file: &str) -> Result<Metadata, ApiError> {
+        self.api.metadata(&self.api.repo(self.repo.clone()).url(file))
+    }
+
+    fn exists(&self, file: &str) -> anyhow::Result<bool> {
+        match self.metadata(file) {
+            Ok(_) => Ok(true),
+            Err(ApiError::RequestError(error)) if error.to_string().contains("404") => Ok(false),
+            Err(error) => Err(error).with_context(|| file.to_owned()),
+        }
+    }
+
+    /// Where a file is, if it is there.
+    fn path(&self, file: &str) -> Option<PathBuf> {
+        self.cache.repo(self.repo.clone()).get(file)
+    }
+
+    fn has(&self, file: &str) -> bool {
+        self.path(file).is_some()
+    }
+
+    /// Says that a whole file is being compared with its checksum, which may take longer than a server may be silent.
+    fn verifying(&self, file: &str, metadata: &Metadata) {
+        let size = metadata.size() as u64;
+        // Nobody listens any more once the server was given up.
+        let _ = self.events.send(Event::Arrived { file: file.to_owned(), done: size, total: size });
+    }
+
+    fn fetch(&self, file: &str, metadata: &Metadata) -> anyhow::Result<()> {
+        let checksum = metadata.etag().trim_start_matches("W/").to_ascii_lowercase();
+        anyhow::ensure!(is_checksum(&checksum), "the server gives no checksum");
+        let blob = self.cache.repo(self.repo.clone()).blob_path(metadata.etag());
+        let mut cached = self.path(file);
+        for attempt in 1..=TRIES {
+            let got = match cached.take() {
+                Some(path) => Ok(path),
+                None => {
+                    let hook = Hook { events: self.events, file: file.to_owned(), done: 0, total: 0 };
+                    self.api.repo(self.repo.clone()).download_with_progress(file, hook)
+                }
+            };
+            let error = match got {
+                Ok(path) => {
+                    let size = path.metadata().map(|m| m.len()).with_context(|| path.display().to_string())?;
+                    if size == metadata.size() as u64
+                        && matches(&path, &checksum, &mut || self.verifying(file, metadata))?
+                    {
+                        return Ok(());
+                    }
+                    let _ = fs::remove_file(&path);
+                    let _ = fs::remove_file(&blob);
+                    anyhow::anyhow!("what was downloaded is not what its checksum says; it is deleted")
+                }
+                Err(ApiError::InvalidResume) => {
+                    let _ = fs::remove_file(blob.with_extension("part"));
+                    anyhow::anyhow!("an earlier part was longer than the file; it is deleted")
+                }
+                Err(error) => error.into(),
+            };
+            if attempt == TRIES {
+                return Err(error.context("run the same command again: what is there already is kept"));
+            }
+            std::thread::sleep(Duration::from_millis(300 << attempt));
+        }
+        Ok(())
+    }
+}
+
+struct Hook<'a> {
+    events: &'a Sender<Event>,
+    file: String,
+    done: u64,
+    total: u64,
+}
+
+impl hf_hub::api::Progress for Hook<'_> {
+    fn init(&mut self, size: usize, _name: &str) {
+        (self.done, self.total) = (0, size as u64);
+    }
+
+    fn update(&mut self, size: usize) {
+        self.done += size as u64;
+        // Nobody listens any more once the server was given up.
+        let _ = self.events.send(Event::Arrived { file: self.file.clone(), done: self.done, total: self.total });
+    }
+
+    fn finish(&mut self) {}
+}
+
+/// Refuses to begin what the disk has no room for.
+///
+/// # Errors
+/// The disk of `folder` (or of what will hold it) has less than `bytes` and a little left.
+pub(in crate::model) fn check_room(folder: &Path, bytes: u64) -> anyhow::Result<()> {
+    let Some(free) = free_bytes(folder) else { return Ok(()) };
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    anyhow::ensure!(
+        bytes + SPARE <= free,
+        "{:.1} GB are needed in {}, and {:.1} GB are free there",
+        gigabytes(bytes + SPARE),
+        folder.display(),
+        gigabytes(free)
+    );
+    Ok(())
+}
+
+/// Bytes that may still be written to a folder's disk; `None` where the system does not say.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let there = folder.ancestors().find(|above| above.is_dir())?;
+        let disk = rustix::fs::statvfs(there).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_is_told_with_the_numbers() {
+        let dir = tempfile::tempdir().unwrap();
+        let below = dir.path().join("not/yet");
+        assert!(check_room(&below, 0).is_ok());
+        let error = check_room(&below, 1 << 60).unwrap_err().to_string();
+        assert!(error.contains("1152921504.8 GB are needed"), "{error}");
+    }
+}

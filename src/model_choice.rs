@@ -1,0 +1,205 @@
+//! Which model a command works with.
+
+use crate::cli::DeviceChoice;
+use crate::config::Settings;
+use crate::exit::Failure;
+use crate::model;
+use crate::model::Device;
+use crate::model::Embed;
+use crate::model::ModelSpec;
+use crate::model::StoreOptions;
+use crate::terminal::console::Console;
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use snapseek_index::{Library, ModelRecord};
+use std::path::PathBuf;
+
+/// Size of CLIP's download.
+pub const CLIP_SIZE: &str = "605 MB";
+
+/// Whether `auto` may offer to download CLIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// It takes what is there.
+    None,
+    /// It asks, if there is a terminal.
+    Ask,
+    /// It need not ask.
+    Yes,
+}
+
+impl Offer {
+    /// Of a command with `--yes`.
+    #[must_use]
+    pub fn unless(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::Ask }
+    }
+}
+
+/// An opened model, and the name under which a library remembers it.
+pub struct Chosen {
+    /// The model.
+    pub model: Box<dyn Embed>,
+    /// What the library keeps.
+    pub record: ModelRecord,
+}
+
+/// Opens the model for a command that uses a library: the one asked for, else the library's own, else CLIP if it is
+/// installed or the user agrees to the download, else the starter.
+///
+/// # Errors
+/// The model is missing or damaged, or it is not the one that made the library's embeddings.
+pub fn choose(
+    library: Option<&Library>,
+    settings: &Settings,
+    console: &Console,
+    offer: Offer,
+) -> anyhow::Result<Chosen> {
+    let remembered = library.map(Library::model).transpose()?.flatten();
+    let spec = spec(&settings.model)?;
+    let chosen = match (&spec, &remembered) {
+        (ModelSpec::Auto, Some(record)) => open(&self::spec(&record.name)?, settings)
+            .with_context(|| format!("this library was made with the model {}", record.name))?,
+        (ModelSpec::Auto, None) => automatic(settings, console, offer)?,
+        _ => open(&spec, settings)?,
+    };
+    if let (Some(record), Some(library)) = (remembered, library)
+        && (record.fingerprint != chosen.record.fingerprint || record.dim != chosen.record.dim)
+    {
+        let error = snapseek_index::Error::OtherModel { library: record, asked: chosen.record };
+        return Err(anyhow::Error::from(error)
+            .context(format!("the library {}", crate::terminal::sanitize::path(library.dir()))));
+    }
+    Ok(chosen)
+}
+
+/// Opens exactly the model asked for; `auto` is CLIP if installed, else the starter.
+///
+/// # Errors
+/// The model is missing or damaged.
+pub fn asked(settings: &Settings, console: &Console, offer: Offer) -> anyhow::Result<Chosen> {
+    match spec(&settings.model)? {
+        ModelSpec::Auto => automatic(settings, console, offer),
+        spec => open(&spec, settings),
+    }
+}
+
+fn automatic(settings: &Settings, console: &Console, offer: Offer) -> anyhow::Result<Chosen> {
+    if model::locate(&ModelSpec::Clip)?.is_some() {
+        return open(&ModelSpec::Clip, settings);
+    }
+    let question = format!("CLIP (openai/clip-vit-base-patch32, MIT, {CLIP_SIZE}) is not installed. Download it once?");
+    let agreed = match offer {
+        Offer::None => false,
+        Offer::Ask => !settings.offline && console.confirm(&question),
+        Offer::Yes => !settings.offline,
+    };
+    if agreed {
+        pull(&ModelSpec::Clip, settings, console, &mut |_| true)
+            .context("CLIP cannot be fetched; `--model starter` needs no network")?;
+        return open(&ModelSpec::Clip, settings);
+    }
+    console.note("using the built-in starter model; `snapseek models pull clip` gets the larger CLIP");
+    open(&ModelSpec::Starter, settings)
+}
+
+/// Downloads a model with a progress bar and returns its folder; `None` if `agree`, which is told how many bytes are
+/// missing, returns false.
+///
+/// # Errors
+/// No network, no such model, no room, or a file that fails its checksum.
+pub fn pull(
+    spec: &ModelSpec,
+    settings: &Settings,
+    console: &Console,
+    agree: &mut dyn FnMut(u64) -> bool,
+) -> anyhow::Result<Option<PathBuf>> {
+    let bar = console.wants_bar().then(ProgressBar::new_spinner);
+    if let (Some(bar), Ok(style)) =
+        (&bar, ProgressStyle::with_template("{msg}  {bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left"))
+    {
+        bar.set_style(style);
+    }
+    let mut last = String::new();
+    let folder = model::pull(spec, &store(settings), agree, &mut |file, done, total| match &bar {
+        Some(bar) => {
+            bar.set_message(crate::terminal::sanitize::text(file));
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+        None if last != file => {
+            last = file.to_owned();
+            console.note(format_args!("downloading {file} ({} MB)", total / 1_000_000));
+        }
+        None => {}
+    });
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    folder
+}
+
+fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
+    let device = match settings.device {
+        DeviceChoice::Cpu => Device::Cpu,
+        DeviceChoice::Cuda => Device::Cuda,
+        DeviceChoice::Metal => Device::Metal,
+    };
+    let built = match settings.device {
+        DeviceChoice::Cpu => true,
+        DeviceChoice::Cuda => cfg!(feature = "cuda"),
+        DeviceChoice::Metal => cfg!(feature = "metal"),
+    };
+    if !built {
+        let feature = format!("{device:?}").to_lowercase();
+        return Err(Failure::usage(format!("this program was built without --features {feature}: use --device cpu")));
+    }
+    let model = match spec {
+        ModelSpec::Starter => model::starter()?,
+        _ => {
+            let folder = model::locate(spec)?.ok_or_else(|| {
+                Failure::missing(format!(
+                    "the model {0} is not installed; `snapseek models pull {0}` downloads it, `--model starter` needs none",
+                    name(spec)
+                ))
+            })?;
+            if model::is_blip2(&folder) {
+                return Err(Failure::usage(format!(
+                    "{} captions photos and answers questions, it does not embed: --blip2 takes it, --model another",
+                    name(spec)
+                )));
+            }
+            model::open(&folder, device, &Settings::cache_dir()?)?
+        }
+    };
+    let identity = model.identity();
+    let record = ModelRecord { name: name(spec), fingerprint: identity.fingerprint.clone(), dim: identity.dim };
+    Ok(Chosen { model, record })
+}
+
+/// Reads a model's name as the user wrote it.
+///
+/// # Errors
+/// It is neither a known name, a Hugging Face name nor a folder.
+pub fn spec(name: &str) -> anyhow::Result<ModelSpec> {
+    name.parse().map_err(|e: String| Failure::missing(e))
+}
+
+/// A model's name, as libraries and conversations remember it.
+#[must_use]
+pub fn name(spec: &ModelSpec) -> String {
+    match spec {
+        ModelSpec::Auto => "auto".into(),
+        ModelSpec::Starter => "starter".into(),
+        ModelSpec::Clip => "clip".into(),
+        ModelSpec::Blip2 => "blip2".into(),
+        ModelSpec::Repo(repo) => repo.clone(),
+        ModelSpec::Dir(folder) => folder.canonicalize().unwrap_or_else(|_| folder.clone()).to_string_lossy().into(),
+    }
+}
+
+/// Where models are looked for.
+#[must_use]
+pub fn store(settings: &Settings) -> StoreOptions {
+    StoreOptions { offline: settings.offline }
+}

@@ -1,0 +1,6 @@
+//! One query: from its text to photos, and which of them match.
+
+pub mod matches;
+pub mod query_vector;
+pub mod question;
+pub mod selection;

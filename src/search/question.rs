@@ -1,0 +1,125 @@
+//! One query: from its text to photos, and which of them match.
+
+use super::matches::{self, Rule};
+use super::query_vector;
+use crate::exit::Failure;
+use crate::labels::classify;
+use crate::model_choice::Chosen;
+use crate::output::Row;
+use crate::terminal::console::Console;
+use crate::terminal::progress::Progress;
+use snapseek_index::query::{self, PartKind};
+use snapseek_index::{By, Library, Response, ScoreStats, SearchRequest, Searcher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Hits that are looked at for matches, at least.
+const CONSIDERED: usize = 200;
+
+/// What a query needs besides its text.
+pub struct Means<'a> {
+    /// Where it looks.
+    pub library: &'a Library,
+    /// Gives the library's model; called only if the query needs it.
+    pub model: &'a dyn Fn() -> anyhow::Result<Arc<Chosen>>,
+    /// Ends the work.
+    pub cancel: &'a AtomicBool,
+    /// Where progress is shown.
+    pub console: &'a Console,
+}
+
+/// Reads a query as the user wrote it.
+///
+/// # Errors
+/// It is not understood (exit code 2).
+pub fn parse(text: &str) -> anyhow::Result<query::Query> {
+    query::parse(text).map_err(|e| Failure::usage(e.to_string()))
+}
+
+/// A query that is ready to be asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What to look for; the limit is up to the caller.
+    pub request: SearchRequest,
+    neutral: Option<ScoreStats>,
+    /// Meaning says nothing about which photos match: all that are found do.
+    words_only: bool,
+}
+
+impl Question {
+    /// Does what the model has to do for a query.
+    ///
+    /// # Errors
+    /// A label set that does not exist, a picture that cannot be read, or the user ended it (exit code 130); or the model or
+    /// the catalogue fails.
+    pub fn new(query: query::Query, by: By, template: Option<&str>, means: &Means<'_>) -> anyhow::Result<Self> {
+        let Means { library, model, cancel, console } = *means;
+        classify::prepare(&query.filters, library, model, &mut Progress::new(console, cancel))?;
+        let words = plain_words(&query);
+        let words_only = by == By::Words || query.parts.is_empty();
+        let with_picture = query.parts.iter().any(|part| matches!(part.kind, PartKind::Image(_)));
+        let (vector, neutral) = if words_only {
+            (None, None)
+        } else {
+            let chosen = model()?;
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Failure::interrupted());
+            }
+            let neutral = match library.neutral_scores()? {
+                _ if with_picture => None,
+                None => matches::neutral_scores(library, chosen.model.as_ref())?,
+                known => known,
+            };
+            (query_vector::vector(&query.parts, chosen.model.as_ref(), library, template)?, neutral)
+        };
+        let request = SearchRequest {
+            vector,
+            words: (by != By::Meaning && !words.is_empty()).then_some(words),
+            phrases: query.phrases,
+            filters: query.filters,
+            by,
+            ..SearchRequest::default()
+        };
+        Ok(Self { request, neutral, words_only })
+    }
+
+    /// The first `limit` hits at least, with what is known of them, and whether each is a match. A match may rank behind
+    /// photos that are none, so more are looked at.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn ask(&self, searcher: &Searcher, limit: usize) -> anyhow::Result<(Vec<Row>, bool)> {
+        let request = SearchRequest { limit: limit.max(CONSIDERED), ..self.request.clone() };
+        let Response { hits, stats, exact } = searcher.search(&request)?;
+        let decisions = Rule { neutral: self.neutral, library: stats }.matches(&hits);
+        let row = |(hit, is_match)| Row { hit, is_match: self.words_only || is_match };
+        Ok((hits.into_iter().zip(decisions).map(row).collect(), exact))
+    }
+
+    /// All photos that match.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn matches(&self, searcher: &Searcher) -> anyhow::Result<Vec<Row>> {
+        let mut limit = CONSIDERED;
+        loop {
+            let (mut rows, _) = self.ask(searcher, limit)?;
+            // What ranks behind many that are no match is none either.
+            let behind = rows.iter().rev().take_while(|row| !row.is_match).count();
+            if rows.len() < limit || behind > rows.len() / 2 {
+                rows.retain(|row| row.is_match);
+                return Ok(rows);
+            }
+            limit = limit.saturating_mul(8);
+        }
+    }
+}
+
+/// The words that a photo should be found by: the added texts.
+fn plain_words(query: &query::Query) -> String {
+    let texts = query.parts.iter().filter(|part| part.weight > 0.0).filter_map(|part| match &part.kind {
+        PartKind::Text(text) => Some(text.as_str()),
+        PartKind::Image(_) => None,
+    });
+    texts.collect::<Vec<_>>().join(" ")
+}

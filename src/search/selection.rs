@@ -1,0 +1,138 @@
+//! Which photos a command speaks of: files and folders, what a query finds, or the whole library.
+
+use super::query_vector;
+use crate::config::Settings;
+use crate::exit::Failure;
+use crate::indexing::run;
+use crate::model_choice::{self, Chosen, Offer};
+use crate::terminal::console::Console;
+use crate::terminal::progress::Progress;
+use crate::terminal::sanitize;
+use rayon::prelude::*;
+use snapseek_index::Library;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Files embedded between two looks at the progress.
+const CHUNK: usize = 32;
+
+/// What the user named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Nothing: the whole library.
+    Library,
+    /// A query.
+    Query(String),
+    /// Files and folders.
+    Paths(Vec<PathBuf>),
+}
+
+impl Selection {
+    /// Tells paths from a query: what exists is a path, everything else is query text.
+    ///
+    /// # Errors
+    /// Both at once, or query text that is not UTF-8 (exit code 2).
+    pub fn of(arguments: &[OsString]) -> anyhow::Result<Self> {
+        let (paths, words): (Vec<&OsString>, Vec<&OsString>) = arguments.iter().partition(|a| Path::new(a).exists());
+        match (paths.first(), words.first()) {
+            (None, None) => Ok(Self::Library),
+            (Some(_), None) => Ok(Self::Paths(paths.into_iter().map(PathBuf::from).collect())),
+            (None, Some(_)) => {
+                let words: Option<Vec<&str>> = words.iter().map(|word| word.to_str()).collect();
+                let words = words.ok_or_else(|| Failure::usage("a query must be UTF-8, and no file has this name"))?;
+                Ok(Self::Query(words.join(" ")))
+            }
+            (Some(path), Some(word)) => Err(Failure::usage(format!(
+                "{} is a file or folder, but {} is none: name files and folders, or write a query (in quotes, if a word of \
+                 it is also a file's name)",
+                sanitize::path(Path::new(path)),
+                sanitize::path(Path::new(word))
+            ))),
+        }
+    }
+}
+
+/// The model for photos that need not be in the library, and the library, as far as it knows what that model sees.
+pub struct Setting {
+    /// The model.
+    pub chosen: Chosen,
+    /// A library whose embeddings this model made.
+    pub library: Option<Library>,
+}
+
+/// Opens the model that `--model` names, else the library's own, else the best there is.
+///
+/// # Errors
+/// The model is missing or damaged, or the library is.
+pub fn setting(settings: &Settings, console: &Console) -> anyhow::Result<Setting> {
+    let library = match Library::open(&settings.library) {
+        Ok(library) => Some(library),
+        Err(snapseek_index::Error::NoLibrary { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if settings.model == "auto" {
+        return Ok(Setting {
+            chosen: model_choice::choose(library.as_ref(), settings, console, Offer::None)?,
+            library,
+        });
+    }
+    let chosen = model_choice::asked(settings, console, Offer::None)?;
+    let known = library.as_ref().map(Library::model).transpose()?.flatten();
+    let same = known.is_some_and(|model| model.fingerprint == chosen.record.fingerprint);
+    Ok(Setting { chosen, library: library.filter(|_| same) })
+}
+
+/// Photos with what a model sees in them.
+#[derive(Clone, Debug, Default)]
+pub struct Photos {
+    /// Where they lie, and their embeddings (unit vectors).
+    pub photos: Vec<(PathBuf, Vec<f32>)>,
+    /// What could not be read, and why, ready for a terminal.
+    pub problems: Vec<String>,
+}
+
+/// The photos in these files and folders, in order, each once: those that the library knows cost nothing, the others are
+/// embedded.
+///
+/// # Errors
+/// The user ended it (exit code 130), or the model or the catalogue fails.
+pub fn pictures(paths: &[PathBuf], setting: &Setting, progress: &mut Progress<'_>) -> anyhow::Result<Photos> {
+    let mut problems = Vec::new();
+    let mut files = Vec::new();
+    let mut seen = HashSet::new();
+    for path in paths {
+        for found in run::pictures(path) {
+            match found {
+                Ok(file) if seen.insert(file.clone()) => files.push(file),
+                Ok(_) => {}
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+    let model = setting.chosen.model.as_ref();
+    let mut photos = Vec::with_capacity(files.len());
+    for chunk in files.chunks(CHUNK) {
+        if !progress.step("photos", photos.len(), files.len()) {
+            return Err(Failure::interrupted());
+        }
+        let known = match &setting.library {
+            Some(library) => {
+                chunk.iter().map(|file| query_vector::known(file, library)).collect::<anyhow::Result<Vec<_>>>()?
+            }
+            None => vec![None; chunk.len()],
+        };
+        let embedded: Vec<_> = chunk
+            .par_iter()
+            .zip(known)
+            .map(|(file, known)| known.map_or_else(|| query_vector::embed_file(file, model), |(_, vector)| Ok(vector)))
+            .collect();
+        for (file, embedding) in chunk.iter().zip(embedded) {
+            match embedding {
+                Ok(vector) => photos.push((file.clone(), vector)),
+                Err(error) => problems.push(format!("{error:#}")),
+            }
+        }
+    }
+    Ok(Photos { photos, problems })
+}

@@ -1,0 +1,213 @@
+//! The program's two outputs: results on stdout, everything else on stderr or, in an application that has the terminal for
+//! itself, to a listener.
+
+use super::listener::{Listener, Photos, Reports, Step};
+
+use super::sanitize;
+use crate::cli::ColorChoice;
+use crate::config::Settings;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How results and messages reach the user.
+#[derive(Clone, Debug)]
+pub struct Console {
+    /// stdout is a terminal.
+    pub terminal: bool,
+    /// stderr is a terminal.
+    pub stderr_terminal: bool,
+    color: bool,
+    verbose: u8,
+    quiet: bool,
+    listener: Option<Arc<dyn Listener>>,
+}
+
+impl Console {
+    /// Looks at the terminal and at what the user asked for.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let terminal = io::stdout().is_terminal();
+        let dumb = std::env::var("TERM").is_ok_and(|t| t == "dumb");
+        Self {
+            terminal,
+            stderr_terminal: io::stderr().is_terminal(),
+            color: match settings.color {
+                ColorChoice::Always => true,
+                ColorChoice::Never => false,
+                ColorChoice::Auto => terminal && !dumb,
+            },
+            verbose: settings.verbose,
+            quiet: settings.quiet,
+            listener: None,
+        }
+    }
+
+    /// For an application that has the terminal for itself: messages and progress go to `listener`, nothing is asked, and
+    /// nothing is written to stdout or stderr.
+    #[must_use]
+    pub fn to(listener: Arc<dyn Listener>) -> Self {
+        Self {
+            terminal: false,
+            stderr_terminal: false,
+            color: false,
+            verbose: 0,
+            quiet: false,
+            listener: Some(listener),
+        }
+    }
+
+    /// Writes one line of JSON to stdout.
+    ///
+    /// # Errors
+    /// stdout is closed or full.
+    pub fn json(&self, value: &impl serde::Serialize) -> anyhow::Result<()> {
+        Ok(self.line(&sanitize::json(value)?)?)
+    }
+
+    /// Writes a line that is already safe to stdout.
+    ///
+    /// # Errors
+    /// stdout is closed or full.
+    pub fn line(&self, safe: &str) -> io::Result<()> {
+        self.bytes(format!("{safe}\n").as_bytes())
+    }
+
+    /// Writes a part of a line that is already safe to stdout, to be seen at once.
+    ///
+    /// # Errors
+    /// stdout is closed or full.
+    pub fn piece(&self, safe: &str) -> io::Result<()> {
+        self.bytes(safe.as_bytes())?;
+        io::stdout().lock().flush()
+    }
+
+    /// Writes raw bytes to stdout.
+    ///
+    /// # Errors
+    /// stdout is closed or full.
+    pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        // A listener has the screen; it gets results as values.
+        if self.listener.is_some() { Ok(()) } else { to_stdout(bytes) }
+    }
+
+    /// A path for stdout: escaped on a terminal, its exact bytes in a pipe.
+    #[must_use]
+    pub fn path_bytes(&self, path: &Path) -> Vec<u8> {
+        if self.terminal { sanitize::path(path).into_bytes() } else { path.as_os_str().as_encoded_bytes().to_vec() }
+    }
+
+    /// Something the user should know; silent under `-q`.
+    pub fn note(&self, message: impl Display) {
+        if !self.quiet {
+            self.say(false, &message);
+        }
+    }
+
+    /// Something for `-v`.
+    pub fn detail(&self, message: impl Display) {
+        if self.verbose > 0 {
+            self.say(false, &message);
+        }
+    }
+
+    /// Something that went wrong.
+    pub fn warn(&self, message: impl Display) {
+        self.say(true, &message);
+    }
+
+    fn say(&self, warning: bool, message: &dyn Display) {
+        let message = message.to_string();
+        if let Some(listener) = &self.listener {
+            return listener.message(warning, &message);
+        }
+        let prefix = if warning { "warning: " } else { "" };
+        // A closed stderr is nobody's business.
+        let _ = writeln!(io::stderr().lock(), "{prefix}{}", sanitize::lines(&message));
+    }
+
+    /// A file could not be read: something for `-v`, and for a listener.
+    pub fn failure(&self, path: &Path, kind: &str, message: &str) {
+        match &self.listener {
+            Some(listener) => listener.failure(path, kind, message),
+            None => self.detail(format_args!("{}: {kind}: {}", sanitize::path(path), sanitize::text(message))),
+        }
+    }
+
+    /// Tells the listener, if there is one, of the steps of some work.
+    #[must_use]
+    pub fn steps(&self) -> Reports<Step> {
+        Reports::new(self.listener.clone())
+    }
+
+    /// Tells the listener, if there is one, how far an indexing run is.
+    #[must_use]
+    pub fn photos(&self) -> Reports<Photos> {
+        Reports::new(self.listener.clone())
+    }
+
+    /// `-v` was given.
+    #[must_use]
+    pub fn is_verbose(&self) -> bool {
+        self.verbose > 0
+    }
+
+    /// Neither `-q` nor a pipe: a progress bar is welcome.
+    #[must_use]
+    pub fn wants_bar(&self) -> bool {
+        self.stderr_terminal && !self.quiet
+    }
+
+    /// Plain progress lines are welcome.
+    #[must_use]
+    pub fn wants_lines(&self) -> bool {
+        !self.quiet && self.listener.is_none()
+    }
+
+    /// `text` in an ANSI style such as `"1"` (bold) or `"2"` (dim), where colours are wanted.
+    #[must_use]
+    pub fn style(&self, style: &str, text: &str) -> String {
+        if self.color { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Asks a yes/no question; without a terminal the answer is no.
+    #[must_use]
+    pub fn confirm(&self, question: &str) -> bool {
+        if !self.stderr_terminal || !io::stdin().is_terminal() {
+            return false;
+        }
+        let _ = write!(io::stderr().lock(), "{question} [y/N] ");
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    }
+}
+
+/// Nobody reads our stdout any more.
+#[derive(Debug)]
+pub struct ClosedPipe;
+
+impl Display for ClosedPipe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stdout is closed")
+    }
+}
+
+impl std::error::Error for ClosedPipe {}
+
+/// Writes to stdout; a closed one is told from other broken pipes by a [`ClosedPipe`] inside the error.
+///
+/// # Errors
+/// stdout is closed or full.
+pub fn to_stdout(bytes: &[u8]) -> io::Result<()> {
+    io::stdout().lock().write_all(bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, ClosedPipe),
+        _ => error,
+    })
+}
+
+/// Columns of the terminal, 100 where none is known.
+#[must_use]
+pub fn width() -> usize {
+    viuer::terminal_size().0.clamp(40, 400).into()
+}

@@ -1,0 +1,161 @@
+//! A front end that has the terminal for itself hears messages and progress, not more often than a person can see.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Between two reports of one step, at least.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// Where messages and progress go instead of stderr.
+pub trait Listener: Send + Sync {
+    /// Something the user should know; `warning` if something went wrong. `text` is as it came: not escaped.
+    fn message(&self, warning: bool, text: &str);
+
+    /// So much of a step of some work on the library is done.
+    fn step(&self, _what: &'static str, _done: usize, _total: usize) {}
+
+    /// An indexing run has found and finished so many photos; `walking` as long as folders are still looked through.
+    fn photos(&self, _found: u64, _done: u64, _walking: bool) {}
+
+    /// A file could not be read. `path` and `message` are not escaped.
+    fn failure(&self, _path: &Path, _kind: &str, _message: &str) {}
+}
+
+impl std::fmt::Debug for dyn Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+/// How far something is.
+pub trait Report: Copy + fmt::Debug {
+    /// Tells it.
+    fn tell(self, listener: &dyn Listener);
+
+    /// Whether it says more than that numbers have grown since `before`, and so must not wait.
+    fn is_news(&self, before: &Self) -> bool;
+}
+
+/// [`Listener::step`].
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// What is done.
+    pub what: &'static str,
+    /// So much of it.
+    pub done: usize,
+    /// Of so much.
+    pub total: usize,
+}
+
+/// [`Listener::photos`].
+#[derive(Clone, Copy, Debug)]
+pub struct Photos {
+    /// Photos that need work.
+    pub found: u64,
+    /// Of these, finished.
+    pub done: u64,
+    /// More may be found.
+    pub walking: bool,
+}
+
+impl Report for Step {
+    fn tell(self, listener: &dyn Listener) {
+        listener.step(self.what, self.done, self.total);
+    }
+
+    fn is_news(&self, before: &Self) -> bool {
+        self.what != before.what
+    }
+}
+
+impl Report for Photos {
+    fn tell(self, listener: &dyn Listener) {
+        listener.photos(self.found, self.done, self.walking);
+    }
+
+    fn is_news(&self, before: &Self) -> bool {
+        self.walking != before.walking
+    }
+}
+
+/// Tells a listener, if there is one, how far something is. The last report is told at the latest when this is dropped.
+#[derive(Debug)]
+pub struct Reports<T: Report> {
+    listener: Option<Arc<dyn Listener>>,
+    told: Option<(T, Instant)>,
+    waiting: Option<T>,
+}
+
+impl<T: Report> Reports<T> {
+    pub(crate) fn new(listener: Option<Arc<dyn Listener>>) -> Self {
+        Self { listener, told: None, waiting: None }
+    }
+
+    /// Tells it now, or leaves it to the next report if one was told just before.
+    pub fn report(&mut self, report: T) {
+        let Some(listener) = &self.listener else { return };
+        match &self.told {
+            Some((before, when)) if when.elapsed() < EVERY && !report.is_news(before) => self.waiting = Some(report),
+            _ => {
+                // The end of a step, before the next begins.
+                if let Some(last) = self.waiting.take().filter(|last| report.is_news(last)) {
+                    last.tell(listener.as_ref());
+                }
+                self.told = Some((report, Instant::now()));
+                report.tell(listener.as_ref());
+            }
+        }
+    }
+
+    /// Tells what waits to be told.
+    pub fn flush(&mut self) {
+        if let (Some(listener), Some(report)) = (&self.listener, self.waiting.take()) {
+            report.tell(listener.as_ref());
+        }
+    }
+}
+
+impl<T: Report> Drop for Reports<T> {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::terminal::console::Console;
+    use std::path::Path;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<(&'static str, usize)>>);
+
+    impl Listener for Heard {
+        fn message(&self, _: bool, _: &str) {}
+        fn step(&self, what: &'static str, done: usize, _: usize) {
+            self.0.lock().unwrap().push((what, done));
+        }
+        fn photos(&self, _: u64, _: u64, _: bool) {}
+        fn failure(&self, _: &Path, _: &str, _: &str) {}
+    }
+
+    #[test]
+    fn of_many_reports_few_are_told_but_the_first_and_the_last_of_each_step() {
+        let heard = Arc::new(Heard::default());
+        let mut reports = Console::to(Arc::clone(&heard) as Arc<dyn Listener>).steps();
+        for what in ["reading", "writing"] {
+            (0..=10_000).for_each(|done| reports.report(Step { what, done, total: 10_000 }));
+        }
+        drop(reports);
+        let heard = heard.0.lock().unwrap();
+        assert!(heard.len() < 10_000, "{}", heard.len());
+        for told in [("reading", 0), ("reading", 10_000), ("writing", 0), ("writing", 10_000)] {
+            assert_eq!(heard.iter().filter(|heard| **heard == told).count(), 1, "{told:?}");
+        }
+        assert!(heard.is_sorted());
+    }
+}

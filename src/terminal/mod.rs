@@ -1,0 +1,7 @@
+//! What a person at a terminal sees besides results: messages, progress, and foreign text made harmless.
+
+pub mod console;
+pub mod listener;
+pub mod progress;
+pub mod sanitize;
+pub mod signals;
