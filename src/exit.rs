@@ -1,6 +1,5 @@
 //! How a command ends: exit codes, and errors that carry one.
 
-use crate::terminal::console::ClosedPipe;
 use snapseek_index::Error;
 use std::fmt;
 
@@ -56,6 +55,18 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// Nobody reads our stdout any more.
+#[derive(Debug)]
+pub struct ClosedPipe;
+
+impl fmt::Display for ClosedPipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stdout is closed")
+    }
+}
+
+impl std::error::Error for ClosedPipe {}
 
 /// The exit code of an error.
 #[must_use]

@@ -4,7 +4,6 @@ use clap::{CommandFactory, FromArgMatches};
 use snapseek::cli::Cli;
 use snapseek::config::Settings;
 use snapseek::exit::{Exit, exit_of};
-use snapseek::terminal::console::Console;
 use snapseek::terminal::sanitize;
 use snapseek::{commands, panics};
 use std::io::Write;
@@ -40,7 +39,7 @@ fn run(matches: &clap::ArgMatches) -> anyhow::Result<Exit> {
         return done;
     }
     let settings = Settings::resolve(&cli.global)?;
-    let console = Console::new(&settings);
+    let console = settings.console();
     // For everything that is done in parallel outside the pipeline, which has pools of its own.
     rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build_global()?;
     commands::run(cli, matches, &settings, &console)

@@ -1,13 +1,8 @@
 //! Which model a command works with.
 
-use crate::cli::DeviceChoice;
-use crate::config::Settings;
+use crate::config::{DeviceChoice, Settings};
 use crate::exit::Failure;
-use crate::model;
-use crate::model::Device;
-use crate::model::Embed;
-use crate::model::ModelSpec;
-use crate::model::StoreOptions;
+use crate::model::{self, Device, Embed, ModelSpec, StoreOptions};
 use crate::terminal::console::Console;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -1,17 +1,11 @@
 //! BLIP-2 for a command: which one, in which form, and what it sees in a picture.
 
-use crate::cli::{DeviceChoice, GenerateArgs, Precision};
-use crate::config::Settings;
+use crate::cli::GenerateArgs;
+use crate::config::{DeviceChoice, Precision, Settings};
 use crate::exit::Failure;
-use crate::model;
-use crate::model::ModelSpec;
-use crate::model::Pixels;
-use crate::model::blip2::Bits;
-use crate::model::blip2::Blip2;
-use crate::model::blip2::Encoding;
-use crate::model::blip2::Manifest;
-use crate::model::blip2::Options;
+use crate::model::blip2::{Bits, Blip2, Encoding, Manifest, Options};
 use crate::model::hub::quantized;
+use crate::model::{self, ModelSpec, Pixels};
 use crate::model_choice;
 use crate::photo::{self, DecodeLimits};
 use crate::terminal::console::Console;

@@ -9,9 +9,7 @@
 
 use super::look::{Describer, Picture};
 use crate::indexing::progress::Progress;
-use crate::model::blip2::Finish;
-use crate::model::blip2::Options;
-use crate::model::blip2::Request;
+use crate::model::blip2::{Finish, Options, Request};
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};

@@ -1,15 +1,11 @@
 //! A conversation about a picture: what was said, what the model still reads of it, and where it is kept.
 
 use crate::captions::look::{Describer, Picture};
-use crate::model::blip2::Finish;
-use crate::model::blip2::Generated;
-use crate::model::blip2::Options;
-use crate::model::blip2::Session;
-use crate::model::blip2::Turn;
-use crate::model::blip2::question_prompt;
+use crate::model::blip2::{Finish, Generated, Options, Session, Turn, question_prompt};
 use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;
+use crate::terminal::text::{self, time};
 use serde_json::{Value, json};
 use snapseek_index::{Conversation, Library};
 use std::fmt::Write;
@@ -78,7 +74,7 @@ impl<'m> Talk<'m> {
     ) -> anyhow::Result<Generated> {
         let (prompt, unread) = self.prompt(question, options)?;
         if unread > self.unread {
-            let gone = output::count(unread, "question");
+            let gone = text::count(unread, "question");
             console.note(format_args!(
                 "(the conversation is longer than the model can read: it no longer sees the first {gone})"
             ));
@@ -254,13 +250,6 @@ fn plain(text: &str) -> String {
     out
 }
 
-/// Seconds since 1970 as the local date and time.
-#[must_use]
-pub fn time(seconds: i64) -> String {
-    let local = jiff::Timestamp::from_second(seconds).map(|time| time.to_zoned(jiff::tz::TimeZone::system()));
-    local.map_or_else(|_| "-".into(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,11 +258,5 @@ mod tests {
     fn markup_in_answers_stays_text() {
         assert_eq!(plain("<b> [x](y) `z` #1\x1b[31m\n- a"), "\\<b\\> \\[x\\](y) \\`z\\` \\#1\\\\x1b\\[31m\\\\n- a");
         assert_eq!(["- a", "+", "12. x", "3) y", "1.5"].map(plain), ["\\- a", "\\+", "12\\. x", "3\\) y", "1\\.5"]);
-    }
-
-    #[test]
-    fn a_time_that_is_none_is_no_reason_to_fail() {
-        assert_eq!(time(i64::MAX), "-");
-        assert_eq!(time(0).len(), 16);
     }
 }

@@ -12,6 +12,7 @@ pub use tui::TuiArgs;
 pub use understand::{ClusterAction, ClusterArgs, DescribeArgs, MapArgs};
 pub use zero_shot::{ClassifyArgs, LabelsAction, ScoreArgs};
 
+use crate::config::GlobalArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use duplicates::DUPLICATES_HELP;
 use std::path::PathBuf;
@@ -35,84 +36,7 @@ pub struct Cli {
     pub command: Option<Command>,
     /// Flags that every command takes
     #[command(flatten)]
-    pub global: Global,
-}
-
-/// Flags that every command takes.
-#[derive(Args, Debug, Clone)]
-#[command(next_help_heading = "Everywhere")]
-pub struct Global {
-    /// Folder that holds the library [default: one library in the XDG data directory]
-    #[arg(long, global = true, value_name = "DIR", env = "SNAPSEEK_LIBRARY")]
-    pub library: Option<PathBuf>,
-    /// auto, starter, clip, a Hugging Face name (org/name) or a model folder
-    #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_MODEL")]
-    pub model: Option<String>,
-    /// What writes captions and answers: blip2, a Hugging Face name (org/name) or a model folder [default: blip2]
-    #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_BLIP2")]
-    pub blip2: Option<String>,
-    /// Which form of it: as published, or as `models quantize` made it [default: auto]
-    #[arg(long, global = true, value_enum, value_name = "FORM", env = "SNAPSEEK_PRECISION")]
-    pub precision: Option<Precision>,
-    /// Where the model runs
-    #[arg(long, global = true, value_enum, env = "SNAPSEEK_DEVICE")]
-    pub device: Option<DeviceChoice>,
-    /// Worker threads [default: one a core]
-    #[arg(long, global = true, value_name = "N", env = "SNAPSEEK_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub threads: Option<u16>,
-    /// Never touch the network
-    #[arg(long, global = true, env = "SNAPSEEK_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0, default_missing_value = "true")]
-    pub offline: Option<bool>,
-    /// Write JSON, one object a line (schema 1)
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// When to use colours (NO_COLOR is honoured)
-    #[arg(long, global = true, value_enum, value_name = "WHEN")]
-    pub color: Option<ColorChoice>,
-    /// Say more on stderr
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// Say nothing but results and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
-}
-
-/// Where the model runs.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceChoice {
-    /// The processor
-    Cpu,
-    /// An NVIDIA GPU (needs a build with --features cuda)
-    Cuda,
-    /// An Apple GPU (needs a build with --features metal)
-    Metal,
-}
-
-/// Which form of BLIP-2.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// q4 if there is one, else q8, else full
-    Auto,
-    /// As published
-    Full,
-    /// 8.5 bits a weight
-    Q8,
-    /// 4.5 bits a weight
-    Q4,
-}
-
-/// When to use colours.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ColorChoice {
-    /// On a terminal, unless NO_COLOR is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
+    pub global: GlobalArgs,
 }
 
 /// Every subcommand.

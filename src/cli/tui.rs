@@ -1,7 +1,6 @@
 //! The part of the command line that opens the terminal UI.
 
-use crate::tui::Pictures;
-use crate::tui::theme::ThemeName;
+use crate::config::{Pictures, ThemeName};
 use clap::Args;
 use std::path::PathBuf;
 

@@ -3,9 +3,7 @@
 //! Candidates are the shipped vocabulary, the library's own tags, captions and folder names, and the user's words. A word is good
 //! for a group if it is nearer to the group than to the others, near to most of its photos, and stands at more of them.
 
-use crate::model::Embed;
-use crate::model::kept;
-use crate::model::products;
+use crate::model::{Embed, kept, products};
 use crate::terminal::progress::Report;
 use anyhow::Context;
 use rayon::prelude::*;

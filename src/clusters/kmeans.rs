@@ -1,7 +1,6 @@
 //! Spherical k-means (Dhillon and Modha 2001): centroids of unit vectors that are unit vectors themselves.
 
-use crate::model::normalize;
-use crate::model::products;
+use crate::model::{normalize, products};
 use crate::terminal::progress::Report;
 use rayon::prelude::*;
 

@@ -8,6 +8,7 @@ pub mod map;
 use crate::exit::Failure;
 use crate::model::Embed;
 use crate::terminal::progress::Progress;
+use crate::terminal::text;
 use keywords::{Album, Words};
 use linkage::{Clustering, Group, Options};
 use snapseek_index::{Cluster, Library, Member, NewCluster, Searcher, folded_name};
@@ -113,7 +114,7 @@ pub fn split(
     if ids.len() < SPLITTABLE {
         return Err(Failure::usage(format!(
             "the cluster has {}; it takes {SPLITTABLE} to split one",
-            crate::output::count(ids.len(), "photo")
+            text::count(ids.len(), "photo")
         )));
     }
     let natural = options(ids.len());

@@ -6,7 +6,6 @@ use crate::config::Settings;
 use crate::exit::{Exit, exit_of};
 use crate::model::{Embedding, Identity, Pixels, Tokens, normalize};
 use crate::photo::picture::RgbPicture;
-use crate::terminal::console::Console;
 use clap::Parser;
 use snapseek_index::{Change, FileStamp, ModelRecord, PhotoFacts};
 use std::sync::atomic::AtomicBool;
@@ -95,7 +94,7 @@ impl World {
     }
 
     fn split(&self, name: &str, go_on: bool) -> anyhow::Result<Option<usize>> {
-        let console = Console::new(&Settings::resolve(&Cli::parse_from(["snapseek", "-q", "cluster"]).global).unwrap());
+        let console = Settings::resolve(&Cli::parse_from(["snapseek", "-q", "cluster"]).global).unwrap().console();
         let cancel = AtomicBool::new(!go_on);
         let id = self.library.clusters().unwrap().into_iter().find(|cluster| cluster.name == name).map_or(99, |c| c.id);
         split(&self.library, &self.model, id, self.folder.path(), &mut Progress::new(&console, &cancel))

@@ -8,8 +8,7 @@ use crate::exit::Exit;
 use crate::model::blip2::{Finish, Request, question_prompt};
 use crate::output;
 use crate::terminal::console::Console;
-use crate::terminal::sanitize;
-use crate::terminal::signals;
+use crate::terminal::{sanitize, signals};
 use serde_json::json;
 
 pub(super) fn ask(args: &AskArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {

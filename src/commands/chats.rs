@@ -1,6 +1,6 @@
 //! `chats`: conversations that were kept.
 
-use crate::chat::conversation::{markdown, record, time};
+use crate::chat::conversation::{markdown, record};
 use crate::cli::{ChatFormat, ChatsAction};
 use crate::config::Settings;
 use crate::exit::Exit;
@@ -8,6 +8,7 @@ use crate::output;
 use crate::photo::{self, DecodeLimits};
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;
+use crate::terminal::text::{self, time};
 use serde_json::json;
 use snapseek_index::{Conversation, Error, Library};
 use std::path::Path;
@@ -64,11 +65,11 @@ fn list(library: &Library, photo: Option<&Path>, settings: &Settings, console: &
             output::put_path(&mut record, path);
             console.json(&record)?;
         } else if console.terminal {
-            let asked = output::count(turns.len(), "question");
+            let asked = text::count(turns.len(), "question");
             console.line(&format!(
                 "{id:>4}  {}  {asked:<12}  {}  {}",
                 console.style("2", &time(*updated)),
-                console.style("1", &output::display_path(path)),
+                console.style("1", &text::display_path(path)),
                 sanitize::text(first)
             ))?;
         } else {
@@ -96,7 +97,7 @@ fn about(library: &Library, photo: &Path) -> anyhow::Result<Vec<Conversation>> {
 /// Prints a conversation for the eye.
 pub(super) fn show(conversation: &Conversation, console: &Console) -> anyhow::Result<()> {
     let Conversation { id, path, model, started, turns, .. } = conversation;
-    let head = format!("{id}  {}  {}  {}", time(*started), output::display_path(path), sanitize::text(model));
+    let head = format!("{id}  {}  {}  {}", time(*started), text::display_path(path), sanitize::text(model));
     console.line(&console.style("2", &head))?;
     for turn in turns {
         console.line(&console.style("1", &format!("> {}", sanitize::text(&turn.question))))?;

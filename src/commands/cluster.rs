@@ -5,15 +5,12 @@ use crate::clusters;
 use crate::clusters::linkage::Options;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::model_choice;
-use crate::model_choice::Offer;
-use crate::output;
+use crate::model_choice::{self, Offer};
 use crate::output::csv;
 use crate::output::page::{self, Page};
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
-use crate::terminal::sanitize;
-use crate::terminal::signals;
+use crate::terminal::{sanitize, signals, text};
 use serde_json::json;
 use snapseek_index::{Cluster, Error, Hit, Library, Member, Searcher, folded_name};
 use std::path::Path;
@@ -47,7 +44,7 @@ pub(super) fn cluster(args: &ClusterArgs, settings: &Settings, console: &Console
     } else {
         let new = clusters::adopt(&library)?;
         if new > 0 {
-            console.note(format_args!("{} looked at that came since", output::count(new, "photo")));
+            console.note(format_args!("{} looked at that came since", text::count(new, "photo")));
         }
     }
     show(&library, args, settings, console)
@@ -161,10 +158,8 @@ fn show(library: &Library, args: &ClusterArgs, settings: &Settings, console: &Co
     if clusters.is_empty() {
         console.note("no group of photos stands out; -k N asks for a number, --min-size for smaller ones");
     } else {
-        console.note(format_args!(
-            "{outside} of {} fit no cluster (cluster:none)",
-            output::count(searcher.len(), "photo")
-        ));
+        console
+            .note(format_args!("{outside} of {} fit no cluster (cluster:none)", text::count(searcher.len(), "photo")));
     }
     Ok(if clusters.is_empty() { Exit::NothingFound } else { Exit::Success })
 }
@@ -184,7 +179,7 @@ fn table(clusters: &[Cluster], console: &Console) -> anyhow::Result<()> {
         console.line(&console.style("2", &format!("photos  coherence  {:<widest$}  keywords", "cluster")))?;
     }
     for (cluster, name) in clusters.iter().zip(&names) {
-        let name = console.style("1", &output::pad(name, widest));
+        let name = console.style("1", &text::pad(name, widest));
         let (photos, coherence) = (cluster.photos, cluster.coherence);
         let keywords = console.style("2", &keywords(cluster));
         console.line(&format!("{photos:>6}  {coherence:>9.2}  {name}  {keywords}"))?;
@@ -205,11 +200,11 @@ fn write_page(
     outside: u64,
     file: &Path,
 ) -> anyhow::Result<()> {
-    let title = format!("{} of {}", output::count(clusters.len(), "cluster"), output::count(searcher.len(), "photo"));
+    let title = format!("{} of {}", text::count(clusters.len(), "cluster"), text::count(searcher.len(), "photo"));
     let mut html = Page::begin(file, &title, "")?;
     html.push("<main>")?;
     for cluster in clusters {
-        let photos = output::count(usize::try_from(cluster.photos)?, "photo");
+        let photos = text::count(usize::try_from(cluster.photos)?, "photo");
         let keywords = cluster.keywords.join(", ");
         html.heading(&cluster.name, &format!("{photos} · coherence {:.2} · {keywords}", cluster.coherence))?;
         for hit in nearest(cluster, members, searcher, SHOWN)? {
@@ -218,6 +213,6 @@ fn write_page(
             }
         }
     }
-    html.push(&format!("</main><p>{} in no cluster.</p>", output::count(usize::try_from(outside)?, "photo")))?;
+    html.push(&format!("</main><p>{} in no cluster.</p>", text::count(usize::try_from(outside)?, "photo")))?;
     html.finish()
 }

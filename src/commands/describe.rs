@@ -5,7 +5,7 @@ use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::terminal::console::Console;
-use crate::terminal::sanitize;
+use crate::terminal::{sanitize, text};
 use serde_json::json;
 use snapseek_index::{Clause, Filter, Filters, Hit, Library, SearchRequest};
 use std::collections::HashMap;
@@ -103,7 +103,7 @@ impl Summary {
         };
         row(
             "photos",
-            &format!("{} in {} ({:.1} MB)", self.photos, output::count(self.files, "file"), self.bytes as f64 / 1e6),
+            &format!("{} in {} ({:.1} MB)", self.photos, text::count(self.files, "file"), self.bytes as f64 / 1e6),
         )?;
         if let Some((first, last)) = &self.taken {
             row("taken", &format!("{} to {}", sanitize::text(first), sanitize::text(last)))?;

@@ -2,15 +2,14 @@
 
 use crate::cli::DuplicatesArgs;
 use crate::config::Settings;
-use crate::duplicates::keep;
-use crate::duplicates::{self, Found, Group, Member, NEAR, Wanted};
+use crate::duplicates::{self, Found, Group, Member, NEAR, Wanted, keep};
 use crate::exit::Exit;
 use crate::output::page::{self, Page};
-use crate::output::{self, csv, display_path};
+use crate::output::{self, csv};
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
-use crate::terminal::sanitize;
-use crate::terminal::signals;
+use crate::terminal::text::{self, display_path};
+use crate::terminal::{sanitize, signals};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use snapseek_index::{FileStamp, Library};
@@ -58,7 +57,7 @@ pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &C
     } else {
         let files = found.groups.iter().map(|group| group.files().count() - 1).sum();
         let bytes = found.groups.iter().map(Group::wasted).sum();
-        console.note(format_args!("{}; {} could go, {}", groups(&found), output::count(files, "file"), size(bytes)));
+        console.note(format_args!("{}; {} could go, {}", groups(&found), text::count(files, "file"), size(bytes)));
     }
     Ok(match (found.problems.is_empty(), found.groups.is_empty()) {
         (false, _) => Exit::Partial,
@@ -68,7 +67,7 @@ pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &C
 }
 
 fn groups(found: &Found) -> String {
-    output::count(found.groups.len(), "group")
+    text::count(found.groups.len(), "group")
 }
 
 fn tell_problems(found: &Found, console: &Console) {
@@ -118,7 +117,7 @@ fn table(found: &Found, console: &Console) -> anyhow::Result<()> {
             }
             continue;
         }
-        console.line(&console.style("2", &format!("{}  {}", n + 1, output::count(lines.len(), "file"))))?;
+        console.line(&console.style("2", &format!("{}  {}", n + 1, text::count(lines.len(), "file"))))?;
         for line in lines {
             let facts = format!("{}  {}", dimensions(line.member), size(line.stamp.size));
             let (mark, style) = if line.keep { ("keep", "1") } else { ("    ", "0") };
@@ -186,7 +185,7 @@ fn html(found: &Found, file: &Path) -> anyhow::Result<()> {
     page.push("<main>")?;
     for (n, group) in found.groups.iter().enumerate() {
         let lines = lines(group);
-        let files = output::count(lines.len(), "file");
+        let files = text::count(lines.len(), "file");
         page.heading(&format!("{}. {files}", n + 1), &format!("{} could go", size(group.wasted())))?;
         let figures = lines.par_iter().map(|line| {
             let says = if line.keep { format!("keep: {}", line.says) } else { line.says.clone() };

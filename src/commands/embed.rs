@@ -3,8 +3,7 @@
 use crate::cli::EmbedArgs;
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::model_choice;
-use crate::model_choice::Offer;
+use crate::model_choice::{self, Offer};
 use crate::search::query_vector;
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;

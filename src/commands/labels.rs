@@ -3,9 +3,8 @@
 use crate::cli::LabelsAction;
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::output;
 use crate::terminal::console::Console;
-use crate::terminal::sanitize;
+use crate::terminal::{sanitize, text};
 use serde_json::{Value, json};
 use snapseek_index::{LabelSet, Library};
 
@@ -33,8 +32,8 @@ fn list(library: &Library, settings: &Settings, console: &Console) -> anyhow::Re
         }
         let (name, labels) = (sanitize::text(&set.name), sanitize::text(&set.labels.join(", ")));
         if console.terminal {
-            let labels = output::shorten_end(&labels, crate::terminal::console::width().saturating_sub(40));
-            let number = output::count(set.labels.len(), "label");
+            let labels = text::shorten_end(&labels, crate::terminal::console::width().saturating_sub(40));
+            let number = text::count(set.labels.len(), "label");
             console.line(&format!("{}  {number}  {}", console.style("1", &name), console.style("2", &labels)))?;
         } else {
             console.line(&format!("{name}\t{}\t{labels}", set.labels.len()))?;

@@ -4,7 +4,7 @@ use crate::config::Settings;
 use crate::exit::Exit;
 use crate::output;
 use crate::terminal::console::Console;
-use crate::terminal::sanitize;
+use crate::terminal::{sanitize, text};
 use serde_json::json;
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ pub(super) fn forget(paths: &[PathBuf], settings: &Settings, console: &Console) 
     if settings.json {
         console.json(&json!({"schema": 1, "forgotten": forgotten}))?;
     } else {
-        let files = output::count(usize::try_from(forgotten)?, "file");
+        let files = text::count(usize::try_from(forgotten)?, "file");
         console.line(&format!("{files} forgotten; the photos themselves are where they were"))?;
         if forgotten == 0 {
             console.note("the library holds none of these paths");

@@ -4,13 +4,11 @@ use crate::cli::{ClusterArgs, MapArgs};
 use crate::clusters::{self, map};
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::output;
 use crate::output::map::{Chart, Photo};
 use crate::output::page::{self, Page};
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
-use crate::terminal::sanitize;
-use crate::terminal::signals;
+use crate::terminal::{sanitize, signals, text};
 use snapseek_index::Library;
 use std::collections::HashMap;
 
@@ -60,7 +58,7 @@ pub(super) fn map(args: &MapArgs, settings: &Settings, console: &Console) -> any
         console.note(format_args!("wrote {}", sanitize::path(file)));
     }
     if let Some(file) = &args.html {
-        let title = format!("A map of {}", output::count(embeddings.len(), "photo"));
+        let title = format!("A map of {}", text::count(embeddings.len(), "photo"));
         chart.page(file, &title, &svg)?;
         console.note(format_args!("wrote {}", sanitize::path(file)));
     }

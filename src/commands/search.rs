@@ -3,15 +3,13 @@
 use crate::cli::{Ranking, SearchArgs, ShowArgs, SimilarArgs};
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::model_choice;
-use crate::model_choice::Offer;
+use crate::model_choice::{self, Offer};
 use crate::output::{self, Row};
 use crate::search::matches::Rule;
 use crate::search::query_vector;
 use crate::search::question::{self, Means, Question};
 use crate::terminal::console::Console;
-use crate::terminal::sanitize;
-use crate::terminal::signals;
+use crate::terminal::{sanitize, signals};
 use snapseek_index::{By, Filter, Library, SearchRequest};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

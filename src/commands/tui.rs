@@ -1,7 +1,7 @@
 //! `tui`: the terminal UI.
 
-use crate::cli::{ColorChoice, TuiArgs};
-use crate::config::Settings;
+use crate::cli::TuiArgs;
+use crate::config::{ColorChoice, Settings, ThemeName};
 use crate::exit::{Exit, Failure};
 use crate::indexing::fill;
 use crate::terminal::console::Console;
@@ -11,7 +11,6 @@ use crate::tui::event::{Beginning, Ending};
 use crate::tui::keymap::Keymap;
 use crate::tui::place::Place;
 use crate::tui::state::Options;
-use crate::tui::theme::ThemeName;
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,13 @@
 //! Settings: flags win over environment variables, which win over the config file, which wins over defaults.
 
-use crate::cli::{ColorChoice, DeviceChoice, Global, Precision};
+mod choices;
+mod global_args;
+
+pub use choices::{ColorChoice, DeviceChoice, Pictures, Precision, ThemeName};
+pub use global_args::GlobalArgs;
+
 use crate::exit::Failure;
-use crate::tui::Pictures;
-use crate::tui::theme::ThemeName;
+use crate::terminal::console::{Color, Console};
 use anyhow::Context;
 use etcetera::BaseStrategy;
 use std::collections::BTreeMap;
@@ -77,7 +81,7 @@ impl Settings {
     ///
     /// # Errors
     /// A config file that cannot be read, or holds an unknown key (the message names the line and the valid keys).
-    pub fn resolve(global: &Global) -> anyhow::Result<Self> {
+    pub fn resolve(global: &GlobalArgs) -> anyhow::Result<Self> {
         let dirs =
             etcetera::choose_base_strategy().context("no home directory is known: set HOME, or pass --library")?;
         let path = dirs.config_dir().join("snapseek/config.toml");
@@ -110,6 +114,17 @@ impl Settings {
                 keys: file.keys.unwrap_or_default(),
             },
         })
+    }
+
+    /// The program's outputs, as the user wants them.
+    #[must_use]
+    pub fn console(&self) -> Console {
+        let color = match self.color {
+            ColorChoice::Always => Color::Always,
+            ColorChoice::Never => Color::Never,
+            ColorChoice::Auto => Color::OnTerminal,
+        };
+        Console::new(color, self.verbose, self.quiet)
     }
 
     /// Where things that can be made again are kept.

@@ -1,8 +1,6 @@
 //! Bringing a library up to date: one indexing run, and what goes with it.
 
-use super::run;
-use super::run::Options;
-use super::run::Summary;
+use super::run::{self, Options, Summary};
 use crate::captions::run::Captions;
 use crate::clusters;
 use crate::config::Settings;

@@ -1,8 +1,7 @@
 //! The threads that decode and embed.
 
 use super::quarantine::{Quarantine, Slot};
-use crate::model::Embed;
-use crate::model::Pixels;
+use crate::model::{Embed, Pixels};
 use crate::photo::{self, DecodeLimits};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use snapseek_index::{Change, ContentHash, FileStamp, Library, PhotoFacts, Tag};

@@ -1,8 +1,7 @@
 //! Zero-shot classification (Radford et al. 2021): which of some labels, given as words, fits a photo best.
 
 use crate::exit::Failure;
-use crate::model::Embed;
-use crate::model::zero_shot;
+use crate::model::{Embed, zero_shot};
 use crate::model_choice::Chosen;
 use crate::terminal::progress::Progress;
 use rayon::prelude::*;

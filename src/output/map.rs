@@ -72,7 +72,7 @@ impl Chart {
             let path = path_of(photo.id)?;
             let edge = cell * 0.9;
             let (left, top) = (x - edge / 2.0, y - edge / 2.0);
-            let name = path.as_deref().map(super::display_path).unwrap_or_default();
+            let name = path.as_deref().map(crate::terminal::text::display_path).unwrap_or_default();
             let cluster = photo.cluster.and_then(|at| self.names.get(at)).map_or("no cluster", String::as_str);
             write!(svg, "<g><title>{} ({})</title>", escape(&name), escape(cluster))?;
             // Twice as many pixels as units, for those who look closely.
@@ -119,7 +119,10 @@ impl Chart {
         page.push("<ul>")?;
         let names = self.names.iter().map(String::as_str).enumerate().map(|(cluster, name)| (Some(cluster), name));
         for (cluster, name) in names.chain([(None, "no cluster")]) {
-            let count = super::count(self.photos.iter().filter(|photo| photo.cluster == cluster).count(), "photo");
+            let count = crate::terminal::text::count(
+                self.photos.iter().filter(|photo| photo.cluster == cluster).count(),
+                "photo",
+            );
             let (colour, name) = (colour(cluster), escape(name));
             page.push(&format!("<li><b style='color:{colour}'>■</b> {name} <small>{count}</small></li>\n"))?;
         }

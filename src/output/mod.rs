@@ -11,11 +11,11 @@ pub mod verdicts;
 
 pub use copy::copy_to as copy_photos;
 pub use sheet::write as contact_sheet;
-pub use table::{display_path, pad, shorten, shorten_end};
 
 use crate::cli::ShowArgs;
 use crate::config::Settings;
 use crate::terminal::console::Console;
+use crate::terminal::text::count;
 use serde_json::json;
 use snapseek_index::{By, Hit};
 use std::path::Path;
@@ -34,12 +34,6 @@ impl Row {
     pub fn path(&self) -> &Path {
         self.hit.paths.first().map_or(Path::new(""), |p| p.as_path())
     }
-}
-
-/// `1 photo`, `2 photos`.
-#[must_use]
-pub fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// Shows the results in every way that was asked for, under `title` where there is one to show. Returns whether every

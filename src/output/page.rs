@@ -1,9 +1,9 @@
 //! What our HTML pages have in common: one file, no script, nothing loaded from anywhere, foreign text escaped.
 
-use super::table;
 use crate::exit::Failure;
 use crate::photo::picture::RgbPicture;
 use crate::photo::{self, DecodeLimits};
+use crate::terminal::text;
 use anyhow::Context;
 use base64::Engine;
 use fast_image_resize::images::{Image, ImageRef};
@@ -124,7 +124,7 @@ fn unwritable(file: &Path) -> String {
 /// place of a photo that cannot be read stands why.
 #[must_use]
 pub fn figure(path: &Path, caption: Option<&str>, small_print: &str) -> String {
-    let name = escape(&table::display_path(path));
+    let name = escape(&text::display_path(path));
     let link = escape(&link(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())));
     let image = match thumbnail(path, THUMBNAIL) {
         Ok(jpeg) => format!("<a href='{link}'><img alt='{name}' src='data:image/jpeg;base64,{jpeg}'></a>"),

@@ -3,9 +3,8 @@
 use super::Row;
 use crate::terminal::console::{self, Console};
 use crate::terminal::sanitize;
+use crate::terminal::text::{display_path, shorten, shorten_end};
 use snapseek_index::{By, Hit};
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Prints every row and calls `after` behind each.
@@ -62,74 +61,10 @@ pub(super) fn print(
     Ok(())
 }
 
-/// A path for the eye: relative to the working directory where it lies below it.
-#[must_use]
-pub fn display_path(path: &Path) -> String {
-    static HERE: OnceLock<PathBuf> = OnceLock::new();
-    let here = HERE.get_or_init(|| std::env::current_dir().and_then(|d| d.canonicalize()).unwrap_or_default());
-    sanitize::path(path.strip_prefix(here).ok().filter(|p| !p.as_os_str().is_empty()).unwrap_or(path))
-}
-
 fn number(score: Option<f32>) -> String {
     score.map_or("-".into(), |s| format!("{s:.3}"))
 }
 
 fn tags(hit: &Hit) -> String {
     hit.tags.iter().map(|t| sanitize::text(&t.label)).collect::<Vec<_>>().join(", ")
-}
-
-/// `text` with blanks behind it up to so many columns.
-#[must_use]
-pub fn pad(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
-}
-
-/// At most so many columns of a text. Keeps the end, which holds the file's name.
-#[must_use]
-pub fn shorten(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut kept = Vec::new();
-    let mut used = 1;
-    for c in text.chars().rev() {
-        used += c.width().unwrap_or(0);
-        if used > width {
-            break;
-        }
-        kept.push(c);
-    }
-    kept.push('…');
-    kept.iter().rev().collect()
-}
-
-/// At most so many columns of a text. Keeps the beginning.
-#[must_use]
-pub fn shorten_end(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut used = 1;
-    let mut kept: String = text
-        .chars()
-        .take_while(|c| {
-            used += c.width().unwrap_or(0);
-            used <= width
-        })
-        .collect();
-    kept.push('…');
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_names_keep_their_end_and_wide_characters_count_double() {
-        assert_eq!(shorten("/a/very/long/path/cat.jpg", 10), "…h/cat.jpg");
-        assert_eq!(shorten("日本語の写真", 7), "…の写真");
-        assert_eq!(shorten_end("tabby, tiger cat", 8), "tabby, …");
-        assert_eq!(shorten("short", 10), "short");
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::csv::{self, Field};
 use super::page::{self, Page};
-use super::{count, display_path, pad, put_path, shorten, shorten_end};
+use super::put_path;
 use crate::cli::ClassifyArgs;
 use crate::config::Settings;
 use crate::exit::Failure;
@@ -10,6 +10,7 @@ use crate::labels::classify::{Verdict, distribution};
 use crate::terminal::console::{self, Console};
 use crate::terminal::progress::Progress;
 use crate::terminal::sanitize;
+use crate::terminal::text::{count, display_path, pad, shorten, shorten_end};
 use rayon::prelude::*;
 use serde_json::json;
 use snapseek_index::LabelSet;

@@ -4,12 +4,22 @@
 use super::listener::{Listener, Photos, Reports, Step};
 
 use super::sanitize;
-use crate::cli::ColorChoice;
-use crate::config::Settings;
+use crate::exit::ClosedPipe;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
+
+/// When to write ANSI colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// If stdout is a terminal that knows more than plain text.
+    OnTerminal,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
 
 /// How results and messages reach the user.
 #[derive(Clone, Debug)]
@@ -25,21 +35,21 @@ pub struct Console {
 }
 
 impl Console {
-    /// Looks at the terminal and at what the user asked for.
+    /// Looks at the terminal; `verbose` counts `-v`, `quiet` is `-q`.
     #[must_use]
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(color: Color, verbose: u8, quiet: bool) -> Self {
         let terminal = io::stdout().is_terminal();
         let dumb = std::env::var("TERM").is_ok_and(|t| t == "dumb");
         Self {
             terminal,
             stderr_terminal: io::stderr().is_terminal(),
-            color: match settings.color {
-                ColorChoice::Always => true,
-                ColorChoice::Never => false,
-                ColorChoice::Auto => terminal && !dumb,
+            color: match color {
+                Color::Always => true,
+                Color::Never => false,
+                Color::OnTerminal => terminal && !dumb,
             },
-            verbose: settings.verbose,
-            quiet: settings.quiet,
+            verbose,
+            quiet,
             listener: None,
         }
     }
@@ -182,18 +192,6 @@ impl Console {
         io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
     }
 }
-
-/// Nobody reads our stdout any more.
-#[derive(Debug)]
-pub struct ClosedPipe;
-
-impl Display for ClosedPipe {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("stdout is closed")
-    }
-}
-
-impl std::error::Error for ClosedPipe {}
 
 /// Writes to stdout; a closed one is told from other broken pipes by a [`ClosedPipe`] inside the error.
 ///

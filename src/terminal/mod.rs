@@ -5,3 +5,4 @@ pub mod listener;
 pub mod progress;
 pub mod sanitize;
 pub mod signals;
+pub mod text;

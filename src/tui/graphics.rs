@@ -3,8 +3,7 @@
 //! ratatui-image's own query leaves a thread behind that reads from stdin when a terminal does not answer (tmux without
 //! an outer terminal, for one), and eats the first keys. So the asking is ours, with its parser.
 
-use super::Pictures;
-use super::theme::ThemeName;
+use crate::config::{Pictures, ThemeName};
 use ratatui_image::FontSize;
 use ratatui_image::picker::cap_parser::{Parser, QueryStdioOptions, Response};
 use ratatui_image::picker::{Picker, ProtocolType};

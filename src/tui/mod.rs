@@ -30,22 +30,3 @@ pub mod view;
 pub mod work;
 
 pub use run::{run, wanted};
-
-/// How pictures are drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pictures {
-    /// The best that the terminal says it can
-    #[default]
-    Auto,
-    /// The kitty protocol
-    Kitty,
-    /// The iTerm2 protocol
-    Iterm2,
-    /// Sixel
-    Sixel,
-    /// Two pixels a cell, on any terminal with colours
-    Halfblocks,
-    /// No pictures
-    None,
-}

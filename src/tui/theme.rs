@@ -1,36 +1,7 @@
 //! Colours.
 
+use crate::config::ThemeName;
 use ratatui::style::{Color, Modifier, Style};
-
-/// Which colours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ThemeName {
-    /// dark where the terminal has true colours, else ansi
-    #[default]
-    Auto,
-    /// For dark terminals with true colours
-    Dark,
-    /// For light terminals with true colours
-    Light,
-    /// The sixteen colours of the terminal
-    Ansi,
-    /// No colours
-    None,
-}
-
-impl ThemeName {
-    /// The one after it.
-    #[must_use]
-    pub fn next(self) -> Self {
-        match self {
-            Self::Auto | Self::Dark => Self::Light,
-            Self::Light => Self::Ansi,
-            Self::Ansi => Self::None,
-            Self::None => Self::Dark,
-        }
-    }
-}
 
 /// Colours by what they are for.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,9 +1,8 @@
 //! A library on disk: making, opening and reading it.
 
-use super::paths;
 use super::rows::{ContentHash, Failure, FileStamp, ModelRecord, Status};
-use super::schema;
 use super::writer::Writer;
+use super::{paths, schema};
 use crate::error::{Error, Result};
 use crate::kept::captioner::Captioner;
 use crate::search::searcher::{ScoreStats, Searcher};

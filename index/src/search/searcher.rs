@@ -1,8 +1,7 @@
 //! One query: meaning and words, filters, fusion, folding.
 
 use super::filters::{Filter, Filters, Phrase};
-use super::text;
-use super::text::{Match, Text};
+use super::text::{self, Match, Text};
 use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;

@@ -4,15 +4,10 @@ use crate::catalogue::library::{Library, current_model};
 use crate::catalogue::paths::{printable, shown};
 use crate::catalogue::writer::log;
 use crate::error::Result;
-use crate::kept::captions;
-use crate::kept::conversations;
-use crate::kept::labels;
-use crate::kept::looks;
-use crate::search::cache;
-use crate::search::cache::About;
+use crate::kept::{captions, conversations, labels, looks};
+use crate::search::cache::{self, About};
 use crate::search::text;
-use crate::search::vectors;
-use crate::search::vectors::is_sound;
+use crate::search::vectors::{self, is_sound};
 use rusqlite::{Connection, params};
 use serde::Serialize;
 

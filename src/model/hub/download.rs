@@ -1,13 +1,8 @@
 //! Fetching a model from Hugging Face: once, whole, and only after the user has heard how large it is.
 
 use super::store::{StoreOptions, hub, is_checksum, is_hex, matches, repository};
-use crate::model::ModelSpec;
-use crate::model::blip2;
-use crate::model::blip2::GENERATION;
-use crate::model::blip2::INDEX;
-use crate::model::blip2::SMALL_FILES;
-use crate::model::blip2::WHOLE;
-use crate::model::clip;
+use crate::model::blip2::{self, GENERATION, INDEX, SMALL_FILES, WHOLE};
+use crate::model::{ModelSpec, clip};
 use anyhow::Context;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, Metadata};
 use hf_hub::{Cache, Repo, RepoType};

@@ -4,9 +4,7 @@
 
 use super::download::check_room;
 use super::store::{bytes_of, is_hex};
-use crate::model::blip2;
-use crate::model::blip2::Bits;
-use crate::model::blip2::Manifest;
+use crate::model::blip2::{self, Bits, Manifest};
 use anyhow::Context;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};

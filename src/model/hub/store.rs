@@ -1,8 +1,6 @@
 //! Where models are: the user's Hugging Face cache. What is missing there, `download.rs` fetches if the user wants it.
 
-use crate::model::ModelSpec;
-use crate::model::blip2;
-use crate::model::clip;
+use crate::model::{ModelSpec, blip2, clip};
 use anyhow::Context;
 use sha1::Digest;
 use std::fs::{self, File};

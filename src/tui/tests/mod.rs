@@ -9,11 +9,10 @@ use super::event::{
     Standing,
 };
 use super::keymap::Key;
-use super::screen;
 use super::state::{Options, State};
-use super::theme::ThemeName;
 use super::update::update;
-use super::view;
+use super::{screen, view};
+use crate::config::ThemeName;
 use crate::labels::classify::Verdict;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;

@@ -1,5 +1,6 @@
 //! The map: a cursor, a box, a window.
 
+use crate::terminal::text;
 use crate::tui::event::{Chart, Effect, Work};
 use crate::tui::screen;
 use crate::tui::source::Source;
@@ -100,7 +101,7 @@ impl State {
             return self.tell("no photo is in a box: `b` begins one at the cursor");
         }
         self.map.corner = None;
-        let title = format!("{} from the map", crate::output::count(ids.len(), "photo"));
+        let title = format!("{} from the map", text::count(ids.len(), "photo"));
         self.go(Source::Chosen { title, ids: ids.into() }, effects);
     }
 }

@@ -2,9 +2,8 @@
 
 use crate::tui::event::Effect;
 use crate::tui::place::Place;
-use crate::tui::screen;
 use crate::tui::state::State;
-use crate::tui::view;
+use crate::tui::{screen, view};
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<Effect>) {

@@ -3,6 +3,7 @@
 use super::search::input_line;
 use super::text::{bar, clean, fit};
 use super::{gallery, message, put};
+use crate::terminal::text::pad;
 use crate::tui::screen;
 use crate::tui::state::State;
 use ratatui::Frame;
@@ -89,7 +90,7 @@ pub(super) fn label_at(state: &State, x: u16, y: u16) -> Option<usize> {
 /// A label, a number, and a bar.
 fn share(state: &State, name: &str, number: String, share: f32, width: usize, bold: bool) -> Line<'static> {
     let theme = &state.theme;
-    let label = crate::output::pad(&fit(name, width * 2 / 5), width * 2 / 5);
+    let label = pad(&fit(name, width * 2 / 5), width * 2 / 5);
     let room = width.saturating_sub(width * 2 / 5 + number.len() + 2);
     Line::from(vec![
         Span::styled(format!("{label} "), if bold { theme.accent } else { theme.text }),

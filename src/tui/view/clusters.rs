@@ -2,6 +2,7 @@
 
 use super::message;
 use super::text::{clean, fit};
+use crate::terminal::text::{count, pad};
 use crate::tui::screen;
 use crate::tui::state::State;
 use ratatui::Frame;
@@ -48,7 +49,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             Line::from(Span::styled(
                 format!(
                     "{}, coherence {:.2}",
-                    crate::output::count(usize::try_from(group.photos).unwrap_or(0), "photo"),
+                    count(usize::try_from(group.photos).unwrap_or(0), "photo"),
                     group.coherence
                 ),
                 theme.dim,
@@ -61,14 +62,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
         let says = format!(
             "{} clusters; {} fit none (cluster:none finds them)",
             groups.groups.len(),
-            crate::output::count(usize::try_from(groups.outside).unwrap_or(0), "photo")
+            count(usize::try_from(groups.outside).unwrap_or(0), "photo")
         );
-        super::put(
-            frame.buffer_mut(),
-            areas.status,
-            1,
-            &crate::output::pad(&says, areas.status.width.into()),
-            theme.dim,
-        );
+        super::put(frame.buffer_mut(), areas.status, 1, &pad(&says, areas.status.width.into()), theme.dim);
     }
 }

@@ -1,6 +1,7 @@
 //! Photos as thumbnails, or as lines.
 
 use super::text::{clean, fit, highlighted};
+use crate::terminal::text::pad;
 use crate::tui::event::Found;
 use crate::tui::gallery::Gallery;
 use crate::tui::screen;
@@ -89,7 +90,7 @@ fn line(
     let mark = if state.marks.has(found.id) { Span::styled("● ", theme.mark) } else { Span::raw("  ") };
     let width = usize::from(area.width).saturating_sub(10);
     let name = fit(&name_of(state, found.id), width * 2 / 5);
-    let name = crate::output::pad(&name, width * 2 / 5);
+    let name = pad(&name, width * 2 / 5);
     let mut spans =
         vec![mark, Span::styled(format!("{:>5}  ", score(found)), dim), Span::styled(name, style), Span::raw("  ")];
     if let Some(photo) = state.photos.get(&found.id) {

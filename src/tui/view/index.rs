@@ -1,6 +1,7 @@
 //! Index: the library's folders, the run that is going on, and what could not be read.
 
 use super::text::{bar, clean, fit};
+use crate::terminal::text::{count, display_path, pad, shorten};
 use crate::tui::screen;
 use crate::tui::state::{Run, State};
 use ratatui::Frame;
@@ -53,7 +54,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     let row = |name: &str, value: String| {
         Line::from(vec![
             Span::styled(format!("{name:<10}"), theme.dim),
-            Span::styled(crate::output::shorten(&value, width.saturating_sub(10)), theme.text),
+            Span::styled(shorten(&value, width.saturating_sub(10)), theme.text),
         ])
     };
     match &index.standing {
@@ -97,15 +98,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     if !index.failures.is_empty() {
         lines.push(Line::default());
         lines.push(Line::from(Span::styled(
-            format!("{} could not be read:", crate::output::count(index.failures.len(), "file")),
+            format!("{} could not be read:", count(index.failures.len(), "file")),
             theme.wrong,
         )));
         let room = usize::from(inner.height).saturating_sub(lines.len());
         for (path, kind, message) in index.failures.iter().skip(index.top).take(room) {
-            let name = crate::output::shorten(&crate::output::display_path(path), width / 2);
+            let name = shorten(&display_path(path), width / 2);
             let why = fit(&format!("{}: {}", clean(kind), clean(message)), width.saturating_sub(width / 2 + 2));
             lines.push(Line::from(vec![
-                Span::styled(crate::output::pad(&name, width / 2 + 2), theme.text),
+                Span::styled(pad(&name, width / 2 + 2), theme.text),
                 Span::styled(why, theme.dim),
             ]));
         }

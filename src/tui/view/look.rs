@@ -1,6 +1,7 @@
 //! One photo: large, with what is known of it.
 
 use super::text::{bar, clean, fit, highlighted, words_of, wrap};
+use crate::terminal::text::{display_path, pad, shorten};
 use crate::tui::screen;
 use crate::tui::state::State;
 use ratatui::Frame;
@@ -71,7 +72,7 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
         row("place", format!("{}, {}", side(latitude, "N", "S"), side(longitude, "E", "W")));
     }
     if let Some(folder) = path.parent() {
-        row("folder", crate::output::shorten(&crate::output::display_path(folder), width.saturating_sub(8)));
+        row("folder", shorten(&display_path(folder), width.saturating_sub(8)));
     }
     if photo.paths.len() > 1 {
         row("copies", format!("{} files with this content", photo.paths.len()));
@@ -81,7 +82,7 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
     }
     let widest = photo.tags.iter().map(|tag| clean(&tag.label).width()).max().unwrap_or(0).min(width / 2);
     for tag in &photo.tags {
-        let label = crate::output::pad(&fit(&clean(&tag.label), widest), widest);
+        let label = pad(&fit(&clean(&tag.label), widest), widest);
         let room = width.saturating_sub(widest + 7);
         let score = if tag.score.is_finite() { tag.score } else { 0.0 };
         lines.push(Line::from(vec![

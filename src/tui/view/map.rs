@@ -2,6 +2,7 @@
 
 use super::text::{clean, fit};
 use super::{look, message};
+use crate::terminal::text::count;
 use crate::tui::screen;
 use crate::tui::state::State;
 use ratatui::Frame;
@@ -85,7 +86,7 @@ fn side(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let mut lines = Vec::new();
     if state.map.corner.is_some() {
         lines.push(Line::from(Span::styled(
-            format!("{} in the box: s shows them", crate::output::count(state.boxed().len(), "photo")),
+            format!("{} in the box: s shows them", count(state.boxed().len(), "photo")),
             theme.accent,
         )));
     }

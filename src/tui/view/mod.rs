@@ -18,6 +18,7 @@ use super::overlay::Overlay;
 use super::place::Place;
 use super::screen;
 use super::state::State;
+use crate::terminal::text::{count, display_path, shorten};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Rect};
 use ratatui::style::Style;
@@ -118,7 +119,7 @@ fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
     }
     let marked = if state.marks.is_empty() { String::new() } else { format!("● {} marked ", state.marks.len()) };
     let photos = state.index.standing.as_ref().map_or(String::new(), |standing| {
-        format!("{} ", crate::output::count(usize::try_from(standing.status.photos).unwrap_or(0), "photo"))
+        format!("{} ", count(usize::try_from(standing.status.photos).unwrap_or(0), "photo"))
     });
     let marks = format!("●{} ", state.marks.len());
     let short = if state.marks.is_empty() { photos.clone() } else { marks };
@@ -160,7 +161,7 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
         && let Some(path) = state.photo().and_then(|id| state.path_of(id))
     {
         let room = usize::from(area.width.saturating_sub(2));
-        spans.push(Span::styled(crate::output::shorten(&crate::output::display_path(&path), room), theme.dim));
+        spans.push(Span::styled(shorten(&display_path(&path), room), theme.dim));
     }
     let line = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
     frame.render_widget(Paragraph::new(Line::from(spans)), line);

@@ -2,6 +2,7 @@
 
 use super::text::{clean, fit, words_of};
 use super::{gallery, look, message, put};
+use crate::terminal::text::count;
 use crate::tui::screen;
 use crate::tui::source::Source;
 use crate::tui::state::State;
@@ -105,17 +106,14 @@ fn summary(state: &State) -> String {
         (false, false) => "",
     };
     match search.visits.current() {
-        Source::Chosen { .. } => format!("{}{ways}", crate::output::count(shown, "photo")),
+        Source::Chosen { .. } => format!("{}{ways}", count(shown, "photo")),
         Source::Query(seek) if seek.is_empty() => format!("all photos, newest first{ways}"),
         Source::Query(_) if shown == 0 => format!("nothing found{ways}"),
         Source::Query(_) if matches == 0 => format!("no match; these are the nearest{ways}"),
         Source::Query(_) => {
             let word = if matches == 1 { "match" } else { "matches" };
             let more = if shown > matches { "" } else { more };
-            format!(
-                "{matches}{more} {word} of {} in {took} ms{ways}",
-                crate::output::count(search.answer.total, "photo")
-            )
+            format!("{matches}{more} {word} of {} in {took} ms{ways}", count(search.answer.total, "photo"))
         }
     }
 }

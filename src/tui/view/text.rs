@@ -1,6 +1,7 @@
 //! Text for cells: escaped, cut to a width, wrapped.
 
 use crate::terminal::sanitize;
+use crate::terminal::text::shorten_end;
 use ratatui::style::Style;
 use ratatui::text::Span;
 use unicode_width::UnicodeWidthStr;
@@ -12,7 +13,7 @@ pub(super) fn clean(text: &str) -> String {
 
 /// At most so many columns of clean text.
 pub(super) fn fit(text: &str, width: usize) -> String {
-    if width == 0 { String::new() } else { crate::output::shorten_end(text, width) }
+    if width == 0 { String::new() } else { shorten_end(text, width) }
 }
 
 /// Clean text in at most so many lines of so many columns, broken at blanks where there are some.

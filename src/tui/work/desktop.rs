@@ -3,6 +3,7 @@
 use super::{Context, guarded, spawn, told};
 use crate::config::expand;
 use crate::output::{self, Row};
+use crate::terminal::text;
 use crate::tui::event::{Export, Message};
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ fn aside(context: &Arc<Context>, work: impl FnOnce(&Context) -> anyhow::Result<S
 pub(super) fn view(context: &Arc<Context>, path: PathBuf) {
     aside(context, move |_| {
         output::open(&path)?;
-        Ok(format!("opened {}", output::display_path(&path)))
+        Ok(format!("opened {}", text::display_path(&path)))
     });
 }
 
@@ -39,7 +40,7 @@ pub(super) fn reveal(context: &Arc<Context>, path: PathBuf) {
         if !selected(&path) {
             output::open(folder)?;
         }
-        Ok(format!("shown in the file manager: {}", output::display_path(folder)))
+        Ok(format!("shown in the file manager: {}", text::display_path(folder)))
     });
 }
 
@@ -67,7 +68,7 @@ pub(super) fn export(context: &Arc<Context>, kind: Export, ids: Vec<i64>, to: Pa
         let library = Library::open(&context.settings.library)?;
         let hits = library.searcher()?.photos(&ids)?;
         let rows: Vec<Row> = hits.into_iter().map(|hit| Row { hit, is_match: true }).collect();
-        let what = output::count(rows.len(), "photo");
+        let what = text::count(rows.len(), "photo");
         let shown = crate::terminal::sanitize::path(&to);
         match kind {
             Export::Html => {
@@ -84,7 +85,7 @@ pub(super) fn export(context: &Arc<Context>, kind: Export, ids: Vec<i64>, to: Pa
                     problems.push(format!("{} is not copied: {error}", crate::terminal::sanitize::path(path)));
                 })?;
                 anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
-                Ok(format!("copied {} to {shown}", output::count(copied, "photo")))
+                Ok(format!("copied {} to {shown}", text::count(copied, "photo")))
             }
         }
     });

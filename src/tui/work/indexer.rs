@@ -8,6 +8,7 @@ use crate::indexing::run::Options;
 use crate::model_choice::{self, Offer};
 use crate::terminal::console::Console;
 use crate::terminal::listener::Listener;
+use crate::terminal::text;
 use crate::tui::event::{IndexNews, Message, Step};
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
@@ -92,7 +93,7 @@ fn index(context: &Context, console: &Console, folders: &[PathBuf], cancel: &Ato
     let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, cancel, console)?;
     let Some(done) = done else { return Ok("nothing was indexed".into()) };
     let summary = &done.summary;
-    let mut parts = vec![format!("{} indexed", crate::output::count(usize::try_from(summary.embedded)?, "photo"))];
+    let mut parts = vec![format!("{} indexed", text::count(usize::try_from(summary.embedded)?, "photo"))];
     let counts = [
         (summary.unchanged, "unchanged"),
         (summary.moved, "moved"),

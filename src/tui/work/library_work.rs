@@ -5,10 +5,10 @@ use super::{Context, guarded, told};
 use crate::clusters::linkage::Options;
 use crate::clusters::{self, map};
 use crate::labels::classify;
-use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::listener::Listener;
 use crate::terminal::progress::Progress;
+use crate::terminal::text;
 use crate::tui::event::{Chart, Judged, Message, Outcome, Sorted, Spot, Step, Work};
 use snapseek_index::{LabelSet, Library};
 use std::collections::HashMap;
@@ -79,7 +79,7 @@ fn cluster(
     let mut progress = Progress::new(console, cancel);
     let made = clusters::make(library, chosen.model.as_ref(), options, &[], &context.cache, &mut progress)?;
     made.ok_or_else(stopped)?;
-    Ok(format!("{} found", output::count(library.clusters()?.len(), "cluster")))
+    Ok(format!("{} found", text::count(library.clusters()?.len(), "cluster")))
 }
 
 fn split(
@@ -94,7 +94,7 @@ fn split(
     let parts = clusters::split(library, chosen.model.as_ref(), id, &context.cache, &mut progress)?;
     Ok(match parts.ok_or_else(stopped)? {
         1 => "its photos cannot be told apart: it stays as it is".into(),
-        parts => format!("split into {}", output::count(parts, "cluster")),
+        parts => format!("split into {}", text::count(parts, "cluster")),
     })
 }
 

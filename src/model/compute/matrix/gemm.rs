@@ -4,8 +4,7 @@
 //! second-level cache, and 6 x 16 results at a time are summed up in registers.
 
 use super::Activation;
-use super::kernels::{self, LARGE_BLOCK, SMALL_BLOCK, TILE_COLUMNS, TILE_ROWS, Tile};
-use super::kernels::{InputBlock, WeightBlock};
+use super::kernels::{self, InputBlock, LARGE_BLOCK, SMALL_BLOCK, TILE_COLUMNS, TILE_ROWS, Tile, WeightBlock};
 use crate::model::compute::ops;
 use rayon::prelude::*;
 use std::cell::Cell;

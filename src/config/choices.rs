@@ -1,0 +1,90 @@
+//! Choices that the command line, the config file and the terminal UI share.
+
+use clap::ValueEnum;
+
+/// Where the model runs.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// The processor
+    Cpu,
+    /// An NVIDIA GPU (needs a build with --features cuda)
+    Cuda,
+    /// An Apple GPU (needs a build with --features metal)
+    Metal,
+}
+
+/// Which form of BLIP-2.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// q4 if there is one, else q8, else full
+    Auto,
+    /// As published
+    Full,
+    /// 8.5 bits a weight
+    Q8,
+    /// 4.5 bits a weight
+    Q4,
+}
+
+/// When to use colours.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How pictures are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pictures {
+    /// The best that the terminal says it can
+    #[default]
+    Auto,
+    /// The kitty protocol
+    Kitty,
+    /// The iTerm2 protocol
+    Iterm2,
+    /// Sixel
+    Sixel,
+    /// Two pixels a cell, on any terminal with colours
+    Halfblocks,
+    /// No pictures
+    None,
+}
+
+/// Which colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ThemeName {
+    /// dark where the terminal has true colours, else ansi
+    #[default]
+    Auto,
+    /// For dark terminals with true colours
+    Dark,
+    /// For light terminals with true colours
+    Light,
+    /// The sixteen colours of the terminal
+    Ansi,
+    /// No colours
+    None,
+}
+
+impl ThemeName {
+    /// The one after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Auto | Self::Dark => Self::Light,
+            Self::Light => Self::Ansi,
+            Self::Ansi => Self::None,
+            Self::None => Self::Dark,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Text for the eye: counted, padded, shortened; paths and times as a person reads them.
+
+use super::sanitize;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// `1 photo`, `2 photos`.
+#[must_use]
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// A path for the eye: relative to the working directory where it lies below it.
+#[must_use]
+pub fn display_path(path: &Path) -> String {
+    static HERE: OnceLock<PathBuf> = OnceLock::new();
+    let here = HERE.get_or_init(|| std::env::current_dir().and_then(|d| d.canonicalize()).unwrap_or_default());
+    sanitize::path(path.strip_prefix(here).ok().filter(|p| !p.as_os_str().is_empty()).unwrap_or(path))
+}
+
+/// Seconds since 1970 as the local date and time.
+#[must_use]
+pub fn time(seconds: i64) -> String {
+    let local = jiff::Timestamp::from_second(seconds).map(|time| time.to_zoned(jiff::tz::TimeZone::system()));
+    local.map_or_else(|_| "-".into(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
+/// `text` with blanks behind it up to so many columns.
+#[must_use]
+pub fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+/// At most so many columns of a text. Keeps the end, which holds the file's name.
+#[must_use]
+pub fn shorten(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut kept = Vec::new();
+    let mut used = 1;
+    for c in text.chars().rev() {
+        used += c.width().unwrap_or(0);
+        if used > width {
+            break;
+        }
+        kept.push(c);
+    }
+    kept.push('…');
+    kept.iter().rev().collect()
+}
+
+/// At most so many columns of a text. Keeps the beginning.
+#[must_use]
+pub fn shorten_end(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let mut kept: String = text
+        .chars()
+        .take_while(|c| {
+            used += c.width().unwrap_or(0);
+            used <= width
+        })
+        .collect();
+    kept.push('…');
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_their_end_and_wide_characters_count_double() {
+        assert_eq!(shorten("/a/very/long/path/cat.jpg", 10), "…h/cat.jpg");
+        assert_eq!(shorten("日本語の写真", 7), "…の写真");
+        assert_eq!(shorten_end("tabby, tiger cat", 8), "tabby, …");
+        assert_eq!(shorten("short", 10), "short");
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_no_reason_to_fail() {
+        assert_eq!(time(i64::MAX), "-");
+        assert_eq!(time(0).len(), 16);
+    }
+}
