@@ -1,6 +1,7 @@
 //! A conversation about a picture: what was said, what the model still reads of it, and where it is kept.
 
-use crate::captions::look::{Describer, Picture};
+use crate::captions::look::Picture;
+use crate::captions::open::NamedBlip2;
 use crate::model::blip2::{Finish, Generated, Options, Session, Turn, question_prompt};
 use crate::output;
 use crate::terminal::console::Console;
@@ -18,7 +19,7 @@ pub const ANSWER_TOKENS: usize = 100;
 
 /// A conversation that is going on.
 pub struct Talk<'m> {
-    describer: &'m Describer,
+    blip2: &'m NamedBlip2,
     session: Session<'m>,
     /// As the library has it, or would.
     pub conversation: Conversation,
@@ -35,8 +36,8 @@ impl<'m> Talk<'m> {
     ///
     /// # Errors
     /// The model's files are damaged, or another model looked at the picture.
-    pub fn new(describer: &'m Describer, picture: &Picture, earlier: Option<Conversation>) -> anyhow::Result<Self> {
-        let session = Session::new(&describer.model, &picture.encoding)?;
+    pub fn new(blip2: &'m NamedBlip2, picture: &Picture, earlier: Option<Conversation>) -> anyhow::Result<Self> {
+        let session = Session::new(&blip2.model, &picture.encoding)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
         let path = picture.path.canonicalize().unwrap_or_else(|_| picture.path.clone());
         let kept = earlier.is_some();
@@ -44,13 +45,13 @@ impl<'m> Talk<'m> {
             id: 0,
             path,
             hash: picture.hash,
-            model: describer.name.clone(),
+            model: blip2.name.clone(),
             started: now,
             updated: now,
             turns: Vec::new(),
         });
         let kept_turns = vec![true; conversation.turns.len()];
-        Ok(Self { describer, session, conversation, kept, kept_turns, unread: 0 })
+        Ok(Self { blip2, session, conversation, kept, kept_turns, unread: 0 })
     }
 
     /// The file that the conversation is about.
@@ -120,7 +121,7 @@ impl<'m> Talk<'m> {
     /// # Errors
     /// The question alone is more than it can read.
     fn prompt(&self, question: &str, options: &Options) -> anyhow::Result<(String, usize)> {
-        let model = &self.describer.model;
+        let model = &self.blip2.model;
         let turns: Vec<Turn> = self.conversation.turns.iter().map(turn).collect();
         let room = model.context().saturating_sub(options.max_new_tokens.min(model.context() / 2));
         let mut unread = self.unread;

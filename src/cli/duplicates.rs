@@ -1,6 +1,6 @@
-//! The part of the command line that is about duplicates.
+//! Arguments of `duplicates`.
 
-use super::cosine;
+use super::value::cosine;
 use clap::Args;
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The part of the command line that opens the terminal UI.
+//! Arguments of `tui`.
 
 use crate::config::{Pictures, ThemeName};
 use clap::Args;

@@ -4,7 +4,7 @@
 //! for a group if it is nearer to the group than to the others, near to most of its photos, and stands at more of them.
 
 use crate::model::{Embed, kept, products};
-use crate::terminal::progress::Report;
+use crate::terminal::progress::StepFn;
 use anyhow::Context;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -63,7 +63,7 @@ impl Words {
         model: &dyn Embed,
         more: &[String],
         cache: &Path,
-        report: &mut Report<'_>,
+        report: &mut StepFn<'_>,
     ) -> anyhow::Result<Option<Self>> {
         let mut seen = HashSet::new();
         let all = shipped().map(str::to_owned).chain(more.iter().cloned());

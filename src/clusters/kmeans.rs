@@ -1,7 +1,7 @@
 //! Spherical k-means (Dhillon and Modha 2001): centroids of unit vectors that are unit vectors themselves.
 
 use crate::model::{normalize, products};
-use crate::terminal::progress::Report;
+use crate::terminal::progress::StepFn;
 use rayon::prelude::*;
 
 /// Vectors multiplied at a time.
@@ -12,7 +12,7 @@ const TRAINING: usize = 64;
 const ROUNDS: usize = 6;
 
 /// The nearest centroid (a row of `centroids`) of each vector and the cosine with it; `None` if cancelled.
-pub(super) fn nearest(vectors: &[&[f32]], centroids: &[f32], report: &mut Report<'_>) -> Option<Vec<(usize, f32)>> {
+pub(super) fn nearest(vectors: &[&[f32]], centroids: &[f32], report: &mut StepFn<'_>) -> Option<Vec<(usize, f32)>> {
     let Some(dim) = vectors.first().map(|vector| vector.len()) else { return Some(Vec::new()) };
     let count = centroids.len() / dim;
     let mut found = Vec::with_capacity(vectors.len());
@@ -30,7 +30,7 @@ pub(super) fn nearest(vectors: &[&[f32]], centroids: &[f32], report: &mut Report
 }
 
 /// At most `k` centroids, row by row; `None` if cancelled. The same vectors in the same order give the same centroids.
-pub(super) fn fit(vectors: &[&[f32]], k: usize, report: &mut Report<'_>) -> Option<Vec<f32>> {
+pub(super) fn fit(vectors: &[&[f32]], k: usize, report: &mut StepFn<'_>) -> Option<Vec<f32>> {
     let step = vectors.len().div_ceil(TRAINING * k).max(1);
     let training: Vec<&[f32]> = vectors.iter().step_by(step).copied().collect();
     let k = k.min(training.len());

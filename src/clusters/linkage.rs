@@ -8,7 +8,7 @@
 
 use super::kmeans;
 use crate::model::products;
-use crate::terminal::progress::Report;
+use crate::terminal::progress::StepFn;
 use std::cmp::Ordering;
 
 /// Points that are linked at most; more vectors are summarised by so many centroids.
@@ -57,7 +57,7 @@ pub struct Clustering {
 
 /// Finds groups of unit vectors of one length; `None` if `report` ended it. The result does not depend on the order of the vectors.
 #[must_use]
-pub fn cluster(vectors: &[&[f32]], options: Options, report: &mut Report<'_>) -> Option<Clustering> {
+pub fn cluster(vectors: &[&[f32]], options: Options, report: &mut StepFn<'_>) -> Option<Clustering> {
     if vectors.len() < options.min_size.max(2) {
         return Some(Clustering { groups: Vec::new(), places: vec![(None, 0.0); vectors.len()] });
     }
@@ -85,7 +85,7 @@ pub(super) type Summary = (Vec<Vec<f32>>, Vec<(usize, f32)>);
 
 /// At most `most` points (unit vectors) that stand for the vectors, and for each vector its point and the cosine with it; `None`
 /// if cancelled.
-pub(super) fn summarize(vectors: &[&[f32]], most: usize, report: &mut Report<'_>) -> Option<Summary> {
+pub(super) fn summarize(vectors: &[&[f32]], most: usize, report: &mut StepFn<'_>) -> Option<Summary> {
     if vectors.len() <= most {
         return Some((
             vectors.iter().map(|vector| vector.to_vec()).collect(),
@@ -190,7 +190,7 @@ impl Tree {
 
     /// The cut with the best mean silhouette, to which photos in clusters that are too small, or hardly any, add nothing; one into several
     /// clusters if it is nearly as good, because the best is often a mere split in two.
-    fn best(&self, min_size: usize, report: &mut Report<'_>) -> Option<Vec<Option<usize>>> {
+    fn best(&self, min_size: usize, report: &mut StepFn<'_>) -> Option<Vec<Option<usize>>> {
         // Up to the end: strays are joined last, and until then each is a cluster of its own.
         let most = self.weights.len() - 1;
         let total = self.weights.iter().sum::<usize>();
@@ -246,7 +246,7 @@ fn settle(
     vectors: &[&[f32]],
     mut assigned: Vec<Option<usize>>,
     min_size: usize,
-    report: &mut Report<'_>,
+    report: &mut StepFn<'_>,
 ) -> Option<Clustering> {
     loop {
         let groups = groups_of(vectors, &assigned);

@@ -5,7 +5,7 @@
 
 use super::linkage::summarize;
 use crate::model::products;
-use crate::terminal::progress::Report;
+use crate::terminal::progress::StepFn;
 use bhtsne::tSNE;
 
 /// Points that t-SNE places.
@@ -21,7 +21,7 @@ const TURN: f32 = 2.399_963;
 
 /// Positions of unit vectors of one length, in their order, each from 0 to 1 across and down; `None` if `report` ended it.
 #[must_use]
-pub fn layout(vectors: &[&[f32]], report: &mut Report<'_>) -> Option<Vec<(f32, f32)>> {
+pub fn layout(vectors: &[&[f32]], report: &mut StepFn<'_>) -> Option<Vec<(f32, f32)>> {
     if vectors.len() < 4 {
         return Some((0..vectors.len()).map(|n| ((n as f32 + 0.5) / vectors.len() as f32, 0.5)).collect());
     }
@@ -43,7 +43,7 @@ pub fn layout(vectors: &[&[f32]], report: &mut Report<'_>) -> Option<Vec<(f32, f
 }
 
 /// t-SNE.
-fn place(points: &[Vec<f32>], report: &mut Report<'_>) -> Option<Vec<(f32, f32)>> {
+fn place(points: &[Vec<f32>], report: &mut StepFn<'_>) -> Option<Vec<(f32, f32)>> {
     let rows: Vec<&[f32]> = points.iter().map(Vec::as_slice).collect();
     let perplexity = PERPLEXITY.min((points.len() - 1) as f32 / 3.0);
     let distance = |a: &&[f32], b: &&[f32]| a.iter().zip(*b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();

@@ -1,6 +1,6 @@
 //! `ask`: one question about a photo.
 
-use crate::captions::look;
+use crate::captions::open;
 use crate::chat::conversation::ANSWER_TOKENS;
 use crate::cli::AskArgs;
 use crate::config::Settings;
@@ -12,18 +12,18 @@ use crate::terminal::{sanitize, signals};
 use serde_json::json;
 
 pub(super) fn ask(args: &AskArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let options = look::options(&args.generate, ANSWER_TOKENS)?;
-    let describer = look::open(settings, console)?;
-    let library = look::library(settings, console);
+    let options = args.generate.options(ANSWER_TOKENS)?;
+    let blip2 = open::open(settings, console)?;
+    let library = open::library(settings, console);
     let cancel = signals::cancel()?;
-    let Some(picture) = describer.picture(&args.photo, library.as_ref(), cancel, console)? else {
+    let Some(picture) = blip2.picture(&args.photo, library.as_ref(), cancel, console)? else {
         return Ok(Exit::Interrupted);
     };
     let prompt = question_prompt(&[], &args.question);
     let request = Request { encoding: &picture.encoding, prompt: &prompt };
     let streams = console.terminal && !settings.json;
     let mut shown = Ok(());
-    let mut answers = describer.model.generate(&[request], &options, cancel, &mut |_, text| {
+    let mut answers = blip2.model.generate(&[request], &options, cancel, &mut |_, text| {
         if streams && shown.is_ok() {
             shown = console.piece(&sanitize::text(text));
         }

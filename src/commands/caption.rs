@@ -1,22 +1,22 @@
 //! `caption`: sentences that say what photos show, by the model or by hand.
 
-use crate::captions::look::{self, Describer, Picture};
+use crate::captions::look::Picture;
+use crate::captions::open::{self, NamedBlip2};
+use crate::captions::run::{CaptionWork, CaptionWriter};
 use crate::cli::{CaptionAction, CaptionArgs};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::indexing::progress::Progress;
-use crate::indexing::run;
-use crate::model::blip2::{Finish, Generated, Request};
+use crate::model::blip2::Generated;
 use crate::output;
+use crate::search::photo_file;
 use crate::terminal::console::Console;
+use crate::terminal::progress::PhotoProgress;
 use crate::terminal::{sanitize, signals};
 use serde_json::json;
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-/// Photos captioned at once.
-const BATCH: usize = 8;
 /// Tokens of a caption, unless the user says otherwise.
 pub(super) const CAPTION_TOKENS: usize = 20;
 
@@ -33,72 +33,91 @@ pub(super) fn run(args: &CaptionArgs, settings: &Settings, console: &Console) ->
 }
 
 fn write(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let options = look::options(&args.generate, CAPTION_TOKENS)?;
-    let describer = look::open(settings, console)?;
-    let library = look::library(settings, console);
+    let options = args.generate.options(CAPTION_TOKENS)?;
+    let blip2 = open::open(settings, console)?;
+    let library = open::library(settings, console);
+    let reader = library.as_ref().map(Library::reopen).transpose()?;
     let cancel = signals::cancel()?;
-    let prompt = args.prompt.as_deref().unwrap_or_default();
-    let mut complete = true;
     // A batch takes its time; the answer to one photo does not.
-    let mut progress = (args.photos.len() > 1 && console.wants_bar()).then(|| Progress::new(console));
+    let mut progress = (args.photos.len() > 1 && console.wants_bar()).then(|| PhotoProgress::new(console));
     if let Some(progress) = &mut progress {
-        progress.expect(args.photos.len() as u64);
+        progress.expect_captions(args.photos.len() as u64);
     }
-    let mut tell = |message: &mut dyn FnMut() -> anyhow::Result<()>| match &mut progress {
-        Some(progress) => {
-            progress.done();
-            progress.aside(message)
-        }
-        None => message(),
+    let photos = args.photos.iter();
+    let mut run = NamedPhotos {
+        photos,
+        keep: args.prompt.is_none(),
+        blip2: &blip2,
+        library,
+        settings,
+        console,
+        progress,
+        complete: true,
     };
-    for paths in args.photos.chunks(BATCH) {
-        let mut pictures = Vec::new();
-        for path in paths {
-            let loaded = match describer.load(path, library.as_ref()) {
-                Ok(loaded) => loaded,
-                Err(error) => {
-                    complete = false;
-                    tell(&mut || {
-                        console.warn(format_args!("{error:#}"));
-                        Ok(())
-                    })?;
-                    continue;
-                }
-            };
-            let Some(picture) = describer.look(loaded, cancel)? else { return Ok(Exit::Interrupted) };
-            if let Err(error) = picture.check() {
-                complete = false;
-                tell(&mut || {
-                    console.warn(format_args!("{error:#}"));
-                    Ok(())
-                })?;
-                continue;
-            }
-            describer.keep(&picture, library.as_ref(), console);
-            pictures.push(picture);
-        }
-        let requests: Vec<Request> =
-            pictures.iter().map(|picture| Request { encoding: &picture.encoding, prompt }).collect();
-        let captions = describer.model.generate(&requests, &options, cancel, &mut |_, _| {})?;
-        for (picture, caption) in pictures.iter().zip(&captions) {
-            // Others of its batch may have been finished.
-            if caption.finish == Finish::Cancelled {
-                continue;
-            }
-            tell(&mut || {
-                print(picture, caption, settings, console)?;
-                match &library {
-                    Some(library) if args.prompt.is_none() => keep(picture, caption, &describer, library, console),
-                    _ => Ok(()),
-                }
-            })?;
-        }
-    }
-    Ok(match (cancel.load(Ordering::Relaxed), complete) {
+    let prompt = args.prompt.as_deref().unwrap_or_default();
+    let writer = CaptionWriter { blip2: &blip2, options: &options, prompt, cancel };
+    let looking = &blip2;
+    writer.run(&mut run, move |path| looking.load(path, reader.as_ref()))?;
+    Ok(match (cancel.load(Ordering::Relaxed), run.complete) {
         (true, _) => Exit::Interrupted,
         (false, true) => Exit::Success,
         (false, false) => Exit::Partial,
     })
+}
+
+/// The photos that the user named.
+struct NamedPhotos<'a> {
+    photos: std::slice::Iter<'a, PathBuf>,
+    /// Captions go into the library.
+    keep: bool,
+    blip2: &'a NamedBlip2,
+    library: Option<Library>,
+    settings: &'a Settings,
+    console: &'a Console,
+    progress: Option<PhotoProgress>,
+    /// All photos could be read.
+    complete: bool,
+}
+
+impl NamedPhotos<'_> {
+    /// Writes to the terminal without the bar in the way.
+    fn aside<T>(progress: &mut Option<PhotoProgress>, message: impl FnOnce() -> T) -> T {
+        match progress {
+            Some(progress) => {
+                progress.done();
+                progress.aside(message)
+            }
+            None => message(),
+        }
+    }
+}
+
+impl<'a> CaptionWork for NamedPhotos<'a> {
+    type Job = &'a Path;
+
+    fn next(&mut self, most: usize) -> anyhow::Result<Vec<&'a Path>> {
+        Ok(self.photos.by_ref().take(most).map(PathBuf::as_path).collect())
+    }
+
+    fn failed(&mut self, why: &str) -> anyhow::Result<()> {
+        self.complete = false;
+        Self::aside(&mut self.progress, || self.console.warn(why));
+        Ok(())
+    }
+
+    fn captioned(&mut self, batch: Vec<(&'a Path, Picture, Generated)>) -> anyhow::Result<()> {
+        for (_, picture, caption) in batch {
+            self.blip2.keep(&picture, self.library.as_ref(), self.console);
+            Self::aside(&mut self.progress, || {
+                print(&picture, &caption, self.settings, self.console)?;
+                match &self.library {
+                    Some(library) if self.keep => keep(&picture, &caption, self.blip2, library, self.console),
+                    _ => Ok(()),
+                }
+            })?;
+        }
+        Ok(())
+    }
 }
 
 fn print(picture: &Picture, caption: &Generated, settings: &Settings, console: &Console) -> anyhow::Result<()> {
@@ -125,13 +144,13 @@ fn line(path: &Path, caption: &str, console: &Console) -> anyhow::Result<()> {
 fn keep(
     picture: &Picture,
     caption: &Generated,
-    describer: &Describer,
+    blip2: &NamedBlip2,
     library: &Library,
     console: &Console,
 ) -> anyhow::Result<()> {
     let Some(photo) = picture.photo else { return Ok(()) };
     let path = sanitize::path(&picture.path);
-    match library.save_caption(photo, &caption.text, describer.model.fingerprint()) {
+    match library.save_caption(photo, &caption.text, blip2.model.fingerprint()) {
         Ok(true) => {}
         Ok(false) => {
             let by_hand = library.caption(photo)?.map(|caption| caption.text).unwrap_or_default();
@@ -144,7 +163,7 @@ fn keep(
 
 fn set(photo: &Path, text: &str, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    let id = find(&library, photo)?.ok_or_else(|| stranger(photo))?;
+    let id = photo_file::find(photo, &library)?.ok_or_else(|| stranger(photo))?;
     library.set_caption_by_hand(id, text)?;
     if settings.json {
         let mut record = json!({"schema": 1, "caption": text, "by_hand": true});
@@ -158,7 +177,7 @@ fn clear(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::
     let library = Library::open(&settings.library)?;
     let mut cleared = 0;
     for photo in photos {
-        let id = find(&library, photo)?.ok_or_else(|| stranger(photo))?;
+        let id = photo_file::find(photo, &library)?.ok_or_else(|| stranger(photo))?;
         if library.clear_caption(id)? {
             cleared += 1;
         } else {
@@ -175,7 +194,8 @@ fn show(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::R
     let library = Library::open(&settings.library)?;
     let mut any = false;
     for photo in photos {
-        let Some(caption) = find(&library, photo)?.map(|id| library.caption(id)).transpose()?.flatten() else {
+        let Some(caption) = photo_file::find(photo, &library)?.map(|id| library.caption(id)).transpose()?.flatten()
+        else {
             console.note(format_args!("{} has no caption", sanitize::path(photo)));
             continue;
         };
@@ -194,20 +214,4 @@ fn show(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::R
 
 fn stranger(photo: &Path) -> anyhow::Error {
     Failure::usage(format!("{0} is not in the library; `snapseek index {0}` takes it in", sanitize::path(photo)))
-}
-
-/// The photo of the library that a path names: the one taken in under it, if the file is still the same or gone, else
-/// one of the same content.
-pub(super) fn find(library: &Library, path: &Path) -> anyhow::Result<Option<i64>> {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    for candidate in path.canonicalize().iter().chain([&absolute]) {
-        let now = run::stamp_of(candidate).ok();
-        if let Some(id) = library.photo_at(candidate)?
-            && (now.is_none() || library.stamp_at(candidate)? == now)
-        {
-            return Ok(Some(id));
-        }
-    }
-    let Ok(bytes) = crate::photo::read(path, &crate::photo::DecodeLimits::default()) else { return Ok(None) };
-    Ok(library.photo_by_hash(blake3::hash(&bytes).as_bytes())?)
 }

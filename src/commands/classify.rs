@@ -1,14 +1,15 @@
 //! `classify`: photos sorted by labels that the user chose.
 
+use super::selection::{self, Selection};
 use crate::cli::ClassifyArgs;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::labels::classify;
 use crate::model::Embed;
 use crate::model_choice::{self, Offer};
-use crate::output::verdicts::{self, Sorted};
+use crate::output::verdicts::{self, Sorted, VerdictOutputs};
+use crate::photo::shrink;
 use crate::search::question::{self, Means, Question};
-use crate::search::selection::{self, Selection};
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
 use crate::terminal::{sanitize, signals};
@@ -69,7 +70,15 @@ pub(super) fn classify(args: &ClassifyArgs, settings: &Settings, console: &Conso
     }
     let sorted = Sorted::new(&set, judged);
     let labelled = sorted.labelled();
-    verdicts::show(&sorted, args, settings, cancel, console)?;
+    let wanted = VerdictOutputs {
+        html: args.html.as_deref(),
+        json: settings.json,
+        paths0: args.paths0,
+        csv: args.csv,
+        top: args.top.into(),
+        small: &shrink::file,
+    };
+    verdicts::show(&sorted, &wanted, cancel, console)?;
     Ok(match (labelled, complete) {
         (_, false) => Exit::Partial,
         (true, true) => Exit::Success,

@@ -8,6 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::model_choice::{self, Offer};
 use crate::output::csv;
 use crate::output::page::{self, Page};
+use crate::photo::shrink;
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
 use crate::terminal::{sanitize, signals, text};
@@ -209,7 +210,7 @@ fn write_page(
         html.heading(&cluster.name, &format!("{photos} · coherence {:.2} · {keywords}", cluster.coherence))?;
         for hit in nearest(cluster, members, searcher, SHOWN)? {
             if let Some(path) = hit.paths.first() {
-                html.push(&page::figure(path, hit.caption.as_deref(), ""))?;
+                html.push(&page::figure(path, &shrink::file, hit.caption.as_deref(), ""))?;
             }
         }
     }

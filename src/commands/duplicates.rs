@@ -6,6 +6,7 @@ use crate::duplicates::{self, Found, Group, Member, NEAR, Wanted, keep};
 use crate::exit::Exit;
 use crate::output::page::{self, Page};
 use crate::output::{self, csv};
+use crate::photo::shrink;
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
 use crate::terminal::text::{self, display_path};
@@ -191,7 +192,7 @@ fn html(found: &Found, file: &Path) -> anyhow::Result<()> {
             let says = if line.keep { format!("keep: {}", line.says) } else { line.says.clone() };
             let facts = format!("{} · {} · {}", dimensions(line.member), size(line.stamp.size), date(line.stamp));
             let class = if line.keep { "keep" } else { "copy" };
-            format!("<div class={class}>{}</div>", page::figure(line.path, Some(&says), &facts))
+            format!("<div class={class}>{}</div>", page::figure(line.path, &shrink::file, Some(&says), &facts))
         });
         figures.collect::<Vec<_>>().iter().try_for_each(|figure| page.push(figure))?;
     }

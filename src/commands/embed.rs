@@ -1,6 +1,6 @@
 //! `embed` and `tokens`: what the models read and write.
 
-use crate::cli::EmbedArgs;
+use crate::cli::{EmbedArgs, TokensArgs};
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::model_choice::{self, Offer};
@@ -57,8 +57,8 @@ enum Input<'a> {
     Image(&'a Path),
 }
 
-pub(super) fn tokens(text: &str, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let tokens = model_choice::asked(settings, console, Offer::None)?.model.tokens(text)?;
+pub(super) fn tokens(args: &TokensArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let tokens = model_choice::asked(settings, console, Offer::None)?.model.tokens(&args.text)?;
     if settings.json {
         console.json(&json!({"schema": 1, "ids": tokens.ids, "tokens": tokens.tokens}))?;
     } else {

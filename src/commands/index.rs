@@ -1,9 +1,9 @@
 //! `index` and `reindex`.
 
 use super::caption::CAPTION_TOKENS;
-use crate::captions::look;
-use crate::captions::run::Captions;
-use crate::cli::IndexArgs;
+use crate::captions::index_run::{self, CaptionSummary};
+use crate::captions::open;
+use crate::cli::{IndexArgs, ReindexArgs};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::indexing::fill::{self, Done};
@@ -36,7 +36,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     };
     let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
     let Some(mut done) = done else { return Ok(Exit::Interrupted) };
-    // Captions take long: neither the right to write nor the model is needed for them.
+    // CaptionSummary take long: neither the right to write nor the model is needed for them.
     drop((writer, chosen));
     if !args.captions || done.summary.interrupted {
         report(&done, &library, settings, console)?;
@@ -53,12 +53,12 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     captioned.map(|captions| if captions.interrupted { Exit::Interrupted } else { exit(&done) })
 }
 
-/// Captions the photos that wait for it.
-fn captions(library: &Library, anew: bool, settings: &Settings, console: &Console) -> anyhow::Result<Captions> {
-    let describer = look::open(settings, console)?;
+/// CaptionSummary the photos that wait for it.
+fn captions(library: &Library, anew: bool, settings: &Settings, console: &Console) -> anyhow::Result<CaptionSummary> {
+    let blip2 = open::open(settings, console)?;
     let started = Instant::now();
     let options = generate::Options::greedy(CAPTION_TOKENS);
-    let done = crate::captions::run::run(library, &describer, &options, anew, signals::cancel()?, console)?;
+    let done = index_run::run(library, &blip2, &options, anew, signals::cancel()?, console)?;
     if !settings.json {
         let seconds = started.elapsed().as_secs_f64();
         let rate = if done.captioned > 0 && seconds > 0.0 {
@@ -75,10 +75,10 @@ fn captions(library: &Library, anew: bool, settings: &Settings, console: &Consol
     Ok(done)
 }
 
-pub(super) fn reindex(yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+pub(super) fn reindex(args: &ReindexArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     let mut writer = library.lock()?;
-    let chosen = model_choice::asked(settings, console, Offer::unless(yes))?;
+    let chosen = model_choice::asked(settings, console, Offer::unless(args.yes))?;
     writer.switch_model(&chosen.record)?;
     let folders = library.roots()?;
     // What was let in before stays in.

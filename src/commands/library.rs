@@ -1,5 +1,6 @@
 //! `status`, `check` and `forget`.
 
+use crate::cli::{CheckArgs, ForgetArgs};
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::output;
@@ -68,12 +69,12 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     Ok(Exit::Success)
 }
 
-pub(super) fn check(repair: bool, full: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+pub(super) fn check(args: &CheckArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    let found = library.check(full)?;
-    let after = if repair && !found.findings.is_empty() {
+    let found = library.check(args.full)?;
+    let after = if args.repair && !found.findings.is_empty() {
         library.repair()?;
-        Some(library.check(full)?)
+        Some(library.check(args.full)?)
     } else {
         None
     };
@@ -96,11 +97,11 @@ pub(super) fn check(repair: bool, full: bool, settings: &Settings, console: &Con
     Ok(if after.unwrap_or(found).findings.is_empty() { Exit::Success } else { Exit::Failed })
 }
 
-pub(super) fn forget(paths: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+pub(super) fn forget(args: &ForgetArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     let mut writer = library.lock()?;
     let mut forgotten = 0;
-    for path in paths {
+    for path in &args.paths {
         forgotten += writer.forget(&named(path)?)?;
     }
     writer.refresh_caches(&mut |_, _, _| true)?;

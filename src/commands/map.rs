@@ -6,6 +6,7 @@ use crate::config::Settings;
 use crate::exit::Exit;
 use crate::output::map::{Chart, Photo};
 use crate::output::page::{self, Page};
+use crate::photo::shrink;
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
 use crate::terminal::{sanitize, signals, text};
@@ -48,7 +49,7 @@ pub(super) fn map(args: &MapArgs, settings: &Settings, console: &Console) -> any
     });
     let chart = Chart { photos: photos.collect(), names };
     let path_of = |id: i64| Ok(searcher.photos(&[id])?.into_iter().next().and_then(|hit| hit.paths.into_iter().next()));
-    let svg = chart.svg(&path_of, &mut |done, total| progress.step("drawing", done, total))?;
+    let svg = chart.svg(&path_of, &shrink::file, &mut |done, total| progress.step("drawing", done, total))?;
     drop(progress);
     let Some(svg) = svg else { return Ok(Exit::Interrupted) };
     if let Some(file) = &args.svg {

@@ -17,6 +17,7 @@ mod map;
 mod models;
 mod score;
 mod search;
+mod selection;
 mod shell;
 mod tui;
 
@@ -33,8 +34,8 @@ use std::io::{IsTerminal, Write};
 /// No such command to describe, or stdout is closed.
 pub fn without_settings(command: &Command) -> Option<anyhow::Result<Exit>> {
     match command {
-        Command::Completions { shell } => Some(shell::completions(*shell)),
-        Command::Man { command } => Some(shell::manual(command.as_deref())),
+        Command::Completions(args) => Some(shell::completions(args)),
+        Command::Man(args) => Some(shell::manual(args)),
         _ => None,
     }
 }
@@ -48,7 +49,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
     match command {
         Command::Tui(args) => tui::tui(&args, settings, console),
         Command::Index(args) => index::index(&args, settings, console),
-        Command::Reindex { yes } => index::reindex(yes, settings, console),
+        Command::Reindex(args) => index::reindex(&args, settings, console),
         Command::Search(args) => search::search(&args, settings, console),
         Command::Similar(args) => search::similar(&args, settings, console),
         Command::Cluster(args) => cluster::cluster(&args, settings, console),
@@ -64,13 +65,13 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Labels { action } => labels::run(&action, settings, console),
         Command::Models { action } => models::run(&action, settings, console),
         Command::Status => library::status(settings, console),
-        Command::Check { repair, full } => library::check(repair, full, settings, console),
-        Command::Forget { paths } => library::forget(&paths, settings, console),
+        Command::Check(args) => library::check(&args, settings, console),
+        Command::Forget(args) => library::forget(&args, settings, console),
         Command::Embed(args) => embed::embed(&args, matches, settings, console),
-        Command::Tokens { text } => embed::tokens(&text, settings, console),
-        Command::Demo { folder } => demo::demo(&folder, settings, console),
+        Command::Tokens(args) => embed::tokens(&args, settings, console),
+        Command::Demo(args) => demo::demo(&args.folder, settings, console),
         // Answered by `without_settings`.
-        Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Success),
+        Command::Completions(_) | Command::Man(_) => Ok(Exit::Success),
     }
 }
 

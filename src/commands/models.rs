@@ -1,6 +1,6 @@
 //! `models`: what is installed, where, how large, under which licence; fetching and shrinking.
 
-use crate::captions::look::BLIP2_SIZE;
+use crate::captions::open::BLIP2_SIZE;
 use crate::cli::ModelsAction;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};

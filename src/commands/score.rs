@@ -1,12 +1,12 @@
 //! `score`: how near photos are to texts, each to each.
 
+use super::selection;
 use crate::cli::ScoreArgs;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::model::{Embed, zero_shot};
 use crate::output;
 use crate::output::csv::{self, Field};
-use crate::search::selection;
 use crate::terminal::console::{self, Console};
 use crate::terminal::progress::Progress;
 use crate::terminal::text::{display_path, pad, shorten};

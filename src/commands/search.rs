@@ -4,10 +4,12 @@ use crate::cli::{Ranking, SearchArgs, ShowArgs, SimilarArgs};
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::model_choice::{self, Offer};
-use crate::output::{self, Row};
+use crate::output::{self, Outputs};
+use crate::photo::shrink;
 use crate::search::matches::Rule;
 use crate::search::query_vector;
 use crate::search::question::{self, Means, Question};
+use crate::search::row::Row;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
 use snapseek_index::{By, Filter, Library, SearchRequest};
@@ -49,12 +51,26 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
         embedded.as_secs_f64() * 1e3,
         (started.elapsed() - embedded).as_secs_f64() * 1e3
     ));
-    let complete = output::show(&rows, &text, by, &args.show, settings, console)?;
+    let complete = output::show(&rows, &outputs(&text, by, &args.show, settings), console)?;
     if !found {
         let hint = if left > 0 && !args.all { "; --all lists the nearest photos" } else { "" };
         console.note(format_args!("no photo matches{hint}"));
     }
     Ok(exit(found, complete))
+}
+
+fn outputs<'a>(title: &'a str, by: By, show: &'a ShowArgs, settings: &Settings) -> Outputs<'a> {
+    Outputs {
+        title,
+        by,
+        json: settings.json,
+        paths0: show.paths0,
+        preview: show.preview,
+        open: show.open,
+        copy_to: show.copy_to.as_deref(),
+        html: show.html.as_deref(),
+        small: &shrink::file,
+    }
 }
 
 fn exit(found: bool, complete: bool) -> Exit {
@@ -84,6 +100,6 @@ pub(super) fn similar(args: &SimilarArgs, settings: &Settings, console: &Console
     let rows: Vec<Row> =
         response.hits.into_iter().zip(decisions).map(|(hit, is_match)| Row { hit, is_match }).collect();
     let title = format!("like {}", sanitize::path(&args.picture));
-    let complete = output::show(&rows, &title, By::Meaning, &args.show, settings, console)?;
+    let complete = output::show(&rows, &outputs(&title, By::Meaning, &args.show, settings), console)?;
     Ok(exit(!rows.is_empty(), complete))
 }

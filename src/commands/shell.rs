@@ -1,21 +1,21 @@
 //! `completions` and `man`.
 
-use crate::cli::Cli;
+use crate::cli::{Cli, CompletionsArgs, ManArgs};
 use crate::exit::{Exit, Failure};
 use crate::terminal::console::to_stdout;
 use clap::CommandFactory;
 
-pub(super) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
+pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "snapseek", &mut script);
+    clap_complete::generate(args.shell, &mut Cli::command(), "snapseek", &mut script);
     to_stdout(&script)?;
     Ok(Exit::Success)
 }
 
-pub(super) fn manual(command: Option<&str>) -> anyhow::Result<Exit> {
+pub(super) fn manual(args: &ManArgs) -> anyhow::Result<Exit> {
     let mut program = Cli::command();
     program.build();
-    let described = match command {
+    let described = match args.command.as_deref() {
         None => program,
         Some(name) => program
             .find_subcommand(name)

@@ -7,7 +7,7 @@
 
 use super::alike::{Print, Turns};
 use super::looks::Look;
-use crate::terminal::progress::Report;
+use crate::terminal::progress::StepFn;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ pub struct Candidate {
 pub fn each(
     subjects: &[Subject<'_>],
     near: f32,
-    report: &mut Report<'_>,
+    report: &mut StepFn<'_>,
     take: &mut dyn FnMut(&[Candidate]),
 ) -> anyhow::Result<bool> {
     let tiles: Vec<Tile> = subjects.chunks(TILE).map(Tile::new).collect::<anyhow::Result<_>>()?;

@@ -3,7 +3,7 @@
 
 use crate::photo::picture::RgbPicture;
 use crate::photo::{self, DecodeLimits};
-use crate::terminal::progress::Report;
+use crate::terminal::progress::StepFn;
 use crate::terminal::sanitize;
 use anyhow::Context;
 use fast_image_resize::images::{Image, ImageRef};
@@ -93,7 +93,7 @@ pub fn of_library(
     library: &Library,
     photos: &[i64],
     problems: &mut Vec<String>,
-    report: &mut Report<'_>,
+    report: &mut StepFn<'_>,
 ) -> anyhow::Result<Option<HashMap<i64, Look>>> {
     let kept = library.looks(VERSION)?.into_iter();
     let mut looks: HashMap<i64, Look> = kept.filter_map(|(id, bytes)| Some((id, Look::from_bytes(&bytes)?))).collect();

@@ -8,7 +8,7 @@ pub mod candidates;
 pub mod keep;
 pub mod looks;
 
-use crate::indexing::run;
+use crate::search::photo_file;
 use crate::terminal::progress::Progress;
 use crate::terminal::sanitize;
 use alike::{Fit, Likeness, Turns};
@@ -257,7 +257,7 @@ fn content(at: usize, pairs: &BTreeMap<(usize, usize), Pair>) -> f32 {
 fn files(photo: Option<PhotoFiles>, problems: &mut Vec<String>) -> Vec<(PathBuf, FileStamp)> {
     let mut files: Vec<(PathBuf, FileStamp)> = Vec::new();
     for (path, stamp) in photo.into_iter().flat_map(|photo| photo.files) {
-        match run::stamp_of(&path) {
+        match photo_file::stamp_of(&path) {
             Ok(now) if now == stamp => files.push((path, stamp)),
             Ok(_) => problems.push(format!(
                 "{} has changed and is left out; `snapseek index` takes it in as it is now",

@@ -1,7 +1,7 @@
 //! Bringing a library up to date: one indexing run, and what goes with it.
 
 use super::run::{self, Options, Summary};
-use crate::captions::run::Captions;
+use crate::captions::index_run::CaptionSummary;
 use crate::clusters;
 use crate::config::Settings;
 use crate::exit::Failure;
@@ -46,7 +46,7 @@ pub struct Done {
     /// How long they took.
     pub seconds: f64,
     /// With captions, if any were asked for.
-    pub captions: Option<Captions>,
+    pub captions: Option<CaptionSummary>,
 }
 
 /// Brings the library up to date with what lies in `folders`: photos, caches, scores of neutral prompts, clusters. `None` if

@@ -1,7 +1,6 @@
 //! One indexing run: folders are walked, photos decoded and embedded, and the library brought up to date.
 
 pub mod fill;
-pub mod progress;
 mod quarantine;
 pub mod run;
 pub(crate) mod walk;

@@ -8,13 +8,13 @@
 //! Every queue is bounded. The coordinator alone writes to the catalogue; it never blocks on sending work while
 //! outcomes wait, so the pipeline cannot lock up.
 
-use super::progress::Progress;
 use super::quarantine::{Quarantine, Verdict};
 use super::walk::{self, Found, WalkOptions};
 use super::workers::{Job, Outcome, Workers};
 use crate::model::Embed;
 use crate::photo::DecodeLimits;
 use crate::terminal::console::Console;
+use crate::terminal::progress::PhotoProgress;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use snapseek_index::{Change, ContentHash, FileStamp, Library, Writer};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -104,7 +104,7 @@ pub fn run(
         console,
         options,
         cancel,
-        progress: Progress::new(console),
+        progress: PhotoProgress::new(console),
         summary: Summary::default(),
         pending: Vec::new(),
         last_write: Instant::now(),
@@ -148,7 +148,7 @@ struct Run<'a, 'w> {
     options: &'a Options,
     cancel: &'a AtomicBool,
     quarantine: Quarantine,
-    progress: Progress,
+    progress: PhotoProgress,
     summary: Summary,
     pending: Vec<Change>,
     last_write: Instant,
@@ -472,12 +472,4 @@ pub fn pictures(path: &Path) -> Vec<Result<PathBuf, String>> {
         .collect();
     pictures.sort();
     pictures
-}
-
-/// The stamp of a file, as [`run`] would see it.
-///
-/// # Errors
-/// The file cannot be looked at.
-pub fn stamp_of(path: &Path) -> std::io::Result<FileStamp> {
-    std::fs::metadata(path).map(|meta| walk::stamp(&meta))
 }

@@ -1,12 +1,12 @@
 //! Walking the photo folders.
 
+use crate::search::photo_file;
 use crossbeam_channel::Sender;
 use ignore::WalkBuilder;
 use snapseek_index::FileStamp;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::UNIX_EPOCH;
 
 /// What the walk finds.
 #[derive(Debug)]
@@ -80,17 +80,7 @@ fn look(entry: Result<ignore::DirEntry, ignore::Error>, root: &Path) -> Option<F
             return Some(Found::Problem { path, root, message: error.to_string() });
         }
     };
-    Some(Found::File { path: path.to_path_buf(), root: root.to_path_buf(), stamp: stamp(&meta) })
-}
-
-/// Size and modification time, as the catalogue keeps them.
-pub(super) fn stamp(meta: &std::fs::Metadata) -> FileStamp {
-    let mtime = meta.modified().unwrap_or(UNIX_EPOCH);
-    let nanos = match mtime.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
-    };
-    FileStamp { size: meta.len(), mtime_ns: nanos }
+    Some(Found::File { path: path.to_path_buf(), root: root.to_path_buf(), stamp: photo_file::stamp(&meta) })
 }
 
 fn path_of(error: &ignore::Error) -> Option<&Path> {

@@ -1,6 +1,6 @@
 //! Copies of the photos found, for people who would rather look.
 
-use super::Row;
+use crate::search::row::Row;
 use anyhow::Context;
 use std::fs::{self, File};
 use std::io;

@@ -1,7 +1,8 @@
 //! The map of a library as SVG and as a page.
 
+use super::ReadSmall;
 use super::page::{self, Page, escape};
-use crate::terminal::progress::Report;
+use crate::terminal::progress::StepFn;
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -41,14 +42,15 @@ pub struct Chart {
 
 impl Chart {
     /// The map as an SVG element with everything inside: thumbnails of all photos of a small library, each in the free
-    /// place nearest to its own; dots and some thumbnails of a large one. `None` if `report` ended it.
+    /// place nearest to its own; dots and some thumbnails (read by `small`) of a large one. `None` if `report` ended it.
     ///
     /// # Errors
     /// `path_of` fails. A photo that cannot be read is a plain box.
     pub fn svg(
         &self,
         path_of: &dyn Fn(i64) -> anyhow::Result<Option<PathBuf>>,
-        report: &mut Report<'_>,
+        small: &ReadSmall,
+        report: &mut StepFn<'_>,
     ) -> anyhow::Result<Option<String>> {
         let size = EDGE + 2.0 * MARGIN;
         let mut svg = format!(
@@ -76,7 +78,7 @@ impl Chart {
             let cluster = photo.cluster.and_then(|at| self.names.get(at)).map_or("no cluster", String::as_str);
             write!(svg, "<g><title>{} ({})</title>", escape(&name), escape(cluster))?;
             // Twice as many pixels as units, for those who look closely.
-            let jpeg = path.and_then(|path| page::thumbnail(&path, (edge * 2.0) as u32).ok());
+            let jpeg = path.and_then(|path| page::thumbnail(&path, (edge * 2.0) as u32, small).ok());
             if let Some(jpeg) = jpeg {
                 write!(
                     svg,
@@ -213,7 +215,8 @@ mod tests {
         let distinct: HashSet<(i32, i32)> = places.iter().map(|(x, y)| (*x as i32, *y as i32)).collect();
         assert_eq!(distinct.len(), 50);
         let hostile = |_| Ok(Some(PathBuf::from("/nowhere/a'><script>.jpg")));
-        let svg = chart.svg(&hostile, &mut |_, _| true).unwrap().unwrap();
+        let unreadable = |_: &Path, _: u32| anyhow::bail!("no such photo");
+        let svg = chart.svg(&hostile, &unreadable, &mut |_, _| true).unwrap().unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         chart.page(file.path(), "<b>", &svg).unwrap_err();
         std::fs::remove_file(file.path()).unwrap();
@@ -221,6 +224,6 @@ mod tests {
         for text in [&svg, &std::fs::read_to_string(file.path()).unwrap()] {
             assert!(!text.contains("<script") && text.contains("&lt;script&gt;") && !text.contains('\u{1b}'));
         }
-        assert_eq!(chart.svg(&hostile, &mut |_, _| false).unwrap(), None);
+        assert_eq!(chart.svg(&hostile, &unreadable, &mut |_, _| false).unwrap(), None);
     }
 }

@@ -12,70 +12,72 @@ pub mod verdicts;
 pub use copy::copy_to as copy_photos;
 pub use sheet::write as contact_sheet;
 
-use crate::cli::ShowArgs;
-use crate::config::Settings;
+use crate::search::row::Row;
 use crate::terminal::console::Console;
+use crate::terminal::sanitize;
 use crate::terminal::text::count;
+use image::RgbImage;
 use serde_json::json;
 use snapseek_index::{By, Hit};
 use std::path::Path;
 
-/// One result.
-pub struct Row {
-    /// What was found.
-    pub hit: Hit,
-    /// It counts as a match, and is not merely near.
-    pub is_match: bool,
+/// Reads a photo as a small picture with its longest edge at most so many pixels: decoding is left to the caller.
+pub type ReadSmall = dyn Fn(&Path, u32) -> anyhow::Result<RgbImage> + Sync;
+
+/// In which ways results are shown.
+pub struct Outputs<'a> {
+    /// Of a contact sheet.
+    pub title: &'a str,
+    /// What ranked the results.
+    pub by: By,
+    /// JSON lines.
+    pub json: bool,
+    /// Paths only, each ended by a NUL byte.
+    pub paths0: bool,
+    /// Pictures in the terminal.
+    pub preview: bool,
+    /// The first in the system's viewer.
+    pub open: bool,
+    /// Copies in this folder.
+    pub copy_to: Option<&'a Path>,
+    /// A contact sheet in this file.
+    pub html: Option<&'a Path>,
+    /// Reads photos for pictures and contact sheets.
+    pub small: &'a ReadSmall,
 }
 
-impl Row {
-    /// The file that is shown for the photo.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.hit.paths.first().map_or(Path::new(""), |p| p.as_path())
-    }
-}
-
-/// Shows the results in every way that was asked for, under `title` where there is one to show. Returns whether every
-/// photo could be read that had to be.
+/// Shows the results in every way that was asked for. Returns whether every photo could be read that had to be.
 ///
 /// # Errors
 /// stdout is closed, or a file that was asked for cannot be written.
-pub fn show(
-    rows: &[Row],
-    title: &str,
-    by: By,
-    args: &ShowArgs,
-    settings: &Settings,
-    console: &Console,
-) -> anyhow::Result<bool> {
+pub fn show(rows: &[Row], wanted: &Outputs<'_>, console: &Console) -> anyhow::Result<bool> {
     let mut complete = true;
-    if let Some(file) = &args.html {
-        sheet::write(rows, title, file)?;
-        console.note(format_args!("wrote {} to {}", count(rows.len(), "photo"), crate::terminal::sanitize::path(file)));
+    if let Some(file) = wanted.html {
+        sheet::write(rows, wanted.title, file, wanted.small)?;
+        console.note(format_args!("wrote {} to {}", count(rows.len(), "photo"), sanitize::path(file)));
     }
-    if let Some(folder) = &args.copy_to {
+    if let Some(folder) = wanted.copy_to {
         let copied = copy::copy_to(rows, folder, &mut |path, error| {
             complete = false;
-            console.warn(format_args!("{} is not copied: {error}", crate::terminal::sanitize::path(path)));
+            console.warn(format_args!("{} is not copied: {error}", sanitize::path(path)));
         })?;
-        console.note(format_args!("copied {} to {}", count(copied, "photo"), crate::terminal::sanitize::path(folder)));
+        console.note(format_args!("copied {} to {}", count(copied, "photo"), sanitize::path(folder)));
     }
-    if settings.json {
+    if wanted.json {
         for (n, row) in rows.iter().enumerate() {
-            console.json(&record(n + 1, row, by))?;
+            console.json(&record(n + 1, row, wanted.by))?;
         }
-    } else if args.paths0 {
+    } else if wanted.paths0 {
         for row in rows {
             console.bytes(&console.path_bytes(row.path()))?;
             console.bytes(b"\0")?;
         }
-    } else if args.preview && console.terminal {
-        preview::show(rows, by, console)?;
+    } else if wanted.preview && console.terminal {
+        preview::show(rows, wanted.by, wanted.small, console)?;
     } else {
-        table::print(rows, by, console, &mut |_| Ok(()))?;
+        table::print(rows, wanted.by, console, &mut |_| Ok(()))?;
     }
-    if let (true, Some(best)) = (args.open, rows.first()) {
+    if let (true, Some(best)) = (wanted.open, rows.first()) {
         open(best.path())?;
     }
     Ok(complete)
@@ -105,7 +107,7 @@ fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {
 pub fn json_file(rows: &[Row], file: &Path) -> anyhow::Result<()> {
     let mut text = String::new();
     for (n, row) in rows.iter().enumerate() {
-        text.push_str(&crate::terminal::sanitize::json(&record(n + 1, row, By::Meaning))?);
+        text.push_str(&sanitize::json(&record(n + 1, row, By::Meaning))?);
         text.push('\n');
     }
     write_new(file, &text)
@@ -116,7 +118,7 @@ pub fn json_file(rows: &[Row], file: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// The file is there already (exit code 2), or cannot be written.
 pub fn write_new(file: &Path, text: &str) -> anyhow::Result<()> {
-    let shown = crate::terminal::sanitize::path(file);
+    let shown = sanitize::path(file);
     let written =
         std::fs::File::create_new(file).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
     written.map_err(|error| match error.kind() {

@@ -1,14 +1,10 @@
 //! What our HTML pages have in common: one file, no script, nothing loaded from anywhere, foreign text escaped.
 
+use super::ReadSmall;
 use crate::exit::Failure;
-use crate::photo::picture::RgbPicture;
-use crate::photo::{self, DecodeLimits};
 use crate::terminal::text;
 use anyhow::Context;
-use base64::Engine;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::RgbImage;
+use base64::Engine as _;
 use std::fmt::Write;
 use std::fs::File;
 use std::io::{BufWriter, Read, Write as _};
@@ -41,6 +37,9 @@ pub fn check(file: &Path, flag: &str) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Quality of the thumbnails.
+const QUALITY: u8 = 82;
 
 /// A page or picture that is being written; nothing of it is to be seen before [`Page::finish`].
 pub struct Page<'a> {
@@ -120,13 +119,16 @@ fn unwritable(file: &Path) -> String {
     format!("{} cannot be written", crate::terminal::sanitize::path(file))
 }
 
-/// A photo as HTML: its thumbnail, a caption if there is one, its name, and small print. All texts are escaped here; in
-/// place of a photo that cannot be read stands why.
+/// Longest edge in pixels of a thumbnail on a page.
+const THUMBNAIL: u32 = 320;
+
+/// A photo as HTML: its thumbnail (JPEG), a caption if there is one, its name, and small print. All texts are escaped here;
+/// a photo that cannot be read is replaced by the reason.
 #[must_use]
-pub fn figure(path: &Path, caption: Option<&str>, small_print: &str) -> String {
+pub fn figure(path: &Path, small: &ReadSmall, caption: Option<&str>, small_print: &str) -> String {
     let name = escape(&text::display_path(path));
     let link = escape(&link(&std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())));
-    let image = match thumbnail(path, THUMBNAIL) {
+    let image = match thumbnail(path, THUMBNAIL, small) {
         Ok(jpeg) => format!("<a href='{link}'><img alt='{name}' src='data:image/jpeg;base64,{jpeg}'></a>"),
         Err(error) => format!("<p>{}</p>", escape(&format!("{error:#}"))),
     };
@@ -134,9 +136,6 @@ pub fn figure(path: &Path, caption: Option<&str>, small_print: &str) -> String {
     let small_print = escape(small_print);
     format!("<figure>{image}<figcaption>{caption}{name}<br><small>{small_print}</small></figcaption></figure>\n")
 }
-
-/// Longest edge of a thumbnail in pixels.
-const THUMBNAIL: u32 = 320;
 
 /// The photo's address for a browser.
 #[must_use]
@@ -156,45 +155,10 @@ pub fn link(path: &Path) -> String {
 ///
 /// # Errors
 /// The photo cannot be read.
-pub fn thumbnail(path: &Path, edge: u32) -> anyhow::Result<String> {
-    let picture = small(path, edge)?;
+pub fn thumbnail(path: &Path, edge: u32, small: &ReadSmall) -> anyhow::Result<String> {
     let mut jpeg = Vec::new();
-    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 82).encode_image(&picture)?;
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(&small(path, edge)?)?;
     Ok(base64::engine::general_purpose::STANDARD.encode(jpeg))
-}
-
-/// The picture, upright, with its longest edge at most `edge` pixels.
-///
-/// # Errors
-/// The photo cannot be read.
-pub(crate) fn small(path: &Path, edge: u32) -> anyhow::Result<RgbImage> {
-    shrink(&photo::read(path, &DecodeLimits::default())?, edge)
-}
-
-/// As [`small`], from the bytes of a file.
-///
-/// # Errors
-/// They cannot be decoded.
-pub(crate) fn shrink(bytes: &[u8], edge: u32) -> anyhow::Result<RgbImage> {
-    const MISFIT: &str = "a picture whose size and data do not fit";
-    let RgbPicture { width, height, data, extent, .. } =
-        photo::decode(bytes, Some(edge), &DecodeLimits::default())?.picture;
-    let scale = f64::from(edge) / f64::from(width.max(height));
-    if scale >= 1.0 {
-        return RgbImage::from_raw(width, height, data).context(MISFIT);
-    }
-    let side = |n: u32| ((f64::from(n) * scale).round() as u32).max(1);
-    let source = ImageRef::new(width, height, &data, PixelType::U8x3).context(MISFIT)?;
-    let mut target = Image::new(side(width), side(height), PixelType::U8x3);
-    let (left, top, covered_width, covered_height) = extent;
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).crop(
-        left,
-        top,
-        covered_width,
-        covered_height,
-    );
-    Resizer::new().resize(&source, &mut target, &options).context("the picture cannot be resized")?;
-    RgbImage::from_raw(target.width(), target.height(), target.into_vec()).context(MISFIT)
 }
 
 /// Foreign text for HTML and SVG, in quotes as well.

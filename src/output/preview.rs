@@ -1,6 +1,7 @@
 //! Pictures in the terminal: kitty, iTerm2, sixel or half blocks, whichever the terminal can.
 
-use super::{Row, page, table};
+use super::{ReadSmall, table};
+use crate::search::row::Row;
 use crate::terminal::console::Console;
 use snapseek_index::By;
 
@@ -9,7 +10,7 @@ const EDGE: u32 = 640;
 /// Rows of the terminal that one picture takes.
 const ROWS: u32 = 12;
 
-pub(super) fn show(rows: &[Row], by: By, console: &Console) -> anyhow::Result<()> {
+pub(super) fn show(rows: &[Row], by: By, small: &ReadSmall, console: &Console) -> anyhow::Result<()> {
     let config = viuer::Config {
         absolute_offset: false,
         height: Some(ROWS),
@@ -17,7 +18,7 @@ pub(super) fn show(rows: &[Row], by: By, console: &Console) -> anyhow::Result<()
         ..viuer::Config::default()
     };
     table::print(rows, by, console, &mut |row| {
-        match page::small(row.path(), EDGE) {
+        match small(row.path(), EDGE) {
             Ok(picture) => drop(viuer::print(&image::DynamicImage::ImageRgb8(picture), &config)?),
             Err(error) => console.warn(format_args!("{error:#}")),
         }

@@ -1,20 +1,21 @@
 //! A contact sheet of search results.
 
-use super::Row;
+use super::ReadSmall;
 use super::page::{self, Page};
+use crate::search::row::Row;
 use std::path::Path;
 
 /// Writes a contact sheet.
 ///
 /// # Errors
 /// The file is there and is no page of ours (exit code 2), or cannot be written.
-pub fn write(rows: &[Row], title: &str, file: &Path) -> anyhow::Result<()> {
+pub fn write(rows: &[Row], title: &str, file: &Path, small: &ReadSmall) -> anyhow::Result<()> {
     let mut sheet = Page::begin(file, title, "")?;
     sheet.push("<main>")?;
     for row in rows {
         let score = row.hit.cosine.map_or(String::new(), |c| format!("cosine {c:.3} · "));
         let tags = row.hit.tags.iter().map(|t| t.label.as_str()).collect::<Vec<_>>().join(", ");
-        sheet.push(&page::figure(row.path(), row.hit.caption.as_deref(), &format!("{score}{tags}")))?;
+        sheet.push(&page::figure(row.path(), small, row.hit.caption.as_deref(), &format!("{score}{tags}")))?;
     }
     sheet.push("</main>")?;
     sheet.finish()

@@ -1,11 +1,11 @@
 //! Results as a table on a terminal, as tab-separated lines in a pipe.
 
-use super::Row;
+use crate::search::row::Row;
 use crate::terminal::console::{self, Console};
 use crate::terminal::sanitize;
 use crate::terminal::text::{display_path, shorten, shorten_end};
 use snapseek_index::{By, Hit};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 /// Prints every row and calls `after` behind each.
 pub(super) fn print(

@@ -2,9 +2,7 @@
 
 use super::csv::{self, Field};
 use super::page::{self, Page};
-use super::put_path;
-use crate::cli::ClassifyArgs;
-use crate::config::Settings;
+use super::{ReadSmall, put_path};
 use crate::exit::Failure;
 use crate::labels::classify::{Verdict, distribution};
 use crate::terminal::console::{self, Console};
@@ -67,33 +65,48 @@ impl<'a> Sorted<'a> {
     }
 }
 
+/// In which ways verdicts are shown.
+pub struct VerdictOutputs<'a> {
+    /// A contact sheet in this file.
+    pub html: Option<&'a Path>,
+    /// JSON lines.
+    pub json: bool,
+    /// Paths of labelled photos only, each ended by a NUL byte.
+    pub paths0: bool,
+    /// Comma-separated values.
+    pub csv: bool,
+    /// Labels of each photo in the CSV.
+    pub top: usize,
+    /// Reads photos for the contact sheet.
+    pub small: &'a ReadSmall,
+}
+
 /// Shows the photos in every way that was asked for.
 ///
 /// # Errors
 /// stdout is closed, the contact sheet cannot be written, or the user ended it (exit code 130).
 pub fn show(
     sorted: &Sorted<'_>,
-    args: &ClassifyArgs,
-    settings: &Settings,
+    wanted: &VerdictOutputs<'_>,
     cancel: &AtomicBool,
     console: &Console,
 ) -> anyhow::Result<()> {
-    if let Some(file) = &args.html {
-        sheet(sorted, file, &mut Progress::new(console, cancel))?;
+    if let Some(file) = wanted.html {
+        sheet(sorted, file, wanted.small, &mut Progress::new(console, cancel))?;
         console.note(format_args!("wrote {} to {}", count(sorted.photos.len(), "photo"), sanitize::path(file)));
     }
-    if settings.json {
+    if wanted.json {
         return json_lines(sorted, console);
     }
-    if args.paths0 {
+    if wanted.paths0 {
         for (path, _) in sorted.photos.iter().filter(|(_, verdict)| verdict.label.is_some()) {
             console.bytes(&console.path_bytes(path))?;
             console.bytes(b"\0")?;
         }
         return Ok(());
     }
-    if args.csv {
-        comma_separated(sorted, args.top.into(), console)?;
+    if wanted.csv {
+        comma_separated(sorted, wanted.top, console)?;
     } else if console.terminal {
         table(sorted, console)?;
     } else {
@@ -107,7 +120,7 @@ pub fn show(
             console.bytes(&line)?;
         }
     }
-    shares(sorted, args.csv, console)
+    shares(sorted, wanted.csv, console)
 }
 
 fn json_lines(sorted: &Sorted<'_>, console: &Console) -> anyhow::Result<()> {
@@ -208,7 +221,7 @@ fn share(photos: usize, total: usize) -> f64 {
     photos as f64 / total.max(1) as f64
 }
 
-fn sheet(sorted: &Sorted<'_>, file: &Path, progress: &mut Progress<'_>) -> anyhow::Result<()> {
+fn sheet(sorted: &Sorted<'_>, file: &Path, small: &ReadSmall, progress: &mut Progress<'_>) -> anyhow::Result<()> {
     let LabelSet { name, labels, .. } = sorted.set;
     let by = if name.is_empty() { shorten_end(&labels.join(", "), 120) } else { name.clone() };
     let mut sheet = Page::begin(file, &format!("Photos by {by}"), "")?;
@@ -226,7 +239,7 @@ fn sheet(sorted: &Sorted<'_>, file: &Path, progress: &mut Progress<'_>) -> anyho
             }
             let figure = |(path, verdict): &(PathBuf, Verdict)| {
                 let ranked = verdict.ranked.iter().map(|(n, p)| format!("{} {:.0} %", sorted.name(*n), p * 100.0));
-                page::figure(path, None, &ranked.collect::<Vec<_>>().join(" · "))
+                page::figure(path, small, None, &ranked.collect::<Vec<_>>().join(" · "))
             };
             let figures: Vec<String> = photos.par_iter().map(figure).collect();
             figures.iter().try_for_each(|figure| sheet.push(figure))?;

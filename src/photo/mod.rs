@@ -17,6 +17,7 @@ mod format;
 mod jpeg;
 pub mod picture;
 mod raster;
+pub mod shrink;
 #[cfg(test)]
 mod tests;
 pub mod thumbnails;

@@ -2,13 +2,11 @@
 //!
 //! It is a cache: whatever is wrong with it, the photo is decoded instead, and what it holds is not trusted.
 
-use crate::output::page;
-use crate::photo::{self, DecodeLimits};
+use super::{DecodeLimits, decode, shrink};
 use crate::terminal::sanitize;
 use anyhow::Context;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
-use snapseek_index::ContentHash;
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, DirEntry, File, Metadata};
 use std::io::{self, BufWriter, Write};
@@ -55,7 +53,7 @@ impl Thumbnails {
     /// # Errors
     /// No file lies at `path` any more, even if the thumbnail is kept, or it has to be decoded and cannot be. A cache that
     /// cannot be read or written is no error.
-    pub fn get(&self, hash: &ContentHash, path: &Path) -> anyhow::Result<RgbImage> {
+    pub fn get(&self, hash: &[u8; 32], path: &Path) -> anyhow::Result<RgbImage> {
         let name = || sanitize::path(path);
         match std::fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -67,9 +65,9 @@ impl Thumbnails {
         if let Some(kept) = read(&file) {
             return Ok(kept);
         }
-        let picture = photo::read(path, &DecodeLimits::default()).map_err(anyhow::Error::from).and_then(|bytes| {
+        let picture = super::read(path, &DecodeLimits::default()).map_err(anyhow::Error::from).and_then(|bytes| {
             let same = blake3::hash(&bytes).as_bytes() == hash;
-            Ok((page::shrink(&bytes, EDGE)?, same))
+            Ok((shrink::bytes(&bytes, EDGE)?, same))
         });
         let (picture, same) = picture.with_context(|| format!("{} gives no picture", name()))?;
         if same && let Ok(bytes) = write(&file, &picture) {
@@ -120,7 +118,7 @@ impl Thumbnails {
         files.filter_map(|file| facts(&file)).collect()
     }
 
-    fn file(&self, hash: &ContentHash) -> PathBuf {
+    fn file(&self, hash: &[u8; 32]) -> PathBuf {
         let hex = blake3::Hash::from_bytes(*hash).to_hex();
         let (shelf, rest) = hex.split_at(2);
         self.folder.join(shelf).join(format!("{rest}.jpg"))
@@ -129,7 +127,7 @@ impl Thumbnails {
 
 /// A kept thumbnail, and a note that it was used; `None` if there is none, or something else.
 fn read(file: &Path) -> Option<RgbImage> {
-    let photo = photo::decode(&photo::read(file, &LIMITS).ok()?, None, &LIMITS).ok()?;
+    let photo = decode(&super::read(file, &LIMITS).ok()?, None, &LIMITS).ok()?;
     let picture = photo.picture;
     if photo.facts.format != "jpeg" || picture.width.max(picture.height) > EDGE {
         return None;
@@ -179,7 +177,7 @@ mod tests {
     struct Desk {
         dir: TempDir,
         photo: PathBuf,
-        hash: ContentHash,
+        hash: [u8; 32],
     }
 
     impl Desk {
@@ -206,7 +204,7 @@ mod tests {
     }
 
     /// A picture that belongs to this seed alone, and the hash of its file.
-    fn save(path: &Path, width: u32, height: u32, seed: u32) -> ContentHash {
+    fn save(path: &Path, width: u32, height: u32, seed: u32) -> [u8; 32] {
         let noise =
             |x: u32, y: u32, c: u32| ((x / 7 * 37) ^ (y / 7 * 91) ^ (c + seed * 57)).wrapping_mul(seed * 59) as u8;
         let picture = RgbImage::from_fn(width, height, |x, y| image::Rgb([0, 1, 2].map(|c| noise(x, y, c))));

@@ -1,6 +1,7 @@
 //! One query: from its text to photos, and which of them match.
 
 pub mod matches;
+pub mod photo_file;
 pub mod query_vector;
 pub mod question;
-pub mod selection;
+pub mod row;

@@ -1,7 +1,7 @@
 //! From a parsed query to one unit vector: texts and pictures, added and subtracted.
 
+use super::photo_file;
 use crate::exit::Failure;
-use crate::indexing::run;
 use crate::model::Embed;
 use crate::photo::{self, DecodeLimits};
 use anyhow::Context;
@@ -45,31 +45,22 @@ pub fn vector(
 /// # Errors
 /// The file cannot be read or decoded, or the model fails.
 pub fn picture(path: &Path, model: &dyn Embed, library: &Library) -> anyhow::Result<(Option<i64>, Vec<f32>)> {
-    if let Some((id, embedding)) = known(path, library)? {
-        return Ok((Some(id), embedding));
-    }
     if path.canonicalize().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
         return Err(Failure::usage(format!("{} is not there", crate::terminal::sanitize::path(path))));
     }
-    Ok((None, embed_file(path, model)?))
+    match known(path, library)? {
+        Some((id, embedding)) => Ok((Some(id), embedding)),
+        None => Ok((None, embed_file(path, model)?)),
+    }
 }
 
-/// The id and embedding of a picture file that the library holds as it is now.
+/// The id and embedding of a picture file, if the library has both.
 ///
 /// # Errors
 /// The catalogue cannot be read.
 pub fn known(path: &Path, library: &Library) -> anyhow::Result<Option<(i64, Vec<f32>)>> {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    for candidate in path.canonicalize().iter().chain([&absolute]) {
-        // A file that has changed since is another picture.
-        if let Some(id) = library.photo_at(candidate)?
-            && library.stamp_at(candidate)? == run::stamp_of(candidate).ok()
-            && let Some(embedding) = library.embedding(id)?
-        {
-            return Ok(Some((id, embedding)));
-        }
-    }
-    Ok(None)
+    let Some(id) = photo_file::find(path, library)? else { return Ok(None) };
+    Ok(library.embedding(id)?.map(|embedding| (id, embedding)))
 }
 
 /// Decodes and embeds one file.

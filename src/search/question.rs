@@ -2,10 +2,10 @@
 
 use super::matches::{self, Rule};
 use super::query_vector;
+use super::row::Row;
 use crate::exit::Failure;
 use crate::labels::classify;
 use crate::model_choice::Chosen;
-use crate::output::Row;
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
 use snapseek_index::query::{self, PartKind};

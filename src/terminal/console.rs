@@ -1,7 +1,7 @@
 //! The program's two outputs: results on stdout, everything else on stderr or, in an application that has the terminal for
 //! itself, to a listener.
 
-use super::listener::{Listener, Photos, Reports, Step};
+use super::listener::{Listener, PhotoCount, Reports, Step};
 
 use super::sanitize;
 use crate::exit::ClosedPipe;
@@ -153,7 +153,7 @@ impl Console {
 
     /// Tells the listener, if there is one, how far an indexing run is.
     #[must_use]
-    pub fn photos(&self) -> Reports<Photos> {
+    pub fn photos(&self) -> Reports<PhotoCount> {
         Reports::new(self.listener.clone())
     }
 

@@ -30,7 +30,7 @@ impl std::fmt::Debug for dyn Listener {
 }
 
 /// How far something is.
-pub trait Report: Copy + fmt::Debug {
+pub trait ProgressEvent: Copy + fmt::Debug {
     /// Tells it.
     fn tell(self, listener: &dyn Listener);
 
@@ -51,7 +51,7 @@ pub struct Step {
 
 /// [`Listener::photos`].
 #[derive(Clone, Copy, Debug)]
-pub struct Photos {
+pub struct PhotoCount {
     /// Photos that need work.
     pub found: u64,
     /// Of these, finished.
@@ -60,7 +60,7 @@ pub struct Photos {
     pub walking: bool,
 }
 
-impl Report for Step {
+impl ProgressEvent for Step {
     fn tell(self, listener: &dyn Listener) {
         listener.step(self.what, self.done, self.total);
     }
@@ -70,7 +70,7 @@ impl Report for Step {
     }
 }
 
-impl Report for Photos {
+impl ProgressEvent for PhotoCount {
     fn tell(self, listener: &dyn Listener) {
         listener.photos(self.found, self.done, self.walking);
     }
@@ -82,13 +82,13 @@ impl Report for Photos {
 
 /// Tells a listener, if there is one, how far something is. The last report is told at the latest when this is dropped.
 #[derive(Debug)]
-pub struct Reports<T: Report> {
+pub struct Reports<T: ProgressEvent> {
     listener: Option<Arc<dyn Listener>>,
     told: Option<(T, Instant)>,
     waiting: Option<T>,
 }
 
-impl<T: Report> Reports<T> {
+impl<T: ProgressEvent> Reports<T> {
     pub(crate) fn new(listener: Option<Arc<dyn Listener>>) -> Self {
         Self { listener, told: None, waiting: None }
     }
@@ -117,7 +117,7 @@ impl<T: Report> Reports<T> {
     }
 }
 
-impl<T: Report> Drop for Reports<T> {
+impl<T: ProgressEvent> Drop for Reports<T> {
     fn drop(&mut self) {
         self.flush();
     }

@@ -1,26 +1,106 @@
-//! Progress of work on a whole library: a bar on a terminal, lines elsewhere, or reports to a listener.
+//! Progress of work: a bar on a terminal, lines elsewhere, or reports to a listener.
 
 use super::console::Console;
-use super::listener::{Reports, Step};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use super::listener::{PhotoCount, Reports, Step};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Told how much of how much is done; says whether to go on.
-pub type Report<'a> = dyn FnMut(usize, usize) -> bool + 'a;
-
-/// Work that takes less is not worth a line.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+/// Called with how much of how much is done; returns whether to go on.
+pub type StepFn<'a> = dyn FnMut(usize, usize) -> bool + 'a;
 
 /// A bar for work that takes less would only flicker.
 const BAR_AFTER: Duration = Duration::from_millis(300);
+/// Between two lines where there is no bar.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+/// The same for photos, of which each takes long.
+const PHOTO_LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Shows how far the work is, step by step.
+/// What a [`Bar`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Pieces of work that are named by the message.
+    Pieces,
+    /// Photos, with how many a second.
+    Photos,
+    /// Bytes of a download.
+    Bytes,
+    /// A share of one long computation.
+    Percent,
+}
+
+/// The progress bar on stderr, where the console wants one.
+#[derive(Debug)]
+pub struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    /// A bar that is drawn when [`Bar::show`] is first called.
+    #[must_use]
+    pub fn new(console: &Console, unit: Unit) -> Self {
+        Self(console.wants_bar().then(|| {
+            let template = match unit {
+                Unit::Pieces => "{bar:32} {pos}/{len}  {eta} left  {msg}",
+                Unit::Photos => "{bar:32} {pos}/{len} photos  {rate}  {eta} left  {msg}",
+                Unit::Bytes => "{bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}",
+                Unit::Percent => "{bar:32} {percent} %  {elapsed} gone, {eta} left  {msg}",
+            };
+            let rate = |state: &ProgressState, out: &mut dyn Write| {
+                let _ = write!(out, "{:.1} a second", state.per_sec());
+            };
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
+            match ProgressStyle::with_template(template) {
+                Ok(style) => bar.with_style(style.progress_chars("━╸ ").with_key("rate", rate)),
+                Err(_) => bar,
+            }
+        }))
+    }
+
+    /// Whether there is a bar.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// `done` of `total`, with a message that is safe for a terminal; a new message begins a new step.
+    pub fn show(&self, done: u64, total: u64, message: &str) {
+        let Some(bar) = &self.0 else { return };
+        // Before the message, so that no step shows the numbers of another.
+        bar.set_length(total);
+        bar.set_position(done);
+        if bar.message() != message {
+            bar.reset_eta();
+            bar.set_message(message.to_owned());
+        }
+    }
+
+    /// Lets `message` write to the terminal without the bar in its way.
+    pub fn aside<T>(&self, message: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(bar) => bar.suspend(message),
+            None => message(),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&mut self) {
+        if let Some(bar) = self.0.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Shows how far work on a whole library is, step by step, and carries the flag that ends it.
 pub struct Progress<'a> {
-    bar: Option<ProgressBar>,
+    console: &'a Console,
+    bar: Option<Bar>,
     reports: Reports<Step>,
-    wants_bar: bool,
-    wants_lines: bool,
     started: Instant,
     last_line: Instant,
     cancel: &'a AtomicBool,
@@ -29,45 +109,103 @@ pub struct Progress<'a> {
 impl<'a> Progress<'a> {
     /// A bar, lines, reports or nothing, as the console wants; `cancel` ends the work.
     #[must_use]
-    pub fn new(console: &Console, cancel: &'a AtomicBool) -> Self {
-        let (wants_bar, wants_lines) = (console.wants_bar(), console.wants_lines());
+    pub fn new(console: &'a Console, cancel: &'a AtomicBool) -> Self {
         let now = Instant::now();
-        Self { bar: None, reports: console.steps(), wants_bar, wants_lines, started: now, last_line: now, cancel }
+        Self { console, bar: None, reports: console.steps(), started: now, last_line: now, cancel }
     }
 
-    /// So much of a step is done; says whether to go on.
+    /// So much of a step is done; returns whether to go on.
     pub fn step(&mut self, what: &'static str, done: usize, total: usize) -> bool {
         self.reports.report(Step { what, done, total });
-        if self.wants_bar && self.started.elapsed() >= BAR_AFTER {
-            let bar = self.bar.get_or_insert_with(bar);
-            // Before the message, so that no step shows the numbers of another.
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-            if bar.message() != what {
-                bar.reset_eta();
-                bar.set_message(what);
-            }
-        } else if !self.wants_bar && self.wants_lines && self.last_line.elapsed() >= LINE_EVERY {
+        if self.console.wants_bar() && self.started.elapsed() >= BAR_AFTER {
+            let bar = self.bar.get_or_insert_with(|| Bar::new(self.console, Unit::Pieces));
+            bar.show(done as u64, total as u64, what);
+        } else if !self.console.wants_bar() && self.console.wants_lines() && self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            // A closed stderr is nobody's business.
-            let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{what}: {done} of {total}\n"));
+            line(format_args!("{what}: {done} of {total}"));
         }
         !self.cancel.load(Ordering::Relaxed)
     }
 }
 
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
-    match ProgressStyle::with_template("{bar:32} {pos}/{len}  {eta} left  {msg}") {
-        Ok(style) => bar.with_style(style.progress_chars("━╸ ")),
-        Err(_) => bar,
+/// Shows how far a run over photos is.
+pub struct PhotoProgress {
+    bar: Bar,
+    reports: Reports<PhotoCount>,
+    lines: bool,
+    started: Instant,
+    last_line: Instant,
+    found: u64,
+    done: u64,
+    walking: bool,
+    /// What is behind the bar when all photos are known.
+    message: &'static str,
+}
+
+impl PhotoProgress {
+    /// A bar, lines, reports or nothing, as the console wants.
+    #[must_use]
+    pub fn new(console: &Console) -> Self {
+        let bar = Bar::new(console, Unit::Photos);
+        let lines = !bar.is_shown() && console.wants_lines();
+        let (reports, now) = (console.photos(), Instant::now());
+        Self { bar, reports, lines, started: now, last_line: now, found: 0, done: 0, walking: true, message: "" }
+    }
+
+    /// So many photos are to be captioned, and all of them are known.
+    pub fn expect_captions(&mut self, photos: u64) {
+        (self.found, self.walking, self.message) = (photos, false, "captioned");
+        self.show();
+    }
+
+    /// One more photo that needs work was found.
+    pub fn found(&mut self) {
+        self.found += 1;
+        self.show();
+    }
+
+    /// The folders have been walked.
+    pub fn walked(&mut self) {
+        self.walking = false;
+        self.show();
+    }
+
+    /// One photo is done, well or badly.
+    pub fn done(&mut self) {
+        self.done += 1;
+        self.show();
+        if self.lines && self.last_line.elapsed() >= PHOTO_LINE_EVERY {
+            self.last_line = Instant::now();
+            let rate = self.done as f64 / self.started.elapsed().as_secs_f64();
+            let left = (self.found.saturating_sub(self.done)) as f64 / rate.max(1e-9);
+            line(format_args!("{}/{} photos, {rate:.1} a second, {left:.0} s left", self.done, self.found));
+        }
+    }
+
+    fn show(&mut self) {
+        self.reports.report(PhotoCount { found: self.found, done: self.done, walking: self.walking });
+        self.bar.show(self.done, self.found, if self.walking { "(still looking)" } else { self.message });
+    }
+
+    /// Lets `message` write to the terminal without the bar in its way.
+    pub fn aside<T>(&self, message: impl FnOnce() -> T) -> T {
+        self.bar.aside(message)
+    }
+
+    /// Takes the bar away, and reports to a listener how far the work came.
+    pub fn finish(&mut self) {
+        self.reports.flush();
+        self.bar.clear();
     }
 }
 
-impl Drop for Progress<'_> {
+impl Drop for PhotoProgress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.finish();
     }
+}
+
+fn line(text: std::fmt::Arguments<'_>) {
+    // A closed stderr is nobody's business.
+    let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{text}\n"));
 }

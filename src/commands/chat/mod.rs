@@ -3,7 +3,7 @@
 mod input;
 
 use super::chats;
-use crate::captions::look::{self, Describer};
+use crate::captions::open::{self, NamedBlip2};
 use crate::chat::conversation::{self, ANSWER_TOKENS, Talk};
 use crate::cli::ChatArgs;
 use crate::config::Settings;
@@ -26,13 +26,13 @@ const HELP: &str = "  /undo          take the last question and its answer back
   /help /quit    Ctrl-C stops an answer, Ctrl-D ends";
 
 pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let options = look::options(&args.generate, ANSWER_TOKENS)?;
-    let library = look::library(settings, console);
+    let options = args.generate.options(ANSWER_TOKENS)?;
+    let library = open::library(settings, console);
     let named = args.conversation.map(|id| conversation(id, library.as_ref(), settings)).transpose()?;
     let photo = args.photo.clone().or_else(|| named.as_ref().map(|c| c.path.clone())).context("no photo")?;
-    let describer = look::open(settings, console)?;
+    let blip2 = open::open(settings, console)?;
     let cancel = signals::cancel()?;
-    let Some(picture) = describer.picture(&photo, library.as_ref(), cancel, console)? else {
+    let Some(picture) = blip2.picture(&photo, library.as_ref(), cancel, console)? else {
         return Ok(Exit::Interrupted);
     };
     if let Some(named) = named.as_ref().filter(|named| named.hash != picture.hash) {
@@ -46,7 +46,7 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
         console.note("there is no conversation about this photo yet: a new one begins");
     }
     let mut input = Input::new(console)?;
-    let talk = Talk::new(&describer, &picture, earlier)?;
+    let talk = Talk::new(&blip2, &picture, earlier)?;
     if input.is_editor() {
         console.note(format_args!("{}; /help says what you can do here", talk.title()));
         if !talk.conversation.turns.is_empty() {
@@ -54,7 +54,7 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
         }
     }
     talk.conversation.turns.iter().for_each(|turn| input.remember(&turn.question));
-    Chat { describer: &describer, library, options, cancel, settings, console, talk }.run(&mut input)
+    Chat { blip2: &blip2, library, options, cancel, settings, console, talk }.run(&mut input)
 }
 
 /// A conversation of the library.
@@ -64,7 +64,7 @@ fn conversation(id: i64, library: Option<&Library>, settings: &Settings) -> anyh
 }
 
 struct Chat<'a> {
-    describer: &'a Describer,
+    blip2: &'a NamedBlip2,
     library: Option<Library>,
     options: Options,
     cancel: &'static AtomicBool,
@@ -171,9 +171,9 @@ impl Chat<'_> {
 
     /// Goes on with another picture.
     fn image(&mut self, path: &Path) -> anyhow::Result<()> {
-        let picture = self.describer.picture(path, self.library.as_ref(), self.cancel, self.console)?;
+        let picture = self.blip2.picture(path, self.library.as_ref(), self.cancel, self.console)?;
         let Some(picture) = picture else { return Ok(()) };
-        self.talk = Talk::new(self.describer, &picture, None)?;
+        self.talk = Talk::new(self.blip2, &picture, None)?;
         self.console.note(format_args!("(now about {})", self.talk.title()));
         Ok(())
     }

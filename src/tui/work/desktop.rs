@@ -2,7 +2,9 @@
 
 use super::{Context, guarded, spawn, told};
 use crate::config::expand;
-use crate::output::{self, Row};
+use crate::output;
+use crate::photo::shrink;
+use crate::search::row::Row;
 use crate::terminal::text;
 use crate::tui::event::{Export, Message};
 use snapseek_index::Library;
@@ -72,7 +74,7 @@ pub(super) fn export(context: &Arc<Context>, kind: Export, ids: Vec<i64>, to: Pa
         let shown = crate::terminal::sanitize::path(&to);
         match kind {
             Export::Html => {
-                output::contact_sheet(&rows, &what, &to)?;
+                output::contact_sheet(&rows, &what, &to, &shrink::file)?;
                 Ok(format!("wrote {what} to {shown}"))
             }
             Export::Json => {

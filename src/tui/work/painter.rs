@@ -1,7 +1,7 @@
 //! Pictures for the terminal: read at reduced size, fitted to their cells and encoded, the most wanted first.
 
 use super::{Context, guarded, spawn, told};
-use crate::output::page;
+use crate::photo::shrink;
 use crate::photo::thumbnails::{EDGE, Thumbnails};
 use crate::tui::event::{Message, Picture, PictureKey, Wanted};
 use ratatui::layout::Size;
@@ -108,7 +108,7 @@ fn paint(wanted: &Wanted, picker: &Picker, thumbnails: &Thumbnails) -> anyhow::R
     };
     let edge = across.max(down).min(LARGEST);
     let picture =
-        if edge <= EDGE { thumbnails.get(&wanted.hash, &wanted.path)? } else { page::small(&wanted.path, edge)? };
+        if edge <= EDGE { thumbnails.get(&wanted.hash, &wanted.path)? } else { shrink::file(&wanted.path, edge)? };
     // Whole cells exactly: what is left of one would be filled with black.
     let (wide, high) = (f64::from(picture.width().max(1)), f64::from(picture.height().max(1)));
     let cell = (f64::from(font.width.max(1)), f64::from(font.height.max(1)));

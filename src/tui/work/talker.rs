@@ -1,7 +1,7 @@
 //! The conversation: BLIP-2 lives on one thread, opened when it is first needed.
 
 use super::{Context, guarded, spawn, told};
-use crate::captions::look::{self, Describer};
+use crate::captions::open::{self, NamedBlip2};
 use crate::chat::conversation::{self, ANSWER_TOKENS, Talk};
 use crate::config::expand;
 use crate::exit::{Exit, exit_of};
@@ -53,7 +53,7 @@ impl Talker {
 }
 
 fn talk(context: &Arc<Context>, requests: &Receiver<Request>) {
-    let mut describer: Option<Describer> = None;
+    let mut blip2: Option<NamedBlip2> = None;
     let mut next: Option<Request> = None;
     while let Some(request) = next.take().or_else(|| requests.recv().ok()) {
         let Request { generation, work, cancel } = request;
@@ -63,9 +63,9 @@ fn talk(context: &Arc<Context>, requests: &Receiver<Request>) {
             continue;
         };
         let console = context.quiet_console();
-        if describer.is_none() {
-            match guarded(|| look::open(&context.settings, &console)) {
-                Ok(opened) => describer = Some(opened),
+        if blip2.is_none() {
+            match guarded(|| open::open(&context.settings, &console)) {
+                Ok(opened) => blip2 = Some(opened),
                 Err(error) => {
                     let news = match exit_of(&error) {
                         Exit::Missing => ChatNews::Missing(told(&error)),
@@ -76,8 +76,8 @@ fn talk(context: &Arc<Context>, requests: &Receiver<Request>) {
                 }
             }
         }
-        let Some(describer) = &describer else { continue };
-        let about = Conversation { context, describer, console: &console, generation };
+        let Some(blip2) = &blip2 else { continue };
+        let about = Conversation { context, blip2, console: &console, generation };
         match guarded(|| about.run(&path, &cancel, requests)) {
             Ok(other) => next = other,
             Err(error) => context.send(Message::Chat(generation, ChatNews::Ended(told(&error)))),
@@ -88,7 +88,7 @@ fn talk(context: &Arc<Context>, requests: &Receiver<Request>) {
 /// A conversation about one photo.
 struct Conversation<'a> {
     context: &'a Arc<Context>,
-    describer: &'a Describer,
+    blip2: &'a NamedBlip2,
     console: &'a Console,
     generation: u64,
 }
@@ -100,8 +100,8 @@ impl Conversation<'_> {
 
     /// Goes on until another photo is to be talked about.
     fn run(&self, path: &Path, cancel: &AtomicBool, requests: &Receiver<Request>) -> anyhow::Result<Option<Request>> {
-        let library = look::library(&self.context.settings, self.console);
-        let picture = self.describer.picture(path, library.as_ref(), cancel, self.console)?;
+        let library = open::library(&self.context.settings, self.console);
+        let picture = self.blip2.picture(path, library.as_ref(), cancel, self.console)?;
         let Some(picture) = picture else {
             self.tell(ChatNews::Stopped);
             return Ok(None);
@@ -110,8 +110,8 @@ impl Conversation<'_> {
             Some(library) => library.conversations_about(&picture.hash)?.into_iter().next(),
             None => None,
         };
-        let mut talk = Talk::new(self.describer, &picture, earlier)?;
-        let model = self.describer.name.clone();
+        let mut talk = Talk::new(self.blip2, &picture, earlier)?;
+        let model = self.blip2.name.clone();
         self.tell(ChatNews::Opened { turns: talk.conversation.turns.clone(), model });
         for request in requests {
             if matches!(request.work, ChatWork::Open(_)) {

@@ -1,10 +1,10 @@
 //! Which photos a command speaks of: files and folders, what a query finds, or the whole library.
 
-use super::query_vector;
 use crate::config::Settings;
 use crate::exit::Failure;
 use crate::indexing::run;
 use crate::model_choice::{self, Chosen, Offer};
+use crate::search::query_vector;
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
 use crate::terminal::sanitize;
@@ -19,7 +19,7 @@ const CHUNK: usize = 32;
 
 /// What the user named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selection {
+pub(super) enum Selection {
     /// Nothing: the whole library.
     Library,
     /// A query.
@@ -33,7 +33,7 @@ impl Selection {
     ///
     /// # Errors
     /// Both at once, or query text that is not UTF-8 (exit code 2).
-    pub fn of(arguments: &[OsString]) -> anyhow::Result<Self> {
+    pub(super) fn of(arguments: &[OsString]) -> anyhow::Result<Self> {
         let (paths, words): (Vec<&OsString>, Vec<&OsString>) = arguments.iter().partition(|a| Path::new(a).exists());
         match (paths.first(), words.first()) {
             (None, None) => Ok(Self::Library),
@@ -54,7 +54,7 @@ impl Selection {
 }
 
 /// The model for photos that need not be in the library, and the library, as far as it knows what that model sees.
-pub struct Setting {
+pub(super) struct Setting {
     /// The model.
     pub chosen: Chosen,
     /// A library whose embeddings this model made.
@@ -65,7 +65,7 @@ pub struct Setting {
 ///
 /// # Errors
 /// The model is missing or damaged, or the library is.
-pub fn setting(settings: &Settings, console: &Console) -> anyhow::Result<Setting> {
+pub(super) fn setting(settings: &Settings, console: &Console) -> anyhow::Result<Setting> {
     let library = match Library::open(&settings.library) {
         Ok(library) => Some(library),
         Err(snapseek_index::Error::NoLibrary { .. }) => None,
@@ -85,7 +85,7 @@ pub fn setting(settings: &Settings, console: &Console) -> anyhow::Result<Setting
 
 /// Photos with what a model sees in them.
 #[derive(Clone, Debug, Default)]
-pub struct Photos {
+pub(super) struct Photos {
     /// Where they lie, and their embeddings (unit vectors).
     pub photos: Vec<(PathBuf, Vec<f32>)>,
     /// What could not be read, and why, ready for a terminal.
@@ -97,7 +97,7 @@ pub struct Photos {
 ///
 /// # Errors
 /// The user ended it (exit code 130), or the model or the catalogue fails.
-pub fn pictures(paths: &[PathBuf], setting: &Setting, progress: &mut Progress<'_>) -> anyhow::Result<Photos> {
+pub(super) fn pictures(paths: &[PathBuf], setting: &Setting, progress: &mut Progress<'_>) -> anyhow::Result<Photos> {
     let mut problems = Vec::new();
     let mut files = Vec::new();
     let mut seen = HashSet::new();

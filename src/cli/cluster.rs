@@ -1,6 +1,7 @@
-//! The part of the command line that is about the library as a whole.
+//! Arguments of `cluster`.
 
-use clap::{ArgGroup, Args, Subcommand};
+use super::value::at_least_one;
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 /// Arguments of `cluster`.
@@ -11,7 +12,7 @@ pub struct ClusterArgs {
     #[command(subcommand)]
     pub action: Option<ClusterAction>,
     /// Make so many clusters, if as many can be told apart
-    #[arg(short = 'k', value_name = "N", value_parser = super::at_least_one, conflicts_with = "auto")]
+    #[arg(short = 'k', value_name = "N", value_parser = at_least_one, conflicts_with = "auto")]
     pub count: Option<usize>,
     /// Make clusters anew, as many as fit the photos best
     #[arg(long)]
@@ -20,7 +21,7 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "FILE")]
     pub keywords: Option<PathBuf>,
     /// Photos in a cluster at least [default: 5, below 500 photos 3]
-    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub min_size: Option<usize>,
     /// Write a self-contained page with the photos of each cluster
     #[arg(long, value_name = "FILE")]
@@ -45,25 +46,6 @@ pub enum ClusterAction {
         /// Its name
         name: String,
     },
-}
-
-/// Arguments of `map`.
-#[derive(Args, Debug)]
-#[command(group = ArgGroup::new("output").required(true).multiple(true).args(["svg", "html"]))]
-pub struct MapArgs {
-    /// Write the map as a picture
-    #[arg(long, value_name = "FILE")]
-    pub svg: Option<PathBuf>,
-    /// Write the map as a page, with the list of clusters
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
-}
-
-/// Arguments of `describe`.
-#[derive(Args, Debug)]
-pub struct DescribeArgs {
-    /// A folder that the library covers [default: the whole library]
-    pub folder: Option<PathBuf>,
 }
 
 pub(super) const CLUSTER_HELP: &str = "The first run finds groups of photos that look alike and names them. Later runs show \

@@ -1,6 +1,7 @@
-//! The part of the command line that is about labels and texts for photos.
+//! Arguments of `classify`.
 
-use clap::{Args, Subcommand};
+use super::value::template;
+use clap::Args;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -27,7 +28,7 @@ pub struct ClassifyArgs {
     #[arg(long, value_name = "P", value_parser = probability)]
     pub threshold: Option<f32>,
     /// Prompt template with {} for a label; may be given many times, their embeddings are averaged [default: as suits the model]
-    #[arg(long, value_name = "TEMPLATE", value_parser = super::template)]
+    #[arg(long, value_name = "TEMPLATE", value_parser = template)]
     pub template: Vec<String>,
     /// How many of the likeliest labels to tell of each photo
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -44,40 +45,6 @@ pub struct ClassifyArgs {
     /// Write a self-contained contact sheet too, with thumbnails under their labels
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-}
-
-/// Arguments of `score`.
-#[derive(Args, Debug)]
-pub struct ScoreArgs {
-    /// A text (may be given many times)
-    #[arg(long, required = true)]
-    pub text: Vec<String>,
-    /// Picture files or folders, in the library or not
-    #[arg(required = true)]
-    pub photos: Vec<PathBuf>,
-    /// Prompt template with {} for the texts; may be given many times, their embeddings are averaged
-    #[arg(long, value_name = "TEMPLATE", value_parser = super::template)]
-    pub template: Vec<String>,
-    /// Write comma-separated values
-    #[arg(long, conflicts_with = "json")]
-    pub csv: bool,
-}
-
-/// What `labels` can do.
-#[derive(Subcommand, Debug)]
-pub enum LabelsAction {
-    /// List the label sets that were saved
-    List,
-    /// Print the labels of a set
-    Show {
-        /// Its name
-        name: String,
-    },
-    /// Delete a set
-    Delete {
-        /// Its name
-        name: String,
-    },
 }
 
 fn probability(text: &str) -> Result<f32, String> {
@@ -98,13 +65,3 @@ EXAMPLES
 A label is put into the model's prompt templates ("a photo of a dog"), so write it as a plain noun. Probabilities are
 shared out among the labels given, all of them together: a photo of none of them still gets the likeliest, unless
 --threshold or --background says otherwise. The built-in starter knows fewer things than CLIP and is less sure of them."#;
-
-pub(super) const SCORE_HELP: &str = r#"EXAMPLES
-  snapseek score --text "a puppy in the snow" --text "a supercar at sunset" a.jpg b.jpg
-  snapseek score --text "a puppy" --text "a kitten" --template "a photo of {}" ~/Pictures/pets --csv
-
-COSINE AND PROBABILITY
-  The cosine says how near a photo and a text are. What is high depends on the model: with CLIP unrelated pairs lie around
-  0.2 and 0.33 is a very good match; with the starter unrelated pairs lie around 0 and good ones above 0.4. The probability
-  shares 1 out among the texts given: softmax of the model's logit scale (CLIP: 100, starter: 16) times the cosine. With one
-  text it is always 1. CLIP reads the texts as they are, the starter as "a photo of ..."."#;

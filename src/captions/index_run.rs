@@ -1,0 +1,122 @@
+//! One run of captioning over the library, newest photos first.
+//!
+//! Each batch is written in one transaction, so whatever ends the program, no photo is captioned twice and no caption
+//! that was reported is lost.
+
+use super::look::Picture;
+use super::open::NamedBlip2;
+use super::run::{CaptionWork, CaptionWriter};
+use crate::model::blip2::{Generated, Options};
+use crate::photo::DecodeLimits;
+use crate::search::photo_file::first_with_content;
+use crate::terminal::console::Console;
+use crate::terminal::progress::PhotoProgress;
+use crate::terminal::sanitize;
+use snapseek_index::{Captioned, Captioner, Library, PendingPhoto};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Captions after which the full-text cache is looked at.
+const REFRESH: usize = 200;
+/// Failures that are reported without `-v`.
+const SHOWN: u64 = 20;
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CaptionSummary {
+    /// Captions that were written.
+    pub captioned: u64,
+    /// Photos that could not be read.
+    pub failed: u64,
+    /// The run was interrupted.
+    pub interrupted: bool,
+}
+
+/// Captions the photos that have no caption, or (`recaption`) one of another model.
+///
+/// # Errors
+/// Another process is captioning, the catalogue cannot be written, or the model fails. What was written stays.
+pub fn run(
+    library: &Library,
+    blip2: &NamedBlip2,
+    options: &Options,
+    recaption: bool,
+    cancel: &AtomicBool,
+    console: &Console,
+) -> anyhow::Result<CaptionSummary> {
+    let captioner = library.captioner(blip2.model.fingerprint(), recaption)?;
+    let mut progress = PhotoProgress::new(console);
+    progress.expect_captions(captioner.pending_count()?);
+    let reader = library.reopen()?;
+    let done = CaptionSummary::default();
+    let mut run = CaptionRun { captioner, cancel, console, progress, done, since_refresh: 0 };
+    let load = move |photo: &PendingPhoto| {
+        let paths = photo.paths.iter().map(PathBuf::as_path);
+        let limits = DecodeLimits::default();
+        first_with_content((photo.id, &photo.hash), paths, &limits, |path, bytes| {
+            blip2.load_bytes(path, bytes, Some(&reader))
+        })
+        .map_err(anyhow::Error::msg)
+    };
+    let outcome = CaptionWriter { blip2, options, prompt: "", cancel }.run(&mut run, load);
+    run.progress.finish();
+    outcome?;
+    run.refresh()?;
+    run.done.interrupted = cancel.load(Ordering::Relaxed);
+    Ok(run.done)
+}
+
+struct CaptionRun<'a> {
+    captioner: Captioner<'a>,
+    cancel: &'a AtomicBool,
+    console: &'a Console,
+    progress: PhotoProgress,
+    done: CaptionSummary,
+    since_refresh: usize,
+}
+
+impl CaptionWork for CaptionRun<'_> {
+    type Job = PendingPhoto;
+
+    fn next(&mut self, most: usize) -> anyhow::Result<Vec<PendingPhoto>> {
+        Ok(self.captioner.pending(most)?)
+    }
+
+    fn failed(&mut self, why: &str) -> anyhow::Result<()> {
+        self.done.failed += 1;
+        self.progress.done();
+        let shown = self.console.is_verbose() || self.done.failed <= SHOWN;
+        self.progress.aside(|| {
+            if shown {
+                self.console.warn(why);
+            } else if self.done.failed == SHOWN + 1 {
+                self.console.warn("more photos cannot be read (-v lists them)");
+            }
+        });
+        Ok(())
+    }
+
+    fn captioned(&mut self, batch: Vec<(PendingPhoto, Picture, Generated)>) -> anyhow::Result<()> {
+        let mut done = Vec::with_capacity(batch.len());
+        for (photo, picture, caption) in batch {
+            let (path, text) = (sanitize::path(&picture.path), sanitize::text(&caption.text));
+            self.progress.aside(|| self.console.detail(format_args!("{path}: {text}")));
+            self.progress.done();
+            let encoding = picture.took.map(|_| picture.encoding.0);
+            done.push(Captioned { photo: photo.id, text: caption.text, encoding });
+        }
+        self.done.captioned += self.captioner.save(&done)? as u64;
+        self.since_refresh += done.len();
+        if self.since_refresh >= REFRESH { self.refresh() } else { Ok(()) }
+    }
+}
+
+impl CaptionRun<'_> {
+    /// Keeps searches fast while captions come in; if another process is writing, its run will.
+    fn refresh(&mut self) -> anyhow::Result<()> {
+        self.since_refresh = 0;
+        let cancel = self.cancel;
+        self.captioner.refresh_words(&mut |_, _, _| !cancel.load(Ordering::Relaxed))?;
+        Ok(())
+    }
+}

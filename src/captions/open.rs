@@ -1,0 +1,120 @@
+//! BLIP-2 for a command: which one, and in which form.
+
+use crate::config::{DeviceChoice, Precision, Settings};
+use crate::exit::Failure;
+use crate::model::blip2::{Bits, Blip2, Manifest};
+use crate::model::hub::quantized;
+use crate::model::{self, ModelSpec};
+use crate::model_choice;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
+use snapseek_index::Library;
+use std::path::{Path, PathBuf};
+
+/// Size of BLIP-2's download.
+pub const BLIP2_SIZE: &str = "15.0 GB";
+
+/// An opened BLIP-2.
+pub struct NamedBlip2 {
+    /// The model.
+    pub model: Blip2,
+    /// As the user names it.
+    pub name: String,
+}
+
+/// Opens the BLIP-2 that the settings name, in the form that they name.
+///
+/// # Errors
+/// It is missing (exit code 3), is none, is damaged, or does not fit into memory.
+pub fn open(settings: &Settings, console: &Console) -> anyhow::Result<NamedBlip2> {
+    let cache = Settings::cache_dir()?;
+    let asked = &settings.blip2;
+    let (name, folder) = match model_choice::spec(asked) {
+        Ok(ModelSpec::Auto | ModelSpec::Starter | ModelSpec::Clip) => {
+            return Err(Failure::usage(format!(
+                "{asked} writes no captions: --blip2 takes blip2, org/name or a folder"
+            )));
+        }
+        Ok(spec) => (model_choice::name(&spec), model::locate(&spec)?),
+        // A folder that is gone may have left a quantized form.
+        Err(error) => {
+            let name = std::path::absolute(asked)?.to_string_lossy().into_owned();
+            if !quantized::forms(&cache).iter().any(|form| form.manifest.source == name) {
+                return Err(error);
+            }
+            (name, None)
+        }
+    };
+    if let Some(folder) = &folder
+        && !model::is_blip2(folder)
+    {
+        return Err(Failure::usage(format!("{} holds no BLIP-2, judged by its config.json", sanitize::path(folder))));
+    }
+    let name = model::short_name(&name).to_owned();
+    let made_of = folder.as_deref().map(Manifest::read).transpose()?.flatten();
+    let folder = match (&folder, made_of) {
+        (Some(folder), Some(manifest)) => {
+            let form = quantized::label(manifest.bits);
+            if !wanted(settings.precision).contains(&Some(manifest.bits)) {
+                return Err(Failure::usage(format!("{} holds the {form} form only", sanitize::path(folder))));
+            }
+            folder.clone()
+        }
+        _ => choose(&name, folder.as_deref(), settings, &cache)?,
+    };
+    console.detail(format_args!("{name} in {}", sanitize::path(&folder)));
+    if settings.device != DeviceChoice::Cpu {
+        console.note("captions and answers are made on the processor; --device counts for the other models");
+    }
+    Ok(NamedBlip2 { model: Blip2::open(&folder, Some(&cache))?, name })
+}
+
+/// The forms that will do, best first; `None` is the model as it was published.
+fn wanted(precision: Precision) -> &'static [Option<Bits>] {
+    match precision {
+        Precision::Auto => &[Some(Bits::Four), Some(Bits::Eight), None],
+        Precision::Full => &[None],
+        Precision::Q8 => &[Some(Bits::Eight)],
+        Precision::Q4 => &[Some(Bits::Four)],
+    }
+}
+
+/// The folder of the first form that is there.
+fn choose(name: &str, folder: Option<&Path>, settings: &Settings, cache: &Path) -> anyhow::Result<PathBuf> {
+    for form in wanted(settings.precision) {
+        let found = match form {
+            Some(bits) => quantized::find(cache, name, folder, *bits)?.map(|form| form.dir),
+            None => folder.map(Path::to_path_buf),
+        };
+        if let Some(found) = found {
+            return Ok(found);
+        }
+    }
+    Err(Failure::missing(match (folder, settings.precision) {
+        (Some(_), Precision::Q4) => {
+            format!("there is no q4 form of {name}; `snapseek models quantize {name}` makes one")
+        }
+        (Some(_), _) => format!("there is no q8 form of {name}; `snapseek models quantize {name} --bits 8` makes one"),
+        (None, _) => {
+            let size = if name == "blip2" { format!(" ({BLIP2_SIZE})") } else { String::new() };
+            format!(
+                "captions and questions need the model {name}, which is not installed: `snapseek models pull {name}` \
+                 downloads it once{size}, and `snapseek models quantize {name}` then makes a form of it that needs \
+                 little memory; --blip2 DIR names a folder that has one"
+            )
+        }
+    }))
+}
+
+/// The library, for what it knows of pictures, if there is one.
+#[must_use]
+pub fn library(settings: &Settings, console: &Console) -> Option<Library> {
+    match Library::open(&settings.library) {
+        Ok(library) => Some(library),
+        Err(snapseek_index::Error::NoLibrary { .. }) => None,
+        Err(error) => {
+            console.warn(format_args!("{error}; nothing is kept"));
+            None
+        }
+    }
+}

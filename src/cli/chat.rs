@@ -1,0 +1,35 @@
+//! Arguments of `chat`.
+
+use super::generate::GenerateArgs;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `chat`.
+#[derive(Args, Debug)]
+pub struct ChatArgs {
+    /// A picture file, in the library or not
+    #[arg(required_unless_present = "conversation")]
+    pub photo: Option<PathBuf>,
+    /// Go on with the last conversation about this photo
+    #[arg(long = "continue", conflicts_with = "conversation")]
+    pub go_on: bool,
+    /// Go on with this conversation (`snapseek chats list`)
+    #[arg(long, value_name = "ID")]
+    pub conversation: Option<i64>,
+    /// How answers are written
+    #[command(flatten)]
+    pub generate: GenerateArgs,
+}
+
+pub(super) const CHAT_HELP: &str = r#"IN A CONVERSATION
+  /undo          take the last question and its answer back
+  /clear         forget all that was said in this conversation
+  /save FILE     write the conversation to a new file (Markdown, or JSON if its name ends in .json)
+  /image NEXT    go on with another picture
+  /help /quit    Ctrl-C stops an answer, Ctrl-D ends
+It is kept in the library, if there is one. Without a terminal, questions are read from stdin, one a line.
+
+EXAMPLES
+  snapseek chat photo.jpg
+  snapseek chat photo.jpg --continue
+  printf 'What is it?\nWhat colour is it?\n' | snapseek chat photo.jpg --json"#;

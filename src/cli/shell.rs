@@ -1,0 +1,17 @@
+//! Arguments of `completions` and `man`.
+
+use clap::Args;
+
+/// Arguments of `completions`.
+#[derive(Args, Debug)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// The command
+    pub command: Option<String>,
+}

@@ -1,0 +1,13 @@
+//! Values of arguments that several commands check alike.
+
+pub(super) fn template(text: &str) -> Result<String, String> {
+    if text.contains("{}") { Ok(text.to_owned()) } else { Err("it does not say with {} where the words go".into()) }
+}
+
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "a whole number from 1 on is needed".into())
+}
+
+pub(super) fn cosine(text: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|c| (-1.0..=1.0).contains(c)).ok_or_else(|| "a number from -1 to 1 is needed".into())
+}

@@ -1,0 +1,42 @@
+//! Small pictures of photos, for thumbnails, pages and the terminal.
+
+use super::picture::RgbPicture;
+use super::{DecodeLimits, decode, read};
+use anyhow::Context;
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::RgbImage;
+use std::path::Path;
+
+/// The picture in a file, upright, with its longest edge at most `edge` pixels.
+///
+/// # Errors
+/// The photo cannot be read.
+pub fn file(path: &Path, edge: u32) -> anyhow::Result<RgbImage> {
+    bytes(&read(path, &DecodeLimits::default())?, edge)
+}
+
+/// As [`file`], from the bytes of a file.
+///
+/// # Errors
+/// They cannot be decoded.
+pub fn bytes(bytes: &[u8], edge: u32) -> anyhow::Result<RgbImage> {
+    const MISFIT: &str = "a picture whose size and data do not fit";
+    let RgbPicture { width, height, data, extent, .. } = decode(bytes, Some(edge), &DecodeLimits::default())?.picture;
+    let scale = f64::from(edge) / f64::from(width.max(height));
+    if scale >= 1.0 {
+        return RgbImage::from_raw(width, height, data).context(MISFIT);
+    }
+    let side = |n: u32| ((f64::from(n) * scale).round() as u32).max(1);
+    let source = ImageRef::new(width, height, &data, PixelType::U8x3).context(MISFIT)?;
+    let mut target = Image::new(side(width), side(height), PixelType::U8x3);
+    let (left, top, covered_width, covered_height) = extent;
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).crop(
+        left,
+        top,
+        covered_width,
+        covered_height,
+    );
+    Resizer::new().resize(&source, &mut target, &options).context("the picture cannot be resized")?;
+    RgbImage::from_raw(target.width(), target.height(), target.into_vec()).context(MISFIT)
+}
