@@ -9,7 +9,7 @@
 
 use serde_json::json;
 use snapseek::model::Pixels;
-use snapseek::model::blip2::{Bits, Blip2, Options, Request};
+use snapseek::model::blip2::{Bits, Blip2, GenerateOptions, GenerateRequest};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -62,14 +62,15 @@ fn measure(dir: &Path) {
     };
     println!("picture            {:8.2} s, median of 3", median((0..3).map(|_| runs()).collect()));
     // Random weights may end at once: the least number of tokens is the most.
-    let options = |beams: usize, n: usize| Options { num_beams: beams, min_new_tokens: n, ..Options::greedy(n) };
-    let run = |requests: &[Request], options: Options| {
+    let options =
+        |beams: usize, n: usize| GenerateOptions { num_beams: beams, min_new_tokens: n, ..GenerateOptions::greedy(n) };
+    let run = |requests: &[GenerateRequest], options: GenerateOptions| {
         let start = Instant::now();
         let made = model.generate(requests, &options, &GO_ON, &mut |_, _| {}).unwrap();
         assert!(made.iter().all(|made| made.tokens.len() == options.max_new_tokens), "ended early");
         seconds(start)
     };
-    let request = Request { encoding: &encoding, prompt: PROMPT };
+    let request = GenerateRequest { encoding: &encoding, prompt: PROMPT };
     println!("first token        {:8.2} s (its weights may come from the disk)", run(&[request], options(1, 1)));
     for (name, requests, beams) in
         [("one answer", vec![request], 1), ("8 answers together", vec![request; 8], 1), ("5 beams", vec![request], 5)]

@@ -15,7 +15,7 @@ use snapseek::cli::Cli;
 use snapseek::config::Settings;
 use snapseek::model::{Embed, Starter};
 use snapseek::tui::event::{Beginning, Effect, Event};
-use snapseek::tui::state::{Options, State};
+use snapseek::tui::state::{State, TuiOptions};
 use snapseek::tui::update::update;
 use snapseek::tui::work::Workers;
 use snapseek::tui::{view, wanted};
@@ -60,7 +60,7 @@ fn main() -> anyhow::Result<()> {
     let settings = Settings { library, ..Settings::resolve(&cli.global)? };
     let (out, events) = crossbeam_channel::unbounded();
     let mut workers = Workers::start(&settings, Some(Picker::halfblocks()), out.clone())?;
-    let options = Options { pictures: true, true_colors: true, ..Options::default() };
+    let options = TuiOptions { pictures: true, true_colors: true, ..TuiOptions::default() };
     let beginning = Beginning { index: vec![photos.clone()], ..Beginning::default() };
     let (mut state, effects) = State::new(options, beginning, Rect::new(0, 0, 200, 60));
     effects.into_iter().for_each(|effect| workers.run(effect));

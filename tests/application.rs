@@ -6,12 +6,12 @@ use snapseek::cli::Cli;
 use snapseek::config::Settings;
 use snapseek::exit::{Exit, exit_of};
 use snapseek::indexing::fill;
-use snapseek::indexing::run::Options;
+use snapseek::indexing::run::IndexOptions;
 use snapseek::model_choice::{self, Chosen, Offer};
 use snapseek::search::question::{Means, Question, parse};
 use snapseek::terminal::console::Console;
 use snapseek::terminal::listener::Listener;
-use snapseek_index::query::{Part, PartKind, Query};
+use snapseek_index::query::{PartKind, Query, QueryPart};
 use snapseek_index::{By, LabelSet, Library};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -79,7 +79,7 @@ impl World {
         let mut writer = self.library.lock().unwrap();
         writer.set_model(&self.chosen.record).unwrap();
         let cancel = AtomicBool::new(cancelled);
-        let options = Options::new(2);
+        let options = IndexOptions::new(2);
         fill::fill(&self.library, &mut writer, &self.chosen, folders, &options, &cancel, &self.console)
             .unwrap()
             .unwrap()
@@ -148,7 +148,7 @@ fn a_query_opens_the_model_only_if_it_needs_it_and_ends_when_told() {
     // More like this one and less like that, as keys of a front end would have it.
     let mut query = Query::default();
     for (name, weight) in [("taj-mahal.jpg", 1.0), ("cat.jpg", -0.3)] {
-        query.parts.push(Part { kind: PartKind::Image(world.photo(name)), weight });
+        query.parts.push(QueryPart { kind: PartKind::Image(world.photo(name)), weight });
     }
     let found = ask(query, By::Both).unwrap();
     assert_eq!((found[0].as_str(), found[3].as_str()), ("taj-mahal.jpg", "cat.jpg"));

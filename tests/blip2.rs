@@ -4,7 +4,7 @@
 
 use safetensors::SafeTensors;
 use serde_json::Value;
-use snapseek::model::blip2::{Blip2, Encoding, Options, Request};
+use snapseek::model::blip2::{Blip2, Encoding, GenerateOptions, GenerateRequest};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -86,8 +86,8 @@ fn assert_near(name: &str, got: &[f32], expected: &[f32], tolerance: f32) {
     assert!(off <= tolerance, "{name}: off by {off:e}");
 }
 
-fn options(num_beams: usize) -> Options {
-    Options { num_beams, ..Options::greedy(24) }
+fn options(num_beams: usize) -> GenerateOptions {
+    GenerateOptions { num_beams, ..GenerateOptions::greedy(24) }
 }
 
 /// Every stage within 1e-4, scores within 1e-3, and the same tokens, for a model and its expectations in one folder.
@@ -111,7 +111,7 @@ fn equals_the_reference(folder: &Path) {
     for (n, Case { prompt, ids, greedy, beam5 }) in cases.iter().enumerate() {
         let picture = expected.json["num_query_tokens"].as_u64().unwrap() as usize;
         assert_eq!(model.tokens(prompt).unwrap(), ids[picture..], "{prompt}");
-        let request = Request { encoding, prompt };
+        let request = GenerateRequest { encoding, prompt };
         assert_near("logits", &model.next_scores(request).unwrap(), &expected.tensor(&format!("logits_{n}")), 1e-3);
         for (beams, tokens) in [(1, greedy), (5, beam5)] {
             let made = model.generate(&[request], &options(beams), &GO_ON, &mut |_, _| {}).unwrap();
@@ -123,9 +123,11 @@ fn equals_the_reference(folder: &Path) {
 
 /// Prompts of several lengths, about several pictures, ended at several times.
 fn batches_equal_single_texts(model: &Blip2, encodings: &[Encoding], prompts: &[&str]) {
-    let requests: Vec<Request> =
-        encodings.iter().flat_map(|encoding| prompts.iter().map(move |prompt| Request { encoding, prompt })).collect();
-    for options in [options(1), options(5), Options { temperature: 1.5, top_p: 0.9, seed: 7, ..options(1) }] {
+    let requests: Vec<GenerateRequest> = encodings
+        .iter()
+        .flat_map(|encoding| prompts.iter().map(move |prompt| GenerateRequest { encoding, prompt }))
+        .collect();
+    for options in [options(1), options(5), GenerateOptions { temperature: 1.5, top_p: 0.9, seed: 7, ..options(1) }] {
         let together = model.generate(&requests, &options, &GO_ON, &mut |_, _| {}).unwrap();
         for (request, made) in requests.iter().zip(together) {
             let mut streamed = String::new();

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
-use snapseek::model::blip2::{Bits, Blip2, Encoding, Options, Request, Turn, quantize, question_prompt};
+use snapseek::model::blip2::{
+    Bits, Blip2, Encoding, GenerateOptions, GenerateRequest, PromptTurn, quantize, question_prompt,
+};
 use snapseek::photo::{self, DecodeLimits};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -32,8 +34,9 @@ fn encode(model: &Blip2, picture: &Value) -> Encoding {
 }
 
 fn say(model: &Blip2, encoding: &Encoding, prompt: &str, num_beams: usize) -> (Vec<u32>, String) {
-    let options = Options { num_beams, ..Options::greedy(40) };
-    let made = model.generate(&[Request { encoding, prompt }], &options, &GO_ON, &mut |_, _| {}).unwrap().remove(0);
+    let options = GenerateOptions { num_beams, ..GenerateOptions::greedy(40) };
+    let made =
+        model.generate(&[GenerateRequest { encoding, prompt }], &options, &GO_ON, &mut |_, _| {}).unwrap().remove(0);
     (made.tokens, made.text)
 }
 
@@ -64,13 +67,13 @@ fn right_answers(model: &Blip2) -> (usize, usize) {
         let singles = case["questions"].as_array().unwrap().iter().map(std::slice::from_ref);
         let conversations = case["conversations"].as_array().unwrap().iter().map(|c| c.as_array().unwrap().as_slice());
         for conversation in singles.chain(conversations) {
-            let mut turns: Vec<Turn> = Vec::new();
+            let mut turns: Vec<PromptTurn> = Vec::new();
             for turn in conversation {
                 let question = text(&turn["question"]);
                 let (_, answer) = say(model, &encoding, &question_prompt(&turns, question), 1);
                 right += usize::from(answer == text(&turn["answer"]));
                 total += 1;
-                turns.push(Turn { question: question.into(), answer });
+                turns.push(PromptTurn { question: question.into(), answer });
             }
         }
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use snapseek::clusters::keywords::{Album, Words};
-use snapseek::clusters::linkage::{Clustering, Options, cluster};
+use snapseek::clusters::linkage::{Clustering, LinkageOptions, cluster};
 use snapseek::clusters::map;
 use snapseek::model::{self, Embed};
 use std::collections::{BTreeMap, HashMap};
@@ -54,7 +54,7 @@ fn adjusted_rand_index(truth: &[&str], found: &[Option<usize>]) -> f64 {
 
 fn find(vectors: &[Vec<f32>]) -> Clustering {
     let vectors: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
-    cluster(&vectors, Options { count: None, min_size: 3 }, &mut |_, _| true).unwrap()
+    cluster(&vectors, LinkageOptions { count: None, min_size: 3 }, &mut |_, _| true).unwrap()
 }
 
 #[test]

@@ -21,15 +21,15 @@ mod upkeep;
 
 pub use catalogue::library::Library;
 pub use catalogue::rows::{
-    Caption, CaptionCounts, Captioned, Change, ContentHash, Conversation, Failure, FileStamp, FileState, ModelRecord,
-    PendingPhoto, PhotoFacts, PhotoFiles, Status, Tag, Turn,
+    Caption, CaptionCounts, Captioned, Change, ContentHash, Conversation, FailedFile, FileStamp, FileState,
+    ModelRecord, PendingPhoto, PhotoFacts, PhotoFiles, Status, Tag, Turn,
 };
 pub use catalogue::writer::Writer;
 pub use error::{Error, Result};
 pub use kept::captioner::Captioner;
-pub use kept::clusters::{Cluster, Member, NewCluster, folded_name};
+pub use kept::clusters::{Cluster, ClusterMember, NewCluster, folded_name};
 pub use kept::labels::{Classifier, LabelSet};
 pub use search::filters::{Clause, Filter, Filters, Phrase};
 pub use search::query;
 pub use search::searcher::{By, Hit, Response, ScoreStats, SearchRequest, Searcher};
-pub use upkeep::check::Report;
+pub use upkeep::check::CheckReport;

@@ -3,10 +3,10 @@
 //! Each batch is written in one transaction, so whatever ends the program, no photo is captioned twice and no caption
 //! that was reported is lost.
 
-use super::look::Picture;
+use super::look::SeenPicture;
 use super::open::NamedBlip2;
 use super::run::{CaptionWork, CaptionWriter};
-use crate::model::blip2::{Generated, Options};
+use crate::model::blip2::{GenerateOptions, Generated};
 use crate::photo::DecodeLimits;
 use crate::search::photo_file::first_with_content;
 use crate::terminal::console::Console;
@@ -39,7 +39,7 @@ pub struct CaptionSummary {
 pub fn run(
     library: &Library,
     blip2: &NamedBlip2,
-    options: &Options,
+    options: &GenerateOptions,
     recaption: bool,
     cancel: &AtomicBool,
     console: &Console,
@@ -96,7 +96,7 @@ impl CaptionWork for CaptionRun<'_> {
         Ok(())
     }
 
-    fn captioned(&mut self, batch: Vec<(PendingPhoto, Picture, Generated)>) -> anyhow::Result<()> {
+    fn captioned(&mut self, batch: Vec<(PendingPhoto, SeenPicture, Generated)>) -> anyhow::Result<()> {
         let mut done = Vec::with_capacity(batch.len());
         for (photo, picture, caption) in batch {
             let (path, text) = (sanitize::path(&picture.path), sanitize::text(&caption.text));

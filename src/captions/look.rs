@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// A picture, and what BLIP-2 sees in it.
-pub struct Picture {
+pub struct SeenPicture {
     /// As it was named.
     pub path: PathBuf,
     /// BLAKE3 of its file.
@@ -36,7 +36,7 @@ pub struct Loaded {
     sight: Sight,
 }
 
-impl Picture {
+impl SeenPicture {
     /// Whether the model made anything of the picture at all: damaged weights produce NaN or infinity.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl NamedBlip2 {
     ///
     /// # Errors
     /// The model's files are damaged.
-    pub fn look(&self, loaded: Loaded, cancel: &AtomicBool) -> anyhow::Result<Option<Picture>> {
+    pub fn look(&self, loaded: Loaded, cancel: &AtomicBool) -> anyhow::Result<Option<SeenPicture>> {
         let Loaded { path, hash, photo, sight } = loaded;
         let started = Instant::now();
         let (encoding, took) = match sight {
@@ -115,7 +115,7 @@ impl NamedBlip2 {
                 None => return Ok(None),
             },
         };
-        Ok(Some(Picture { path, hash, photo, encoding, took }))
+        Ok(Some(SeenPicture { path, hash, photo, encoding, took }))
     }
 
     /// Both in one, and keeps what the model sees if the library holds the picture.
@@ -128,7 +128,7 @@ impl NamedBlip2 {
         library: Option<&Library>,
         cancel: &AtomicBool,
         console: &Console,
-    ) -> anyhow::Result<Option<Picture>> {
+    ) -> anyhow::Result<Option<SeenPicture>> {
         let picture = self.look(self.load(path, library)?, cancel)?;
         if let Some(picture) = &picture {
             picture.check()?;
@@ -138,7 +138,7 @@ impl NamedBlip2 {
     }
 
     /// Keeps what the model sees in a picture of the library; a library that cannot be written is no reason to fail.
-    pub fn keep(&self, picture: &Picture, library: Option<&Library>, console: &Console) {
+    pub fn keep(&self, picture: &SeenPicture, library: Option<&Library>, console: &Console) {
         let path = sanitize::path(&picture.path);
         let Some(took) = picture.took else { return };
         console.detail(format_args!("looked at {path} in {:.1} s", took.as_secs_f64()));

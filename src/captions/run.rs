@@ -6,9 +6,9 @@
 //! The vision tower looks at the next photos while the language model writes: the one computes, the other reads memory.
 //! Both queues are bounded.
 
-use super::look::{Loaded, Picture};
+use super::look::{Loaded, SeenPicture};
 use super::open::NamedBlip2;
-use crate::model::blip2::{Finish, Generated, Options, Request};
+use crate::model::blip2::{Finish, GenerateOptions, GenerateRequest, Generated};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ pub trait CaptionWork {
     ///
     /// # Errors
     /// They end the run.
-    fn captioned(&mut self, batch: Vec<(Self::Job, Picture, Generated)>) -> anyhow::Result<()>;
+    fn captioned(&mut self, batch: Vec<(Self::Job, SeenPicture, Generated)>) -> anyhow::Result<()>;
 }
 
 /// How captions are written.
@@ -47,7 +47,7 @@ pub struct CaptionWriter<'a> {
     /// By which model.
     pub blip2: &'a NamedBlip2,
     /// With which options.
-    pub options: &'a Options,
+    pub options: &'a GenerateOptions,
     /// How every caption begins; usually empty.
     pub prompt: &'a str,
     /// Ends the run.
@@ -55,8 +55,8 @@ pub struct CaptionWriter<'a> {
 }
 
 /// What came of a photo in the looking thread.
-enum Outcome<J> {
-    Seen(J, Box<Picture>),
+enum LookOutcome<J> {
+    Seen(J, Box<SeenPicture>),
     /// With what is to be said of it.
     Failed(String),
     Fatal(anyhow::Error),
@@ -75,7 +75,7 @@ impl CaptionWriter<'_> {
         std::thread::scope(|scope| {
             // Room for all that are under way, so that neither side ever waits to hand over.
             let (jobs_in, jobs) = bounded::<W::Job>(2 * BATCH);
-            let (outcomes_in, outcomes) = bounded::<Outcome<W::Job>>(2 * BATCH);
+            let (outcomes_in, outcomes) = bounded::<LookOutcome<W::Job>>(2 * BATCH);
             scope.spawn(move || self.look_at_all(jobs, &outcomes_in, load));
             // The sender is dropped at the end, which ends the other thread.
             self.write_all(work, &jobs_in, &outcomes)
@@ -86,7 +86,7 @@ impl CaptionWriter<'_> {
     fn look_at_all<J>(
         &self,
         jobs: Receiver<J>,
-        outcomes: &Sender<Outcome<J>>,
+        outcomes: &Sender<LookOutcome<J>>,
         mut load: impl FnMut(&J) -> anyhow::Result<Loaded>,
     ) {
         for job in jobs {
@@ -94,13 +94,13 @@ impl CaptionWriter<'_> {
                 return;
             }
             let outcome = match load(&job) {
-                Err(error) => Outcome::Failed(format!("{error:#}")),
+                Err(error) => LookOutcome::Failed(format!("{error:#}")),
                 Ok(loaded) => match self.blip2.look(loaded, self.cancel) {
-                    Err(error) => Outcome::Fatal(error),
+                    Err(error) => LookOutcome::Fatal(error),
                     Ok(None) => return,
                     Ok(Some(picture)) => match picture.check() {
-                        Ok(()) => Outcome::Seen(job, Box::new(picture)),
-                        Err(error) => Outcome::Failed(format!("{error:#}")),
+                        Ok(()) => LookOutcome::Seen(job, Box::new(picture)),
+                        Err(error) => LookOutcome::Failed(format!("{error:#}")),
                     },
                 },
             };
@@ -114,7 +114,7 @@ impl CaptionWriter<'_> {
         &self,
         work: &mut W,
         jobs: &Sender<W::Job>,
-        outcomes: &Receiver<Outcome<W::Job>>,
+        outcomes: &Receiver<LookOutcome<W::Job>>,
     ) -> anyhow::Result<()> {
         let mut under_way = 0;
         while !self.cancel.load(Ordering::Relaxed) {
@@ -138,9 +138,9 @@ impl CaptionWriter<'_> {
         &self,
         work: &mut W,
         under_way: &mut usize,
-        outcomes: &Receiver<Outcome<W::Job>>,
-    ) -> anyhow::Result<Vec<(W::Job, Picture)>> {
-        let mut batch: Vec<(W::Job, Picture)> = Vec::new();
+        outcomes: &Receiver<LookOutcome<W::Job>>,
+    ) -> anyhow::Result<Vec<(W::Job, SeenPicture)>> {
+        let mut batch: Vec<(W::Job, SeenPicture)> = Vec::new();
         let mut since = Instant::now();
         while batch.len() < BATCH && *under_way > 0 && !self.cancel.load(Ordering::Relaxed) {
             let outcome = match outcomes.recv_timeout(Duration::from_millis(100)) {
@@ -153,23 +153,25 @@ impl CaptionWriter<'_> {
             };
             *under_way -= 1;
             match outcome {
-                Outcome::Seen(job, picture) => {
+                LookOutcome::Seen(job, picture) => {
                     if batch.is_empty() {
                         since = Instant::now();
                     }
                     batch.push((job, *picture));
                 }
-                Outcome::Failed(why) => work.failed(&why)?,
-                Outcome::Fatal(error) => return Err(error),
+                LookOutcome::Failed(why) => work.failed(&why)?,
+                LookOutcome::Fatal(error) => return Err(error),
             }
         }
         Ok(batch)
     }
 
     /// Has the captions of a batch written. Of a batch that is cancelled, those that were finished count.
-    fn write<W: CaptionWork>(&self, work: &mut W, batch: Vec<(W::Job, Picture)>) -> anyhow::Result<()> {
-        let requests: Vec<Request<'_>> =
-            batch.iter().map(|(_, picture)| Request { encoding: &picture.encoding, prompt: self.prompt }).collect();
+    fn write<W: CaptionWork>(&self, work: &mut W, batch: Vec<(W::Job, SeenPicture)>) -> anyhow::Result<()> {
+        let requests: Vec<GenerateRequest<'_>> = batch
+            .iter()
+            .map(|(_, picture)| GenerateRequest { encoding: &picture.encoding, prompt: self.prompt })
+            .collect();
         let captions = self.blip2.model.generate(&requests, self.options, self.cancel, &mut |_, _| {})?;
         let finished = batch.into_iter().zip(captions).filter(|(_, caption)| caption.finish != Finish::Cancelled);
         work.captioned(finished.map(|((job, picture), caption)| (job, picture, caption)).collect())

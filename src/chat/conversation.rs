@@ -1,8 +1,8 @@
 //! A conversation about a picture: what was said, what the model still reads of it, and where it is kept.
 
-use crate::captions::look::Picture;
+use crate::captions::look::SeenPicture;
 use crate::captions::open::NamedBlip2;
-use crate::model::blip2::{Finish, Generated, Options, Session, Turn, question_prompt};
+use crate::model::blip2::{Finish, GenerateOptions, Generated, PromptTurn, Session, question_prompt};
 use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;
@@ -36,7 +36,7 @@ impl<'m> Talk<'m> {
     ///
     /// # Errors
     /// The model's files are damaged, or another model looked at the picture.
-    pub fn new(blip2: &'m NamedBlip2, picture: &Picture, earlier: Option<Conversation>) -> anyhow::Result<Self> {
+    pub fn new(blip2: &'m NamedBlip2, picture: &SeenPicture, earlier: Option<Conversation>) -> anyhow::Result<Self> {
         let session = Session::new(&blip2.model, &picture.encoding)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
         let path = picture.path.canonicalize().unwrap_or_else(|_| picture.path.clone());
@@ -68,7 +68,7 @@ impl<'m> Talk<'m> {
     pub fn ask(
         &mut self,
         question: &str,
-        options: &Options,
+        options: &GenerateOptions,
         cancel: &AtomicBool,
         console: &Console,
         on_text: &mut dyn FnMut(&str),
@@ -98,7 +98,7 @@ impl<'m> Talk<'m> {
     pub fn ask_again(
         &mut self,
         question: &str,
-        options: &Options,
+        options: &GenerateOptions,
         cancel: &AtomicBool,
         library: Option<&Library>,
         console: &Console,
@@ -120,9 +120,9 @@ impl<'m> Talk<'m> {
     ///
     /// # Errors
     /// The question alone is more than it can read.
-    fn prompt(&self, question: &str, options: &Options) -> anyhow::Result<(String, usize)> {
+    fn prompt(&self, question: &str, options: &GenerateOptions) -> anyhow::Result<(String, usize)> {
         let model = &self.blip2.model;
-        let turns: Vec<Turn> = self.conversation.turns.iter().map(turn).collect();
+        let turns: Vec<PromptTurn> = self.conversation.turns.iter().map(turn).collect();
         let room = model.context().saturating_sub(options.max_new_tokens.min(model.context() / 2));
         let mut unread = self.unread;
         loop {
@@ -193,8 +193,8 @@ impl<'m> Talk<'m> {
     }
 }
 
-fn turn(turn: &snapseek_index::Turn) -> Turn {
-    Turn { question: turn.question.clone(), answer: turn.answer.clone() }
+fn turn(turn: &snapseek_index::Turn) -> PromptTurn {
+    PromptTurn { question: turn.question.clone(), answer: turn.answer.clone() }
 }
 
 /// A conversation as JSON.

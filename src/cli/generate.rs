@@ -1,7 +1,7 @@
 //! How a text is written: flags that `caption`, `ask` and `chat` share.
 
 use crate::exit::Failure;
-use crate::model::blip2::Options;
+use crate::model::blip2::GenerateOptions;
 use clap::Args;
 
 /// How a text is made.
@@ -33,7 +33,7 @@ impl GenerateArgs {
     ///
     /// # Errors
     /// Wishes that exclude each other.
-    pub fn options(&self, most: usize) -> anyhow::Result<Options> {
+    pub fn options(&self, most: usize) -> anyhow::Result<GenerateOptions> {
         let max_new_tokens = self.max_new_tokens.map_or(most, |n| n as usize);
         let min_new_tokens = self.min_new_tokens as usize;
         if min_new_tokens > max_new_tokens {
@@ -45,7 +45,7 @@ impl GenerateArgs {
         if self.num_beams > 1 && temperature > 0.0 {
             return Err(Failure::usage("--num-beams weighs texts, --temperature and --top-p draw them: choose one"));
         }
-        Ok(Options {
+        Ok(GenerateOptions {
             num_beams: self.num_beams.into(),
             max_new_tokens,
             min_new_tokens,

@@ -26,7 +26,7 @@ const LEAST_DEVIATION: f32 = 0.02;
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct LinkageOptions {
     /// So many clusters, if as many can be found; else as many as fit the photos best.
     pub count: Option<usize>,
     /// Members of a cluster, at least.
@@ -35,7 +35,7 @@ pub struct Options {
 
 /// A cluster.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Group {
+pub struct VectorGroup {
     /// Unit vector in the middle of it.
     pub centroid: Vec<f32>,
     /// Mean cosine of its members with the centroid.
@@ -50,14 +50,14 @@ pub struct Group {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Clustering {
     /// The groups.
-    pub groups: Vec<Group>,
+    pub groups: Vec<VectorGroup>,
     /// For each vector, in the order given, its group (`None`: an outlier) and its cosine with the nearest centroid.
     pub places: Vec<(Option<usize>, f32)>,
 }
 
 /// Finds groups of unit vectors of one length; `None` if `report` ended it. The result does not depend on the order of the vectors.
 #[must_use]
-pub fn cluster(vectors: &[&[f32]], options: Options, report: &mut StepFn<'_>) -> Option<Clustering> {
+pub fn cluster(vectors: &[&[f32]], options: LinkageOptions, report: &mut StepFn<'_>) -> Option<Clustering> {
     if vectors.len() < options.min_size.max(2) {
         return Some(Clustering { groups: Vec::new(), places: vec![(None, 0.0); vectors.len()] });
     }
@@ -81,11 +81,11 @@ pub fn cluster(vectors: &[&[f32]], options: Options, report: &mut StepFn<'_>) ->
 }
 
 /// Points that stand for vectors, and for each vector its point and the cosine with it.
-pub(super) type Summary = (Vec<Vec<f32>>, Vec<(usize, f32)>);
+pub(super) type PointSummary = (Vec<Vec<f32>>, Vec<(usize, f32)>);
 
 /// At most `most` points (unit vectors) that stand for the vectors, and for each vector its point and the cosine with it; `None`
 /// if cancelled.
-pub(super) fn summarize(vectors: &[&[f32]], most: usize, report: &mut StepFn<'_>) -> Option<Summary> {
+pub(super) fn summarize(vectors: &[&[f32]], most: usize, report: &mut StepFn<'_>) -> Option<PointSummary> {
     if vectors.len() <= most {
         return Some((
             vectors.iter().map(|vector| vector.to_vec()).collect(),
@@ -275,7 +275,7 @@ fn settle(
 }
 
 /// Centroid and reach of each group that has members, in the order of their numbers.
-pub(super) fn groups_of(vectors: &[&[f32]], assigned: &[Option<usize>]) -> Vec<Group> {
+pub(super) fn groups_of(vectors: &[&[f32]], assigned: &[Option<usize>]) -> Vec<VectorGroup> {
     let count = assigned.iter().flatten().max().map_or(0, |most| most + 1);
     let mut sizes = vec![0_usize; count];
     assigned.iter().flatten().for_each(|group| sizes[*group] += 1);
@@ -302,7 +302,7 @@ pub(super) fn groups_of(vectors: &[&[f32]], assigned: &[Option<usize>]) -> Vec<G
         let mean = sum / size as f64;
         let deviation = (squares / size as f64 - mean * mean).max(0.0).sqrt() as f32;
         let coherence = mean as f32;
-        Group {
+        VectorGroup {
             centroid: centroid.to_vec(),
             coherence,
             reach: coherence - REACH * deviation.max(LEAST_DEVIATION),
@@ -355,7 +355,7 @@ mod tests {
 
     fn find(vectors: &[Vec<f32>], count: Option<usize>) -> Clustering {
         let vectors: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
-        cluster(&vectors, Options { count, min_size: 5 }, &mut |_, _| true).unwrap()
+        cluster(&vectors, LinkageOptions { count, min_size: 5 }, &mut |_, _| true).unwrap()
     }
 
     #[test]
@@ -396,6 +396,6 @@ mod tests {
         }
         let vectors = blobs(2, 20, 0);
         let vectors: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
-        assert!(cluster(&vectors, Options { count: None, min_size: 5 }, &mut |_, _| false).is_none());
+        assert!(cluster(&vectors, LinkageOptions { count: None, min_size: 5 }, &mut |_, _| false).is_none());
     }
 }

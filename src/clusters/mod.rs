@@ -10,8 +10,8 @@ use crate::model::Embed;
 use crate::terminal::progress::Progress;
 use crate::terminal::text;
 use keywords::{Album, Words};
-use linkage::{Clustering, Group, Options};
-use snapseek_index::{Cluster, Library, Member, NewCluster, Searcher, folded_name};
+use linkage::{Clustering, LinkageOptions, VectorGroup};
+use snapseek_index::{Cluster, ClusterMember, Library, NewCluster, Searcher, folded_name};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -43,8 +43,8 @@ pub struct Made {
 
 /// What suits a library of so many photos: as many clusters as fit it best, none of them tiny.
 #[must_use]
-pub fn options(photos: usize) -> Options {
-    Options { count: None, min_size: if photos < MANY { MIN_SIZE.1 } else { MIN_SIZE.0 } }
+pub fn options(photos: usize) -> LinkageOptions {
+    LinkageOptions { count: None, min_size: if photos < MANY { MIN_SIZE.1 } else { MIN_SIZE.0 } }
 }
 
 /// Finds the library's clusters anew, names them and keeps them in the place of the old ones; names that the user gave
@@ -55,7 +55,7 @@ pub fn options(photos: usize) -> Options {
 pub fn make(
     library: &Library,
     model: &dyn Embed,
-    options: Options,
+    options: LinkageOptions,
     keywords: &[String],
     cache: &Path,
     progress: &mut Progress<'_>,
@@ -119,7 +119,7 @@ pub fn split(
     }
     let natural = options(ids.len());
     // In two, single photos are split off only if nothing else can be.
-    let in_two = [natural.min_size, 1].map(|min_size| Options { count: Some(2), min_size });
+    let in_two = [natural.min_size, 1].map(|min_size| LinkageOptions { count: Some(2), min_size });
     let mut parts = Clustering::default();
     for options in [natural].into_iter().chain(in_two).filter(|options| 2 * options.min_size <= ids.len()) {
         let step = &mut |done, total| progress.step("comparing photos", done, total);
@@ -151,15 +151,17 @@ pub fn split(
 }
 
 /// A group as the library is to keep it, with a name that is not the user's.
-fn kept(group: &Group, name: String, keywords: Vec<String>) -> NewCluster {
-    let Group { coherence, reach, .. } = *group;
+fn kept(group: &VectorGroup, name: String, keywords: Vec<String>) -> NewCluster {
+    let VectorGroup { coherence, reach, .. } = *group;
     NewCluster { name, by_hand: false, keywords, coherence, centroid: group.centroid.clone(), reach }
 }
 
 /// Where photos belong.
-fn members(ids: &[i64], found: &Clustering) -> Vec<Member<usize>> {
+fn members(ids: &[i64], found: &Clustering) -> Vec<ClusterMember<usize>> {
     let places = ids.iter().zip(&found.places);
-    places.map(|(photo, (cluster, cosine))| Member { photo: *photo, cluster: *cluster, cosine: *cosine }).collect()
+    places
+        .map(|(photo, (cluster, cosine))| ClusterMember { photo: *photo, cluster: *cluster, cosine: *cosine })
+        .collect()
 }
 
 /// What names come from.
@@ -240,14 +242,18 @@ pub fn adopt(library: &Library) -> anyhow::Result<usize> {
     let nearest = kmeans::nearest(&vectors, &rows, &mut |_, _| true).unwrap_or_default();
     let joined = new.iter().zip(nearest).map(|((photo, _), (at, cosine))| {
         let cluster = clusters.get(at).filter(|cluster| cosine >= cluster.reach).map(|cluster| cluster.id);
-        Member { photo: *photo, cluster, cosine }
+        ClusterMember { photo: *photo, cluster, cosine }
     });
     library.add_members(&joined.collect::<Vec<_>>())?;
     Ok(new.len())
 }
 
 /// Centroids and reach of the clusters that have members with embeddings.
-fn centroids(clusters: &[Cluster], members: &[Member<i64>], embeddings: &[(i64, &[f32])]) -> Vec<(i64, Vec<f32>, f32)> {
+fn centroids(
+    clusters: &[Cluster],
+    members: &[ClusterMember<i64>],
+    embeddings: &[(i64, &[f32])],
+) -> Vec<(i64, Vec<f32>, f32)> {
     let places: HashMap<i64, Option<i64>> = members.iter().map(|member| (member.photo, member.cluster)).collect();
     let place = |id: &i64| {
         let cluster = places.get(id).copied().flatten()?;

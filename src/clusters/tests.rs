@@ -14,9 +14,9 @@ use std::sync::atomic::AtomicBool;
 const DIM: usize = 6;
 
 /// A model that reads texts, each as some direction of its own, and sees nothing.
-struct Reader(Identity);
+struct FakeModel(Identity);
 
-impl Embed for Reader {
+impl Embed for FakeModel {
     fn identity(&self) -> &Identity {
         &self.0
     }
@@ -59,7 +59,7 @@ fn unit(mut vector: Vec<f32>) -> Vec<f32> {
 struct World {
     folder: tempfile::TempDir,
     library: Library,
-    model: Reader,
+    model: FakeModel,
 }
 
 impl World {
@@ -84,13 +84,16 @@ impl World {
             .collect();
         writer.apply(&photos).unwrap();
         drop(writer);
-        let group = Group { centroid: unit(vec![1.0; DIM]), coherence: 0.8, reach: 0.7, size: count };
+        let group = VectorGroup { centroid: unit(vec![1.0; DIM]), coherence: 0.8, reach: 0.7, size: count };
         let mine = NewCluster { by_hand: true, ..kept(&group, "Mine".into(), Vec::new()) };
-        let member =
-            |photo: usize, cluster| Member { photo: photo.try_into().unwrap(), cluster: Some(cluster), cosine: 0.8 };
+        let member = |photo: usize, cluster| ClusterMember {
+            photo: photo.try_into().unwrap(),
+            cluster: Some(cluster),
+            cosine: 0.8,
+        };
         let members: Vec<_> = (1..=count).map(|n| member(n, 0)).chain([member(count + 1, 1)]).collect();
         library.save_clusters(&[mine, kept(&group, "other".into(), Vec::new())], &members).unwrap();
-        Self { folder, library, model: Reader(Identity { fingerprint: "print".into(), dim: DIM }) }
+        Self { folder, library, model: FakeModel(Identity { fingerprint: "print".into(), dim: DIM }) }
     }
 
     fn split(&self, name: &str, go_on: bool) -> anyhow::Result<Option<usize>> {

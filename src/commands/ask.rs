@@ -5,7 +5,7 @@ use crate::chat::conversation::ANSWER_TOKENS;
 use crate::cli::AskArgs;
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::model::blip2::{Finish, Request, question_prompt};
+use crate::model::blip2::{Finish, GenerateRequest, question_prompt};
 use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
@@ -20,7 +20,7 @@ pub(super) fn ask(args: &AskArgs, settings: &Settings, console: &Console) -> any
         return Ok(Exit::Interrupted);
     };
     let prompt = question_prompt(&[], &args.question);
-    let request = Request { encoding: &picture.encoding, prompt: &prompt };
+    let request = GenerateRequest { encoding: &picture.encoding, prompt: &prompt };
     let streams = console.terminal && !settings.json;
     let mut shown = Ok(());
     let mut answers = blip2.model.generate(&[request], &options, cancel, &mut |_, text| {

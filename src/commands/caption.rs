@@ -1,6 +1,6 @@
 //! `caption`: sentences that say what photos show, by the model or by hand.
 
-use crate::captions::look::Picture;
+use crate::captions::look::SeenPicture;
 use crate::captions::open::{self, NamedBlip2};
 use crate::captions::run::{CaptionWork, CaptionWriter};
 use crate::cli::{CaptionAction, CaptionArgs};
@@ -105,7 +105,7 @@ impl<'a> CaptionWork for NamedPhotos<'a> {
         Ok(())
     }
 
-    fn captioned(&mut self, batch: Vec<(&'a Path, Picture, Generated)>) -> anyhow::Result<()> {
+    fn captioned(&mut self, batch: Vec<(&'a Path, SeenPicture, Generated)>) -> anyhow::Result<()> {
         for (_, picture, caption) in batch {
             self.blip2.keep(&picture, self.library.as_ref(), self.console);
             Self::aside(&mut self.progress, || {
@@ -120,7 +120,7 @@ impl<'a> CaptionWork for NamedPhotos<'a> {
     }
 }
 
-fn print(picture: &Picture, caption: &Generated, settings: &Settings, console: &Console) -> anyhow::Result<()> {
+fn print(picture: &SeenPicture, caption: &Generated, settings: &Settings, console: &Console) -> anyhow::Result<()> {
     if settings.json {
         let mut record = json!({"schema": 1, "caption": caption.text, "tokens": caption.tokens});
         output::put_path(&mut record, &picture.path);
@@ -142,7 +142,7 @@ fn line(path: &Path, caption: &str, console: &Console) -> anyhow::Result<()> {
 
 /// Keeps the caption of a photo of the library, unless one written by hand stands there.
 fn keep(
-    picture: &Picture,
+    picture: &SeenPicture,
     caption: &Generated,
     blip2: &NamedBlip2,
     library: &Library,

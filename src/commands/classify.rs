@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::labels::classify;
 use crate::model::Embed;
 use crate::model_choice::{self, Offer};
-use crate::output::verdicts::{self, Sorted, VerdictOutputs};
+use crate::output::verdicts::{self, SortedPhotos, VerdictOutputs};
 use crate::photo::shrink;
 use crate::search::question::{self, Means, Question};
 use crate::terminal::console::Console;
@@ -68,7 +68,7 @@ pub(super) fn classify(args: &ClassifyArgs, settings: &Settings, console: &Conso
             console.note("there is no photo to classify");
         }
     }
-    let sorted = Sorted::new(&set, judged);
+    let sorted = SortedPhotos::new(&set, judged);
     let labelled = sorted.labelled();
     let wanted = VerdictOutputs {
         html: args.html.as_deref(),

@@ -2,7 +2,7 @@
 
 use crate::cli::{ClusterAction, ClusterArgs};
 use crate::clusters;
-use crate::clusters::linkage::Options;
+use crate::clusters::linkage::LinkageOptions;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::model_choice::{self, Offer};
@@ -13,7 +13,7 @@ use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
 use crate::terminal::{sanitize, signals, text};
 use serde_json::json;
-use snapseek_index::{Cluster, Error, Hit, Library, Member, Searcher, folded_name};
+use snapseek_index::{Cluster, ClusterMember, Error, Hit, Library, Searcher, folded_name};
 use std::path::Path;
 
 /// Photos of a cluster that a page shows, and that JSON names.
@@ -95,7 +95,7 @@ pub(super) fn make(
     let keywords = args.keywords.as_deref().map(words_of).transpose()?.unwrap_or_default();
     let model = model_choice::choose(Some(library), settings, console, Offer::None)?.model;
     let usual = clusters::options(library.searcher()?.len());
-    let options = Options { count: args.count, min_size: args.min_size.unwrap_or(usual.min_size) };
+    let options = LinkageOptions { count: args.count, min_size: args.min_size.unwrap_or(usual.min_size) };
     let cache = Settings::cache_dir()?;
     let mut progress = Progress::new(console, signals::cancel()?);
     let made = clusters::make(library, model.as_ref(), options, &keywords, &cache, &mut progress)?;
@@ -189,14 +189,19 @@ fn table(clusters: &[Cluster], console: &Console) -> anyhow::Result<()> {
 }
 
 /// The photos of a cluster that are nearest to its middle; `members` are sorted.
-fn nearest(cluster: &Cluster, members: &[Member<i64>], searcher: &Searcher, most: usize) -> anyhow::Result<Vec<Hit>> {
+fn nearest(
+    cluster: &Cluster,
+    members: &[ClusterMember<i64>],
+    searcher: &Searcher,
+    most: usize,
+) -> anyhow::Result<Vec<Hit>> {
     let inside = members.iter().filter(|member| member.cluster == Some(cluster.id));
     Ok(searcher.photos(&inside.take(most).map(|member| member.photo).collect::<Vec<_>>())?)
 }
 
 fn write_page(
     clusters: &[Cluster],
-    members: &[Member<i64>],
+    members: &[ClusterMember<i64>],
     searcher: &Searcher,
     outside: u64,
     file: &Path,

@@ -40,7 +40,7 @@ pub(super) fn describe(args: &DescribeArgs, settings: &Settings, console: &Conso
         let place = args.folder.as_ref().map_or("the library".into(), |folder| sanitize::path(folder));
         return Err(Failure::missing(format!("the library holds no photo of {place}; `snapseek index` takes them in")));
     }
-    let summary = Summary::of(&photos, &library)?;
+    let summary = FolderSummary::of(&photos, &library)?;
     if settings.json {
         summary.json(args.folder.as_deref(), console)?
     } else {
@@ -52,7 +52,7 @@ pub(super) fn describe(args: &DescribeArgs, settings: &Settings, console: &Conso
 /// Names and how many photos each has, most first.
 type Counts = Vec<(String, usize)>;
 
-struct Summary {
+struct FolderSummary {
     photos: usize,
     files: usize,
     bytes: u64,
@@ -67,7 +67,7 @@ struct Summary {
     clusters: Counts,
 }
 
-impl Summary {
+impl FolderSummary {
     fn of(photos: &[Hit], library: &Library) -> anyhow::Result<Self> {
         let names: HashMap<i64, String> =
             library.clusters()?.into_iter().map(|cluster| (cluster.id, cluster.name)).collect();

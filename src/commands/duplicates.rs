@@ -2,7 +2,7 @@
 
 use crate::cli::DuplicatesArgs;
 use crate::config::Settings;
-use crate::duplicates::{self, Found, Group, Member, NEAR, Wanted, keep};
+use crate::duplicates::{self, CopyGroup, CopyKinds, CopyMember, DuplicateGroups, NEAR, keep};
 use crate::exit::Exit;
 use crate::output::page::{self, Page};
 use crate::output::{self, csv};
@@ -25,9 +25,9 @@ pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &C
         page::check(file, "--html")?;
     }
     let wanted = match (args.exact, args.near) {
-        (true, _) => Wanted::Exact,
-        (false, Some(near)) => Wanted::Near(near),
-        (false, None) => Wanted::Both(NEAR),
+        (true, _) => CopyKinds::Exact,
+        (false, Some(near)) => CopyKinds::Near(near),
+        (false, None) => CopyKinds::Both(NEAR),
     };
     let mut progress = Progress::new(console, signals::cancel()?);
     let found = duplicates::find(&library, wanted, &mut progress)?;
@@ -57,7 +57,7 @@ pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &C
         console.note("no duplicates");
     } else {
         let files = found.groups.iter().map(|group| group.files().count() - 1).sum();
-        let bytes = found.groups.iter().map(Group::wasted).sum();
+        let bytes = found.groups.iter().map(CopyGroup::wasted).sum();
         console.note(format_args!("{}; {} could go, {}", groups(&found), text::count(files, "file"), size(bytes)));
     }
     Ok(match (found.problems.is_empty(), found.groups.is_empty()) {
@@ -67,11 +67,11 @@ pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &C
     })
 }
 
-fn groups(found: &Found) -> String {
+fn groups(found: &DuplicateGroups) -> String {
     text::count(found.groups.len(), "group")
 }
 
-fn tell_problems(found: &Found, console: &Console) {
+fn tell_problems(found: &DuplicateGroups, console: &Console) {
     let shown = if console.is_verbose() { found.problems.len() } else { SHOWN };
     found.problems.iter().take(shown).for_each(|problem| console.warn(problem));
     if found.problems.len() > shown {
@@ -80,8 +80,8 @@ fn tell_problems(found: &Found, console: &Console) {
 }
 
 /// A file of a group, as it is listed.
-struct Line<'a> {
-    member: &'a Member,
+struct FileLine<'a> {
+    member: &'a CopyMember,
     path: &'a Path,
     stamp: FileStamp,
     keep: bool,
@@ -89,7 +89,7 @@ struct Line<'a> {
     says: String,
 }
 
-fn lines(group: &Group) -> Vec<Line<'_>> {
+fn lines(group: &CopyGroup) -> Vec<FileLine<'_>> {
     let kept = group.photos.first();
     let says = |n: usize, member| match kept {
         Some(kept) if n > 0 => keep::difference(kept, member),
@@ -97,16 +97,22 @@ fn lines(group: &Group) -> Vec<Line<'_>> {
     };
     let files = group.files().enumerate();
     files
-        .map(|(n, (member, (path, stamp)))| Line { member, path, stamp: *stamp, keep: n == 0, says: says(n, member) })
+        .map(|(n, (member, (path, stamp)))| FileLine {
+            member,
+            path,
+            stamp: *stamp,
+            keep: n == 0,
+            says: says(n, member),
+        })
         .collect()
 }
 
 /// Where photos are exact copies only, no look was taken into account.
-fn kind(group: &Group) -> &'static str {
+fn kind(group: &CopyGroup) -> &'static str {
     if group.photos.len() > 1 { "near" } else { "exact" }
 }
 
-fn table(found: &Found, console: &Console) -> anyhow::Result<()> {
+fn table(found: &DuplicateGroups, console: &Console) -> anyhow::Result<()> {
     for (n, group) in found.groups.iter().enumerate() {
         let lines = lines(group);
         if !console.terminal {
@@ -132,11 +138,11 @@ fn table(found: &Found, console: &Console) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn record(n: usize, group: &Group) -> Value {
+fn record(n: usize, group: &CopyGroup) -> Value {
     let files: Vec<Value> = lines(group)
         .into_iter()
         .map(|line| {
-            let Member { hit, look, likeness, cosine, .. } = line.member;
+            let CopyMember { hit, look, likeness, cosine, .. } = line.member;
             let mut file = json!({
                 "keep": line.keep, "reason": line.says, "bytes": line.stamp.size, "modified": date(line.stamp),
                 "width": hit.facts.width, "height": hit.facts.height, "format": hit.facts.format,
@@ -151,12 +157,12 @@ fn record(n: usize, group: &Group) -> Value {
     json!({"schema": 1, "group": n, "kind": kind(group), "wasted": group.wasted(), "files": files})
 }
 
-fn records(found: &Found, console: &Console) -> anyhow::Result<()> {
+fn records(found: &DuplicateGroups, console: &Console) -> anyhow::Result<()> {
     let head = "group kind keep path width height format bytes taken modified sharpness cosine likeness reason";
     csv::record(&head.split(' ').map(Into::into).collect::<Vec<_>>(), console)?;
     for (n, group) in found.groups.iter().enumerate() {
         for line in lines(group) {
-            let Member { hit, look, likeness, cosine, .. } = line.member;
+            let CopyMember { hit, look, likeness, cosine, .. } = line.member;
             let number = |value: Option<f32>| value.map_or(String::new(), |value| format!("{value:.4}"));
             let fields = [
                 (n + 1).to_string().into(),
@@ -181,7 +187,7 @@ fn records(found: &Found, console: &Console) -> anyhow::Result<()> {
 }
 
 /// The page with all groups side by side, the kept file of each first.
-fn html(found: &Found, file: &Path) -> anyhow::Result<()> {
+fn html(found: &DuplicateGroups, file: &Path) -> anyhow::Result<()> {
     let mut page = Page::begin(file, &format!("{} of duplicates", groups(found)), ".keep img{outline:3px solid #2a2}")?;
     page.push("<main>")?;
     for (n, group) in found.groups.iter().enumerate() {
@@ -200,7 +206,7 @@ fn html(found: &Found, file: &Path) -> anyhow::Result<()> {
     page.finish()
 }
 
-fn dimensions(member: &Member) -> String {
+fn dimensions(member: &CopyMember) -> String {
     format!("{}x{}", member.hit.facts.width, member.hit.facts.height)
 }
 

@@ -21,18 +21,18 @@ pub(super) fn embed(
     let chosen = model_choice::asked(settings, console, Offer::None)?;
     let matches = matches.subcommand_matches("embed").context("not called as `embed`")?;
     let places = |id: &str| matches.indices_of(id).into_iter().flatten().collect::<Vec<_>>();
-    let mut inputs: Vec<(usize, Input<'_>)> =
-        places("text").into_iter().zip(args.text.iter().map(Input::Text)).collect();
-    inputs.extend(places("image").into_iter().zip(args.image.iter().map(|p| Input::Image(p))));
+    let mut inputs: Vec<(usize, EmbedInput<'_>)> =
+        places("text").into_iter().zip(args.text.iter().map(EmbedInput::Text)).collect();
+    inputs.extend(places("image").into_iter().zip(args.image.iter().map(|p| EmbedInput::Image(p))));
     inputs.sort_by_key(|(place, _)| *place);
     let mut exit = Exit::Success;
     for (_, input) in inputs {
         let (kind, name, embedding) = match input {
-            Input::Text(text) => {
+            EmbedInput::Text(text) => {
                 let mut all = chosen.model.embed_texts(std::slice::from_ref(text), args.template.as_deref())?;
                 ("text", text.clone(), all.pop().context("the model gave no embedding")?)
             }
-            Input::Image(path) => match query_vector::embed_file(path, chosen.model.as_ref()) {
+            EmbedInput::Image(path) => match query_vector::embed_file(path, chosen.model.as_ref()) {
                 Ok(embedding) => ("image", path.to_string_lossy().into_owned(), embedding),
                 Err(error) => {
                     console.warn(format_args!("{error:#}"));
@@ -52,7 +52,7 @@ pub(super) fn embed(
     Ok(exit)
 }
 
-enum Input<'a> {
+enum EmbedInput<'a> {
     Text(&'a String),
     Image(&'a Path),
 }

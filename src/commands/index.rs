@@ -7,7 +7,7 @@ use crate::cli::{IndexArgs, ReindexArgs};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::indexing::fill::{self, Done};
-use crate::indexing::run::Options;
+use crate::indexing::run::IndexOptions;
 use crate::model::blip2 as generate;
 use crate::model_choice::{self, Offer};
 use crate::photo::DecodeLimits;
@@ -27,12 +27,12 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     }
     let chosen = model_choice::choose(Some(&library), settings, console, Offer::unless(args.yes))?;
     writer.set_model(&chosen.record)?;
-    let options = Options {
+    let options = IndexOptions {
         prune: args.prune,
         hidden: args.hidden,
         retry: args.retry,
         limits: DecodeLimits { max_pixels: args.max_megapixels.saturating_mul(1_000_000), ..DecodeLimits::default() },
-        ..Options::new(settings.threads)
+        ..IndexOptions::new(settings.threads)
     };
     let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
     let Some(mut done) = done else { return Ok(Exit::Interrupted) };
@@ -57,7 +57,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
 fn captions(library: &Library, anew: bool, settings: &Settings, console: &Console) -> anyhow::Result<CaptionSummary> {
     let blip2 = open::open(settings, console)?;
     let started = Instant::now();
-    let options = generate::Options::greedy(CAPTION_TOKENS);
+    let options = generate::GenerateOptions::greedy(CAPTION_TOKENS);
     let done = index_run::run(library, &blip2, &options, anew, signals::cancel()?, console)?;
     if !settings.json {
         let seconds = started.elapsed().as_secs_f64();
@@ -82,10 +82,10 @@ pub(super) fn reindex(args: &ReindexArgs, settings: &Settings, console: &Console
     writer.switch_model(&chosen.record)?;
     let folders = library.roots()?;
     // What was let in before stays in.
-    let options = Options {
+    let options = IndexOptions {
         keep_hidden: true,
         limits: DecodeLimits { max_pixels: u64::MAX, ..DecodeLimits::default() },
-        ..Options::new(settings.threads)
+        ..IndexOptions::new(settings.threads)
     };
     let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
     let Some(done) = done else { return Ok(Exit::Interrupted) };

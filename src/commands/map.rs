@@ -4,7 +4,7 @@ use crate::cli::{ClusterArgs, MapArgs};
 use crate::clusters::{self, map};
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::output::map::{Chart, Photo};
+use crate::output::map::{MapDrawing, MapPhoto};
 use crate::output::page::{self, Page};
 use crate::photo::shrink;
 use crate::terminal::console::Console;
@@ -45,9 +45,9 @@ pub(super) fn map(args: &MapArgs, settings: &Settings, console: &Console) -> any
         library.members()?.iter().map(|member| (member.photo, (member.cluster, member.cosine))).collect();
     let photos = embeddings.iter().zip(spots).map(|((id, _), (x, y))| {
         let (cluster, cosine) = places.get(id).copied().unwrap_or_default();
-        Photo { id: *id, x, y, cluster: cluster.and_then(|id| position.get(&id).copied()), cosine }
+        MapPhoto { id: *id, x, y, cluster: cluster.and_then(|id| position.get(&id).copied()), cosine }
     });
-    let chart = Chart { photos: photos.collect(), names };
+    let chart = MapDrawing { photos: photos.collect(), names };
     let path_of = |id: i64| Ok(searcher.photos(&[id])?.into_iter().next().and_then(|hit| hit.paths.into_iter().next()));
     let svg = chart.svg(&path_of, &shrink::file, &mut |done, total| progress.step("drawing", done, total))?;
     drop(progress);

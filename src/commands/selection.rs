@@ -85,7 +85,7 @@ pub(super) fn setting(settings: &Settings, console: &Console) -> anyhow::Result<
 
 /// Photos with what a model sees in them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Photos {
+pub(super) struct SelectedPhotos {
     /// Where they lie, and their embeddings (unit vectors).
     pub photos: Vec<(PathBuf, Vec<f32>)>,
     /// What could not be read, and why, ready for a terminal.
@@ -97,7 +97,11 @@ pub(super) struct Photos {
 ///
 /// # Errors
 /// The user ended it (exit code 130), or the model or the catalogue fails.
-pub(super) fn pictures(paths: &[PathBuf], setting: &Setting, progress: &mut Progress<'_>) -> anyhow::Result<Photos> {
+pub(super) fn pictures(
+    paths: &[PathBuf],
+    setting: &Setting,
+    progress: &mut Progress<'_>,
+) -> anyhow::Result<SelectedPhotos> {
     let mut problems = Vec::new();
     let mut files = Vec::new();
     let mut seen = HashSet::new();
@@ -134,5 +138,5 @@ pub(super) fn pictures(paths: &[PathBuf], setting: &Setting, progress: &mut Prog
             }
         }
     }
-    Ok(Photos { photos, problems })
+    Ok(SelectedPhotos { photos, problems })
 }

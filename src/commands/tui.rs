@@ -10,7 +10,7 @@ use crate::tui;
 use crate::tui::event::{Beginning, Ending};
 use crate::tui::keymap::Keymap;
 use crate::tui::place::Place;
-use crate::tui::state::Options;
+use crate::tui::state::TuiOptions;
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
 
@@ -35,13 +35,13 @@ pub(super) fn tui(args: &TuiArgs, settings: &Settings, console: &Console) -> any
     }
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     let colors = settings.color == ColorChoice::Always || settings.color == ColorChoice::Auto && !dumb;
-    let options = Options {
+    let options = TuiOptions {
         pick: args.pick,
         theme: if colors { args.theme.unwrap_or(settings.tui.theme) } else { ThemeName::None },
         true_colors: std::env::var("COLORTERM").is_ok_and(|v| v.contains("truecolor") || v.contains("24bit")),
         watch: args.watch || settings.tui.watch,
         keymap,
-        ..Options::default()
+        ..TuiOptions::default()
     };
     let pictures = args.pictures.unwrap_or(settings.tui.pictures);
     match tui::run(&settings, options, beginning, pictures)? {

@@ -202,14 +202,14 @@ impl Print {
 }
 
 /// Where one picture lies in another, and how well it fits there.
-struct Aligned {
+struct Alignment {
     score: f32,
     weakest: f32,
     window: Window,
 }
 
 /// Where `inner` lies in `outer`; `None` if it cannot.
-fn align(inner: &Ready, outer: &Ready) -> Option<Aligned> {
+fn align(inner: &Ready, outer: &Ready) -> Option<Alignment> {
     // Cropping keeps the shape of what is left, so one scale makes both edges of the window.
     let mut shape = inner.aspect / outer.aspect;
     if (shape - 1.0).abs() < SLACK {
@@ -246,7 +246,7 @@ fn align(inner: &Ready, outer: &Ready) -> Option<Aligned> {
         }
     }
     let weakest = outer.full.sample(window).structure().map_or(0.0, |found| wanted.weakest(&found, VISIBLE));
-    Some(Aligned { score, weakest, window })
+    Some(Alignment { score, weakest, window })
 }
 
 /// The windows of `outer` that fit best on the coarse grid, best first, of the sizes that `size` makes of a scale.

@@ -64,7 +64,7 @@ pub fn each(
     report: &mut StepFn<'_>,
     take: &mut dyn FnMut(&[Candidate]),
 ) -> anyhow::Result<bool> {
-    let tiles: Vec<Tile> = subjects.chunks(TILE).map(Tile::new).collect::<anyhow::Result<_>>()?;
+    let tiles: Vec<PhotoTile> = subjects.chunks(TILE).map(PhotoTile::new).collect::<anyhow::Result<_>>()?;
     for (n, (column, columns)) in subjects.chunks(TILE).zip(&tiles).enumerate() {
         let prints = |print: &(dyn Fn(&Look) -> Print + Sync)| Prints::new(column.par_iter().map(|s| print(s.look)));
         let parts = PARTS.iter().map(|part| prints(&|look| Print::of(look, *part)));
@@ -110,12 +110,12 @@ pub fn each(
 }
 
 /// Some photos.
-struct Tile {
+struct PhotoTile {
     vectors: Tensor,
     prints: Prints,
 }
 
-impl Tile {
+impl PhotoTile {
     fn new(subjects: &[Subject<'_>]) -> anyhow::Result<Self> {
         let prints = Prints::new(subjects.par_iter().map(|s| Print::of(s.look, WHOLE)))?;
         Ok(Self { vectors: matrix(subjects.iter().map(|s| s.vector))?, prints })

@@ -1,6 +1,6 @@
 //! Which copy of a picture to keep, and why, in words.
 
-use super::Member;
+use super::CopyMember;
 use super::alike::{Fit, Likeness};
 use snapseek_index::FileStamp;
 use std::cmp::{Ordering, Reverse};
@@ -18,21 +18,21 @@ const MOST_BYTES: &str = "most bytes";
 
 /// The best of some photos of one picture, each with the share of it that is picture (less than 1 inside a frame), and
 /// why it is. 0 and no reason of none.
-pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a Member, f32)>) -> (usize, String) {
-    let photos: Vec<(&Member, f32)> = photos.collect();
+pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a CopyMember, f32)>) -> (usize, String) {
+    let photos: Vec<(&CopyMember, f32)> = photos.collect();
     let mut left: Vec<usize> = (0..photos.len()).collect();
     let mut reasons = Vec::new();
-    let pixels = |(member, share): &(&Member, f32)| pixels(member) * f64::from(*share);
-    let frameless = |(_, share): &(&Member, f32)| if *share < 1.0 { 0.0 } else { 1.0 };
-    let facts = |(member, _): &(&Member, f32)| {
+    let pixels = |(member, share): &(&CopyMember, f32)| pixels(member) * f64::from(*share);
+    let frameless = |(_, share): &(&CopyMember, f32)| if *share < 1.0 { 0.0 } else { 1.0 };
+    let facts = |(member, _): &(&CopyMember, f32)| {
         let facts = &member.hit.facts;
         let known = [facts.taken.is_some(), facts.camera.is_some(), facts.latitude.is_some()];
         known.into_iter().map(u8::from).sum::<u8>().into()
     };
-    let sharpness = |(member, _): &(&Member, f32)| member.look.as_ref().map_or(0.0, |look| look.sharpness.into());
-    let bytes = |(member, _): &(&Member, f32)| member.hit.size as f64;
-    let age = |(member, _): &(&Member, f32)| -(oldest(&member.files) as f64);
-    type Measure<'m> = &'m dyn Fn(&(&Member, f32)) -> f64;
+    let sharpness = |(member, _): &(&CopyMember, f32)| member.look.as_ref().map_or(0.0, |look| look.sharpness.into());
+    let bytes = |(member, _): &(&CopyMember, f32)| member.hit.size as f64;
+    let age = |(member, _): &(&CopyMember, f32)| -(oldest(&member.files) as f64);
+    type Measure<'m> = &'m dyn Fn(&(&CopyMember, f32)) -> f64;
     let measures: [(&str, f64, Measure); 6] = [
         ("most pixels", SAME_PIXELS, &pixels),
         // Before sharpness, to which a frame adds edges.
@@ -69,7 +69,7 @@ pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a Member, f32)>) -> (us
 }
 
 /// Order in which the others of a group are listed: most pixels first.
-pub(super) fn order(a: &Member, b: &Member) -> Ordering {
+pub(super) fn order(a: &CopyMember, b: &CopyMember) -> Ordering {
     pixels(b).total_cmp(&pixels(a)).then(b.hit.size.cmp(&a.hit.size)).then_with(|| by_name(a).cmp(&by_name(b)))
 }
 
@@ -94,7 +94,7 @@ pub(super) fn why_this_file(files: &[(PathBuf, FileStamp)]) -> String {
 
 /// What sets a copy apart from the photo to keep, in words.
 #[must_use]
-pub fn difference(kept: &Member, copy: &Member) -> String {
+pub fn difference(kept: &CopyMember, copy: &CopyMember) -> String {
     let Some(Likeness { turns, fit, .. }) = copy.likeness else { return "same content".into() };
     let mut says = Vec::new();
     match fit {
@@ -126,7 +126,7 @@ pub fn difference(kept: &Member, copy: &Member) -> String {
     says.join(", ")
 }
 
-fn pixels(member: &Member) -> f64 {
+fn pixels(member: &CopyMember) -> f64 {
     f64::from(member.hit.facts.width) * f64::from(member.hit.facts.height)
 }
 
@@ -138,7 +138,7 @@ fn length(path: &Path) -> usize {
     path.as_os_str().len()
 }
 
-fn by_name(member: &Member) -> (Option<usize>, Reverse<u64>, Option<&PathBuf>) {
+fn by_name(member: &CopyMember) -> (Option<usize>, Reverse<u64>, Option<&PathBuf>) {
     let first = member.files.first().map(|(path, _)| path);
     (first.map(|path| length(path)), Reverse(member.hit.size), first)
 }

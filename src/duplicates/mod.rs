@@ -28,7 +28,7 @@ const SURE: (f32, f32) = (0.95, 0.8);
 
 /// Which duplicates are looked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Wanted {
+pub enum CopyKinds {
     /// Files of exactly the same content.
     Exact,
     /// Changed copies (and their exact ones); the cosine from which a good likeness is enough.
@@ -39,16 +39,16 @@ pub enum Wanted {
 
 /// Files that hold one picture.
 #[derive(Clone, Debug)]
-pub struct Group {
+pub struct CopyGroup {
     /// The photos of it, the one to keep first; one alone if all files are exact copies.
-    pub photos: Vec<Member>,
+    pub photos: Vec<CopyMember>,
     /// Why the first file of the first photo is the one to keep, in words.
     pub reason: String,
 }
 
 /// A photo of a group.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub struct CopyMember {
     /// What the library knows of it.
     pub hit: Hit,
     /// Its files that are there, unchanged, the one to keep first; what each looks like on disk.
@@ -63,16 +63,16 @@ pub struct Member {
 
 /// What a search for duplicates found.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct DuplicateGroups {
     /// Those first that waste most bytes.
-    pub groups: Vec<Group>,
+    pub groups: Vec<CopyGroup>,
     /// Files that could not be looked at, with the reason, safe to show.
     pub problems: Vec<String>,
 }
 
-impl Group {
+impl CopyGroup {
     /// Its files: those of the first photo, then of the others.
-    pub fn files(&self) -> impl Iterator<Item = (&Member, &(PathBuf, FileStamp))> {
+    pub fn files(&self) -> impl Iterator<Item = (&CopyMember, &(PathBuf, FileStamp))> {
         self.photos.iter().flat_map(|member| member.files.iter().map(move |file| (member, file)))
     }
 
@@ -93,11 +93,15 @@ struct Pair {
 ///
 /// # Errors
 /// The catalogue cannot be read.
-pub fn find(library: &Library, wanted: Wanted, progress: &mut Progress<'_>) -> anyhow::Result<Option<Found>> {
-    let mut found = Found::default();
+pub fn find(
+    library: &Library,
+    wanted: CopyKinds,
+    progress: &mut Progress<'_>,
+) -> anyhow::Result<Option<DuplicateGroups>> {
+    let mut found = DuplicateGroups::default();
     let mut grouped = HashSet::<i64>::new();
     let searcher = library.searcher()?;
-    if let Wanted::Near(near) | Wanted::Both(near) = wanted {
+    if let CopyKinds::Near(near) | CopyKinds::Both(near) = wanted {
         let embeddings = searcher.embeddings()?;
         let ids: Vec<i64> = embeddings.iter().map(|(id, _)| *id).collect();
         let mut report = |done, total| progress.step("looked at", done, total);
@@ -115,7 +119,8 @@ pub fn find(library: &Library, wanted: Wanted, progress: &mut Progress<'_>) -> a
                 let Some((id, subject)) = ids.get(at).zip(subjects.get(at)) else { continue };
                 let files = files(library.files_of(*id)?, &mut found.problems);
                 if let Some(hit) = hits.remove(id).filter(|_| !files.is_empty()) {
-                    let member = Member { hit, files, look: Some(subject.look.clone()), likeness: None, cosine: None };
+                    let member =
+                        CopyMember { hit, files, look: Some(subject.look.clone()), likeness: None, cosine: None };
                     present.push((at, member));
                 }
             }
@@ -123,13 +128,13 @@ pub fn find(library: &Library, wanted: Wanted, progress: &mut Progress<'_>) -> a
         }
         grouped = found.groups.iter().flat_map(|group| &group.photos).map(|member| member.hit.id).collect();
     }
-    if !matches!(wanted, Wanted::Near(_)) {
+    if !matches!(wanted, CopyKinds::Near(_)) {
         for photo in library.copies()?.into_iter().filter(|photo| !grouped.contains(&photo.id)) {
             let Some(hit) = searcher.photos(&[photo.id])?.pop() else { continue };
             let files = files(Some(photo), &mut found.problems);
             if files.len() > 1 {
-                let member = Member { hit, files, look: None, likeness: None, cosine: None };
-                found.groups.push(Group { reason: keep::why_this_file(&member.files), photos: vec![member] });
+                let member = CopyMember { hit, files, look: None, likeness: None, cosine: None };
+                found.groups.push(CopyGroup { reason: keep::why_this_file(&member.files), photos: vec![member] });
             }
         }
     }
@@ -197,17 +202,17 @@ fn components(pairs: &BTreeMap<(usize, usize), Pair>) -> Vec<Vec<usize>> {
 /// Makes groups of connected photos in which every photo is like the one to keep: a chain of likenesses may lead from
 /// one picture to another.
 fn split(
-    mut photos: Vec<(usize, Member)>,
+    mut photos: Vec<(usize, CopyMember)>,
     pairs: &BTreeMap<(usize, usize), Pair>,
     subjects: &[Subject<'_>],
     near: f32,
-) -> Vec<Group> {
+) -> Vec<CopyGroup> {
     let mut groups = Vec::new();
     while photos.len() > 1 {
         let contents: Vec<f32> = photos.iter().map(|(at, _)| content(*at, pairs)).collect();
         let (best, reason) = keep::choose(photos.iter().map(|(_, member)| member).zip(contents));
         let (kept_at, kept) = photos.swap_remove(best);
-        let mut group = Group { photos: vec![kept], reason };
+        let mut group = CopyGroup { photos: vec![kept], reason };
         let mut others = Vec::new();
         for (at, mut member) in photos {
             match between(kept_at, at, pairs, subjects, near) {

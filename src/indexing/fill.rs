@@ -1,6 +1,6 @@
 //! Bringing a library up to date: one indexing run, and what goes with it.
 
-use super::run::{self, Options, Summary};
+use super::run::{self, IndexOptions, IndexSummary};
 use crate::captions::index_run::CaptionSummary;
 use crate::clusters;
 use crate::config::Settings;
@@ -42,7 +42,7 @@ pub fn roots(folders: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 #[derive(Debug)]
 pub struct Done {
     /// With the photos.
-    pub summary: Summary,
+    pub summary: IndexSummary,
     /// How long they took.
     pub seconds: f64,
     /// With captions, if any were asked for.
@@ -59,7 +59,7 @@ pub fn fill(
     writer: &mut Writer<'_>,
     chosen: &Chosen,
     folders: &[PathBuf],
-    options: &Options,
+    options: &IndexOptions,
     cancel: &AtomicBool,
     console: &Console,
 ) -> anyhow::Result<Option<Done>> {

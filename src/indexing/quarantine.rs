@@ -18,7 +18,7 @@ const MAX_SLOTS: u64 = 4096;
 
 /// What is known about a file before it is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Suspicion {
     /// Never killed anything.
     Clear,
     /// Was being decoded when the process died: try it alone.
@@ -56,11 +56,11 @@ impl Quarantine {
         Ok(quarantine)
     }
 
-    pub(super) fn verdict(&self, path: &Path, stamp: FileStamp) -> Verdict {
+    pub(super) fn verdict(&self, path: &Path, stamp: FileStamp) -> Suspicion {
         match self.strikes.get(&key(path, stamp)) {
-            None | Some(0) => Verdict::Clear,
-            Some(&n) if n < STRIKES => Verdict::Suspect,
-            Some(_) => Verdict::Quarantined,
+            None | Some(0) => Suspicion::Clear,
+            Some(&n) if n < STRIKES => Suspicion::Suspect,
+            Some(_) => Suspicion::Quarantined,
         }
     }
 
@@ -70,9 +70,9 @@ impl Quarantine {
     }
 
     /// The journal's slot for one decoding thread.
-    pub(super) fn slot(&self, number: u64) -> io::Result<Slot> {
+    pub(super) fn slot(&self, number: u64) -> io::Result<JournalSlot> {
         let file = private().open(&self.journal)?;
-        Ok(Slot { file, offset: number * KEY as u64 })
+        Ok(JournalSlot { file, offset: number * KEY as u64 })
     }
 
     fn save(&self) -> io::Result<()> {
@@ -87,12 +87,12 @@ impl Quarantine {
 
 /// One decoding thread's place in the journal.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct JournalSlot {
     file: File,
     offset: u64,
 }
 
-impl Slot {
+impl JournalSlot {
     /// Runs `work` on a file with the file's key in the journal. The write is not synced: it must outlive the
     /// process, not the machine.
     pub(super) fn guard<T>(&mut self, path: &Path, stamp: FileStamp, work: impl FnOnce() -> T) -> io::Result<T> {
@@ -132,15 +132,15 @@ mod tests {
     fn two_deaths_convict_and_a_change_acquits() {
         let dir = tempfile::tempdir().unwrap();
         let (path, stamp) = (Path::new("/p/a.jpg"), FileStamp { size: 5, mtime_ns: 7 });
-        for expected in [Verdict::Clear, Verdict::Suspect, Verdict::Quarantined] {
+        for expected in [Suspicion::Clear, Suspicion::Suspect, Suspicion::Quarantined] {
             let quarantine = Quarantine::open(dir.path()).unwrap();
             assert_eq!(quarantine.verdict(path, stamp), expected);
-            assert_eq!(quarantine.verdict(path, FileStamp { size: 6, mtime_ns: 7 }), Verdict::Clear);
+            assert_eq!(quarantine.verdict(path, FileStamp { size: 6, mtime_ns: 7 }), Suspicion::Clear);
             // The process dies between the two writes.
             quarantine.slot(1).unwrap().write(key(path, stamp).as_bytes()).unwrap();
             quarantine.slot(0).unwrap().guard(Path::new("/p/b.jpg"), stamp, || ()).unwrap();
         }
         let clean = Quarantine::open(dir.path()).unwrap();
-        assert_eq!(clean.verdict(Path::new("/p/b.jpg"), stamp), Verdict::Clear);
+        assert_eq!(clean.verdict(Path::new("/p/b.jpg"), stamp), Suspicion::Clear);
     }
 }

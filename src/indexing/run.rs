@@ -8,9 +8,9 @@
 //! Every queue is bounded. The coordinator alone writes to the catalogue; it never blocks on sending work while
 //! outcomes wait, so the pipeline cannot lock up.
 
-use super::quarantine::{Quarantine, Verdict};
-use super::walk::{self, Found, WalkOptions};
-use super::workers::{Job, Outcome, Workers};
+use super::quarantine::{Quarantine, Suspicion};
+use super::walk::{self, WalkEvent, WalkOptions};
+use super::workers::{FileOutcome, IndexWorkers, Job};
 use crate::model::Embed;
 use crate::photo::DecodeLimits;
 use crate::terminal::console::Console;
@@ -31,7 +31,7 @@ const SUSPICIOUS_LOSS: usize = 5;
 
 /// How to run.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct IndexOptions {
     /// Threads for decoding, and as many for embedding.
     pub threads: usize,
     /// Drop records even when most of a folder has vanished.
@@ -46,7 +46,7 @@ pub struct Options {
     pub limits: DecodeLimits,
 }
 
-impl Options {
+impl IndexOptions {
     /// What suits most runs: careful with records, no hidden files, every picture that fits the default limits.
     #[must_use]
     pub fn new(threads: usize) -> Self {
@@ -56,7 +56,7 @@ impl Options {
 
 /// What a run did.
 #[derive(Debug, Default, serde::Serialize)]
-pub struct Summary {
+pub struct IndexSummary {
     /// Photos that the model looked at.
     pub embedded: u64,
     /// Files that cost a stat.
@@ -86,10 +86,10 @@ pub fn run(
     writer: &mut Writer<'_>,
     model: &dyn Embed,
     roots: &[PathBuf],
-    options: &Options,
+    options: &IndexOptions,
     cancel: &AtomicBool,
     console: &Console,
-) -> anyhow::Result<Summary> {
+) -> anyhow::Result<IndexSummary> {
     for root in roots {
         // Naming a folder again takes back that it was forgotten; what was forgotten below it stays so.
         if writer.is_forgotten(root)? {
@@ -97,7 +97,7 @@ pub fn run(
         }
         writer.add_root(root)?;
     }
-    let mut run = Run {
+    let mut run = IndexRun {
         quarantine: Quarantine::open(library.dir())?,
         library,
         writer,
@@ -105,7 +105,7 @@ pub fn run(
         options,
         cancel,
         progress: PhotoProgress::new(console),
-        summary: Summary::default(),
+        summary: IndexSummary::default(),
         pending: Vec::new(),
         last_write: Instant::now(),
         seen: Seen::default(),
@@ -141,15 +141,15 @@ struct Seen {
     missing: HashSet<PathBuf>,
 }
 
-struct Run<'a, 'w> {
+struct IndexRun<'a, 'w> {
     library: &'a Library,
     writer: &'a mut Writer<'w>,
     console: &'a Console,
-    options: &'a Options,
+    options: &'a IndexOptions,
     cancel: &'a AtomicBool,
     quarantine: Quarantine,
     progress: PhotoProgress,
-    summary: Summary,
+    summary: IndexSummary,
     pending: Vec<Change>,
     last_write: Instant,
     seen: Seen,
@@ -158,7 +158,7 @@ struct Run<'a, 'w> {
     suspects: Vec<Job>,
 }
 
-impl Run<'_, '_> {
+impl IndexRun<'_, '_> {
     fn all(&mut self, model: &dyn Embed, roots: &[PathBuf]) -> anyhow::Result<()> {
         let (cancel, walk) = (self.cancel, WalkOptions { hidden: self.options.hidden || self.options.keep_hidden });
         let known = self.library.reopen()?;
@@ -166,7 +166,7 @@ impl Run<'_, '_> {
             // Made in here, so that an error hangs up on the walk.
             let (found_out, found) = bounded(1024);
             scope.spawn(move || walk::walk(roots, walk, cancel, &found_out));
-            let workers = Workers { threads: self.options.threads, limits: self.options.limits, cancel };
+            let workers = IndexWorkers { threads: self.options.threads, limits: self.options.limits, cancel };
             let (jobs, outcomes) = workers.start(scope, model, known, &self.quarantine)?;
             self.coordinate(&found, jobs, &outcomes)
         })?;
@@ -177,7 +177,7 @@ impl Run<'_, '_> {
             }
             let known = self.library.reopen()?;
             std::thread::scope(|scope| {
-                let workers = Workers { threads: 1, limits: self.options.limits, cancel };
+                let workers = IndexWorkers { threads: 1, limits: self.options.limits, cancel };
                 let (jobs, outcomes) = workers.start(scope, model, known, &self.quarantine)?;
                 jobs.send(job.clone())?;
                 drop(jobs);
@@ -190,10 +190,10 @@ impl Run<'_, '_> {
         self.write()?;
         for (job, hash) in std::mem::take(&mut self.twins) {
             if self.writer.knows(&hash)? {
-                self.settle(Outcome::Known { job, hash })?;
+                self.settle(FileOutcome::Known { job, hash })?;
             } else if !cancel.load(Ordering::Relaxed) {
                 let message = "the same content as another file that could not be read".to_owned();
-                self.settle(Outcome::Failed { job, kind: "damaged".into(), message })?;
+                self.settle(FileOutcome::Failed { job, kind: "damaged".into(), message })?;
             }
         }
         Ok(())
@@ -202,9 +202,9 @@ impl Run<'_, '_> {
     /// Plans, feeds the workers and writes, until the walk and the workers are through.
     fn coordinate(
         &mut self,
-        found: &Receiver<Found>,
+        found: &Receiver<WalkEvent>,
         jobs: Sender<Job>,
-        outcomes: &Receiver<Outcome>,
+        outcomes: &Receiver<FileOutcome>,
     ) -> anyhow::Result<()> {
         let (mut jobs, mut next, mut walking) = (Some(jobs), None::<Job>, true);
         let (no_job, _keep) = bounded::<Job>(0);
@@ -245,15 +245,15 @@ impl Run<'_, '_> {
     }
 
     /// Decides what a file on disk costs: nothing, or a job.
-    fn plan(&mut self, found: Found) -> anyhow::Result<Option<Job>> {
+    fn plan(&mut self, found: WalkEvent) -> anyhow::Result<Option<Job>> {
         let (path, root, stamp) = match found {
-            Found::File { path, root, stamp } => (path, root, stamp),
-            Found::Problem { path, root, message } => {
+            WalkEvent::File { path, root, stamp } => (path, root, stamp),
+            WalkEvent::Problem { path, root, message } => {
                 self.unseen("unreadable", path.clone(), root, message)?;
                 self.seen.blind.push(path);
                 return Ok(None);
             }
-            Found::MissingRoot { root } => {
+            WalkEvent::MissingRoot { root } => {
                 let message = "the folder is not there; its records are kept (`snapseek forget` drops them)".to_owned();
                 let folder = crate::terminal::sanitize::path(&root);
                 self.progress.aside(|| self.console.warn(format_args!("{folder}: {message}")));
@@ -291,30 +291,30 @@ impl Run<'_, '_> {
         let job = Job { path, root, stamp, was: state.map(|s| s.hash) };
         self.progress.found();
         match self.quarantine.verdict(&job.path, stamp) {
-            Verdict::Clear => return Ok(Some(job)),
-            Verdict::Suspect => self.suspects.push(job),
+            Suspicion::Clear => return Ok(Some(job)),
+            Suspicion::Suspect => self.suspects.push(job),
             // A newer decoder may get through it; if not, it is convicted again.
-            Verdict::Quarantined if self.options.retry => self.suspects.push(job),
-            Verdict::Quarantined => {
+            Suspicion::Quarantined if self.options.retry => self.suspects.push(job),
+            Suspicion::Quarantined => {
                 let message = "decoding it ended the program twice; it is left out until it changes".to_owned();
-                self.settle(Outcome::Failed { job, kind: "quarantined".into(), message })?;
+                self.settle(FileOutcome::Failed { job, kind: "quarantined".into(), message })?;
             }
         }
         Ok(None)
     }
 
     /// Books what a worker found out.
-    fn settle(&mut self, outcome: Outcome) -> anyhow::Result<()> {
+    fn settle(&mut self, outcome: FileOutcome) -> anyhow::Result<()> {
         match outcome {
-            Outcome::Twin { job, hash } => {
+            FileOutcome::Twin { job, hash } => {
                 self.twins.push((job, hash));
                 return Ok(());
             }
-            Outcome::Photo { change } => {
+            FileOutcome::Photo { change } => {
                 self.summary.embedded += 1;
                 self.pending.push(*change);
             }
-            Outcome::Known { job, hash } => {
+            FileOutcome::Known { job, hash } => {
                 if job.was == Some(hash) {
                     self.summary.unchanged += 1; // merely touched
                 } else {
@@ -324,17 +324,17 @@ impl Run<'_, '_> {
                 self.pending.push(Change::Known { path, root, stamp, hash });
             }
             // What cannot be read now may well be as the catalogue has it.
-            Outcome::Failed { job, kind, message } if matches!(kind.as_str(), "unreadable" | "changed") => {
+            FileOutcome::Failed { job, kind, message } if matches!(kind.as_str(), "unreadable" | "changed") => {
                 self.seen.failed.insert(job.path.clone());
                 self.unseen(&kind, job.path, job.root, message)?;
             }
-            Outcome::Failed { job, kind, message } => {
+            FileOutcome::Failed { job, kind, message } => {
                 self.count_failure(&kind, &job.path, &message);
                 self.seen.failed.insert(job.path.clone());
                 let Job { path, root, stamp, .. } = job;
                 self.pending.push(Change::Failed { path, root, stamp, kind, message });
             }
-            Outcome::Fatal(error) => return Err(error),
+            FileOutcome::Fatal(error) => return Err(error),
         }
         self.progress.done();
         Ok(())
@@ -463,11 +463,11 @@ pub fn pictures(path: &Path) -> Vec<Result<PathBuf, String>> {
     let mut pictures: Vec<_> = found
         .iter()
         .map(|found| match found {
-            Found::File { path, .. } => Ok(path),
-            Found::Problem { path, message, .. } => {
+            WalkEvent::File { path, .. } => Ok(path),
+            WalkEvent::Problem { path, message, .. } => {
                 Err(format!("{}: {message}", crate::terminal::sanitize::path(&path)))
             }
-            Found::MissingRoot { root } => Err(format!("{} is not there", crate::terminal::sanitize::path(&root))),
+            WalkEvent::MissingRoot { root } => Err(format!("{} is not there", crate::terminal::sanitize::path(&root))),
         })
         .collect();
     pictures.sort();

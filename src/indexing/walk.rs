@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the walk finds.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum WalkEvent {
     /// A regular file with a picture's name.
     File { path: PathBuf, root: PathBuf, stamp: FileStamp },
     /// A folder or file that could not be looked at; what lies below it is not known to be gone.
@@ -27,10 +27,10 @@ pub(super) struct WalkOptions {
 
 /// Walks `roots` and sends what it finds until the receiver hangs up or `cancel` is set. Links to folders are not
 /// followed (so there are no loops); `.snapseekignore` files work as `.gitignore` does.
-pub(super) fn walk(roots: &[PathBuf], options: WalkOptions, cancel: &AtomicBool, out: &Sender<Found>) {
+pub(super) fn walk(roots: &[PathBuf], options: WalkOptions, cancel: &AtomicBool, out: &Sender<WalkEvent>) {
     for root in roots {
         if !root.exists() {
-            if out.send(Found::MissingRoot { root: root.clone() }).is_err() {
+            if out.send(WalkEvent::MissingRoot { root: root.clone() }).is_err() {
                 return;
             }
             continue;
@@ -48,7 +48,7 @@ pub(super) fn walk(roots: &[PathBuf], options: WalkOptions, cancel: &AtomicBool,
             }
             // A folder whose ignore file cannot be read or understood.
             let half_read = entry.as_ref().ok().and_then(|e| Some((e.path().to_path_buf(), reason(e.error()?))));
-            let problem = half_read.map(|(path, message)| Found::Problem { path, root: root.clone(), message });
+            let problem = half_read.map(|(path, message)| WalkEvent::Problem { path, root: root.clone(), message });
             for found in problem.into_iter().chain(look(entry, root)) {
                 if out.send(found).is_err() {
                     return;
@@ -58,12 +58,12 @@ pub(super) fn walk(roots: &[PathBuf], options: WalkOptions, cancel: &AtomicBool,
     }
 }
 
-fn look(entry: Result<ignore::DirEntry, ignore::Error>, root: &Path) -> Option<Found> {
+fn look(entry: Result<ignore::DirEntry, ignore::Error>, root: &Path) -> Option<WalkEvent> {
     let entry = match entry {
         Ok(entry) => entry,
         Err(error) => {
             let path = path_of(&error).unwrap_or(root).to_path_buf();
-            return Some(Found::Problem { path, root: root.to_path_buf(), message: reason(&error) });
+            return Some(WalkEvent::Problem { path, root: root.to_path_buf(), message: reason(&error) });
         }
     };
     let path = entry.path();
@@ -77,10 +77,10 @@ fn look(entry: Result<ignore::DirEntry, ignore::Error>, root: &Path) -> Option<F
         Ok(_) => return None,
         Err(error) => {
             let (path, root) = (path.to_path_buf(), root.to_path_buf());
-            return Some(Found::Problem { path, root, message: error.to_string() });
+            return Some(WalkEvent::Problem { path, root, message: error.to_string() });
         }
     };
-    Some(Found::File { path: path.to_path_buf(), root: root.to_path_buf(), stamp: photo_file::stamp(&meta) })
+    Some(WalkEvent::File { path: path.to_path_buf(), root: root.to_path_buf(), stamp: photo_file::stamp(&meta) })
 }
 
 fn path_of(error: &ignore::Error) -> Option<&Path> {

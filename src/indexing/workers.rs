@@ -1,6 +1,6 @@
 //! The threads that decode and embed.
 
-use super::quarantine::{Quarantine, Slot};
+use super::quarantine::{JournalSlot, Quarantine};
 use crate::model::{Embed, Pixels};
 use crate::photo::{self, DecodeLimits};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -34,7 +34,7 @@ impl Default for Job {
 }
 
 /// What came of a job.
-pub(super) enum Outcome {
+pub(super) enum FileOutcome {
     Photo {
         change: Box<Change>,
     },
@@ -67,19 +67,19 @@ struct Prepared {
 
 /// How many threads, and what they must mind.
 #[derive(Clone, Copy)]
-pub(super) struct Workers<'a> {
+pub(super) struct IndexWorkers<'a> {
     pub(super) threads: usize,
     pub(super) limits: DecodeLimits,
     pub(super) cancel: &'a AtomicBool,
 }
 
 /// What the decoding threads share.
-struct Shared {
+struct WorkerShared {
     catalogue: Mutex<Library>,
     in_work: Mutex<HashSet<ContentHash>>,
 }
 
-impl<'a> Workers<'a> {
+impl<'a> IndexWorkers<'a> {
     /// Starts `threads` decoding threads and as many embedding workers (one for a GPU would do, but the processor is
     /// kept busy best by single-threaded workers with a batch each). They end when the sender of jobs is dropped.
     pub(super) fn start<'scope>(
@@ -88,7 +88,7 @@ impl<'a> Workers<'a> {
         model: &'scope dyn Embed,
         catalogue: Library,
         quarantine: &Quarantine,
-    ) -> anyhow::Result<(Sender<Job>, Receiver<Outcome>)>
+    ) -> anyhow::Result<(Sender<Job>, Receiver<FileOutcome>)>
     where
         'a: 'scope,
     {
@@ -96,7 +96,7 @@ impl<'a> Workers<'a> {
         let (prepared_in, prepared) = bounded::<Prepared>(2 * BATCH * self.threads);
         let (outcomes_in, outcomes) = bounded(64);
         let slots = (0..self.threads as u64).map(|n| quarantine.slot(n)).collect::<Result<Vec<_>, _>>()?;
-        let shared = Shared { catalogue: Mutex::new(catalogue), in_work: Mutex::default() };
+        let shared = WorkerShared { catalogue: Mutex::new(catalogue), in_work: Mutex::default() };
         let decoders =
             rayon::ThreadPoolBuilder::new().num_threads(self.threads).thread_name(|n| format!("decode-{n}")).build()?;
         scope.spawn(move || {
@@ -131,15 +131,21 @@ impl<'a> Workers<'a> {
     }
 
     /// Reads, hashes and decodes one file, with its name in the journal of what is in flight.
-    fn prepare(&self, job: Job, slot: &mut Slot, model: &dyn Embed, shared: &Shared) -> Result<Prepared, Box<Outcome>> {
+    fn prepare(
+        &self,
+        job: Job,
+        slot: &mut JournalSlot,
+        model: &dyn Embed,
+        shared: &WorkerShared,
+    ) -> Result<Prepared, Box<FileOutcome>> {
         let (path, stamp) = (job.path.clone(), job.stamp);
         slot.guard(&path, stamp, || self.decode(job, model, shared)).unwrap_or_else(|io| Err(fatal(io)))
     }
 
-    fn decode(&self, mut job: Job, model: &dyn Embed, shared: &Shared) -> Result<Prepared, Box<Outcome>> {
+    fn decode(&self, mut job: Job, model: &dyn Embed, shared: &WorkerShared) -> Result<Prepared, Box<FileOutcome>> {
         let failed = |job: Job, error: photo::PhotoError| {
             let kind = error.kind.as_str().to_owned();
-            Box::new(Outcome::Failed { job, kind, message: error.message })
+            Box::new(FileOutcome::Failed { job, kind, message: error.message })
         };
         let bytes = match photo::read(&job.path, &self.limits) {
             Ok(bytes) => bytes,
@@ -149,12 +155,12 @@ impl<'a> Workers<'a> {
         let hash = *blake3::hash(&bytes).as_bytes();
         let died = || fatal(anyhow::anyhow!("a worker died"));
         match shared.catalogue.lock().map_err(|_| died())?.knows(&hash) {
-            Ok(true) => return Err(Box::new(Outcome::Known { job, hash })),
+            Ok(true) => return Err(Box::new(FileOutcome::Known { job, hash })),
             Ok(false) => {}
             Err(error) => return Err(fatal(error)),
         }
         if !shared.in_work.lock().map_err(|_| died())?.insert(hash) {
-            return Err(Box::new(Outcome::Twin { job, hash }));
+            return Err(Box::new(FileOutcome::Twin { job, hash }));
         }
         let photo = match photo::decode(&bytes, Some(2 * model.image_size()), &self.limits) {
             Ok(photo) => photo,
@@ -164,16 +170,16 @@ impl<'a> Workers<'a> {
             Ok(pixels) => Ok(Prepared { job, hash, facts: facts_of(photo.facts), pixels }),
             Err(error) => {
                 let message = format!("{error:#}");
-                Err(Box::new(Outcome::Failed { job, kind: "damaged".into(), message }))
+                Err(Box::new(FileOutcome::Failed { job, kind: "damaged".into(), message }))
             }
         }
     }
 
     /// One embedding worker. Its rayon pool of one thread keeps the matrix products of a batch on one core.
-    fn embed_all(&self, model: &dyn Embed, prepared: &Receiver<Prepared>, outcomes: &Sender<Outcome>) {
+    fn embed_all(&self, model: &dyn Embed, prepared: &Receiver<Prepared>, outcomes: &Sender<FileOutcome>) {
         let pool = match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
             Ok(pool) => pool,
-            Err(error) => return drop(outcomes.send(Outcome::Fatal(error.into()))),
+            Err(error) => return drop(outcomes.send(FileOutcome::Fatal(error.into()))),
         };
         while let Ok(first) = prepared.recv() {
             let mut batch = vec![first];
@@ -190,14 +196,14 @@ impl<'a> Workers<'a> {
                 batch.into_iter().map(|p| (p.pixels, (p.job, p.hash, p.facts))).unzip();
             let embedded = match pool.install(|| model.embed_pixels(&pixels)) {
                 Ok(embedded) => embedded,
-                Err(error) => return drop(outcomes.send(Outcome::Fatal(error))),
+                Err(error) => return drop(outcomes.send(FileOutcome::Fatal(error))),
             };
             for (embedding, (job, hash, facts)) in embedded.into_iter().zip(meta) {
                 // The index would refuse it, and with it everything written at the same time.
                 let length = embedding.vector.iter().map(|v| v * v).sum::<f32>();
                 if length.is_nan() || (length - 1.0).abs() > 1e-3 {
                     let message = "the model makes nothing of it".to_owned();
-                    if outcomes.send(Outcome::Failed { job, kind: "damaged".into(), message }).is_err() {
+                    if outcomes.send(FileOutcome::Failed { job, kind: "damaged".into(), message }).is_err() {
                         return;
                     }
                     continue;
@@ -205,7 +211,7 @@ impl<'a> Workers<'a> {
                 let Job { path, root, stamp, .. } = job;
                 let tags = embedding.tags.into_iter().map(|t| Tag { label: t.label, score: t.score }).collect();
                 let change = Change::Photo { path, root, stamp, hash, facts, embedding: embedding.vector, tags };
-                if outcomes.send(Outcome::Photo { change: Box::new(change) }).is_err() {
+                if outcomes.send(FileOutcome::Photo { change: Box::new(change) }).is_err() {
                     return;
                 }
             }
@@ -214,8 +220,8 @@ impl<'a> Workers<'a> {
 }
 
 /// The run cannot go on.
-fn fatal(error: impl Into<anyhow::Error>) -> Box<Outcome> {
-    Box::new(Outcome::Fatal(error.into()))
+fn fatal(error: impl Into<anyhow::Error>) -> Box<FileOutcome> {
+    Box::new(FileOutcome::Fatal(error.into()))
 }
 
 fn facts_of(facts: photo::Facts) -> PhotoFacts {

@@ -1,7 +1,7 @@
 //! From an upright picture to a vision tower's input, as preprocessor_config.json describes it.
 
 use super::Pixels;
-use super::resize::{Filter, resize};
+use super::resize::{ResizeFilter, resize};
 use crate::photo::picture::RgbPicture;
 use anyhow::Context;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ pub(super) struct Preprocessing {
     pub(super) shortest_edge: Option<u32>,
     /// Edge of the square that is cut out of the middle.
     pub(super) crop: u32,
-    pub(super) filter: Filter,
+    pub(super) filter: ResizeFilter,
     pub(super) rescale: f32,
     pub(super) mean: [f32; 3],
     pub(super) std: [f32; 3],
@@ -67,9 +67,9 @@ impl Preprocessing {
             "{name} resizes to {shortest_edge:?} pixels, which is less than the crop's {crop} or absurd"
         );
         let filter = match file.resample {
-            None | Some(3) => Filter::Bicubic,
-            Some(2) => Filter::Bilinear,
-            Some(1) => Filter::Lanczos,
+            None | Some(3) => ResizeFilter::Bicubic,
+            Some(2) => ResizeFilter::Bilinear,
+            Some(1) => ResizeFilter::Lanczos,
             Some(other) => anyhow::bail!("{name}: the filter {other} is not known (1, 2 and 3 are)"),
         };
         let (mean, std) = (file.image_mean, file.image_std);
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(old.unwrap().shortest_edge, Some(224));
         let squash = format!(r#"{{"size":{{"height":256,"width":256}},"do_center_crop":false,"resample":2,{rest}}}"#);
         let squash = preprocessing(&squash, 256).unwrap();
-        assert_eq!((squash.shortest_edge, squash.crop, squash.filter), (None, 256, Filter::Bilinear));
+        assert_eq!((squash.shortest_edge, squash.crop, squash.filter), (None, 256, ResizeFilter::Bilinear));
         assert!(preprocessing(&format!(r#"{{"size":224,"crop_size":224,{rest}}}"#), 336).is_err());
         assert!(preprocessing(r#"{"size":224,"image_mean":[0,0,0],"image_std":[1,0,1]}"#, 224).is_err());
     }
@@ -141,7 +141,8 @@ mod tests {
         for crop in [224, 336] {
             let (mean, std) = ([0.5; 3], [0.5; 3]);
             let shortest_edge = Some(crop);
-            let how = Preprocessing { shortest_edge, crop, filter: Filter::Bicubic, rescale: 1.0 / 255.0, mean, std };
+            let how =
+                Preprocessing { shortest_edge, crop, filter: ResizeFilter::Bicubic, rescale: 1.0 / 255.0, mean, std };
             for short in [1, 2, 225, 232, 450, 457, 675, 900, 907, 1005] {
                 for (width, height) in [(short, short), (short, short + 300), (short + 1, short)] {
                     let grey = vec![128; width as usize * height as usize * 3];

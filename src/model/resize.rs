@@ -8,7 +8,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 
 /// Filters of Pillow's `resample` numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Filter {
+pub(super) enum ResizeFilter {
     Bicubic,
     Bilinear,
     Lanczos,
@@ -20,15 +20,15 @@ pub(super) fn resize(
     region: Region,
     width: u32,
     height: u32,
-    filter: Filter,
+    filter: ResizeFilter,
 ) -> anyhow::Result<Vec<u8>> {
     let source = ImageRef::new(picture.width, picture.height, &picture.data, PixelType::U8x3)
         .context("a picture whose size and data do not fit")?;
     let mut target = Image::new(width, height, PixelType::U8x3);
     let filter = match filter {
-        Filter::Bicubic => FilterType::CatmullRom,
-        Filter::Bilinear => FilterType::Bilinear,
-        Filter::Lanczos => FilterType::Lanczos3,
+        ResizeFilter::Bicubic => FilterType::CatmullRom,
+        ResizeFilter::Bilinear => FilterType::Bilinear,
+        ResizeFilter::Lanczos => FilterType::Lanczos3,
     };
     let (left, top, w, h) = picture.locate(region);
     // Rounding may put an edge a hair outside, which the resizer refuses.

@@ -18,7 +18,7 @@ const THUMBNAIL: f32 = 64.0;
 
 /// A photo on the map.
 #[derive(Clone, Copy, Debug)]
-pub struct Photo {
+pub struct MapPhoto {
     /// Its id.
     pub id: i64,
     /// From 0 (left) to 1.
@@ -33,14 +33,14 @@ pub struct Photo {
 
 /// A map: photos, and the names of their clusters.
 #[derive(Clone, Debug)]
-pub struct Chart {
+pub struct MapDrawing {
     /// The photos.
-    pub photos: Vec<Photo>,
+    pub photos: Vec<MapPhoto>,
     /// The names.
     pub names: Vec<String>,
 }
 
-impl Chart {
+impl MapDrawing {
     /// The map as an SVG element with everything inside: thumbnails of all photos of a small library, each in the free
     /// place nearest to its own; dots and some thumbnails (read by `small`) of a large one. `None` if `report` ended it.
     ///
@@ -145,11 +145,11 @@ impl Chart {
     }
 
     /// Photos whose thumbnails do not overlap, those in the middle of their clusters first.
-    fn chosen(&self, cell: f32) -> Vec<&Photo> {
-        let mut order: Vec<&Photo> = self.photos.iter().collect();
+    fn chosen(&self, cell: f32) -> Vec<&MapPhoto> {
+        let mut order: Vec<&MapPhoto> = self.photos.iter().collect();
         order.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.id.cmp(&b.id)));
-        let mut chosen: Vec<&Photo> = Vec::new();
-        let apart = |a: &Photo, b: &Photo| {
+        let mut chosen: Vec<&MapPhoto> = Vec::new();
+        let apart = |a: &MapPhoto, b: &MapPhoto| {
             let ((ax, ay), (bx, by)) = (at(a), at(b));
             (ax - bx).abs() >= cell || (ay - by).abs() >= cell
         };
@@ -165,12 +165,12 @@ impl Chart {
     }
 }
 
-fn at(photo: &Photo) -> (f32, f32) {
+fn at(photo: &MapPhoto) -> (f32, f32) {
     (MARGIN + photo.x * EDGE, MARGIN + photo.y * EDGE)
 }
 
 /// Each photo in the free cell of a grid that is nearest to its own place.
-fn spread(photos: &[&Photo], cell: f32) -> Vec<(f32, f32)> {
+fn spread(photos: &[&MapPhoto], cell: f32) -> Vec<(f32, f32)> {
     let columns = (EDGE / cell).floor().max(1.0) as i32 + 1;
     let mut free: HashSet<(i32, i32)> = (0..columns).flat_map(|x| (0..columns).map(move |y| (x, y))).collect();
     let middle = |(x, y): (i32, i32)| (MARGIN + x as f32 * cell, MARGIN + y as f32 * cell);
@@ -209,8 +209,8 @@ mod tests {
 
     #[test]
     fn every_photo_has_a_place_of_its_own_and_names_stay_text() {
-        let photo = |id| Photo { id, x: 0.5, y: 0.5, cluster: Some(0), cosine: 0.5 };
-        let chart = Chart { photos: (0..50).map(photo).collect(), names: vec!["<script>\u{1b}".into()] };
+        let photo = |id| MapPhoto { id, x: 0.5, y: 0.5, cluster: Some(0), cosine: 0.5 };
+        let chart = MapDrawing { photos: (0..50).map(photo).collect(), names: vec!["<script>\u{1b}".into()] };
         let places = spread(&chart.photos.iter().collect::<Vec<_>>(), 60.0);
         let distinct: HashSet<(i32, i32)> = places.iter().map(|(x, y)| (*x as i32, *y as i32)).collect();
         assert_eq!(distinct.len(), 50);

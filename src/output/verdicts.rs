@@ -24,12 +24,12 @@ const CHUNK: usize = 16;
 const NONE: &str = "(none)";
 
 /// Photos in the order of the set's labels, the surest first; those without a label last.
-pub struct Sorted<'a> {
+pub struct SortedPhotos<'a> {
     set: &'a LabelSet,
     photos: Vec<(PathBuf, Verdict)>,
 }
 
-impl<'a> Sorted<'a> {
+impl<'a> SortedPhotos<'a> {
     /// Sorts what `classify` found out.
     #[must_use]
     pub fn new(set: &'a LabelSet, mut photos: Vec<(PathBuf, Verdict)>) -> Self {
@@ -86,7 +86,7 @@ pub struct VerdictOutputs<'a> {
 /// # Errors
 /// stdout is closed, the contact sheet cannot be written, or the user ended it (exit code 130).
 pub fn show(
-    sorted: &Sorted<'_>,
+    sorted: &SortedPhotos<'_>,
     wanted: &VerdictOutputs<'_>,
     cancel: &AtomicBool,
     console: &Console,
@@ -123,7 +123,7 @@ pub fn show(
     shares(sorted, wanted.csv, console)
 }
 
-fn json_lines(sorted: &Sorted<'_>, console: &Console) -> anyhow::Result<()> {
+fn json_lines(sorted: &SortedPhotos<'_>, console: &Console) -> anyhow::Result<()> {
     let labels = sorted.set.labels.len();
     for (path, verdict) in &sorted.photos {
         let ranked: Vec<_> = verdict
@@ -146,7 +146,7 @@ fn json_lines(sorted: &Sorted<'_>, console: &Console) -> anyhow::Result<()> {
     console.json(&json!({"schema": 1, "kind": "distribution", "photos": total, "labels": shares}))
 }
 
-fn comma_separated(sorted: &Sorted<'_>, top: usize, console: &Console) -> anyhow::Result<()> {
+fn comma_separated(sorted: &SortedPhotos<'_>, top: usize, console: &Console) -> anyhow::Result<()> {
     let top = top.min(sorted.set.labels.len() + sorted.set.background.len());
     let mut head: Vec<Field<'_>> = vec!["path".into(), "label".into()];
     head.extend((1..=top).flat_map(|n| [format!("label_{n}").into(), format!("probability_{n}").into()]));
@@ -161,7 +161,7 @@ fn comma_separated(sorted: &Sorted<'_>, top: usize, console: &Console) -> anyhow
     Ok(())
 }
 
-fn table(sorted: &Sorted<'_>, console: &Console) -> anyhow::Result<()> {
+fn table(sorted: &SortedPhotos<'_>, console: &Console) -> anyhow::Result<()> {
     let room = console::width();
     let names: Vec<String> = sorted.photos.iter().map(|(path, _)| display_path(path)).collect();
     let photo = names.iter().map(|name| name.width()).max().unwrap_or(0).clamp(5, room * 2 / 5);
@@ -196,7 +196,7 @@ fn table(sorted: &Sorted<'_>, console: &Console) -> anyhow::Result<()> {
 }
 
 /// How the photos are spread over the labels; where stdout is a table for programs, beside it.
-fn shares(sorted: &Sorted<'_>, csv: bool, console: &Console) -> anyhow::Result<()> {
+fn shares(sorted: &SortedPhotos<'_>, csv: bool, console: &Console) -> anyhow::Result<()> {
     let total = sorted.photos.len();
     let with_none = |(label, photos): &(Option<&str>, usize)| label.is_some() || *photos > 0;
     let shares: Vec<_> = sorted.distribution().into_iter().filter(with_none).collect();
@@ -221,7 +221,7 @@ fn share(photos: usize, total: usize) -> f64 {
     photos as f64 / total.max(1) as f64
 }
 
-fn sheet(sorted: &Sorted<'_>, file: &Path, small: &ReadSmall, progress: &mut Progress<'_>) -> anyhow::Result<()> {
+fn sheet(sorted: &SortedPhotos<'_>, file: &Path, small: &ReadSmall, progress: &mut Progress<'_>) -> anyhow::Result<()> {
     let LabelSet { name, labels, .. } = sorted.set;
     let by = if name.is_empty() { shorten_end(&labels.join(", "), 120) } else { name.clone() };
     let mut sheet = Page::begin(file, &format!("Photos by {by}"), "")?;

@@ -105,7 +105,7 @@ pub struct Facts {
 
 /// A decoded picture.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Photo {
+pub struct DecodedPhoto {
     /// The pixels, possibly fewer than the file holds (see [`decode`]).
     pub picture: RgbPicture,
     /// What else the file says.
@@ -120,14 +120,14 @@ pub struct Photo {
 ///
 /// # Errors
 /// One of every [`ErrorKind`] but `Unreadable`, `Empty` for no bytes at all, and `Changed`; see there.
-pub fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<Photo, PhotoError> {
+pub fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<DecodedPhoto, PhotoError> {
     contained(|| decode_any(bytes, target, limits)).unwrap_or_else(|panic| {
         let message = format!("the decoder gave up on this file: {panic}");
         Err(PhotoError::new(ErrorKind::Crashed, message))
     })
 }
 
-fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<Photo, PhotoError> {
+fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<DecodedPhoto, PhotoError> {
     let format = format::sniff(bytes)?;
     let input = Cursor::new(bytes);
     let picture = match format {
@@ -174,7 +174,7 @@ fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Resul
         // Rows become columns in a second buffer.
         limits.check_memory(width, height, 2 * picture.data.len() as u64)?;
     }
-    Ok(Photo { picture: upright(picture, orientation)?, facts })
+    Ok(DecodedPhoto { picture: upright(picture, orientation)?, facts })
 }
 
 fn upright(picture: RgbPicture, orientation: Orientation) -> Result<RgbPicture, PhotoError> {

@@ -310,7 +310,7 @@ fn mutated_files_never_do_worse_than_an_error() {
         let other = chance.below(samples.len());
         let file = chance.mutate(&samples[n % samples.len()], &samples[other]);
         match decode(&file, (n % 2 == 0).then_some(8), &limits()) {
-            Ok(Photo { picture, .. }) => {
+            Ok(DecodedPhoto { picture, .. }) => {
                 assert_eq!(picture.data.len(), picture.width as usize * picture.height as usize * 3);
                 decoded += 1;
             }

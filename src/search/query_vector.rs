@@ -6,7 +6,7 @@ use crate::model::Embed;
 use crate::photo::{self, DecodeLimits};
 use anyhow::Context;
 use snapseek_index::Library;
-use snapseek_index::query::{Part, PartKind};
+use snapseek_index::query::{PartKind, QueryPart};
 use std::path::Path;
 
 /// The weighted sum of the parts' unit vectors, as a unit vector; `None` without parts.
@@ -14,7 +14,7 @@ use std::path::Path;
 /// # Errors
 /// A picture cannot be read, the model fails, or the parts cancel each other out.
 pub fn vector(
-    parts: &[Part],
+    parts: &[QueryPart],
     model: &dyn Embed,
     library: &Library,
     template: Option<&str>,

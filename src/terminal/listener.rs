@@ -39,7 +39,7 @@ pub trait ProgressEvent: Copy + fmt::Debug {
 }
 
 /// [`Listener::step`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// What is done.
     pub what: &'static str,

@@ -3,6 +3,7 @@
 use super::place::Place;
 use super::source::Source;
 use crate::labels::classify::Verdict;
+use crate::terminal::listener::Step;
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui_image::protocol::Protocol;
 use snapseek_index::{ContentHash, Hit, LabelSet, Status, Turn};
@@ -36,7 +37,7 @@ pub type Outcome<T> = Result<T, String>;
 
 /// One photo of a list.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Found {
+pub struct FoundPhoto {
     /// Its id.
     pub id: i64,
     /// How near it is to what was asked, from -1 to 1; or the probability of a label, from 0 to 1.
@@ -49,7 +50,7 @@ pub struct Found {
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
     /// The photos, best first; matches come before the rest.
-    pub found: Vec<Found>,
+    pub found: Vec<FoundPhoto>,
     /// What is known of them already.
     pub photos: Vec<Hit>,
     /// There may be more.
@@ -62,7 +63,7 @@ pub struct Answer {
 
 /// A cluster as it is shown.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Group {
+pub struct ClusterItem {
     /// Its id.
     pub id: i64,
     /// Its name.
@@ -81,7 +82,7 @@ pub struct Group {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Groups {
     /// Largest first.
-    pub groups: Vec<Group>,
+    pub groups: Vec<ClusterItem>,
     /// Photos outside all of them.
     pub outside: u64,
 }
@@ -101,7 +102,7 @@ pub struct Spot {
 
 /// The library on a plane.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Chart {
+pub struct MapChart {
     /// All photos.
     pub spots: Vec<Spot>,
     /// Names of the clusters.
@@ -110,7 +111,7 @@ pub struct Chart {
 
 /// What became of the photos of a library under a label set.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sorted {
+pub struct Classified {
     /// The set.
     pub set: LabelSet,
     /// For each photo, by id ascending, its label (`None`: none of these) and the likeliest with their probabilities.
@@ -139,24 +140,13 @@ pub struct PictureKey {
 
 /// A picture that is wanted on the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedPicture {
     /// Which.
     pub key: PictureKey,
     /// Where the photo is.
     pub path: PathBuf,
     /// BLAKE3 of its content.
     pub hash: ContentHash,
-}
-
-/// How heavy work stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// What is being done.
-    pub what: &'static str,
-    /// How much of it is done.
-    pub done: usize,
-    /// Of how much.
-    pub total: usize,
 }
 
 /// What an indexing run tells.
@@ -224,15 +214,15 @@ pub enum Message {
     /// Work on clusters has ended: what was done.
     Grouped(u64, Outcome<String>),
     /// The map.
-    Charted(u64, Outcome<Chart>),
+    Charted(u64, Outcome<MapChart>),
     /// Photos sorted by labels.
-    Sorted(u64, Outcome<Sorted>),
+    Sorted(u64, Outcome<Classified>),
     /// The label sets that are saved.
     LabelSets(Vec<LabelSet>),
     /// How heavy work stands.
     Step(u64, Step),
     /// A picture.
-    Picture(PictureKey, Outcome<Arc<Picture>>),
+    Picture(PictureKey, Outcome<Arc<EncodedPicture>>),
     /// Of the conversation.
     Chat(u64, ChatNews),
     /// Of an indexing run.
@@ -261,9 +251,9 @@ pub struct Standing {
 }
 
 /// A picture encoded for the terminal.
-pub struct Picture(pub Protocol);
+pub struct EncodedPicture(pub Protocol);
 
-impl std::fmt::Debug for Picture {
+impl std::fmt::Debug for EncodedPicture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Picture").field(&self.0.size()).finish()
     }

@@ -1,6 +1,6 @@
 //! A list of photos, as thumbnails or as lines: what is selected, what is to be seen.
 
-use super::event::Found;
+use super::event::FoundPhoto;
 use ratatui::layout::Rect;
 
 /// Columns and rows of a thumbnail with its frame and its name, from small to large.
@@ -9,7 +9,7 @@ const TILES: [(u16, u16); 4] = [(14, 7), (20, 9), (27, 12), (40, 17)];
 /// A list of photos.
 #[derive(Clone, Debug, Default)]
 pub struct Gallery {
-    found: Vec<Found>,
+    found: Vec<FoundPhoto>,
     /// How many of them, from the first, are matches.
     matches: usize,
     /// What is only near is not shown.
@@ -24,7 +24,7 @@ pub struct Gallery {
 
 /// How a gallery lies in its area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grid {
+pub struct GalleryGrid {
     area: Rect,
     /// Tiles side by side.
     pub columns: usize,
@@ -34,7 +34,7 @@ pub struct Grid {
     pub height: u16,
 }
 
-impl Grid {
+impl GalleryGrid {
     /// Rows of tiles that are wholly to be seen, at least one.
     #[must_use]
     pub fn rows(&self) -> usize {
@@ -50,7 +50,7 @@ impl Gallery {
     }
 
     /// Shows other photos; the selection goes to `keep` if it is among them, else to the first.
-    pub fn fill(&mut self, mut found: Vec<Found>, keep: Option<i64>) {
+    pub fn fill(&mut self, mut found: Vec<FoundPhoto>, keep: Option<i64>) {
         // Matches come first, whatever the ranking says.
         found.sort_by_key(|found| !found.is_match);
         self.matches = found.iter().take_while(|found| found.is_match).count();
@@ -64,7 +64,7 @@ impl Gallery {
 
     /// The photos that are shown.
     #[must_use]
-    pub fn shown(&self) -> &[Found] {
+    pub fn shown(&self) -> &[FoundPhoto] {
         let hidden = self.hides_rest && self.matches > 0;
         self.found.get(..if hidden { self.matches } else { self.found.len() }).unwrap_or_default()
     }
@@ -77,7 +77,7 @@ impl Gallery {
 
     /// The matches.
     #[must_use]
-    pub fn matching(&self) -> &[Found] {
+    pub fn matching(&self) -> &[FoundPhoto] {
         self.found.get(..self.matches).unwrap_or_default()
     }
 
@@ -126,17 +126,22 @@ impl Gallery {
 
     /// How tiles lie in an area; lines are tiles of one row.
     #[must_use]
-    pub fn grid(&self, area: Rect) -> Grid {
+    pub fn grid(&self, area: Rect) -> GalleryGrid {
         let (width, height) = TILES.get(self.size).copied().unwrap_or((20, 9));
         if self.list {
-            return Grid { area, columns: 1, width: area.width, height: 1 };
+            return GalleryGrid { area, columns: 1, width: area.width, height: 1 };
         }
         let columns = (area.width / width).max(1);
-        Grid { area, columns: columns.into(), width: area.width / columns, height: height.min(area.height.max(1)) }
+        GalleryGrid {
+            area,
+            columns: columns.into(),
+            width: area.width / columns,
+            height: height.min(area.height.max(1)),
+        }
     }
 
     /// The row of tiles in which a photo lies. What is only near begins a new row, below a heading where there are lines.
-    fn row(&self, at: usize, grid: &Grid) -> usize {
+    fn row(&self, at: usize, grid: &GalleryGrid) -> usize {
         match at.checked_sub(self.matches) {
             Some(rest) if self.matches > 0 => {
                 self.matches.div_ceil(grid.columns) + rest / grid.columns + usize::from(self.list)
@@ -145,7 +150,7 @@ impl Gallery {
         }
     }
 
-    fn column(&self, at: usize, grid: &Grid) -> usize {
+    fn column(&self, at: usize, grid: &GalleryGrid) -> usize {
         at.checked_sub(self.matches).unwrap_or(at) % grid.columns
     }
 
@@ -205,7 +210,7 @@ impl Gallery {
     }
 
     /// The photos on the screen, each with where it lies. Tiles of a row that is cut off at the bottom are left out.
-    pub fn tiles(&self, area: Rect) -> impl Iterator<Item = (usize, Found, Rect)> + '_ {
+    pub fn tiles(&self, area: Rect) -> impl Iterator<Item = (usize, FoundPhoto, Rect)> + '_ {
         let grid = self.grid(area);
         let rows = grid.rows();
         // Rows grow with positions, so the first on the screen can be searched for.
@@ -263,7 +268,7 @@ mod tests {
 
     fn gallery(matches: usize, rest: usize) -> Gallery {
         let mut gallery = Gallery::new();
-        let found = (0..matches + rest).map(|n| Found { id: n as i64, score: None, is_match: n < matches });
+        let found = (0..matches + rest).map(|n| FoundPhoto { id: n as i64, score: None, is_match: n < matches });
         gallery.fill(found.collect(), None);
         gallery
     }

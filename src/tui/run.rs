@@ -1,7 +1,7 @@
 //! The loop: events in, the update function, effects out, a frame. Nothing in it waits for anything but events.
 
-use super::event::{Effect, Ending, Event, Wanted};
-use super::state::{Options, State};
+use super::event::{Effect, Ending, Event, WantedPicture};
+use super::state::{State, TuiOptions};
 use super::terminal::{self, Screen};
 use super::update::update;
 use super::work::Workers;
@@ -29,7 +29,7 @@ const TOGETHER: usize = 512;
 /// There is no terminal, or it fails.
 pub fn run(
     settings: &Settings,
-    mut options: Options,
+    mut options: TuiOptions,
     beginning: super::event::Beginning,
     pictures: Pictures,
 ) -> anyhow::Result<Ending> {
@@ -114,8 +114,8 @@ fn execute(effects: Vec<Effect>, workers: &mut Workers, screen: &mut Screen) -> 
 }
 
 /// Tells the painters what is to be seen and not there yet, if that is not what they know.
-fn want(state: &State, before: &mut Vec<Wanted>, workers: &Workers) {
-    let wanted: Vec<Wanted> = wanted(state);
+fn want(state: &State, before: &mut Vec<WantedPicture>, workers: &Workers) {
+    let wanted: Vec<WantedPicture> = wanted(state);
     if wanted != *before {
         workers.paint(wanted.clone());
         *before = wanted;
@@ -124,11 +124,11 @@ fn want(state: &State, before: &mut Vec<Wanted>, workers: &Workers) {
 
 /// The pictures that are to be seen and not there yet, the most wanted first.
 #[must_use]
-pub fn wanted(state: &State) -> Vec<Wanted> {
+pub fn wanted(state: &State) -> Vec<WantedPicture> {
     let missing = screen::pictures(state).into_iter().filter(|(key, _)| !state.pictures.contains_key(key));
     let wanted = missing.filter_map(|(key, _)| {
         let photo = state.photos.get(&key.id)?;
-        Some(Wanted { key, path: photo.paths.first()?.clone(), hash: photo.hash })
+        Some(WantedPicture { key, path: photo.paths.first()?.clone(), hash: photo.hash })
     });
     wanted.collect()
 }

@@ -1,6 +1,8 @@
 //! All that the terminal UI knows. Only `update` changes it, and views only read it.
 
-use super::event::{Answer, Beginning, Chart, Effect, Groups, Outcome, Picture, PictureKey, Sorted, Standing, Step};
+use super::event::{
+    Answer, Beginning, Classified, Effect, EncodedPicture, Groups, MapChart, Outcome, PictureKey, Standing,
+};
 use super::gallery::Gallery;
 use super::keymap::Keymap;
 use super::overlay::Overlay;
@@ -8,6 +10,7 @@ use super::place::Place;
 use super::source::{Seek, Source, Visits};
 use super::theme::Theme;
 use crate::config::ThemeName;
+use crate::terminal::listener::Step;
 use ratatui::layout::Rect;
 use snapseek_index::{Hit, LabelSet, Turn};
 use std::collections::{HashMap, HashSet};
@@ -26,7 +29,7 @@ const MOST_FAILURES: usize = 2_000;
 
 /// How the program was started.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct TuiOptions {
     /// Picked paths are printed in the end.
     pub pick: bool,
     /// Pictures are drawn.
@@ -55,9 +58,9 @@ pub struct State {
     /// What lies over it.
     pub overlay: Option<Overlay>,
     /// Query and results.
-    pub search: Search,
+    pub search: SearchState,
     /// One photo.
-    pub look: Look,
+    pub look: LookState,
     /// Labels.
     pub classify: Classify,
     /// Clusters.
@@ -65,9 +68,9 @@ pub struct State {
     /// The map.
     pub map: Map,
     /// The conversation.
-    pub chat: Chat,
+    pub chat: ChatState,
     /// Folders and indexing.
-    pub index: Index,
+    pub index: IndexState,
     /// Heavy work that is going on, with its generation.
     pub work: Option<(u64, Option<Step>)>,
     /// What is known of photos.
@@ -75,7 +78,7 @@ pub struct State {
     /// Photos of which details were asked for.
     pub asked: HashSet<i64>,
     /// Encoded pictures, or why there is none.
-    pub pictures: HashMap<PictureKey, Outcome<Arc<Picture>>>,
+    pub pictures: HashMap<PictureKey, Outcome<Arc<EncodedPicture>>>,
     /// Marked photos.
     pub marks: Marks,
     /// The last message, and whether it tells of something wrong.
@@ -87,12 +90,12 @@ pub struct State {
     /// Colours.
     pub theme: Theme,
     /// How the program was started.
-    pub options: Options,
+    pub options: TuiOptions,
 }
 
 /// Query and results.
 #[derive(Clone, Debug)]
-pub struct Search {
+pub struct SearchState {
     /// Sources before and after this one.
     pub visits: Visits,
     /// The query line.
@@ -138,7 +141,7 @@ pub struct Completion {
 
 /// One photo, large.
 #[derive(Clone, Debug, Default)]
-pub struct Look {
+pub struct LookState {
     /// A single photo; `None`: the selected one of a gallery.
     pub only: Option<i64>,
     /// Whose gallery.
@@ -155,7 +158,7 @@ pub struct Classify {
     /// Keys go there.
     pub typing: bool,
     /// The photos under the set that was asked for.
-    pub sorted: Option<Arc<Sorted>>,
+    pub sorted: Option<Arc<Classified>>,
     /// Photos of each label, and last of none.
     pub counts: Vec<usize>,
     /// The label whose photos are shown; the one after the last is none.
@@ -185,7 +188,7 @@ pub struct Clusters {
 #[derive(Clone, Debug)]
 pub struct Map {
     /// The photos; `None` before it is known.
-    pub chart: Option<Arc<Chart>>,
+    pub chart: Option<Arc<MapChart>>,
     /// The cursor, in the map's own numbers.
     pub cursor: (f32, f32),
     /// The middle of what is seen.
@@ -204,7 +207,7 @@ pub struct Map {
 
 /// The conversation.
 #[derive(Clone, Debug, Default)]
-pub struct Chat {
+pub struct ChatState {
     /// What it is about.
     pub photo: Option<i64>,
     /// What was said.
@@ -233,13 +236,13 @@ pub struct Chat {
 
 /// Folders and indexing.
 #[derive(Clone, Debug, Default)]
-pub struct Index {
+pub struct IndexState {
     /// How the library stands; `None` before it is known.
     pub standing: Option<Box<Standing>>,
     /// It is known, though there may be no library.
     pub known: bool,
     /// The run that is going on.
-    pub run: Option<Run>,
+    pub run: Option<RunState>,
     /// What could not be read.
     pub failures: Vec<(PathBuf, String, String)>,
     /// What the last run did, or why it failed.
@@ -254,7 +257,7 @@ pub struct Index {
 
 /// An indexing run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Run {
+pub struct RunState {
     /// Photos that need work.
     pub found: u64,
     /// Photos that are done.
@@ -323,14 +326,14 @@ impl std::ops::Deref for Marks {
 impl State {
     /// The state at the beginning, and what is to be done first.
     #[must_use]
-    pub fn new(options: Options, beginning: Beginning, screen: Rect) -> (Self, Vec<Effect>) {
+    pub fn new(options: TuiOptions, beginning: Beginning, screen: Rect) -> (Self, Vec<Effect>) {
         let source = Source::Query(Seek::text(beginning.query.clone()));
         let mut state = Self {
             screen,
             place: beginning.place,
             trail: Vec::new(),
             overlay: None,
-            search: Search {
+            search: SearchState {
                 visits: Visits::new(source),
                 input: Input::new(beginning.query),
                 typing: beginning.place == Place::Search,
@@ -347,7 +350,7 @@ impl State {
                 completion: None,
                 preview: true,
             },
-            look: Look::default(),
+            look: LookState::default(),
             classify: Classify {
                 input: Input::default(),
                 typing: false,
@@ -369,8 +372,8 @@ impl State {
                 pointed: None,
                 error: None,
             },
-            chat: Chat::default(),
-            index: Index { watch: options.watch, ..Index::default() },
+            chat: ChatState::default(),
+            index: IndexState { watch: options.watch, ..IndexState::default() },
             work: None,
             photos: HashMap::new(),
             asked: HashSet::new(),
@@ -388,7 +391,7 @@ impl State {
             effects.push(Effect::Watch(true));
         }
         if !beginning.index.is_empty() {
-            state.index.run = Some(Run { walking: true, ..Run::default() });
+            state.index.run = Some(RunState { walking: true, ..RunState::default() });
             effects.push(Effect::Index(beginning.index));
         }
         (state, effects)
@@ -483,7 +486,7 @@ impl State {
     }
 
     /// Remembers a picture.
-    pub fn keep_picture(&mut self, key: PictureKey, picture: Outcome<Arc<Picture>>) {
+    pub fn keep_picture(&mut self, key: PictureKey, picture: Outcome<Arc<EncodedPicture>>) {
         let cells = |key: &PictureKey| usize::from(key.width) * usize::from(key.height);
         if self.pictures.keys().map(cells).sum::<usize>() + cells(&key) > MOST_CELLS {
             let wanted: HashSet<PictureKey> = super::screen::pictures(self).into_iter().map(|(key, _)| key).collect();

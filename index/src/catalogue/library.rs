@@ -1,6 +1,6 @@
 //! A library on disk: making, opening and reading it.
 
-use super::rows::{ContentHash, Failure, FileStamp, ModelRecord, Status};
+use super::rows::{ContentHash, FailedFile, FileStamp, ModelRecord, Status};
 use super::writer::Writer;
 use super::{paths, schema};
 use crate::error::{Error, Result};
@@ -151,7 +151,7 @@ impl Library {
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn failures(&self) -> Result<Vec<Failure>> {
+    pub fn failures(&self) -> Result<Vec<FailedFile>> {
         self.sql(|db| {
             let mut statement = db.prepare("SELECT path, size, mtime_ns, kind, message FROM failure ORDER BY path")?;
             let rows = statement.query_map([], failure_of)?;
@@ -278,8 +278,8 @@ pub(crate) fn current_model(db: &Connection) -> rusqlite::Result<Option<Model>> 
 }
 
 /// Reads path, size, mtime, kind and message.
-pub(crate) fn failure_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Failure> {
-    Ok(Failure {
+pub(crate) fn failure_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<FailedFile> {
+    Ok(FailedFile {
         path: paths::from_bytes(row.get_ref(0)?.as_blob()?),
         stamp: FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? },
         kind: row.get(3)?,

@@ -69,7 +69,7 @@ pub struct ModelRecord {
 
 /// A file that could not be indexed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Failure {
+pub struct FailedFile {
     /// The file.
     pub path: PathBuf,
     /// Kind of failure, a short word.

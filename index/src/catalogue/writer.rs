@@ -2,7 +2,7 @@
 
 use super::library::{self, Library, Model, current_model, size_of};
 use super::paths;
-use super::rows::{Change, ContentHash, Failure, FileStamp, FileState, ModelRecord, PhotoFacts, Tag};
+use super::rows::{Change, ContentHash, FailedFile, FileStamp, FileState, ModelRecord, PhotoFacts, Tag};
 use crate::error::{Error, Result, validate};
 use crate::search::cache::About;
 use crate::search::searcher::ScoreStats;
@@ -126,7 +126,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn failure(&self, path: &Path) -> Result<Option<Failure>> {
+    pub fn failure(&self, path: &Path) -> Result<Option<FailedFile>> {
         self.library.sql(|db| {
             db.prepare_cached("SELECT path, size, mtime_ns, kind, message FROM failure WHERE path = ?1")?
                 .query_row([paths::bytes(path)], library::failure_of)

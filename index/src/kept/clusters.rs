@@ -59,7 +59,7 @@ pub struct NewCluster {
 
 /// Where a photo belongs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Member<C> {
+pub struct ClusterMember<C> {
     /// The photo.
     pub photo: i64,
     /// Its cluster; `None` if it fits none.
@@ -104,14 +104,15 @@ impl Library {
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn members(&self) -> Result<Vec<Member<i64>>> {
+    pub fn members(&self) -> Result<Vec<ClusterMember<i64>>> {
         self.sql(|db| {
             let mut statement = db.prepare_cached(
                 "SELECT photo, cluster, cosine FROM member m
                  WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = m.photo) ORDER BY photo",
             )?;
-            let rows = statement
-                .query_map([], |row| Ok(Member { photo: row.get(0)?, cluster: row.get(1)?, cosine: row.get(2)? }))?;
+            let rows = statement.query_map([], |row| {
+                Ok(ClusterMember { photo: row.get(0)?, cluster: row.get(1)?, cosine: row.get(2)? })
+            })?;
             rows.collect()
         })
     }
@@ -137,7 +138,7 @@ impl Library {
     /// # Errors
     /// [`Error::Refused`] for a name that is empty, too long, `none` or there twice; [`Error::Vector`], [`Error::NoModel`];
     /// or the catalogue cannot be written.
-    pub fn save_clusters(&self, clusters: &[NewCluster], members: &[Member<usize>]) -> Result<()> {
+    pub fn save_clusters(&self, clusters: &[NewCluster], members: &[ClusterMember<usize>]) -> Result<()> {
         let model = self.check_clusters(clusters)?;
         self.write(|db| {
             db.execute_batch("DELETE FROM member; DELETE FROM cluster;")?;
@@ -151,7 +152,12 @@ impl Library {
     ///
     /// # Errors
     /// As [`Library::save_clusters`]; a part may not have the name of any cluster that stays.
-    pub fn replace_cluster(&self, cluster: i64, parts: &[NewCluster], members: &[Member<usize>]) -> Result<bool> {
+    pub fn replace_cluster(
+        &self,
+        cluster: i64,
+        parts: &[NewCluster],
+        members: &[ClusterMember<usize>],
+    ) -> Result<bool> {
         let model = self.check_clusters(parts)?;
         self.write(|db| {
             for part in parts {
@@ -184,7 +190,7 @@ impl Library {
     ///
     /// # Errors
     /// The catalogue cannot be written.
-    pub fn add_members(&self, members: &[Member<i64>]) -> Result<()> {
+    pub fn add_members(&self, members: &[ClusterMember<i64>]) -> Result<()> {
         self.write(|db| members.iter().try_for_each(|member| put_member(db, member)))
     }
 
@@ -265,7 +271,7 @@ pub(crate) fn id_of(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>
 fn put_clusters(
     db: &Connection,
     clusters: &[NewCluster],
-    members: &[Member<usize>],
+    members: &[ClusterMember<usize>],
     model: &ModelRecord,
 ) -> rusqlite::Result<()> {
     let mut ids = Vec::with_capacity(clusters.len());
@@ -291,13 +297,13 @@ fn put_clusters(
     }
     for member in members {
         let cluster = member.cluster.and_then(|at| ids.get(at)).copied();
-        put_member(db, &Member { photo: member.photo, cluster, cosine: member.cosine })?;
+        put_member(db, &ClusterMember { photo: member.photo, cluster, cosine: member.cosine })?;
     }
     Ok(())
 }
 
 /// A photo that is gone in the meantime belongs nowhere.
-fn put_member(db: &Connection, member: &Member<i64>) -> rusqlite::Result<()> {
+fn put_member(db: &Connection, member: &ClusterMember<i64>) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO member (photo, cluster, cosine) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM photo WHERE id = ?1)
          ON CONFLICT (photo) DO UPDATE SET cluster = ?2, cosine = ?3",
@@ -365,8 +371,8 @@ mod tests {
         library
     }
 
-    fn member<C>(photo: i64, cluster: Option<C>) -> Member<C> {
-        Member { photo, cluster, cosine: 0.8 }
+    fn member<C>(photo: i64, cluster: Option<C>) -> ClusterMember<C> {
+        ClusterMember { photo, cluster, cosine: 0.8 }
     }
 
     fn found(library: &Library, name: &str, exclude: bool) -> Result<Vec<i64>> {

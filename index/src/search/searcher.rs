@@ -1,7 +1,7 @@
 //! One query: meaning and words, filters, fusion, folding.
 
 use super::filters::{Filter, Filters, Phrase};
-use super::text::{self, Match, Text};
+use super::text::{self, Match, TextSearch};
 use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
@@ -110,12 +110,12 @@ pub struct Searcher {
     library: Library,
     len: usize,
     vectors: OnceCell<Option<Vectors>>,
-    text: OnceCell<Text>,
+    text: OnceCell<TextSearch>,
 }
 
 /// A photo on its way to become a hit.
 #[derive(Clone, Copy, Debug, Default)]
-struct Candidate {
+struct RankedPhoto {
     id: i64,
     cosine: Option<f32>,
     bm25: Option<f32>,
@@ -232,7 +232,7 @@ impl Searcher {
     }
 
     /// What the catalogue knows about the photos chosen.
-    fn hits(&self, request: &SearchRequest, chosen: Vec<(Candidate, u32)>) -> Result<Vec<Hit>> {
+    fn hits(&self, request: &SearchRequest, chosen: Vec<(RankedPhoto, u32)>) -> Result<Vec<Hit>> {
         let all_words = match &request.words {
             Some(words) if !chosen.is_empty() => self.text()?.every(words)?,
             _ => HashSet::new(),
@@ -269,7 +269,7 @@ impl Searcher {
                 if paths.is_empty() {
                     continue;
                 }
-                let Candidate { cosine, bm25, fused, .. } = candidate;
+                let RankedPhoto { cosine, bm25, fused, .. } = candidate;
                 let all_words = all_words.contains(&id);
                 hits.push(Hit { id, hash, cosine, bm25, fused, all_words, paths, tags, caption, facts, size, folded });
             }
@@ -290,7 +290,7 @@ impl Searcher {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn photos(&self, ids: &[i64]) -> Result<Vec<Hit>> {
-        let chosen = ids.iter().map(|id| (Candidate { id: *id, ..Candidate::default() }, 0)).collect();
+        let chosen = ids.iter().map(|id| (RankedPhoto { id: *id, ..RankedPhoto::default() }, 0)).collect();
         self.hits(&SearchRequest::default(), chosen)
     }
 
@@ -330,11 +330,11 @@ impl Searcher {
         Ok(self.vectors.get().and_then(Option::as_ref))
     }
 
-    fn text(&self) -> Result<&Text> {
+    fn text(&self) -> Result<&TextSearch> {
         if let Some(text) = self.text.get() {
             return Ok(text);
         }
-        let loaded = self.library.text(|db| Text::load(db, &text::folder(&self.library)))?;
+        let loaded = self.library.text(|db| TextSearch::load(db, &text::folder(&self.library)))?;
         Ok(self.text.get_or_init(|| loaded))
     }
 }
@@ -346,15 +346,15 @@ fn rank(
     words: &[Match],
     allowed: Option<&[i64]>,
     with_vector: bool,
-) -> Vec<Candidate> {
+) -> Vec<RankedPhoto> {
     if !with_vector && request.words.is_none() && request.phrases.iter().all(|phrase| phrase.exclude) {
         // Only filters: whatever passes.
         let listed = allowed.unwrap_or_default().iter();
-        return listed.map(|id| Candidate { id: *id, ..Candidate::default() }).collect();
+        return listed.map(|id| RankedPhoto { id: *id, ..RankedPhoto::default() }).collect();
     }
-    let mut candidates: HashMap<i64, Candidate> = HashMap::with_capacity(meaning.len());
+    let mut candidates: HashMap<i64, RankedPhoto> = HashMap::with_capacity(meaning.len());
     for (rank, scored) in meaning.iter().enumerate() {
-        let candidate = candidates.entry(scored.id).or_insert(Candidate { id: scored.id, ..Candidate::default() });
+        let candidate = candidates.entry(scored.id).or_insert(RankedPhoto { id: scored.id, ..RankedPhoto::default() });
         candidate.cosine = Some(scored.cosine);
         candidate.fused += 1.0 / (RRF + rank as f32 + 1.0);
     }
@@ -368,14 +368,14 @@ fn rank(
         if !by_words && !candidates.contains_key(id) {
             continue;
         }
-        let candidate = candidates.entry(*id).or_insert(Candidate { id: *id, ..Candidate::default() });
+        let candidate = candidates.entry(*id).or_insert(RankedPhoto { id: *id, ..RankedPhoto::default() });
         candidate.bm25 = Some(*bm25);
         if by_words {
             candidate.fused += 1.0 / (RRF + rank as f32 + 1.0);
         }
     }
-    let mut candidates: Vec<Candidate> = candidates.into_values().collect();
-    let key = |c: &Candidate| match request.by {
+    let mut candidates: Vec<RankedPhoto> = candidates.into_values().collect();
+    let key = |c: &RankedPhoto| match request.by {
         By::Meaning if with_vector => c.cosine.unwrap_or(f32::MIN),
         _ => c.fused,
     };
@@ -387,11 +387,11 @@ fn rank(
 /// cosines here.
 fn choose(
     request: &SearchRequest,
-    candidates: Vec<Candidate>,
+    candidates: Vec<RankedPhoto>,
     query: Option<(&[f32], &Vectors)>,
-) -> Vec<(Candidate, u32)> {
+) -> Vec<(RankedPhoto, u32)> {
     let excluded: HashSet<i64> = request.exclude.iter().copied().collect();
-    let mut chosen: Vec<(Candidate, u32)> = Vec::new();
+    let mut chosen: Vec<(RankedPhoto, u32)> = Vec::new();
     for mut candidate in candidates {
         let row = query.filter(|_| candidate.cosine.is_none() || request.unique.is_some());
         let row = row.and_then(|(query, vectors)| Some((query, vectors.row(candidate.id)?)));

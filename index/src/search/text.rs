@@ -50,7 +50,7 @@ impl Match {
 }
 
 /// The words of some photos.
-struct Part {
+struct TextPart {
     searcher: Searcher,
     /// Photos that no longer count.
     masked: HashSet<i64>,
@@ -59,9 +59,9 @@ struct Part {
 }
 
 /// The words of all photos.
-pub(crate) struct Text {
+pub(crate) struct TextSearch {
     /// The cache's and the overlay's, as far as there are such.
-    parts: Vec<Part>,
+    parts: Vec<TextPart>,
     fields: [Field; FIELDS.len()],
     plain: TextAnalyzer,
     without_stop_words: TextAnalyzer,
@@ -113,7 +113,7 @@ pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<String>> {
     })
 }
 
-impl Text {
+impl TextSearch {
     /// The words of all photos. A cache that is missing, damaged or behind makes this slower, never wrong.
     pub(crate) fn load(db: &Connection, folder: &Path) -> Result<Self, Failed> {
         let opened =
@@ -131,7 +131,7 @@ impl Text {
             for (filled, field) in filled.iter_mut().zip(fields) {
                 *filled = count_filled(&searcher, field)?;
             }
-            Ok(Part { searcher, masked, filled })
+            Ok(TextPart { searcher, masked, filled })
         });
         let parts = parts.collect::<tantivy::Result<_>>()?;
         Ok(Self { parts, fields, plain: analyzer(false), without_stop_words: analyzer(true) })
@@ -199,7 +199,7 @@ impl Text {
 
     fn run(&self, query: &dyn Query) -> Result<Vec<Match>> {
         let mut found = Vec::new();
-        for Part { searcher, masked, .. } in &self.parts {
+        for TextPart { searcher, masked, .. } in &self.parts {
             let limit = usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX);
             if limit == 0 {
                 continue;
@@ -223,7 +223,7 @@ impl Text {
 ///
 /// BM25 compares a field's length with the average. That is the average of the photos that have the field: over all of
 /// them, every caption would seem endless as long as few photos have one.
-impl Bm25StatisticsProvider for Text {
+impl Bm25StatisticsProvider for TextSearch {
     fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
         let (mut tokens, mut filled) = (0, 0);
         for part in &self.parts {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 /// What a check found; empty if everything is in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct CheckReport {
     /// One finding each, with file and remedy.
     pub findings: Vec<String>,
 }
@@ -26,14 +26,14 @@ impl Library {
     ///
     /// # Errors
     /// The caches cannot be compared with the catalogue, which is damaged.
-    pub fn check(&self, full: bool) -> Result<Report> {
+    pub fn check(&self, full: bool) -> Result<CheckReport> {
         let file = self.dir().join("catalogue.sqlite");
         let remedy = "move the library away and index again, or restore it from a backup";
         let beyond = |problem: String| format!("{}: {problem}; {remedy}", shown(&file));
         let mut findings: Vec<String> = match self.sql(|db| structure(db, full)) {
             Ok(problems) => problems.into_iter().map(beyond).collect(),
             // Whatever else there is to be said stands in the catalogue.
-            Err(error) => return Ok(Report { findings: vec![error.to_string()] }),
+            Err(error) => return Ok(CheckReport { findings: vec![error.to_string()] }),
         };
         if full {
             match self.sql(damaged_embeddings) {
@@ -53,7 +53,7 @@ impl Library {
         }
         let caches = [vectors::finding(self)?, text::finding(self, full)?];
         findings.extend(caches.into_iter().flatten().map(|finding| format!("{finding}; {REBUILD}")));
-        Ok(Report { findings })
+        Ok(CheckReport { findings })
     }
 
     /// Drops damaged embeddings, encodings and looks, so that they are computed again, and makes the caches anew. Damaged

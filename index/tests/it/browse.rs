@@ -1,7 +1,7 @@
 //! What a program needs that shows the library as it is: everything in order, groups, and word of changes.
 
 use crate::support::{find, hash, model, names, photo, request, vector};
-use snapseek_index::{By, Change, Cluster, Error, Library, Member, NewCluster, PhotoFacts, SearchRequest};
+use snapseek_index::{By, Change, Cluster, ClusterMember, Error, Library, NewCluster, PhotoFacts, SearchRequest};
 use std::path::{Path, PathBuf};
 
 /// Photos `a.jpg` to `d.jpg`, two of them dated, and a second file of the first.
@@ -40,8 +40,8 @@ fn cluster(name: &str, seed: u64) -> NewCluster {
     }
 }
 
-fn member<C>(photo: i64, cluster: Option<C>, cosine: f32) -> Member<C> {
-    Member { photo, cluster, cosine }
+fn member<C>(photo: i64, cluster: Option<C>, cosine: f32) -> ClusterMember<C> {
+    ClusterMember { photo, cluster, cosine }
 }
 
 fn id(clusters: &[Cluster], name: &str) -> i64 {

@@ -12,7 +12,7 @@ use std::io::{BufRead, IsTerminal, Read};
 const LONGEST: u64 = 1 << 20;
 
 /// What was typed.
-pub(super) enum Line {
+pub(super) enum InputLine {
     /// A line, without its end and blanks around it.
     Text(String),
     /// Ctrl-C: never mind that line.
@@ -22,14 +22,14 @@ pub(super) enum Line {
 }
 
 /// Reads lines.
-pub(super) enum Input {
+pub(super) enum LineInput {
     /// With history.
     Editor(Box<DefaultEditor>),
     /// Without a terminal, or with one only for input.
     Stdin,
 }
 
-impl Input {
+impl LineInput {
     /// An editor if both ends are a terminal.
     pub(super) fn new(console: &Console) -> anyhow::Result<Self> {
         if console.terminal && std::io::stdin().is_terminal() {
@@ -54,25 +54,25 @@ impl Input {
     }
 
     /// The next line.
-    pub(super) fn next(&mut self) -> anyhow::Result<Line> {
+    pub(super) fn next(&mut self) -> anyhow::Result<InputLine> {
         let _waiting = Waiting::new();
         let text = match self {
             Self::Editor(editor) => match editor.readline("> ") {
                 Ok(text) => text,
-                Err(ReadlineError::Eof) => return Ok(Line::End),
-                Err(ReadlineError::Interrupted) => return Ok(Line::Dropped),
+                Err(ReadlineError::Eof) => return Ok(InputLine::End),
+                Err(ReadlineError::Interrupted) => return Ok(InputLine::Dropped),
                 Err(error) => return Err(error).context("the terminal cannot be read"),
             },
             Self::Stdin => {
                 let mut bytes = Vec::new();
                 let read = std::io::stdin().lock().take(LONGEST).read_until(b'\n', &mut bytes);
                 if read.context("stdin cannot be read")? == 0 {
-                    return Ok(Line::End);
+                    return Ok(InputLine::End);
                 }
                 String::from_utf8(bytes).context("stdin is not UTF-8")?
             }
         };
         // What was pasted may have line ends; the model was taught on one line.
-        Ok(Line::Text(text.trim().replace(['\n', '\r'], " ")))
+        Ok(InputLine::Text(text.trim().replace(['\n', '\r'], " ")))
     }
 }

@@ -8,12 +8,12 @@ use crate::chat::conversation::{self, ANSWER_TOKENS, Talk};
 use crate::cli::ChatArgs;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::model::blip2::{Finish, Generated, Options};
+use crate::model::blip2::{Finish, GenerateOptions, Generated};
 use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
 use anyhow::Context;
-use input::{Input, Line};
+use input::{InputLine, LineInput};
 use serde_json::json;
 use snapseek_index::{Conversation, Error, Library};
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
     if args.go_on && earlier.is_none() {
         console.note("there is no conversation about this photo yet: a new one begins");
     }
-    let mut input = Input::new(console)?;
+    let mut input = LineInput::new(console)?;
     let talk = Talk::new(&blip2, &picture, earlier)?;
     if input.is_editor() {
         console.note(format_args!("{}; /help says what you can do here", talk.title()));
@@ -54,7 +54,7 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
         }
     }
     talk.conversation.turns.iter().for_each(|turn| input.remember(&turn.question));
-    Chat { blip2: &blip2, library, options, cancel, settings, console, talk }.run(&mut input)
+    ChatLoop { blip2: &blip2, library, options, cancel, settings, console, talk }.run(&mut input)
 }
 
 /// A conversation of the library.
@@ -63,24 +63,24 @@ fn conversation(id: i64, library: Option<&Library>, settings: &Settings) -> anyh
     Ok(library.conversation(id)?.ok_or(Error::NoConversation { id })?)
 }
 
-struct Chat<'a> {
+struct ChatLoop<'a> {
     blip2: &'a NamedBlip2,
     library: Option<Library>,
-    options: Options,
+    options: GenerateOptions,
     cancel: &'static AtomicBool,
     settings: &'a Settings,
     console: &'a Console,
     talk: Talk<'a>,
 }
 
-impl Chat<'_> {
-    fn run(&mut self, input: &mut Input) -> anyhow::Result<Exit> {
+impl ChatLoop<'_> {
+    fn run(&mut self, input: &mut LineInput) -> anyhow::Result<Exit> {
         let mut exit = Exit::Success;
         loop {
             let line = match input.next()? {
-                Line::Text(line) => line,
-                Line::Dropped => continue,
-                Line::End => return Ok(exit),
+                InputLine::Text(line) => line,
+                InputLine::Dropped => continue,
+                InputLine::End => return Ok(exit),
             };
             if line.is_empty() {
                 continue;

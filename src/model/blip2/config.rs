@@ -11,12 +11,12 @@ const MOST: usize = 1 << 16;
 const MOST_POSITIONS: usize = 4096;
 
 #[derive(Deserialize, Clone, Debug)]
-pub(super) struct Config {
+pub(super) struct Blip2Config {
     #[serde(default)]
     pub(super) model_type: String,
-    pub(super) vision_config: VisionConfig,
+    pub(super) vision_config: Blip2VisionConfig,
     pub(super) qformer_config: QFormerConfig,
-    pub(super) text_config: TextConfig,
+    pub(super) text_config: OptConfig,
     /// 32 where the file is silent, as in the published models.
     #[serde(default = "default_queries")]
     pub(super) num_query_tokens: usize,
@@ -28,7 +28,7 @@ fn default_queries() -> usize {
 
 #[derive(Deserialize, Clone, Debug)]
 #[serde(default)]
-pub(super) struct VisionConfig {
+pub(super) struct Blip2VisionConfig {
     pub(super) hidden_size: usize,
     pub(super) intermediate_size: usize,
     pub(super) num_hidden_layers: usize,
@@ -55,7 +55,7 @@ pub(super) struct QFormerConfig {
 
 #[derive(Deserialize, Clone, Debug)]
 #[serde(default)]
-pub(super) struct TextConfig {
+pub(super) struct OptConfig {
     pub(super) model_type: String,
     pub(super) vocab_size: usize,
     pub(super) hidden_size: usize,
@@ -70,7 +70,7 @@ pub(super) struct TextConfig {
     pub(super) num_attention_heads: usize,
     pub(super) activation_function: String,
     pub(super) bos_token_id: u32,
-    pub(super) eos_token_id: Tokens,
+    pub(super) eos_token_id: SpecialTokens,
     pub(super) enable_bias: bool,
     pub(super) layer_norm_elementwise_affine: bool,
     pub(super) tie_word_embeddings: bool,
@@ -79,12 +79,12 @@ pub(super) struct TextConfig {
 /// One token or several.
 #[derive(Deserialize, Clone, Debug)]
 #[serde(untagged)]
-pub(super) enum Tokens {
+pub(super) enum SpecialTokens {
     One(u32),
     Many(Vec<u32>),
 }
 
-impl Tokens {
+impl SpecialTokens {
     fn list(self) -> Vec<u32> {
         match self {
             Self::One(token) => vec![token],
@@ -93,7 +93,7 @@ impl Tokens {
     }
 }
 
-impl Default for VisionConfig {
+impl Default for Blip2VisionConfig {
     fn default() -> Self {
         Self {
             hidden_size: 1408,
@@ -124,7 +124,7 @@ impl Default for QFormerConfig {
     }
 }
 
-impl Default for TextConfig {
+impl Default for OptConfig {
     fn default() -> Self {
         Self {
             model_type: "opt".into(),
@@ -139,7 +139,7 @@ impl Default for TextConfig {
             num_attention_heads: 12,
             activation_function: "relu".into(),
             bos_token_id: 2,
-            eos_token_id: Tokens::One(2),
+            eos_token_id: SpecialTokens::One(2),
             enable_bias: true,
             layer_norm_elementwise_affine: true,
             tie_word_embeddings: true,
@@ -152,7 +152,7 @@ pub(super) fn is_blip2(model_type: &str) -> bool {
     matches!(model_type, "blip-2" | "blip_2")
 }
 
-impl Config {
+impl Blip2Config {
     /// Reads and checks config.json.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let config: Self = read_json(path)?;
@@ -227,7 +227,7 @@ impl Config {
     pub(super) fn end_tokens(&self, folder: &Path) -> anyhow::Result<Vec<u32>> {
         #[derive(Deserialize)]
         struct Generation {
-            eos_token_id: Option<Tokens>,
+            eos_token_id: Option<SpecialTokens>,
         }
         let path = folder.join("generation_config.json");
         let own = self.text_config.eos_token_id.clone();
@@ -249,7 +249,7 @@ mod tests {
         let old = r#"{"model_type":"blip-2","vision_config":{},"qformer_config":{},
             "text_config":{"model_type":"opt","hidden_size":2560,"num_attention_heads":32,"eos_token_id":50118}}"#;
         std::fs::write(&path, old).unwrap();
-        let config = Config::read(&path).unwrap();
+        let config = Blip2Config::read(&path).unwrap();
         assert_eq!((config.num_query_tokens, config.text_config.ffn_dim), (32, 3072));
         assert_eq!((config.vision_config.num_hidden_layers, config.qformer_config.layer_norm_eps), (39, 1e-12));
         assert_eq!(config.end_tokens(dir.path()).unwrap(), [50118]);
@@ -268,7 +268,7 @@ mod tests {
             write(&format!(
                 r#"{{"model_type":"blip-2","num_query_tokens":{queries},"vision_config":{vision},"qformer_config":{{}},"text_config":{{"max_position_embeddings":65000}}}}"#
             ));
-            let error = format!("{:#}", Config::read(&path).unwrap_err());
+            let error = format!("{:#}", Blip2Config::read(&path).unwrap_err());
             assert!(error.contains("more than a model looks at"), "{error}");
         }
         for (text, what) in [
@@ -282,7 +282,7 @@ mod tests {
         ] {
             let all = r#"{"model_type":"blip-2","vision_config":{},"qformer_config":{},"text_config":"#;
             write(&format!("{all}{text}}}"));
-            let error = format!("{:#}", Config::read(&path).unwrap_err());
+            let error = format!("{:#}", Blip2Config::read(&path).unwrap_err());
             assert!(error.contains(what), "{error}");
         }
     }

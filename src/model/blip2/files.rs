@@ -23,10 +23,10 @@ const BESIDE: u64 = 1 << 30;
 /// Whether the folder's config.json is one of BLIP-2.
 pub(in crate::model) fn is_blip2(folder: &Path) -> bool {
     #[derive(Deserialize)]
-    struct Kind {
+    struct ConfigKind {
         model_type: String,
     }
-    read_json::<Kind>(&folder.join("config.json")).is_ok_and(|kind| config::is_blip2(&kind.model_type))
+    read_json::<ConfigKind>(&folder.join("config.json")).is_ok_and(|kind| config::is_blip2(&kind.model_type))
 }
 
 /// The names of a model's files that are needed; the weights last.
@@ -56,10 +56,10 @@ pub(in crate::model) fn files_of(folder: &Path) -> anyhow::Result<Vec<String>> {
 /// The shards that an index names.
 pub(in crate::model) fn shards(index: &Path) -> anyhow::Result<BTreeSet<String>> {
     #[derive(Deserialize)]
-    struct Index {
+    struct ShardIndex {
         weight_map: BTreeMap<String, String>,
     }
-    let shards: BTreeSet<String> = read_json::<Index>(index)?.weight_map.into_values().collect();
+    let shards: BTreeSet<String> = read_json::<ShardIndex>(index)?.weight_map.into_values().collect();
     // The names become parts of paths and addresses.
     let plain = |name: &String| {
         name.ends_with(".safetensors")

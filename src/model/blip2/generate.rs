@@ -1,13 +1,13 @@
 //! Captions and answers: prompts in, texts out, many at once.
 
-use super::language::{Cache, Sequence, gather};
-use super::search::Search;
+use super::language::{KeyValueCache, Sequence, gather};
+use super::search::TokenSearch;
 use super::{Blip2, Encoding};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How a text is searched for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Options {
+pub struct GenerateOptions {
     /// Hypotheses kept at a time; 1 is greedy, or samples.
     pub num_beams: usize,
     /// Tokens after which a text is ended.
@@ -22,7 +22,7 @@ pub struct Options {
     pub seed: u64,
 }
 
-impl Options {
+impl GenerateOptions {
     /// Greedy, with so many tokens at most.
     #[must_use]
     pub fn greedy(max_new_tokens: usize) -> Self {
@@ -32,7 +32,7 @@ impl Options {
 
 /// A text that is wanted.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct GenerateRequest<'a> {
     /// Of the picture.
     pub encoding: &'a Encoding,
     /// Empty for a caption.
@@ -66,7 +66,7 @@ type OnText<'a> = &'a mut dyn FnMut(usize, &str);
 
 /// A text in the making.
 struct Draft {
-    search: Search,
+    search: TokenSearch,
     /// Of each open hypothesis; none once the text is finished.
     open: Vec<Sequence>,
     /// Of the text, once it is finished.
@@ -79,7 +79,7 @@ struct Draft {
 impl Draft {
     /// Shows what is new. A beam search may still change its mind until it ends; a letter may still lack bytes.
     fn show(&mut self, model: &Blip2, ended: bool, on_text: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
-        if !ended && matches!(self.search, Search::Beam(_)) {
+        if !ended && matches!(self.search, TokenSearch::Beam(_)) {
             return Ok(());
         }
         let text = model.text(self.search.tokens())?;
@@ -101,12 +101,12 @@ impl Blip2 {
     /// The model's files are damaged, or a prompt leaves no room for an answer.
     pub fn generate(
         &self,
-        requests: &[Request],
-        options: &Options,
+        requests: &[GenerateRequest],
+        options: &GenerateOptions,
         cancel: &AtomicBool,
         on_text: OnText,
     ) -> anyhow::Result<Vec<Generated>> {
-        let mut cache = Cache::new(&self.speaking()?.1);
+        let mut cache = KeyValueCache::new(&self.speaking()?.1);
         let mut prompts = Vec::with_capacity(requests.len());
         for request in requests {
             let mut inputs = self.project(request.encoding)?;
@@ -120,11 +120,11 @@ impl Blip2 {
     ///
     /// # Errors
     /// As [`Blip2::generate`].
-    pub fn next_scores(&self, request: Request) -> anyhow::Result<Vec<f32>> {
+    pub fn next_scores(&self, request: GenerateRequest) -> anyhow::Result<Vec<f32>> {
         let opt = &self.speaking()?.1;
         let mut inputs = self.project(request.encoding)?;
         inputs.extend(opt.embed(&self.tokens(request.prompt)?)?);
-        let (mut cache, mut sequence) = (Cache::new(opt), Sequence::default());
+        let (mut cache, mut sequence) = (KeyValueCache::new(opt), Sequence::default());
         let rows = inputs.len() / opt.hidden_size();
         let states = opt.forward(&mut cache, &mut [&mut sequence], &vec![0; rows], inputs, &|| true)?;
         Ok(opt.logits(&gather(&states.unwrap_or_default(), opt.hidden_size(), [rows - 1])?))
@@ -134,9 +134,9 @@ impl Blip2 {
     /// what is in the cache of each text at the end.
     fn complete(
         &self,
-        cache: &mut Cache,
+        cache: &mut KeyValueCache,
         prompts: Vec<(Sequence, Vec<f32>)>,
-        options: &Options,
+        options: &GenerateOptions,
         cancel: &AtomicBool,
         on_text: OnText,
     ) -> anyhow::Result<Vec<(Generated, Sequence)>> {
@@ -155,7 +155,7 @@ impl Blip2 {
             let most = options.max_new_tokens.min(opt.context() - length + 1);
             of.extend(std::iter::repeat_n(n, rows.len() / size));
             inputs.extend(rows);
-            let search = Search::new(options, &self.ends, most);
+            let search = TokenSearch::new(options, &self.ends, most);
             drafts.push(Draft { search, open: vec![sequence], done: Sequence::default(), most, shown: 0 });
         }
         let mut cancelled = false;
@@ -207,7 +207,7 @@ impl Blip2 {
 pub struct Session<'m> {
     model: &'m Blip2,
     picture: Vec<f32>,
-    cache: Cache,
+    cache: KeyValueCache,
     sequence: Sequence,
     /// The text's tokens that are in the cache, after the picture.
     read: Vec<u32>,
@@ -219,7 +219,7 @@ impl<'m> Session<'m> {
     /// # Errors
     /// The model's files are damaged, or the encoding is of another model.
     pub fn new(model: &'m Blip2, encoding: &Encoding) -> anyhow::Result<Self> {
-        let cache = Cache::new(&model.speaking()?.1);
+        let cache = KeyValueCache::new(&model.speaking()?.1);
         Ok(Self { model, picture: model.project(encoding)?, cache, sequence: Sequence::default(), read: Vec::new() })
     }
 
@@ -230,7 +230,7 @@ impl<'m> Session<'m> {
     pub fn answer(
         &mut self,
         prompt: &str,
-        options: &Options,
+        options: &GenerateOptions,
         cancel: &AtomicBool,
         on_text: &mut dyn FnMut(&str),
     ) -> anyhow::Result<Generated> {

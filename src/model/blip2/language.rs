@@ -1,10 +1,10 @@
 //! The language model: OPT (Zhang et al. 2022, arXiv 2205.01068; `OPTForCausalLM`) with a cache of keys and values.
 //!
 //! Tokens of any number of sequences go through it together, one row each, without padding. What a token's keys and values
-//! are is kept in a slot of the [`Cache`]; a [`Sequence`] is the list of its tokens' slots. So sequences share what they
+//! are is kept in a slot of the [`KeyValueCache`]; a [`Sequence`] is the list of its tokens' slots. So sequences share what they
 //! have in common (the beams of a search, their prompt), and nothing is ever copied.
 
-use super::config::TextConfig;
+use super::config::OptConfig;
 use super::layers::{Linear, Norm};
 use crate::model::compute::awake::awake;
 use crate::model::compute::matrix::Matrix;
@@ -21,16 +21,16 @@ const POSITION_OFFSET: usize = 2;
 const BLOCK: usize = 64;
 
 pub(super) struct Opt {
-    config: TextConfig,
+    config: OptConfig,
     activation: Activation,
     tokens: Matrix,
     positions: Matrix,
-    layers: Vec<Layer>,
+    layers: Vec<OptLayer>,
     norm: Option<Norm>,
     head: Matrix,
 }
 
-struct Layer {
+struct OptLayer {
     attention_norm: Norm,
     query: Linear,
     key: Linear,
@@ -58,7 +58,7 @@ impl Sequence {
 }
 
 /// Keys and values of every token that was run.
-pub(super) struct Cache {
+pub(super) struct KeyValueCache {
     hidden: usize,
     /// Of each layer, blocks of slots, (slots, 2 * hidden): a slot's keys, then its values.
     layers: Vec<Vec<Box<[f32]>>>,
@@ -66,7 +66,7 @@ pub(super) struct Cache {
     slots: u32,
 }
 
-impl Cache {
+impl KeyValueCache {
     pub(super) fn new(model: &Opt) -> Self {
         let hidden = model.config.hidden_size;
         Self { hidden, layers: vec![Vec::new(); model.layers.len()], free: Vec::new(), slots: 0 }
@@ -108,7 +108,7 @@ impl Cache {
 }
 
 impl Opt {
-    pub(super) fn load(weights: &Weights, config: &TextConfig) -> anyhow::Result<Self> {
+    pub(super) fn load(weights: &Weights, config: &OptConfig) -> anyhow::Result<Self> {
         let hidden = config.hidden_size;
         let name = |part: &str| format!("language_model.model.decoder.{part}");
         let norm = |name: String| {
@@ -121,7 +121,7 @@ impl Opt {
         let layer = |n: usize| {
             let name = |part: &str| name(&format!("layers.{n}.{part}"));
             let square = |part: &str| Linear::load(weights, &name(part), hidden, hidden, config.enable_bias);
-            anyhow::Ok(Layer {
+            anyhow::Ok(OptLayer {
                 attention_norm: norm(name("self_attn_layer_norm"))?,
                 query: square("self_attn.q_proj")?,
                 key: square("self_attn.k_proj")?,
@@ -177,7 +177,7 @@ impl Opt {
     /// A sequence that outgrows the context.
     pub(super) fn forward(
         &self,
-        cache: &mut Cache,
+        cache: &mut KeyValueCache,
         sequences: &mut [&mut Sequence],
         of: &[usize],
         inputs: Vec<f32>,
@@ -188,7 +188,7 @@ impl Opt {
 
     fn run(
         &self,
-        cache: &mut Cache,
+        cache: &mut KeyValueCache,
         sequences: &mut [&mut Sequence],
         of: &[usize],
         mut x: Vec<f32>,
@@ -248,7 +248,7 @@ impl Opt {
     }
 
     /// Attention of each row to its context: (rows, hidden).
-    fn attend(&self, cache: &Cache, layer: usize, queries: &[f32], contexts: &[&[u32]]) -> Vec<f32> {
+    fn attend(&self, cache: &KeyValueCache, layer: usize, queries: &[f32], contexts: &[&[u32]]) -> Vec<f32> {
         let heads = self.config.num_attention_heads;
         let size = self.config.hidden_size / heads;
         let scale = 1.0 / (size as f32).sqrt();

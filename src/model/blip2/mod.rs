@@ -15,8 +15,8 @@ mod quantize;
 mod search;
 mod vision;
 
-pub use generate::{Finish, Generated, Options, Request, Session};
-pub use prompt::{Turn, question_prompt};
+pub use generate::{Finish, GenerateOptions, GenerateRequest, Generated, Session};
+pub use prompt::{PromptTurn, question_prompt};
 pub use quantize::{Bits, Manifest, quantize};
 
 pub(super) use files::{GENERATION, INDEX, SMALL_FILES, WHOLE, files_of, is_blip2, shards};
@@ -28,13 +28,13 @@ use super::once::Once;
 use super::preprocess::{self, Preprocessing};
 use super::tokenizer::{Cutting, Tokenizer};
 use crate::photo::picture::RgbPicture;
-use config::Config;
+use config::Blip2Config;
 use language::Opt;
 use layers::Linear;
 use qformer::QFormer;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use vision::Vision;
+use vision::VisionTransformer;
 
 /// Changes with everything that changes the numbers but not the files.
 const VERSION: &str = "blip2 1";
@@ -46,12 +46,12 @@ pub struct Encoding(pub Vec<f32>);
 /// A BLIP-2 model. Its weights are mapped; each part is looked up when it is first used.
 pub struct Blip2 {
     fingerprint: String,
-    config: Config,
+    config: Blip2Config,
     preprocessing: Preprocessing,
     tokenizer: Tokenizer,
     ends: Vec<u32>,
     weights: Weights,
-    vision: Once<(Vision, QFormer)>,
+    vision: Once<(VisionTransformer, QFormer)>,
     language: Once<(Linear, Opt)>,
 }
 
@@ -61,7 +61,7 @@ impl Blip2 {
     /// # Errors
     /// A file is missing, damaged or of another model, or the weights do not fit into memory.
     pub fn open(folder: &Path, cache: Option<&Path>) -> anyhow::Result<Self> {
-        let config = Config::read(&folder.join("config.json"))?;
+        let config = Blip2Config::read(&folder.join("config.json"))?;
         let preprocessing =
             Preprocessing::read(&folder.join("preprocessor_config.json"), config.vision_config.image_size)?;
         let weights = files::map(folder)?;
@@ -166,9 +166,12 @@ impl Blip2 {
         self.tokenizer.decode(tokens)
     }
 
-    fn seeing(&self) -> anyhow::Result<&(Vision, QFormer)> {
+    fn seeing(&self) -> anyhow::Result<&(VisionTransformer, QFormer)> {
         self.vision.get(|| {
-            Ok((Vision::load(&self.weights, &self.config.vision_config)?, QFormer::load(&self.weights, &self.config)?))
+            Ok((
+                VisionTransformer::load(&self.weights, &self.config.vision_config)?,
+                QFormer::load(&self.weights, &self.config)?,
+            ))
         })
     }
 

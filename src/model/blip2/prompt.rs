@@ -2,7 +2,7 @@
 
 /// A question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct PromptTurn {
     /// As the user asked it.
     pub question: String,
     /// As it was answered.
@@ -11,9 +11,9 @@ pub struct Turn {
 
 /// The prompt of a question after earlier turns.
 #[must_use]
-pub fn question_prompt(turns: &[Turn], question: &str) -> String {
+pub fn question_prompt(turns: &[PromptTurn], question: &str) -> String {
     let mut prompt = String::new();
-    for Turn { question, answer } in turns {
+    for PromptTurn { question, answer } in turns {
         prompt += &format!("Question: {question} Answer: {answer}. ");
     }
     prompt + &format!("Question: {question} Answer:")
@@ -26,7 +26,7 @@ mod tests {
     #[test]
     fn turns_are_joined_by_blanks() {
         assert_eq!(question_prompt(&[], "What is it?"), "Question: What is it? Answer:");
-        let turn = |q: &str, a: &str| Turn { question: q.into(), answer: a.into() };
+        let turn = |q: &str, a: &str| PromptTurn { question: q.into(), answer: a.into() };
         assert_eq!(
             question_prompt(&[turn("A?", "b"), turn("C?", "d")], "E?"),
             "Question: A? Answer: b. Question: C? Answer: d. Question: E? Answer:"

@@ -1,7 +1,7 @@
 //! The Q-Former: learned queries in BERT's layers, with cross-attention to the vision tower's states in every n-th one
 //! (Li et al. 2023, arXiv 2301.12597; `Blip2QFormerModel` without its text input).
 
-use super::config::{Config, QFormerConfig};
+use super::config::{Blip2Config, QFormerConfig};
 use super::layers::{Columns, Linear, Norm, attention};
 use crate::model::compute::ops::Activation;
 use crate::model::compute::weights::Weights;
@@ -11,10 +11,10 @@ pub(super) struct QFormer {
     activation: Activation,
     /// The learned queries after their norm, (queries, hidden).
     queries: Vec<f32>,
-    layers: Vec<Layer>,
+    layers: Vec<QFormerLayer>,
 }
 
-struct Layer {
+struct QFormerLayer {
     attention: Attention,
     cross: Option<Attention>,
     intermediate: Linear,
@@ -56,7 +56,7 @@ impl Attention {
 }
 
 impl QFormer {
-    pub(super) fn load(weights: &Weights, config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn load(weights: &Weights, config: &Blip2Config) -> anyhow::Result<Self> {
         let (queries, config) = (config.num_query_tokens, &config.qformer_config);
         let (hidden, inner, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let layer = |n: usize| {
@@ -64,7 +64,7 @@ impl QFormer {
             let cross = n
                 .is_multiple_of(config.cross_attention_frequency)
                 .then(|| Attention::load(weights, &name("crossattention"), hidden, config.encoder_hidden_size, eps));
-            anyhow::Ok(Layer {
+            anyhow::Ok(QFormerLayer {
                 attention: Attention::load(weights, &name("attention"), hidden, hidden, eps)?,
                 cross: cross.transpose()?,
                 intermediate: Linear::load(weights, &name("intermediate_query.dense"), hidden, inner, true)?,

@@ -5,7 +5,7 @@
 //! rows are no multiple of 32 stays as it is. The table of tokens is Q8_0 at least, as it is the last layer too.
 
 use super::files::{self, GENERATION, SMALL_FILES};
-use crate::model::compute::gguf::Writer;
+use crate::model::compute::gguf::GgufWriter;
 use crate::model::compute::matrix::{Dtype, Matrix};
 use crate::model::preprocess::read_json;
 use anyhow::Context;
@@ -164,7 +164,7 @@ fn write(
     ];
     let announced: Vec<_> = tensors.iter().map(|(name, new, shape, _)| (name.clone(), *new, shape.clone())).collect();
     let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
-    let mut writer = Writer::new(BufWriter::with_capacity(1 << 20, file), &facts, &announced)?;
+    let mut writer = GgufWriter::new(BufWriter::with_capacity(1 << 20, file), &facts, &announced)?;
     let mut done = 0;
     anyhow::ensure!(progress(done, total), "cancelled");
     for (name, new, shape, old) in &tensors {

@@ -1,7 +1,7 @@
 //! From the scores of every next token to a text: greedy, sampling (temperature, top-p), and beam search as
 //! `transformers` 5 has it, so that the same model says the same.
 
-use super::Options;
+use super::GenerateOptions;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -10,7 +10,7 @@ const NEVER: f32 = -1e9;
 
 /// The search for one text. Each round it is given the scores that follow each of its open hypotheses, and answers with the
 /// hypotheses of the next round.
-pub(super) enum Search {
+pub(super) enum TokenSearch {
     /// One hypothesis.
     Single(Single),
     /// Several, of which the best is kept.
@@ -18,11 +18,11 @@ pub(super) enum Search {
 }
 
 /// A hypothesis of the next round: the index of the one it continues, and the token added.
-pub(super) type Step = (usize, u32);
+pub(super) type Continuation = (usize, u32);
 
-impl Search {
+impl TokenSearch {
     /// A search that ends at one of `ends`, or with `most` tokens.
-    pub(super) fn new(options: &Options, ends: &[u32], most: usize) -> Self {
+    pub(super) fn new(options: &GenerateOptions, ends: &[u32], most: usize) -> Self {
         let rules = Rules { ends: ends.to_vec(), least: options.min_new_tokens.min(most), most };
         if options.num_beams > 1 {
             Self::Beam(Beam {
@@ -39,7 +39,7 @@ impl Search {
     }
 
     /// One round. No step means that the search has ended.
-    pub(super) fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Step> {
+    pub(super) fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Continuation> {
         match self {
             Self::Single(single) => single.advance(scores),
             Self::Beam(beam) => beam.advance(scores),
@@ -81,12 +81,12 @@ impl Rules {
 /// Greedy or sampled.
 pub(super) struct Single {
     rules: Rules,
-    sampling: Option<Box<(Options, StdRng)>>,
+    sampling: Option<Box<(GenerateOptions, StdRng)>>,
     tokens: Vec<u32>,
 }
 
 impl Single {
-    fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Step> {
+    fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Continuation> {
         let Some(scores) = scores.first_mut() else { return Vec::new() };
         self.rules.restrict(scores, self.tokens.len());
         let token = match &mut self.sampling {
@@ -113,7 +113,7 @@ fn best(scores: &[f32]) -> u32 {
 }
 
 /// One of the likeliest tokens whose probabilities add up to top-p (Holtzman et al. 2020), by its probability.
-fn sample(scores: &[f32], options: &Options, random: &mut StdRng) -> u32 {
+fn sample(scores: &[f32], options: &GenerateOptions, random: &mut StdRng) -> u32 {
     let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weight = |score: f32| (f64::from(score - largest) / f64::from(options.temperature)).exp();
     let mut likely: Vec<(u32, f64)> = scores.iter().enumerate().map(|(t, s)| (t as u32, weight(*s))).collect();
@@ -158,7 +158,7 @@ pub(super) struct Beam {
 }
 
 impl Beam {
-    fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Step> {
+    fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Continuation> {
         let length = self.running.first().map_or(0, |h| h.tokens.len());
         // Enough that as many as there are beams go on even if all the others end.
         let kept = (1 + self.rules.ends.len()).max(2) * self.beams;

@@ -1,23 +1,23 @@
 //! The vision tower: ViT-g/14 of EVA-CLIP as in `Blip2VisionModel` (pre-norm, fused queries, keys and values).
 
-use super::config::VisionConfig;
+use super::config::Blip2VisionConfig;
 use super::layers::{Columns, Linear, Norm, attention};
 use crate::model::compute::awake::awake;
 use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;
 
-pub(super) struct Vision {
-    config: VisionConfig,
+pub(super) struct VisionTransformer {
+    config: Blip2VisionConfig,
     activation: Activation,
     patch: Linear,
     class: Vec<f32>,
     /// (1 + patches, hidden)
     positions: Vec<f32>,
-    layers: Vec<Layer>,
+    layers: Vec<VisionLayer>,
     norm: Norm,
 }
 
-struct Layer {
+struct VisionLayer {
     norm1: Norm,
     qkv: Linear,
     projection: Linear,
@@ -26,8 +26,8 @@ struct Layer {
     fc2: Linear,
 }
 
-impl Vision {
-    pub(super) fn load(weights: &Weights, config: &VisionConfig) -> anyhow::Result<Self> {
+impl VisionTransformer {
+    pub(super) fn load(weights: &Weights, config: &Blip2VisionConfig) -> anyhow::Result<Self> {
         let (hidden, inner, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let embeddings = |name: &str| format!("vision_model.embeddings.{name}");
         let side = config.image_size / config.patch_size;
@@ -38,7 +38,7 @@ impl Vision {
         );
         let layer = |n: usize| {
             let name = |part: &str| format!("vision_model.encoder.layers.{n}.{part}");
-            anyhow::Ok(Layer {
+            anyhow::Ok(VisionLayer {
                 norm1: Norm::load(weights, &name("layer_norm1"), hidden, eps)?,
                 qkv: Linear::load(weights, &name("self_attn.qkv"), hidden, 3 * hidden, config.qkv_bias)?,
                 projection: Linear::load(weights, &name("self_attn.projection"), hidden, hidden, true)?,

@@ -8,18 +8,18 @@ use std::path::Path;
 const MOST: usize = 1 << 16;
 
 #[derive(Deserialize, Clone, Debug)]
-pub(super) struct Config {
+pub(super) struct ClipConfig {
     #[serde(default)]
     pub(super) model_type: String,
-    pub(super) text_config: TextConfig,
-    pub(super) vision_config: VisionConfig,
+    pub(super) text_config: ClipTextConfig,
+    pub(super) vision_config: ClipVisionConfig,
     #[serde(default = "default_projection")]
     pub(super) projection_dim: usize,
 }
 
 #[derive(Deserialize, Clone, Debug)]
 #[serde(default)]
-pub(super) struct TextConfig {
+pub(super) struct ClipTextConfig {
     pub(super) vocab_size: usize,
     pub(super) hidden_size: usize,
     pub(super) intermediate_size: usize,
@@ -33,7 +33,7 @@ pub(super) struct TextConfig {
 
 #[derive(Deserialize, Clone, Debug)]
 #[serde(default)]
-pub(super) struct VisionConfig {
+pub(super) struct ClipVisionConfig {
     pub(super) hidden_size: usize,
     pub(super) intermediate_size: usize,
     pub(super) num_hidden_layers: usize,
@@ -50,7 +50,7 @@ fn default_projection() -> usize {
 }
 
 // What `transformers` assumes where a file is silent (CLIPTextConfig, CLIPVisionConfig).
-impl Default for TextConfig {
+impl Default for ClipTextConfig {
     fn default() -> Self {
         Self {
             vocab_size: 49408,
@@ -66,7 +66,7 @@ impl Default for TextConfig {
     }
 }
 
-impl Default for VisionConfig {
+impl Default for ClipVisionConfig {
     fn default() -> Self {
         Self {
             hidden_size: 768,
@@ -82,7 +82,7 @@ impl Default for VisionConfig {
     }
 }
 
-impl Config {
+impl ClipConfig {
     /// Reads and checks config.json.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let config: Self = read_json(path)?;

@@ -14,11 +14,11 @@ use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, labels};
 use crate::photo::picture::RgbPicture;
 use anyhow::Context;
 use candle_core::Tensor;
-use config::Config;
+use config::ClipConfig;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use tower::{Text, Vision};
+use tower::{TextTower, VisionTower};
 
 /// Files that a CLIP model's folder must hold.
 pub(super) const FILES: [&str; 4] = ["config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors"];
@@ -27,20 +27,20 @@ const VERSION: &str = "clip 1";
 
 /// Numbers in an embedding of the model in `folder`, if it is one that [`Clip::open`] could open.
 pub(super) fn dim(folder: &Path) -> anyhow::Result<usize> {
-    Ok(Config::read(&folder.join("config.json"))?.projection_dim)
+    Ok(ClipConfig::read(&folder.join("config.json"))?.projection_dim)
 }
 
 /// A CLIP model. Each tower is loaded when it is first used: a text query never touches the vision tower.
 pub struct Clip {
     identity: Identity,
-    config: Config,
+    config: ClipConfig,
     preprocessing: Preprocessing,
     tokenizer_file: PathBuf,
     tokenizer: Once<Tokenizer>,
     weights: Arc<Weights>,
     device: candle_core::Device,
-    text: Once<Text>,
-    vision: Once<Vision>,
+    text: Once<TextTower>,
+    vision: Once<VisionTower>,
     /// The labels' embeddings, (labels, dim), once loaded.
     labels: OnceLock<Vec<f32>>,
 }
@@ -61,7 +61,7 @@ impl Clip {
             Device::Metal => candle_core::Device::new_metal(0)
                 .context("no Metal device (the program must be built with --features metal)")?,
         };
-        let config = Config::read(&folder.join("config.json"))?;
+        let config = ClipConfig::read(&folder.join("config.json"))?;
         let preprocessing =
             Preprocessing::read(&folder.join("preprocessor_config.json"), config.vision_config.image_size)?;
         let weights = folder.join("model.safetensors");
@@ -98,12 +98,12 @@ impl Clip {
         })
     }
 
-    fn text(&self) -> anyhow::Result<&Text> {
-        self.text.get(|| Text::load(Arc::clone(&self.weights), &self.config.text_config, self.identity.dim))
+    fn text(&self) -> anyhow::Result<&TextTower> {
+        self.text.get(|| TextTower::load(Arc::clone(&self.weights), &self.config.text_config, self.identity.dim))
     }
 
-    fn vision(&self) -> anyhow::Result<&Vision> {
-        self.vision.get(|| Vision::load(&self.weights, &self.config.vision_config, self.identity.dim))
+    fn vision(&self) -> anyhow::Result<&VisionTower> {
+        self.vision.get(|| VisionTower::load(&self.weights, &self.config.vision_config, self.identity.dim))
     }
 }
 

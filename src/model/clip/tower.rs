@@ -1,6 +1,6 @@
 //! The two transformers of CLIP (Radford et al. 2021, arXiv 2103.00020), as `transformers` lays them out.
 
-use super::config::{TextConfig, VisionConfig};
+use super::config::{ClipTextConfig, ClipVisionConfig};
 use crate::model::compute::ops::{Activation, add, bias_activate};
 use crate::model::compute::weights::Weights;
 use candle_core::{D, Tensor};
@@ -20,7 +20,7 @@ struct Norm {
     eps: f32,
 }
 
-struct Layer {
+struct ClipLayer {
     norm1: Norm,
     /// Query, key and value side by side: one product instead of three.
     qkv: Linear,
@@ -66,7 +66,7 @@ impl Norm {
     }
 }
 
-impl Layer {
+impl ClipLayer {
     fn load(weights: &Weights, name: &str, sizes: &Sizes) -> anyhow::Result<Self> {
         let hidden = sizes.hidden;
         let part = |part: &str| Linear::load(weights, &format!("{name}.self_attn.{part}"), hidden, hidden);
@@ -109,24 +109,24 @@ impl Layer {
     }
 }
 
-fn layers(weights: &Weights, name: &str, sizes: &Sizes) -> anyhow::Result<Vec<Layer>> {
+fn layers(weights: &Weights, name: &str, sizes: &Sizes) -> anyhow::Result<Vec<ClipLayer>> {
     // In parallel: a query spends most of its time here.
-    let load = |n| Layer::load(weights, &format!("{name}.encoder.layers.{n}"), sizes);
+    let load = |n| ClipLayer::load(weights, &format!("{name}.encoder.layers.{n}"), sizes);
     (0..sizes.layers).into_par_iter().map(load).collect()
 }
 
 /// The text tower.
-pub(super) struct Text {
+pub(super) struct TextTower {
     weights: Arc<Weights>,
-    config: TextConfig,
+    config: ClipTextConfig,
     positions: Tensor,
-    layers: Vec<Layer>,
+    layers: Vec<ClipLayer>,
     norm: Norm,
     projection: Tensor,
 }
 
-impl Text {
-    pub(super) fn load(weights: Arc<Weights>, config: &TextConfig, dim: usize) -> anyhow::Result<Self> {
+impl TextTower {
+    pub(super) fn load(weights: Arc<Weights>, config: &ClipTextConfig, dim: usize) -> anyhow::Result<Self> {
         let sizes = Sizes {
             hidden: config.hidden_size,
             intermediate: config.intermediate_size,
@@ -188,20 +188,20 @@ impl Text {
 }
 
 /// The vision tower.
-pub(super) struct Vision {
-    config: VisionConfig,
+pub(super) struct VisionTower {
+    config: ClipVisionConfig,
     /// (3 * patch * patch, hidden)
     patch: Tensor,
     class: Tensor,
     positions: Tensor,
     pre_norm: Norm,
-    layers: Vec<Layer>,
+    layers: Vec<ClipLayer>,
     post_norm: Norm,
     projection: Tensor,
 }
 
-impl Vision {
-    pub(super) fn load(weights: &Weights, config: &VisionConfig, dim: usize) -> anyhow::Result<Self> {
+impl VisionTower {
+    pub(super) fn load(weights: &Weights, config: &ClipVisionConfig, dim: usize) -> anyhow::Result<Self> {
         let sizes = Sizes {
             hidden: config.hidden_size,
             intermediate: config.intermediate_size,

@@ -36,7 +36,7 @@ const FORMATS: [(u32, Dtype); 5] =
 /// # Errors
 /// It is not a GGUF file of version 3, holds a format that we do not read, or a tensor that ends outside of it.
 pub(in crate::model) fn read(file: &[u8]) -> anyhow::Result<Vec<Tensor>> {
-    let mut rest = Reader(file);
+    let mut rest = GgufReader(file);
     anyhow::ensure!(rest.take(4)? == MAGIC, "it does not begin as a GGUF file does");
     let version = rest.u32()?;
     anyhow::ensure!(version == VERSION, "it has version {version} of GGUF, not {VERSION}");
@@ -82,9 +82,9 @@ pub(in crate::model) fn read(file: &[u8]) -> anyhow::Result<Vec<Tensor>> {
 }
 
 /// What is left to read.
-struct Reader<'a>(&'a [u8]);
+struct GgufReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> GgufReader<'a> {
     fn take(&mut self, n: usize) -> anyhow::Result<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(n).context("it ends too early")?;
         self.0 = rest;
@@ -144,13 +144,13 @@ fn size(kind: u32) -> anyhow::Result<usize> {
 }
 
 /// Writes a file whose tensors are announced first and then added one by one, in that order.
-pub(in crate::model) struct Writer<W> {
+pub(in crate::model) struct GgufWriter<W> {
     out: W,
     announced: std::vec::IntoIter<(u64, u64)>,
     data_start: u64,
 }
 
-impl<W: Write + Seek> Writer<W> {
+impl<W: Write + Seek> GgufWriter<W> {
     /// Writes the head: facts about the model, and name, format and shape of each tensor.
     ///
     /// # Errors
@@ -236,7 +236,7 @@ mod tests {
             ("d".to_owned(), Dtype::F16, vec![2, 1, 3]),
         ];
         let facts = [("general.architecture", "blip2".to_owned())];
-        let mut writer = Writer::new(Cursor::new(Vec::new()), &facts, &tensors).unwrap();
+        let mut writer = GgufWriter::new(Cursor::new(Vec::new()), &facts, &tensors).unwrap();
         for (_, dtype, shape) in &tensors {
             let bytes = dtype.bytes(shape.iter().product()).unwrap();
             writer.add(&(0..bytes).map(|i| (i % 50) as u8).collect::<Vec<u8>>()).unwrap();
@@ -280,12 +280,12 @@ mod tests {
     #[test]
     fn what_was_not_announced_is_not_written() {
         let tensors = [("b".to_owned(), Dtype::F32, vec![2])];
-        let new = || Writer::new(Cursor::new(Vec::new()), &[], &tensors).unwrap();
+        let new = || GgufWriter::new(Cursor::new(Vec::new()), &[], &tensors).unwrap();
         assert!(new().finish().is_err());
         assert!(new().add(&[0; 4]).is_err());
         let mut writer = new();
         writer.add(&[0; 8]).unwrap();
         assert!(writer.add(&[0; 8]).is_err());
-        assert!(Writer::new(Cursor::new(Vec::new()), &[], &[("c".into(), Dtype::Q4K, vec![1, 32])]).is_err());
+        assert!(GgufWriter::new(Cursor::new(Vec::new()), &[], &[("c".into(), Dtype::Q4K, vec![1, 32])]).is_err());
     }
 }

@@ -16,13 +16,13 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(in crate::model) struct Weights {
     files: Vec<Arc<Mmap>>,
-    places: Arc<HashMap<String, Place>>,
+    places: Arc<HashMap<String, TensorPlace>>,
     device: Device,
 }
 
 /// Where a tensor lies.
 #[derive(Clone, Debug)]
-pub(in crate::model) struct Place {
+pub(in crate::model) struct TensorPlace {
     file: usize,
     pub(in crate::model) dtype: Dtype,
     /// As PyTorch writes it: the last dimension is the contiguous one.
@@ -49,7 +49,7 @@ impl Weights {
                 let (start, end) = tensor.data_offsets;
                 let Some(dtype) = Dtype::of_safetensors(tensor.dtype) else { continue };
                 let bytes = header + 8 + start..header + 8 + end;
-                places.insert(name, Place { file: files.len(), dtype, shape: tensor.shape.clone(), bytes });
+                places.insert(name, TensorPlace { file: files.len(), dtype, shape: tensor.shape.clone(), bytes });
             }
             files.push(file);
         }
@@ -62,7 +62,7 @@ impl Weights {
         let tensors = gguf::read(&file).with_context(|| {
             format!("{} is damaged; delete it and run `snapseek models quantize` again", path.display())
         })?;
-        let place = |t: gguf::Tensor| (t.name, Place { file: 0, dtype: t.dtype, shape: t.shape, bytes: t.bytes });
+        let place = |t: gguf::Tensor| (t.name, TensorPlace { file: 0, dtype: t.dtype, shape: t.shape, bytes: t.bytes });
         let places = tensors.into_iter().map(place).collect();
         Ok(Self { files: vec![file], places: Arc::new(places), device: Device::Cpu })
     }
@@ -128,11 +128,11 @@ impl Weights {
     }
 
     /// What is known of a tensor.
-    pub(in crate::model) fn place(&self, name: &str) -> Option<&Place> {
+    pub(in crate::model) fn place(&self, name: &str) -> Option<&TensorPlace> {
         self.places.get(name)
     }
 
-    fn find(&self, name: &str, shape: &[usize]) -> anyhow::Result<(&Place, &[u8])> {
+    fn find(&self, name: &str, shape: &[usize]) -> anyhow::Result<(&TensorPlace, &[u8])> {
         let place = self.places.get(name).with_context(|| format!("the weight {name} is missing"))?;
         anyhow::ensure!(
             place.shape == shape,

@@ -35,15 +35,15 @@ pub fn pull(
     let (name, revision) = repository(spec).context("this model needs no download")?;
     let (name, revision) = (name.to_owned(), revision.to_owned());
     anyhow::ensure!(!store.offline, "offline: {name} cannot be downloaded");
-    let (events_in, events) = channel::<Event>();
+    let (events_in, events) = channel::<DownloadEvent>();
     let (go_in, go) = channel::<()>();
     // On a thread of its own, because hf-hub knows no time limit: one that waits for ever is left behind.
     let work = std::thread::spawn(move || download(&name, revision, &go, &events_in));
     loop {
         match events.recv_timeout(SILENCE) {
-            Ok(Event::Missing(bytes)) if agree(bytes) => go_in.send(())?,
-            Ok(Event::Missing(_)) => return Ok(None),
-            Ok(Event::Arrived { file, done, total }) => progress(&file, done, total),
+            Ok(DownloadEvent::Missing(bytes)) if agree(bytes) => go_in.send(())?,
+            Ok(DownloadEvent::Missing(_)) => return Ok(None),
+            Ok(DownloadEvent::Arrived { file, done, total }) => progress(&file, done, total),
             Err(RecvTimeoutError::Timeout) => {
                 anyhow::bail!(
                     "the server has sent nothing for {} s; run the same command again to go on",
@@ -57,7 +57,7 @@ pub fn pull(
     }
 }
 
-enum Event {
+enum DownloadEvent {
     /// So many bytes are to be fetched; waits to be told to go on.
     Missing(u64),
     Arrived {
@@ -72,10 +72,15 @@ struct Remote<'a> {
     api: Api,
     cache: Cache,
     repo: Repo,
-    events: &'a Sender<Event>,
+    events: &'a Sender<DownloadEvent>,
 }
 
-fn download(name: &str, revision: String, go: &Receiver<()>, events: &Sender<Event>) -> anyhow::Result<PathBuf> {
+fn download(
+    name: &str,
+    revision: String,
+    go: &Receiver<()>,
+    events: &Sender<DownloadEvent>,
+) -> anyhow::Result<PathBuf> {
     let hub = hub()?;
     let api = ApiBuilder::from_env().with_cache_dir(hub.clone()).with_progress(false).build()?;
     let at = |revision: String| Repo::with_revision(name.to_owned(), RepoType::Model, revision);
@@ -91,7 +96,7 @@ fn download(name: &str, revision: String, go: &Receiver<()>, events: &Sender<Eve
     }
     let size = wanted.iter().filter(|(file, _)| !remote.has(file)).map(|(_, meta)| meta.size() as u64).sum();
     check_room(&hub, size)?;
-    events.send(Event::Missing(size))?;
+    events.send(DownloadEvent::Missing(size))?;
     go.recv()?;
     for (file, metadata) in &wanted {
         remote.fetch(file, metadata).with_context(|| format!("{name}: {file}"))?;
@@ -151,7 +156,7 @@ impl Remote<'_> {
     fn verifying(&self, file: &str, metadata: &Metadata) {
         let size = metadata.size() as u64;
         // Nobody listens any more once the server was given up.
-        let _ = self.events.send(Event::Arrived { file: file.to_owned(), done: size, total: size });
+        let _ = self.events.send(DownloadEvent::Arrived { file: file.to_owned(), done: size, total: size });
     }
 
     fn fetch(&self, file: &str, metadata: &Metadata) -> anyhow::Result<()> {
@@ -195,7 +200,7 @@ impl Remote<'_> {
 }
 
 struct Hook<'a> {
-    events: &'a Sender<Event>,
+    events: &'a Sender<DownloadEvent>,
     file: String,
     done: u64,
     total: u64,
@@ -209,7 +214,8 @@ impl hf_hub::api::Progress for Hook<'_> {
     fn update(&mut self, size: usize) {
         self.done += size as u64;
         // Nobody listens any more once the server was given up.
-        let _ = self.events.send(Event::Arrived { file: self.file.clone(), done: self.done, total: self.total });
+        let _ =
+            self.events.send(DownloadEvent::Arrived { file: self.file.clone(), done: self.done, total: self.total });
     }
 
     fn finish(&mut self) {}

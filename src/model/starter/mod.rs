@@ -9,7 +9,7 @@ mod text;
 mod vision;
 
 use super::once::Once;
-use super::resize::{Filter, resize};
+use super::resize::{ResizeFilter, resize};
 use super::{Embed, Embedding, Identity, Pixels, Tokens, fill, labels, normalize};
 use crate::photo::picture::RgbPicture;
 use anyhow::Context;
@@ -39,10 +39,11 @@ const SCALE: f32 = 16.0;
 const VERSION: &str = "starter 1";
 
 #[repr(C, align(64))]
-struct Aligned<T: ?Sized>(T);
+struct AlignedBytes<T: ?Sized>(T);
 
 /// The packed weights, aligned so that they can be read where they lie.
-static PACKED: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../fixtures/models/starter/starter.safetensors"));
+static PACKED: &AlignedBytes<[u8]> =
+    &AlignedBytes(*include_bytes!("../../../fixtures/models/starter/starter.safetensors"));
 static TOKENIZER: &[u8] = include_bytes!("../../../fixtures/models/starter/tokenizer.json");
 
 /// Size of the packed weights and the tokenizer.
@@ -129,8 +130,8 @@ impl Embed for Starter {
         let side = width.min(height);
         let offset = |length: u32| f64::from((length - side) / 2);
         let square = (offset(width), offset(height), side.into(), side.into());
-        let squashed = resize(picture, (0.0, 0.0, width.into(), height.into()), EDGE, EDGE, Filter::Bicubic)?;
-        let central = resize(picture, square, EDGE, EDGE, Filter::Bicubic)?;
+        let squashed = resize(picture, (0.0, 0.0, width.into(), height.into()), EDGE, EDGE, ResizeFilter::Bicubic)?;
+        let central = resize(picture, square, EDGE, EDGE, ResizeFilter::Bicubic)?;
         Ok(Self::pixels_of_views(&squashed, &central))
     }
 

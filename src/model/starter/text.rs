@@ -28,10 +28,10 @@ pub(super) struct MiniLm {
     positions: &'static [f16],
     kind: &'static [f16],
     norm: Norm,
-    layers: Vec<Layer>,
+    layers: Vec<MiniLmLayer>,
 }
 
-struct Layer {
+struct MiniLmLayer {
     query: Linear,
     key: Linear,
     value: Linear,
@@ -69,9 +69,9 @@ impl MiniLm {
                 (packed.f32(&format!("text.{name}.weight"))?, packed.f32(&format!("text.{name}.bias"))?);
             Ok(Norm { weight, bias })
         };
-        let layer = |n: usize| -> anyhow::Result<Layer> {
+        let layer = |n: usize| -> anyhow::Result<MiniLmLayer> {
             let name = |part: &str| format!("encoder.layer.{n}.{part}");
-            Ok(Layer {
+            Ok(MiniLmLayer {
                 query: linear(&name("attention.self.query"), DIM, DIM)?,
                 key: linear(&name("attention.self.key"), DIM, DIM)?,
                 value: linear(&name("attention.self.value"), DIM, DIM)?,
@@ -132,7 +132,7 @@ impl MiniLm {
     }
 }
 
-impl Layer {
+impl MiniLmLayer {
     fn apply(&self, x: &mut [f32]) {
         let mut attended = self.output.apply(&self.attention(x));
         attended.iter_mut().zip(&*x).for_each(|(a, x)| *a += x);

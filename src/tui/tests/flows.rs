@@ -1,7 +1,8 @@
 //! What a person does, event by event.
 
 use super::*;
-use crate::tui::event::{ChatWork, Ending, Export, IndexNews, Step, Task, Work};
+use crate::terminal::listener::Step;
+use crate::tui::event::{ChatWork, Ending, Export, IndexNews, Task, Work};
 use crate::tui::place::Place;
 use crate::tui::source::Source;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
@@ -181,7 +182,7 @@ fn classify_narrows_saves_and_goes_to_search() {
     let effects = press(&mut state, "enter");
     let Some(Effect::Work(generation, Work::Sort(set))) = effects.first() else { panic!("{effects:?}") };
     assert_eq!(set.labels, ["dog", "cat", "car"]);
-    tell(&mut state, Message::Sorted(generation - 1, Ok(Sorted::default())));
+    tell(&mut state, Message::Sorted(generation - 1, Ok(Classified::default())));
     assert!(state.classify.sorted.is_none(), "of an older request");
     tell(&mut state, Message::Sorted(*generation, Ok(sorted())));
     assert_eq!(state.classify.counts, [4, 4, 3, 3]);

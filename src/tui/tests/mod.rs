@@ -5,11 +5,11 @@ mod random;
 mod views;
 
 use super::event::{
-    Answer, Beginning, Chart, ChatNews, Effect, Event, Found, Group, Groups, Judged, Message, Picture, Sorted, Spot,
-    Standing,
+    Answer, Beginning, ChatNews, Classified, ClusterItem, Effect, EncodedPicture, Event, FoundPhoto, Groups, Judged,
+    MapChart, Message, Spot, Standing,
 };
 use super::keymap::Key;
-use super::state::{Options, State};
+use super::state::{State, TuiOptions};
 use super::update::update;
 use super::{screen, view};
 use crate::config::ThemeName;
@@ -72,7 +72,7 @@ fn hit(id: i64) -> Hit {
 }
 
 fn answer(matches: i64, rest: i64) -> Answer {
-    let found = (0..matches + rest).map(|id| Found { id, score: hit(id).cosine, is_match: id < matches });
+    let found = (0..matches + rest).map(|id| FoundPhoto { id, score: hit(id).cosine, is_match: id < matches });
     let photos = (0..matches + rest).map(hit).collect();
     Answer { found: found.collect(), photos, total: 99, took: std::time::Duration::from_millis(15), more: false }
 }
@@ -95,7 +95,7 @@ fn standing() -> Standing {
 }
 
 fn groups() -> Groups {
-    let group = |id: i64, name: &str, photos| Group {
+    let group = |id: i64, name: &str, photos| ClusterItem {
         id,
         name: name.into(),
         keywords: vec![name.into(), "animal".into(), "outdoors".into()],
@@ -108,22 +108,25 @@ fn groups() -> Groups {
     Groups { groups, outside: 5 }
 }
 
-fn chart() -> Chart {
+fn chart() -> MapChart {
     let spot = |n: i64| {
         let (turn, away) = (n as f32 * 2.4, (n as f32 / 300.0).sqrt() / 2.2);
         Spot { id: n % 14, x: 0.5 + away * turn.cos(), y: 0.5 + away * turn.sin(), cluster: Some((n / 60) as u16) }
     };
-    Chart { spots: (0..300).map(spot).collect(), names: groups().groups.into_iter().map(|group| group.name).collect() }
+    MapChart {
+        spots: (0..300).map(spot).collect(),
+        names: groups().groups.into_iter().map(|group| group.name).collect(),
+    }
 }
 
-fn sorted() -> Sorted {
+fn sorted() -> Classified {
     let set = LabelSet { labels: vec!["dog".into(), "cat".into(), "car".into()], ..LabelSet::default() };
     let judged = |id: i64| {
         let label = if id % 4 == 3 { None } else { Some((id % 3) as usize) };
         let ranked = vec![((id % 3) as usize, 0.72), (((id + 1) % 3) as usize, 0.2), (((id + 2) % 3) as usize, 0.08)];
         Judged { id, verdict: Verdict { label, ranked } }
     };
-    Sorted { set, photos: (0..14).map(judged).collect() }
+    Classified { set, photos: (0..14).map(judged).collect() }
 }
 
 fn turn(question: &str, answer: &str) -> Turn {
@@ -131,16 +134,16 @@ fn turn(question: &str, answer: &str) -> Turn {
 }
 
 /// A picture of half blocks.
-fn picture(width: u16, height: u16) -> Arc<Picture> {
+fn picture(width: u16, height: u16) -> Arc<EncodedPicture> {
     let image = image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([x as u8 * 4, y as u8 * 5, 128]));
     let picker = Picker::halfblocks();
     let protocol = picker.new_protocol(image.into(), Size::new(width, height), Resize::Scale(None)).unwrap();
-    Arc::new(Picture(protocol))
+    Arc::new(EncodedPicture(protocol))
 }
 
 /// The UI on a screen of some size, before anything was answered.
 fn begin(width: u16, height: u16) -> State {
-    let options = Options { pictures: true, true_colors: true, theme: ThemeName::Dark, ..Options::default() };
+    let options = TuiOptions { pictures: true, true_colors: true, theme: ThemeName::Dark, ..TuiOptions::default() };
     State::new(options, Beginning::default(), Rect::new(0, 0, width, height)).0
 }
 

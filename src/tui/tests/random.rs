@@ -1,7 +1,8 @@
 //! Ten thousand random events: nothing panics, and what must hold holds.
 
 use super::*;
-use crate::tui::event::{IndexNews, Step};
+use crate::terminal::listener::Step;
+use crate::tui::event::IndexNews;
 use crate::tui::place::Place;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;

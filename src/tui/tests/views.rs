@@ -1,7 +1,8 @@
 //! Snapshots of every place, at 80x24 and at 120x40. `INSTA_UPDATE=always cargo test` takes them anew: look at them.
 
 use super::*;
-use crate::tui::event::{IndexNews, Step};
+use crate::terminal::listener::Step;
+use crate::tui::event::IndexNews;
 
 fn snapshot(name: &str, make: impl Fn(u16, u16) -> State) {
     for (width, height) in [(80, 24), (120, 40)] {

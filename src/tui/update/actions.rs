@@ -6,7 +6,7 @@ use crate::tui::overlay::{Overlay, Picker, Prompt};
 use crate::tui::place::Place;
 use crate::tui::screen;
 use crate::tui::source::Source;
-use crate::tui::state::{Run, State};
+use crate::tui::state::{RunState, State};
 use crate::tui::theme::Theme;
 use std::path::PathBuf;
 use tui_input::Input;
@@ -312,7 +312,7 @@ impl State {
             self.overlay = Some(Overlay::Prompt(Prompt::Folder, Input::default()));
             return;
         }
-        self.index.run = Some(Run { walking: true, ..Run::default() });
+        self.index.run = Some(RunState { walking: true, ..RunState::default() });
         self.index.last = None;
         self.index.failures.clear();
         effects.push(Effect::Index(folders));

@@ -4,7 +4,7 @@ use super::edit;
 use crate::tui::event::{ChatNews, ChatWork, Effect, Task};
 use crate::tui::overlay::{Overlay, Prompt};
 use crate::tui::place::Place;
-use crate::tui::state::{Chat, State};
+use crate::tui::state::{ChatState, State};
 use crossterm::event::{KeyCode, KeyEvent};
 use tui_input::Input;
 
@@ -40,7 +40,7 @@ impl State {
             return;
         }
         let generation = self.next_generation();
-        self.chat = Chat { photo: Some(id), opening: true, typing: true, generation, ..Chat::default() };
+        self.chat = ChatState { photo: Some(id), opening: true, typing: true, generation, ..ChatState::default() };
         effects.push(Effect::Chat(generation, ChatWork::Open(path)));
     }
 

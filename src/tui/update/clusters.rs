@@ -1,13 +1,13 @@
 //! Clusters.
 
-use crate::tui::event::{Effect, Group, Work};
+use crate::tui::event::{ClusterItem, Effect, Work};
 use crate::tui::overlay::{Overlay, Prompt};
 use crate::tui::source::{Seek, Source};
 use crate::tui::state::State;
 use tui_input::Input;
 
 impl State {
-    fn group(&self) -> Option<&Group> {
+    fn group(&self) -> Option<&ClusterItem> {
         self.clusters.groups.as_ref()?.groups.get(self.clusters.at)
     }
 

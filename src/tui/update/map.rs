@@ -1,7 +1,7 @@
 //! The map: a cursor, a box, a window.
 
 use crate::terminal::text;
-use crate::tui::event::{Chart, Effect, Work};
+use crate::tui::event::{Effect, MapChart, Work};
 use crate::tui::screen;
 use crate::tui::source::Source;
 use crate::tui::state::State;
@@ -17,7 +17,7 @@ impl State {
         }
     }
 
-    pub(in crate::tui) fn chart(&mut self, chart: Chart) {
+    pub(in crate::tui) fn chart(&mut self, chart: MapChart) {
         self.map.chart = Some(chart.into());
         self.map.corner = None;
         self.map.pointed = None;

@@ -2,7 +2,7 @@
 
 use crate::tui::event::{Effect, IndexNews, Message};
 use crate::tui::place::Place;
-use crate::tui::state::{Run, State};
+use crate::tui::state::{RunState, State};
 use std::collections::HashSet;
 
 pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<Effect>) {
@@ -136,7 +136,7 @@ fn forget(state: &mut State, gone: &HashSet<i64>) {
 fn on_index(state: &mut State, news: IndexNews, effects: &mut Vec<Effect>) {
     match news {
         IndexNews::Photos { found, done, walking } => {
-            let run = state.index.run.get_or_insert_with(Run::default);
+            let run = state.index.run.get_or_insert_with(RunState::default);
             let before = run.done;
             (run.found, run.done, run.walking) = (found, done, walking);
             // Photos appear while indexing goes on.
@@ -144,7 +144,7 @@ fn on_index(state: &mut State, news: IndexNews, effects: &mut Vec<Effect>) {
                 state.seek_again(effects);
             }
         }
-        IndexNews::Step(step) => state.index.run.get_or_insert_with(Run::default).step = Some(step),
+        IndexNews::Step(step) => state.index.run.get_or_insert_with(RunState::default).step = Some(step),
         IndexNews::Failure { path, kind, message } => state.fail(path, kind, message),
         IndexNews::Ended(outcome, cancelled) => {
             state.index.run = None;

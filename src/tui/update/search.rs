@@ -2,7 +2,7 @@
 
 use super::edit;
 use crate::tui::complete;
-use crate::tui::event::{Effect, Found};
+use crate::tui::event::{Effect, FoundPhoto};
 use crate::tui::overlay::{Overlay, Picker};
 use crate::tui::place::Place;
 use crate::tui::source::{Like, Seek, Source};
@@ -128,7 +128,7 @@ impl State {
         self.search.error = None;
         let source = self.search.visits.current().clone();
         if let Source::Chosen { ids, .. } = source {
-            let found = ids.iter().map(|id| Found { id: *id, score: None, is_match: true });
+            let found = ids.iter().map(|id| FoundPhoto { id: *id, score: None, is_match: true });
             let keep = self.search.keep.take().or_else(|| self.search.gallery.selected());
             self.search.gallery.fill(found.collect(), keep);
             self.search.waiting = false;

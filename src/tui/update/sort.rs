@@ -2,7 +2,7 @@
 
 use super::edit;
 use crate::labels::classify;
-use crate::tui::event::{Effect, Found, Sorted, Work};
+use crate::tui::event::{Classified, Effect, FoundPhoto, Work};
 use crate::tui::overlay::{Overlay, Picker, Prompt};
 use crate::tui::source::Source;
 use crate::tui::state::State;
@@ -47,7 +47,7 @@ impl State {
         }
     }
 
-    pub(in crate::tui) fn show_sorted(&mut self, sorted: Sorted) {
+    pub(in crate::tui) fn show_sorted(&mut self, sorted: Classified) {
         let labels = sorted.set.labels.len();
         let counts = classify::distribution(sorted.photos.iter().map(|judged| &judged.verdict), labels);
         // The label with the most photos is of most interest.
@@ -63,7 +63,7 @@ impl State {
         let Some(sorted) = &self.classify.sorted else { return };
         let labels = sorted.set.labels.len();
         let wanted = (self.classify.label < labels).then_some(self.classify.label);
-        let mut found: Vec<Found> = sorted
+        let mut found: Vec<FoundPhoto> = sorted
             .photos
             .iter()
             .filter(|judged| judged.verdict.label == wanted)
@@ -72,7 +72,7 @@ impl State {
                     Some(label) => judged.verdict.ranked.iter().find(|(at, _)| *at == label).map(|(_, p)| *p),
                     None => judged.verdict.ranked.first().map(|(_, p)| *p),
                 };
-                Found { id: judged.id, score, is_match: true }
+                FoundPhoto { id: judged.id, score, is_match: true }
             })
             .collect();
         found.sort_by(|a, b| b.score.unwrap_or(0.0).total_cmp(&a.score.unwrap_or(0.0)).then(a.id.cmp(&b.id)));

@@ -2,7 +2,7 @@
 
 use super::text::{clean, fit, highlighted};
 use crate::terminal::text::pad;
-use crate::tui::event::Found;
+use crate::tui::event::FoundPhoto;
 use crate::tui::gallery::Gallery;
 use crate::tui::screen;
 use crate::tui::state::State;
@@ -36,11 +36,11 @@ fn name_of(state: &State, id: i64) -> String {
         .unwrap_or_default()
 }
 
-fn score(found: Found) -> String {
+fn score(found: FoundPhoto) -> String {
     found.score.map_or(String::new(), |score| format!("{score:.2}"))
 }
 
-fn thumbnail(frame: &mut Frame<'_>, state: &State, gallery: &Gallery, at: usize, found: Found, tile: Rect) {
+fn thumbnail(frame: &mut Frame<'_>, state: &State, gallery: &Gallery, at: usize, found: FoundPhoto, tile: Rect) {
     let theme = &state.theme;
     let (selected, marked) = (at == gallery.at(), state.marks.has(found.id));
     super::picture(frame, state, found.id, screen::in_tile(tile));
@@ -76,7 +76,7 @@ fn line(
     state: &State,
     gallery: &Gallery,
     at: usize,
-    found: Found,
+    found: FoundPhoto,
     area: Rect,
     words: &[String],
 ) {

@@ -3,14 +3,14 @@
 use super::text::{bar, clean, fit};
 use crate::terminal::text::{count, display_path, pad, shorten};
 use crate::tui::screen;
-use crate::tui::state::{Run, State};
+use crate::tui::state::{RunState, State};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 /// How a run stands, in a line.
-pub(super) fn progress(run: &Run) -> String {
+pub(super) fn progress(run: &RunState) -> String {
     if run.cancelled {
         return "stopping; what is done is kept".into();
     }

@@ -4,16 +4,16 @@ use super::latest::Latest;
 use super::{Context, guarded, told};
 use crate::exit::{Exit, exit_of};
 use crate::search::question::{self, Means, Question};
-use crate::tui::event::{Answer, Found, Message};
+use crate::tui::event::{Answer, FoundPhoto, Message};
 use crate::tui::source::{Seek, Source};
-use snapseek_index::query::{Part, PartKind, Query};
+use snapseek_index::query::{PartKind, Query, QueryPart};
 use snapseek_index::{By, Error, Library, Searcher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Generation, what to look for, and how many photos at most.
-pub(super) type Request = (u64, Source, usize);
+pub(super) type FindRequest = (u64, Source, usize);
 
 /// A snapshot that cost much to make is used for so many times as long before it is made anew.
 const WORTH: u32 = 10;
@@ -37,7 +37,7 @@ struct Snapshot {
     cost: Duration,
 }
 
-pub(super) fn start(context: Arc<Context>, renew: Arc<AtomicBool>) -> std::io::Result<Latest<Request>> {
+pub(super) fn start(context: Arc<Context>, renew: Arc<AtomicBool>) -> std::io::Result<Latest<FindRequest>> {
     let mut finder = Finder { context: context.clone(), renew, library: None, snapshot: None };
     Latest::start("finder", move |(generation, source, limit), cancel| {
         let answer = guarded(|| finder.find(&source, limit, cancel));
@@ -96,7 +96,7 @@ impl Finder {
 fn all(searcher: &Searcher, limit: usize) -> anyhow::Result<Answer> {
     let ids = searcher.newest()?;
     let more = ids.len() > limit;
-    let found = ids.into_iter().take(limit).map(|id| Found { id, score: None, is_match: true }).collect();
+    let found = ids.into_iter().take(limit).map(|id| FoundPhoto { id, score: None, is_match: true }).collect();
     Ok(Answer { found, more, total: searcher.len(), ..Answer::default() })
 }
 
@@ -109,7 +109,8 @@ fn ask(
     limit: usize,
     cancel: &AtomicBool,
 ) -> anyhow::Result<Answer> {
-    let likes = seek.likes.iter().map(|like| Part { kind: PartKind::Image(like.path.clone()), weight: like.weight });
+    let likes =
+        seek.likes.iter().map(|like| QueryPart { kind: PartKind::Image(like.path.clone()), weight: like.weight });
     query.parts.extend(likes);
     let console = context.quiet_console();
     let model = || context.model(library, &console);
@@ -119,7 +120,7 @@ fn ask(
     let (rows, _) = question.ask(searcher, limit)?;
     let more = rows.len() >= limit;
     let found =
-        rows.iter().map(|row| Found { id: row.hit.id, score: row.hit.cosine, is_match: row.is_match }).collect();
+        rows.iter().map(|row| FoundPhoto { id: row.hit.id, score: row.hit.cosine, is_match: row.is_match }).collect();
     let photos = rows.into_iter().take(DETAILED).map(|row| row.hit).collect();
     Ok(Answer { found, photos, more, total: searcher.len(), took: Duration::ZERO })
 }

@@ -2,21 +2,21 @@
 
 use super::latest::Latest;
 use super::{Context, guarded, told};
-use crate::clusters::linkage::Options;
+use crate::clusters::linkage::LinkageOptions;
 use crate::clusters::{self, map};
 use crate::labels::classify;
 use crate::terminal::console::Console;
-use crate::terminal::listener::Listener;
+use crate::terminal::listener::{Listener, Step};
 use crate::terminal::progress::Progress;
 use crate::terminal::text;
-use crate::tui::event::{Chart, Judged, Message, Outcome, Sorted, Spot, Step, Work};
+use crate::tui::event::{Classified, Judged, MapChart, Message, Outcome, Spot, Work};
 use snapseek_index::{LabelSet, Library};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Generation, and what to do.
-pub(super) type Request = (u64, Work);
+pub(super) type LibraryRequest = (u64, Work);
 
 /// Likeliest labels that are told of each photo.
 const TOP: usize = 8;
@@ -33,7 +33,7 @@ impl Listener for Steps {
     }
 }
 
-pub(super) fn start(context: Arc<Context>) -> std::io::Result<Latest<Request>> {
+pub(super) fn start(context: Arc<Context>) -> std::io::Result<Latest<LibraryRequest>> {
     Latest::start("library work", move |(generation, work), cancel| {
         let console = Console::to(Arc::new(Steps(context.clone(), generation)));
         context.send(answer(&context, &console, generation, &work, cancel));
@@ -75,7 +75,7 @@ fn cluster(
     let photos = library.searcher()?.len();
     anyhow::ensure!(photos > 0, "there are no photos yet");
     let chosen = context.model(library, console)?;
-    let options = Options { count, ..clusters::options(photos) };
+    let options = LinkageOptions { count, ..clusters::options(photos) };
     let mut progress = Progress::new(console, cancel);
     let made = clusters::make(library, chosen.model.as_ref(), options, &[], &context.cache, &mut progress)?;
     made.ok_or_else(stopped)?;
@@ -98,7 +98,7 @@ fn split(
     })
 }
 
-fn chart(context: &Context, console: &Console, library: &Library, cancel: &AtomicBool) -> anyhow::Result<Chart> {
+fn chart(context: &Context, console: &Console, library: &Library, cancel: &AtomicBool) -> anyhow::Result<MapChart> {
     if library.clusters()?.is_empty() {
         cluster(context, console, library, None, cancel)?;
     } else {
@@ -114,7 +114,7 @@ fn chart(context: &Context, console: &Console, library: &Library, cancel: &Atomi
     let places: HashMap<i64, u16> =
         library.members()?.iter().filter_map(|member| Some((member.photo, *position.get(&member.cluster?)?))).collect();
     let spots = embeddings.iter().zip(spots.ok_or_else(stopped)?);
-    Ok(Chart {
+    Ok(MapChart {
         spots: spots.map(|((id, _), (x, y))| Spot { id: *id, x, y, cluster: places.get(id).copied() }).collect(),
         names: known.into_iter().map(|cluster| cluster.name).collect(),
     })
@@ -126,7 +126,7 @@ fn sort(
     library: &Library,
     set: &LabelSet,
     cancel: &AtomicBool,
-) -> anyhow::Result<Sorted> {
+) -> anyhow::Result<Classified> {
     let chosen = context.model(library, console)?;
     let mut progress = Progress::new(console, cancel);
     let classifier = if set.name.is_empty() {
@@ -140,5 +140,5 @@ fn sort(
     let verdicts = classify::judge(&embeddings, set, &classifier, TOP, &mut progress)?;
     let photos = ids.into_iter().zip(verdicts);
     let photos = photos.map(|(id, verdict)| Judged { id, verdict }).collect();
-    Ok(Sorted { set: set.clone(), photos })
+    Ok(Classified { set: set.clone(), photos })
 }

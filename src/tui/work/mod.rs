@@ -13,7 +13,7 @@ mod watcher;
 
 pub use painter::Painter;
 
-use super::event::{Effect, Event, Message, Task, Wanted};
+use super::event::{Effect, Event, Message, Task, WantedPicture};
 use crate::config::Settings;
 use crate::model_choice::{self, Chosen, Offer};
 use crate::terminal::console::Console;
@@ -81,11 +81,11 @@ impl Listener for Warnings {
 /// All of them.
 pub struct Workers {
     context: Arc<Context>,
-    finder: Latest<finder::Request>,
+    finder: Latest<finder::FindRequest>,
     /// The finder's snapshot must be made anew.
     renew: Arc<AtomicBool>,
-    library_work: Latest<library_work::Request>,
-    reader: Sender<reader::Request>,
+    library_work: Latest<library_work::LibraryRequest>,
+    reader: Sender<reader::ReadRequest>,
     talker: talker::Talker,
     indexer: indexer::Indexer,
     watcher: watcher::Watcher,
@@ -125,13 +125,13 @@ impl Workers {
             Effect::Search(generation, source, limit) => self.finder.put((generation, source, limit)),
             Effect::Work(generation, work) => self.library_work.put((generation, work)),
             Effect::Renew => self.renew.store(true, Ordering::Relaxed),
-            Effect::Paths(purpose, ids) => self.read(reader::Request::Paths(purpose, ids)),
-            Effect::Photos(ids) => self.read(reader::Request::Photos(ids)),
-            Effect::Groups => self.read(reader::Request::Groups),
-            Effect::Rename(old, new) => self.read(reader::Request::Rename(old, new)),
-            Effect::LabelSets => self.read(reader::Request::LabelSets),
-            Effect::SaveSet(set) => self.read(reader::Request::SaveSet(set)),
-            Effect::Standing => self.read(reader::Request::Standing),
+            Effect::Paths(purpose, ids) => self.read(reader::ReadRequest::Paths(purpose, ids)),
+            Effect::Photos(ids) => self.read(reader::ReadRequest::Photos(ids)),
+            Effect::Groups => self.read(reader::ReadRequest::Groups),
+            Effect::Rename(old, new) => self.read(reader::ReadRequest::Rename(old, new)),
+            Effect::LabelSets => self.read(reader::ReadRequest::LabelSets),
+            Effect::SaveSet(set) => self.read(reader::ReadRequest::SaveSet(set)),
+            Effect::Standing => self.read(reader::ReadRequest::Standing),
             Effect::Timer(generation, wait) => drop(self.timers.send((Instant::now() + wait, generation))),
             Effect::Chat(generation, work) => self.talker.put(generation, work),
             Effect::Cancel(Task::Library) => self.library_work.cancel(),
@@ -147,12 +147,12 @@ impl Workers {
         }
     }
 
-    fn read(&self, request: reader::Request) {
+    fn read(&self, request: reader::ReadRequest) {
         let _ = self.reader.send(request);
     }
 
     /// The pictures that are wanted on the screen, most wanted first; what was wanted before is not any more.
-    pub fn paint(&self, wanted: Vec<Wanted>) {
+    pub fn paint(&self, wanted: Vec<WantedPicture>) {
         self.painter.want(wanted);
     }
 

@@ -3,7 +3,7 @@
 use super::{Context, guarded, spawn, told};
 use crate::photo::shrink;
 use crate::photo::thumbnails::{EDGE, Thumbnails};
-use crate::tui::event::{Message, Picture, PictureKey, Wanted};
+use crate::tui::event::{EncodedPicture, Message, PictureKey, WantedPicture};
 use ratatui::layout::Size;
 use ratatui_image::picker::{Picker, ProtocolType};
 use ratatui_image::{FilterType, Resize};
@@ -19,11 +19,11 @@ const MOST_THREADS: usize = 4;
 
 /// Hands out what is wanted.
 pub struct Painter {
-    shared: Arc<Shared>,
+    shared: Arc<PainterShared>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct PainterShared {
     list: Mutex<List>,
     filled: Condvar,
 }
@@ -31,13 +31,13 @@ struct Shared {
 #[derive(Default)]
 struct List {
     /// What is wanted and not begun, the most wanted last.
-    wanted: Vec<Wanted>,
+    wanted: Vec<WantedPicture>,
     /// What was begun of what is wanted.
     begun: HashSet<PictureKey>,
     ended: bool,
 }
 
-impl Shared {
+impl PainterShared {
     fn lock(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -46,7 +46,7 @@ impl Shared {
 impl Painter {
     /// Starts the threads; none if the terminal shows no pictures.
     pub(super) fn start(context: &Arc<Context>, picker: Option<Picker>) -> std::io::Result<Self> {
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::<PainterShared>::default();
         let Some(picker) = picker else { return Ok(Self { shared }) };
         let thumbnails = Arc::new(Thumbnails::new(&context.cache, KEPT));
         for n in 0..context.settings.threads.clamp(1, MOST_THREADS) {
@@ -66,7 +66,7 @@ impl Painter {
     }
 
     /// What is wanted now, the most wanted first.
-    pub fn want(&self, mut wanted: Vec<Wanted>) {
+    pub fn want(&self, mut wanted: Vec<WantedPicture>) {
         let mut list = self.shared.lock();
         let keys: HashSet<PictureKey> = wanted.iter().map(|wanted| wanted.key).collect();
         list.begun.retain(|key| keys.contains(key));
@@ -84,7 +84,7 @@ impl Drop for Painter {
     }
 }
 
-fn next(shared: &Shared) -> Option<Wanted> {
+fn next(shared: &PainterShared) -> Option<WantedPicture> {
     let mut list = shared.lock();
     loop {
         if list.ended {
@@ -98,7 +98,7 @@ fn next(shared: &Shared) -> Option<Wanted> {
     }
 }
 
-fn paint(wanted: &Wanted, picker: &Picker, thumbnails: &Thumbnails) -> anyhow::Result<Picture> {
+fn paint(wanted: &WantedPicture, picker: &Picker, thumbnails: &Thumbnails) -> anyhow::Result<EncodedPicture> {
     let PictureKey { width, height, .. } = wanted.key;
     let font = picker.font_size();
     // Half blocks are one pixel wide and half a cell high, whatever the font.
@@ -118,5 +118,5 @@ fn paint(wanted: &Wanted, picker: &Picker, thumbnails: &Thumbnails) -> anyhow::R
     let pixels = (u32::from(width) * u32::from(font.width), u32::from(height) * u32::from(font.height));
     let picture = image::DynamicImage::ImageRgb8(picture).resize_exact(pixels.0, pixels.1, FilterType::Triangle);
     let protocol = picker.new_protocol(picture, Size::new(width, height), Resize::Fit(None))?;
-    Ok(Picture(protocol))
+    Ok(EncodedPicture(protocol))
 }

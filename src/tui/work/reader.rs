@@ -1,7 +1,7 @@
 //! What the catalogue knows, and small changes of it.
 
 use super::{Context, guarded, spawn, told};
-use crate::tui::event::{Group, Groups, Message, Purpose, Standing};
+use crate::tui::event::{ClusterItem, Groups, Message, Purpose, Standing};
 use anyhow::Context as _;
 use crossbeam_channel::Sender;
 use snapseek_index::{Error, LabelSet, Library, Searcher};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Covers of a cluster.
 const COVERS: usize = 16;
 
-pub(super) enum Request {
+pub(super) enum ReadRequest {
     Photos(Vec<i64>),
     Paths(Purpose, Vec<i64>),
     Groups,
@@ -21,7 +21,7 @@ pub(super) enum Request {
     Standing,
 }
 
-pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<Request>> {
+pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<ReadRequest>> {
     let (out, requests) = crossbeam_channel::unbounded();
     spawn("reader", move || {
         let (mut library, mut snapshot) = (None, None);
@@ -29,8 +29,8 @@ pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<Request>> {
             if let Err(error) = guarded(|| answer(&context, &mut library, &mut snapshot, &request)) {
                 (library, snapshot) = (None, None);
                 match request {
-                    Request::Groups => context.send(Message::Groups(Err(told(&error)))),
-                    Request::Standing => context.send(Message::Library(Err(told(&error)))),
+                    ReadRequest::Groups => context.send(Message::Groups(Err(told(&error)))),
+                    ReadRequest::Standing => context.send(Message::Library(Err(told(&error)))),
                     _ => context.send(Message::Note(true, told(&error))),
                 }
             }
@@ -43,18 +43,18 @@ fn answer(
     context: &Context,
     kept: &mut Option<Library>,
     snapshot: &mut Option<(i64, Searcher)>,
-    request: &Request,
+    request: &ReadRequest,
 ) -> anyhow::Result<()> {
     if kept.is_none() {
         match Library::open(&context.settings.library) {
             Ok(library) => *kept = Some(library),
             Err(Error::NoLibrary { .. }) => {
                 match request {
-                    Request::Photos(ids) => context.send(Message::Photos(Vec::new(), ids.clone())),
-                    Request::Groups => context.send(Message::Groups(Ok(Groups::default()))),
-                    Request::LabelSets => context.send(Message::LabelSets(Vec::new())),
-                    Request::Standing => context.send(Message::Library(Ok(None))),
-                    Request::Rename(..) | Request::SaveSet(_) | Request::Paths(..) => {
+                    ReadRequest::Photos(ids) => context.send(Message::Photos(Vec::new(), ids.clone())),
+                    ReadRequest::Groups => context.send(Message::Groups(Ok(Groups::default()))),
+                    ReadRequest::LabelSets => context.send(Message::LabelSets(Vec::new())),
+                    ReadRequest::Standing => context.send(Message::Library(Ok(None))),
+                    ReadRequest::Rename(..) | ReadRequest::SaveSet(_) | ReadRequest::Paths(..) => {
                         anyhow::bail!("there is no library yet")
                     }
                 }
@@ -65,7 +65,7 @@ fn answer(
     }
     let library = kept.as_ref().context("there is no library")?;
     match request {
-        Request::Photos(ids) => {
+        ReadRequest::Photos(ids) => {
             let version = library.data_version()?;
             let searcher = match snapshot.take() {
                 Some((known, searcher)) if known == version => searcher,
@@ -77,21 +77,21 @@ fn answer(
             let gone = ids.iter().copied().filter(|id| !there.contains(id)).collect();
             context.send(Message::Photos(photos, gone));
         }
-        Request::Paths(purpose, ids) => {
+        ReadRequest::Paths(purpose, ids) => {
             let paths = library.searcher()?.paths(ids)?;
             context.send(Message::Paths(*purpose, paths.into_iter().flatten().collect()));
         }
-        Request::Groups => context.send(Message::Groups(Ok(groups(library)?))),
-        Request::Rename(old, new) => {
+        ReadRequest::Groups => context.send(Message::Groups(Ok(groups(library)?))),
+        ReadRequest::Rename(old, new) => {
             library.rename_cluster(old, new)?;
             context.send(Message::Groups(Ok(groups(library)?)));
         }
-        Request::LabelSets => context.send(Message::LabelSets(library.label_sets()?)),
-        Request::SaveSet(set) => {
+        ReadRequest::LabelSets => context.send(Message::LabelSets(library.label_sets()?)),
+        ReadRequest::SaveSet(set) => {
             library.save_label_set(set)?;
             context.send(Message::Note(false, format!("saved: `label:{}` finds what got a label", set.name)));
         }
-        Request::Standing => {
+        ReadRequest::Standing => {
             let failures = library.failures()?;
             let failures = failures.into_iter().map(|failure| (failure.path, failure.kind, failure.message)).collect();
             context.send(Message::Library(Ok(Some(Box::new(Standing { status: library.status()?, failures })))));
@@ -108,7 +108,7 @@ pub(super) fn groups(library: &Library) -> anyhow::Result<Groups> {
     let group = |cluster: snapseek_index::Cluster| {
         let covers = library.cluster_members(cluster.id)?.into_iter().take(COVERS).collect();
         let snapseek_index::Cluster { id, name, keywords, photos, coherence, .. } = cluster;
-        Ok(Group { id, name, keywords, photos, coherence, covers })
+        Ok(ClusterItem { id, name, keywords, photos, coherence, covers })
     };
     let groups = clusters.into_iter().map(group).collect::<anyhow::Result<_>>()?;
     Ok(Groups { groups, outside })

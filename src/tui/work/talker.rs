@@ -5,7 +5,7 @@ use crate::captions::open::{self, NamedBlip2};
 use crate::chat::conversation::{self, ANSWER_TOKENS, Talk};
 use crate::config::expand;
 use crate::exit::{Exit, exit_of};
-use crate::model::blip2::{Finish, Options};
+use crate::model::blip2::{Finish, GenerateOptions};
 use crate::terminal::console::Console;
 use crate::tui::event::{ChatNews, ChatWork, Message};
 use crossbeam_channel::{Receiver, Sender};
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-struct Request {
+struct ChatRequest {
     generation: u64,
     work: ChatWork,
     cancel: Arc<AtomicBool>,
@@ -22,7 +22,7 @@ struct Request {
 
 /// Hands work to the conversation.
 pub(super) struct Talker {
-    requests: Sender<Request>,
+    requests: Sender<ChatRequest>,
     /// Of the last request.
     cancel: Mutex<Arc<AtomicBool>>,
 }
@@ -44,7 +44,7 @@ impl Talker {
         if !matches!(work, ChatWork::Clear | ChatWork::Save(_)) {
             *last = cancel.clone();
         }
-        let _ = self.requests.send(Request { generation, work, cancel });
+        let _ = self.requests.send(ChatRequest { generation, work, cancel });
     }
 
     pub(super) fn cancel(&self) {
@@ -52,11 +52,11 @@ impl Talker {
     }
 }
 
-fn talk(context: &Arc<Context>, requests: &Receiver<Request>) {
+fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
     let mut blip2: Option<NamedBlip2> = None;
-    let mut next: Option<Request> = None;
+    let mut next: Option<ChatRequest> = None;
     while let Some(request) = next.take().or_else(|| requests.recv().ok()) {
-        let Request { generation, work, cancel } = request;
+        let ChatRequest { generation, work, cancel } = request;
         let ChatWork::Open(path) = work else {
             let why = "there is no conversation: `c` on the photo begins one".to_owned();
             context.send(Message::Chat(generation, ChatNews::Ended(why)));
@@ -77,7 +77,7 @@ fn talk(context: &Arc<Context>, requests: &Receiver<Request>) {
             }
         }
         let Some(blip2) = &blip2 else { continue };
-        let about = Conversation { context, blip2, console: &console, generation };
+        let about = OpenChat { context, blip2, console: &console, generation };
         match guarded(|| about.run(&path, &cancel, requests)) {
             Ok(other) => next = other,
             Err(error) => context.send(Message::Chat(generation, ChatNews::Ended(told(&error)))),
@@ -86,20 +86,25 @@ fn talk(context: &Arc<Context>, requests: &Receiver<Request>) {
 }
 
 /// A conversation about one photo.
-struct Conversation<'a> {
+struct OpenChat<'a> {
     context: &'a Arc<Context>,
     blip2: &'a NamedBlip2,
     console: &'a Console,
     generation: u64,
 }
 
-impl Conversation<'_> {
+impl OpenChat<'_> {
     fn tell(&self, news: ChatNews) {
         self.context.send(Message::Chat(self.generation, news));
     }
 
     /// Goes on until another photo is to be talked about.
-    fn run(&self, path: &Path, cancel: &AtomicBool, requests: &Receiver<Request>) -> anyhow::Result<Option<Request>> {
+    fn run(
+        &self,
+        path: &Path,
+        cancel: &AtomicBool,
+        requests: &Receiver<ChatRequest>,
+    ) -> anyhow::Result<Option<ChatRequest>> {
         let library = open::library(&self.context.settings, self.console);
         let picture = self.blip2.picture(path, library.as_ref(), cancel, self.console)?;
         let Some(picture) = picture else {
@@ -127,7 +132,7 @@ impl Conversation<'_> {
         Ok(None)
     }
 
-    fn answer(&self, talk: &mut Talk<'_>, request: Request, library: Option<&Library>) -> anyhow::Result<()> {
+    fn answer(&self, talk: &mut Talk<'_>, request: ChatRequest, library: Option<&Library>) -> anyhow::Result<()> {
         match request.work {
             ChatWork::Open(_) => {}
             ChatWork::Ask(question) => self.ask(talk, &question, false, &request.cancel, library)?,
@@ -153,7 +158,7 @@ impl Conversation<'_> {
         cancel: &AtomicBool,
         library: Option<&Library>,
     ) -> anyhow::Result<()> {
-        let options = Options::greedy(ANSWER_TOKENS);
+        let options = GenerateOptions::greedy(ANSWER_TOKENS);
         let mut piece = |text: &str| self.tell(ChatNews::Piece(text.to_owned()));
         let answer = if again {
             talk.ask_again(question, &options, cancel, library, self.console, &mut piece)?

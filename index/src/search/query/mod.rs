@@ -29,7 +29,7 @@ const MOST_PARTS: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {
     /// Texts and pictures, added up with their weights.
-    pub parts: Vec<Part>,
+    pub parts: Vec<QueryPart>,
     /// Words that must stand in a photo's text, or must not.
     pub phrases: Vec<Phrase>,
     /// What photos must satisfy.
@@ -38,7 +38,7 @@ pub struct Query {
 
 /// A text or a picture.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Part {
+pub struct QueryPart {
     /// What it is.
     pub kind: PartKind,
     /// How much it counts; negative to be subtracted, never zero.
@@ -263,7 +263,7 @@ impl Parser {
         if self.query.parts.len() >= MOST_PARTS {
             return Err((format!("a query has at most {MOST_PARTS} texts and pictures"), start));
         }
-        self.query.parts.push(Part { kind, weight });
+        self.query.parts.push(QueryPart { kind, weight });
         Ok(())
     }
 
@@ -273,7 +273,7 @@ impl Parser {
             let factor = glued.unwrap_or(self.sign) * weight.unwrap_or(1.0);
             return self.part(PartKind::Text(word), factor, start);
         }
-        if let Some(Part { kind: PartKind::Text(text), .. }) = self.run.and_then(|n| self.query.parts.get_mut(n)) {
+        if let Some(QueryPart { kind: PartKind::Text(text), .. }) = self.run.and_then(|n| self.query.parts.get_mut(n)) {
             text.push(' ');
             text.push_str(&word);
             return Ok(());
