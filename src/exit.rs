@@ -78,7 +78,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
         if let Some(Error::NoLibrary { .. }) = cause.downcast_ref() {
             return Exit::Missing;
         }
-        if let Some(Error::NoConversation { .. }) = cause.downcast_ref() {
+        if let Some(Error::NoChat { .. }) = cause.downcast_ref() {
             return Exit::NothingFound;
         }
         if let Some(

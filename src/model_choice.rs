@@ -180,7 +180,7 @@ pub fn spec(name: &str) -> anyhow::Result<ModelSpec> {
     name.parse().map_err(|e: String| Failure::missing(e))
 }
 
-/// A model's name, as libraries and conversations remember it.
+/// A model's name, as libraries and chats remember it.
 #[must_use]
 pub fn name(spec: &ModelSpec) -> String {
     match spec {

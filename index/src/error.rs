@@ -95,9 +95,9 @@ pub enum Error {
         /// Its id.
         photo: i64,
     },
-    /// There is no conversation with this id (any more).
-    #[error("there is no conversation {id}; `snapseek chats list` shows those there are")]
-    NoConversation {
+    /// There is no chat with this id (any more).
+    #[error("there is no chat {id}; `snapseek chats list` shows those there are")]
+    NoChat {
         /// The id.
         id: i64,
     },

@@ -4,7 +4,7 @@
 //! - [`query`]: the query language; [`Filters`]: what photos must satisfy
 //! - [`Searcher`]: meaning (cosine), words (BM25) and their fusion
 //! - [`Caption`], [`Captioner`]: captions by hand and by a model; they go with the photo
-//! - [`Conversation`]: what was asked about a picture; kept until it is deleted
+//! - [`Chat`]: what was asked about a picture; kept until it is deleted
 //! - [`Cluster`]: groups of photos that look alike, and their names
 //! - [`LabelSet`], [`Classifier`]: labels to sort photos by, in the space of a model
 //! - [`Library::looks`], [`Library::copies`]: what tells duplicates
@@ -21,8 +21,8 @@ mod upkeep;
 
 pub use catalogue::library::Library;
 pub use catalogue::rows::{
-    Caption, CaptionCounts, Captioned, Change, ContentHash, Conversation, FailedFile, FileStamp, FileState,
-    ModelRecord, PendingPhoto, PhotoFacts, PhotoFiles, Status, Tag, Turn,
+    Caption, CaptionCounts, Captioned, Change, Chat, ContentHash, FailedFile, FileStamp, FileState, ModelRecord,
+    PendingPhoto, PhotoFacts, PhotoFiles, Status, Tag, Turn,
 };
 pub use catalogue::writer::Writer;
 pub use error::{Error, Result};

@@ -1,3 +1,4 @@
-//! Conversations about a photo.
+//! Chats about a photo.
 
-pub mod conversation;
+pub mod export;
+pub mod session;

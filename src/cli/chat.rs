@@ -10,10 +10,10 @@ pub struct ChatArgs {
     /// A picture file, in the library or not
     #[arg(required_unless_present = "conversation")]
     pub photo: Option<PathBuf>,
-    /// Go on with the last conversation about this photo
+    /// Go on with the last chat about this photo
     #[arg(long = "continue", conflicts_with = "conversation")]
     pub go_on: bool,
-    /// Go on with this conversation (`snapseek chats list`)
+    /// Go on with this chat (`snapseek chats list`)
     #[arg(long, value_name = "ID")]
     pub conversation: Option<i64>,
     /// How answers are written
@@ -21,10 +21,10 @@ pub struct ChatArgs {
     pub generate: GenerateArgs,
 }
 
-pub(super) const CHAT_HELP: &str = r#"IN A CONVERSATION
+pub(super) const CHAT_HELP: &str = r#"IN A CHAT
   /undo          take the last question and its answer back
-  /clear         forget all that was said in this conversation
-  /save FILE     write the conversation to a new file (Markdown, or JSON if its name ends in .json)
+  /clear         forget all that was said in this chat
+  /save FILE     write the chat to a new file (Markdown, or JSON if its name ends in .json)
   /image NEXT    go on with another picture
   /help /quit    Ctrl-C stops an answer, Ctrl-D ends
 It is kept in the library, if there is one. Without a terminal, questions are read from stdin, one a line.

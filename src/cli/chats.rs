@@ -6,17 +6,17 @@ use std::path::PathBuf;
 /// What `chats` can do.
 #[derive(Subcommand, Debug)]
 pub enum ChatsAction {
-    /// List conversations, the last one first
+    /// List chats, the last one first
     List {
         /// Only those about this photo
         photo: Option<PathBuf>,
     },
-    /// Print a conversation
+    /// Print a chat
     Show {
         /// Its number
         id: i64,
     },
-    /// Write conversations to stdout
+    /// Write chats to stdout
     Export {
         /// Their numbers
         #[arg(required = true)]
@@ -25,14 +25,14 @@ pub enum ChatsAction {
         #[arg(long, value_enum, default_value = "md")]
         format: ChatFormat,
     },
-    /// Delete a conversation
+    /// Delete a chat
     Delete {
         /// Its number
         id: i64,
     },
 }
 
-/// How a conversation is written.
+/// How a chat is written.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChatFormat {
     /// Markdown

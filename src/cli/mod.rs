@@ -96,7 +96,7 @@ pub enum Command {
     /// Talk about a photo, question by question
     #[command(after_help = chat::CHAT_HELP)]
     Chat(ChatArgs),
-    /// Conversations that were kept
+    /// Chats that were kept
     Chats {
         /// What to do with them
         #[command(subcommand)]

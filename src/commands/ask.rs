@@ -1,7 +1,7 @@
 //! `ask`: one question about a photo.
 
 use crate::captions::open;
-use crate::chat::conversation::ANSWER_TOKENS;
+use crate::chat::session::ANSWER_TOKENS;
 use crate::cli::AskArgs;
 use crate::config::Settings;
 use crate::exit::Exit;

@@ -1,6 +1,6 @@
-//! `chats`: conversations that were kept.
+//! `chats`: chats that were kept.
 
-use crate::chat::conversation::{markdown, record};
+use crate::chat::export::{markdown, record};
 use crate::cli::{ChatFormat, ChatsAction};
 use crate::config::Settings;
 use crate::exit::Exit;
@@ -10,38 +10,38 @@ use crate::terminal::console::Console;
 use crate::terminal::sanitize;
 use crate::terminal::text::{self, time};
 use serde_json::json;
-use snapseek_index::{Conversation, Error, Library};
+use snapseek_index::{Chat, Error, Library};
 use std::path::Path;
 
 pub(super) fn run(action: &ChatsAction, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    let one = |id| library.conversation(id)?.ok_or(Error::NoConversation { id });
+    let one = |id| library.chat(id)?.ok_or(Error::NoChat { id });
     match action {
         ChatsAction::List { photo } => list(&library, photo.as_deref(), settings, console),
         ChatsAction::Show { id } => {
-            let conversation = one(*id)?;
+            let chat = one(*id)?;
             if settings.json {
-                console.json(&record(&conversation))?;
+                console.json(&record(&chat))?;
             } else {
-                show(&conversation, console)?;
+                show(&chat, console)?;
             }
             Ok(Exit::Success)
         }
         ChatsAction::Export { ids, format } => {
-            let conversations = ids.iter().map(|id| one(*id)).collect::<Result<Vec<_>, _>>()?;
-            for (n, conversation) in conversations.iter().enumerate() {
+            let chats = ids.iter().map(|id| one(*id)).collect::<Result<Vec<_>, _>>()?;
+            for (n, chat) in chats.iter().enumerate() {
                 if settings.json || *format == ChatFormat::Json {
-                    console.json(&record(conversation))?;
+                    console.json(&record(chat))?;
                 } else {
                     let gap = if n > 0 { "\n" } else { "" };
-                    console.bytes(format!("{gap}{}", markdown(conversation)).as_bytes())?;
+                    console.bytes(format!("{gap}{}", markdown(chat)).as_bytes())?;
                 }
             }
             Ok(Exit::Success)
         }
         ChatsAction::Delete { id } => {
-            if !library.delete_conversation(*id)? {
-                return Err(Error::NoConversation { id: *id }.into());
+            if !library.delete_chat(*id)? {
+                return Err(Error::NoChat { id: *id }.into());
             }
             if settings.json {
                 console.json(&json!({"schema": 1, "deleted": id}))?;
@@ -52,12 +52,12 @@ pub(super) fn run(action: &ChatsAction, settings: &Settings, console: &Console) 
 }
 
 fn list(library: &Library, photo: Option<&Path>, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let conversations = match photo {
-        None => library.conversations()?,
+    let chats = match photo {
+        None => library.chats()?,
         Some(photo) => about(library, photo)?,
     };
-    for conversation in &conversations {
-        let Conversation { id, path, model, started, updated, turns, .. } = conversation;
+    for chat in &chats {
+        let Chat { id, path, model, started, updated, turns, .. } = chat;
         let first = turns.first().map_or("", |turn| turn.question.as_str());
         if settings.json {
             let mut record = json!({"schema": 1, "id": id, "model": model, "started": started, "updated": updated,
@@ -79,24 +79,24 @@ fn list(library: &Library, photo: Option<&Path>, settings: &Settings, console: &
             console.bytes(&line)?;
         }
     }
-    if conversations.is_empty() {
-        console.note("no conversation is kept; `snapseek chat PHOTO` begins one");
+    if chats.is_empty() {
+        console.note("no chat is kept; `snapseek chat PHOTO` begins one");
     }
-    Ok(if conversations.is_empty() { Exit::NothingFound } else { Exit::Success })
+    Ok(if chats.is_empty() { Exit::NothingFound } else { Exit::Success })
 }
 
-/// The conversations about a picture, or if its file cannot be read, those in which it was so named.
-fn about(library: &Library, photo: &Path) -> anyhow::Result<Vec<Conversation>> {
+/// The chats about a picture, or if its file cannot be read, those in which it was so named.
+fn about(library: &Library, photo: &Path) -> anyhow::Result<Vec<Chat>> {
     if let Ok(bytes) = photo::read(photo, &DecodeLimits::default()) {
-        return Ok(library.conversations_about(blake3::hash(&bytes).as_bytes())?);
+        return Ok(library.chats_about(blake3::hash(&bytes).as_bytes())?);
     }
     let absolute = std::path::absolute(photo)?;
-    Ok(library.conversations()?.into_iter().filter(|c| c.path == absolute).collect())
+    Ok(library.chats()?.into_iter().filter(|c| c.path == absolute).collect())
 }
 
-/// Prints a conversation for the eye.
-pub(super) fn show(conversation: &Conversation, console: &Console) -> anyhow::Result<()> {
-    let Conversation { id, path, model, started, turns, .. } = conversation;
+/// Prints a chat for the eye.
+pub(super) fn show(chat: &Chat, console: &Console) -> anyhow::Result<()> {
+    let Chat { id, path, model, started, turns, .. } = chat;
     let head = format!("{id}  {}  {}  {}", time(*started), text::display_path(path), sanitize::text(model));
     console.line(&console.style("2", &head))?;
     for turn in turns {

@@ -27,7 +27,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
         console.json(&json!({"schema": 1, "library": library.dir().to_string_lossy(), "photos": status.photos,
             "files": status.files, "model": status.model.as_ref().map(|m| &m.name), "bytes": status.bytes,
             "captioned": status.captions.captioned, "captioned_by_hand": status.captions.by_hand,
-            "conversations": status.conversations,
+            "conversations": status.chats,
             "folders": status.roots.iter().map(|r| r.to_string_lossy()).collect::<Vec<_>>(),
             "failed": failures.len(), "failures": failed}))?;
         return Ok(Exit::Success);
@@ -45,8 +45,8 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
         let by_hand = if captions.by_hand > 0 { format!(" ({} by hand)", captions.by_hand) } else { String::new() };
         row("captioned", format!("{} of {} photos{by_hand}", captions.captioned, captions.photos))?;
     }
-    if status.conversations > 0 {
-        row("chats", status.conversations.to_string())?;
+    if status.chats > 0 {
+        row("chats", status.chats.to_string())?;
     }
     for root in &status.roots {
         row("folder", sanitize::path(root))?;

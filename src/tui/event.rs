@@ -176,7 +176,7 @@ pub enum IndexNews {
     Ended(Outcome<String>, bool),
 }
 
-/// What the conversation tells.
+/// What the chat tells.
 #[derive(Clone, Debug)]
 pub enum ChatNews {
     /// It is open: with these turns, under this number if it is kept already.
@@ -190,13 +190,13 @@ pub enum ChatNews {
     Missing(String),
     /// A piece of the answer.
     Piece(String),
-    /// The answer is complete, and the conversation is this now.
+    /// The answer is complete, and the chat is this now.
     Answered(Vec<Turn>),
     /// The answer was stopped.
     Stopped,
-    /// The answer failed; the conversation goes on.
+    /// The answer failed; the chat goes on.
     Failed(String),
-    /// There is no conversation, or not any more.
+    /// There is no chat, or not any more.
     Ended(String),
 }
 
@@ -223,7 +223,7 @@ pub enum Message {
     Step(u64, Step),
     /// A picture.
     Picture(PictureKey, Outcome<Arc<EncodedPicture>>),
-    /// Of the conversation.
+    /// Of the chat.
     Chat(u64, ChatNews),
     /// Of an indexing run.
     Index(IndexNews),
@@ -283,7 +283,7 @@ pub enum Work {
     Sort(LabelSet),
 }
 
-/// What the conversation is asked to do.
+/// What the chat is asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChatWork {
     /// Begin, or go on, about this photo.
@@ -341,7 +341,7 @@ pub enum Effect {
     LabelSets,
     /// Save a label set.
     SaveSet(LabelSet),
-    /// The conversation.
+    /// The chat.
     Chat(u64, ChatWork),
     /// End some work.
     Cancel(Task),

@@ -4,7 +4,7 @@
 //! ([`view::draw`]). Everything that takes time runs in [`work`], which answers with messages that carry the request's
 //! generation, so that an old answer never overwrites a newer one. [`run`] ties them together.
 //!
-//! - [`screen`]: where things lie; shared by views and mouse
+//! - [`layout`]: where things lie; shared by views and mouse
 //! - [`gallery`], [`source`], [`complete`]: a list of photos, where it comes from, completion of queries
 //! - [`action`], [`keymap`], [`overlay`], [`theme`]: what keys do, which keys, help and palette, colours
 //! - `terminal`: taken over and given back
@@ -15,10 +15,10 @@ pub mod event;
 pub mod gallery;
 mod graphics;
 pub mod keymap;
+pub mod layout;
 pub mod overlay;
 pub mod place;
 mod run;
-pub mod screen;
 pub mod source;
 pub mod state;
 mod terminal;

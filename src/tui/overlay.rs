@@ -39,7 +39,7 @@ pub enum Prompt {
     Folder,
     /// A name for a label set.
     SetName,
-    /// A file for the conversation.
+    /// A file for the chat.
     ChatFile,
     /// A file or folder for the marked photos.
     Export,
@@ -53,7 +53,7 @@ impl Prompt {
             Self::Rename(_) => "New name of the cluster",
             Self::Folder => "Folder with photos",
             Self::SetName => "Name of the label set",
-            Self::ChatFile => "File for the conversation (.md or .json)",
+            Self::ChatFile => "File for the chat (.md or .json)",
             Self::Export => "File (.html or .json), or folder for copies",
         }
     }

@@ -5,7 +5,7 @@ use super::state::{State, TuiOptions};
 use super::terminal::{self, Screen};
 use super::update::update;
 use super::work::Workers;
-use super::{graphics, screen, view};
+use super::{graphics, layout, view};
 use crate::config::{Pictures, Settings};
 use crate::panics;
 use crossbeam_channel::{Receiver, Sender};
@@ -125,7 +125,7 @@ fn want(state: &State, before: &mut Vec<WantedPicture>, workers: &Workers) {
 /// The pictures that are to be seen and not there yet, the most wanted first.
 #[must_use]
 pub fn wanted(state: &State) -> Vec<WantedPicture> {
-    let missing = screen::pictures(state).into_iter().filter(|(key, _)| !state.pictures.contains_key(key));
+    let missing = layout::pictures(state).into_iter().filter(|(key, _)| !state.pictures.contains_key(key));
     let wanted = missing.filter_map(|(key, _)| {
         let photo = state.photos.get(&key.id)?;
         Some(WantedPicture { key, path: photo.paths.first()?.clone(), hash: photo.hash })

@@ -67,7 +67,7 @@ pub struct State {
     pub clusters: Clusters,
     /// The map.
     pub map: Map,
-    /// The conversation.
+    /// The chat.
     pub chat: ChatState,
     /// Folders and indexing.
     pub index: IndexState,
@@ -205,7 +205,7 @@ pub struct Map {
     pub error: Option<String>,
 }
 
-/// The conversation.
+/// The chat.
 #[derive(Clone, Debug, Default)]
 pub struct ChatState {
     /// What it is about.
@@ -489,7 +489,7 @@ impl State {
     pub fn keep_picture(&mut self, key: PictureKey, picture: Outcome<Arc<EncodedPicture>>) {
         let cells = |key: &PictureKey| usize::from(key.width) * usize::from(key.height);
         if self.pictures.keys().map(cells).sum::<usize>() + cells(&key) > MOST_CELLS {
-            let wanted: HashSet<PictureKey> = super::screen::pictures(self).into_iter().map(|(key, _)| key).collect();
+            let wanted: HashSet<PictureKey> = super::layout::pictures(self).into_iter().map(|(key, _)| key).collect();
             self.pictures.retain(|key, _| wanted.contains(key));
         }
         self.pictures.insert(key, picture);

@@ -184,7 +184,7 @@ fn a_photo_is_talked_about_over_several_turns() {
     screen.keys(&["Up"]).sees("instead › Is it large or small?").keys(&["C-u"]).types("Is there a yellow cross?");
     sees_answer(screen.keys(&["Enter"]), "Is there a yellow cross?", "yes");
     screen.sees_not("large or small");
-    screen.keys(&["Escape"]).sees("e ask again").types("s").sees("File for the conversation").keys(&["C-u"]);
+    screen.keys(&["Escape"]).sees("e ask again").types("s").sees("File for the chat").keys(&["C-u"]);
     let file = sandbox.path("talk.md");
     screen.types(file.to_str().unwrap()).keys(&["Enter"]).sees("saved to ").types("q").ends(0);
     assert!(fs::read_to_string(file).unwrap().contains("Is there a yellow cross?"));

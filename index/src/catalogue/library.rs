@@ -16,7 +16,7 @@ const CATALOGUE: &str = "catalogue.sqlite";
 const LOCK: &str = "lock";
 const CAPTIONS_LOCK: &str = "captions.lock";
 
-/// An open library. Any number of processes may read it while one writes; captions and conversations any of them may
+/// An open library. Any number of processes may read it while one writes; captions and chats any of them may
 /// write at any time.
 #[derive(Debug)]
 pub struct Library {
@@ -135,7 +135,7 @@ impl Library {
         let (photos, files) = self.sql(|db| {
             db.query_row("SELECT count(DISTINCT photo), count(*) FROM file", [], |row| Ok((row.get(0)?, row.get(1)?)))
         })?;
-        let conversations = self.sql(|db| db.query_row("SELECT count(*) FROM conversation", [], |row| row.get(0)))?;
+        let chats = self.sql(|db| db.query_row("SELECT count(*) FROM conversation", [], |row| row.get(0)))?;
         Ok(Status {
             photos,
             files,
@@ -143,7 +143,7 @@ impl Library {
             bytes: bytes_below(&self.dir),
             roots: self.roots()?,
             captions: self.caption_counts()?,
-            conversations,
+            chats,
         })
     }
 
@@ -350,20 +350,20 @@ mod tests {
         library.sql(|db| db.execute(photo, [])).unwrap();
         library.set_caption_by_hand(1, "a dog").unwrap();
         library.save_encoding(1, "print", &[1.0]).unwrap();
-        let id = library.begin_conversation(&[0; 32], Path::new("/p/a.jpg"), "blip2").unwrap();
+        let id = library.begin_chat(&[0; 32], Path::new("/p/a.jpg"), "blip2").unwrap();
         let db = Connection::open_with_flags(folder.path().join(CATALOGUE), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         let read_only = Library { dir: folder.path().to_path_buf(), db };
         assert_eq!(read_only.caption(1).unwrap().unwrap().text, "a dog");
         assert_eq!(read_only.encoding(1, "print").unwrap(), Some(vec![1.0]));
-        assert_eq!(read_only.conversations().unwrap().len(), 1);
+        assert_eq!(read_only.chats().unwrap().len(), 1);
         for error in [
             read_only.set_caption_by_hand(1, "a cat").unwrap_err(),
             read_only.save_caption(1, "a cat", "print").unwrap_err(),
             read_only.clear_caption(1).unwrap_err(),
             read_only.save_encoding(1, "print", &[2.0]).unwrap_err(),
-            read_only.begin_conversation(&[0; 32], Path::new("/p/a.jpg"), "blip2").unwrap_err(),
+            read_only.begin_chat(&[0; 32], Path::new("/p/a.jpg"), "blip2").unwrap_err(),
             read_only.add_turn(id, "what?", "a cat").unwrap_err(),
-            read_only.delete_conversation(id).unwrap_err(),
+            read_only.delete_chat(id).unwrap_err(),
         ] {
             assert!(matches!(error, Error::Catalogue { .. }) && error.to_string().contains("readonly"), "{error}");
         }

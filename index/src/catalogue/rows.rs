@@ -95,8 +95,8 @@ pub struct Status {
     pub roots: Vec<PathBuf>,
     /// How far captioning has come.
     pub captions: CaptionCounts,
-    /// Conversations kept.
-    pub conversations: u64,
+    /// Chats kept.
+    pub chats: u64,
 }
 
 /// How many of a library's photos have a caption.
@@ -156,7 +156,7 @@ pub struct Captioned {
 
 /// A conversation about a picture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Conversation {
+pub struct Chat {
     /// Its id, never reused.
     pub id: i64,
     /// The picture's file, as it was named.

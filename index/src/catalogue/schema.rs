@@ -46,8 +46,8 @@ CREATE TABLE change (
 INSERT INTO change (photo) VALUES (NULL);
 ";
 
-/// Captions, what the captioner saw of a photo, and conversations. `encoding` is a table of its own, so that its large
-/// rows lie in nobody's way. A conversation names its picture by content and belongs to no photo: the picture may be
+/// Captions, what the captioner saw of a photo, and chats. `encoding` is a table of its own, so that its large
+/// rows lie in nobody's way. A chat names its picture by content and belongs to no photo: the picture may be
 /// moved, forgotten, or never have been in the library.
 ///
 /// `change.about` is [`crate::search::cache::About`].

@@ -4,7 +4,7 @@ use crate::catalogue::library::{Library, current_model};
 use crate::catalogue::paths::{printable, shown};
 use crate::catalogue::writer::log;
 use crate::error::Result;
-use crate::kept::{captions, conversations, labels, looks};
+use crate::kept::{captions, chats, labels, looks};
 use crate::search::cache::{self, About};
 use crate::search::text;
 use crate::search::vectors::{self, is_sound};
@@ -22,7 +22,7 @@ const REBUILD: &str = "`snapseek check --repair` makes it anew";
 
 impl Library {
     /// Verifies the catalogue's structure and every cache; with `full`, also every embedding, encoding and look, the texts of
-    /// captions and conversations, and tantivy's own checksums. A cache that is merely behind is no finding: searches and the next run take care of it.
+    /// captions and chats, and tantivy's own checksums. A cache that is merely behind is no finding: searches and the next run take care of it.
     ///
     /// # Errors
     /// The caches cannot be compared with the catalogue, which is damaged.
@@ -57,7 +57,7 @@ impl Library {
     }
 
     /// Drops damaged embeddings, encodings and looks, so that they are computed again, and makes the caches anew. Damaged
-    /// captions and conversations stay: what is left of them may be worth reading.
+    /// captions and chats stay: what is left of them may be worth reading.
     ///
     /// # Errors
     /// Another process is writing, or the catalogue or the disk fails.
@@ -105,7 +105,7 @@ fn structure(db: &Connection, full: bool) -> rusqlite::Result<Vec<String>> {
     Ok(problems)
 }
 
-/// What is wrong with encodings, looks, captions and conversations, and what helps.
+/// What is wrong with encodings, looks, captions and chats, and what helps.
 fn damaged_texts(db: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut damaged: Vec<String> = captions::damaged_encodings(db)?
         .into_iter()
@@ -126,9 +126,11 @@ fn damaged_texts(db: &Connection) -> rusqlite::Result<Vec<String>> {
     damaged.extend(captions::damaged_captions(db)?.into_iter().map(|photo| {
         format!("the caption of photo {photo} is damaged; write it anew, or restore the catalogue from a backup")
     }));
-    damaged.extend(conversations::damaged(db)?.into_iter().map(|id| {
-        format!("conversation {id} is damaged; read what is left of it, or restore the catalogue from a backup")
-    }));
+    damaged.extend(
+        chats::damaged(db)?
+            .into_iter()
+            .map(|id| format!("chat {id} is damaged; read what is left of it, or restore the catalogue from a backup")),
+    );
     damaged.extend(labels::damaged(db)?);
     Ok(damaged)
 }

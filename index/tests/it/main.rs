@@ -5,7 +5,7 @@
 mod browse;
 mod captions;
 mod catalogue;
-mod conversations;
+mod chats;
 mod damage;
 mod label_sets;
 mod looks;

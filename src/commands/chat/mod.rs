@@ -1,10 +1,11 @@
-//! `chat`: a conversation about a photo.
+//! `chat`: a chat about a photo.
 
 mod input;
 
 use super::chats;
 use crate::captions::open::{self, NamedBlip2};
-use crate::chat::conversation::{self, ANSWER_TOKENS, Talk};
+use crate::chat::export;
+use crate::chat::session::{ANSWER_TOKENS, ChatSession};
 use crate::cli::ChatArgs;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
@@ -15,20 +16,20 @@ use crate::terminal::{sanitize, signals};
 use anyhow::Context;
 use input::{InputLine, LineInput};
 use serde_json::json;
-use snapseek_index::{Conversation, Error, Library};
+use snapseek_index::{Chat, Error, Library};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const HELP: &str = "  /undo          take the last question and its answer back
-  /clear         forget all that was said in this conversation
-  /save FILE     write the conversation to a new file (Markdown, or JSON if its name ends in .json)
+  /clear         forget all that was said in this chat
+  /save FILE     write the chat to a new file (Markdown, or JSON if its name ends in .json)
   /image NEXT    go on with another picture
   /help /quit    Ctrl-C stops an answer, Ctrl-D ends";
 
 pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let options = args.generate.options(ANSWER_TOKENS)?;
     let library = open::library(settings, console);
-    let named = args.conversation.map(|id| conversation(id, library.as_ref(), settings)).transpose()?;
+    let named = args.conversation.map(|id| kept_chat(id, library.as_ref(), settings)).transpose()?;
     let photo = args.photo.clone().or_else(|| named.as_ref().map(|c| c.path.clone())).context("no photo")?;
     let blip2 = open::open(settings, console)?;
     let cancel = signals::cancel()?;
@@ -36,31 +37,31 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
         return Ok(Exit::Interrupted);
     };
     if let Some(named) = named.as_ref().filter(|named| named.hash != picture.hash) {
-        return Err(Failure::usage(format!("conversation {} is about another picture", named.id)));
+        return Err(Failure::usage(format!("chat {} is about another picture", named.id)));
     }
     let earlier = match (named, &library) {
-        (None, Some(library)) if args.go_on => library.conversations_about(&picture.hash)?.into_iter().next(),
+        (None, Some(library)) if args.go_on => library.chats_about(&picture.hash)?.into_iter().next(),
         (named, _) => named,
     };
     if args.go_on && earlier.is_none() {
-        console.note("there is no conversation about this photo yet: a new one begins");
+        console.note("there is no chat about this photo yet: a new one begins");
     }
     let mut input = LineInput::new(console)?;
-    let talk = Talk::new(&blip2, &picture, earlier)?;
+    let talk = ChatSession::new(&blip2, &picture, earlier)?;
     if input.is_editor() {
         console.note(format_args!("{}; /help says what you can do here", talk.title()));
-        if !talk.conversation.turns.is_empty() {
-            chats::show(&talk.conversation, console)?;
+        if !talk.chat.turns.is_empty() {
+            chats::show(&talk.chat, console)?;
         }
     }
-    talk.conversation.turns.iter().for_each(|turn| input.remember(&turn.question));
+    talk.chat.turns.iter().for_each(|turn| input.remember(&turn.question));
     ChatLoop { blip2: &blip2, library, options, cancel, settings, console, talk }.run(&mut input)
 }
 
-/// A conversation of the library.
-fn conversation(id: i64, library: Option<&Library>, settings: &Settings) -> anyhow::Result<Conversation> {
+/// A chat of the library.
+fn kept_chat(id: i64, library: Option<&Library>, settings: &Settings) -> anyhow::Result<Chat> {
     let library = library.ok_or_else(|| Error::NoLibrary { path: settings.library.clone() })?;
-    Ok(library.conversation(id)?.ok_or(Error::NoConversation { id })?)
+    Ok(library.chat(id)?.ok_or(Error::NoChat { id })?)
 }
 
 struct ChatLoop<'a> {
@@ -70,7 +71,7 @@ struct ChatLoop<'a> {
     cancel: &'static AtomicBool,
     settings: &'a Settings,
     console: &'a Console,
-    talk: Talk<'a>,
+    talk: ChatSession<'a>,
 }
 
 impl ChatLoop<'_> {
@@ -98,7 +99,7 @@ impl ChatLoop<'_> {
                 Ok(()) => {}
                 // Nobody reads the answers any more.
                 Err(error) if crate::exit::exit_of(&error) == Exit::Success => return Err(error),
-                // A conversation is not lost for a mistake; a script should know of it.
+                // A chat is not lost for a mistake; a script should know of it.
                 Err(error) => {
                     self.console.warn(format_args!("{error:#}"));
                     if !input.is_editor() {
@@ -135,7 +136,7 @@ impl ChatLoop<'_> {
         if !self.settings.json {
             return Ok(self.console.line(&sanitize::text(&answer.text))?);
         }
-        let id = Some(self.talk.conversation.id).filter(|id| *id > 0);
+        let id = Some(self.talk.chat.id).filter(|id| *id > 0);
         let mut record = json!({"schema": 1, "question": question, "answer": answer.text, "tokens": answer.tokens,
             "conversation": id});
         output::put_path(&mut record, self.talk.path());
@@ -156,7 +157,7 @@ impl ChatLoop<'_> {
             }
             ("save", file) if !file.is_empty() => {
                 let file = expand(file)?;
-                conversation::save(&self.talk.conversation, &file)?;
+                export::save(&self.talk.chat, &file)?;
                 self.console.note(format_args!("(saved to {})", sanitize::path(&file)));
             }
             ("image", file) if !file.is_empty() => self.image(&expand(file)?)?,
@@ -173,7 +174,7 @@ impl ChatLoop<'_> {
     fn image(&mut self, path: &Path) -> anyhow::Result<()> {
         let picture = self.blip2.picture(path, self.library.as_ref(), self.cancel, self.console)?;
         let Some(picture) = picture else { return Ok(()) };
-        self.talk = Talk::new(self.blip2, &picture, None)?;
+        self.talk = ChatSession::new(self.blip2, &picture, None)?;
         self.console.note(format_args!("(now about {})", self.talk.title()));
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Prompts of a conversation, as the reference writes them.
+//! Prompts of a chat, as the reference writes them.
 
 /// A question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

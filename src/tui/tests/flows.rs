@@ -133,7 +133,7 @@ fn looking_turning_pages_and_going_back() {
 fn a_photo_that_vanishes_while_it_is_shown() {
     let mut state = with_photos(80, 24);
     press(&mut state, "esc l enter");
-    let (key, _) = screen::pictures(&state)[0];
+    let (key, _) = layout::pictures(&state)[0];
     tell(&mut state, Message::Picture(key, Err("/photos/2019/polar-bear.jpg is not there any more".into())));
     assert!(drawn(&state).contains("is not there any more"));
     // The library has noticed, too: the next one is shown in its place.
@@ -250,11 +250,11 @@ fn the_map_has_a_cursor_a_box_and_a_mouse() {
     let before = state.photo();
     press(&mut state, "+ +");
     assert_eq!(state.photo(), before, "the cursor stays on its photo");
-    let (left, top, width, height) = screen::window(&state);
+    let (left, top, width, height) = layout::window(&state);
     let (x, y) = state.map.cursor;
     assert!((left..left + width).contains(&x) && (top..top + height).contains(&y));
     press(&mut state, "g");
-    let area = screen::map(&state);
+    let area = layout::map(&state);
     mouse(&mut state, CLICK, area.x + 2, area.y + 2);
     mouse(&mut state, MouseEventKind::Drag(MouseButton::Left), area.right() - 3, area.bottom() - 3);
     let inside = state.boxed().len();
@@ -268,7 +268,7 @@ fn the_map_has_a_cursor_a_box_and_a_mouse() {
 }
 
 #[test]
-fn a_conversation_is_streamed_stopped_and_asked_again() {
+fn a_chat_is_streamed_stopped_and_asked_again() {
     let mut state = with_photos(120, 40);
     press(&mut state, "esc");
     let effects = press(&mut state, "c");
@@ -367,7 +367,7 @@ fn the_palette_does_what_it_names_and_help_knows_its_place() {
 fn the_mouse_selects_looks_scrolls_and_changes_places() {
     let mut state = with_photos(80, 24);
     press(&mut state, "esc");
-    let area = screen::areas(&state).body;
+    let area = layout::areas(&state).body;
     let second = state.search.gallery.tiles(area).nth(1).unwrap().2;
     mouse(&mut state, CLICK, second.x + 2, second.y + 2);
     assert_eq!(state.photo(), Some(1));
@@ -380,7 +380,7 @@ fn the_mouse_selects_looks_scrolls_and_changes_places() {
     mouse(&mut state, CLICK, column, 0);
     assert_eq!(state.place, Place::Map);
     press(&mut state, "1");
-    let input = screen::areas(&state).input;
+    let input = layout::areas(&state).input;
     mouse(&mut state, CLICK, input.x + 3, input.y);
     assert!(state.search.typing);
 }

@@ -11,7 +11,7 @@ use super::event::{
 use super::keymap::Key;
 use super::state::{State, TuiOptions};
 use super::update::update;
-use super::{screen, view};
+use super::{layout, view};
 use crate::config::ThemeName;
 use crate::labels::classify::Verdict;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -85,7 +85,7 @@ fn standing() -> Standing {
         bytes: 1_000_000,
         roots: vec!["/photos".into()],
         captions: CaptionCounts { photos: 99, captioned: 12, by_hand: 1 },
-        conversations: 2,
+        chats: 2,
     };
     let failures = vec![
         ("/photos/broken.jpg".into(), "damaged".into(), "the picture ends too early".into()),
@@ -193,7 +193,7 @@ fn types(state: &mut State, text: &str) -> Vec<Effect> {
 
 /// The pictures that are wanted come.
 fn paint(state: &mut State) {
-    for (key, _) in screen::pictures(state) {
+    for (key, _) in layout::pictures(state) {
         tell(state, Message::Picture(key, Ok(picture(key.width, key.height))));
     }
 }
@@ -220,7 +220,7 @@ fn drawn(state: &State) -> String {
     lines.join("\n")
 }
 
-/// A conversation that is open.
+/// A chat that is open.
 fn talking(state: &mut State) {
     press(state, "esc c");
     let generation = state.chat.generation;

@@ -113,7 +113,7 @@ fn holds(state: &State) {
     let (x, y) = state.map.cursor;
     assert!((0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) && state.map.span > 0.0 && state.map.span <= 1.0);
     assert!(state.trail.len() <= 40);
-    for (_, area) in screen::pictures(state) {
+    for (_, area) in layout::pictures(state) {
         assert_eq!(area, area.intersection(state.screen), "a picture sticks out of the screen");
     }
 }

@@ -148,7 +148,7 @@ fn errors() {
         tell(&mut state, Message::Found(generation, Err("there is no label set \"nobody\"".into())));
         press(&mut state, "esc");
         tell(&mut state, Message::Note(true, "another snapseek is writing to this library: try again later".into()));
-        for (key, _) in screen::pictures(&state) {
+        for (key, _) in layout::pictures(&state) {
             tell(&mut state, Message::Picture(key, Err("/photos/2019/dog.jpg is not there any more".into())));
         }
         state

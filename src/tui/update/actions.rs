@@ -2,9 +2,9 @@
 
 use crate::tui::action::Action;
 use crate::tui::event::{Effect, Ending, Purpose, Task};
+use crate::tui::layout;
 use crate::tui::overlay::{Overlay, Picker, Prompt};
 use crate::tui::place::Place;
-use crate::tui::screen;
 use crate::tui::source::Source;
 use crate::tui::state::{RunState, State};
 use crate::tui::theme::Theme;
@@ -21,7 +21,7 @@ impl State {
             Action::Palette => self.overlay = Some(Overlay::Palette(Picker::default())),
             Action::Back => self.back(effects),
             Action::Go(Place::Chat) if self.chat.photo.is_none() && self.photo().is_some() => {
-                self.talk_about_photo(effects);
+                self.ask_about_photo(effects);
             }
             Action::Go(place) => self.visit(place, effects),
             Action::NextPlace => self.turn_to(1, effects),
@@ -88,7 +88,7 @@ impl State {
                     self.overlay = Some(Overlay::Prompt(Prompt::Export, Input::new("photos.html".into())));
                 }
             }
-            Action::Talk => self.talk_about_photo(effects),
+            Action::AskAboutPhoto => self.ask_about_photo(effects),
             Action::FullScreen if self.place == Place::Look => self.look.full = !self.look.full,
             Action::FullScreen => {
                 self.look();
@@ -194,7 +194,7 @@ impl State {
     }
 
     fn step(&mut self, across: isize, down: isize) {
-        let area = screen::areas(self).body;
+        let area = layout::areas(self).body;
         match self.place {
             Place::Search | Place::Classify => self.with_gallery(|gallery| {
                 if !gallery.list || across == 0 {
@@ -224,7 +224,7 @@ impl State {
     }
 
     fn page(&mut self, by: isize) {
-        let area = screen::areas(self).body;
+        let area = layout::areas(self).body;
         match self.place {
             Place::Search | Place::Classify => self.with_gallery(|gallery| {
                 let rows = gallery.grid(area).rows().cast_signed().max(1);

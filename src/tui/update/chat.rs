@@ -1,4 +1,4 @@
-//! The conversation about a photo.
+//! The chat about a photo.
 
 use super::edit;
 use crate::tui::event::{ChatNews, ChatWork, Effect, Task};
@@ -27,8 +27,8 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
 }
 
 impl State {
-    /// Opens the conversation about the photo that keys speak of.
-    pub(in crate::tui) fn talk_about_photo(&mut self, effects: &mut Vec<Effect>) {
+    /// Opens the chat about the photo that keys speak of.
+    pub(in crate::tui) fn ask_about_photo(&mut self, effects: &mut Vec<Effect>) {
         let Some(id) = self.photo() else { return };
         let Some(path) = self.path_of(id) else { return self.tell("this photo is not known yet") };
         if self.place != Place::Chat {
@@ -75,7 +75,7 @@ impl State {
         if self.chat.turns.is_empty() {
             return self.tell("nothing was said yet");
         }
-        self.overlay = Some(Overlay::Prompt(Prompt::ChatFile, Input::new("conversation.md".into())));
+        self.overlay = Some(Overlay::Prompt(Prompt::ChatFile, Input::new("chat.md".into())));
     }
 
     pub(in crate::tui) fn clear_chat(&mut self, effects: &mut Vec<Effect>) {

@@ -2,7 +2,7 @@
 
 use crate::terminal::text;
 use crate::tui::event::{Effect, MapChart, Work};
-use crate::tui::screen;
+use crate::tui::layout;
 use crate::tui::source::Source;
 use crate::tui::state::State;
 
@@ -41,8 +41,8 @@ impl State {
     }
 
     pub(in crate::tui) fn move_cursor(&mut self, across: isize, down: isize) {
-        let area = screen::map(self);
-        let (_, _, width, height) = screen::window(self);
+        let area = layout::map(self);
+        let (_, _, width, height) = layout::window(self);
         let cell = (width / f32::from(area.width.max(1)), height / f32::from(area.height.max(1)));
         // Two cells across are as far as one down.
         let (x, y) = self.map.cursor;
@@ -52,7 +52,7 @@ impl State {
     pub(in crate::tui) fn set_cursor(&mut self, cursor: (f32, f32)) {
         self.map.cursor = (cursor.0.clamp(0.0, 1.0), cursor.1.clamp(0.0, 1.0));
         // What is seen follows the cursor.
-        let (left, top, width, height) = screen::window(self);
+        let (left, top, width, height) = layout::window(self);
         let follow = |middle: f32, at: f32, from: f32, size: f32| middle + (at - at.clamp(from, from + size));
         self.map.middle = (
             follow(self.map.middle.0, self.map.cursor.0, left, width),

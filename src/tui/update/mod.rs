@@ -2,13 +2,13 @@
 
 mod actions;
 mod chat;
+mod classify;
 mod clusters;
 mod map;
 mod messages;
 mod mouse;
 mod overlays;
 mod search;
-mod sort;
 
 use super::action::Action;
 use super::event::{Effect, Ending, Event};
@@ -16,7 +16,7 @@ use super::keymap::Key;
 use super::overlay::{Overlay, Picker};
 use super::place::Place;
 use super::state::State;
-use super::{screen, view};
+use super::{layout, view};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Rect;
 use tui_input::{Input, InputRequest};
@@ -49,7 +49,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
 
 /// What follows from any change: the selection is to be seen, and what is to be seen is asked for.
 fn after(state: &mut State, effects: &mut Vec<Effect>) {
-    let area = screen::areas(state).body;
+    let area = layout::areas(state).body;
     let place = state.place;
     if let Some(gallery) = state.gallery_mut(place) {
         gallery.reveal(area);
@@ -72,7 +72,7 @@ fn after(state: &mut State, effects: &mut Vec<Effect>) {
         state.overlay = Some(Overlay::Help((*top).min(view::help_overhang(state))));
     }
     state.point();
-    let mut unknown: Vec<i64> = screen::photos(state);
+    let mut unknown: Vec<i64> = layout::photos(state);
     unknown.retain(|id| !state.photos.contains_key(id) && !state.asked.contains(id));
     unknown.sort_unstable();
     unknown.dedup();
@@ -85,7 +85,7 @@ fn after(state: &mut State, effects: &mut Vec<Effect>) {
 fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
     let key = Key::of(event);
     state.note = None;
-    if screen::is_too_small(state) {
+    if layout::is_too_small(state) {
         if let Some(action @ (Action::Quit | Action::Suspend)) = state.options.keymap.action(state.place, key) {
             state.act(action, effects);
         }
@@ -110,7 +110,7 @@ fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
     if state.is_typing() {
         return match state.place {
             Place::Search => search::on_key(state, event, effects),
-            Place::Classify => sort::on_key(state, event, effects),
+            Place::Classify => classify::on_key(state, event, effects),
             _ => chat::on_key(state, event, effects),
         };
     }

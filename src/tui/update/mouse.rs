@@ -3,11 +3,11 @@
 use crate::tui::event::Effect;
 use crate::tui::place::Place;
 use crate::tui::state::State;
-use crate::tui::{screen, view};
+use crate::tui::{layout, view};
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<Effect>) {
-    if screen::is_too_small(state) {
+    if layout::is_too_small(state) {
         return;
     }
     if state.overlay.is_some() {
@@ -16,7 +16,7 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
         }
         return;
     }
-    let areas = screen::areas(state);
+    let areas = layout::areas(state);
     let at = (mouse.column, mouse.row).into();
     match mouse.kind {
         MouseEventKind::Down(MouseButton::Left) if areas.tabs.contains(at) => {
@@ -52,7 +52,7 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                     }
                 }
                 Place::Clusters => {
-                    let hit = screen::clusters(state).into_iter().find(|(_, area)| area.contains(at));
+                    let hit = layout::clusters(state).into_iter().find(|(_, area)| area.contains(at));
                     let Some((hit, _)) = hit else { return };
                     if hit == state.clusters.at {
                         state.open_cluster(effects);
@@ -61,7 +61,7 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                     }
                 }
                 Place::Map => {
-                    if let Some(spot) = screen::spot_below(state, mouse.column, mouse.row) {
+                    if let Some(spot) = layout::spot_below(state, mouse.column, mouse.row) {
                         state.set_cursor(spot);
                         state.map.corner = None;
                     }
@@ -71,7 +71,7 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
             }
         }
         MouseEventKind::Drag(MouseButton::Left) if state.place == Place::Map => {
-            if let Some(spot) = screen::spot_below(state, mouse.column, mouse.row) {
+            if let Some(spot) = layout::spot_below(state, mouse.column, mouse.row) {
                 state.map.corner = state.map.corner.or(Some(state.map.cursor));
                 state.set_cursor(spot);
             }
@@ -83,7 +83,7 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
 }
 
 fn wheel(state: &mut State, down: isize) {
-    let area = screen::areas(state).body;
+    let area = layout::areas(state).body;
     match state.place {
         Place::Search | Place::Classify => {
             let place = state.place;

@@ -3,7 +3,7 @@
 use super::search::input_line;
 use super::text::{clean, wrap};
 use super::{look, message, put};
-use crate::tui::screen;
+use crate::tui::layout;
 use crate::tui::state::State;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
-    let areas = screen::areas(state);
+    let areas = layout::areas(state);
     let (theme, chat) = (&state.theme, &state.chat);
     let Some(photo) = chat.photo else {
         let says = "Choose a photo in Search (1), then press c to ask about it.";
@@ -42,9 +42,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     input_line(frame, state, &chat.input, line, chat.typing && state.overlay.is_none(), "what is in this photo?");
 }
 
-/// Where the conversation stands, and where questions are typed.
+/// Where the chat stands, and where questions are typed.
 fn parts(state: &State) -> (Rect, Rect) {
-    let body = screen::areas(state).body;
+    let body = layout::areas(state).body;
     let [talk, input] = Layout::vertical([Constraint::Fill(1), Constraint::Length(2)]).areas(body);
     (Rect { x: talk.x + 1, width: talk.width.saturating_sub(2), ..talk }, input)
 }
@@ -55,7 +55,7 @@ pub(super) fn overhang(state: &State) -> usize {
     lines(state, inner.width.into()).len().saturating_sub(inner.height.into())
 }
 
-/// The whole conversation in lines of so many columns.
+/// The whole chat in lines of so many columns.
 fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
     let (theme, chat) = (&state.theme, &state.chat);
     let mut lines = Vec::new();

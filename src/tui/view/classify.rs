@@ -4,7 +4,7 @@ use super::search::input_line;
 use super::text::{bar, clean, fit};
 use super::{gallery, message, put};
 use crate::terminal::text::pad;
-use crate::tui::screen;
+use crate::tui::layout;
 use crate::tui::state::State;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -12,7 +12,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
-    let areas = screen::areas(state);
+    let areas = layout::areas(state);
     let (theme, classify) = (&state.theme, &state.classify);
     let sign = if classify.typing { theme.accent } else { theme.dim };
     put(frame.buffer_mut(), areas.input, 1, "labels ›", sign);
@@ -64,7 +64,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
 
 /// Where the labels are listed, and where the selected photo's probabilities are.
 fn parts(state: &State) -> (Rect, Rect) {
-    let side = screen::areas(state).side;
+    let side = layout::areas(state).side;
     let inner = Rect { x: side.x + 1, width: side.width.saturating_sub(2), ..side };
     let rows = u16::try_from(state.classify.counts.len() + 2).unwrap_or(u16::MAX).min(inner.height * 3 / 5);
     let [top, bottom] = Layout::vertical([Constraint::Length(rows), Constraint::Fill(1)]).areas(inner);

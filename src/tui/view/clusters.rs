@@ -3,7 +3,7 @@
 use super::message;
 use super::text::{clean, fit};
 use crate::terminal::text::{count, pad};
-use crate::tui::screen;
+use crate::tui::layout;
 use crate::tui::state::State;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Paragraph};
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
-    let areas = screen::areas(state);
+    let areas = layout::areas(state);
     let theme = &state.theme;
     if let Some(error) = &state.clusters.error {
         return message(frame, areas.body, error, theme.wrong);
@@ -25,10 +25,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
         };
         return message(frame, areas.body, says, theme.dim);
     }
-    for (at, area) in screen::clusters(state) {
+    for (at, area) in layout::clusters(state) {
         let Some(group) = groups.groups.get(at) else { continue };
         let selected = at == state.clusters.at;
-        for (id, cover) in group.covers.iter().zip(screen::covers(area, group.covers.len())) {
+        for (id, cover) in group.covers.iter().zip(layout::covers(area, group.covers.len())) {
             super::picture(frame, state, *id, cover);
         }
         let text = Rect { width: (area.width / 2).min(44), ..area };

@@ -4,7 +4,7 @@ use super::text::{clean, fit, highlighted};
 use crate::terminal::text::pad;
 use crate::tui::event::FoundPhoto;
 use crate::tui::gallery::Gallery;
-use crate::tui::screen;
+use crate::tui::layout;
 use crate::tui::state::State;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -43,7 +43,7 @@ fn score(found: FoundPhoto) -> String {
 fn thumbnail(frame: &mut Frame<'_>, state: &State, gallery: &Gallery, at: usize, found: FoundPhoto, tile: Rect) {
     let theme = &state.theme;
     let (selected, marked) = (at == gallery.at(), state.marks.has(found.id));
-    super::picture(frame, state, found.id, screen::in_tile(tile));
+    super::picture(frame, state, found.id, layout::in_tile(tile));
     if selected {
         let block = Block::bordered().border_type(BorderType::Rounded).border_style(theme.accent);
         frame.render_widget(block, tile);

@@ -2,7 +2,7 @@
 
 use super::text::{bar, clean, fit};
 use crate::terminal::text::{count, display_path, pad, shorten};
-use crate::tui::screen;
+use crate::tui::layout;
 use crate::tui::state::{RunState, State};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -42,7 +42,7 @@ fn duration(seconds: f64) -> String {
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     let (theme, index) = (&state.theme, &state.index);
-    let body = screen::areas(state).body;
+    let body = layout::areas(state).body;
     let inner = Rect {
         x: body.x + 2,
         y: body.y + u16::from(body.height > 8),

@@ -2,7 +2,7 @@
 
 use super::text::{bar, clean, fit, highlighted, words_of, wrap};
 use crate::terminal::text::{display_path, pad, shorten};
-use crate::tui::screen;
+use crate::tui::layout;
 use crate::tui::state::State;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -11,7 +11,7 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
-    let areas = screen::areas(state);
+    let areas = layout::areas(state);
     let Some(id) = state.photo() else { return };
     super::picture(frame, state, id, areas.body);
     if areas.side.width > 0 {
@@ -23,7 +23,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
 /// A photo's facts, below its picture if that is wanted.
 pub(super) fn side(frame: &mut Frame<'_>, state: &State, id: i64, area: Rect, with_picture: bool, words: &[String]) {
     let theme = &state.theme;
-    let (pictured, below) = screen::in_side(area);
+    let (pictured, below) = layout::in_side(area);
     if with_picture {
         super::picture(frame, state, id, pictured);
     }

@@ -3,7 +3,7 @@
 use super::text::{clean, fit};
 use super::{look, message};
 use crate::terminal::text::count;
-use crate::tui::screen;
+use crate::tui::layout;
 use crate::tui::state::State;
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -18,16 +18,16 @@ use std::collections::BTreeMap;
 const LEGEND: usize = 12;
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
-    let areas = screen::areas(state);
+    let areas = layout::areas(state);
     let (theme, map) = (&state.theme, &state.map);
     let frame_style = Block::bordered().border_type(BorderType::Rounded).border_style(theme.dim);
     frame.render_widget(frame_style, areas.body);
-    let inside = screen::map(state);
+    let inside = layout::map(state);
     let Some(chart) = &map.chart else {
         let says = map.error.as_deref().unwrap_or("The map is being laid out.");
         return message(frame, inside, says, if map.error.is_some() { theme.wrong } else { theme.dim });
     };
-    let (left, top, width, height) = screen::window(state);
+    let (left, top, width, height) = layout::window(state);
     let (left, top, width, height) = (f64::from(left), f64::from(top), f64::from(width), f64::from(height));
     // The canvas counts upwards.
     let mut groups: BTreeMap<Option<u16>, Vec<(f64, f64)>> = BTreeMap::new();
@@ -99,7 +99,7 @@ fn side(frame: &mut Frame<'_>, state: &State, area: Rect) {
             Span::styled(fit(&clean(name), width), style),
         ]));
     }
-    let (_, facts) = screen::in_side(area);
+    let (_, facts) = layout::in_side(area);
     let rows = u16::try_from(lines.len()).unwrap_or(0).min(facts.height.saturating_sub(4));
     let legend = Rect { y: facts.bottom().saturating_sub(rows), height: rows, ..facts };
     frame.render_widget(ratatui::widgets::Clear, legend);

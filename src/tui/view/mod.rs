@@ -14,9 +14,9 @@ mod text;
 use super::action::Action;
 use super::event::PictureKey;
 use super::keymap::Keymap;
+use super::layout;
 use super::overlay::Overlay;
 use super::place::Place;
-use super::screen;
 use super::state::State;
 use crate::terminal::text::{count, display_path, shorten};
 use ratatui::Frame;
@@ -38,8 +38,8 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     if frame.area() != state.screen {
         return;
     }
-    if screen::is_too_small(state) {
-        let (width, height) = screen::SMALLEST;
+    if layout::is_too_small(state) {
+        let (width, height) = layout::SMALLEST;
         let says = format!("snapseek needs {width}x{height}");
         let lines = vec![
             Line::from(fit(&says, state.screen.width.into())),
@@ -48,7 +48,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
         frame.render_widget(Paragraph::new(lines).style(state.theme.text), frame.area());
         return;
     }
-    let areas = screen::areas(state);
+    let areas = layout::areas(state);
     tabs(frame, state, areas.tabs);
     match state.place {
         Place::Search => search::draw(frame, state),
@@ -70,7 +70,7 @@ pub fn label_at(state: &State, x: u16, y: u16) -> Option<usize> {
     if state.place == Place::Classify { classify::label_at(state, x, y) } else { None }
 }
 
-/// Lines of the conversation above those that are to be seen at its end.
+/// Lines of the chat above those that are to be seen at its end.
 #[must_use]
 pub fn chat_overhang(state: &State) -> usize {
     chat::overhang(state)
@@ -226,7 +226,7 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                     (Action::LessLikeThis, "less"),
                     (Action::Earlier, "back"),
                     (Action::Mark, "mark"),
-                    (Action::Talk, "chat"),
+                    (Action::AskAboutPhoto, "chat"),
                     (Action::Help, "help"),
                     (Action::Palette, "all actions"),
                     (Action::Quit, "quit"),
@@ -239,7 +239,7 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 (Action::FullScreen, "full screen"),
                 (Action::MoreLikeThis, "more like this"),
                 (Action::Mark, "mark"),
-                (Action::Talk, "chat"),
+                (Action::AskAboutPhoto, "chat"),
                 (Action::View, "open"),
                 (Action::Back, "back"),
                 (Action::Help, "help"),

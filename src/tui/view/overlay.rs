@@ -4,9 +4,9 @@ use super::put;
 use super::search::input_line;
 use super::text::{clean, fit};
 use crate::tui::action::ACTIONS;
+use crate::tui::layout;
 use crate::tui::overlay::{Overlay, Picker, narrow, palette};
 use crate::tui::place::Place;
-use crate::tui::screen;
 use crate::tui::state::State;
 use ratatui::Frame;
 use ratatui::layout::{Margin, Rect};
@@ -45,7 +45,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
 
 /// An empty window with a title; returns its inside.
 fn window(frame: &mut Frame<'_>, state: &State, title: &str, width: u16, height: u16) -> Rect {
-    let area = screen::middle(state, width, height);
+    let area = layout::middle(state, width, height);
     let block =
         Block::bordered().border_type(BorderType::Rounded).border_style(state.theme.accent).title(format!(" {title} "));
     frame.render_widget(Clear, area);

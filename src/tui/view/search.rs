@@ -3,7 +3,7 @@
 use super::text::{clean, fit, words_of};
 use super::{gallery, look, message, put};
 use crate::terminal::text::count;
-use crate::tui::screen;
+use crate::tui::layout;
 use crate::tui::source::Source;
 use crate::tui::state::State;
 use ratatui::Frame;
@@ -15,7 +15,7 @@ use tui_input::Input;
 use unicode_width::UnicodeWidthStr;
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
-    let areas = screen::areas(state);
+    let areas = layout::areas(state);
     let (theme, search) = (&state.theme, &state.search);
     query(frame, state, areas.input);
     let words = words_of(search.visits.current().text());

@@ -1,5 +1,6 @@
 //! Background workers: they take [`Effect`]s, and answer with [`Message`]s. None of them touches the state or the terminal.
 
+mod chat;
 mod desktop;
 mod finder;
 mod history;
@@ -8,7 +9,6 @@ mod latest;
 mod library_work;
 mod painter;
 mod reader;
-mod talker;
 mod watcher;
 
 pub use painter::Painter;
@@ -86,7 +86,7 @@ pub struct Workers {
     renew: Arc<AtomicBool>,
     library_work: Latest<library_work::LibraryRequest>,
     reader: Sender<reader::ReadRequest>,
-    talker: talker::Talker,
+    chat: chat::ChatWorker,
     indexer: indexer::Indexer,
     watcher: watcher::Watcher,
     timers: Sender<(Instant, u64)>,
@@ -109,7 +109,7 @@ impl Workers {
             renew,
             library_work: library_work::start(context.clone())?,
             reader: reader::start(context.clone())?,
-            talker: talker::Talker::start(context.clone())?,
+            chat: chat::ChatWorker::start(context.clone())?,
             indexer: indexer::Indexer::default(),
             watcher: watcher::Watcher::default(),
             timers: timers(context.clone())?,
@@ -133,9 +133,9 @@ impl Workers {
             Effect::SaveSet(set) => self.read(reader::ReadRequest::SaveSet(set)),
             Effect::Standing => self.read(reader::ReadRequest::Standing),
             Effect::Timer(generation, wait) => drop(self.timers.send((Instant::now() + wait, generation))),
-            Effect::Chat(generation, work) => self.talker.put(generation, work),
+            Effect::Chat(generation, work) => self.chat.put(generation, work),
             Effect::Cancel(Task::Library) => self.library_work.cancel(),
-            Effect::Cancel(Task::Chat) => self.talker.cancel(),
+            Effect::Cancel(Task::Chat) => self.chat.cancel(),
             Effect::Cancel(Task::Index) => self.indexer.cancel(),
             Effect::Index(folders) => self.indexer.begin(&self.context, folders),
             Effect::Watch(watch) => self.watcher.watch(&self.context, watch),
@@ -160,7 +160,7 @@ impl Workers {
     pub fn stop(&mut self) {
         self.finder.cancel();
         self.library_work.cancel();
-        self.talker.cancel();
+        self.chat.cancel();
         self.indexer.stop(Duration::from_secs(5));
     }
 }

@@ -1,6 +1,6 @@
 //! Matrices of weights, multiplied where they lie in a mapped file, in whatever format they have there.
 //!
-//! Few activation rows (a token of each conversation) are products with every weight row: reading the weights is all the
+//! Few activation rows (a token of each chat) are products with every weight row: reading the weights is all the
 //! cost, and quantized ones are multiplied as integers. Many (a picture's patches, a prompt) are widened to f32 tile by
 //! tile and multiplied in registers, as a GEMM does (Goto and van de Geijn 2008). Nothing is ever widened as a whole.
 

@@ -3,26 +3,23 @@
 use crate::captions::look::SeenPicture;
 use crate::captions::open::NamedBlip2;
 use crate::model::blip2::{Finish, GenerateOptions, Generated, PromptTurn, Session, question_prompt};
-use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;
-use crate::terminal::text::{self, time};
-use serde_json::{Value, json};
-use snapseek_index::{Conversation, Library};
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use crate::terminal::text;
+use snapseek_index::{Chat, Library};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Tokens of an answer, unless the user says otherwise.
 pub const ANSWER_TOKENS: usize = 100;
 
-/// A conversation that is going on.
-pub struct Talk<'m> {
+/// A chat that is going on.
+pub struct ChatSession<'m> {
     blip2: &'m NamedBlip2,
     session: Session<'m>,
     /// As the library has it, or would.
-    pub conversation: Conversation,
+    pub chat: Chat,
     /// The library has it.
     kept: bool,
     /// Of each turn, whether the library has it.
@@ -31,17 +28,17 @@ pub struct Talk<'m> {
     unread: usize,
 }
 
-impl<'m> Talk<'m> {
+impl<'m> ChatSession<'m> {
     /// A conversation about a picture: `earlier`, or a new one.
     ///
     /// # Errors
     /// The model's files are damaged, or another model looked at the picture.
-    pub fn new(blip2: &'m NamedBlip2, picture: &SeenPicture, earlier: Option<Conversation>) -> anyhow::Result<Self> {
+    pub fn new(blip2: &'m NamedBlip2, picture: &SeenPicture, earlier: Option<Chat>) -> anyhow::Result<Self> {
         let session = Session::new(&blip2.model, &picture.encoding)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
         let path = picture.path.canonicalize().unwrap_or_else(|_| picture.path.clone());
         let kept = earlier.is_some();
-        let conversation = earlier.unwrap_or_else(|| Conversation {
+        let chat = earlier.unwrap_or_else(|| Chat {
             id: 0,
             path,
             hash: picture.hash,
@@ -50,18 +47,18 @@ impl<'m> Talk<'m> {
             updated: now,
             turns: Vec::new(),
         });
-        let kept_turns = vec![true; conversation.turns.len()];
-        Ok(Self { blip2, session, conversation, kept, kept_turns, unread: 0 })
+        let kept_turns = vec![true; chat.turns.len()];
+        Ok(Self { blip2, session, chat, kept, kept_turns, unread: 0 })
     }
 
-    /// The file that the conversation is about.
+    /// The file that the chat is about.
     #[must_use]
     pub fn path(&self) -> &PathBuf {
-        &self.conversation.path
+        &self.chat.path
     }
 
     /// Answers a question; `on_text` gets the answer piece by piece (foreign text). An answer that was not cancelled is added
-    /// to the conversation, but not yet kept.
+    /// to the chat, but not yet kept.
     ///
     /// # Errors
     /// The question is longer than the model can read, or the model's files are damaged.
@@ -76,16 +73,13 @@ impl<'m> Talk<'m> {
         let (prompt, unread) = self.prompt(question, options)?;
         if unread > self.unread {
             let gone = text::count(unread, "question");
-            console.note(format_args!(
-                "(the conversation is longer than the model can read: it no longer sees the first {gone})"
-            ));
+            console
+                .note(format_args!("(the chat is longer than the model can read: it no longer sees the first {gone})"));
         }
         let answer = self.session.answer(&prompt, options, cancel, on_text)?;
         self.unread = unread;
         if answer.finish != Finish::Cancelled {
-            self.conversation
-                .turns
-                .push(snapseek_index::Turn { question: question.to_owned(), answer: answer.text.clone() });
+            self.chat.turns.push(snapseek_index::Turn { question: question.to_owned(), answer: answer.text.clone() });
             self.kept_turns.push(false);
         }
         Ok(answer)
@@ -94,7 +88,7 @@ impl<'m> Talk<'m> {
     /// Asks a question in the place of the last one, which is taken back only when the answer is complete.
     ///
     /// # Errors
-    /// As [`Talk::ask`]; or the catalogue cannot be written.
+    /// As [`ChatSession::ask`]; or the catalogue cannot be written.
     pub fn ask_again(
         &mut self,
         question: &str,
@@ -104,14 +98,14 @@ impl<'m> Talk<'m> {
         console: &Console,
         on_text: &mut dyn FnMut(&str),
     ) -> anyhow::Result<Generated> {
-        let (last, was_kept) = (self.conversation.turns.pop(), self.kept_turns.pop());
-        self.unread = self.unread.min(self.conversation.turns.len());
+        let (last, was_kept) = (self.chat.turns.pop(), self.kept_turns.pop());
+        self.unread = self.unread.min(self.chat.turns.len());
         let answer = self.ask(question, options, cancel, console, on_text);
         if !answer.as_ref().is_ok_and(|answer| answer.finish != Finish::Cancelled) {
-            self.conversation.turns.extend(last);
+            self.chat.turns.extend(last);
             self.kept_turns.extend(was_kept);
         } else if let (Some(library), Some(true)) = (library, was_kept) {
-            library.drop_last_turn(self.conversation.id)?;
+            library.drop_last_turn(self.chat.id)?;
         }
         answer
     }
@@ -122,7 +116,7 @@ impl<'m> Talk<'m> {
     /// The question alone is more than it can read.
     fn prompt(&self, question: &str, options: &GenerateOptions) -> anyhow::Result<(String, usize)> {
         let model = &self.blip2.model;
-        let turns: Vec<PromptTurn> = self.conversation.turns.iter().map(turn).collect();
+        let turns: Vec<PromptTurn> = self.chat.turns.iter().map(turn).collect();
         let room = model.context().saturating_sub(options.max_new_tokens.min(model.context() / 2));
         let mut unread = self.unread;
         loop {
@@ -140,13 +134,13 @@ impl<'m> Talk<'m> {
         }
     }
 
-    /// Keeps the last turn in the library, with the conversation if it is its first. Where that fails, a warning says so.
+    /// Keeps the last turn in the library, with the chat if it is its first. Where that fails, a warning says so.
     pub fn keep(&mut self, library: Option<&Library>, console: &Console) {
-        let (Some(library), Some(last)) = (library, self.conversation.turns.last()) else { return };
-        let Conversation { id, hash, path, model, .. } = &self.conversation;
-        let begun = if self.kept { Ok(*id) } else { library.begin_conversation(hash, path, model) };
+        let (Some(library), Some(last)) = (library, self.chat.turns.last()) else { return };
+        let Chat { id, hash, path, model, .. } = &self.chat;
+        let begun = if self.kept { Ok(*id) } else { library.begin_chat(hash, path, model) };
         let kept = begun.and_then(|id| {
-            (self.conversation.id, self.kept) = (id, true);
+            (self.chat.id, self.kept) = (id, true);
             library.add_turn(id, &last.question, &last.answer)
         });
         match (kept, self.kept_turns.last_mut()) {
@@ -161,12 +155,12 @@ impl<'m> Talk<'m> {
     /// # Errors
     /// The catalogue cannot be written.
     pub fn undo(&mut self, library: Option<&Library>) -> anyhow::Result<bool> {
-        if self.conversation.turns.pop().is_none() {
+        if self.chat.turns.pop().is_none() {
             return Ok(false);
         }
-        self.unread = self.unread.min(self.conversation.turns.len());
+        self.unread = self.unread.min(self.chat.turns.len());
         if let (Some(library), Some(true)) = (library, self.kept_turns.pop()) {
-            library.drop_last_turn(self.conversation.id)?;
+            library.drop_last_turn(self.chat.id)?;
         }
         Ok(true)
     }
@@ -176,11 +170,11 @@ impl<'m> Talk<'m> {
     /// # Errors
     /// The catalogue cannot be written.
     pub fn clear(&mut self, library: Option<&Library>) -> anyhow::Result<()> {
-        self.conversation.turns.clear();
+        self.chat.turns.clear();
         self.kept_turns.clear();
         self.unread = 0;
         if let (Some(library), true) = (library, self.kept) {
-            library.clear_conversation(self.conversation.id)?;
+            library.clear_chat(self.chat.id)?;
         }
         Ok(())
     }
@@ -188,76 +182,11 @@ impl<'m> Talk<'m> {
     /// Its name for the user: where it is kept, or that it is not.
     #[must_use]
     pub fn title(&self) -> String {
-        let number = if self.kept { format!(", conversation {}", self.conversation.id) } else { String::new() };
+        let number = if self.kept { format!(", chat {}", self.chat.id) } else { String::new() };
         format!("{}{number}", sanitize::path(self.path()))
     }
 }
 
 fn turn(turn: &snapseek_index::Turn) -> PromptTurn {
     PromptTurn { question: turn.question.clone(), answer: turn.answer.clone() }
-}
-
-/// A conversation as JSON.
-#[must_use]
-pub fn record(conversation: &Conversation) -> Value {
-    let Conversation { id, path, model, started, updated, turns, hash } = conversation;
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut record = json!({"schema": 1, "id": id, "model": model, "started": started, "updated": updated,
-        "blake3": hash, "turns": turns});
-    output::put_path(&mut record, path);
-    record
-}
-
-/// A conversation as Markdown, in which nothing that was said is markup.
-#[must_use]
-pub fn markdown(conversation: &Conversation) -> String {
-    let Conversation { path, model, started, turns, .. } = conversation;
-    let name = path.file_name().map_or(String::new(), |name| sanitize::path(Path::new(name)));
-    let mut text = format!("# {}\n\n", plain(&name));
-    let _ = writeln!(text, "{}, {}, {}", plain(&sanitize::path(path)), time(*started), plain(model));
-    for turn in turns {
-        let _ = write!(text, "\n**{}**\n\n{}\n", plain(&turn.question), plain(&turn.answer));
-    }
-    text
-}
-
-/// Writes a conversation into a new file: JSON if its name ends so, else Markdown.
-///
-/// # Errors
-/// The file is there already (exit code 2), or cannot be written.
-pub fn save(conversation: &Conversation, file: &Path) -> anyhow::Result<()> {
-    let text = match file.extension() {
-        Some(extension) if extension == "json" => sanitize::json(&record(conversation))? + "\n",
-        _ => markdown(conversation),
-    };
-    output::write_new(file, &text)
-}
-
-/// Text with every sign escaped that Markdown could take for markup, and every one that could drive a terminal.
-fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let text = sanitize::text(text);
-    // What begins a list or a rule, where it begins a line.
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    for (at, c) in text.char_indices() {
-        if (at == digits && ".)".contains(c)) || (at == 0 && "-+=".contains(c)) {
-            out.push('\\');
-        }
-        if "\\`*_[]<>#&~|!".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markup_in_answers_stays_text() {
-        assert_eq!(plain("<b> [x](y) `z` #1\x1b[31m\n- a"), "\\<b\\> \\[x\\](y) \\`z\\` \\#1\\\\x1b\\[31m\\\\n- a");
-        assert_eq!(["- a", "+", "12. x", "3) y", "1.5"].map(plain), ["\\- a", "\\+", "12\\. x", "3\\) y", "1\\.5"]);
-    }
 }

@@ -1,8 +1,9 @@
-//! The conversation: BLIP-2 lives on one thread, opened when it is first needed.
+//! The chat: BLIP-2 lives on one thread, opened when it is first needed.
 
 use super::{Context, guarded, spawn, told};
 use crate::captions::open::{self, NamedBlip2};
-use crate::chat::conversation::{self, ANSWER_TOKENS, Talk};
+use crate::chat::export;
+use crate::chat::session::{ANSWER_TOKENS, ChatSession};
 use crate::config::expand;
 use crate::exit::{Exit, exit_of};
 use crate::model::blip2::{Finish, GenerateOptions};
@@ -20,17 +21,17 @@ struct ChatRequest {
     cancel: Arc<AtomicBool>,
 }
 
-/// Hands work to the conversation.
-pub(super) struct Talker {
+/// Hands work to the chat.
+pub(super) struct ChatWorker {
     requests: Sender<ChatRequest>,
     /// Of the last request.
     cancel: Mutex<Arc<AtomicBool>>,
 }
 
-impl Talker {
+impl ChatWorker {
     pub(super) fn start(context: Arc<Context>) -> std::io::Result<Self> {
         let (requests, work) = crossbeam_channel::unbounded();
-        spawn("talker", move || talk(&context, &work))?;
+        spawn("chat", move || talk(&context, &work))?;
         Ok(Self { requests, cancel: Mutex::default() })
     }
 
@@ -58,7 +59,7 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
     while let Some(request) = next.take().or_else(|| requests.recv().ok()) {
         let ChatRequest { generation, work, cancel } = request;
         let ChatWork::Open(path) = work else {
-            let why = "there is no conversation: `c` on the photo begins one".to_owned();
+            let why = "there is no chat: `c` on the photo begins one".to_owned();
             context.send(Message::Chat(generation, ChatNews::Ended(why)));
             continue;
         };
@@ -112,12 +113,12 @@ impl OpenChat<'_> {
             return Ok(None);
         };
         let earlier = match &library {
-            Some(library) => library.conversations_about(&picture.hash)?.into_iter().next(),
+            Some(library) => library.chats_about(&picture.hash)?.into_iter().next(),
             None => None,
         };
-        let mut talk = Talk::new(self.blip2, &picture, earlier)?;
+        let mut talk = ChatSession::new(self.blip2, &picture, earlier)?;
         let model = self.blip2.name.clone();
-        self.tell(ChatNews::Opened { turns: talk.conversation.turns.clone(), model });
+        self.tell(ChatNews::Opened { turns: talk.chat.turns.clone(), model });
         for request in requests {
             if matches!(request.work, ChatWork::Open(_)) {
                 return Ok(Some(request));
@@ -132,7 +133,12 @@ impl OpenChat<'_> {
         Ok(None)
     }
 
-    fn answer(&self, talk: &mut Talk<'_>, request: ChatRequest, library: Option<&Library>) -> anyhow::Result<()> {
+    fn answer(
+        &self,
+        talk: &mut ChatSession<'_>,
+        request: ChatRequest,
+        library: Option<&Library>,
+    ) -> anyhow::Result<()> {
         match request.work {
             ChatWork::Open(_) => {}
             ChatWork::Ask(question) => self.ask(talk, &question, false, &request.cancel, library)?,
@@ -143,7 +149,7 @@ impl OpenChat<'_> {
             }
             ChatWork::Save(file) => {
                 let file = expand(&file)?;
-                conversation::save(&talk.conversation, &file)?;
+                export::save(&talk.chat, &file)?;
                 self.context.send(Message::Note(false, format!("saved to {}", crate::terminal::sanitize::path(&file))));
             }
         }
@@ -152,7 +158,7 @@ impl OpenChat<'_> {
 
     fn ask(
         &self,
-        talk: &mut Talk<'_>,
+        talk: &mut ChatSession<'_>,
         question: &str,
         again: bool,
         cancel: &AtomicBool,
@@ -170,7 +176,7 @@ impl OpenChat<'_> {
             return Ok(());
         }
         talk.keep(library, self.console);
-        self.tell(ChatNews::Answered(talk.conversation.turns.clone()));
+        self.tell(ChatNews::Answered(talk.chat.turns.clone()));
         Ok(())
     }
 }

@@ -1,12 +1,12 @@
-//! Conversations about pictures.
+//! Chats about pictures.
 //!
 //! They are kept until they are deleted: a picture that is moved, forgotten or was never in the library keeps its
-//! conversations, which name it by its content. Like captions they are written without a [`crate::Writer`].
+//! chats, which name it by its content. Like captions they are written without a [`crate::Writer`].
 
 use super::captions::{LONGEST_CAPTION, check_length, is_text, text_of};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
-use crate::catalogue::rows::{ContentHash, Conversation, Turn};
+use crate::catalogue::rows::{Chat, ContentHash, Turn};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, Params, Row, Transaction, TransactionBehavior, params};
 use std::path::Path;
@@ -19,127 +19,126 @@ const LONGEST_ANSWER: usize = 100_000;
 const COLUMNS: &str = "id, path, hash, model, started, updated";
 
 impl Library {
-    /// Begins a conversation about a picture, which need not be in the library, with the model `model` (as the user
+    /// Begins a chat about a picture, which need not be in the library, with the model `model` (as the user
     /// names it), and returns its id.
     ///
     /// # Errors
     /// The catalogue cannot be written.
-    pub fn begin_conversation(&self, hash: &ContentHash, path: &Path, model: &str) -> Result<i64> {
+    pub fn begin_chat(&self, hash: &ContentHash, path: &Path, model: &str) -> Result<i64> {
         self.write(|db| {
             db.prepare_cached(
-                "INSERT INTO conversation (hash, path, model, started, updated)
+                "INSERT INTO chat (hash, path, model, started, updated)
                  VALUES (?1, ?2, ?3, unixepoch(), unixepoch()) RETURNING id",
             )?
             .query_row(params![hash.as_slice(), paths::bytes(path), model], |row| row.get(0))
         })
     }
 
-    /// Adds a question and its answer to the end of a conversation.
+    /// Adds a question and its answer to the end of a chat.
     ///
     /// # Errors
     /// [`Error::Refused`] for a question of more than 10,000 characters or an answer of more than 100,000;
-    /// [`Error::NoConversation`]; or the catalogue cannot be written.
-    pub fn add_turn(&self, conversation: i64, question: &str, answer: &str) -> Result<()> {
+    /// [`Error::NoChat`]; or the catalogue cannot be written.
+    pub fn add_turn(&self, chat: i64, question: &str, answer: &str) -> Result<()> {
         check_length("the question", question, LONGEST_QUESTION)?;
         check_length("the answer", answer, LONGEST_ANSWER)?;
         let known = self.write(|db| {
-            if !touch(db, conversation)? {
+            if !touch(db, chat)? {
                 return Ok(false);
             }
             db.prepare_cached(
-                "INSERT INTO turn (conversation, position, question, answer)
-                 SELECT ?1, ifnull(max(position), 0) + 1, ?2, ?3 FROM turn WHERE conversation = ?1",
+                "INSERT INTO turn (chat, position, question, answer)
+                 SELECT ?1, ifnull(max(position), 0) + 1, ?2, ?3 FROM turn WHERE chat = ?1",
             )?
-            .execute(params![conversation, question, answer])?;
+            .execute(params![chat, question, answer])?;
             Ok(true)
         })?;
-        if known { Ok(()) } else { Err(Error::NoConversation { id: conversation }) }
+        if known { Ok(()) } else { Err(Error::NoChat { id: chat }) }
     }
 
     /// Takes the last question and its answer back, and says whether there were any.
     ///
     /// # Errors
     /// The catalogue cannot be written.
-    pub fn drop_last_turn(&self, conversation: i64) -> Result<bool> {
+    pub fn drop_last_turn(&self, chat: i64) -> Result<bool> {
         self.drop_turns(
-            conversation,
-            "DELETE FROM turn WHERE conversation = ?1
-             AND position = (SELECT max(position) FROM turn WHERE conversation = ?1)",
+            chat,
+            "DELETE FROM turn WHERE chat = ?1
+             AND position = (SELECT max(position) FROM turn WHERE chat = ?1)",
         )
     }
 
-    /// Takes everything back that was said in a conversation, and says whether there was anything. The conversation
+    /// Takes everything back that was said in a chat, and says whether there was anything. The chat
     /// stays, empty.
     ///
     /// # Errors
     /// The catalogue cannot be written.
-    pub fn clear_conversation(&self, id: i64) -> Result<bool> {
+    pub fn clear_chat(&self, id: i64) -> Result<bool> {
         self.drop_turns(id, "DELETE FROM turn WHERE conversation = ?1")
     }
 
-    /// Deletes a conversation, and says whether there was one.
+    /// Deletes a chat, and says whether there was one.
     ///
     /// # Errors
     /// The catalogue cannot be written.
-    pub fn delete_conversation(&self, id: i64) -> Result<bool> {
+    pub fn delete_chat(&self, id: i64) -> Result<bool> {
         self.write(|db| Ok(db.execute("DELETE FROM conversation WHERE id = ?1", [id])? > 0))
     }
 
-    /// A conversation.
+    /// A chat.
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn conversation(&self, id: i64) -> Result<Option<Conversation>> {
+    pub fn chat(&self, id: i64) -> Result<Option<Chat>> {
         Ok(self.sql(|db| read(db, "WHERE id = ?1", [id]))?.pop())
     }
 
-    /// All conversations, the one that changed last first.
+    /// All chats, the one that changed last first.
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn conversations(&self) -> Result<Vec<Conversation>> {
+    pub fn chats(&self) -> Result<Vec<Chat>> {
         self.sql(|db| read(db, "ORDER BY updated DESC, id DESC", []))
     }
 
-    /// The conversations about a picture with this content, the one that changed last first.
+    /// The chats about a picture with this content, the one that changed last first.
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn conversations_about(&self, hash: &ContentHash) -> Result<Vec<Conversation>> {
+    pub fn chats_about(&self, hash: &ContentHash) -> Result<Vec<Chat>> {
         self.sql(|db| read(db, "WHERE hash = ?1 ORDER BY updated DESC, id DESC", [hash.as_slice()]))
     }
 
-    fn drop_turns(&self, conversation: i64, sql: &str) -> Result<bool> {
+    fn drop_turns(&self, chat: i64, sql: &str) -> Result<bool> {
         self.write(|db| {
-            let any = db.prepare_cached(sql)?.execute([conversation])? > 0;
-            Ok(any && touch(db, conversation)?)
+            let any = db.prepare_cached(sql)?.execute([chat])? > 0;
+            Ok(any && touch(db, chat)?)
         })
     }
 }
 
-/// Notes that a conversation changed; `false` if there is none.
+/// Notes that a chat changed; `false` if there is none.
 fn touch(db: &Connection, id: i64) -> rusqlite::Result<bool> {
     Ok(db.prepare_cached("UPDATE conversation SET updated = unixepoch() WHERE id = ?1")?.execute([id])? > 0)
 }
 
-/// Conversations with their turns, of one moment.
-fn read(db: &Connection, which: &str, values: impl Params) -> rusqlite::Result<Vec<Conversation>> {
+/// Chats with their turns, of one moment.
+fn read(db: &Connection, which: &str, values: impl Params) -> rusqlite::Result<Vec<Chat>> {
     let moment = Transaction::new_unchecked(db, TransactionBehavior::Deferred)?;
     let mut statement = moment.prepare_cached(&format!("SELECT {COLUMNS} FROM conversation {which}"))?;
     let mut turns =
         moment.prepare_cached("SELECT question, answer FROM turn WHERE conversation = ?1 ORDER BY position")?;
-    let mut conversations: Vec<Conversation> =
-        statement.query_map(values, conversation_of)?.collect::<rusqlite::Result<_>>()?;
-    for conversation in &mut conversations {
-        let rows = turns
-            .query_map([conversation.id], |row| Ok(Turn { question: text_of(row, 0)?, answer: text_of(row, 1)? }))?;
-        conversation.turns = rows.collect::<rusqlite::Result<_>>()?;
+    let mut chats: Vec<Chat> = statement.query_map(values, chat_of)?.collect::<rusqlite::Result<_>>()?;
+    for chat in &mut chats {
+        let rows =
+            turns.query_map([chat.id], |row| Ok(Turn { question: text_of(row, 0)?, answer: text_of(row, 1)? }))?;
+        chat.turns = rows.collect::<rusqlite::Result<_>>()?;
     }
-    Ok(conversations)
+    Ok(chats)
 }
 
-fn conversation_of(row: &Row<'_>) -> rusqlite::Result<Conversation> {
-    Ok(Conversation {
+fn chat_of(row: &Row<'_>) -> rusqlite::Result<Chat> {
+    Ok(Chat {
         id: row.get(0)?,
         path: paths::from_bytes(row.get_ref(1)?.as_blob()?),
         hash: row.get(2)?,
@@ -150,11 +149,11 @@ fn conversation_of(row: &Row<'_>) -> rusqlite::Result<Conversation> {
     })
 }
 
-/// Conversations of which something is not the text that it was.
+/// Chats of which something is not the text that it was.
 pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<i64>> {
     let mut statement = db.prepare(
-        "SELECT c.id, c.model, ifnull(t.question, ''), ifnull(t.answer, '') FROM conversation c
-         LEFT JOIN turn t ON t.conversation = c.id ORDER BY c.id, t.position",
+        "SELECT c.id, c.model, ifnull(t.question, ''), ifnull(t.answer, '') FROM chat c
+         LEFT JOIN turn t ON t.chat = c.id ORDER BY c.id, t.position",
     )?;
     let mut rows = statement.query([])?;
     let mut damaged = Vec::new();

@@ -1,0 +1,74 @@
+//! Chats written out: as JSON, as Markdown, into files.
+
+use crate::output;
+use crate::terminal::sanitize;
+use crate::terminal::text::time;
+use serde_json::{Value, json};
+use snapseek_index::Chat;
+use std::fmt::Write;
+use std::path::Path;
+
+/// A chat as JSON.
+#[must_use]
+pub fn record(chat: &Chat) -> Value {
+    let Chat { id, path, model, started, updated, turns, hash } = chat;
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut record = json!({"schema": 1, "id": id, "model": model, "started": started, "updated": updated,
+        "blake3": hash, "turns": turns});
+    output::put_path(&mut record, path);
+    record
+}
+
+/// A chat as Markdown, in which nothing that was said is markup.
+#[must_use]
+pub fn markdown(chat: &Chat) -> String {
+    let Chat { path, model, started, turns, .. } = chat;
+    let name = path.file_name().map_or(String::new(), |name| sanitize::path(Path::new(name)));
+    let mut text = format!("# {}\n\n", plain(&name));
+    let _ = writeln!(text, "{}, {}, {}", plain(&sanitize::path(path)), time(*started), plain(model));
+    for turn in turns {
+        let _ = write!(text, "\n**{}**\n\n{}\n", plain(&turn.question), plain(&turn.answer));
+    }
+    text
+}
+
+/// Writes a chat into a new file: JSON if its name ends so, else Markdown.
+///
+/// # Errors
+/// The file is there already (exit code 2), or cannot be written.
+pub fn save(chat: &Chat, file: &Path) -> anyhow::Result<()> {
+    let text = match file.extension() {
+        Some(extension) if extension == "json" => sanitize::json(&record(chat))? + "\n",
+        _ => markdown(chat),
+    };
+    output::write_new(file, &text)
+}
+
+/// Text with every sign escaped that Markdown could take for markup, and every one that could drive a terminal.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let text = sanitize::text(text);
+    // What begins a list or a rule, where it begins a line.
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    for (at, c) in text.char_indices() {
+        if (at == digits && ".)".contains(c)) || (at == 0 && "-+=".contains(c)) {
+            out.push('\\');
+        }
+        if "\\`*_[]<>#&~|!".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_in_answers_stays_text() {
+        assert_eq!(plain("<b> [x](y) `z` #1\x1b[31m\n- a"), "\\<b\\> \\[x\\](y) \\`z\\` \\#1\\\\x1b\\[31m\\\\n- a");
+        assert_eq!(["- a", "+", "12. x", "3) y", "1.5"].map(plain), ["\\- a", "\\+", "12\\. x", "3\\) y", "1\\.5"]);
+    }
+}
