@@ -1,6 +1,6 @@
 //! How a command ends: exit codes, and errors that carry one.
 
-use snapseek_index::Error;
+use snapseek_index::{Error, escape};
 use std::fmt;
 
 /// What the process tells its caller.
@@ -94,4 +94,78 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
         }
     }
     Exit::Failed
+}
+
+/// An error for a person: what happened and, where the library failed, what can be done about it.
+#[must_use]
+pub fn describe(error: &anyhow::Error) -> String {
+    let advice = error.chain().filter_map(|cause| cause.downcast_ref::<Error>()).find_map(advice);
+    match advice {
+        Some(advice) => format!("{error:#}; {advice}"),
+        None => format!("{error:#}"),
+    }
+}
+
+/// What can be done about an error of the library.
+fn advice(error: &Error) -> Option<String> {
+    Some(match error {
+        Error::NoLibrary { .. } => "`snapseek index FOLDER` makes one".into(),
+        Error::OtherModel { asked, .. } => format!(
+            "drop `--model`, or embed every photo again with `snapseek reindex --model {}`",
+            escape::text(&asked.name)
+        ),
+        Error::Locked { .. } => "wait for it to end, or stop it".into(),
+        Error::Captioning { .. } => "wait for it to end, or stop it: what it has written stays".into(),
+        Error::NewerSchema { .. } => "update snapseek".into(),
+        Error::OlderSchema { .. } => "make it writable, or copy the library's folder to where it can be written".into(),
+        Error::NoPhoto { .. } => "`snapseek index` indexes it again if its file exists".into(),
+        Error::NoChat { .. } => "`snapseek chats list` lists the chats that exist".into(),
+        Error::NoLabelSet { known, .. } if known.is_empty() => "`snapseek classify --save-as` makes them".into(),
+        Error::NoCluster { known, .. } if known.is_empty() => "`snapseek cluster` makes them".into(),
+        Error::NoClassifier { .. } => "try again".into(),
+        // Moved, not removed: what else lies in that folder is not known here.
+        Error::Catalogue { path, .. } if error.is_damage() => format!(
+            "it is damaged: move the library's folder {} away and index again to make a new one; photos themselves are \
+             never touched",
+            escape::path(path.parent().unwrap_or(path))
+        ),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use snapseek_index::{Library, ModelRecord};
+
+    #[test]
+    fn errors_of_the_library_say_what_helps_once() {
+        let record = |name: &str| ModelRecord { name: name.into(), fingerprint: String::new(), dim: 8 };
+        let path = || std::path::PathBuf::from("/a\nb");
+        for (error, help) in [
+            (Error::NoLibrary { path: path() }, "`snapseek index FOLDER`"),
+            (Error::OtherModel { library: record("one"), asked: record("two") }, "reindex --model two"),
+            (Error::Locked { path: path(), pid: None }, "wait for it"),
+            (Error::Captioning { path: path(), pid: Some(1) }, "wait for it"),
+            (Error::OlderSchema { path: path(), found: 1, wanted: 2 }, "copy"),
+            (Error::NoChat { id: 1 }, "chats list"),
+            (Error::NoLabelSet { name: "a".into(), known: Vec::new() }, "classify --save-as"),
+        ] {
+            let text = describe(&anyhow::Error::from(error).context("while testing"));
+            assert!(text.starts_with("while testing") && text.matches(help).count() == 1, "{text}");
+            assert!(!text.contains('\n'), "{text}");
+        }
+        assert_eq!(describe(&Failure::usage("no such thing")), "no such thing");
+    }
+
+    #[test]
+    fn a_ruined_catalogue_is_called_so_with_one_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("catalogue.sqlite"), [b'x'; 8_192]).unwrap();
+        let error = Library::open(folder.path()).and_then(|library| library.status()).unwrap_err();
+        let text = describe(&error.into());
+        assert!(text.contains("damaged") && text.matches("index again").count() == 1, "{text}");
+        assert!(!text.contains("snapseek check"), "{text}");
+    }
 }

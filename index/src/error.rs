@@ -1,7 +1,7 @@
-//! What can go wrong, and what the user can do about it.
+//! What can go wrong. Errors state facts; what a user can do about them is the front end's to say.
 
-use crate::catalogue::paths::{printable, shown};
 use crate::catalogue::rows::ModelRecord;
+use crate::escape;
 use std::path::{Path, PathBuf};
 
 /// Shorthand for results of this crate.
@@ -11,16 +11,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no library in this folder.
-    #[error("there is no library in {}; `snapseek index FOLDER` makes one", shown(path))]
+    #[error("there is no library in {}", escape::path(path))]
     NoLibrary {
         /// The folder.
         path: PathBuf,
     },
     /// The library's embeddings come from another model than the one asked for.
     #[error(
-        "the library was made with the model {} ({}), not with {} ({}): embeddings of two models cannot be compared. \
-         Drop `--model`, or embed every photo again with `snapseek reindex --model {}`",
-        library.name, short(&library.fingerprint), asked.name, short(&asked.fingerprint), asked.name
+        "the library was made with the model {} ({}), not with {} ({}): embeddings of two models cannot be compared",
+        library.name, short(&library.fingerprint), asked.name, short(&asked.fingerprint)
     )]
     OtherModel {
         /// What the library was made with.
@@ -33,8 +32,8 @@ pub enum Error {
     NoModel,
     /// Another process is writing.
     #[error(
-        "the library {} is being written to by another snapseek ({}); wait for it to end, or stop it",
-        shown(path), pid.map_or("process unknown".into(), |p| format!("process {p}"))
+        "the library {} is being written to by another process ({})",
+        escape::path(path), pid.map_or("its number is unknown".into(), |p| format!("process {p}"))
     )]
     Locked {
         /// The library's folder.
@@ -43,10 +42,7 @@ pub enum Error {
         pid: Option<u32>,
     },
     /// A newer snapseek made this library.
-    #[error(
-        "{} has format {found}, made by a newer snapseek; this one knows up to {known}. Update snapseek",
-        shown(path)
-    )]
+    #[error("{} has format {found}, made by a newer version; this one knows formats up to {known}", escape::path(path))]
     NewerSchema {
         /// The catalogue file.
         path: PathBuf,
@@ -57,9 +53,8 @@ pub enum Error {
     },
     /// An older snapseek made this library, and it cannot be brought up to date because it cannot be written.
     #[error(
-        "{} has format {found} and must be brought up to format {wanted} once, but it is read-only here. Make it \
-         writable, or copy the library's folder to where it is",
-        shown(path)
+        "{} has format {found} and must be brought up to format {wanted} once, but it is read-only here",
+        escape::path(path)
     )]
     OlderSchema {
         /// The catalogue file.
@@ -71,9 +66,8 @@ pub enum Error {
     },
     /// Another process is captioning.
     #[error(
-        "the photos of the library {} are being captioned by another snapseek ({}); wait for it to end, or stop it: \
-         what it has written stays",
-        shown(path), pid.map_or("process unknown".into(), |p| format!("process {p}"))
+        "the photos of the library {} are being captioned by another process ({})",
+        escape::path(path), pid.map_or("its number is unknown".into(), |p| format!("process {p}"))
     )]
     Captioning {
         /// The library's folder.
@@ -90,19 +84,19 @@ pub enum Error {
         reason: String,
     },
     /// This photo is not in the library (any more).
-    #[error("photo {photo} is no longer in the library; `snapseek index` takes it in again if its file is there")]
+    #[error("photo {photo} is no longer in the library")]
     NoPhoto {
         /// Its id.
         photo: i64,
     },
     /// There is no chat with this id (any more).
-    #[error("there is no chat {id}; `snapseek chats list` shows those there are")]
+    #[error("there is no chat {id}")]
     NoChat {
         /// The id.
         id: i64,
     },
     /// There is no label set of this name.
-    #[error("there is no label set {:?}; {}", printable(name), known_names(known, "`snapseek classify --save-as`"))]
+    #[error("there is no label set {:?}; {}", escape::text(name), known_names(known))]
     NoLabelSet {
         /// The name.
         name: String,
@@ -110,7 +104,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// A label set has no such label.
-    #[error("the label set {:?} has no label {:?}; {}", printable(set), printable(name), known_names(known, "nobody"))]
+    #[error("the label set {:?} has no label {:?}; {}", escape::text(set), escape::text(name), known_names(known))]
     NoLabel {
         /// The label.
         name: String,
@@ -120,16 +114,13 @@ pub enum Error {
         known: Vec<String>,
     },
     /// A label set was not made ready for the library's model ([`crate::Library::save_classifier`]).
-    #[error(
-        "the label set {:?} is not ready for the library's model, which has just changed; try again",
-        printable(name)
-    )]
+    #[error("the label set {:?} is not ready for the library's model, which has just changed", escape::text(name))]
     NoClassifier {
         /// Its name.
         name: String,
     },
     /// There is no cluster of this name.
-    #[error("there is no cluster {:?}; {}", printable(name), known_names(known, "`snapseek cluster`"))]
+    #[error("there is no cluster {:?}; {}", escape::text(name), known_names(known))]
     NoCluster {
         /// The name.
         name: String,
@@ -137,7 +128,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// The catalogue cannot be read or written.
-    #[error("the catalogue {} cannot be used: {}{}", shown(path), printable(&source.to_string()), advice(source, path))]
+    #[error("the catalogue {} cannot be used: {}", escape::path(path), escape::text(&source.to_string()))]
     Catalogue {
         /// The catalogue file.
         path: PathBuf,
@@ -145,7 +136,7 @@ pub enum Error {
         source: rusqlite::Error,
     },
     /// A file of the library cannot be read or written.
-    #[error("{}: {source}", shown(path))]
+    #[error("{}: {source}", escape::path(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -161,11 +152,19 @@ pub enum Error {
         reason: String,
     },
     /// The full-text engine failed.
-    #[error("full-text search failed: {}", printable(&.0.to_string()))]
+    #[error("full-text search failed: {}", escape::text(&.0.to_string()))]
     Text(#[from] tantivy::TantivyError),
 }
 
 impl Error {
+    /// Whether the catalogue is damaged: SQLite cannot make sense of it.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        let Self::Catalogue { source, .. } = self else { return false };
+        matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_path_buf(), source }
     }
@@ -175,13 +174,13 @@ fn short(fingerprint: &str) -> String {
     fingerprint.chars().take(12).collect()
 }
 
-/// Names to choose from, and if there are none what makes them, as far as they can be read at a glance.
-fn known_names(known: &[String], maker: &str) -> String {
+/// Names to choose from, as far as they can be read at a glance.
+fn known_names(known: &[String]) -> String {
     const SHOWN: usize = 20;
     if known.is_empty() {
-        return format!("there are none yet: {maker} makes them");
+        return "there are none yet".into();
     }
-    let names: Vec<String> = known.iter().take(SHOWN).map(|name| format!("{:?}", printable(name))).collect();
+    let names: Vec<String> = known.iter().take(SHOWN).map(|name| format!("{:?}", escape::text(name))).collect();
     let more = if known.len() > SHOWN { ", ..." } else { "" };
     format!("there are: {}{more}", names.join(", "))
 }
@@ -199,20 +198,6 @@ pub(crate) fn validate(vector: &[f32], dim: usize, what: impl FnOnce() -> String
         return Ok(());
     };
     Err(Error::Vector { what: what(), reason })
-}
-
-/// What to do about a catalogue that SQLite cannot make sense of.
-fn advice(source: &rusqlite::Error, path: &Path) -> String {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    match (source.sqlite_error_code(), path.parent()) {
-        // Moved, not removed: what else lies in that folder is not known here.
-        (Some(DatabaseCorrupt | NotADatabase), Some(folder)) => format!(
-            ". It is damaged: move the library's folder {} away and index again to make a new one; photos themselves \
-             are never touched",
-            shown(folder)
-        ),
-        _ => String::new(),
-    }
 }
 
 #[cfg(test)]
@@ -242,7 +227,7 @@ mod tests {
             (rusqlite::ffi::SQLITE_NOTADB, true),
             (rusqlite::ffi::SQLITE_BUSY, false),
         ] {
-            assert_eq!(catalogue(code).to_string().contains("damaged"), damaged);
+            assert_eq!(catalogue(code).is_damage(), damaged);
         }
     }
 }

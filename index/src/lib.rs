@@ -15,6 +15,7 @@
 
 mod catalogue;
 mod error;
+pub mod escape;
 mod kept;
 mod search;
 mod upkeep;
@@ -22,7 +23,7 @@ mod upkeep;
 pub use catalogue::library::Library;
 pub use catalogue::rows::{
     Caption, CaptionCounts, Captioned, Change, Chat, ContentHash, FailedFile, FileStamp, FileState, ModelRecord,
-    PendingPhoto, PhotoFacts, PhotoFiles, Status, Tag, Turn,
+    PendingPhoto, PhotoFacts, PhotoFiles, ScoreStats, Status, Tag, Turn,
 };
 pub use catalogue::writer::Writer;
 pub use error::{Error, Result};
@@ -31,5 +32,5 @@ pub use kept::clusters::{Cluster, ClusterMember, NewCluster, folded_name};
 pub use kept::labels::{Classifier, LabelSet};
 pub use search::filters::{Clause, Filter, Filters, Phrase};
 pub use search::query;
-pub use search::searcher::{By, Hit, Response, ScoreStats, SearchRequest, Searcher};
-pub use upkeep::check::CheckReport;
+pub use search::searcher::{By, Hit, Response, SearchRequest, Searcher};
+pub use upkeep::check::{CheckReport, Finding, Remedy};

@@ -163,7 +163,7 @@ fn keep(
 
 fn set(photo: &Path, text: &str, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    let id = photo_file::find(photo, &library)?.ok_or_else(|| stranger(photo))?;
+    let id = photo_file::find(photo, &library)?.ok_or_else(|| stranger(photo))?.id();
     library.set_caption_by_hand(id, text)?;
     if settings.json {
         let mut record = json!({"schema": 1, "caption": text, "by_hand": true});
@@ -177,7 +177,7 @@ fn clear(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::
     let library = Library::open(&settings.library)?;
     let mut cleared = 0;
     for photo in photos {
-        let id = photo_file::find(photo, &library)?.ok_or_else(|| stranger(photo))?;
+        let id = photo_file::find(photo, &library)?.ok_or_else(|| stranger(photo))?.id();
         if library.clear_caption(id)? {
             cleared += 1;
         } else {
@@ -194,7 +194,8 @@ fn show(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::R
     let library = Library::open(&settings.library)?;
     let mut any = false;
     for photo in photos {
-        let Some(caption) = photo_file::find(photo, &library)?.map(|id| library.caption(id)).transpose()?.flatten()
+        let Some(caption) =
+            photo_file::find(photo, &library)?.map(|known| library.caption(known.id())).transpose()?.flatten()
         else {
             console.note(format_args!("{} has no caption", sanitize::path(photo)));
             continue;

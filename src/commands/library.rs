@@ -7,7 +7,7 @@ use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
 use serde_json::json;
-use snapseek_index::Library;
+use snapseek_index::{CheckReport, Library, Remedy};
 use std::path::{Path, PathBuf};
 
 /// Failures listed without `-v`.
@@ -79,22 +79,39 @@ pub(super) fn check(args: &CheckArgs, settings: &Settings, console: &Console) ->
         None
     };
     if settings.json {
-        let left = after.as_ref().map(|a| &a.findings);
-        console.json(&json!({"schema": 1, "findings": found.findings, "after_repair": left}))?;
+        let left = after.as_ref().map(sentences);
+        console.json(&json!({"schema": 1, "findings": sentences(&found), "after_repair": left}))?;
     } else {
-        for finding in &found.findings {
-            console.line(&sanitize::text(finding))?;
+        for finding in sentences(&found) {
+            console.line(&sanitize::text(&finding))?;
         }
         match &after {
             Some(after) if after.findings.is_empty() => console.line("repaired: everything is in order now")?,
             Some(after) => {
-                after.findings.iter().try_for_each(|f| console.line(&format!("still: {}", sanitize::text(f))))?
+                sentences(after).iter().try_for_each(|f| console.line(&format!("still: {}", sanitize::text(f))))?
             }
             None if found.findings.is_empty() => console.line("everything is in order")?,
             None => console.note("`snapseek check --repair` rebuilds what can be rebuilt"),
         }
     }
     Ok(if after.unwrap_or(found).findings.is_empty() { Exit::Success } else { Exit::Failed })
+}
+
+/// What was found and what helps, a sentence each.
+fn sentences(report: &CheckReport) -> Vec<String> {
+    let remedy = |remedy| match remedy {
+        Remedy::Rebuild => "`snapseek check --repair` rebuilds it",
+        Remedy::DropAndIndex => "`snapseek check --repair` drops it, and the next `snapseek index` computes it again",
+        Remedy::DropUntilNeeded => "`snapseek check --repair` drops it, and it is computed again when it is needed",
+        Remedy::WriteAgain => "write it again, or restore the catalogue from a backup",
+        Remedy::Restore => "read what is left of it, or restore the catalogue from a backup",
+        Remedy::SaveAgain => "delete it and save it again",
+        Remedy::NewLibrary => {
+            "move the library's folder away and index again, or restore it from a backup; photos themselves are never \
+             touched"
+        }
+    };
+    report.findings.iter().map(|finding| format!("{}; {}", finding.what, remedy(finding.remedy))).collect()
 }
 
 pub(super) fn forget(args: &ForgetArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {

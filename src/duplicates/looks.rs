@@ -3,8 +3,8 @@
 
 use crate::photo::picture::RgbPicture;
 use crate::photo::{self, DecodeLimits};
+use crate::search::photo_file::first_with_content;
 use crate::terminal::progress::StepFn;
-use crate::terminal::sanitize;
 use anyhow::Context;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -124,23 +124,10 @@ pub fn of_library(
     Ok(Some(looks))
 }
 
-/// The look of a photo, from the first of its files that still holds it; else what is wrong with the last.
+/// The look of a photo, from the first of its files that still has its content; else what is wrong with the last.
 fn take(photo: &PhotoFiles) -> Result<Look, String> {
-    let mut problem = format!("the library knows no file of photo {}", photo.id);
-    for (path, _) in &photo.files {
-        let look = photo::read(path, &LIMITS).map_err(anyhow::Error::from).and_then(|bytes| {
-            anyhow::ensure!(
-                *blake3::hash(&bytes).as_bytes() == photo.hash,
-                "it has changed; `snapseek index` takes it in as it is now"
-            );
-            Look::of_bytes(&bytes)
-        });
-        match look {
-            Ok(look) => return Ok(look),
-            Err(error) => problem = format!("{} is left out: {error:#}", sanitize::path(path)),
-        }
-    }
-    Err(problem)
+    let paths = photo.files.iter().map(|(path, _)| path.as_path());
+    first_with_content((photo.id, &photo.hash), paths, &LIMITS, |_, bytes| Look::of_bytes(bytes))
 }
 
 /// The picture as a grey square of [`SHARP`] pixels an edge.

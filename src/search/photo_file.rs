@@ -12,23 +12,41 @@ pub fn content_hash(bytes: &[u8]) -> ContentHash {
     *blake3::hash(bytes).as_bytes()
 }
 
+/// A photo of the library that a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownPhoto {
+    /// It was indexed under this path.
+    Indexed(i64),
+    /// Another file of the library has the same content.
+    SameContent(i64),
+}
+
+impl KnownPhoto {
+    /// The photo's id.
+    #[must_use]
+    pub fn id(self) -> i64 {
+        let (Self::Indexed(id) | Self::SameContent(id)) = self;
+        id
+    }
+}
+
 /// The photo of the library that a path names: the one that was indexed under it, if the file is still the same or gone,
 /// else one of the same content.
 ///
 /// # Errors
 /// The catalogue cannot be read.
-pub fn find(path: &Path, library: &Library) -> anyhow::Result<Option<i64>> {
+pub fn find(path: &Path, library: &Library) -> anyhow::Result<Option<KnownPhoto>> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     for candidate in path.canonicalize().iter().chain([&absolute]) {
         let now = stamp_of(candidate).ok();
         if let Some(id) = library.photo_at(candidate)?
             && (now.is_none() || library.stamp_at(candidate)? == now)
         {
-            return Ok(Some(id));
+            return Ok(Some(KnownPhoto::Indexed(id)));
         }
     }
     let Ok(bytes) = photo::read(path, &DecodeLimits::default()) else { return Ok(None) };
-    Ok(library.photo_by_hash(&content_hash(&bytes))?)
+    Ok(library.photo_by_hash(&content_hash(&bytes))?.map(KnownPhoto::SameContent))
 }
 
 /// What `take` makes of the first of a photo's files (with its bytes) that still has the photo's content; otherwise what is

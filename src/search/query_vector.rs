@@ -1,6 +1,6 @@
 //! From a parsed query to one unit vector: texts and pictures, added and subtracted.
 
-use super::photo_file;
+use super::photo_file::{self, KnownPhoto};
 use crate::exit::Failure;
 use crate::model::Embed;
 use crate::photo::{self, DecodeLimits};
@@ -40,7 +40,8 @@ pub fn vector(
     Ok(Some(sum))
 }
 
-/// The embedding of a picture file: from the catalogue if the library holds it (with its id), else computed.
+/// The embedding of a picture file: from the catalogue if the library has it, else computed; and the photo's id, if the
+/// file is one of the library's.
 ///
 /// # Errors
 /// The file cannot be read or decoded, or the model fails.
@@ -49,18 +50,19 @@ pub fn picture(path: &Path, model: &dyn Embed, library: &Library) -> anyhow::Res
         return Err(Failure::usage(format!("{} is not there", crate::terminal::sanitize::path(path))));
     }
     match known(path, library)? {
-        Some((id, embedding)) => Ok((Some(id), embedding)),
+        Some((KnownPhoto::Indexed(id), embedding)) => Ok((Some(id), embedding)),
+        Some((KnownPhoto::SameContent(_), embedding)) => Ok((None, embedding)),
         None => Ok((None, embed_file(path, model)?)),
     }
 }
 
-/// The id and embedding of a picture file, if the library has both.
+/// The photo and embedding of a picture file, if the library has both.
 ///
 /// # Errors
 /// The catalogue cannot be read.
-pub fn known(path: &Path, library: &Library) -> anyhow::Result<Option<(i64, Vec<f32>)>> {
-    let Some(id) = photo_file::find(path, library)? else { return Ok(None) };
-    Ok(library.embedding(id)?.map(|embedding| (id, embedding)))
+pub fn known(path: &Path, library: &Library) -> anyhow::Result<Option<(KnownPhoto, Vec<f32>)>> {
+    let Some(photo) = photo_file::find(path, library)? else { return Ok(None) };
+    Ok(library.embedding(photo.id())?.map(|embedding| (photo, embedding)))
 }
 
 /// Decodes and embeds one file.

@@ -1,20 +1,14 @@
 //! A library on disk: making, opening and reading it.
 
-use super::rows::{ContentHash, FailedFile, FileStamp, ModelRecord, Status};
-use super::writer::Writer;
+use super::private_file::private;
+use super::rows::{ContentHash, FailedFile, FileStamp, ModelRecord, ScoreStats, Status};
+use super::stored::{read_row, size_of};
 use super::{paths, schema};
 use crate::error::{Error, Result};
-use crate::kept::captioner::Captioner;
-use crate::search::searcher::{ScoreStats, Searcher};
-use crate::search::vectors;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 const CATALOGUE: &str = "catalogue.sqlite";
-const LOCK: &str = "lock";
-const CAPTIONS_LOCK: &str = "captions.lock";
 
 /// An open library. Any number of processes may read it while one writes; captions and chats any of them may
 /// write at any time.
@@ -72,26 +66,6 @@ impl Library {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
-    }
-
-    /// Takes the one right to write. The system gives it back when the process ends, however it ends.
-    ///
-    /// # Errors
-    /// [`Error::Locked`] at once if another process or handle has it; or the folder is read-only.
-    pub fn lock(&self) -> Result<Writer<'_>> {
-        let held = |pid| Error::Locked { path: self.dir.clone(), pid };
-        Ok(Writer::new(self, take(&self.dir.join(LOCK), held)?))
-    }
-
-    /// Takes the one right to caption the library's photos with the model of this fingerprint; `anew` counts photos as
-    /// pending too whose caption another model wrote. The system gives the right back when the process ends, however it
-    /// ends. It does not exclude a [`Writer`], nor captions that are set one by one.
-    ///
-    /// # Errors
-    /// [`Error::Captioning`] at once if another process or handle has it; or the folder is read-only.
-    pub fn captioner(&self, fingerprint: &str, anew: bool) -> Result<Captioner<'_>> {
-        let held = |pid| Error::Captioning { path: self.dir.clone(), pid };
-        Ok(Captioner::new(self, take(&self.dir.join(CAPTIONS_LOCK), held)?, fingerprint, anew))
     }
 
     /// The folders that the library covers, in order.
@@ -211,7 +185,7 @@ impl Library {
             let mut rows = statement.query([id, model.id])?;
             let Some(row) = rows.next()? else { return Ok(None) };
             let mut vector = Vec::new();
-            let sound = vectors::read_row(row, 0, model.record.dim, &mut vector)?;
+            let sound = read_row(row, 0, model.record.dim, &mut vector)?;
             Ok(sound.then_some(vector))
         })
     }
@@ -239,14 +213,6 @@ impl Library {
     /// The catalogue cannot be read.
     pub fn data_version(&self) -> Result<i64> {
         self.sql(|db| db.query_row("PRAGMA data_version", [], |row| row.get(0)))
-    }
-
-    /// A snapshot of the library to search in; later changes show in a new one. Any number of them may live at once.
-    ///
-    /// # Errors
-    /// The catalogue cannot be read.
-    pub fn searcher(&self) -> Result<Searcher> {
-        Searcher::new(self.reopen()?)
     }
 
     /// Runs reads or writes and says in an error which catalogue failed.
@@ -285,42 +251,6 @@ pub(crate) fn failure_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<FailedFile
         kind: row.get(3)?,
         message: row.get(4)?,
     })
-}
-
-/// SQLite's integers are signed; sizes beyond that do not exist.
-pub(crate) fn size_of(stored: i64) -> u64 {
-    u64::try_from(stored).unwrap_or(0)
-}
-
-/// Options that make files which only their owner may read.
-pub(crate) fn private() -> OpenOptions {
-    #[cfg(unix)]
-    {
-        let mut options = OpenOptions::new();
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options
-    }
-    #[cfg(not(unix))]
-    OpenOptions::new()
-}
-
-/// Takes a lock file and writes into it who has it; `held` makes the error if another one (whose id it gets) does.
-fn take(path: &Path, held: impl FnOnce(Option<u32>) -> Error) -> Result<File> {
-    let mut file = private().create(true).truncate(false).read(true).write(true).open(path).map_err(Error::io(path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(held(read_pid(&mut file))),
-        Err(TryLockError::Error(error)) => return Err(Error::io(path)(error)),
-    }
-    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(Error::io(path))?;
-    Ok(file)
-}
-
-fn read_pid(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.rewind().ok()?;
-    file.take(16).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
 }
 
 /// Bytes of all files below a folder, links not followed; what cannot be read counts nothing.

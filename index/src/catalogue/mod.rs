@@ -1,7 +1,10 @@
 //! The catalogue in SQLite, the one source of truth.
 
+pub(crate) mod change_log;
 pub(crate) mod library;
 pub(crate) mod paths;
+pub(crate) mod private_file;
 pub(crate) mod rows;
 pub(crate) mod schema;
+pub(crate) mod stored;
 pub(crate) mod writer;

@@ -1,6 +1,5 @@
 //! Paths as the catalogue keeps them: exact bytes, and a folded text to look for.
 
-use std::fmt::Write;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use tantivy::tokenizer::{AsciiFoldingFilter, LowerCaser, RawTokenizer, TextAnalyzer};
 use unicode_normalization::UnicodeNormalization;
@@ -64,33 +63,6 @@ pub(crate) fn padded_words(label: &str) -> String {
     format!(" {} ", words.join(" "))
 }
 
-/// A text of one line for a terminal: control characters escaped as `\n` or `\x1b`.
-pub(crate) fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() => drop(write!(out, "\\x{:02x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// A path for the eye: [`printable`], with bytes that are not UTF-8 as `\xNN`.
-pub(crate) fn shown(path: &Path) -> String {
-    let mut out = String::new();
-    for chunk in bytes(path).utf8_chunks() {
-        out.push_str(&printable(chunk.valid()));
-        for byte in chunk.invalid() {
-            let _ = write!(out, "\\x{byte:02x}");
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,15 +79,6 @@ mod tests {
         assert_ne!(fold("\u{915}\u{93e}"), fold("\u{915}\u{940}"), "two Hindi syllables");
         assert_ne!(fold("\u{e01}\u{e34}"), fold("\u{e01}\u{e35}"), "two Thai ones");
         assert_eq!(padded_words("Fox terrier, wire-haired"), " fox terrier wire haired ");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn paths_are_shown_on_one_line_with_every_byte_told_apart() {
-        assert_eq!(
-            shown(&from_bytes(b"/a\nb\r\t\x1b[2J\x7f\xc2\x9b\xff/caf\xc3\xa9")),
-            "/a\\nb\\r\\t\\x1b[2J\\x7f\\x9b\\xff/caf\u{e9}"
-        );
     }
 
     #[cfg(unix)]

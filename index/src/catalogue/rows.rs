@@ -233,3 +233,14 @@ pub enum Change {
         path: PathBuf,
     },
 }
+
+/// How the cosines with a query are spread over the library.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ScoreStats {
+    /// Photos they were taken from: all, or an evenly spaced sample of a large library.
+    pub count: usize,
+    /// Mean.
+    pub mean: f32,
+    /// Standard deviation.
+    pub std: f32,
+}

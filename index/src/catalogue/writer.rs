@@ -1,16 +1,19 @@
 //! The one writer of a library.
 
-use super::library::{self, Library, Model, current_model, size_of};
+use super::change_log::{About, log};
+use super::library::{self, Library, Model, current_model};
 use super::paths;
-use super::rows::{Change, ContentHash, FailedFile, FileStamp, FileState, ModelRecord, PhotoFacts, Tag};
+use super::private_file::take_lock;
+use super::rows::{Change, ContentHash, FailedFile, FileStamp, FileState, ModelRecord, PhotoFacts, ScoreStats, Tag};
+use super::stored::{row_checksum, size_of, stored_size};
 use crate::error::{Error, Result, validate};
-use crate::search::cache::About;
-use crate::search::searcher::ScoreStats;
-use crate::search::vectors;
+use crate::escape;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+
+const LOCK: &str = "lock";
 
 /// The right to write to a library, from [`Library::lock`].
 #[derive(Debug)]
@@ -20,11 +23,18 @@ pub struct Writer<'a> {
     _lock: File,
 }
 
-impl<'a> Writer<'a> {
-    pub(crate) fn new(library: &'a Library, lock: File) -> Self {
-        Self { library, _lock: lock }
+impl Library {
+    /// Takes the one right to write. The system gives it back when the process ends, however it ends.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] at once if another process or handle has it; or the folder is read-only.
+    pub fn lock(&self) -> Result<Writer<'_>> {
+        let held = |pid| Error::Locked { path: self.dir().to_path_buf(), pid };
+        Ok(Writer { library: self, _lock: take_lock(&self.dir().join(LOCK), held)? })
     }
+}
 
+impl Writer<'_> {
     /// Adds a folder that the library covers. Folders below it that were roots are roots no more, and one below a root
     /// need not become one.
     ///
@@ -97,7 +107,7 @@ impl<'a> Writer<'a> {
         for change in changes {
             if let Change::Photo { path, embedding, .. } = change {
                 let model = model.as_ref().ok_or(Error::NoModel)?;
-                validate(embedding, model.record.dim, || paths::shown(path))?;
+                validate(embedding, model.record.dim, || escape::path(path))?;
             }
         }
         self.write(|db| changes.iter().try_for_each(|change| apply_one(db, change, model.as_ref())))
@@ -311,7 +321,7 @@ fn put_embedding(db: &Connection, photo: i64, model: i64, embedding: &[f32]) -> 
     let bytes: Vec<u8> = embedding.iter().flat_map(|v| v.to_le_bytes()).collect();
     db.prepare_cached("DELETE FROM embedding WHERE photo = ?1")?.execute([photo])?;
     db.prepare_cached("INSERT INTO embedding (photo, model, checksum, vector) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![photo, model, vectors::row_checksum(&bytes), bytes])?;
+        .execute(params![photo, model, row_checksum(&bytes), bytes])?;
     Ok(())
 }
 
@@ -362,14 +372,4 @@ fn drop_path(db: &Connection, path: &Path) -> rusqlite::Result<()> {
 fn photo_of(db: &Connection, path: &Path) -> rusqlite::Result<Option<i64>> {
     let mut statement = db.prepare_cached("SELECT photo FROM file WHERE path = ?1")?;
     statement.query_row([paths::bytes(path)], |row| row.get(0)).optional()
-}
-
-/// Says in the change log that a photo changed, so that caches look at it again.
-pub(crate) fn log(db: &Connection, photo: i64, about: About) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT INTO change (photo, about) VALUES (?1, ?2)")?.execute([photo, about as i64])?;
-    Ok(())
-}
-
-fn stored_size(size: u64) -> i64 {
-    i64::try_from(size).unwrap_or(i64::MAX)
 }

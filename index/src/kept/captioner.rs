@@ -1,9 +1,11 @@
 //! One run of captioning.
 
-use super::captions::{LONGEST_CAPTION, check_encoding, check_length, exists, put_caption, put_encoding};
+use super::captions::{LONGEST_CAPTION, check_encoding, exists, put_caption, put_encoding};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
+use crate::catalogue::private_file::take_lock;
 use crate::catalogue::rows::{Captioned, PendingPhoto};
+use crate::catalogue::stored::check_length;
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
@@ -11,6 +13,8 @@ use std::fs::File;
 
 /// Ids looked up at once: the whole library is gone through once for so many captions, each of which takes much longer.
 const AHEAD: usize = 1_000;
+
+const CAPTIONS_LOCK: &str = "captions.lock";
 
 /// Photos that have a file and no caption, or (if ?1) one of another model than ?2.
 const PENDING: &str = "FROM photo p LEFT JOIN caption c ON c.photo = p.id
@@ -30,12 +34,22 @@ pub struct Captioner<'a> {
     _lock: File,
 }
 
-impl<'a> Captioner<'a> {
-    pub(crate) fn new(library: &'a Library, lock: File, fingerprint: &str, anew: bool) -> Self {
+impl Library {
+    /// Takes the one right to caption the library's photos with the model of this fingerprint; `anew` counts photos as
+    /// pending too whose caption another model wrote. The system gives the right back when the process ends, however it
+    /// ends. It does not exclude a [`Writer`], nor captions that are set one by one.
+    ///
+    /// # Errors
+    /// [`Error::Captioning`] at once if another process or handle has it; or the folder is read-only.
+    pub fn captioner(&self, fingerprint: &str, anew: bool) -> Result<Captioner<'_>> {
+        let held = |pid| Error::Captioning { path: self.dir().to_path_buf(), pid };
+        let lock = take_lock(&self.dir().join(CAPTIONS_LOCK), held)?;
         let (queue, out) = (VecDeque::new(), HashSet::new());
-        Self { library, fingerprint: fingerprint.to_owned(), anew, queue, out, _lock: lock }
+        Ok(Captioner { library: self, fingerprint: fingerprint.to_owned(), anew, queue, out, _lock: lock })
     }
+}
 
+impl Captioner<'_> {
     /// At most `n` photos that wait for a caption, newest first: by the time they were taken, or where that is unknown
     /// by the oldest modification time of their files. Each is handed out once in the life of this captioner, so one
     /// that cannot be captioned need only be left out of [`Captioner::save`]. Photos that were indexed meanwhile are

@@ -3,14 +3,13 @@
 //! These writes need no [`crate::Writer`]: each is one short transaction, so that captioning for hours blocks neither a
 //! run of indexing nor a caption written by hand, and is blocked by neither.
 
+use crate::catalogue::change_log::{About, log};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{Caption, CaptionCounts};
-use crate::catalogue::writer::log;
+use crate::catalogue::stored::{check_length, is_text, row_checksum, text_of};
 use crate::error::{Error, Result};
-use crate::search::cache::About;
-use crate::search::vectors::row_checksum;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// Characters that a caption may have, and a question.
 pub(crate) const LONGEST_CAPTION: usize = 10_000;
@@ -151,18 +150,6 @@ pub(crate) fn put_encoding(db: &Connection, photo: i64, captioner: &str, encodin
     Ok(())
 }
 
-/// Refuses a text of too many characters; `what` names it.
-pub(crate) fn check_length(what: &str, text: &str, longest: usize) -> Result<()> {
-    let length = text.chars().count();
-    if length > longest {
-        return Err(Error::Refused {
-            what: what.to_owned(),
-            reason: format!("it has {length} characters, {longest} are allowed"),
-        });
-    }
-    Ok(())
-}
-
 /// Refuses numbers that are no encoding.
 pub(crate) fn check_encoding(photo: i64, encoding: &[f32]) -> Result<()> {
     let reason = if encoding.is_empty() {
@@ -179,11 +166,6 @@ pub(crate) fn check_encoding(photo: i64, encoding: &[f32]) -> Result<()> {
 
 fn is_sound(bytes: &[u8], checksum: i64) -> bool {
     !bytes.is_empty() && bytes.len().is_multiple_of(4) && row_checksum(bytes) == checksum
-}
-
-/// A text as far as it is one: a damaged caption must not make every search fail that comes across it.
-pub(crate) fn text_of(row: &Row<'_>, at: usize) -> rusqlite::Result<String> {
-    Ok(String::from_utf8_lossy(row.get_ref(at)?.as_bytes()?).into_owned())
 }
 
 /// Photo and captioner of the encodings whose checksum or length is wrong.
@@ -211,9 +193,4 @@ pub(crate) fn damaged_captions(db: &Connection) -> rusqlite::Result<Vec<i64>> {
         }
     }
     Ok(damaged)
-}
-
-/// Whether a column holds a text.
-pub(crate) fn is_text(row: &Row<'_>, at: usize) -> rusqlite::Result<bool> {
-    Ok(row.get_ref(at)?.as_str().is_ok())
 }

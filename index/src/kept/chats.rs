@@ -3,10 +3,11 @@
 //! They are kept until they are deleted: a picture that is moved, forgotten or was never in the library keeps its
 //! chats, which name it by its content. Like captions they are written without a [`crate::Writer`].
 
-use super::captions::{LONGEST_CAPTION, check_length, is_text, text_of};
+use super::captions::LONGEST_CAPTION;
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{Chat, ContentHash, Turn};
+use crate::catalogue::stored::{check_length, is_text, text_of};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, Params, Row, Transaction, TransactionBehavior, params};
 use std::path::Path;
@@ -27,7 +28,7 @@ impl Library {
     pub fn begin_chat(&self, hash: &ContentHash, path: &Path, model: &str) -> Result<i64> {
         self.write(|db| {
             db.prepare_cached(
-                "INSERT INTO chat (hash, path, model, started, updated)
+                "INSERT INTO conversation (hash, path, model, started, updated)
                  VALUES (?1, ?2, ?3, unixepoch(), unixepoch()) RETURNING id",
             )?
             .query_row(params![hash.as_slice(), paths::bytes(path), model], |row| row.get(0))
@@ -47,8 +48,8 @@ impl Library {
                 return Ok(false);
             }
             db.prepare_cached(
-                "INSERT INTO turn (chat, position, question, answer)
-                 SELECT ?1, ifnull(max(position), 0) + 1, ?2, ?3 FROM turn WHERE chat = ?1",
+                "INSERT INTO turn (conversation, position, question, answer)
+                 SELECT ?1, ifnull(max(position), 0) + 1, ?2, ?3 FROM turn WHERE conversation = ?1",
             )?
             .execute(params![chat, question, answer])?;
             Ok(true)
@@ -63,8 +64,8 @@ impl Library {
     pub fn drop_last_turn(&self, chat: i64) -> Result<bool> {
         self.drop_turns(
             chat,
-            "DELETE FROM turn WHERE chat = ?1
-             AND position = (SELECT max(position) FROM turn WHERE chat = ?1)",
+            "DELETE FROM turn WHERE conversation = ?1
+             AND position = (SELECT max(position) FROM turn WHERE conversation = ?1)",
         )
     }
 
@@ -152,8 +153,8 @@ fn chat_of(row: &Row<'_>) -> rusqlite::Result<Chat> {
 /// Chats of which something is not the text that it was.
 pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<i64>> {
     let mut statement = db.prepare(
-        "SELECT c.id, c.model, ifnull(t.question, ''), ifnull(t.answer, '') FROM chat c
-         LEFT JOIN turn t ON t.chat = c.id ORDER BY c.id, t.position",
+        "SELECT c.id, c.model, ifnull(t.question, ''), ifnull(t.answer, '') FROM conversation c
+         LEFT JOIN turn t ON t.conversation = c.id ORDER BY c.id, t.position",
     )?;
     let mut rows = statement.query([])?;
     let mut damaged = Vec::new();

@@ -1,20 +1,18 @@
 //! Groups of photos, as the application found them: kept until it finds others, with the names that the user gave.
 
-use super::captions::{check_length, text_of};
 use crate::catalogue::library::{Library, current_model};
 use crate::catalogue::paths;
 use crate::catalogue::rows::ModelRecord;
+use crate::catalogue::stored::{check_length, is_sound, row_checksum, text_of};
 use crate::error::{Error, Result, validate};
-use crate::search::vectors::{is_sound, row_checksum};
+use crate::escape;
+use crate::search::filters::NO_CLUSTER;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use std::collections::HashSet;
 
 /// Characters that a name may have.
 const LONGEST_NAME: usize = 400;
-/// The name that stands for photos in no cluster.
-pub(crate) const NONE: &str = "none";
-
 /// A group of photos that look alike.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cluster {
@@ -322,13 +320,13 @@ fn check_name(name: &str) -> Result<()> {
     check_length("the name of a cluster", name, LONGEST_NAME)?;
     match paths::fold(name).trim() {
         "" => Err(refused("it is empty")),
-        NONE => Err(refused("`none` means photos in no cluster")),
+        NO_CLUSTER => Err(refused("`none` means photos in no cluster")),
         _ => Ok(()),
     }
 }
 
 fn taken(name: &str) -> Error {
-    Error::Refused { what: format!("the name {:?}", paths::printable(name)), reason: "another cluster has it".into() }
+    Error::Refused { what: format!("the name {:?}", escape::text(name)), reason: "another cluster has it".into() }
 }
 
 #[cfg(test)]

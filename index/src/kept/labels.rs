@@ -3,12 +3,13 @@
 //! The application makes one classifier a set and model; with it this crate says which label any photo gets, new ones
 //! included, and knows nothing of models for it: `label:pets=dog` in a query is dot products and a softmax.
 
-use super::captions::{check_length, text_of};
 use crate::catalogue::library::Library;
-use crate::catalogue::paths::{fold, printable};
+use crate::catalogue::paths::fold;
+use crate::catalogue::stored::{check_length, row_checksum, text_of};
 use crate::error::{Error, Result};
+use crate::escape;
 use crate::search::filters::{Clause, Filter};
-use crate::search::vectors::{Vectors, cosine, row_checksum};
+use crate::search::vectors::{Vectors, cosine};
 use rayon::prelude::*;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::{HashMap, HashSet};
@@ -114,7 +115,7 @@ impl LabelSet {
                     return refused(format!("number {} of its {what} is empty", n + 1));
                 }
                 if !seen.insert(folded) {
-                    return refused(format!("{:?} stands in it twice", printable(label)));
+                    return refused(format!("{:?} stands in it twice", escape::text(label)));
                 }
             }
         }
@@ -132,7 +133,7 @@ impl LabelSet {
             if !template.contains("{}") {
                 return refused(format!(
                     "the template {:?} does not say with {{}} where the label goes",
-                    printable(template)
+                    escape::text(template)
                 ));
             }
         }
@@ -191,7 +192,7 @@ impl Library {
     pub fn label_set(&self, name: &str) -> Result<LabelSet> {
         let Some((_, set)) = self.sql(|db| read(db, name))? else { return Err(self.no_label_set(name)?) };
         if set.check().is_err() {
-            let what = format!("the label set {:?}", printable(&set.name));
+            let what = format!("the label set {:?}", escape::text(&set.name));
             return Err(Error::Refused { what, reason: "it is damaged; delete it and save it again".into() });
         }
         Ok(set)
@@ -233,7 +234,7 @@ impl Library {
     pub fn save_classifier(&self, set: &LabelSet, fingerprint: &str, classifier: &Classifier) -> Result<()> {
         let labels = set.labels.len() + set.background.len();
         if labels == 0 || !classifier.fits(labels, classifier.rows.len() / labels) {
-            let what = format!("the classifier of {:?}", printable(&set.name));
+            let what = format!("the classifier of {:?}", escape::text(&set.name));
             return Err(Error::Refused {
                 what,
                 reason: "it does not fit the labels, or holds numbers that are none".into(),
@@ -345,23 +346,17 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with label sets and classifiers, and what helps.
+/// Names of the label sets that cannot be used as they are stored.
 pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut findings = Vec::new();
+    let mut damaged = Vec::new();
     let mut statement = db.prepare(&format!("SELECT {COLUMNS} FROM label_set ORDER BY id"))?;
     for set in statement.query_map([], set_of)? {
         let (_, set) = set?;
         if set.check().is_err() {
-            findings.push(format!("the label set {:?} is damaged; delete it and save it again", printable(&set.name)));
+            damaged.push(set.name);
         }
     }
-    findings.extend(damaged_classifiers(db)?.into_iter().map(|(set, _)| {
-        format!(
-            "a classifier of label set {set} is damaged; `snapseek check --repair` drops it, and it is made again when it \
-             is needed"
-        )
-    }));
-    Ok(findings)
+    Ok(damaged)
 }
 
 /// Set and fingerprint of the classifiers whose checksum is wrong.

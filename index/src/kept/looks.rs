@@ -3,11 +3,11 @@
 //! Like captions, looks are written without a [`crate::Writer`], in short transactions.
 
 use super::captions::exists;
-use crate::catalogue::library::{Library, size_of};
+use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{FileStamp, PhotoFiles};
+use crate::catalogue::stored::{row_checksum, size_of};
 use crate::error::{Error, Result};
-use crate::search::vectors::row_checksum;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// Bytes that a look may have.

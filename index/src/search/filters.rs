@@ -1,9 +1,11 @@
 //! What photos must satisfy besides their meaning.
 
 use crate::catalogue::paths;
-use crate::kept::clusters::NONE;
 use rusqlite::Connection;
 use rusqlite::types::Value;
+
+/// What stands in `cluster:` for no cluster.
+pub(crate) const NO_CLUSTER: &str = "none";
 
 /// Words that must stand side by side in a photo's caption, tags, names or camera, or must not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +132,7 @@ impl Filter {
             }
             Self::Label { .. } => return None,
             Self::HasCaption => "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND c.text <> '')".into(),
-            Self::Cluster(name) if paths::fold(name) == NONE => {
+            Self::Cluster(name) if paths::fold(name) == NO_CLUSTER => {
                 "NOT EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)".into()
             }
             Self::Cluster(name) => {

@@ -1,13 +1,13 @@
 //! One query: meaning and words, filters, fusion, folding.
 
-use super::filters::{Filter, Filters, Phrase};
+use super::filters::{Filter, Filters, NO_CLUSTER, Phrase};
 use super::text::{self, Match, TextSearch};
 use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
-use crate::catalogue::rows::{ContentHash, PhotoFacts, Tag};
+use crate::catalogue::rows::{ContentHash, PhotoFacts, ScoreStats, Tag};
+use crate::catalogue::stored::text_of;
 use crate::error::{Result, validate};
-use crate::kept::captions::text_of;
 use crate::kept::clusters;
 use crate::kept::labels::LabelFilter;
 use rusqlite::OptionalExtension;
@@ -83,17 +83,6 @@ pub struct Hit {
     pub folded: u32,
 }
 
-/// How the cosines with a query are spread over the library.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct ScoreStats {
-    /// Photos they were taken from: all, or an evenly spaced sample of a large library.
-    pub count: usize,
-    /// Mean.
-    pub mean: f32,
-    /// Standard deviation.
-    pub std: f32,
-}
-
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Response {
@@ -120,6 +109,16 @@ struct RankedPhoto {
     cosine: Option<f32>,
     bm25: Option<f32>,
     fused: f32,
+}
+
+impl Library {
+    /// A snapshot of the library to search in; later changes show in a new one. Any number of them may live at once.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn searcher(&self) -> Result<Searcher> {
+        Searcher::new(self.reopen()?)
+    }
 }
 
 impl Searcher {
@@ -206,7 +205,7 @@ impl Searcher {
         }
         for clause in &request.filters.clauses {
             if let Filter::Cluster(name) = &clause.filter
-                && paths::fold(name) != clusters::NONE
+                && paths::fold(name) != NO_CLUSTER
                 && self.library.sql(|db| clusters::id_of(db, name))?.is_none()
             {
                 return Err(self.library.no_cluster(name)?);
@@ -257,7 +256,7 @@ impl Searcher {
                         latitude: row.get(6)?,
                         longitude: row.get(7)?,
                     };
-                    Ok((crate::catalogue::library::size_of(row.get(0)?), facts, row.get(8)?))
+                    Ok((crate::catalogue::stored::size_of(row.get(0)?), facts, row.get(8)?))
                 });
                 let Some((size, facts, hash)) = found.optional()? else { continue };
                 let tags = tag.query_map([id], |row| Ok(Tag { label: row.get(0)?, score: row.get(1)? }))?;

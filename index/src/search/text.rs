@@ -3,11 +3,13 @@
 //! The index is one segment made in memory by tantivy and kept as one cache file; photos that changed since are indexed
 //! anew, in memory, whenever somebody searches. Both are scored with the statistics of both.
 
-use super::cache::{self, Cache, Head, Stamp, Unusable};
+use super::cache::{self, Cache, Head, Unusable};
+use crate::catalogue::change_log::Stamp;
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
+use crate::catalogue::stored::text_of;
 use crate::error::Result;
-use crate::kept::captions::text_of;
+use crate::escape;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use std::collections::{HashMap, HashSet};
@@ -91,7 +93,7 @@ pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<String>> {
     let cache = match Cache::open(&folder(library)) {
         Err(Unusable::Missing) => return Ok(None),
         Err(Unusable::Damaged(path, reason)) => {
-            return Ok(Some(format!("{}: the full-text cache is damaged: {reason}", paths::shown(&path))));
+            return Ok(Some(format!("{}: the full-text cache is damaged: {reason}", escape::path(&path))));
         }
         Ok(cache) if cache.head.basis != BASIS => return Ok(None),
         Ok(cache) => cache,
@@ -100,7 +102,7 @@ pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<String>> {
         return Ok(Some("the full-text cache belongs to another state of the catalogue".into()));
     }
     let damaged = |what: &dyn std::fmt::Display| {
-        Some(format!("the full-text cache is damaged: {}", paths::printable(&what.to_string())))
+        Some(format!("the full-text cache is damaged: {}", escape::text(&what.to_string())))
     };
     let index = match unpack(&cache) {
         Ok(index) => index,

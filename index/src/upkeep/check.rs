@@ -1,24 +1,54 @@
 //! Looking for damage, and mending what can be mended.
 
+use crate::catalogue::change_log::{About, log};
 use crate::catalogue::library::{Library, current_model};
-use crate::catalogue::paths::{printable, shown};
-use crate::catalogue::writer::log;
+use crate::catalogue::stored::is_sound;
 use crate::error::Result;
+use crate::escape;
 use crate::kept::{captions, chats, labels, looks};
-use crate::search::cache::{self, About};
-use crate::search::text;
-use crate::search::vectors::{self, is_sound};
+use crate::search::{cache, text, vectors};
 use rusqlite::{Connection, params};
-use serde::Serialize;
 
 /// What a check found; empty if everything is in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckReport {
-    /// One finding each, with file and remedy.
-    pub findings: Vec<String>,
+    /// All that is wrong.
+    pub findings: Vec<Finding>,
 }
 
-const REBUILD: &str = "`snapseek check --repair` makes it anew";
+/// Something that is damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is and where, harmless for a terminal.
+    pub what: String,
+    /// What helps.
+    pub remedy: Remedy,
+}
+
+/// What helps against damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// [`Library::repair`] makes it again.
+    Rebuild,
+    /// [`Library::repair`] drops it, and the next indexing run computes it again.
+    DropAndIndex,
+    /// [`Library::repair`] drops it, and it is computed again when it is needed.
+    DropUntilNeeded,
+    /// It must be written again by hand, or restored from a backup.
+    WriteAgain,
+    /// It must be restored from a backup; what is left of it can be read.
+    Restore,
+    /// It must be deleted and saved again.
+    SaveAgain,
+    /// The library must be made again, or restored from a backup.
+    NewLibrary,
+}
+
+impl Finding {
+    pub(crate) fn new(what: String, remedy: Remedy) -> Self {
+        Self { what, remedy }
+    }
+}
 
 impl Library {
     /// Verifies the catalogue's structure and every cache; with `full`, also every embedding, encoding and look, the texts of
@@ -27,32 +57,25 @@ impl Library {
     /// # Errors
     /// The caches cannot be compared with the catalogue, which is damaged.
     pub fn check(&self, full: bool) -> Result<CheckReport> {
-        let file = self.dir().join("catalogue.sqlite");
-        let remedy = "move the library away and index again, or restore it from a backup";
-        let beyond = |problem: String| format!("{}: {problem}; {remedy}", shown(&file));
-        let mut findings: Vec<String> = match self.sql(|db| structure(db, full)) {
-            Ok(problems) => problems.into_iter().map(beyond).collect(),
+        let file = escape::path(&self.dir().join("catalogue.sqlite"));
+        let in_file = |finding: Finding| Finding { what: format!("{file}: {}", finding.what), ..finding };
+        let mut findings: Vec<Finding> = match self.sql(|db| structure(db, full)) {
+            Ok(problems) => problems.into_iter().map(|what| in_file(Finding::new(what, Remedy::NewLibrary))).collect(),
             // Whatever else there is to be said stands in the catalogue.
-            Err(error) => return Ok(CheckReport { findings: vec![error.to_string()] }),
+            Err(error) => {
+                return Ok(CheckReport { findings: vec![Finding::new(error.to_string(), Remedy::NewLibrary)] });
+            }
         };
         if full {
-            match self.sql(damaged_embeddings) {
-                Ok(damaged) => findings.extend(damaged.into_iter().map(|(photo, model)| {
-                    format!(
-                        "{}: the embedding of photo {photo} by model {model} is damaged; `snapseek check --repair` \
-                         drops it, and the next `snapseek index` computes it again",
-                        shown(&file)
-                    )
-                })),
-                Err(error) => findings.push(error.to_string()),
-            }
-            match self.sql(damaged_texts) {
-                Ok(damaged) => findings.extend(damaged.into_iter().map(|what| format!("{}: {what}", shown(&file)))),
-                Err(error) => findings.push(error.to_string()),
+            for damaged in [self.sql(damaged_vectors), self.sql(damaged_texts)] {
+                match damaged {
+                    Ok(damaged) => findings.extend(damaged.into_iter().map(in_file)),
+                    Err(error) => findings.push(Finding::new(error.to_string(), Remedy::NewLibrary)),
+                }
             }
         }
         let caches = [vectors::finding(self)?, text::finding(self, full)?];
-        findings.extend(caches.into_iter().flatten().map(|finding| format!("{finding}; {REBUILD}")));
+        findings.extend(caches.into_iter().flatten().map(|what| Finding::new(what, Remedy::Rebuild)));
         Ok(CheckReport { findings })
     }
 
@@ -105,33 +128,35 @@ fn structure(db: &Connection, full: bool) -> rusqlite::Result<Vec<String>> {
     Ok(problems)
 }
 
-/// What is wrong with encodings, looks, captions and chats, and what helps.
-fn damaged_texts(db: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut damaged: Vec<String> = captions::damaged_encodings(db)?
-        .into_iter()
-        .map(|(photo, captioner)| {
-            format!(
-                "what the captioner {} saw of photo {photo} is damaged; `snapseek check --repair` drops it, and it is \
-                 computed again when it is needed",
-                printable(&captioner)
-            )
-        })
-        .collect();
-    damaged.extend(looks::damaged(db)?.into_iter().map(|photo| {
-        format!(
-            "the look of photo {photo} is damaged; `snapseek check --repair` drops it, and the next \
-             `snapseek duplicates` makes it again"
-        )
-    }));
-    damaged.extend(captions::damaged_captions(db)?.into_iter().map(|photo| {
-        format!("the caption of photo {photo} is damaged; write it anew, or restore the catalogue from a backup")
-    }));
-    damaged.extend(
-        chats::damaged(db)?
-            .into_iter()
-            .map(|id| format!("chat {id} is damaged; read what is left of it, or restore the catalogue from a backup")),
-    );
-    damaged.extend(labels::damaged(db)?);
+fn damaged_vectors(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
+    let what = |(photo, model)| format!("the embedding of photo {photo} by model {model} is damaged");
+    let damaged = damaged_embeddings(db)?.into_iter();
+    Ok(damaged.map(|place| Finding::new(what(place), Remedy::DropAndIndex)).collect())
+}
+
+/// What is wrong with encodings, looks, captions, chats and labels.
+fn damaged_texts(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
+    let mut damaged = Vec::new();
+    for (photo, captioner) in captions::damaged_encodings(db)? {
+        let what = format!("what the captioner {} saw of photo {photo} is damaged", escape::text(&captioner));
+        damaged.push(Finding::new(what, Remedy::DropUntilNeeded));
+    }
+    for photo in looks::damaged(db)? {
+        damaged.push(Finding::new(format!("the look of photo {photo} is damaged"), Remedy::DropUntilNeeded));
+    }
+    for photo in captions::damaged_captions(db)? {
+        damaged.push(Finding::new(format!("the caption of photo {photo} is damaged"), Remedy::WriteAgain));
+    }
+    for id in chats::damaged(db)? {
+        damaged.push(Finding::new(format!("chat {id} is damaged"), Remedy::Restore));
+    }
+    for name in labels::damaged(db)? {
+        damaged.push(Finding::new(format!("the label set {:?} is damaged", escape::text(&name)), Remedy::SaveAgain));
+    }
+    for (set, _) in labels::damaged_classifiers(db)? {
+        let what = format!("a classifier of label set {set} is damaged");
+        damaged.push(Finding::new(what, Remedy::DropUntilNeeded));
+    }
     Ok(damaged)
 }
 

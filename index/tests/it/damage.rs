@@ -1,7 +1,7 @@
 //! Damage to any file of a library: no panic, no wrong answer, found by `check`, mended by the next run.
 
 use crate::support::*;
-use snapseek_index::{By, Change, Library, SearchRequest};
+use snapseek_index::{By, Change, Library, Remedy, SearchRequest};
 use std::path::{Path, PathBuf};
 
 const DIM: usize = 16;
@@ -96,7 +96,7 @@ fn damaged_caches_never_answer_wrongly_and_are_found_and_mended() {
             std::fs::write(&path, damage).unwrap();
             assert_eq!(answers(folder.path()).unwrap(), expected, "{cache} {n}");
             let findings = library.check(n % 2 == 0).unwrap().findings;
-            assert!(findings.len() == 1 && findings[0].contains("--repair"), "{cache} {n}: {findings:?}");
+            assert!(findings.len() == 1 && findings[0].remedy == Remedy::Rebuild, "{cache} {n}: {findings:?}");
             cases += 1;
         }
         // Mended by the next run.
@@ -231,7 +231,7 @@ fn damaged_embeddings_are_found_dropped_and_wanted_again() {
     assert_eq!(library.embedding(id).unwrap(), None);
     assert!(library.check(false).unwrap().findings.is_empty());
     let findings = library.check(true).unwrap().findings;
-    assert!(findings.len() == 1 && findings[0].contains(&format!("photo {id}")), "{findings:?}");
+    assert!(findings.len() == 1 && findings[0].what.contains(&format!("photo {id}")), "{findings:?}");
     library.repair().unwrap();
     assert!(library.check(true).unwrap().findings.is_empty());
     let writer = library.lock().unwrap();
@@ -250,7 +250,7 @@ fn a_link_to_nowhere_in_the_place_of_a_cache_is_damage() {
     }
     assert_eq!(answers(dir.path()).unwrap(), before);
     let findings = library.check(false).unwrap().findings;
-    assert!(findings.len() == 2 && findings.iter().all(|f| f.contains("99999999")), "{findings:?}");
+    assert!(findings.len() == 2 && findings.iter().all(|f| f.what.contains("99999999")), "{findings:?}");
     refresh_graph(&library);
     assert!(library.check(true).unwrap().findings.is_empty());
     assert_eq!(answers(dir.path()).unwrap(), before);
@@ -270,8 +270,9 @@ fn a_ruined_catalogue_is_called_so_with_one_remedy() {
             let _ = std::fs::remove_file(folder.join(side));
         }
         std::fs::write(&file, bytes).unwrap();
-        let error = Library::open(&folder).and_then(|library| library.status()).unwrap_err().to_string();
-        assert!(error.contains("damaged") && error.contains("index again"), "{error}");
+        let error = Library::open(&folder).and_then(|library| library.status()).unwrap_err();
+        assert!(error.is_damage(), "{error}");
+        let error = error.to_string();
         assert!(error.contains("a\\nb") && !error.contains('\n') && !error.contains("snapseek check"), "{error}");
     }
 }
@@ -287,6 +288,6 @@ fn what_check_says_of_a_catalogue_it_cannot_read_is_said_once() {
     drop(db);
     let findings = library.check(false).unwrap().findings;
     assert_eq!(findings.len(), 1, "{findings:?}");
-    assert_eq!(findings[0].matches("index again").count(), 1, "{findings:?}");
-    assert_eq!(findings[0].matches("catalogue.sqlite").count(), 1, "{findings:?}");
+    assert_eq!(findings[0].remedy, Remedy::NewLibrary, "{findings:?}");
+    assert_eq!(findings[0].what.matches("catalogue.sqlite").count(), 1, "{findings:?}");
 }

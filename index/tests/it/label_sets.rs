@@ -178,7 +178,7 @@ fn damage_is_found_and_never_used() {
         db.execute(&format!("UPDATE classifier SET data = {data}"), []).unwrap();
         assert_eq!(library.classifier(&winds(), &print(), 2).unwrap(), None);
         let findings = library.check(true).unwrap().findings;
-        assert!(findings.len() == 1 && findings[0].contains("classifier of label set 1"), "{findings:?}");
+        assert!(findings.len() == 1 && findings[0].what.contains("classifier of label set 1"), "{findings:?}");
     }
     library.repair().unwrap();
     assert!(library.check(true).unwrap().findings.is_empty());

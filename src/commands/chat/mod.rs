@@ -8,7 +8,7 @@ use crate::chat::export;
 use crate::chat::session::{ANSWER_TOKENS, ChatSession};
 use crate::cli::ChatArgs;
 use crate::config::Settings;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, describe};
 use crate::model::blip2::{Finish, GenerateOptions, Generated};
 use crate::output;
 use crate::terminal::console::Console;
@@ -101,7 +101,7 @@ impl ChatLoop<'_> {
                 Err(error) if crate::exit::exit_of(&error) == Exit::Success => return Err(error),
                 // A chat is not lost for a mistake; a script should know of it.
                 Err(error) => {
-                    self.console.warn(format_args!("{error:#}"));
+                    self.console.warn(describe(&error));
                     if !input.is_editor() {
                         exit = Exit::Partial;
                     }

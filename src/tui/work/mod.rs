@@ -172,7 +172,7 @@ pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io
 
 /// An error, with its reasons, for the user's eyes.
 pub(super) fn told(error: &anyhow::Error) -> String {
-    format!("{error:#}")
+    crate::exit::describe(error)
 }
 
 /// Runs work whose panic must not end its worker.

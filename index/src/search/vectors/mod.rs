@@ -3,14 +3,16 @@
 mod graph;
 mod kernel;
 
-use super::cache::{self, Cache, Head, Stamp, Unusable};
-use super::searcher::ScoreStats;
+use super::cache::{self, Cache, Head, Unusable};
+use crate::catalogue::change_log::Stamp;
 use crate::catalogue::library::{Library, Model, current_model};
+use crate::catalogue::rows::ScoreStats;
+use crate::catalogue::stored::read_row;
 use crate::error::Result;
 use graph::{Graph, View};
 use kernel::dot;
 use rayon::prelude::*;
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
@@ -64,7 +66,7 @@ pub(crate) fn finding(library: &Library) -> Result<Option<String>> {
     Ok(match Cache::open(&folder(library)) {
         Err(Unusable::Missing) => None,
         Err(Unusable::Damaged(path, reason)) => {
-            Some(format!("{}: the vector cache is damaged: {reason}", crate::catalogue::paths::shown(&path)))
+            Some(format!("{}: the vector cache is damaged: {reason}", crate::escape::path(&path)))
         }
         Ok(cache) if cache.head.basis != basis(&model) => None,
         Ok(cache) if !Layout::is_sound(&cache, model.record.dim) => {
@@ -254,27 +256,6 @@ fn scan(ids: &[i64], rows: &[f32], query: &[f32]) -> Vec<Scored> {
 
 fn sort(scored: &mut [Scored]) {
     scored.par_sort_unstable_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.id.cmp(&b.id)));
-}
-
-/// The checksum kept beside an embedding's bytes.
-pub(crate) fn row_checksum(bytes: &[u8]) -> i64 {
-    xxh3_64(bytes) as i64
-}
-
-/// Whether an embedding's bytes are what was written.
-pub(crate) fn is_sound(bytes: &[u8], dim: usize, checksum: i64) -> bool {
-    bytes.len().is_multiple_of(4) && bytes.len() / 4 == dim && row_checksum(bytes) == checksum
-}
-
-/// Appends the embedding in columns `at` (checksum) and `at + 1` (bytes), if it is sound.
-pub(crate) fn read_row(row: &Row<'_>, at: usize, dim: usize, out: &mut Vec<f32>) -> rusqlite::Result<bool> {
-    let checksum: i64 = row.get(at)?;
-    let bytes = row.get_ref(at + 1)?.as_blob()?;
-    let sound = is_sound(bytes, dim, checksum);
-    if sound {
-        out.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)));
-    }
-    Ok(sound)
 }
 
 /// Ids (ascending) and rows of the photos that have a file and a sound embedding: of all, or of some.

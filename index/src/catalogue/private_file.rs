@@ -1,0 +1,37 @@
+//! Files that only their owner may read, and the locks among them.
+
+use crate::error::{Error, Result};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+/// Options that make files which only their owner may read.
+pub(crate) fn private() -> OpenOptions {
+    #[cfg(unix)]
+    {
+        let mut options = OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options
+    }
+    #[cfg(not(unix))]
+    OpenOptions::new()
+}
+
+/// Takes a lock file and writes into it who has it; `held` makes the error if another one (whose id it gets) does.
+pub(crate) fn take_lock(path: &Path, held: impl FnOnce(Option<u32>) -> Error) -> Result<File> {
+    let mut file = private().create(true).truncate(false).read(true).write(true).open(path).map_err(Error::io(path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(held(read_pid(&mut file))),
+        Err(TryLockError::Error(error)) => return Err(Error::io(path)(error)),
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(Error::io(path))?;
+    Ok(file)
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}

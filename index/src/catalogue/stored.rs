@@ -1,0 +1,58 @@
+//! Values as they are stored: checked when written and again when read, because a disk may change them.
+
+use crate::error::{Error, Result};
+use rusqlite::Row;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The checksum kept beside an embedding's bytes.
+pub(crate) fn row_checksum(bytes: &[u8]) -> i64 {
+    xxh3_64(bytes) as i64
+}
+
+/// Whether an embedding's bytes are what was written.
+pub(crate) fn is_sound(bytes: &[u8], dim: usize, checksum: i64) -> bool {
+    bytes.len().is_multiple_of(4) && bytes.len() / 4 == dim && row_checksum(bytes) == checksum
+}
+
+/// Appends the embedding in columns `at` (checksum) and `at + 1` (bytes), if it is sound.
+pub(crate) fn read_row(row: &Row<'_>, at: usize, dim: usize, out: &mut Vec<f32>) -> rusqlite::Result<bool> {
+    let checksum: i64 = row.get(at)?;
+    let bytes = row.get_ref(at + 1)?.as_blob()?;
+    let sound = is_sound(bytes, dim, checksum);
+    if sound {
+        out.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)));
+    }
+    Ok(sound)
+}
+
+/// Refuses a text of too many characters; `what` names it.
+pub(crate) fn check_length(what: &str, text: &str, longest: usize) -> Result<()> {
+    let length = text.chars().count();
+    if length > longest {
+        return Err(Error::Refused {
+            what: what.to_owned(),
+            reason: format!("it has {length} characters, {longest} are allowed"),
+        });
+    }
+    Ok(())
+}
+
+/// A text as far as it is one: a damaged caption must not make every search fail that comes across it.
+pub(crate) fn text_of(row: &Row<'_>, at: usize) -> rusqlite::Result<String> {
+    Ok(String::from_utf8_lossy(row.get_ref(at)?.as_bytes()?).into_owned())
+}
+
+/// Whether a column holds a text.
+pub(crate) fn is_text(row: &Row<'_>, at: usize) -> rusqlite::Result<bool> {
+    Ok(row.get_ref(at)?.as_str().is_ok())
+}
+
+/// SQLite's integers are signed; sizes beyond that do not exist.
+pub(crate) fn size_of(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+/// The inverse of [`size_of`].
+pub(crate) fn stored_size(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
