@@ -253,7 +253,7 @@ fn fill(folder: &Path, model: ModelRecord, count: usize) -> anyhow::Result<()> {
     let _ = fs::remove_dir_all(folder);
     let started = Instant::now();
     let labels: Vec<String> =
-        fs::read_to_string(fixtures().join("models/starter/labels.txt"))?.lines().map(str::to_owned).collect();
+        fs::read_to_string(fixtures().join("../models/starter/labels.txt"))?.lines().map(str::to_owned).collect();
     let mut noise = Noise(23);
     let dim = model.dim;
     let centres: Vec<Vec<f32>> = (0..CLUSTERS).map(|_| (0..dim).map(|_| noise.next()).collect()).collect();

@@ -3,12 +3,12 @@
 use snapseek_index::{Error, escape};
 use std::fmt;
 
-/// What the process tells its caller.
+/// The exit code of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Found, or done.
+    /// Something was found, or the work is done.
     Success = 0,
-    /// Nothing found.
+    /// Nothing was found.
     NothingFound = 1,
     /// Wrong usage.
     Usage = 2,
@@ -16,9 +16,9 @@ pub enum Exit {
     Missing = 3,
     /// Finished, but some files could not be read.
     Partial = 4,
-    /// Anything else.
+    /// Failed for another reason.
     Failed = 5,
-    /// Ctrl-C.
+    /// Interrupted by Ctrl-C or another signal.
     Interrupted = 130,
 }
 
@@ -36,7 +36,7 @@ impl Failure {
         Self { exit: Exit::Usage, message: message.into() }.into()
     }
 
-    /// The user ended it (exit code 130).
+    /// The user interrupted the work (exit code 130).
     #[must_use]
     pub fn interrupted() -> anyhow::Error {
         Self { exit: Exit::Interrupted, message: "interrupted".into() }.into()
@@ -56,7 +56,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Nobody reads our stdout any more.
+/// The reader of stdout has closed it.
 #[derive(Debug)]
 pub struct ClosedPipe;
 
@@ -96,7 +96,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     Exit::Failed
 }
 
-/// An error for a person: what happened and, where the library failed, what can be done about it.
+/// The error message for the user: what happened and, for an error of the library, what the user can do about it.
 #[must_use]
 pub fn describe(error: &anyhow::Error) -> String {
     let advice = error.chain().filter_map(|cause| cause.downcast_ref::<Error>()).find_map(advice);
@@ -106,27 +106,27 @@ pub fn describe(error: &anyhow::Error) -> String {
     }
 }
 
-/// What can be done about an error of the library.
+/// What the user can do about an error of the library.
 fn advice(error: &Error) -> Option<String> {
     Some(match error {
-        Error::NoLibrary { .. } => "`snapseek index FOLDER` makes one".into(),
+        Error::NoLibrary { .. } => "`snapseek index FOLDER` creates one".into(),
         Error::OtherModel { asked, .. } => format!(
             "drop `--model`, or embed every photo again with `snapseek reindex --model {}`",
             escape::text(&asked.name)
         ),
         Error::Locked { .. } => "wait for it to end, or stop it".into(),
-        Error::Captioning { .. } => "wait for it to end, or stop it: what it has written stays".into(),
+        Error::Captioning { .. } => "wait for it to end, or stop it: the captions it has written are kept".into(),
         Error::NewerSchema { .. } => "update snapseek".into(),
-        Error::OlderSchema { .. } => "make it writable, or copy the library's folder to where it can be written".into(),
+        Error::OlderSchema { .. } => "make it writable, or copy the library's folder to a writable place".into(),
         Error::NoPhoto { .. } => "`snapseek index` indexes it again if its file exists".into(),
         Error::NoChat { .. } => "`snapseek chats list` lists the chats that exist".into(),
-        Error::NoLabelSet { known, .. } if known.is_empty() => "`snapseek classify --save-as` makes them".into(),
-        Error::NoCluster { known, .. } if known.is_empty() => "`snapseek cluster` makes them".into(),
+        Error::NoLabelSet { known, .. } if known.is_empty() => "`snapseek classify --save-as` saves one".into(),
+        Error::NoCluster { known, .. } if known.is_empty() => "`snapseek cluster` creates them".into(),
         Error::NoClassifier { .. } => "try again".into(),
-        // Moved, not removed: what else lies in that folder is not known here.
+        // Moved, not deleted: the folder may contain other files.
         Error::Catalogue { path, .. } if error.is_damage() => format!(
-            "it is damaged: move the library's folder {} away and index again to make a new one; photos themselves are \
-             never touched",
+            "it is damaged: move the library's folder {} away and index again to create a new one; the photos \
+             themselves are never touched",
             escape::path(path.parent().unwrap_or(path))
         ),
         _ => return None,

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     panics::contain_panics();
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
-        // What clap says about a wrong argument quotes it as it is.
+        // clap's error messages quote the arguments unescaped.
         Err(error) if error.use_stderr() => {
             let _ = write!(std::io::stderr(), "{}", sanitize::lines(&error.render().to_string()));
             return ExitCode::from(Exit::Usage as u8);
@@ -40,7 +40,7 @@ fn run(matches: &clap::ArgMatches) -> anyhow::Result<Exit> {
     }
     let settings = Settings::resolve(&cli.global)?;
     let console = settings.console();
-    // For everything that is done in parallel outside the pipeline, which has pools of its own.
+    // For all parallel work outside the indexing pipeline, which has its own pools.
     rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build_global()?;
     commands::run(cli, matches, &settings, &console)
 }

@@ -9,22 +9,22 @@ use indicatif::{ProgressBar, ProgressStyle};
 use snapseek_index::{Library, ModelRecord};
 use std::path::PathBuf;
 
-/// Size of CLIP's download.
+/// The size of CLIP's download.
 pub const CLIP_SIZE: &str = "605 MB";
 
 /// Whether `auto` may offer to download CLIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
-    /// It takes what is there.
+    /// No: `auto` uses what is installed.
     None,
-    /// It asks, if there is a terminal.
+    /// Yes, after asking the user, if there is a terminal.
     Ask,
-    /// It need not ask.
+    /// Yes, without asking.
     Yes,
 }
 
 impl Offer {
-    /// Of a command with `--yes`.
+    /// The offer for a command with a `--yes` flag: `Yes` if it is given, else `Ask`.
     #[must_use]
     pub fn unless(yes: bool) -> Self {
         if yes { Self::Yes } else { Self::Ask }
@@ -35,12 +35,12 @@ impl Offer {
 pub struct Chosen {
     /// The model.
     pub model: Box<dyn Embed>,
-    /// What the library keeps.
+    /// The model as a library records it.
     pub record: ModelRecord,
 }
 
-/// Opens the model for a command that uses a library: the one asked for, else the library's own, else CLIP if it is
-/// installed or the user agrees to the download, else the starter.
+/// Opens the model for a command that uses a library: the one the user asked for, else the library's own, else CLIP if
+/// it is installed or the user agrees to the download, else the starter.
 ///
 /// # Errors
 /// The model is missing or damaged, or it is not the one that made the library's embeddings.
@@ -54,7 +54,7 @@ pub fn choose(
     let spec = spec(&settings.model)?;
     let chosen = match (&spec, &remembered) {
         (ModelSpec::Auto, Some(record)) => open(&self::spec(&record.name)?, settings)
-            .with_context(|| format!("this library was made with the model {}", record.name))?,
+            .with_context(|| format!("this library was indexed with the model {}", record.name))?,
         (ModelSpec::Auto, None) => automatic(settings, console, offer)?,
         _ => open(&spec, settings)?,
     };
@@ -68,7 +68,7 @@ pub fn choose(
     Ok(chosen)
 }
 
-/// Opens exactly the model asked for; `auto` is CLIP if installed, else the starter.
+/// Opens exactly the model the user asked for; `auto` is CLIP if installed, else the starter.
 ///
 /// # Errors
 /// The model is missing or damaged.
@@ -91,18 +91,18 @@ fn automatic(settings: &Settings, console: &Console, offer: Offer) -> anyhow::Re
     };
     if agreed {
         pull(&ModelSpec::Clip, settings, console, &mut |_| true)
-            .context("CLIP cannot be fetched; `--model starter` needs no network")?;
+            .context("CLIP cannot be downloaded; `--model starter` needs no network")?;
         return open(&ModelSpec::Clip, settings);
     }
-    console.note("using the built-in starter model; `snapseek models pull clip` gets the larger CLIP");
+    console.note("using the built-in starter model; `snapseek models pull clip` downloads the larger CLIP");
     open(&ModelSpec::Starter, settings)
 }
 
-/// Downloads a model with a progress bar and returns its folder; `None` if `agree`, which is told how many bytes are
-/// missing, returns false.
+/// Downloads a model with a progress bar and returns its folder. `agree` is called with the number of bytes to
+/// download; if it returns false, the result is `None`.
 ///
 /// # Errors
-/// No network, no such model, no room, or a file that fails its checksum.
+/// There is no network, no such model or not enough disk space, or a file does not match its checksum.
 pub fn pull(
     spec: &ModelSpec,
     settings: &Settings,
@@ -154,13 +154,15 @@ fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
         _ => {
             let folder = model::locate(spec)?.ok_or_else(|| {
                 Failure::missing(format!(
-                    "the model {0} is not installed; `snapseek models pull {0}` downloads it, `--model starter` needs none",
+                    "the model {0} is not installed; `snapseek models pull {0}` downloads it, and `--model starter` \
+                     needs no download",
                     name(spec)
                 ))
             })?;
             if model::is_blip2(&folder) {
                 return Err(Failure::usage(format!(
-                    "{} captions photos and answers questions, it does not embed: --blip2 takes it, --model another",
+                    "{} captions photos and answers questions but makes no embeddings: pass it to --blip2, and another \
+                     model to --model",
                     name(spec)
                 )));
             }
@@ -172,7 +174,7 @@ fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
     Ok(Chosen { model, record })
 }
 
-/// Reads a model's name as the user wrote it.
+/// Parses a model's name as the user wrote it.
 ///
 /// # Errors
 /// It is neither a known name, a Hugging Face name nor a folder.
@@ -193,7 +195,7 @@ pub fn name(spec: &ModelSpec) -> String {
     }
 }
 
-/// Where models are looked for.
+/// How the model store is accessed.
 #[must_use]
 pub fn store(settings: &Settings) -> StoreOptions {
     StoreOptions { offline: settings.offline }

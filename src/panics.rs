@@ -1,4 +1,4 @@
-//! Panics of libraries that read foreign files stay with the file that caused them.
+//! A panic in a library that reads foreign files becomes an error of the file that caused it.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -13,9 +13,9 @@ thread_local! {
 /// How `jpeg_decoder` names the threads that it starts.
 const JPEG_THREAD: &str = "worker thread for component";
 
-/// What is done before a panic is told.
+/// Called before a panic is reported.
 static BEFORE: OnceLock<fn()> = OnceLock::new();
-/// A panic was told.
+/// Whether a panic has been reported.
 static REPORTED: AtomicBool = AtomicBool::new(false);
 
 /// A panic that was contained, with its message.
@@ -23,8 +23,8 @@ static REPORTED: AtomicBool = AtomicBool::new(false);
 #[error("{0}")]
 pub struct Panicked(pub String);
 
-/// Keeps panics that are [`contained`], and so reported as errors, from being printed as well, and from tearing down a
-/// terminal screen. Panics of any other code go to the hook that was there before. A second call does
+/// Installs a panic hook that is silent about panics that are [`contained`]: they are reported as errors, so they need
+/// neither be printed nor end a full-screen terminal UI. All other panics go to the previous hook. A second call does
 /// nothing.
 pub fn contain_panics() {
     static ONCE: Once = Once::new();
@@ -45,24 +45,25 @@ fn install_hook() {
     }));
 }
 
-/// Lets `before` run before a panic that is not contained is told, so that the terminal shows it. The first call counts.
+/// Sets a function that runs before a panic that is not contained is reported, for example to leave a full-screen
+/// terminal mode. Only the first call has an effect.
 pub fn before_reports(before: fn()) {
     let _ = BEFORE.set(before);
 }
 
-/// Whether a panic that was not contained was told, in whatever thread.
+/// Whether a panic that was not contained has been reported, in any thread.
 #[must_use]
 pub fn has_reported() -> bool {
     REPORTED.load(Ordering::SeqCst)
 }
 
-/// Runs `work`; its panic becomes an error.
+/// Runs `work` and turns a panic into an error.
 ///
 /// # Errors
-/// It panicked.
+/// `work` panicked.
 pub fn contained<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     let outer = CONTAINED.replace(true);
-    // What `work` had borrowed is a file's bytes and settings, which it cannot leave half changed.
+    // Callers only lend `work` a file's bytes and settings, which a panic cannot leave half changed.
     let result = catch_unwind(AssertUnwindSafe(work));
     CONTAINED.set(outer);
     result.map_err(|panic| Panicked(text_of(panic.as_ref()).to_owned()))
@@ -97,7 +98,7 @@ mod tests {
         outsider(|| {
             let error = contained::<()>(|| panic!("row {} of 3", 4)).unwrap_err();
             assert_eq!(error, Panicked("row 4 of 3".into()));
-            // A panic of an inner part leaves the outer one contained.
+            // After an inner panic the outer work is still contained.
             let error = contained::<()>(|| {
                 contained::<()>(|| panic!("inner")).unwrap_err();
                 panic!("outer")

@@ -1,4 +1,4 @@
-//! What can go wrong. Errors state facts; what a user can do about them is the front end's to say.
+//! What can go wrong. Errors state facts; the front end says what a user can do about them.
 
 use crate::catalogue::rows::ModelRecord;
 use crate::escape;
@@ -22,23 +22,23 @@ pub enum Error {
         library.name, short(&library.fingerprint), asked.name, short(&asked.fingerprint)
     )]
     OtherModel {
-        /// What the library was made with.
+        /// The library's model.
         library: ModelRecord,
-        /// What was asked for.
+        /// The model asked for.
         asked: ModelRecord,
     },
-    /// Photos are to be written before a model was set.
+    /// An operation needs the library's model, and none has been set yet.
     #[error("the library has no model yet")]
     NoModel,
     /// Another process is writing.
     #[error(
-        "the library {} is being written to by another process ({})",
-        escape::path(path), pid.map_or("its number is unknown".into(), |p| format!("process {p}"))
+        "the library {} is being written to by another snapseek ({})",
+        escape::path(path), pid.map_or("process unknown".into(), |p| format!("process {p}"))
     )]
     Locked {
         /// The library's folder.
         path: PathBuf,
-        /// Who holds the lock, where that can be read.
+        /// Id of the process that holds the lock, if it can be read.
         pid: Option<u32>,
     },
     /// A newer snapseek made this library.
@@ -48,12 +48,12 @@ pub enum Error {
         path: PathBuf,
         /// Its format.
         found: u32,
-        /// The newest known one.
+        /// The newest format that this version knows.
         known: u32,
     },
-    /// An older snapseek made this library, and it cannot be brought up to date because it cannot be written.
+    /// An older snapseek made this library, which must be upgraded but cannot be written.
     #[error(
-        "{} has format {found} and must be brought up to format {wanted} once, but it is read-only here",
+        "{} has format {found} and must be upgraded to format {wanted} once, but it is read-only here",
         escape::path(path)
     )]
     OlderSchema {
@@ -61,35 +61,35 @@ pub enum Error {
         path: PathBuf,
         /// Its format.
         found: u32,
-        /// The one that is needed.
+        /// The format that is needed.
         wanted: u32,
     },
     /// Another process is captioning.
     #[error(
-        "the photos of the library {} are being captioned by another process ({})",
-        escape::path(path), pid.map_or("its number is unknown".into(), |p| format!("process {p}"))
+        "the photos of the library {} are being captioned by another snapseek ({})",
+        escape::path(path), pid.map_or("process unknown".into(), |p| format!("process {p}"))
     )]
     Captioning {
         /// The library's folder.
         path: PathBuf,
-        /// Who holds the lock, where that can be read.
+        /// Id of the process that holds the lock, if it can be read.
         pid: Option<u32>,
     },
-    /// A text or numbers that cannot be kept as they are.
+    /// A text or numbers that cannot be stored.
     #[error("{what} is refused: {reason}")]
     Refused {
-        /// Which: "the caption", "the answer".
+        /// What is refused: "the caption", "the answer".
         what: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// This photo is not in the library (any more).
+    /// This photo is not, or no longer, in the library.
     #[error("photo {photo} is no longer in the library")]
     NoPhoto {
         /// Its id.
         photo: i64,
     },
-    /// There is no chat with this id (any more).
+    /// There is no chat with this id, or it has been deleted.
     #[error("there is no chat {id}")]
     NoChat {
         /// The id.
@@ -100,20 +100,20 @@ pub enum Error {
     NoLabelSet {
         /// The name.
         name: String,
-        /// Those there are.
+        /// The names that exist.
         known: Vec<String>,
     },
-    /// A label set has no such label.
+    /// The label set has no label of this name.
     #[error("the label set {:?} has no label {:?}; {}", escape::text(set), escape::text(name), known_names(known))]
     NoLabel {
         /// The label.
         name: String,
         /// The set.
         set: String,
-        /// The labels there are.
+        /// The labels of the set.
         known: Vec<String>,
     },
-    /// A label set was not made ready for the library's model ([`crate::Library::save_classifier`]).
+    /// A label set has no classifier for the library's model ([`crate::Library::save_classifier`]).
     #[error("the label set {:?} is not ready for the library's model, which has just changed", escape::text(name))]
     NoClassifier {
         /// Its name.
@@ -124,7 +124,7 @@ pub enum Error {
     NoCluster {
         /// The name.
         name: String,
-        /// Those there are.
+        /// The names that exist.
         known: Vec<String>,
     },
     /// The catalogue cannot be read or written.
@@ -143,10 +143,10 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
-    /// A vector that is no embedding of the library's model.
+    /// A vector that cannot be an embedding of the library's model.
     #[error("the embedding of {what} is refused: {reason}")]
     Vector {
-        /// Whose it is: a path, or "the query".
+        /// What the vector belongs to: a path, or "the query".
         what: String,
         /// What is wrong with it.
         reason: String,
@@ -157,7 +157,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the catalogue is damaged: SQLite cannot make sense of it.
+    /// Whether the catalogue is damaged, so that SQLite cannot read it.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
@@ -174,7 +174,7 @@ fn short(fingerprint: &str) -> String {
     fingerprint.chars().take(12).collect()
 }
 
-/// Names to choose from, as far as they can be read at a glance.
+/// Names to choose from; a long list is cut short.
 fn known_names(known: &[String]) -> String {
     const SHOWN: usize = 20;
     if known.is_empty() {
@@ -189,9 +189,9 @@ fn known_names(known: &[String]) -> String {
 pub(crate) fn validate(vector: &[f32], dim: usize, what: impl FnOnce() -> String) -> Result<()> {
     let norm = vector.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
     let reason = if vector.len() != dim {
-        format!("it has {} numbers, the library's model {dim}", vector.len())
+        format!("it has {} numbers, but the library's model makes {dim}", vector.len())
     } else if !norm.is_finite() {
-        "it holds numbers that are not finite".into()
+        "it contains NaN or infinity".into()
     } else if (norm - 1.0).abs() > 1e-3 {
         format!("its length is {norm:.4}, not 1")
     } else {

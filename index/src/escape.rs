@@ -1,5 +1,5 @@
-//! Foreign text (names, captions, error texts) made harmless for a terminal: escaped, never deleted, so that two different
-//! names never look the same.
+//! Makes foreign text (names, captions, error texts) harmless for a terminal. Unsafe characters are escaped, never
+//! deleted, so that nothing in a name stays hidden.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -34,7 +34,7 @@ pub fn text(text: &str) -> String {
     out
 }
 
-/// A path for the eye: escaped, with bytes that are not UTF-8 as `\xNN`.
+/// A path for display: escaped, with bytes that are not UTF-8 as `\xNN`.
 #[must_use]
 pub fn path(path: &Path) -> String {
     let mut out = String::new();

@@ -1,17 +1,53 @@
 //! The library of snapseek: everything it remembers about photos, and how they are found again.
 //!
 //! - [`Library`], [`Writer`]: the catalogue in SQLite, the one source of truth
-//! - [`query`]: the query language; [`Filters`]: what photos must satisfy
-//! - [`Searcher`]: meaning (cosine), words (BM25) and their fusion
-//! - [`Caption`], [`Captioner`]: captions by hand and by a model; they go with the photo
-//! - [`Chat`]: what was asked about a picture; kept until it is deleted
+//! - [`query`]: the query language; [`Filters`]: the conditions that photos must satisfy
+//! - [`Searcher`]: search by meaning (cosine), by words (BM25), and by both, fused
+//! - [`Caption`], [`Captioner`]: captions written by hand or by a model; they belong to a photo
+//! - [`Chat`]: a conversation about a picture, kept until it is deleted
 //! - [`Cluster`]: groups of photos that look alike, and their names
-//! - [`LabelSet`], [`Classifier`]: labels to sort photos by, in the space of a model
-//! - [`Library::looks`], [`Library::copies`]: what tells duplicates
-//! - `vectors` and `text` hold caches: files that carry the log position they cover, are verified before use, and can
-//!   be deleted at any time
+//! - [`LabelSet`], [`Classifier`]: labels to classify photos by, and their vectors in the space of a model
+//! - [`Library::looks`], [`Library::copies`]: what duplicates are recognised by
 //!
-//! The crate knows nothing of models, of decoding or of terminals.
+//! The folders `vectors` and `text` of a library hold caches: each file records the position in the change log that it
+//! covers, is verified before use, and can be deleted at any time.
+//!
+//! The crate runs no models, decodes no pictures and controls no terminal: the caller brings the embeddings.
+//! For example, with two photos in a space of 4 dimensions:
+//!
+//! ```rust
+//! use snapseek_index::{Change, FileStamp, Library, ModelRecord, PhotoFacts, SearchRequest};
+//! use std::path::Path;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let library = Library::create(folder.path())?;
+//! let mut writer = library.lock()?;
+//! writer.set_model(&ModelRecord { name: "example".into(), fingerprint: "example 1".into(), dim: 4 })?;
+//! let photo = |path: &str, content: u8, embedding: [f32; 4]| Change::Photo {
+//!     path: path.into(),
+//!     root: "/photos".into(),
+//!     stamp: FileStamp { size: 1_000, mtime_ns: 0 },
+//!     hash: [content; 32], // in practice, the BLAKE3 hash of the file's bytes
+//!     facts: PhotoFacts::default(),
+//!     embedding: embedding.to_vec(),
+//!     tags: Vec::new(),
+//! };
+//! writer.apply(&[
+//!     photo("/photos/dog.jpg", 1, [1.0, 0.0, 0.0, 0.0]),
+//!     photo("/photos/sea.jpg", 2, [0.0, 0.6, 0.8, 0.0]),
+//! ])?;
+//!
+//! let request = SearchRequest { vector: Some(vec![0.8, 0.6, 0.0, 0.0]), limit: 10, ..Default::default() };
+//! let hits = library.searcher()?.search(&request)?.hits;
+//! assert_eq!(hits.len(), 2);
+//! assert_eq!(hits[0].paths, [Path::new("/photos/dog.jpg")]);
+//! assert!(hits[0].cosine.is_some_and(|cosine| (cosine - 0.8).abs() < 1e-6));
+//! # Ok(())
+//! # }
+//! ```
+
+#![warn(missing_docs)]
 
 mod catalogue;
 mod error;

@@ -1,7 +1,7 @@
 //! One run of captioning over the library, newest photos first.
 //!
-//! Each batch is written in one transaction, so whatever ends the program, no photo is captioned twice and no caption
-//! that was reported is lost.
+//! Each batch is written in one transaction, so even after a crash no photo is captioned twice and no caption that was
+//! reported is lost.
 
 use super::look::SeenPicture;
 use super::open::NamedBlip2;
@@ -16,7 +16,7 @@ use snapseek_index::{Captioned, Captioner, Library, PendingPhoto};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Captions after which the full-text cache is looked at.
+/// Captions after which the full-text cache is refreshed.
 const REFRESH: usize = 200;
 /// Failures that are reported without `-v`.
 const SHOWN: u64 = 20;
@@ -32,10 +32,10 @@ pub struct CaptionSummary {
     pub interrupted: bool,
 }
 
-/// Captions the photos that have no caption, or (`recaption`) one of another model.
+/// Captions the photos that have no caption or, with `recaption`, one by another model.
 ///
 /// # Errors
-/// Another process is captioning, the catalogue cannot be written, or the model fails. What was written stays.
+/// Another process is captioning, the catalogue cannot be written, or the model fails. What was written is kept.
 pub fn run(
     library: &Library,
     blip2: &NamedBlip2,
@@ -112,7 +112,7 @@ impl CaptionWork for CaptionRun<'_> {
 }
 
 impl CaptionRun<'_> {
-    /// Keeps searches fast while captions come in; if another process is writing, its run will.
+    /// Keeps searches fast while captions come in. If another process is writing, that process will do it.
     fn refresh(&mut self) -> anyhow::Result<()> {
         self.since_refresh = 0;
         let cancel = self.cancel;

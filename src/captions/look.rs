@@ -16,19 +16,19 @@ use std::time::{Duration, Instant};
 
 /// A picture, and what BLIP-2 sees in it.
 pub struct SeenPicture {
-    /// As it was named.
+    /// Its path, as it was given.
     pub path: PathBuf,
     /// BLAKE3 of its file.
     pub hash: ContentHash,
     /// Its id, if the library holds it.
     pub photo: Option<i64>,
-    /// What the model sees.
+    /// What the model sees in it.
     pub encoding: Encoding,
-    /// How long the model looked; `None` if the library had kept what it sees.
+    /// How long the model took; `None` if the library already had the encoding.
     pub took: Option<Duration>,
 }
 
-/// A picture that was read, but perhaps not yet looked at.
+/// A picture that was read, but perhaps not yet encoded.
 pub struct Loaded {
     path: PathBuf,
     hash: ContentHash,
@@ -37,10 +37,10 @@ pub struct Loaded {
 }
 
 impl SeenPicture {
-    /// Whether the model made anything of the picture at all: damaged weights produce NaN or infinity.
+    /// Checks that the encoding is finite: damaged weights produce NaN or infinity.
     ///
     /// # Errors
-    /// It did not.
+    /// It is not finite.
     pub fn check(&self) -> anyhow::Result<()> {
         let finite = self.encoding.0.iter().all(|number| number.is_finite());
         anyhow::ensure!(
@@ -58,7 +58,7 @@ enum Sight {
 }
 
 impl NamedBlip2 {
-    /// Reads a picture file and, unless the library has what the model sees in it, decodes it.
+    /// Reads a picture file and, unless the library already has its encoding, decodes it.
     ///
     /// # Errors
     /// The file cannot be read or decoded, or the catalogue cannot be read.
@@ -67,7 +67,7 @@ impl NamedBlip2 {
         let name = || format!("{} cannot be used", sanitize::path(path));
         match path.metadata() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Failure::usage(format!("{} is not there", sanitize::path(path))));
+                return Err(Failure::usage(format!("{} does not exist", sanitize::path(path))));
             }
             Ok(meta) if meta.is_dir() => {
                 return Err(Failure::usage(format!("{} is a folder, not a picture", sanitize::path(path))));
@@ -78,10 +78,10 @@ impl NamedBlip2 {
         self.load_bytes(path, &bytes, library)
     }
 
-    /// As [`NamedBlip2::load`], where the file's bytes have been read.
+    /// As [`NamedBlip2::load`], from the file's bytes.
     ///
     /// # Errors
-    /// They cannot be decoded, or the catalogue cannot be read.
+    /// The bytes cannot be decoded, or the catalogue cannot be read.
     pub fn load_bytes(&self, path: &Path, bytes: &[u8], library: Option<&Library>) -> anyhow::Result<Loaded> {
         let name = || format!("{} cannot be used", sanitize::path(path));
         let hash = content_hash(bytes);
@@ -101,7 +101,7 @@ impl NamedBlip2 {
         Ok(Loaded { path: path.to_path_buf(), hash, photo, sight })
     }
 
-    /// What the model sees in a picture; `None` if cancelled.
+    /// Encodes a picture; `None` if cancelled.
     ///
     /// # Errors
     /// The model's files are damaged.
@@ -118,7 +118,7 @@ impl NamedBlip2 {
         Ok(Some(SeenPicture { path, hash, photo, encoding, took }))
     }
 
-    /// Both in one, and keeps what the model sees if the library holds the picture.
+    /// Loads and encodes a picture, and saves the encoding if the library holds the picture; `None` if cancelled.
     ///
     /// # Errors
     /// As [`NamedBlip2::load`] and [`NamedBlip2::look`].
@@ -137,7 +137,7 @@ impl NamedBlip2 {
         Ok(picture)
     }
 
-    /// Keeps what the model sees in a picture of the library; a library that cannot be written is no reason to fail.
+    /// Saves the encoding of a picture of the library; a library that cannot be written is not an error.
     pub fn keep(&self, picture: &SeenPicture, library: Option<&Library>, console: &Console) {
         let path = sanitize::path(&picture.path);
         let Some(took) = picture.took else { return };

@@ -1,4 +1,4 @@
-//! BLIP-2 for a command: which one, and in which form.
+//! Opens BLIP-2 for a command: which model, and in which form.
 
 use crate::config::{DeviceChoice, Precision, Settings};
 use crate::exit::Failure;
@@ -18,25 +18,25 @@ pub const BLIP2_SIZE: &str = "15.0 GB";
 pub struct NamedBlip2 {
     /// The model.
     pub model: Blip2,
-    /// As the user names it.
+    /// Its name for the user.
     pub name: String,
 }
 
 /// Opens the BLIP-2 that the settings name, in the form that they name.
 ///
 /// # Errors
-/// It is missing (exit code 3), is none, is damaged, or does not fit into memory.
+/// The model is missing (exit code 3), is not a BLIP-2, is damaged, or does not fit into memory.
 pub fn open(settings: &Settings, console: &Console) -> anyhow::Result<NamedBlip2> {
     let cache = Settings::cache_dir()?;
     let asked = &settings.blip2;
     let (name, folder) = match model_choice::spec(asked) {
         Ok(ModelSpec::Auto | ModelSpec::Starter | ModelSpec::Clip) => {
             return Err(Failure::usage(format!(
-                "{asked} writes no captions: --blip2 takes blip2, org/name or a folder"
+                "{asked} cannot write captions: --blip2 takes blip2, org/name or a folder"
             )));
         }
         Ok(spec) => (model_choice::name(&spec), model::locate(&spec)?),
-        // A folder that is gone may have left a quantized form.
+        // A quantized form may outlive the folder it was made from.
         Err(error) => {
             let name = std::path::absolute(asked)?.to_string_lossy().into_owned();
             if !quantized::forms(&cache).iter().any(|form| form.manifest.source == name) {
@@ -48,7 +48,10 @@ pub fn open(settings: &Settings, console: &Console) -> anyhow::Result<NamedBlip2
     if let Some(folder) = &folder
         && !model::is_blip2(folder)
     {
-        return Err(Failure::usage(format!("{} holds no BLIP-2, judged by its config.json", sanitize::path(folder))));
+        return Err(Failure::usage(format!(
+            "{} holds no BLIP-2, according to its config.json",
+            sanitize::path(folder)
+        )));
     }
     let name = model::short_name(&name).to_owned();
     let made_of = folder.as_deref().map(Manifest::read).transpose()?.flatten();
@@ -56,7 +59,7 @@ pub fn open(settings: &Settings, console: &Console) -> anyhow::Result<NamedBlip2
         (Some(folder), Some(manifest)) => {
             let form = quantized::label(manifest.bits);
             if !wanted(settings.precision).contains(&Some(manifest.bits)) {
-                return Err(Failure::usage(format!("{} holds the {form} form only", sanitize::path(folder))));
+                return Err(Failure::usage(format!("{} holds only the {form} form", sanitize::path(folder))));
             }
             folder.clone()
         }
@@ -64,12 +67,12 @@ pub fn open(settings: &Settings, console: &Console) -> anyhow::Result<NamedBlip2
     };
     console.detail(format_args!("{name} in {}", sanitize::path(&folder)));
     if settings.device != DeviceChoice::Cpu {
-        console.note("captions and answers are made on the processor; --device counts for the other models");
+        console.note("captions and answers are computed on the CPU; --device applies to the other models");
     }
     Ok(NamedBlip2 { model: Blip2::open(&folder, Some(&cache))?, name })
 }
 
-/// The forms that will do, best first; `None` is the model as it was published.
+/// The acceptable forms, best first; `None` is the model as it was published.
 fn wanted(precision: Precision) -> &'static [Option<Bits>] {
     match precision {
         Precision::Auto => &[Some(Bits::Four), Some(Bits::Eight), None],
@@ -79,7 +82,7 @@ fn wanted(precision: Precision) -> &'static [Option<Bits>] {
     }
 }
 
-/// The folder of the first form that is there.
+/// The folder of the first form that exists.
 fn choose(name: &str, folder: Option<&Path>, settings: &Settings, cache: &Path) -> anyhow::Result<PathBuf> {
     for form in wanted(settings.precision) {
         let found = match form {
@@ -99,21 +102,21 @@ fn choose(name: &str, folder: Option<&Path>, settings: &Settings, cache: &Path) 
             let size = if name == "blip2" { format!(" ({BLIP2_SIZE})") } else { String::new() };
             format!(
                 "captions and questions need the model {name}, which is not installed: `snapseek models pull {name}` \
-                 downloads it once{size}, and `snapseek models quantize {name}` then makes a form of it that needs \
-                 little memory; --blip2 DIR names a folder that has one"
+                 downloads it once{size}, and `snapseek models quantize {name}` then makes a form that needs less \
+                 memory; --blip2 DIR uses the model in a folder"
             )
         }
     }))
 }
 
-/// The library, for what it knows of pictures, if there is one.
+/// The library, if there is one, for what it already knows about pictures.
 #[must_use]
 pub fn library(settings: &Settings, console: &Console) -> Option<Library> {
     match Library::open(&settings.library) {
         Ok(library) => Some(library),
         Err(snapseek_index::Error::NoLibrary { .. }) => None,
         Err(error) => {
-            console.warn(format_args!("{error}; nothing is kept"));
+            console.warn(format_args!("{error}; nothing will be saved"));
             None
         }
     }

@@ -1,10 +1,10 @@
-//! The batch engine: photos in, captions out, for one command line as for a whole library.
+//! The batch engine: photos in, captions out, for the files of a command or a whole library.
 //!
 //! ```text
 //! next ──▶ looking thread (read, decode, vision tower) ──▶ this thread (language model, a batch at a time)
 //! ```
-//! The vision tower looks at the next photos while the language model writes: the one computes, the other reads memory.
-//! Both queues are bounded.
+//! The vision tower looks at the next photos while the language model writes: the first is bound by arithmetic, the
+//! second by memory bandwidth. Both queues are bounded.
 
 use super::look::{Loaded, SeenPicture};
 use super::open::NamedBlip2;
@@ -20,50 +20,50 @@ const FILL: Duration = Duration::from_secs(30);
 
 /// Where the photos come from and where their captions go.
 pub trait CaptionWork {
-    /// A photo that is to be captioned.
+    /// A photo to caption.
     type Job: Send;
 
-    /// Up to `most` further photos; none if all were given out.
+    /// Up to `most` more photos; an empty list if there are no more.
     ///
     /// # Errors
-    /// They end the run.
+    /// An error ends the run.
     fn next(&mut self, most: usize) -> anyhow::Result<Vec<Self::Job>>;
 
-    /// A photo cannot be captioned, and why.
+    /// Called for a photo that cannot be captioned, with the reason.
     ///
     /// # Errors
-    /// They end the run.
+    /// An error ends the run.
     fn failed(&mut self, why: &str) -> anyhow::Result<()>;
 
-    /// Captions that were finished, in the order in which the photos came.
+    /// Called with finished captions, in the order of the photos.
     ///
     /// # Errors
-    /// They end the run.
+    /// An error ends the run.
     fn captioned(&mut self, batch: Vec<(Self::Job, SeenPicture, Generated)>) -> anyhow::Result<()>;
 }
 
 /// How captions are written.
 pub struct CaptionWriter<'a> {
-    /// By which model.
+    /// The model.
     pub blip2: &'a NamedBlip2,
-    /// With which options.
+    /// Its options.
     pub options: &'a GenerateOptions,
     /// How every caption begins; usually empty.
     pub prompt: &'a str,
-    /// Ends the run.
+    /// Set to end the run.
     pub cancel: &'a AtomicBool,
 }
 
-/// What came of a photo in the looking thread.
+/// The result for a photo in the looking thread.
 enum LookOutcome<J> {
     Seen(J, Box<SeenPicture>),
-    /// With what is to be said of it.
+    /// With the reason.
     Failed(String),
     Fatal(anyhow::Error),
 }
 
 impl CaptionWriter<'_> {
-    /// Captions all photos of `work`. `load` reads and decodes one of them, in a thread of its own.
+    /// Captions all photos of `work`. `load` reads and decodes one of them, in the looking thread.
     ///
     /// # Errors
     /// Those of `work`, or the model fails.
@@ -73,7 +73,7 @@ impl CaptionWriter<'_> {
         load: impl FnMut(&W::Job) -> anyhow::Result<Loaded> + Send,
     ) -> anyhow::Result<()> {
         std::thread::scope(|scope| {
-            // Room for all that are under way, so that neither side ever waits to hand over.
+            // Room for every photo in progress, so that neither side ever blocks on sending.
             let (jobs_in, jobs) = bounded::<W::Job>(2 * BATCH);
             let (outcomes_in, outcomes) = bounded::<LookOutcome<W::Job>>(2 * BATCH);
             scope.spawn(move || self.look_at_all(jobs, &outcomes_in, load));
@@ -82,7 +82,7 @@ impl CaptionWriter<'_> {
         })
     }
 
-    /// Looks at photos as they come, until no more do.
+    /// Looks at photos as they come, until the sender is dropped.
     fn look_at_all<J>(
         &self,
         jobs: Receiver<J>,
@@ -120,7 +120,7 @@ impl CaptionWriter<'_> {
         while !self.cancel.load(Ordering::Relaxed) {
             if under_way < BATCH {
                 for job in work.next(2 * BATCH - under_way)? {
-                    anyhow::ensure!(jobs.send(job).is_ok(), "the thread that looks at photos has died");
+                    anyhow::ensure!(jobs.send(job).is_ok(), "the thread that looks at photos has panicked");
                     under_way += 1;
                 }
             }
@@ -133,7 +133,7 @@ impl CaptionWriter<'_> {
         Ok(())
     }
 
-    /// Waits for pictures: a whole batch of them, all there are, or as many as come in time.
+    /// Waits for pictures: a full batch, all that are left, or as many as arrive within `FILL`.
     fn collect<W: CaptionWork>(
         &self,
         work: &mut W,
@@ -147,9 +147,9 @@ impl CaptionWriter<'_> {
                 Ok(outcome) => outcome,
                 Err(RecvTimeoutError::Timeout) if batch.is_empty() || since.elapsed() < FILL => continue,
                 Err(RecvTimeoutError::Timeout) => break,
-                // It ends early only if it is cancelled.
+                // The thread ends early only if it is cancelled.
                 Err(RecvTimeoutError::Disconnected) if self.cancel.load(Ordering::Relaxed) => break,
-                Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the thread that looks at photos has died"),
+                Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the thread that looks at photos has panicked"),
             };
             *under_way -= 1;
             match outcome {
@@ -166,7 +166,7 @@ impl CaptionWriter<'_> {
         Ok(batch)
     }
 
-    /// Has the captions of a batch written. Of a batch that is cancelled, those that were finished count.
+    /// Writes the captions of a batch. If it is cancelled, the captions that were finished count.
     fn write<W: CaptionWork>(&self, work: &mut W, batch: Vec<(W::Job, SeenPicture)>) -> anyhow::Result<()> {
         let requests: Vec<GenerateRequest<'_>> = batch
             .iter()

@@ -1,4 +1,4 @@
-//! Chats written out: as JSON, as Markdown, into files.
+//! Exports chats: as JSON, as Markdown, to files.
 
 use crate::output;
 use crate::terminal::sanitize;
@@ -19,7 +19,7 @@ pub fn record(chat: &Chat) -> Value {
     record
 }
 
-/// A chat as Markdown, in which nothing that was said is markup.
+/// A chat as Markdown, with all markup in its turns escaped.
 #[must_use]
 pub fn markdown(chat: &Chat) -> String {
     let Chat { path, model, started, turns, .. } = chat;
@@ -32,10 +32,10 @@ pub fn markdown(chat: &Chat) -> String {
     text
 }
 
-/// Writes a chat into a new file: JSON if its name ends so, else Markdown.
+/// Writes a chat to a new file: JSON if its name ends in `.json`, otherwise Markdown.
 ///
 /// # Errors
-/// The file is there already (exit code 2), or cannot be written.
+/// The file already exists (exit code 2), or cannot be written.
 pub fn save(chat: &Chat, file: &Path) -> anyhow::Result<()> {
     let text = match file.extension() {
         Some(extension) if extension == "json" => sanitize::json(&record(chat))? + "\n",
@@ -44,11 +44,11 @@ pub fn save(chat: &Chat, file: &Path) -> anyhow::Result<()> {
     output::write_new(file, &text)
 }
 
-/// Text with every sign escaped that Markdown could take for markup, and every one that could drive a terminal.
+/// Text with every character escaped that Markdown could read as markup or that could control a terminal.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let text = sanitize::text(text);
-    // What begins a list or a rule, where it begins a line.
+    // These characters begin a list or a rule where they begin a line.
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     for (at, c) in text.char_indices() {
         if (at == digits && ".)".contains(c)) || (at == 0 && "-+=".contains(c)) {

@@ -1,4 +1,4 @@
-//! A conversation about a picture: what was said, what the model still reads of it, and where it is kept.
+//! A chat about a picture: its turns, which of them the model still reads, and which the library has.
 
 use crate::captions::look::SeenPicture;
 use crate::captions::open::NamedBlip2;
@@ -10,28 +10,28 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Tokens of an answer, unless the user says otherwise.
+/// Default for the maximum number of tokens in an answer.
 pub const ANSWER_TOKENS: usize = 100;
 
-/// A chat that is going on.
+/// A chat in progress.
 pub struct ChatSession<'m> {
     blip2: &'m NamedBlip2,
     session: Session<'m>,
-    /// As the library has it, or would.
+    /// The chat as the library has it, or would have it.
     pub chat: Chat,
-    /// The library has it.
+    /// Whether the library has it.
     kept: bool,
-    /// Of each turn, whether the library has it.
+    /// For each turn, whether the library has it.
     kept_turns: Vec<bool>,
-    /// Turns that the model does not read any more.
+    /// Number of turns that the model no longer reads.
     unread: usize,
 }
 
 impl<'m> ChatSession<'m> {
-    /// A conversation about a picture: `earlier`, or a new one.
+    /// Continues the chat `earlier` about a picture, or begins a new one.
     ///
     /// # Errors
-    /// The model's files are damaged, or another model looked at the picture.
+    /// The model's files are damaged, or the picture was encoded by another model.
     pub fn new(blip2: &'m NamedBlip2, picture: &SeenPicture, earlier: Option<Chat>) -> anyhow::Result<Self> {
         let session = Session::new(&blip2.model, &picture.encoding)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
@@ -56,8 +56,8 @@ impl<'m> ChatSession<'m> {
         &self.chat.path
     }
 
-    /// Answers a question; `on_text` gets the answer piece by piece (foreign text). An answer that was not cancelled is added
-    /// to the chat, but not yet kept.
+    /// Answers a question; `on_text` receives the answer piece by piece (foreign text). An answer that was not
+    /// cancelled is added to the chat, but not yet saved.
     ///
     /// # Errors
     /// The question is longer than the model can read, or the model's files are damaged.
@@ -84,7 +84,7 @@ impl<'m> ChatSession<'m> {
         Ok(answer)
     }
 
-    /// Asks a question in the place of the last one, which is taken back only when the answer is complete.
+    /// Asks a question in place of the last one. The last turn is removed only when the new answer is complete.
     ///
     /// # Errors
     /// As [`ChatSession::ask`]; or the catalogue cannot be written.
@@ -109,10 +109,10 @@ impl<'m> ChatSession<'m> {
         answer
     }
 
-    /// The prompt of a question with as many of the last turns as the model can read, and how many it cannot.
+    /// The prompt of a question with as many of the last turns as the model can read, and how many turns it leaves out.
     ///
     /// # Errors
-    /// The question alone is more than it can read.
+    /// The question alone is longer than the model can read.
     fn prompt(&self, question: &str, options: &GenerateOptions) -> anyhow::Result<(String, usize)> {
         let model = &self.blip2.model;
         let turns: Vec<PromptTurn> = self.chat.turns.iter().map(turn).collect();
@@ -126,14 +126,14 @@ impl<'m> ChatSession<'m> {
             }
             anyhow::ensure!(
                 unread < turns.len(),
-                "the question has {length} tokens, and the model can read {room} beside the picture and its answer: \
-                 shorten it"
+                "the question has {length} tokens, but the model can read only {room} besides the picture and the \
+                 answer: shorten it"
             );
             unread += 1;
         }
     }
 
-    /// Keeps the last turn in the library, with the chat if it is its first. Where that fails, a warning says so.
+    /// Saves the last turn in the library, and the chat too if it is new. If that fails, a warning says so.
     pub fn keep(&mut self, library: Option<&Library>, console: &Console) {
         let (Some(library), Some(last)) = (library, self.chat.turns.last()) else { return };
         let Chat { id, hash, path, model, .. } = &self.chat;
@@ -145,11 +145,11 @@ impl<'m> ChatSession<'m> {
         match (kept, self.kept_turns.last_mut()) {
             (Ok(()), Some(last)) => *last = true,
             (Ok(()), None) => {}
-            (Err(error), _) => console.warn(format_args!("this is not kept: {error}")),
+            (Err(error), _) => console.warn(format_args!("this turn could not be saved: {error}")),
         }
     }
 
-    /// Takes the last question and its answer back; `false` if there is none.
+    /// Removes the last turn; `false` if there is none.
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -164,7 +164,7 @@ impl<'m> ChatSession<'m> {
         Ok(true)
     }
 
-    /// Takes back all that was said.
+    /// Removes all turns.
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -178,7 +178,7 @@ impl<'m> ChatSession<'m> {
         Ok(())
     }
 
-    /// Its name for the user: where it is kept, or that it is not.
+    /// Its title for the user: the picture's path and, if the library has the chat, its number.
     #[must_use]
     pub fn title(&self) -> String {
         let number = if self.kept { format!(", chat {}", self.chat.id) } else { String::new() };

@@ -7,37 +7,37 @@ use std::path::PathBuf;
 /// Arguments of `caption`.
 #[derive(Args, Debug)]
 pub struct CaptionArgs {
-    /// Captions by hand
+    /// Set, clear or show captions
     #[command(subcommand)]
     pub action: Option<CaptionAction>,
     /// Picture files, in the library or not
     #[arg(required = true)]
     pub photos: Vec<PathBuf>,
-    /// Go on from these words; the caption is then shown but not kept
+    /// Continue from these words; the caption is shown but not saved
     #[arg(long, value_name = "WORDS")]
     pub prompt: Option<String>,
-    /// How it is written
+    /// How the caption is written
     #[command(flatten)]
     pub generate: GenerateArgs,
 }
 
-/// What can be done to captions by hand.
+/// What `caption` can do besides writing captions with the model.
 #[derive(Subcommand, Debug)]
 pub enum CaptionAction {
-    /// Write the caption of a photo of the library; no model overwrites it
+    /// Set the caption of a photo in the library by hand; no model overwrites it
     Set {
         /// The photo
         photo: PathBuf,
         /// Its caption
         text: String,
     },
-    /// Take the captions of photos away, whoever wrote them
+    /// Remove the captions of photos, whether a model or a person wrote them
     Clear {
         /// The photos
         #[arg(required = true)]
         photos: Vec<PathBuf>,
     },
-    /// Print the captions that photos have
+    /// Print the captions of photos
     Show {
         /// The photos
         #[arg(required = true)]
@@ -50,5 +50,5 @@ pub(super) const CAPTION_HELP: &str = r#"EXAMPLES
   snapseek caption *.jpg --json --num-beams 5
   snapseek caption set holiday.jpg "Grandma's house in Ticino"
   snapseek caption show holiday.jpg
-The caption of a photo of the library is kept, and found by `snapseek search` at once. A file called set, clear or show
+The caption of a photo in the library is saved, and `snapseek search` finds it at once. A file called set, clear or show
 needs ./ before its name."#;

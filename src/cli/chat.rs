@@ -10,10 +10,10 @@ pub struct ChatArgs {
     /// A picture file, in the library or not
     #[arg(required_unless_present = "conversation")]
     pub photo: Option<PathBuf>,
-    /// Go on with the last chat about this photo
+    /// Continue the most recent chat about this photo
     #[arg(long = "continue", conflicts_with = "conversation")]
     pub go_on: bool,
-    /// Go on with this chat (`snapseek chats list`)
+    /// Continue the chat with this number (`snapseek chats list` shows them)
     #[arg(long, value_name = "ID")]
     pub conversation: Option<i64>,
     /// How answers are written
@@ -22,12 +22,12 @@ pub struct ChatArgs {
 }
 
 pub(super) const CHAT_HELP: &str = r#"IN A CHAT
-  /undo          take the last question and its answer back
-  /clear         forget all that was said in this chat
+  /undo          take back the last question and its answer
+  /clear         forget everything said in this chat
   /save FILE     write the chat to a new file (Markdown, or JSON if its name ends in .json)
-  /image NEXT    go on with another picture
-  /help /quit    Ctrl-C stops an answer, Ctrl-D ends
-It is kept in the library, if there is one. Without a terminal, questions are read from stdin, one a line.
+  /image NEXT    begin a chat about another picture
+  /help /quit    Ctrl-C stops an answer, Ctrl-D ends the chat
+The chat is saved in the library, if there is one. Without a terminal, questions are read from stdin, one per line.
 
 EXAMPLES
   snapseek chat photo.jpg

@@ -6,37 +6,37 @@ use std::path::PathBuf;
 /// What `chats` can do.
 #[derive(Subcommand, Debug)]
 pub enum ChatsAction {
-    /// List chats, the last one first
+    /// List chats, the most recent first
     List {
-        /// Only those about this photo
+        /// Only chats about this photo
         photo: Option<PathBuf>,
     },
     /// Print a chat
     Show {
-        /// Its number
+        /// The chat's number
         id: i64,
     },
     /// Write chats to stdout
     Export {
-        /// Their numbers
+        /// The chats' numbers
         #[arg(required = true)]
         ids: Vec<i64>,
-        /// As what
+        /// The output format
         #[arg(long, value_enum, default_value = "md")]
         format: ChatFormat,
     },
     /// Delete a chat
     Delete {
-        /// Its number
+        /// The chat's number
         id: i64,
     },
 }
 
-/// How a chat is written.
+/// The format of an exported chat.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChatFormat {
     /// Markdown
     Md,
-    /// JSON, one object a line
+    /// JSON, one object per line
     Json,
 }

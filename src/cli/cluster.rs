@@ -8,19 +8,20 @@ use std::path::PathBuf;
 #[derive(Args, Debug, Default)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct ClusterArgs {
-    /// What to do to one cluster
+    /// Rename or split one cluster
     #[command(subcommand)]
     pub action: Option<ClusterAction>,
-    /// Make so many clusters, if as many can be told apart
+    /// Rebuild the clusters: N of them, or fewer if the photos do not separate into that many
     #[arg(short = 'k', value_name = "N", value_parser = at_least_one, conflicts_with = "auto")]
     pub count: Option<usize>,
-    /// Make clusters anew, as many as fit the photos best
+    /// Rebuild the clusters: as many as fit the photos best
     #[arg(long)]
     pub auto: bool,
-    /// Words to name clusters with, besides the shipped ones and the library's own: one a line, # for comments
+    /// File of words to name clusters with, in addition to the built-in ones and the library's own: one per line, #
+    /// begins a comment
     #[arg(long, value_name = "FILE")]
     pub keywords: Option<PathBuf>,
-    /// Photos in a cluster at least [default: 5, below 500 photos 3]
+    /// Minimum number of photos in a cluster [default: 5, or 3 below 500 photos]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub min_size: Option<usize>,
     /// Write a self-contained page with the photos of each cluster
@@ -31,23 +32,24 @@ pub struct ClusterArgs {
     pub csv: bool,
 }
 
-/// What can be done to one cluster.
+/// What `cluster` can do to one cluster.
 #[derive(Subcommand, Debug)]
 pub enum ClusterAction {
-    /// Give a cluster a name of your own, which it keeps when clusters are made anew
+    /// Give a cluster your own name, which is kept when the clusters are rebuilt
     Rename {
-        /// Its name now
+        /// Its current name
         name: String,
         /// Its new name
         new: String,
     },
-    /// Put the groups in its place that are in a cluster, or two halves if none stands out; all others stay
+    /// Replace a cluster by the groups inside it, or by two halves if no group stands out; other clusters stay the same
     Split {
         /// Its name
         name: String,
     },
 }
 
-pub(super) const CLUSTER_HELP: &str = "The first run finds groups of photos that look alike and names them. Later runs show \
-them, and let photos join that were indexed since; -k, --auto, --min-size and --keywords make them anew. Names given by hand \
-go on to the group that holds most of the same photos. In queries: cluster:NAME, and cluster:none for photos in no group.";
+pub(super) const CLUSTER_HELP: &str = "The first run finds groups of photos that look alike and names them. Later runs \
+show them and add photos that were indexed since; -k, --auto, --min-size and --keywords rebuild them. A name given by \
+hand moves to the new cluster that holds most of the same photos. In queries: cluster:NAME, and cluster:none for \
+photos in no cluster.";

@@ -6,6 +6,6 @@ use std::path::PathBuf;
 /// Arguments of `describe`.
 #[derive(Args, Debug)]
 pub struct DescribeArgs {
-    /// A folder that the library covers [default: the whole library]
+    /// An indexed folder [default: the whole library]
     pub folder: Option<PathBuf>,
 }

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("input").required(true).multiple(true).args(["text", "image"]))]
 pub struct EmbedArgs {
-    /// A text (may be given many times)
+    /// A text (may be repeated)
     #[arg(long)]
     pub text: Vec<String>,
-    /// A picture file (may be given many times)
+    /// A picture file (may be repeated)
     #[arg(long)]
     pub image: Vec<PathBuf>,
     /// Prompt template for the texts, with {} for the words

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 pub struct IndexArgs {
     /// Folders or single files [default: the library's own folders]
     pub folders: Vec<PathBuf>,
-    /// Drop records even when most of a folder has vanished
+    /// Remove the records of missing files even if most of a folder is missing
     #[arg(long)]
     pub prune: bool,
     /// Index hidden files and folders too
     #[arg(long)]
     pub hidden: bool,
-    /// Try files again that failed before
+    /// Retry files that failed before
     #[arg(long)]
     pub retry: bool,
     /// Refuse pictures with more megapixels than this
@@ -23,10 +23,10 @@ pub struct IndexArgs {
     /// Do not ask before downloading a model
     #[arg(long)]
     pub yes: bool,
-    /// Then caption the photos that have no caption, newest first; may be interrupted and goes on the next time
+    /// Then caption the photos that have no caption, newest first; an interrupted run continues the next time
     #[arg(long)]
     pub captions: bool,
-    /// Caption those again too that another model has captioned (those written by hand stay)
+    /// Also replace captions that another model wrote (captions written by hand stay)
     #[arg(long, requires = "captions")]
     pub recaption: bool,
 }

@@ -5,16 +5,16 @@ use clap::Subcommand;
 /// What `labels` can do.
 #[derive(Subcommand, Debug)]
 pub enum LabelsAction {
-    /// List the label sets that were saved
+    /// List the saved label sets
     List,
-    /// Print the labels of a set
+    /// Print the labels of a label set
     Show {
-        /// Its name
+        /// The set's name
         name: String,
     },
-    /// Delete a set
+    /// Delete a label set
     Delete {
-        /// Its name
+        /// The set's name
         name: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The command line: every flag and subcommand, and nothing else. The files are named as those of `commands`.
+//! The command line: every flag and subcommand, and nothing else. Its files have the same names as those of `commands`.
 
 mod ask;
 mod caption;
@@ -59,7 +59,7 @@ pub struct Cli {
     /// What to do [default: open the terminal UI]
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Flags that every command takes
+    /// Flags that every command accepts
     #[command(flatten)]
     pub global: GlobalArgs,
 }
@@ -67,70 +67,70 @@ pub struct Cli {
 /// Every subcommand.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Open the terminal UI: search, look, browse and talk in one place (so does `snapseek` alone)
+    /// Open the terminal UI: search, view, browse and chat (the default without a command)
     #[command(after_help = tui::TUI_HELP)]
     Tui(TuiArgs),
-    /// Index photo folders; run it again at any time, only what changed costs time
+    /// Index photo folders; later runs only process what has changed
     Index(IndexArgs),
-    /// Find photos by words, by example and by both
+    /// Find photos by words, by example, or by both
     #[command(after_help = search::SEARCH_HELP)]
     Search(SearchArgs),
-    /// Find photos that look like one, in the library or outside it
+    /// Find photos that look like a given picture, which need not be in the library
     Similar(SimilarArgs),
     /// Group photos that look alike, and name the groups
     #[command(after_help = cluster::CLUSTER_HELP)]
     Cluster(ClusterArgs),
-    /// Draw the library as a map on which photos that look alike lie close together
+    /// Draw the library as a map on which photos that look alike are close together
     Map(MapArgs),
-    /// Say what a folder holds: dates, cameras, tags, clusters
+    /// Show what a folder contains: dates, cameras, tags, clusters
     Describe(DescribeArgs),
-    /// Find copies of one picture, exact and changed, and say which to keep; nothing is deleted
+    /// Find exact and changed copies of a picture and suggest which to keep; nothing is deleted
     #[command(after_help = duplicates::DUPLICATES_HELP)]
     Duplicates(DuplicatesArgs),
-    /// Say in a sentence what photos show; keep it, correct it
+    /// Write a sentence about what each photo shows, or correct it by hand
     #[command(after_help = caption::CAPTION_HELP, subcommand_negates_reqs = true)]
     Caption(CaptionArgs),
     /// Ask one question about a photo
     #[command(after_help = ask::ASK_HELP)]
     Ask(AskArgs),
-    /// Talk about a photo, question by question
+    /// Chat about a photo: one question after another
     #[command(after_help = chat::CHAT_HELP)]
     Chat(ChatArgs),
-    /// Chats that were kept
+    /// List, show, export and delete saved chats
     Chats {
-        /// What to do with them
+        /// What to do
         #[command(subcommand)]
         action: ChatsAction,
     },
     /// Sort photos by labels that you choose
     #[command(after_help = classify::CLASSIFY_HELP)]
     Classify(ClassifyArgs),
-    /// Say how near photos are to texts, each to each
+    /// Show how well each photo matches each text
     #[command(after_help = score::SCORE_HELP)]
     Score(ScoreArgs),
-    /// Label sets that were saved
+    /// List, show and delete saved label sets
     Labels {
-        /// What to do with them
+        /// What to do
         #[command(subcommand)]
         action: LabelsAction,
     },
-    /// See, fetch, locate and shrink models
+    /// List, download, locate and quantize models
     Models {
-        /// What to do with them
+        /// What to do
         #[command(subcommand)]
         action: ModelsAction,
     },
-    /// What the library holds, and what could not be read
+    /// Show what the library contains and which files could not be read
     Status,
     /// Verify the library's files
     Check(CheckArgs),
     /// Embed every photo of the library again, with another model
     Reindex(ReindexArgs),
-    /// Drop a photo or a whole folder from the library (photos themselves are never touched)
+    /// Remove photos or whole folders from the library (the files themselves are never touched)
     Forget(ForgetArgs),
-    /// Print unit vectors of texts and pictures, in the order given
+    /// Print the embeddings (unit vectors) of texts and pictures, in the order given
     Embed(EmbedArgs),
-    /// Show what the text model reads
+    /// Show the tokens that the text model reads
     Tokens(TokensArgs),
     /// Index the project's own sample photos and search them
     Demo(DemoArgs),

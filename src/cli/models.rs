@@ -5,13 +5,13 @@ use clap::Subcommand;
 /// What `models` can do.
 #[derive(Subcommand, Debug)]
 pub enum ModelsAction {
-    /// What is installed, where, how large, under which licence
+    /// List installed models with their folders, sizes and licences
     List,
-    /// Download a model from Hugging Face, once
+    /// Download a model from Hugging Face
     Pull {
         /// clip, blip2, or org/name
         name: String,
-        /// Do not ask
+        /// Do not ask before downloading
         #[arg(long)]
         yes: bool,
     },
@@ -20,11 +20,11 @@ pub enum ModelsAction {
         /// clip, blip2, or org/name
         name: String,
     },
-    /// Make a smaller and faster form of a BLIP-2, once; `--precision` chooses among the forms
+    /// Make a smaller and faster form of a BLIP-2 model; `--precision` chooses among the forms
     Quantize {
         /// blip2, org/name, or a model folder
         name: String,
-        /// Bits of a weight
+        /// Bits per weight
         #[arg(long, value_name = "4|8", default_value = "4", value_parser = ["4", "8"])]
         bits: String,
     },

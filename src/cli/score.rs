@@ -7,13 +7,13 @@ use std::path::PathBuf;
 /// Arguments of `score`.
 #[derive(Args, Debug)]
 pub struct ScoreArgs {
-    /// A text (may be given many times)
+    /// A text (may be repeated)
     #[arg(long, required = true)]
     pub text: Vec<String>,
     /// Picture files or folders, in the library or not
     #[arg(required = true)]
     pub photos: Vec<PathBuf>,
-    /// Prompt template with {} for the texts; may be given many times, their embeddings are averaged
+    /// Prompt template with {} for the texts; may be repeated, the embeddings are averaged
     #[arg(long, value_name = "TEMPLATE", value_parser = template)]
     pub template: Vec<String>,
     /// Write comma-separated values
@@ -26,7 +26,8 @@ pub(super) const SCORE_HELP: &str = r#"EXAMPLES
   snapseek score --text "a puppy" --text "a kitten" --template "a photo of {}" ~/Pictures/pets --csv
 
 COSINE AND PROBABILITY
-  The cosine says how near a photo and a text are. What is high depends on the model: with CLIP unrelated pairs lie around
-  0.2 and 0.33 is a very good match; with the starter unrelated pairs lie around 0 and good ones above 0.4. The probability
-  shares 1 out among the texts given: softmax of the model's logit scale (CLIP: 100, starter: 16) times the cosine. With one
-  text it is always 1. CLIP reads the texts as they are, the starter as "a photo of ..."."#;
+  The cosine measures how well a photo and a text match. Which values are high depends on the model: with CLIP,
+  unrelated pairs have about 0.2, and 0.33 is a very good match; with the starter, unrelated pairs have about 0 and good
+  ones more than 0.4. The probabilities of a photo sum to 1 over the given texts: softmax of the model's logit scale
+  (CLIP: 100, starter: 16) times the cosine. With a single text the probability is always 1. CLIP reads the texts
+  unchanged, the starter as "a photo of ..."."#;

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 /// Arguments of `search`.
 #[derive(Args, Debug)]
 pub struct SearchArgs {
-    /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: ext: wider: taller: size: tag: label: cluster: caption:
+    /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: ext: wider: taller: size: tag: label: cluster:
+    /// caption:
     #[arg(required = true)]
     pub query: Vec<String>,
-    /// What makes the ranking
+    /// What ranks the results
     #[arg(long, value_enum, default_value = "both")]
     pub by: Ranking,
-    /// List the rest too, behind the matches
+    /// Also list the photos that do not match, after the matches
     #[arg(long)]
     pub all: bool,
     /// Prompt template for the text model, with {} for the words
@@ -37,25 +38,25 @@ pub struct SimilarArgs {
 /// How results are shown.
 #[derive(Args, Debug)]
 pub struct ShowArgs {
-    /// How many results at most [default: 10]
+    /// Maximum number of results [default: 10]
     #[arg(short = 'n', long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
-    /// Leave out results whose cosine is lower
+    /// Leave out results with a lower cosine
     #[arg(long, value_name = "COSINE", allow_hyphen_values = true)]
     pub min_score: Option<f32>,
-    /// Fold near-identical shots into the best of them
+    /// Fold near-identical shots into the best one
     #[arg(long, value_name = "COSINE", num_args = 0..=1, default_missing_value = "0.97", require_equals = true, value_parser = cosine)]
     pub unique: Option<f32>,
-    /// Print paths only, each ended by a NUL byte (for xargs -0)
+    /// Print paths only, each followed by a NUL byte (for xargs -0)
     #[arg(long, conflicts_with = "json")]
     pub paths0: bool,
-    /// Show the pictures in the terminal (in a pipe: the plain list)
+    /// Show the pictures in the terminal (the plain list in a pipe)
     #[arg(long, conflicts_with_all = ["json", "paths0"])]
     pub preview: bool,
     /// Open the best hit in the system's viewer
     #[arg(long)]
     pub open: bool,
-    /// Copy the photos found into this folder (nothing there is overwritten)
+    /// Copy the results into this folder (no file is overwritten)
     #[arg(long, value_name = "DIR")]
     pub copy_to: Option<PathBuf>,
     /// Write a self-contained contact sheet with thumbnails
@@ -63,7 +64,7 @@ pub struct ShowArgs {
     pub html: Option<PathBuf>,
 }
 
-/// What makes the ranking.
+/// What ranks the results.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ranking {
     /// Cosine of the embeddings
@@ -74,13 +75,13 @@ pub enum Ranking {
     Both,
 }
 
-pub(super) const SEARCH_HELP: &str = r#"QUERY LANGUAGE (put the query in quotes; write -- before one that begins with a minus)
-  a dog on the grass            words: their meaning, and photos whose tags or names hold them
-  "red pyramid"                 these words must stand in tags or names; -"..." must not
-  castle -night                 less of one word; `castle - night sky` less of all that follows
-  @holiday.jpg + in winter      a picture, and words added to it; - subtracts
+pub(super) const SEARCH_HELP: &str = r#"QUERY LANGUAGE (quote the query; write -- before one that begins with a minus)
+  a dog on the grass            words: photos that match their meaning, or have them in captions, tags or names
+  "red pyramid"                 these words must be in captions, tags or names; -"..." excludes them
+  castle -night                 less of one word; `castle - night sky`: less of all words that follow
+  @holiday.jpg + in winter      a picture and words added to it; - subtracts
   2*sunset 0.5*@beach.jpg       weights
   path:2019 tag:dog caption:"red car" cluster:"bird, hen" ext:jpg,png camera:canon
-  label:pets=dog label:pets     photos with this label, or any, of a set saved by `classify --save-as`
-  taken:2019-06..2019-09 wider:2000 taller:1000 size:>2M       any of them after a minus excludes
-  \-word \@word                 a plain word that begins with a sign"#;
+  label:pets=dog label:pets     photos with this label, or any label, of a set saved by `classify --save-as`
+  taken:2019-06..2019-09 wider:2000 taller:1000 size:>2M       a minus before any of these excludes
+  \-word \@word                 a plain word that begins with - or @"#;

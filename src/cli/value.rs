@@ -1,13 +1,13 @@
-//! Values of arguments that several commands check alike.
+//! Parsers of argument values that several commands share.
 
 pub(super) fn template(text: &str) -> Result<String, String> {
-    if text.contains("{}") { Ok(text.to_owned()) } else { Err("it does not say with {} where the words go".into()) }
+    if text.contains("{}") { Ok(text.to_owned()) } else { Err("must contain {} where the words go".into()) }
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "a whole number from 1 on is needed".into())
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number of at least 1".into())
 }
 
 pub(super) fn cosine(text: &str) -> Result<f32, String> {
-    text.parse().ok().filter(|c| (-1.0..=1.0).contains(c)).ok_or_else(|| "a number from -1 to 1 is needed".into())
+    text.parse().ok().filter(|c| (-1.0..=1.0).contains(c)).ok_or_else(|| "must be a number from -1 to 1".into())
 }

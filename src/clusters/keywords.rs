@@ -1,7 +1,8 @@
-//! Words that tell groups of photos apart, from the space that photos and texts share.
+//! Words that distinguish groups of photos, from the space that photos and texts share.
 //!
-//! Candidates are the shipped vocabulary, the library's own tags, captions and folder names, and the user's words. A word is good
-//! for a group if it is nearer to the group than to the others, near to most of its photos, and stands at more of them.
+//! Candidates are the shipped vocabulary, the library's own tags, captions and folder names, and the user's words. A
+//! word suits a group if it is nearer to this group than to the others, near most of its photos, and attached to more
+//! of them.
 
 use crate::model::{Embed, kept, products};
 use crate::terminal::progress::StepFn;
@@ -10,26 +11,26 @@ use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-/// What the words are put into before they are embedded.
+/// The prompt template for words.
 const TEMPLATE: &str = "a photo of {}";
 /// Words embedded by one task.
 const BATCH: usize = 16;
-/// Bytes of a word that is worth a try.
+/// Maximum length of a word, in bytes.
 const LONGEST: usize = 60;
-/// Words kept for the next time at most; the file is made anew beyond.
+/// Maximum number of cached words; beyond it, those that are not used now are dropped.
 const KEPT: usize = 20_000;
-/// Keywords of a group.
+/// Maximum number of keywords of a group.
 const KEYWORDS: usize = 5;
-/// In standard deviations of the words' cosines with the groups: what another word in a phrase costs.
+/// Penalty for each further word in a phrase, in standard deviations of the words' cosines with the groups.
 const PHRASE: f32 = 0.15;
-/// The same: what a word gains that stands at every photo of a group and at none of the others.
+/// In the same unit, the bonus for a word that is attached to every photo of a group and to none of the others.
 const OWN: f32 = 1.5;
-/// How much of its nearness to the average group is taken off a word.
+/// Share of a word's mean cosine with all groups that is subtracted from its score.
 const OTHERS: f32 = 0.5;
-/// Weight of the photos that a word suits least.
+/// Weight of a word's cosine with the photos that it suits least.
 const REMOTE: f32 = 0.25;
 
-/// The words of the vocabulary that the program ships (`vocabulary.txt` names its licence).
+/// The words of the vocabulary that ships with the program (`vocabulary.txt` names its licence).
 pub fn shipped() -> impl Iterator<Item = &'static str> {
     include_str!("vocabulary.txt").lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty())
 }
@@ -42,20 +43,20 @@ pub struct Words {
     rows: Vec<f32>,
 }
 
-/// A group to be named.
+/// A group to name.
 #[derive(Debug)]
 pub struct Album<'a> {
-    /// Unit vector in the middle of it.
+    /// Its centroid, a unit vector.
     pub centroid: &'a [f32],
-    /// Some or all of its photos.
+    /// Embeddings of some or all of its photos.
     pub photos: Vec<&'a [f32]>,
-    /// Share of its photos at which a word stands.
+    /// For each word, the share of its photos that have it as a tag, in the caption or in the folder's name.
     pub shares: HashMap<String, f32>,
 }
 
 impl Words {
-    /// The shipped words and `more`, each once, embedded; what was embedded before is read from `cache`. `None` if
-    /// `report` ended it.
+    /// Embeds the shipped words and `more`, each once; what was embedded before is read from `cache`. `None` if
+    /// `report` stopped it.
     ///
     /// # Errors
     /// The model's files are damaged.
@@ -83,7 +84,7 @@ impl Words {
                 .map(|words| model.embed_texts(words, Some(TEMPLATE)))
                 .collect::<anyhow::Result<Vec<_>>>()?
                 .concat();
-            anyhow::ensure!(rows.iter().flatten().all(|v| v.is_finite()), "the text model gives numbers that are none");
+            anyhow::ensure!(rows.iter().flatten().all(|v| v.is_finite()), "the text model produces NaN or infinity");
             known.extend(some.iter().cloned().zip(rows));
         }
         if !missing.is_empty() {
@@ -100,8 +101,8 @@ impl Words {
         Ok(Some(Self { words, rows }))
     }
 
-    /// Keywords of each group, best first: the first two name it (no two groups begin with the same one), and the second is chosen
-    /// to say what the first does not. At most five; fewer only if there are no more words.
+    /// The keywords of each group, best first, at most five. The first two name the group: no two groups have the same
+    /// first one, and the second is chosen to say what the first does not.
     #[must_use]
     pub fn name(&self, albums: &[Album<'_>]) -> Vec<Vec<String>> {
         let Some(dim) = albums.first().map(|album| album.centroid.len()) else { return Vec::new() };
@@ -109,7 +110,7 @@ impl Words {
         let centroids: Vec<f32> = albums.iter().flat_map(|album| album.centroid).copied().collect();
         let near = products(&centroids, &self.rows, dim);
         let spread = deviation(&near).max(1e-6);
-        // What a word costs wherever it is used.
+        // What each word costs, whichever group it is used for.
         let mut cost = vec![0.0_f32; count];
         for row in near.chunks_exact(count) {
             cost.iter_mut().zip(row).for_each(|(cost, cosine)| *cost += OTHERS * cosine / albums.len() as f32);
@@ -150,13 +151,13 @@ impl Words {
         names
     }
 
-    /// The positions of an album's own words, and how many of its photos have them.
+    /// The positions of an album's own words, and the share of its photos that have each.
     fn own<'a>(&'a self, album: &'a Album<'_>) -> impl Iterator<Item = (usize, f32)> + 'a {
         let words = self.words.iter().enumerate();
         words.filter_map(|(at, word)| Some((at, *album.shares.get(word)?)))
     }
 
-    /// The good word that suits best those photos which the first suits least.
+    /// Of the good words, the one that best suits the photos that the first suits least.
     fn complement(&self, first: usize, order: &[usize], scores: &[f32], photos: &[&[f32]]) -> Option<usize> {
         const GOOD: usize = 40;
         let gain = |word: usize| {
@@ -167,7 +168,7 @@ impl Words {
         good.map(|word| (gain(word), word)).max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1))).map(|(_, word)| word)
     }
 
-    /// Whether a word says no more than another: one holds the other.
+    /// Whether a word says no more than another one: one of them contains the other.
     fn repeats(&self, word: usize, other: usize) -> bool {
         word != other
             && (self.words[word].contains(&self.words[other]) || self.words[other].contains(&self.words[word]))
@@ -186,7 +187,7 @@ fn lower_quartile(numbers: impl Iterator<Item = f32>) -> f32 {
     if numbers.is_empty() { 0.0 } else { *numbers.select_nth_unstable_by(at, f32::total_cmp).1 }
 }
 
-/// Words embedded before, or nothing if the file is not there, or not what was written.
+/// Words embedded before; `None` if the file is missing or damaged.
 fn read(file: &Path, dim: usize) -> Option<HashMap<String, Vec<f32>>> {
     let content = kept::read(file)?;
     let (length, rest) = content.split_first_chunk::<8>()?;

@@ -1,7 +1,7 @@
 //! Groups of vectors that lie close together, how many nobody need say.
 //!
 //! Average linkage (UPGMA) over cosine distances, cut where the silhouette (Rousseeuw 1987) is best. Chosen by measuring
-//! on `fixtures/photos`: adjusted Rand index 0.55 against the groups that a person made (`tests/understanding.rs`). HDBSCAN
+//! on `fixtures/photos`: adjusted Rand index 0.55 against the groups that a person made (`tests/quality/clusters.rs`). HDBSCAN
 //! reached 0.52 and left a fifth of the photos out, or made five groups; k-means 0.45 to 0.61, but it must be told how
 //! many and leaves nothing out. The cost grows with the square of the number of points, so large libraries are first
 //! summarised by 2,000 spherical k-means centroids.

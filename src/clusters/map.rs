@@ -1,19 +1,18 @@
 //! A library on a plane: photos that look alike lie close together.
 //!
-//! t-SNE (van der Maaten and Hinton 2008), from the two principal components, so that the same photos give the same map.
+//! t-SNE (van der Maaten and Hinton 2008), from the two principal components, so that the same photos give the same map
+//! on every processor.
 //! A large library is first summarised, as for its clusters; its photos lie around the point that stands for them.
 
 use super::linkage::summarize;
+use super::tsne;
 use crate::model::products;
 use crate::terminal::progress::StepFn;
-use bhtsne::tSNE;
 
 /// Points that t-SNE places.
 const POINTS: usize = 1_500;
 /// Neighbours that a point minds.
 const PERPLEXITY: f32 = 30.0;
-/// The layout is computed in so many parts of so many epochs, between which it can be stopped.
-const PARTS: (usize, usize) = (10, 75);
 /// Rounds of power iteration; the components need not be exact.
 const ROUNDS: usize = 50;
 /// Radians between a photo and the next around their point (the golden angle), which spreads them evenly.
@@ -46,30 +45,14 @@ pub fn layout(vectors: &[&[f32]], report: &mut StepFn<'_>) -> Option<Vec<(f32, f
 fn place(points: &[Vec<f32>], report: &mut StepFn<'_>) -> Option<Vec<(f32, f32)>> {
     let rows: Vec<&[f32]> = points.iter().map(Vec::as_slice).collect();
     let perplexity = PERPLEXITY.min((points.len() - 1) as f32 / 3.0);
-    let distance = |a: &&[f32], b: &&[f32]| a.iter().zip(*b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
-    let mut plane: Vec<f32> = components(&rows).into_iter().flat_map(|(x, y)| [x, y]).collect();
-    let (parts, epochs) = PARTS;
-    // Several threads would add the forces up in another order each time, and t-SNE makes other maps of that.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok()?;
-    for part in 0..parts {
-        report(part, parts).then_some(())?;
-        // Early exaggeration, which parts the groups, is for the first third.
-        let exaggerated = if 3 * part < parts { epochs } else { 0 };
-        plane = pool.install(|| {
-            let mut tsne: tSNE<'_, f32, &[f32]> = tSNE::new(&rows);
-            tsne.perplexity(perplexity)
-                .epochs(epochs)
-                .stop_lying_epoch(exaggerated)
-                .momentum_switch_epoch(exaggerated)
-                .initial_embedding(plane)
-                .exact(distance)
-                .embedding()
-        });
-    }
-    Some(plane.as_chunks::<2>().0.iter().map(|[x, y]| (*x, *y)).collect())
+    let flat = points.concat();
+    // Of unit vectors.
+    let mut distances = products(&flat, &flat, flat.len() / points.len());
+    distances.iter_mut().for_each(|cosine| *cosine = (2.0 - 2.0 * *cosine).max(0.0));
+    tsne::embed(&distances, perplexity, &components(&rows), report)
 }
 
-/// The two principal components of each point, scaled to the small numbers that t-SNE wants to begin with.
+/// The two principal components of each point, scaled to the small numbers that t-SNE should begin with.
 fn components(rows: &[&[f32]]) -> Vec<(f32, f32)> {
     let dim = rows[0].len();
     let mut mean = vec![0.0_f32; dim];
@@ -96,7 +79,7 @@ fn components(rows: &[&[f32]]) -> Vec<(f32, f32)> {
     }
     let values = products(&flat, &axes.concat(), dim);
     let largest = values.iter().fold(1e-9_f32, |most, v| most.max(v.abs()));
-    values.as_chunks::<2>().0.iter().map(|[x, y]| (x / largest * 1e-2, y / largest * 1e-2)).collect()
+    values.as_chunks::<2>().0.iter().map(|[x, y]| (x / largest * 1e-4, y / largest * 1e-4)).collect()
 }
 
 /// Photos around the spots that stand for them, in spirals that fill half the way to the next spot.
@@ -106,7 +89,7 @@ fn around(spots: &[(f32, f32)], places: &[usize]) -> Vec<(f32, f32)> {
     let apart = |at: usize| {
         let (x, y) = spots[at];
         let others = spots.iter().enumerate().filter(|(other, _)| *other != at);
-        others.map(|(_, (a, b))| (x - a).hypot(y - b)).fold(f32::INFINITY, f32::min)
+        others.map(|(_, (a, b))| libm::hypotf(x - a, y - b)).fold(f32::INFINITY, f32::min)
     };
     let mut gaps: Vec<f32> = (0..spots.len()).map(apart).collect();
     gaps.sort_by(f32::total_cmp);
@@ -117,7 +100,7 @@ fn around(spots: &[(f32, f32)], places: &[usize]) -> Vec<(f32, f32)> {
         let rank = ranks[*place] as f32;
         ranks[*place] += 1;
         let away = radius * (rank / counts[*place] as f32).sqrt();
-        (x + away * (rank * TURN).cos(), y + away * (rank * TURN).sin())
+        (x + away * libm::cosf(rank * TURN), y + away * libm::sinf(rank * TURN))
     };
     places.iter().map(spiral).collect()
 }

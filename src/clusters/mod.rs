@@ -1,9 +1,10 @@
-//! The library's clusters: found, named, kept, and joined by photos that come later.
+//! The library's clusters: found, named, stored, and joined by photos that are indexed later.
 
 pub mod keywords;
 mod kmeans;
 pub mod linkage;
 pub mod map;
+mod tsne;
 
 use crate::exit::Failure;
 use crate::model::Embed;
@@ -15,40 +16,41 @@ use snapseek_index::{Cluster, ClusterMember, Library, NewCluster, Searcher, fold
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-/// Members of a cluster at least, in a library of at least [`MANY`] photos, and in a smaller one.
+/// Minimum size of a cluster, in a library of at least [`MANY`] photos and in a smaller one.
 const MIN_SIZE: (usize, usize) = (5, 3);
 const MANY: usize = 500;
-/// Photos of a cluster, at least, that can be split.
+/// Minimum number of photos in a cluster that can be split.
 const SPLITTABLE: usize = 4;
-/// Photos of a cluster whose words are read, and which its keywords must suit.
+/// Maximum number of photos of a cluster that are sampled to choose its keywords.
 const SAMPLE: usize = 100;
-/// Words of the library's own that are tried.
+/// Maximum number of the library's own words that are tried as keywords.
 const OWN_WORDS: usize = 500;
-/// Share of the photos of a cluster and its successor that must be the same for a name to be handed on.
+/// Share of the photos of a cluster and its successor (intersection over union) from which a name is passed on.
 const SAME: f64 = 0.25;
-/// Words of captions and folders that say nothing.
+/// Words of captions and folder names that say nothing about a photo.
 const STOP_WORDS: &str = "the and with for from into that this are was were his her its their has have had who one two \
     there them they some over under near next out off photo photos picture pictures image images img dcim camera \
     pictured holding standing sitting";
 
-/// Another process has made clusters anew in the meantime.
-const GONE: &str = "this cluster is no more; `snapseek cluster` lists those that there are";
+/// Shown if another process has replaced the clusters in the meantime.
+const GONE: &str = "this cluster no longer exists; `snapseek cluster` lists the current ones";
 
-/// What was made.
+/// The result of making clusters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
-    /// Names given by hand to clusters of which nothing much is left.
+    /// Names given by hand that are lost, because no new cluster has enough of the same photos.
     pub lost: Vec<String>,
 }
 
-/// What suits a library of so many photos: as many clusters as fit it best, none of them tiny.
+/// The default for a library with this many photos: as many clusters as fit it best, none of them tiny.
 #[must_use]
 pub fn options(photos: usize) -> LinkageOptions {
     LinkageOptions { count: None, min_size: if photos < MANY { MIN_SIZE.1 } else { MIN_SIZE.0 } }
 }
 
-/// Finds the library's clusters anew, names them and keeps them in the place of the old ones; names that the user gave
-/// go on to the cluster that holds most of the same photos. `None`, and nothing changed, if `progress` ended it.
+/// Finds the library's clusters from scratch, names them and stores them in place of the old ones. A name that the user
+/// gave passes to the cluster that holds most of the same photos. `None` if `progress` stopped it; then nothing
+/// changes.
 ///
 /// # Errors
 /// The model's files are damaged, or the catalogue cannot be read or written.
@@ -88,16 +90,16 @@ pub fn make(
     Ok(Some(Made { lost: heirs.lost }))
 }
 
-/// Splits one cluster into those that are in it, or where none stands out, in two. Returns how many there are now in its
-/// place: 1, and nothing changed, if its photos cannot be told apart; `None`, and nothing changed, if `progress` ended it.
+/// Splits one cluster into the clusters inside it or, if none stand out, in two. Returns how many clusters replace it:
+/// 1 if its photos cannot be distinguished, `None` if `progress` stopped it; in both cases nothing changes.
 ///
-/// The parts have new ids and names of their own that no cluster has, nor the one that was split; that name is gone, also if
-/// the user gave it. Every photo of the cluster goes to the nearest part. All other clusters keep their ids, names, photos
-/// and reach, and photos in no cluster stay there.
+/// The parts get new ids and new names, which no cluster has, the old one included; the old name is lost even if the
+/// user gave it. Every photo of the cluster goes to the nearest part. All other clusters keep their ids, names, photos
+/// and reach, and photos outside all clusters stay outside.
 ///
 /// # Errors
-/// The cluster has fewer than four photos (exit code 2), or is no more; the model's files are damaged, or the catalogue
-/// cannot be read or written.
+/// The cluster has fewer than four photos (exit code 2) or no longer exists, the model's files are damaged, or the
+/// catalogue cannot be read or written.
 pub fn split(
     library: &Library,
     model: &dyn Embed,
@@ -113,12 +115,12 @@ pub fn split(
     anyhow::ensure!(clusters.iter().any(|known| known.id == cluster), GONE);
     if ids.len() < SPLITTABLE {
         return Err(Failure::usage(format!(
-            "the cluster has {}; it takes {SPLITTABLE} to split one",
+            "the cluster has {}; only a cluster of at least {SPLITTABLE} can be split",
             text::count(ids.len(), "photo")
         )));
     }
     let natural = options(ids.len());
-    // In two, single photos are split off only if nothing else can be.
+    // When splitting in two, a single photo is split off only as a last resort.
     let in_two = [natural.min_size, 1].map(|min_size| LinkageOptions { count: Some(2), min_size });
     let mut parts = Clustering::default();
     for options in [natural].into_iter().chain(in_two).filter(|options| 2 * options.min_size <= ids.len()) {
@@ -150,13 +152,13 @@ pub fn split(
     Ok(Some(named.len()))
 }
 
-/// A group as the library is to keep it, with a name that is not the user's.
+/// A group as a new cluster for the library, with a name that the user did not give.
 fn kept(group: &VectorGroup, name: String, keywords: Vec<String>) -> NewCluster {
     let VectorGroup { coherence, reach, .. } = *group;
     NewCluster { name, by_hand: false, keywords, coherence, centroid: group.centroid.clone(), reach }
 }
 
-/// Where photos belong.
+/// The cluster of each photo, and its cosine with the centroid.
 fn members(ids: &[i64], found: &Clustering) -> Vec<ClusterMember<usize>> {
     let places = ids.iter().zip(&found.places);
     places
@@ -164,17 +166,17 @@ fn members(ids: &[i64], found: &Clustering) -> Vec<ClusterMember<usize>> {
         .collect()
 }
 
-/// What names come from.
+/// What names are made from.
 struct Vocabulary<'a> {
     model: &'a dyn Embed,
-    /// The user's.
+    /// The user's words.
     keywords: &'a [String],
-    /// Where embeddings of words are kept.
+    /// Folder for the cached embeddings of words.
     cache: &'a Path,
 }
 
 impl Vocabulary<'_> {
-    /// The keywords of each group, best first, that tell it from the others; `None` if `progress` ended it.
+    /// The keywords that distinguish each group from the others, best first; `None` if `progress` stopped it.
     fn names(
         &self,
         found: &Clustering,
@@ -215,8 +217,8 @@ impl Vocabulary<'_> {
     }
 }
 
-/// Lets photos that came after the clusters were made join them, and returns how many were looked at. Nothing else moves. After a change
-/// of model, the centroids are made anew from the members.
+/// Lets photos that were indexed after the clusters were made join them, and returns how many photos that concerned.
+/// Nothing else moves. After a change of model, the centroids are recomputed from the members.
 ///
 /// # Errors
 /// The catalogue cannot be read or written.
@@ -282,7 +284,7 @@ fn samples(found: &Clustering) -> Vec<Vec<usize>> {
     members.into_iter().map(some).collect()
 }
 
-/// The share of these photos at which each word stands: as a tag, in the caption, or as a folder's name.
+/// For each word, the share of these photos that have it as a tag, in the caption or in the folder's name.
 fn shares_of(searcher: &Searcher, ids: Vec<i64>) -> anyhow::Result<HashMap<String, f32>> {
     let stop: HashSet<&str> = STOP_WORDS.split_whitespace().collect();
     let mut counts: HashMap<String, f32> = HashMap::new();
@@ -301,7 +303,7 @@ fn shares_of(searcher: &Searcher, ids: Vec<i64>) -> anyhow::Result<HashMap<Strin
     Ok(counts.into_iter().map(|(word, n)| (word, n / count)).collect())
 }
 
-/// The user's words, and the library's most frequent ones that hold letters.
+/// The user's words, and the library's most frequent ones that contain letters.
 fn own_words(shares: &[HashMap<String, f32>], keywords: &[String]) -> Vec<String> {
     let mut sums: HashMap<&str, f32> = HashMap::new();
     for (word, share) in shares.iter().flatten() {
@@ -314,7 +316,7 @@ fn own_words(shares: &[HashMap<String, f32>], keywords: &[String]) -> Vec<String
     keywords.iter().map(|word| word.trim().to_lowercase()).chain(own).collect()
 }
 
-/// The first two keywords, or more, or a number: whatever no other cluster is called.
+/// A name that no other cluster has: the first two keywords, or more of them, or the first one and a number.
 fn unique(keywords: &[String], taken: &mut HashSet<String>) -> String {
     let lengths = (keywords.len().min(2)..=keywords.len()).filter(|length| *length > 0);
     let names = lengths.map(|length| keywords[..length].join(", "));
@@ -324,7 +326,7 @@ fn unique(keywords: &[String], taken: &mut HashSet<String>) -> String {
     free.unwrap_or_default()
 }
 
-/// Which new group each name given by hand goes to.
+/// Which new group each name given by hand passes to.
 struct Heirs {
     names: HashMap<usize, String>,
     lost: Vec<String>,

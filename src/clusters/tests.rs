@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 /// Numbers in an embedding.
 const DIM: usize = 6;
 
-/// A model that reads texts, each as some direction of its own, and sees nothing.
+/// A model that gives each text a direction of its own, and cannot embed pictures.
 struct FakeModel(Identity);
 
 impl Embed for FakeModel {
@@ -55,7 +55,7 @@ fn unit(mut vector: Vec<f32>) -> Vec<f32> {
     vector
 }
 
-/// A library, its model, and where words are kept.
+/// A library, its model, and a folder for the cached words.
 struct World {
     folder: tempfile::TempDir,
     library: Library,
@@ -63,7 +63,7 @@ struct World {
 }
 
 impl World {
-    /// A library of these vectors, photo 1 and on, all of them in one cluster called Mine; and one photo in another.
+    /// A library of photos with these vectors, all in one cluster called Mine (ids from 1), and one photo in another.
     fn new(vectors: Vec<Vec<f32>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let library = Library::create(&folder.path().join("library")).unwrap();
@@ -103,7 +103,7 @@ impl World {
         split(&self.library, &self.model, id, self.folder.path(), &mut Progress::new(&console, &cancel))
     }
 
-    /// The photos of each cluster but `other`, by their first.
+    /// The photos of each cluster except `other`, in the order of their first photos.
     fn parts(&self) -> Vec<Vec<i64>> {
         let clusters = self.library.clusters().unwrap();
         let parts = clusters.iter().filter(|cluster| cluster.name != "other");
@@ -114,7 +114,7 @@ impl World {
     }
 }
 
-/// A little off an axis, each `n` in another way.
+/// A vector a little off an axis, in a different way for each `n`.
 fn near(axis: usize, n: usize) -> Vec<f32> {
     let mut vector = vec![0.0; DIM];
     vector[axis] = 1.0;
@@ -152,7 +152,7 @@ fn a_cluster_is_split_into_those_in_it_and_no_photo_is_lost() {
     assert!(names.len() == 4 && !names.contains("mine"), "{names:?}");
     assert!(after.iter().all(|cluster| !cluster.by_hand && cluster.centroid.is_some()));
     assert_eq!(exit_of(&world.split("other", true).unwrap_err()), Exit::Usage);
-    assert!(world.split("Mine", true).unwrap_err().to_string().contains("no more"));
+    assert!(world.split("Mine", true).unwrap_err().to_string().contains("no longer exists"));
 }
 
 #[test]

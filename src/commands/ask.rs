@@ -29,7 +29,7 @@ pub(super) fn ask(args: &AskArgs, settings: &Settings, console: &Console) -> any
         }
     })?;
     shown?;
-    let Some(answer) = answers.pop() else { anyhow::bail!("the model gave no answer") };
+    let Some(answer) = answers.pop() else { anyhow::bail!("the model returned no answer") };
     if streams {
         console.line("")?;
     }

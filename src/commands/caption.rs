@@ -1,4 +1,4 @@
-//! `caption`: sentences that say what photos show, by the model or by hand.
+//! `caption`: sentences about what photos show, written by the model or by hand.
 
 use crate::captions::look::SeenPicture;
 use crate::captions::open::{self, NamedBlip2};
@@ -17,7 +17,7 @@ use snapseek_index::Library;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-/// Tokens of a caption, unless the user says otherwise.
+/// Default maximum number of tokens of a caption.
 pub(super) const CAPTION_TOKENS: usize = 20;
 
 pub(super) fn run(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -38,7 +38,7 @@ fn write(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::
     let library = open::library(settings, console);
     let reader = library.as_ref().map(Library::reopen).transpose()?;
     let cancel = signals::cancel()?;
-    // A batch takes its time; the answer to one photo does not.
+    // A bar only for several photos: a single caption does not take long.
     let mut progress = (args.photos.len() > 1 && console.wants_bar()).then(|| PhotoProgress::new(console));
     if let Some(progress) = &mut progress {
         progress.expect_captions(args.photos.len() as u64);
@@ -68,19 +68,19 @@ fn write(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::
 /// The photos that the user named.
 struct NamedPhotos<'a> {
     photos: std::slice::Iter<'a, PathBuf>,
-    /// Captions go into the library.
+    /// Whether captions are saved in the library.
     keep: bool,
     blip2: &'a NamedBlip2,
     library: Option<Library>,
     settings: &'a Settings,
     console: &'a Console,
     progress: Option<PhotoProgress>,
-    /// All photos could be read.
+    /// Whether all photos could be read so far.
     complete: bool,
 }
 
 impl NamedPhotos<'_> {
-    /// Writes to the terminal without the bar in the way.
+    /// Counts a photo as done, and hides the bar while `message` writes to the terminal.
     fn aside<T>(progress: &mut Option<PhotoProgress>, message: impl FnOnce() -> T) -> T {
         match progress {
             Some(progress) => {
@@ -129,7 +129,7 @@ fn print(picture: &SeenPicture, caption: &Generated, settings: &Settings, consol
     line(&picture.path, &caption.text, console)
 }
 
-/// One photo and its caption: on a terminal for the eye, in a pipe with a tab between.
+/// Prints one photo and its caption: readable on a terminal, separated by a tab in a pipe.
 fn line(path: &Path, caption: &str, console: &Console) -> anyhow::Result<()> {
     let caption = sanitize::text(caption);
     if console.terminal {
@@ -140,7 +140,7 @@ fn line(path: &Path, caption: &str, console: &Console) -> anyhow::Result<()> {
     Ok(console.bytes(&line)?)
 }
 
-/// Keeps the caption of a photo of the library, unless one written by hand stands there.
+/// Saves the caption of a photo in the library, unless the photo has one that was written by hand.
 fn keep(
     picture: &SeenPicture,
     caption: &Generated,
@@ -156,7 +156,7 @@ fn keep(
             let by_hand = library.caption(photo)?.map(|caption| caption.text).unwrap_or_default();
             console.note(format_args!("{path} keeps its caption written by hand: {}", sanitize::text(&by_hand)));
         }
-        Err(error) => console.warn(format_args!("the caption of {path} is not kept: {error}")),
+        Err(error) => console.warn(format_args!("the caption of {path} could not be saved: {error}")),
     }
     Ok(())
 }
@@ -214,5 +214,5 @@ fn show(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::R
 }
 
 fn stranger(photo: &Path) -> anyhow::Error {
-    Failure::usage(format!("{0} is not in the library; `snapseek index {0}` takes it in", sanitize::path(photo)))
+    Failure::usage(format!("{0} is not in the library; `snapseek index {0}` adds it", sanitize::path(photo)))
 }

@@ -1,4 +1,4 @@
-//! `chats`: chats that were kept.
+//! `chats`: lists, shows, exports and deletes saved chats.
 
 use crate::chat::export::{markdown, record};
 use crate::cli::{ChatFormat, ChatsAction};
@@ -80,12 +80,12 @@ fn list(library: &Library, photo: Option<&Path>, settings: &Settings, console: &
         }
     }
     if chats.is_empty() {
-        console.note("no chat is kept; `snapseek chat PHOTO` begins one");
+        console.note("there are no saved chats; `snapseek chat PHOTO` begins one");
     }
     Ok(if chats.is_empty() { Exit::NothingFound } else { Exit::Success })
 }
 
-/// The chats about a picture, or if its file cannot be read, those in which it was so named.
+/// The chats about a picture; if its file cannot be read, the chats that were begun with this path.
 fn about(library: &Library, photo: &Path) -> anyhow::Result<Vec<Chat>> {
     if let Ok(bytes) = photo::read(photo, &DecodeLimits::default()) {
         return Ok(library.chats_about(blake3::hash(&bytes).as_bytes())?);
@@ -94,7 +94,7 @@ fn about(library: &Library, photo: &Path) -> anyhow::Result<Vec<Chat>> {
     Ok(library.chats()?.into_iter().filter(|c| c.path == absolute).collect())
 }
 
-/// Prints a chat for the eye.
+/// Prints a chat in a readable form.
 pub(super) fn show(chat: &Chat, console: &Console) -> anyhow::Result<()> {
     let Chat { id, path, model, started, turns, .. } = chat;
     let head = format!("{id}  {}  {}  {}", time(*started), text::display_path(path), sanitize::text(model));

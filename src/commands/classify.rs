@@ -1,4 +1,4 @@
-//! `classify`: photos sorted by labels that the user chose.
+//! `classify`: photos sorted by labels that the user chooses.
 
 use super::selection::{self, Selection};
 use crate::cli::ClassifyArgs;
@@ -20,7 +20,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes of a labels file that are read at most.
+/// Maximum size of a labels file in bytes.
 const LONGEST_FILE: u64 = 1 << 20;
 
 pub(super) fn classify(args: &ClassifyArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -55,7 +55,7 @@ pub(super) fn classify(args: &ClassifyArgs, settings: &Settings, console: &Conso
             let verdicts = classify::judge(&embeddings, &set, &classifier, args.top.into(), &mut progress)?;
             drop(progress);
             let paths = searcher.paths(&ids)?;
-            // A photo whose last file has gone has no path.
+            // A photo whose last file was removed has no path.
             let judged = paths.into_iter().zip(verdicts).filter_map(|(path, verdict)| Some((path?, verdict)));
             (judged.collect::<Vec<(PathBuf, _)>>(), true)
         }
@@ -65,7 +65,7 @@ pub(super) fn classify(args: &ClassifyArgs, settings: &Settings, console: &Conso
             let text = sanitize::text(text);
             console.note(format_args!("no photo matches the query {text:?} (there is no file or folder of that name)"));
         } else {
-            console.note("there is no photo to classify");
+            console.note("there are no photos to classify");
         }
     }
     let sorted = SortedPhotos::new(&set, judged);
@@ -95,7 +95,7 @@ fn matches(text: &str, library: &Library, settings: &Settings, console: &Console
     Ok(rows.into_iter().map(|row| row.hit.id).collect())
 }
 
-/// The labels that the user means.
+/// The label set that the arguments describe.
 fn label_set(args: &ClassifyArgs, settings: &Settings) -> anyhow::Result<LabelSet> {
     let set = match (&args.set, &args.labels, &args.labels_file) {
         (Some(name), _, _) => return Ok(Library::open(&settings.library)?.label_set(name)?),
@@ -114,7 +114,8 @@ fn label_set(args: &ClassifyArgs, settings: &Settings) -> anyhow::Result<LabelSe
     Ok(set)
 }
 
-/// The classifier of a set, which is saved if the user wants it; a saved set then gets the threshold of this call.
+/// The classifier of a set. The set is saved first if the user asks for it; the threshold of this call then overrides
+/// the saved one.
 fn classifier(
     set: &mut LabelSet,
     args: &ClassifyArgs,
@@ -142,7 +143,7 @@ fn classifier(
             Some(before) if before == *set => {}
             Some(before) => {
                 let labels = sanitize::text(&before.labels.join(", "));
-                console.note(format_args!("the label set {name} is another one now; its labels were: {labels}"));
+                console.note(format_args!("label set {name} was replaced; its labels were: {labels}"));
             }
         }
     }
@@ -155,12 +156,12 @@ fn commas(labels: &str) -> Vec<String> {
     labels.split(',').map(|label| label.trim().to_owned()).collect()
 }
 
-/// The lines of a file that are labels.
+/// Reads a labels file: one label per line, without empty lines and comments.
 fn lines(file: &Path) -> anyhow::Result<Vec<String>> {
     let name = || format!("the labels file {}", sanitize::path(file));
     let mut bytes = Vec::new();
     if !file.exists() {
-        return Err(Failure::usage(format!("{} is not there", name())));
+        return Err(Failure::usage(format!("{} does not exist", name())));
     }
     let opened = std::fs::File::open(file).and_then(|opened| opened.take(LONGEST_FILE + 1).read_to_end(&mut bytes));
     opened.with_context(|| format!("{} cannot be read", name()))?;

@@ -16,10 +16,10 @@ use serde_json::json;
 use snapseek_index::{Cluster, ClusterMember, Error, Hit, Library, Searcher, folded_name};
 use std::path::Path;
 
-/// Photos of a cluster that a page shows, and that JSON names.
+/// Number of photos of a cluster that a page shows, and that JSON names.
 const SHOWN: usize = 24;
 const EXAMPLES: usize = 3;
-/// The longest file of keywords.
+/// Maximum number of keywords in a file.
 const MOST_KEYWORDS: usize = 5_000;
 
 pub(super) fn cluster(args: &ClusterArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -39,19 +39,19 @@ pub(super) fn cluster(args: &ClusterArgs, settings: &Settings, console: &Console
     let anew = args.count.is_some() || args.auto || args.min_size.is_some() || args.keywords.is_some();
     if anew || library.clusters()?.is_empty() {
         if !make(&library, args, settings, console)? {
-            console.note("interrupted: the clusters are what they were");
+            console.note("interrupted: the clusters are unchanged");
             return Ok(Exit::Interrupted);
         }
     } else {
         let new = clusters::adopt(&library)?;
         if new > 0 {
-            console.note(format_args!("{} looked at that came since", text::count(new, "photo")));
+            console.note(format_args!("compared {} indexed since the last run", text::count(new, "photo")));
         }
     }
     show(&library, args, settings, console)
 }
 
-/// Puts the clusters that are in one in its place, and shows all.
+/// Replaces a cluster by the groups inside it, and shows all clusters.
 fn split(
     library: &Library,
     name: &str,
@@ -71,21 +71,21 @@ fn split(
     let name = sanitize::text(&cluster.name);
     match parts {
         None => {
-            console.note("interrupted: the clusters are what they were");
+            console.note("interrupted: the clusters are unchanged");
             Ok(Exit::Interrupted)
         }
         Some(1) => {
-            console.note(format_args!("the photos of {name} cannot be told apart: it is left as it is"));
+            console.note(format_args!("the photos of {name} are too similar to split: the cluster is unchanged"));
             Ok(Exit::NothingFound)
         }
         Some(parts) => {
-            console.note(format_args!("{name} is now {parts} clusters"));
+            console.note(format_args!("{name} was split into {parts} clusters"));
             show(library, args, settings, console)
         }
     }
 }
 
-/// Makes clusters anew; false if interrupted.
+/// Makes the clusters from scratch; returns false if interrupted.
 pub(super) fn make(
     library: &Library,
     args: &ClusterArgs,
@@ -103,7 +103,7 @@ pub(super) fn make(
     let Some(made) = made else { return Ok(false) };
     for name in made.lost {
         console.note(format_args!(
-            "no cluster holds most of the photos of {} any more: its name is gone",
+            "no cluster contains most of the photos of {} any more: this name was dropped",
             sanitize::text(&name)
         ));
     }
@@ -112,12 +112,12 @@ pub(super) fn make(
 
 fn words_of(file: &Path) -> anyhow::Result<Vec<String>> {
     let text = std::fs::read_to_string(file)
-        .map_err(|e| Failure::usage(format!("the keywords {} cannot be read: {e}", sanitize::path(file))))?;
+        .map_err(|e| Failure::usage(format!("the keywords file {} cannot be read: {e}", sanitize::path(file))))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let words: Vec<String> = lines.map(str::to_owned).collect();
     if words.len() > MOST_KEYWORDS {
         return Err(Failure::usage(format!(
-            "{} holds {} keywords, {MOST_KEYWORDS} are allowed",
+            "the keywords file {} contains {} keywords, but only {MOST_KEYWORDS} are allowed",
             sanitize::path(file),
             words.len()
         )));
@@ -157,7 +157,7 @@ fn show(library: &Library, args: &ClusterArgs, settings: &Settings, console: &Co
         table(&clusters, console)?;
     }
     if clusters.is_empty() {
-        console.note("no group of photos stands out; -k N asks for a number, --min-size for smaller ones");
+        console.note("no group of photos stands out: try -k N for N clusters, or --min-size for smaller ones");
     } else {
         console
             .note(format_args!("{outside} of {} fit no cluster (cluster:none)", text::count(searcher.len(), "photo")));
@@ -188,7 +188,7 @@ fn table(clusters: &[Cluster], console: &Console) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The photos of a cluster that are nearest to its middle; `members` are sorted.
+/// The photos of a cluster that are nearest to its centroid; `members` must be sorted by cosine, highest first.
 fn nearest(
     cluster: &Cluster,
     members: &[ClusterMember<i64>],

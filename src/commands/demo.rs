@@ -17,12 +17,12 @@ const QUERIES: [&[&str]; 4] = [
 pub(super) fn demo(folder: &Path, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     if !folder.is_dir() {
         return Err(Failure::usage(format!(
-            "{} is not there: run the demo in the project's folder, or name a folder of photos",
+            "{} does not exist: run the demo in the project's folder, or name a folder of photos",
             crate::terminal::sanitize::path(folder)
         )));
     }
     let key = blake3::hash(folder.canonicalize()?.as_os_str().as_encoded_bytes());
-    // A library of its own, so that trying the program leaves the user's alone.
+    // A separate library, so that the demo does not touch the user's own.
     let settings = Settings {
         library: Settings::cache_dir()?.join("demo").join(&key.to_hex()[..16]),
         model: if settings.model == "auto" { "starter".into() } else { settings.model.clone() },
@@ -39,7 +39,7 @@ pub(super) fn demo(folder: &Path, settings: &Settings, console: &Console) -> any
         step(similar, &settings, console)?;
     }
     console.line(&format!(
-        "\nThis library stays in {}. Now your own: snapseek index ~/Pictures",
+        "\nThis library is kept in {}. Now index your own photos: snapseek index ~/Pictures",
         crate::terminal::sanitize::path(&settings.library)
     ))?;
     Ok(Exit::Success)

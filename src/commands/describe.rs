@@ -1,4 +1,4 @@
-//! `describe`: what a folder, or the whole library, holds.
+//! `describe`: what a folder or the whole library contains.
 
 use crate::cli::DescribeArgs;
 use crate::config::Settings;
@@ -11,14 +11,14 @@ use snapseek_index::{Clause, Filter, Filters, Hit, Library, SearchRequest};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Entries of a list.
+/// Maximum number of entries in a list.
 const MOST: usize = 10;
 
 pub(super) fn describe(args: &DescribeArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     let folder = args.folder.as_deref().map(|folder| match folder.canonicalize() {
         Ok(folder) => Ok(folder),
-        // A disk that is not there now may have been indexed.
+        // The folder may be on a disk that was indexed and is not mounted now.
         Err(_) => std::path::absolute(folder),
     });
     let folder = folder.transpose()?;
@@ -37,8 +37,8 @@ pub(super) fn describe(args: &DescribeArgs, settings: &Settings, console: &Conso
     }
     photos.retain(|photo| !photo.paths.is_empty());
     if photos.is_empty() {
-        let place = args.folder.as_ref().map_or("the library".into(), |folder| sanitize::path(folder));
-        return Err(Failure::missing(format!("the library holds no photo of {place}; `snapseek index` takes them in")));
+        let place = args.folder.as_ref().map_or(String::new(), |folder| format!(" in {}", sanitize::path(folder)));
+        return Err(Failure::missing(format!("the library contains no photos{place}; `snapseek index` adds them")));
     }
     let summary = FolderSummary::of(&photos, &library)?;
     if settings.json {
@@ -49,7 +49,7 @@ pub(super) fn describe(args: &DescribeArgs, settings: &Settings, console: &Conso
     Ok(Exit::Success)
 }
 
-/// Names and how many photos each has, most first.
+/// Names with the number of photos of each, highest first.
 type Counts = Vec<(String, usize)>;
 
 struct FolderSummary {
@@ -58,7 +58,7 @@ struct FolderSummary {
     bytes: u64,
     captioned: usize,
     placed: usize,
-    /// First and last day.
+    /// First and last day on which photos were taken.
     taken: Option<(String, String)>,
     years: Counts,
     cameras: Counts,
@@ -126,7 +126,7 @@ impl FolderSummary {
             }
         }
         if self.files > self.photos {
-            row("copies", &format!("{} hold what another file holds", self.files - self.photos))?;
+            row("copies", &format!("{} (files with the same content as another file)", self.files - self.photos))?;
         }
         if self.clusters.is_empty() {
             console.note("`snapseek cluster` groups the photos");

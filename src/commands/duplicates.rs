@@ -1,4 +1,4 @@
-//! `duplicates`: copies of one picture, and which of them to keep. It never touches a photo.
+//! `duplicates`: copies of the same picture, and which of them to keep. It never changes or deletes a photo.
 
 use crate::cli::DuplicatesArgs;
 use crate::config::Settings;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use snapseek_index::{FileStamp, Library};
 use std::path::Path;
 
-/// Problems that are told without `-v`.
+/// Maximum number of problems reported without `-v`.
 const SHOWN: usize = 20;
 
 pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -33,8 +33,7 @@ pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &C
     let found = duplicates::find(&library, wanted, &mut progress)?;
     drop(progress);
     let Some(found) = found else {
-        console
-            .note("interrupted: what photos look like is kept as far as it is known, the next run goes on from here");
+        console.note("interrupted: what is done is kept, and the next run continues from there");
         return Ok(Exit::Interrupted);
     };
     tell_problems(&found, console);
@@ -58,7 +57,8 @@ pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &C
     } else {
         let files = found.groups.iter().map(|group| group.files().count() - 1).sum();
         let bytes = found.groups.iter().map(CopyGroup::wasted).sum();
-        console.note(format_args!("{}; {} could go, {}", groups(&found), text::count(files, "file"), size(bytes)));
+        let files = text::count(files, "file");
+        console.note(format_args!("{}; {files} could be deleted, {}", groups(&found), size(bytes)));
     }
     Ok(match (found.problems.is_empty(), found.groups.is_empty()) {
         (false, _) => Exit::Partial,
@@ -79,13 +79,13 @@ fn tell_problems(found: &DuplicateGroups, console: &Console) {
     }
 }
 
-/// A file of a group, as it is listed.
+/// A line of the output: one file of a group.
 struct FileLine<'a> {
     member: &'a CopyMember,
     path: &'a Path,
     stamp: FileStamp,
     keep: bool,
-    /// Why it is to be kept, or what sets it apart from the kept one.
+    /// Why this file is to be kept, or how it differs from the kept one.
     says: String,
 }
 
@@ -107,7 +107,7 @@ fn lines(group: &CopyGroup) -> Vec<FileLine<'_>> {
         .collect()
 }
 
-/// Where photos are exact copies only, no look was taken into account.
+/// `near` if the group contains changed copies, else `exact`.
 fn kind(group: &CopyGroup) -> &'static str {
     if group.photos.len() > 1 { "near" } else { "exact" }
 }
@@ -186,14 +186,14 @@ fn records(found: &DuplicateGroups, console: &Console) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The page with all groups side by side, the kept file of each first.
+/// Writes the page with all groups, the file to keep first in each.
 fn html(found: &DuplicateGroups, file: &Path) -> anyhow::Result<()> {
     let mut page = Page::begin(file, &format!("{} of duplicates", groups(found)), ".keep img{outline:3px solid #2a2}")?;
     page.push("<main>")?;
     for (n, group) in found.groups.iter().enumerate() {
         let lines = lines(group);
         let files = text::count(lines.len(), "file");
-        page.heading(&format!("{}. {files}", n + 1), &format!("{} could go", size(group.wasted())))?;
+        page.heading(&format!("{}. {files}", n + 1), &format!("{} could be freed", size(group.wasted())))?;
         let figures = lines.par_iter().map(|line| {
             let says = if line.keep { format!("keep: {}", line.says) } else { line.says.clone() };
             let facts = format!("{} · {} · {}", dimensions(line.member), size(line.stamp.size), date(line.stamp));
@@ -210,7 +210,7 @@ fn dimensions(member: &CopyMember) -> String {
     format!("{}x{}", member.hit.facts.width, member.hit.facts.height)
 }
 
-/// Bytes for the eye.
+/// Bytes in a readable form.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -220,7 +220,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// When a file was last written, as the local date and time.
+/// When a file was last modified, as local date and time.
 fn date(stamp: FileStamp) -> String {
     let time = jiff::Timestamp::from_nanosecond(stamp.mtime_ns.into());
     let local = time.map(|time| time.to_zoned(jiff::tz::TimeZone::system()));

@@ -1,4 +1,4 @@
-//! `embed` and `tokens`: what the models read and write.
+//! `embed` and `tokens`: the embeddings that a model makes and the tokens that it reads.
 
 use crate::cli::{EmbedArgs, TokensArgs};
 use crate::config::Settings;
@@ -30,7 +30,7 @@ pub(super) fn embed(
         let (kind, name, embedding) = match input {
             EmbedInput::Text(text) => {
                 let mut all = chosen.model.embed_texts(std::slice::from_ref(text), args.template.as_deref())?;
-                ("text", text.clone(), all.pop().context("the model gave no embedding")?)
+                ("text", text.clone(), all.pop().context("the model returned no embedding")?)
             }
             EmbedInput::Image(path) => match query_vector::embed_file(path, chosen.model.as_ref()) {
                 Ok(embedding) => ("image", path.to_string_lossy().into_owned(), embedding),

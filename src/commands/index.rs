@@ -23,7 +23,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     let mut writer = library.lock()?;
     let folders = if folders.is_empty() { library.roots()? } else { folders };
     if folders.is_empty() {
-        return Err(Failure::usage("which folder? For example: snapseek index ~/Pictures"));
+        return Err(Failure::usage("the library has no folder yet: name one, as in `snapseek index ~/Pictures`"));
     }
     let chosen = model_choice::choose(Some(&library), settings, console, Offer::unless(args.yes))?;
     writer.set_model(&chosen.record)?;
@@ -36,7 +36,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     };
     let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
     let Some(mut done) = done else { return Ok(Exit::Interrupted) };
-    // CaptionSummary take long: neither the right to write nor the model is needed for them.
+    // Captioning takes long and needs neither the write lock nor the embedding model.
     drop((writer, chosen));
     if !args.captions || done.summary.interrupted {
         report(&done, &library, settings, console)?;
@@ -53,7 +53,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     captioned.map(|captions| if captions.interrupted { Exit::Interrupted } else { exit(&done) })
 }
 
-/// CaptionSummary the photos that wait for it.
+/// Captions the photos that have no caption yet; with `anew`, also those captioned by another model.
 fn captions(library: &Library, anew: bool, settings: &Settings, console: &Console) -> anyhow::Result<CaptionSummary> {
     let blip2 = open::open(settings, console)?;
     let started = Instant::now();
@@ -69,7 +69,7 @@ fn captions(library: &Library, anew: bool, settings: &Settings, console: &Consol
         let failed = if done.failed > 0 { format!(", {} failed", done.failed) } else { String::new() };
         console.line(&format!("{} captioned{failed} in {seconds:.1} s{rate}", done.captioned))?;
         if done.interrupted {
-            console.note("interrupted: what is done is kept, and the next run goes on from here");
+            console.note("interrupted: what is done is kept, and the next run continues from there");
         }
     }
     Ok(done)
@@ -81,7 +81,7 @@ pub(super) fn reindex(args: &ReindexArgs, settings: &Settings, console: &Console
     let chosen = model_choice::asked(settings, console, Offer::unless(args.yes))?;
     writer.switch_model(&chosen.record)?;
     let folders = library.roots()?;
-    // What was let in before stays in.
+    // Hidden files and large pictures that were indexed before stay in the library.
     let options = IndexOptions {
         keep_hidden: true,
         limits: DecodeLimits { max_pixels: u64::MAX, ..DecodeLimits::default() },
@@ -133,10 +133,10 @@ fn report(done: &Done, library: &Library, settings: &Settings, console: &Console
     };
     console.line(&format!("{} in {seconds:.1} s{rate}", parts.join(", ")))?;
     if library.status()?.files == 0 && summary.failed == 0 {
-        console.note("there is no picture in there");
+        console.note("no pictures found in these folders");
     }
     if summary.interrupted {
-        console.note("interrupted: what is done is kept, and the next run goes on from here");
+        console.note("interrupted: what is done is kept, and the next run continues from there");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `labels`: label sets that were saved.
+//! `labels`: lists, shows and deletes saved label sets.
 
 use crate::cli::LabelsAction;
 use crate::config::Settings;
@@ -45,7 +45,7 @@ fn list(library: &Library, settings: &Settings, console: &Console) -> anyhow::Re
     Ok(if sets.is_empty() { Exit::NothingFound } else { Exit::Success })
 }
 
-/// The labels one a line, as `--labels-file` reads them; the rest as comments.
+/// Prints the labels one per line, as `--labels-file` reads them, and the rest as comments.
 fn show(set: &LabelSet, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     if settings.json {
         console.json(&record(set))?;

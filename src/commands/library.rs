@@ -10,7 +10,7 @@ use serde_json::json;
 use snapseek_index::{CheckReport, Library, Remedy};
 use std::path::{Path, PathBuf};
 
-/// Failures listed without `-v`.
+/// Maximum number of failures listed without `-v`.
 const SHOWN: usize = 20;
 
 pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -37,7 +37,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     row("library", format!("{} ({:.1} MB)", sanitize::path(library.dir()), status.bytes as f64 / 1e6))?;
     row(
         "model",
-        status.model.map_or("none yet".into(), |m| format!("{} ({} numbers)", sanitize::text(&m.name), m.dim)),
+        status.model.map_or("none yet".into(), |m| format!("{} ({} dimensions)", sanitize::text(&m.name), m.dim)),
     )?;
     row("photos", format!("{} in {} files", status.photos, status.files))?;
     let captions = status.captions;
@@ -87,9 +87,9 @@ pub(super) fn check(args: &CheckArgs, settings: &Settings, console: &Console) ->
         }
         match &after {
             Some(after) if after.findings.is_empty() => console.line("repaired: everything is in order now")?,
-            Some(after) => {
-                sentences(after).iter().try_for_each(|f| console.line(&format!("still: {}", sanitize::text(f))))?
-            }
+            Some(after) => sentences(after)
+                .iter()
+                .try_for_each(|f| console.line(&format!("not repaired: {}", sanitize::text(f))))?,
             None if found.findings.is_empty() => console.line("everything is in order")?,
             None => console.note("`snapseek check --repair` rebuilds what can be rebuilt"),
         }
@@ -97,18 +97,18 @@ pub(super) fn check(args: &CheckArgs, settings: &Settings, console: &Console) ->
     Ok(if after.unwrap_or(found).findings.is_empty() { Exit::Success } else { Exit::Failed })
 }
 
-/// What was found and what helps, a sentence each.
+/// Each finding and its remedy as a sentence.
 fn sentences(report: &CheckReport) -> Vec<String> {
     let remedy = |remedy| match remedy {
         Remedy::Rebuild => "`snapseek check --repair` rebuilds it",
-        Remedy::DropAndIndex => "`snapseek check --repair` drops it, and the next `snapseek index` computes it again",
-        Remedy::DropUntilNeeded => "`snapseek check --repair` drops it, and it is computed again when it is needed",
+        Remedy::DropAndIndex => "`snapseek check --repair` removes it, and the next `snapseek index` computes it again",
+        Remedy::DropUntilNeeded => "`snapseek check --repair` removes it, and it is computed again when it is needed",
         Remedy::WriteAgain => "write it again, or restore the catalogue from a backup",
         Remedy::Restore => "read what is left of it, or restore the catalogue from a backup",
         Remedy::SaveAgain => "delete it and save it again",
         Remedy::NewLibrary => {
-            "move the library's folder away and index again, or restore it from a backup; photos themselves are never \
-             touched"
+            "move the library's folder away and index again, or restore it from a backup; the photos themselves are \
+             never touched"
         }
     };
     report.findings.iter().map(|finding| format!("{}; {}", finding.what, remedy(finding.remedy))).collect()
@@ -126,15 +126,15 @@ pub(super) fn forget(args: &ForgetArgs, settings: &Settings, console: &Console) 
         console.json(&json!({"schema": 1, "forgotten": forgotten}))?;
     } else {
         let files = text::count(usize::try_from(forgotten)?, "file");
-        console.line(&format!("{files} forgotten; the photos themselves are where they were"))?;
+        console.line(&format!("removed {files} from the library; the files themselves are untouched"))?;
         if forgotten == 0 {
-            console.note("the library holds none of these paths");
+            console.note("the library contains none of these paths");
         }
     }
     Ok(if forgotten > 0 { Exit::Success } else { Exit::NothingFound })
 }
 
-/// The path as the catalogue has it: real folders, but a link to a photo under its own name.
+/// The path as the catalogue stores it: the folder is canonical, but a link to a photo keeps its own name.
 fn named(path: &Path) -> anyhow::Result<PathBuf> {
     let absolute = std::path::absolute(path)?;
     let named = match (absolute.parent(), absolute.file_name()) {

@@ -1,4 +1,4 @@
-//! `map`: the library on a plane.
+//! `map`: the library as a map on which similar photos are close together.
 
 use crate::cli::{ClusterArgs, MapArgs};
 use crate::clusters::{self, map};
@@ -30,7 +30,7 @@ pub(super) fn map(args: &MapArgs, settings: &Settings, console: &Console) -> any
     let searcher = library.searcher()?;
     let embeddings = searcher.embeddings()?;
     if embeddings.is_empty() {
-        console.note("the library holds no photo");
+        console.note("the library contains no photos");
         return Ok(Exit::NothingFound);
     }
     let vectors: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();

@@ -28,10 +28,10 @@ use crate::terminal::console::Console;
 use clap::{ArgMatches, CommandFactory};
 use std::io::{IsTerminal, Write};
 
-/// Runs the commands that need no settings, so that a mistake in the config file does not break a shell's start.
+/// Runs the commands that need no settings, so that a mistake in the config file does not break the startup of a shell.
 ///
 /// # Errors
-/// No such command to describe, or stdout is closed.
+/// The command to describe does not exist, or stdout is closed.
 pub fn without_settings(command: &Command) -> Option<anyhow::Result<Exit>> {
     match command {
         Command::Completions(args) => Some(shell::completions(args)),
@@ -43,7 +43,7 @@ pub fn without_settings(command: &Command) -> Option<anyhow::Result<Exit>> {
 /// Runs one command.
 ///
 /// # Errors
-/// Whatever the command could not do; [`crate::exit::exit_of`] gives its exit code.
+/// The command failed; [`crate::exit::exit_of`] maps the error to an exit code.
 pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let Some(command) = cli.command else { return alone(settings, console) };
     match command {
@@ -70,7 +70,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Embed(args) => embed::embed(&args, matches, settings, console),
         Command::Tokens(args) => embed::tokens(&args, settings, console),
         Command::Demo(args) => demo::demo(&args.folder, settings, console),
-        // Answered by `without_settings`.
+        // Handled by `without_settings`.
         Command::Completions(_) | Command::Man(_) => Ok(Exit::Success),
     }
 }

@@ -1,4 +1,4 @@
-//! `models`: what is installed, where, how large, under which licence; fetching and shrinking.
+//! `models`: lists installed models with folder, size and licence; downloads and quantizes models.
 
 use crate::captions::open::BLIP2_SIZE;
 use crate::cli::ModelsAction;
@@ -32,11 +32,13 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
     }
 }
 
-/// The folder of a model that is installed.
+/// The folder of an installed model.
 fn installed(name: &str) -> anyhow::Result<PathBuf> {
     let spec = model_choice::spec(name)?;
     if matches!(spec, ModelSpec::Starter | ModelSpec::Auto) {
-        return Err(Failure::missing(format!("{name} has no folder: it is built into the program, or a choice")));
+        return Err(Failure::missing(format!(
+            "{name} has no folder: starter is built in, and auto only chooses a model"
+        )));
     }
     model::locate(&spec)?
         .ok_or_else(|| Failure::missing(format!("{name} is not installed; `snapseek models pull {name}` downloads it")))
@@ -51,13 +53,13 @@ fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow
     if let Some(folder) = model::locate(&spec)? {
         let damaged = model::verify(&folder)?;
         if damaged.is_empty() {
-            console.note(format_args!("{name} is installed in {}, undamaged", sanitize::path(&folder)));
+            console.note(format_args!("{name} is installed in {} and undamaged", sanitize::path(&folder)));
             return Ok(Exit::Success);
         }
-        console.warn(format_args!("{} of {name} is damaged and deleted", damaged.join(", ")));
+        console.warn(format_args!("{} of {name} was damaged and has been deleted", damaged.join(", ")));
     }
     if settings.offline {
-        return Err(Failure::missing(format!("{name} is not installed, and --offline forbids the download")));
+        return Err(Failure::missing(format!("{name} is not installed, and it cannot be downloaded with --offline")));
     }
     let mut agree = |bytes: u64| {
         let what = format!("{repo} from Hugging Face ({}, licence: {})", size(bytes), model::licence(repo));
@@ -70,9 +72,8 @@ fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow
     let Some(folder) = model_choice::pull(&spec, settings, console, &mut agree)? else { return Ok(Exit::NothingFound) };
     console.note(format_args!("{name} is installed in {}", sanitize::path(&folder)));
     if model::is_blip2(&folder) {
-        console.note(format_args!(
-            "`snapseek models quantize {name}` makes a form of it that is smaller and several times faster"
-        ));
+        console
+            .note(format_args!("`snapseek models quantize {name}` makes a smaller form that is several times faster"));
     }
     Ok(Exit::Success)
 }
@@ -80,11 +81,14 @@ fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow
 fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let source = installed(name)?;
     if !model::is_blip2(&source) {
-        return Err(Failure::usage(format!("{} holds no BLIP-2: only those are quantized", sanitize::path(&source))));
+        return Err(Failure::usage(format!(
+            "{} contains no BLIP-2 model: only BLIP-2 can be quantized",
+            sanitize::path(&source)
+        )));
     }
     if Manifest::read(&source)?.is_some() {
         return Err(Failure::usage(format!(
-            "{} is quantized already: name the model that it was made of",
+            "{} is already quantized: name the model that it was made from",
             sanitize::path(&source)
         )));
     }
@@ -94,7 +98,7 @@ fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> a
     let label = quantized::label(bits);
     let bar = console.wants_bar().then(ProgressBar::new_spinner);
     if let (Some(bar), Ok(style)) =
-        (&bar, ProgressStyle::with_template("quantizing  {bar:32} {percent} %  {elapsed} gone, {eta} left"))
+        (&bar, ProgressStyle::with_template("quantizing  {bar:32} {percent} %  {elapsed} elapsed, {eta} left"))
     {
         bar.set_style(style);
     }
@@ -109,7 +113,7 @@ fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> a
         bar.finish_and_clear();
     }
     if made.is_err() && cancel.load(Ordering::Relaxed) {
-        console.note("interrupted; nothing is left of it");
+        console.note("interrupted; the partial result was removed");
         return Ok(Exit::Interrupted);
     }
     let form = made?;
@@ -158,14 +162,14 @@ fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
         ] {
             if model::locate(&spec)?.is_none() {
                 let name = model_choice::name(&spec);
-                console.note(format_args!("not installed: {what}; `snapseek models pull {name}` gets it"));
+                console.note(format_args!("not installed: {what}; `snapseek models pull {name}` downloads it"));
             }
         }
     }
     Ok(Exit::Success)
 }
 
-/// Prints one model, as JSON or as a line: name, size, licence, place.
+/// Prints one model, as JSON or as a line with name, size, licence and folder.
 fn show(
     record: &serde_json::Value,
     (name, bytes, licence, place): (&str, u64, &str, Option<&Path>),

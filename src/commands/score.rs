@@ -1,4 +1,4 @@
-//! `score`: how near photos are to texts, each to each.
+//! `score`: how well each photo matches each text.
 
 use super::selection;
 use crate::cli::ScoreArgs;
@@ -16,10 +16,10 @@ use snapseek_index::Classifier;
 use std::path::Path;
 use unicode_width::UnicodeWidthStr;
 
-/// Columns of a number pair on a terminal.
+/// Width of a pair of numbers in terminal columns.
 const CELL: usize = 14;
 
-/// A photo and a text.
+/// How well a photo matches a text.
 struct Score {
     cosine: f32,
     logit: f32,
@@ -57,7 +57,7 @@ pub(super) fn score(args: &ScoreArgs, settings: &Settings, console: &Console) ->
     })
 }
 
-/// The texts' embeddings: as the model reads them, or the average of the templates.
+/// The texts' embeddings: with the model's default for texts, or averaged over the given templates.
 fn texts(args: &ScoreArgs, model: &dyn Embed, progress: &mut Progress<'_>) -> anyhow::Result<Classifier> {
     let templates: Vec<&str> = args.template.iter().map(String::as_str).collect();
     let rows = if templates.is_empty() {
@@ -99,7 +99,7 @@ fn comma_separated(rows: &[(&Path, Vec<Score>)], texts: &[String], console: &Con
     Ok(())
 }
 
-/// Photos by texts, which stand above with their numbers.
+/// Prints the numbered texts, then a table with a row per photo and a column per text.
 fn table(rows: &[(&Path, Vec<Score>)], texts: &[String], console: &Console) -> anyhow::Result<()> {
     for (n, text) in texts.iter().enumerate() {
         console.line(&format!("{:>3}  {}", n + 1, sanitize::text(text)))?;

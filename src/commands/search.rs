@@ -29,7 +29,7 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
     let model = || model_choice::choose(Some(&library), settings, console, Offer::None).map(Arc::new);
     let query = question::parse(&text)?;
     let labels = query.filters.clauses.iter().any(|clause| matches!(clause.filter, Filter::Label { .. }));
-    // Only labels take long. All else is best ended by Ctrl-C as any program is.
+    // Only labels take long. Without them the default handling of Ctrl-C is best.
     let cancel = if labels { signals::cancel()? } else { &AtomicBool::new(false) };
     let means = Means { library: &library, model: &model, cancel, console };
     let mut question = Question::new(query, by, args.template.as_deref(), &means)?;
@@ -95,7 +95,7 @@ pub(super) fn similar(args: &SimilarArgs, settings: &Settings, console: &Console
         exclude: id.into_iter().collect(),
         ..SearchRequest::default()
     })?;
-    // All are shown, nearest first; the rule only tells where likeness ends.
+    // All results are shown, nearest first; the rule only marks which of them are matches.
     let decisions = Rule { neutral: None, library: response.stats }.matches(&response.hits);
     let rows: Vec<Row> =
         response.hits.into_iter().zip(decisions).map(|(hit, is_match)| Row { hit, is_match }).collect();

@@ -1,4 +1,4 @@
-//! Which photos a command speaks of: files and folders, what a query finds, or the whole library.
+//! Which photos a command works on: files and folders, the matches of a query, or the whole library.
 
 use crate::config::Settings;
 use crate::exit::Failure;
@@ -14,13 +14,13 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Files embedded between two looks at the progress.
+/// Files embedded between two progress reports.
 const CHUNK: usize = 32;
 
 /// What the user named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Selection {
-    /// Nothing: the whole library.
+    /// Nothing, which means the whole library.
     Library,
     /// A query.
     Query(String),
@@ -29,7 +29,7 @@ pub(super) enum Selection {
 }
 
 impl Selection {
-    /// Tells paths from a query: what exists is a path, everything else is query text.
+    /// Distinguishes paths from a query: arguments that exist as files or folders are paths, all others are query text.
     ///
     /// # Errors
     /// Both at once, or query text that is not UTF-8 (exit code 2).
@@ -44,8 +44,8 @@ impl Selection {
                 Ok(Self::Query(words.join(" ")))
             }
             (Some(path), Some(word)) => Err(Failure::usage(format!(
-                "{} is a file or folder, but {} is none: name files and folders, or write a query (in quotes, if a word of \
-                 it is also a file's name)",
+                "{} is a file or folder, but {} is not: name only files and folders, or write a query (in quotes, if \
+                 one of its words is also the name of a file)",
                 sanitize::path(Path::new(path)),
                 sanitize::path(Path::new(word))
             ))),
@@ -53,18 +53,18 @@ impl Selection {
     }
 }
 
-/// The model for photos that need not be in the library, and the library, as far as it knows what that model sees.
+/// The model for photos that need not be in the library, and the library if its embeddings can be reused.
 pub(super) struct Setting {
     /// The model.
     pub chosen: Chosen,
-    /// A library whose embeddings this model made.
+    /// The library, if this model made its embeddings.
     pub library: Option<Library>,
 }
 
-/// Opens the model that `--model` names, else the library's own, else the best there is.
+/// Opens the model that `--model` names, else the library's own, else the best one available.
 ///
 /// # Errors
-/// The model is missing or damaged, or the library is.
+/// The model is missing, or the model or the library is damaged.
 pub(super) fn setting(settings: &Settings, console: &Console) -> anyhow::Result<Setting> {
     let library = match Library::open(&settings.library) {
         Ok(library) => Some(library),
@@ -83,20 +83,20 @@ pub(super) fn setting(settings: &Settings, console: &Console) -> anyhow::Result<
     Ok(Setting { chosen, library: library.filter(|_| same) })
 }
 
-/// Photos with what a model sees in them.
+/// Photos with their embeddings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SelectedPhotos {
-    /// Where they lie, and their embeddings (unit vectors).
+    /// Their paths and embeddings (unit vectors).
     pub photos: Vec<(PathBuf, Vec<f32>)>,
-    /// What could not be read, and why, ready for a terminal.
+    /// Which files could not be read, and why; already escaped for a terminal.
     pub problems: Vec<String>,
 }
 
-/// The photos in these files and folders, in order, each once: those that the library knows cost nothing, the others are
-/// embedded.
+/// The photos in these files and folders, in order and without repetitions. Embeddings that the library knows are
+/// reused, the others are computed.
 ///
 /// # Errors
-/// The user ended it (exit code 130), or the model or the catalogue fails.
+/// The user interrupted the work (exit code 130), or the model or the catalogue fails.
 pub(super) fn pictures(
     paths: &[PathBuf],
     setting: &Setting,

@@ -14,7 +14,7 @@ use crate::tui::state::TuiOptions;
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
 
-/// The file by which a library is told from a folder of photos.
+/// The file that distinguishes a library from a folder of photos.
 const CATALOGUE: &str = "catalogue.sqlite";
 
 pub(super) fn tui(args: &TuiArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -25,7 +25,7 @@ pub(super) fn tui(args: &TuiArgs, settings: &Settings, console: &Console) -> any
         Some(place) if place.join(CATALOGUE).is_file() => settings.library.clone_from(place),
         Some(folder) => beginning = with_folder(folder, &args.query, &settings)?,
         None => {
-            // A library that cannot be opened is told before the screen is taken.
+            // Report a library that cannot be opened before taking over the screen.
             match Library::open(&settings.library) {
                 Ok(_) => {}
                 Err(snapseek_index::Error::NoLibrary { .. }) => beginning.place = Place::Index,
@@ -58,7 +58,7 @@ pub(super) fn tui(args: &TuiArgs, settings: &Settings, console: &Console) -> any
     }
 }
 
-/// Begins with a folder: it is indexed at once, and only its photos are shown if the library holds others.
+/// Opens the UI with a folder: it is indexed at once, and only its photos are shown if the library contains others.
 fn with_folder(folder: &Path, query: &str, settings: &Settings) -> anyhow::Result<Beginning> {
     if !folder.is_dir() {
         return Err(Failure::usage(format!("{} is neither a folder nor a library", sanitize::path(folder))));

@@ -14,7 +14,7 @@ pub enum DeviceChoice {
     Metal,
 }
 
-/// Which form of BLIP-2.
+/// Which form of BLIP-2 to use.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -22,9 +22,9 @@ pub enum Precision {
     Auto,
     /// As published
     Full,
-    /// 8.5 bits a weight
+    /// 8.5 bits per weight
     Q8,
-    /// 4.5 bits a weight
+    /// 4.5 bits per weight
     Q4,
 }
 
@@ -44,7 +44,7 @@ pub enum ColorChoice {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pictures {
-    /// The best that the terminal says it can
+    /// The best protocol that the terminal supports
     #[default]
     Auto,
     /// The kitty protocol
@@ -53,13 +53,13 @@ pub enum Pictures {
     Iterm2,
     /// Sixel
     Sixel,
-    /// Two pixels a cell, on any terminal with colours
+    /// Two pixels per cell, on any terminal with colours
     Halfblocks,
     /// No pictures
     None,
 }
 
-/// Which colours.
+/// The colour theme.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ThemeName {
@@ -77,7 +77,7 @@ pub enum ThemeName {
 }
 
 impl ThemeName {
-    /// The one after it.
+    /// The next theme in the order in which the UI cycles through them.
     #[must_use]
     pub fn next(self) -> Self {
         match self {

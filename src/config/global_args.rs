@@ -4,41 +4,41 @@ use super::choices::{ColorChoice, DeviceChoice, Precision};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Flags that every command takes.
+/// Flags that every command accepts.
 #[derive(Args, Debug, Clone)]
-#[command(next_help_heading = "Everywhere")]
+#[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// Folder that holds the library [default: one library in the XDG data directory]
+    /// Folder of the library [default: one library in the XDG data directory]
     #[arg(long, global = true, value_name = "DIR", env = "SNAPSEEK_LIBRARY")]
     pub library: Option<PathBuf>,
-    /// auto, starter, clip, a Hugging Face name (org/name) or a model folder
+    /// The embedding model: auto, starter, clip, a Hugging Face name (org/name) or a model folder
     #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_MODEL")]
     pub model: Option<String>,
-    /// What writes captions and answers: blip2, a Hugging Face name (org/name) or a model folder [default: blip2]
+    /// The model for captions and answers: blip2, a Hugging Face name (org/name) or a model folder [default: blip2]
     #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_BLIP2")]
     pub blip2: Option<String>,
-    /// Which form of it: as published, or as `models quantize` made it [default: auto]
+    /// Which form of BLIP-2 to use: as published, or as made by `models quantize` [default: auto]
     #[arg(long, global = true, value_enum, value_name = "FORM", env = "SNAPSEEK_PRECISION")]
     pub precision: Option<Precision>,
     /// Where the model runs
     #[arg(long, global = true, value_enum, env = "SNAPSEEK_DEVICE")]
     pub device: Option<DeviceChoice>,
-    /// Worker threads [default: one a core]
+    /// Worker threads [default: one per core]
     #[arg(long, global = true, value_name = "N", env = "SNAPSEEK_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Never touch the network
+    /// Never use the network
     #[arg(long, global = true, env = "SNAPSEEK_OFFLINE", value_parser = clap::builder::FalseyValueParser::new(), num_args = 0, default_missing_value = "true")]
     pub offline: Option<bool>,
-    /// Write JSON, one object a line (schema 1)
+    /// Write JSON, one object per line (schema 1)
     #[arg(long, global = true)]
     pub json: bool,
     /// When to use colours (NO_COLOR is honoured)
     #[arg(long, global = true, value_enum, value_name = "WHEN")]
     pub color: Option<ColorChoice>,
-    /// Say more on stderr
+    /// Print more on stderr
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Say nothing but results and errors
+    /// Print only results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 }

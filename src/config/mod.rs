@@ -7,6 +7,7 @@ pub use choices::{ColorChoice, DeviceChoice, Pictures, Precision, ThemeName};
 pub use global_args::GlobalArgs;
 
 use crate::exit::Failure;
+use crate::model::compute::level::Level;
 use crate::terminal::console::{Color, Console};
 use anyhow::Context;
 use etcetera::BaseStrategy;
@@ -32,16 +33,16 @@ struct File {
     keys: Option<BTreeMap<String, Vec<String>>>,
 }
 
-/// What the config file says of the terminal UI.
+/// The settings of the terminal UI in the config file.
 #[derive(Debug, Clone, Default)]
 pub struct TuiSettings {
-    /// Which colours.
+    /// The colour theme.
     pub theme: ThemeName,
     /// How pictures are drawn.
     pub pictures: Pictures,
-    /// Folders are watched.
+    /// Whether folders are watched for changes.
     pub watch: bool,
-    /// Other keys for actions, by name.
+    /// Keys for actions, by the name of the action.
     pub keys: BTreeMap<String, Vec<String>>,
 }
 
@@ -54,7 +55,7 @@ pub struct Settings {
     pub model: String,
     /// `blip2`, `org/name` or a folder.
     pub blip2: String,
-    /// Which form of it.
+    /// Which form of BLIP-2 to use.
     pub precision: Precision,
     /// Where the model runs.
     pub device: DeviceChoice,
@@ -66,24 +67,25 @@ pub struct Settings {
     pub json: bool,
     /// When to use colours.
     pub color: ColorChoice,
-    /// 0, 1 or more.
+    /// How often `-v` was given.
     pub verbose: u8,
-    /// Only results and errors.
+    /// Print only results and errors.
     pub quiet: bool,
     /// Results shown when `-n` is not given.
     pub limit: usize,
-    /// Of the terminal UI.
+    /// Settings of the terminal UI.
     pub tui: TuiSettings,
 }
 
 impl Settings {
-    /// Reads the config file, if there is one, and lays the flags over it.
+    /// Reads the config file, if there is one, and applies environment variables and flags on top of it.
     ///
     /// # Errors
-    /// A config file that cannot be read, or holds an unknown key (the message names the line and the valid keys).
+    /// The config file cannot be read or contains an unknown key (the message names the line and the valid keys), or no
+    /// home directory is known.
     pub fn resolve(global: &GlobalArgs) -> anyhow::Result<Self> {
-        let dirs =
-            etcetera::choose_base_strategy().context("no home directory is known: set HOME, or pass --library")?;
+        Level::wanted().map_err(Failure::usage)?;
+        let dirs = etcetera::choose_base_strategy().context("the home directory is unknown: set HOME")?;
         let path = dirs.config_dir().join("snapseek/config.toml");
         let file = read(&path)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -116,7 +118,7 @@ impl Settings {
         })
     }
 
-    /// The program's outputs, as the user wants them.
+    /// The console, with the user's choice of colours and verbosity.
     #[must_use]
     pub fn console(&self) -> Console {
         let color = match self.color {
@@ -127,7 +129,7 @@ impl Settings {
         Console::new(color, self.verbose, self.quiet)
     }
 
-    /// Where things that can be made again are kept.
+    /// The folder for caches, whose contents can be rebuilt at any time.
     ///
     /// # Errors
     /// No home directory is known.
@@ -146,7 +148,7 @@ fn read(path: &Path) -> anyhow::Result<File> {
         }
     };
     let mut file: File = toml::from_str(&text).map_err(|e| {
-        Failure::usage(format!("the config file {} is not right:\n{e}", crate::terminal::sanitize::path(path)))
+        Failure::usage(format!("the config file {} is invalid:\n{e}", crate::terminal::sanitize::path(path)))
     })?;
     if file.threads == Some(0) {
         return Err(Failure::usage(format!(
@@ -158,7 +160,7 @@ fn read(path: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// A path as a shell would read it that did not see it: `~` is the user's home.
+/// Replaces a leading `~` by the user's home directory, for paths that no shell has expanded.
 ///
 /// # Errors
 /// No home directory is known.

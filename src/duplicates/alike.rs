@@ -1,34 +1,35 @@
-//! Whether two looks show one picture: the one is the other, or a part of it, perhaps turned, lightened or framed.
+//! Whether two looks show one picture: one is the other or a part of it, perhaps turned, brightened or framed.
 //!
-//! The measure is the normalised cross-correlation of the fine structure: brightness less the mean of the
-//! neighbourhood. It does not change with brightness and contrast, and unlike the correlation of the brightness itself
-//! it is near zero for two photos that merely have their sky at the top. It is taken of the whole and of each region,
-//! because two slides of one talk differ only in some.
+//! The measure is the normalised cross-correlation of the fine structure: brightness minus the mean of the
+//! neighbourhood. It does not depend on brightness and contrast. Unlike the correlation of the brightness itself, it is
+//! near zero for two photos that merely both have the sky at the top. It is computed for the whole and for each region,
+//! because two slides of one talk differ only in some regions.
 
 mod grid;
 
 use super::looks::Look;
 use grid::{Grid, Window, correlation, norm};
 
-/// Edge of the grids that alignment begins on.
+/// Edge of the grids on which alignment starts.
 const COARSE: usize = 16;
-/// Least share of its edge that a picture may keep when it is cropped.
+/// Smallest share of its edge that a cropped picture may keep.
 const SMALLEST: f32 = 0.7;
 /// Share by which the aspect of copies may differ, because their sizes are whole numbers.
 const SLACK: f32 = 0.025;
-/// Correlation of the brightness below which alignment is given up, on the coarse grid.
+/// Correlation of the brightness on the coarse grid below which alignment gives up.
 const HOPELESS: f32 = 0.7;
-/// Windows of the coarse grid that are looked at more closely.
+/// Windows of the coarse grid that are compared by their fine structure.
 const STARTS: usize = 6;
-/// Correlation of the fine structure at the best of these from which it is worth moving the window.
+/// Correlation of the fine structure, at the best of these windows, from which moving the window is worth it.
 const PROMISING: f32 = 0.35;
 /// Correlation that is not worth improving.
 const PERFECT: f32 = 0.99;
-/// Share of the area from which a part is the whole.
+/// Share of the area from which a part counts as the whole.
 const WHOLE: f32 = 0.97;
-/// Standard deviation of the fine structure of a region, in levels of grey of 256, from which it must be alike in both.
+/// Standard deviation of the fine structure of a region, in grey levels (0 to 255), from which it must be alike in
+/// both.
 const VISIBLE: f32 = 4.0;
-/// Steps of a window: across, down, and in size. Half a step aside keeps a corner where it is.
+/// Moves of a window, in steps: right, down, and in size. Half a step aside keeps a corner in place.
 const MOVES: [(f32, f32, f32); 14] = [
     (1.0, 0.0, 0.0),
     (-1.0, 0.0, 0.0),
@@ -51,23 +52,24 @@ const MOVES: [(f32, f32, f32); 14] = [
 pub struct Likeness {
     /// Correlation of the fine structure, -1 to 1.
     pub score: f32,
-    /// The same of the region where it is lowest, of those where there is something to see.
+    /// The same for the region where it is lowest, among those with visible structure.
     pub weakest: f32,
     /// Quarter turns clockwise that bring the first picture into the position of the second, 0 to 3.
     pub turns: u8,
-    /// Which lies in which.
+    /// Which picture is inside which.
     pub fit: Fit,
 }
 
-/// Which picture lies in which, and the share of the other's area that it covers. `framed`: all around it is one colour.
+/// Which picture is inside which, and the share of the outer one's area that it covers. `framed`: everything around it
+/// has one colour.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Fit {
     /// Both show the same.
     Whole,
-    /// The first lies in the second.
+    /// The first is inside the second.
     FirstInside { share: f32, framed: bool },
-    /// The second lies in the first.
+    /// The second is inside the first.
     SecondInside { share: f32, framed: bool },
 }
 
@@ -76,30 +78,30 @@ pub enum Fit {
 pub struct Turns(u8);
 
 impl Turns {
-    /// No turn, not even none.
+    /// The empty set: not even zero turns.
     pub const NONE: Self = Self(0);
-    /// All four.
+    /// Zero to three turns.
     pub const ALL: Self = Self(0b1111);
 
-    /// So many quarter turns.
+    /// Only this number of quarter turns.
     #[must_use]
     pub fn only(quarters: u8) -> Self {
         Self(1 << (quarters % 4))
     }
 
-    /// These and others.
+    /// The union of both sets.
     #[must_use]
     pub fn and(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
-    /// Whether so many quarter turns are among them.
+    /// Whether this number of quarter turns is in the set.
     #[must_use]
     pub fn has(self, quarters: u8) -> bool {
         self.0 & Self::only(quarters).0 != 0
     }
 
-    /// Those that lead back.
+    /// The turns that undo these.
     #[must_use]
     pub fn back(self) -> Self {
         (0..4).filter(|n| self.has(*n)).fold(Self::NONE, |back, n| back.and(Self::only(4 - n)))
@@ -109,7 +111,7 @@ impl Turns {
 impl Likeness {
     const UNLIKE: Self = Self { score: 0.0, weakest: 0.0, turns: 0, fit: Fit::Whole };
 
-    /// The same with the second picture as the first.
+    /// The same with the two pictures swapped.
     #[must_use]
     pub fn back(self) -> Self {
         let fit = match self.fit {
@@ -121,7 +123,7 @@ impl Likeness {
     }
 }
 
-/// A look made ready to be compared.
+/// A look prepared for comparison.
 struct Ready {
     aspect: f32,
     full: Grid,
@@ -134,7 +136,7 @@ impl Ready {
     }
 }
 
-/// How two looks fit best, with these turns of the first; a score of 0 where they do not at all.
+/// How two looks fit together best, with these turns of the first; the score is 0 if they do not fit at all.
 #[must_use]
 pub fn compare(first: &Look, second: &Look, turns: Turns) -> Likeness {
     let second = Ready::new(second.aspect, Grid::of(second));
@@ -160,30 +162,30 @@ pub fn compare(first: &Look, second: &Look, turns: Turns) -> Likeness {
     best
 }
 
-/// The fine structure of a picture or of a part of it, as unit vectors; zeros where there is nothing to see.
+/// The fine structure of a picture or of a part of it, as unit vectors; zeros if it is too faint to compare.
 #[derive(Clone, Debug)]
 pub struct Print {
-    /// On a grid of 8: 64 numbers, which cost little to compare.
+    /// On a grid of 8x8: 64 numbers, which are cheap to compare.
     pub rough: Vec<f32>,
-    /// On a grid of 16: 256 numbers, which tell more.
+    /// On a grid of 16x16: 256 numbers, which are more precise.
     pub exact: Vec<f32>,
 }
 
 impl Print {
-    /// Of a part of a look: left, top, width and height in shares of its edges.
+    /// The print of a part of a look: left, top, width and height in fractions of its edges.
     #[must_use]
     pub fn of(look: &Look, [left, top, width, height]: [f32; 4]) -> Self {
         Self::of_grid(&Grid::of(look).sample(Window { left, top, width, height }))
     }
 
-    /// Of what is left of a look without a frame of one colour; of the whole look if it has none.
+    /// The print of a look without its frame of one colour; of the whole look if it has no frame.
     #[must_use]
     pub fn unframed(look: &Look) -> Self {
         let grid = Grid::of(look);
         Self::of_grid(&grid.sample(grid.without_frame()))
     }
 
-    /// Of a whole look that is turned clockwise by so many quarters.
+    /// The print of a whole look, turned clockwise by this number of quarter turns.
     #[must_use]
     pub fn turned(look: &Look, quarters: u8) -> Self {
         Self::of_grid(&Grid::of(look).turned(quarters))
@@ -193,7 +195,7 @@ impl Print {
         let unit = |edge: usize| {
             let fine = grid.shrunk(edge).fine(0);
             let norm = norm(&fine);
-            // Of noise every print would be another one.
+            // The print of mere noise would always be different.
             let visible = norm >= grid::FAINT * edge as f32;
             fine.into_iter().map(|v| if visible { v / norm } else { 0.0 }).collect()
         };
@@ -201,16 +203,16 @@ impl Print {
     }
 }
 
-/// Where one picture lies in another, and how well it fits there.
+/// Where one picture is inside another, and how well it fits there.
 struct Alignment {
     score: f32,
     weakest: f32,
     window: Window,
 }
 
-/// Where `inner` lies in `outer`; `None` if it cannot.
+/// Where `inner` is inside `outer`; `None` if it cannot be.
 fn align(inner: &Ready, outer: &Ready) -> Option<Alignment> {
-    // Cropping keeps the shape of what is left, so one scale makes both edges of the window.
+    // Cropping does not distort what is left, so one scale determines both edges of the window.
     let mut shape = inner.aspect / outer.aspect;
     if (shape - 1.0).abs() < SLACK {
         shape = 1.0;
@@ -249,7 +251,8 @@ fn align(inner: &Ready, outer: &Ready) -> Option<Alignment> {
     Some(Alignment { score, weakest, window })
 }
 
-/// The windows of `outer` that fit best on the coarse grid, best first, of the sizes that `size` makes of a scale.
+/// The windows of `outer` that fit best on the coarse grid, best first. `size` computes the edges of a window from a
+/// scale.
 fn starts(inner: &Ready, outer: &Ready, size: impl Fn(f32) -> (f32, f32)) -> Vec<Window> {
     let step = 0.5 / COARSE as f32;
     let places = |room: f32| {

@@ -1,9 +1,9 @@
 //! Which pairs of photos are worth comparing closely, among all pairs of a library.
 //!
-//! By matrix products over tiles of photos: of the embeddings, and of prints ([`Print`]), whose product is their
-//! correlation. Every photo's print is held against those of the other one turned, of parts of it as cropping leaves
-//! them, and of what is left without a frame. This finds the copies that embeddings do not: a photo turned by 90 degrees
-//! may have a cosine of 0 with itself.
+//! They are found by matrix products over tiles of photos: of the embeddings, and of prints ([`Print`]), whose product
+//! is their correlation. Every photo's print is compared with those of the other one as a whole, turned, cropped in
+//! several ways, and without its frame. This finds the copies that embeddings miss: a photo turned by 90 degrees may
+//! have a cosine of 0 with the original.
 
 use super::alike::{Print, Turns};
 use super::looks::Look;
@@ -14,12 +14,13 @@ use std::collections::BTreeMap;
 
 /// Photos of one tile.
 const TILE: usize = 1_024;
-/// Correlation of rough prints from which the exact ones are compared, and of those from which a pair is a candidate.
-/// Copies without a frame as in tests/duplicates.rs have at least 0.88; of 4,851 pairs of different photos none has more than 0.56.
+/// Correlation of rough prints from which the exact ones are compared, and of exact prints from which a pair is a
+/// candidate. Copies without a frame, as in tests/quality/duplicates.rs, have at least 0.88; of 4,851 pairs of
+/// different photos, none has more than 0.56.
 const CORRELATED: (f32, f32) = (0.7, 0.62);
-/// All of a picture.
+/// A whole picture.
 const WHOLE: [f32; 4] = [0.0, 0.0, 1.0, 1.0];
-/// What cropping may leave of a picture: left, top, width and height in shares of its edges.
+/// What cropping may leave of a picture: left, top, width and height in fractions of its edges.
 const PARTS: [[f32; 4]; 10] = [
     [0.05, 0.05, 0.9, 0.9],
     [0.1, 0.1, 0.8, 0.8],
@@ -33,7 +34,7 @@ const PARTS: [[f32; 4]; 10] = [
     [0.0, 0.0, 1.0, 0.9],
 ];
 
-/// A photo to be compared.
+/// A photo to compare.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// Its embedding, a unit vector.
@@ -42,22 +43,23 @@ pub struct Subject<'a> {
     pub look: &'a Look,
 }
 
-/// Two photos that may be copies, by their positions, and by which turns of the first.
+/// Two photos that may be copies, by their positions, and the turns that may make them alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// The one.
+    /// Position of the first photo.
     pub first: usize,
-    /// The other.
+    /// Position of the second photo.
     pub second: usize,
     /// Turns of the first that may bring it into the position of the second.
     pub turns: Turns,
 }
 
-/// Goes through all pairs and gives those to `take` that may be copies: by prints, or because their cosine reaches
-/// `near`. A pair may come twice. `report` is told of tiles; `false` if it said to stop.
+/// Goes through all pairs and passes those to `take` that may be copies: because of their prints, or because their
+/// cosine reaches `near`. A pair may come twice. `report` receives the number of pairs of tiles done and in all; the
+/// result is `false` if it said to stop.
 ///
 /// # Errors
-/// Embeddings of different lengths, or no memory for a tile.
+/// The embeddings have different lengths, or there is no memory for a tile.
 pub fn each(
     subjects: &[Subject<'_>],
     near: f32,
@@ -69,7 +71,7 @@ pub fn each(
         let prints = |print: &(dyn Fn(&Look) -> Print + Sync)| Prints::new(column.par_iter().map(|s| print(s.look)));
         let parts = PARTS.iter().map(|part| prints(&|look| Print::of(look, *part)));
         let parts: Vec<Prints> = parts.chain([prints(&Print::unframed)]).collect::<Result<_, _>>()?;
-        // Turned the other way round, because it is the rows' photos that are to be turned.
+        // Turned the other way round, because the turns apply to the photos of the rows.
         let turned = (1..4_u8).map(|turns| prints(&|look| Print::turned(look, 4 - turns)));
         let turned: Vec<Prints> = turned.collect::<Result<_, _>>()?;
         for (m, rows) in tiles.iter().enumerate() {
@@ -80,7 +82,7 @@ pub fn each(
             let mut note = |hits: Vec<(usize, usize)>, turns: Turns| {
                 for (row, at) in hits {
                     let (first, second) = (m * TILE + row, n * TILE + at);
-                    // A tile with itself holds every pair in both orders.
+                    // A tile compared with itself has every pair in both orders.
                     let (first, second, turns) = match (m == n, first.cmp(&second)) {
                         (true, std::cmp::Ordering::Equal) => continue,
                         (true, std::cmp::Ordering::Greater) => (second, first, turns.back()),
@@ -90,7 +92,7 @@ pub fn each(
                     *known = known.and(turns);
                 }
             };
-            // Only these depend on which is the part of which.
+            // Only these depend on which photo is part of which, so they are compared in both directions.
             for part in &parts {
                 note(rows.prints.correlated(part)?, Turns::only(0));
             }
@@ -109,7 +111,7 @@ pub fn each(
     Ok(true)
 }
 
-/// Some photos.
+/// The photos of a tile.
 struct PhotoTile {
     vectors: Tensor,
     prints: Prints,
@@ -134,7 +136,7 @@ impl Prints {
         Ok(Self { rough: matrix(rough.iter().map(Vec::as_slice))?, exact })
     }
 
-    /// Rows of these and of the others that are correlated.
+    /// Pairs of a row of these and a row of the others that are correlated.
     fn correlated(&self, others: &Self) -> anyhow::Result<Vec<(usize, usize)>> {
         let mut pairs = reaching(&self.rough, &others.rough, CORRELATED.0)?;
         pairs.retain(|(row, at)| {
@@ -145,7 +147,7 @@ impl Prints {
     }
 }
 
-/// Rows of the one and of the other whose product reaches `least`.
+/// Pairs of a row of each whose product reaches `least`.
 fn reaching(rows: &Tensor, columns: &Tensor, least: f32) -> anyhow::Result<Vec<(usize, usize)>> {
     let products: Vec<f32> = rows.matmul(&columns.t()?)?.flatten_all()?.to_vec1()?;
     let width = columns.dim(0)?;
@@ -165,7 +167,7 @@ fn matrix<'a>(rows: impl Iterator<Item = &'a [f32]>) -> anyhow::Result<Tensor> {
 mod tests {
     use super::*;
 
-    /// A picture of its own for every seed.
+    /// A different look for every seed.
     fn look(seed: u32) -> Look {
         let mut state = seed.wrapping_mul(2_654_435_761) | 1;
         let cells: Vec<u8> = (0..256)

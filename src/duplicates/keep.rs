@@ -7,17 +7,17 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// Pixels that count as as many, as a share.
+/// A photo with at least this share of the most pixels counts as having as many.
 const SAME_PIXELS: f64 = 0.98;
-/// Sharpness that counts as the same, as a share: compression alone changes it by some per cent.
+/// The same for sharpness: compression alone changes it by a few percent.
 const SAME_SHARPNESS: f64 = 0.85;
-/// Bytes that count as as many, as a share: an original is often smaller than a copy that was saved anew with care.
+/// The same for bytes: an original is often smaller than a copy that was saved again with high quality.
 const SAME_BYTES: f64 = 0.6;
-/// A reason that says nothing where formats differ.
+/// A reason that says nothing if the formats differ.
 const MOST_BYTES: &str = "most bytes";
 
-/// The best of some photos of one picture, each with the share of it that is picture (less than 1 inside a frame), and
-/// why it is. 0 and no reason of none.
+/// The position of the best photo of one picture, and why it is the best. Each photo comes with the share of its area
+/// that is picture (less than 1 if it has a frame). There must be at least one photo.
 pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a CopyMember, f32)>) -> (usize, String) {
     let photos: Vec<(&CopyMember, f32)> = photos.collect();
     let mut left: Vec<usize> = (0..photos.len()).collect();
@@ -37,13 +37,13 @@ pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a CopyMember, f32)>) ->
         ("most pixels", SAME_PIXELS, &pixels),
         // Before sharpness, to which a frame adds edges.
         ("no frame", 1.0, &frameless),
-        ("knows date or camera", 1.0, &facts),
+        ("has date or camera", 1.0, &facts),
         ("sharpest", SAME_SHARPNESS, &sharpness),
         (MOST_BYTES, SAME_BYTES, &bytes),
         ("oldest file", 1.0, &age),
     ];
     for (reason, same, measure) in measures {
-        // A PNG has more bytes than the JPEG that it was made of.
+        // A PNG has more bytes than the JPEG that it was made from.
         let formats: HashSet<&str> =
             left.iter().filter_map(|at| Some(photos.get(*at)?.0.hit.facts.format.as_str())).collect();
         if reason == MOST_BYTES && formats.len() > 1 {
@@ -73,7 +73,7 @@ pub(super) fn order(a: &CopyMember, b: &CopyMember) -> Ordering {
     pixels(b).total_cmp(&pixels(a)).then(b.hit.size.cmp(&a.hit.size)).then_with(|| by_name(a).cmp(&by_name(b)))
 }
 
-/// Puts the one to keep of files with the same content first: no link, the oldest, the shortest name.
+/// Sorts files with the same content so that the one to keep comes first: not a link, the oldest, the shortest name.
 pub(super) fn sort_files(files: &mut [(PathBuf, FileStamp)]) {
     files.sort_by_cached_key(|(path, stamp)| (path.is_symlink(), stamp.mtime_ns, length(path), path.clone()));
 }
@@ -92,7 +92,7 @@ pub(super) fn why_this_file(files: &[(PathBuf, FileStamp)]) -> String {
     reason.to_owned()
 }
 
-/// What sets a copy apart from the photo to keep, in words.
+/// How a copy differs from the photo to keep, in words.
 #[must_use]
 pub fn difference(kept: &CopyMember, copy: &CopyMember) -> String {
     let Some(Likeness { turns, fit, .. }) = copy.likeness else { return "same content".into() };
@@ -121,7 +121,7 @@ pub fn difference(kept: &CopyMember, copy: &CopyMember) -> String {
         says.push(format!("{:.0} % of the bytes", (100.0 * copy.hit.size as f64 / kept.hit.size as f64).max(1.0)));
     }
     if says.is_empty() {
-        says.push("saved anew".into());
+        says.push("saved again".into());
     }
     says.join(", ")
 }

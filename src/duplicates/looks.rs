@@ -1,5 +1,5 @@
-//! The look of a photo: a grey picture so small that two of them are compared in microseconds, and so kept that a photo
-//! is decoded for it once.
+//! The look of a photo: a grey picture so small that two of them are compared in microseconds. It is stored, so that a
+//! photo is decoded for it only once.
 
 use crate::photo::picture::RgbPicture;
 use crate::photo::{self, DecodeLimits};
@@ -14,16 +14,16 @@ use std::collections::HashMap;
 
 /// Edge of a look in pixels: the picture is squashed to a square.
 pub const EDGE: usize = 64;
-/// Bytes of a look as it is kept.
+/// Bytes of a stored look.
 const BYTES: usize = 8 + EDGE * EDGE;
-/// Changes whenever looks of the same photo would.
+/// Must change whenever the look of the same photo changes.
 pub const VERSION: u32 = 1;
 /// Edge of the square on which sharpness is measured, in pixels.
 const SHARP: usize = 256;
 
-/// Photos whose looks are kept in one transaction.
+/// Photos whose looks are stored in one transaction.
 const BATCH: usize = 64;
-/// What the indexer let in is let in.
+/// Whatever was indexed is accepted.
 const LIMITS: DecodeLimits = DecodeLimits { max_pixels: u64::MAX, max_bytes: 1 << 30, max_alloc: 576 << 20 };
 
 /// What a photo looks like.
@@ -42,7 +42,7 @@ impl Look {
     /// The look of a photo file's bytes.
     ///
     /// # Errors
-    /// They cannot be decoded.
+    /// The bytes cannot be decoded.
     pub fn of_bytes(bytes: &[u8]) -> anyhow::Result<Self> {
         Self::of(&photo::decode(bytes, Some(SHARP as u32), &LIMITS)?.picture)
     }
@@ -50,7 +50,7 @@ impl Look {
     /// The look of a picture.
     ///
     /// # Errors
-    /// Its size and data do not fit.
+    /// The picture's size and data do not match.
     pub fn of(picture: &RgbPicture) -> anyhow::Result<Self> {
         let large = squash(picture)?;
         let shrink = SHARP / EDGE;
@@ -65,14 +65,14 @@ impl Look {
         Ok(Self { aspect: width / height, sharpness: sharpness(&large), grey })
     }
 
-    /// As it is kept: aspect and sharpness (f32, little endian), then the grey bytes.
+    /// The stored form: aspect and sharpness (f32, little endian), then the grey bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let head = [self.aspect.to_le_bytes(), self.sharpness.to_le_bytes()].concat();
         [head.as_slice(), &self.grey].concat()
     }
 
-    /// What [`Look::to_bytes`] wrote; `None` if the bytes are no look.
+    /// Reads what [`Look::to_bytes`] wrote; `None` if the bytes are not a look.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (aspect, rest) = bytes.split_first_chunk()?;
@@ -83,9 +83,9 @@ impl Look {
     }
 }
 
-/// The looks of these photos, by id: those that the library keeps, and the others from the photos' files, which the
-/// library then keeps too. Files that cannot be read are told in `problems`, and their photos left out. `None` if
-/// `report` says to stop; what was made until then is kept.
+/// The looks of these photos, by id: the stored ones, and the others computed from the photos' files and then stored
+/// too. Files that cannot be read are reported in `problems`, and their photos are left out. `None` if `report` says to
+/// stop; what was computed until then is stored.
 ///
 /// # Errors
 /// The catalogue cannot be read.
@@ -119,27 +119,27 @@ pub fn of_library(
             kept_so_far = library.save_looks(VERSION, &new);
         }
     }
-    // A library that cannot be written is no reason to fail; the next run has the same work again.
-    problems.extend(kept_so_far.err().map(|error| format!("what photos look like is not kept: {error}")));
+    // A library that cannot be written is not an error; the next run does the same work again.
+    problems.extend(kept_so_far.err().map(|error| format!("the looks of photos could not be saved: {error}")));
     Ok(Some(looks))
 }
 
-/// The look of a photo, from the first of its files that still has its content; else what is wrong with the last.
+/// The look of a photo, from the first of its files that still has its content; otherwise what is wrong with the last.
 fn take(photo: &PhotoFiles) -> Result<Look, String> {
     let paths = photo.files.iter().map(|(path, _)| path.as_path());
     first_with_content((photo.id, &photo.hash), paths, &LIMITS, |_, bytes| Look::of_bytes(bytes))
 }
 
-/// The picture as a grey square of [`SHARP`] pixels an edge.
+/// The picture as a grey square with an edge of [`SHARP`] pixels.
 fn squash(picture: &RgbPicture) -> anyhow::Result<Vec<u8>> {
-    // Rec. 601, as JPEG has it.
+    // Rec. 601, as in JPEG.
     let luma = |rgb: &[u8; 3]| {
         let [r, g, b] = rgb.map(u32::from);
         ((299 * r + 587 * g + 114 * b + 500) / 1000) as u8
     };
     let grey: Vec<u8> = picture.data.as_chunks::<3>().0.iter().map(luma).collect();
     let source = ImageRef::new(picture.width, picture.height, &grey, PixelType::U8)
-        .context("a picture whose size and data do not fit")?;
+        .context("the picture's size and data do not match")?;
     let mut square = Image::new(SHARP as u32, SHARP as u32, PixelType::U8);
     let (left, top, width, height) = picture.extent;
     let (width, height) = (width.min(f64::from(picture.width) - left), height.min(f64::from(picture.height) - top));

@@ -1,7 +1,7 @@
 //! Copies of one picture in a library: exact ones by their content, changed ones by what they look like.
 //!
-//! Looks decide; embeddings bring candidates and settle cases of doubt. Two photos of one castle have a cosine of 0.95,
-//! a photo and itself turned may have 0, so neither could embeddings decide alone.
+//! Looks decide; embeddings bring candidates and settle doubtful cases. Embeddings could not decide alone: two photos
+//! of one castle have a cosine of 0.95, while a photo and its turned copy may have 0.
 
 pub mod alike;
 pub mod candidates;
@@ -19,28 +19,28 @@ use snapseek_index::{FileStamp, Hit, Library, PhotoFiles};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// The cosine that is asked for where the user names none.
+/// The default for the cosine from which a good likeness is enough.
 pub const NEAR: f32 = 0.96;
-/// Likeness from which two photos with the cosine asked for are copies: of the whole, and of each region.
+/// Likeness, of the whole and of each region, from which two photos are copies if their cosine is high enough.
 const LIKELY: (f32, f32) = (0.9, 0.7);
-/// Likeness from which they are, whatever the cosine.
+/// Likeness from which two photos are copies whatever their cosine.
 const SURE: (f32, f32) = (0.95, 0.8);
 
-/// Which duplicates are looked for.
+/// Which duplicates to look for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum CopyKinds {
-    /// Files of exactly the same content.
+    /// Files with exactly the same content.
     Exact,
-    /// Changed copies (and their exact ones); the cosine from which a good likeness is enough.
+    /// Changed copies (and exact copies of these), with the cosine from which a good likeness is enough.
     Near(f32),
     /// Both; the cosine as for `Near`.
     Both(f32),
 }
 
-/// Files that hold one picture.
+/// Files that show the same picture.
 #[derive(Clone, Debug)]
 pub struct CopyGroup {
-    /// The photos of it, the one to keep first; one alone if all files are exact copies.
+    /// Its photos, the one to keep first; only one if all files are exact copies.
     pub photos: Vec<CopyMember>,
     /// Why the first file of the first photo is the one to keep, in words.
     pub reason: String,
@@ -49,13 +49,13 @@ pub struct CopyGroup {
 /// A photo of a group.
 #[derive(Clone, Debug)]
 pub struct CopyMember {
-    /// What the library knows of it.
+    /// What the library knows about it.
     pub hit: Hit,
-    /// Its files that are there, unchanged, the one to keep first; what each looks like on disk.
+    /// Its files that exist unchanged, the one to keep first, each with its size and time.
     pub files: Vec<(PathBuf, FileStamp)>,
     /// Its look, if changed copies were looked for.
     pub look: Option<Look>,
-    /// How it is like the photo to keep; `None` for that one itself.
+    /// How it is like the photo to keep; `None` for that photo itself.
     pub likeness: Option<Likeness>,
     /// Cosine with the photo to keep.
     pub cosine: Option<f32>,
@@ -64,9 +64,9 @@ pub struct CopyMember {
 /// What a search for duplicates found.
 #[derive(Clone, Debug, Default)]
 pub struct DuplicateGroups {
-    /// Those first that waste most bytes.
+    /// The groups, those that waste most bytes first.
     pub groups: Vec<CopyGroup>,
-    /// Files that could not be looked at, with the reason, safe to show.
+    /// Files that could not be read, with the reason, safe to show.
     pub problems: Vec<String>,
 }
 
@@ -83,13 +83,14 @@ impl CopyGroup {
     }
 }
 
-/// Two photos that show one picture, by their positions.
+/// How two photos that show one picture are alike.
 struct Pair {
     cosine: f32,
     likeness: Likeness,
 }
 
-/// Looks for duplicates in a library; `None` if cancelled. Looks that are made are kept, so that a photo is decoded once.
+/// Finds duplicates in a library; `None` if cancelled. Computed looks are stored, so that each photo is decoded only
+/// once.
 ///
 /// # Errors
 /// The catalogue cannot be read.
@@ -172,7 +173,7 @@ fn judge(first: &Subject<'_>, second: &Subject<'_>, turns: Turns, near: f32) -> 
     (likeness.score >= whole && likeness.weakest >= region).then_some(Pair { cosine, likeness })
 }
 
-/// The photos that pairs connect, by their positions, ascending.
+/// The sets of photos that pairs connect, by their positions, ascending.
 fn components(pairs: &BTreeMap<(usize, usize), Pair>) -> Vec<Vec<usize>> {
     let mut parents: BTreeMap<usize, usize> = BTreeMap::new();
     fn root(parents: &mut BTreeMap<usize, usize>, of: usize) -> usize {
@@ -180,7 +181,7 @@ fn components(pairs: &BTreeMap<(usize, usize), Pair>) -> Vec<Vec<usize>> {
         while let Some(parent) = parents.get(&top).filter(|parent| **parent != top) {
             top = *parent;
         }
-        // Paths are shortened on the way, so that long chains cost nothing.
+        // Paths are shortened on the way, so that long chains stay cheap.
         while at != top {
             at = parents.insert(at, top).unwrap_or(top);
         }
@@ -199,8 +200,8 @@ fn components(pairs: &BTreeMap<(usize, usize), Pair>) -> Vec<Vec<usize>> {
     components.into_values().collect()
 }
 
-/// Makes groups of connected photos in which every photo is like the one to keep: a chain of likenesses may lead from
-/// one picture to another.
+/// Splits connected photos into groups in which every photo is like the one to keep: a chain of likenesses may lead
+/// from one picture to a different one.
 fn split(
     mut photos: Vec<(usize, CopyMember)>,
     pairs: &BTreeMap<(usize, usize), Pair>,
@@ -232,7 +233,7 @@ fn split(
     groups
 }
 
-/// How the photo to keep and another one are alike.
+/// How the photo to keep and another one are alike; `None` if they are not.
 fn between(
     kept: usize,
     other: usize,
@@ -247,7 +248,7 @@ fn between(
     }
 }
 
-/// The share of a photo that is picture: less than 1 if another photo shows that there is a frame around it.
+/// The share of a photo's area that is picture: less than 1 if another photo reveals that it has a frame.
 fn content(at: usize, pairs: &BTreeMap<(usize, usize), Pair>) -> f32 {
     let frames = pairs.iter().filter_map(|((a, b), pair)| match pair.likeness.fit {
         Fit::SecondInside { share, framed: true } if *a == at => Some(share),
@@ -257,7 +258,7 @@ fn content(at: usize, pairs: &BTreeMap<(usize, usize), Pair>) -> f32 {
     frames.fold(1.0, f32::min)
 }
 
-/// The files of a photo that are there and unchanged, the one to keep first. What cannot be counted on is told: whoever
+/// The files of a photo that exist unchanged, the one to keep first. All others are reported in `problems`: whoever
 /// deletes all files but the kept one must not lose the picture.
 fn files(photo: Option<PhotoFiles>, problems: &mut Vec<String>) -> Vec<(PathBuf, FileStamp)> {
     let mut files: Vec<(PathBuf, FileStamp)> = Vec::new();
@@ -265,27 +266,28 @@ fn files(photo: Option<PhotoFiles>, problems: &mut Vec<String>) -> Vec<(PathBuf,
         match photo_file::stamp_of(&path) {
             Ok(now) if now == stamp => files.push((path, stamp)),
             Ok(_) => problems.push(format!(
-                "{} has changed and is left out; `snapseek index` takes it in as it is now",
+                "{} has changed and is skipped; `snapseek index` updates the library",
                 sanitize::path(&path)
             )),
-            Err(error) => problems.push(format!("{} is left out: {error}", sanitize::path(&path))),
+            Err(error) => problems.push(format!("{} is skipped: {error}", sanitize::path(&path))),
         }
     }
     keep::sort_files(&mut files);
-    // One file under several names (links, hard links) is no copy, and deleting what a link leads to loses the picture.
+    // One file under several names (links, hard links) is not a copy, and deleting the target of a link loses the
+    // picture.
     let mut seen = HashSet::new();
     files.retain(|(path, _)| identity(path).is_none_or(|identity| seen.insert(identity)));
     files
 }
 
-/// What tells the file at a path from every other file, links followed.
+/// What distinguishes the file at a path from every other file; links are followed.
 #[cfg(unix)]
 fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
-/// What tells the file at a path from every other file, links followed.
+/// What distinguishes the file at a path from every other file; links are followed.
 #[cfg(not(unix))]
 fn identity(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok()

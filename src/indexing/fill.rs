@@ -1,4 +1,4 @@
-//! Bringing a library up to date: one indexing run, and what goes with it.
+//! Updates a library: one indexing run, then caches, neutral scores and clusters.
 
 use super::run::{self, IndexOptions, IndexSummary};
 use crate::captions::index_run::CaptionSummary;
@@ -16,18 +16,19 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Canonical folders, without those that lie below another.
+/// The folders as canonical paths, without those inside another one.
 ///
 /// # Errors
-/// One is not there (exit code 2), or cannot be looked at.
+/// A folder does not exist (exit code 2), or cannot be accessed.
 pub fn roots(folders: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     let mut roots = Vec::new();
     for folder in folders {
-        // A folder that is gone may be a disk that is not mounted: the run says so and keeps its records.
+        // A folder that the user names must exist. One of the library's folders may be gone, for instance because a
+        // disk is not mounted: the run reports that and keeps its records.
         let root = match folder.canonicalize() {
             Ok(root) => root,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Failure::usage(format!("{} is not there", sanitize::path(folder))));
+                return Err(Failure::usage(format!("{} does not exist", sanitize::path(folder))));
             }
             Err(e) => return Err(e).with_context(|| sanitize::path(folder)),
         };
@@ -41,19 +42,19 @@ pub fn roots(folders: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 /// What a run has done.
 #[derive(Debug)]
 pub struct Done {
-    /// With the photos.
+    /// What was done with the photos.
     pub summary: IndexSummary,
-    /// How long they took.
+    /// How long that took.
     pub seconds: f64,
-    /// With captions, if any were asked for.
+    /// What was done with captions, if they were requested.
     pub captions: Option<CaptionSummary>,
 }
 
-/// Brings the library up to date with what lies in `folders`: photos, caches, scores of neutral prompts, clusters. `None` if
-/// it was cancelled before it began. `writer` must have the model already.
+/// Updates the library from `folders`: photos, caches, scores of neutral prompts, clusters. `None` if it was cancelled
+/// before indexing began. `writer` must already have the model.
 ///
 /// # Errors
-/// The catalogue cannot be written, or the model fails. What was written stays.
+/// The catalogue cannot be written, or the model fails. What was written until then is kept.
 pub fn fill(
     library: &Library,
     writer: &mut Writer<'_>,

@@ -1,8 +1,8 @@
-//! A file that kills the process is not tried for ever.
+//! Keeps a file that kills the process from being tried forever.
 //!
-//! Each decoding thread writes the key of its file into its slot of a small journal before it opens it, and clears the
-//! slot once it is decoded. After a crash the slots still filled name the suspects: they are tried again last and one at a
-//! time, so that a second death convicts the right file, which is then left out until it changes.
+//! Before a decoding thread opens a file, it writes the file's key into its slot of a small journal; it clears the slot
+//! once the file is decoded. After a crash, the slots that are still filled name the suspects. These are tried again
+//! last and one at a time, so that a second crash identifies the right file, which is then skipped until it changes.
 
 use snapseek_index::FileStamp;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// Deaths after which a file is left out.
+/// Crashes after which a file is skipped.
 const STRIKES: u32 = 2;
 /// Hex characters of a key.
 const KEY: usize = 32;
@@ -19,11 +19,11 @@ const MAX_SLOTS: u64 = 4096;
 /// What is known about a file before it is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Suspicion {
-    /// Never killed anything.
+    /// No crash is known.
     Clear,
-    /// Was being decoded when the process died: try it alone.
+    /// It was being decoded when the process died: try it alone.
     Suspect,
-    /// Did so twice: leave it out.
+    /// That happened twice: skip it.
     Quarantined,
 }
 
@@ -39,7 +39,7 @@ impl Quarantine {
     /// Reads what the last run left in `dir` (the library's lock must be held) and counts strikes.
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
         let (journal, strikes_file) = (dir.join("in-flight"), dir.join("suspects.json"));
-        // A damaged list of suspects is worth no more than none.
+        // A damaged list of suspects counts as an empty one.
         let mut strikes: BTreeMap<String, u32> =
             std::fs::read(&strikes_file).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
         let mut slots = Vec::new();
@@ -64,7 +64,7 @@ impl Quarantine {
         }
     }
 
-    /// The file was decoded without harm.
+    /// Clears a file that was decoded without a crash.
     pub(super) fn acquit(&mut self, path: &Path, stamp: FileStamp) -> io::Result<()> {
         if self.strikes.remove(&key(path, stamp)).is_some() { self.save() } else { Ok(()) }
     }
@@ -93,8 +93,8 @@ pub(super) struct JournalSlot {
 }
 
 impl JournalSlot {
-    /// Runs `work` on a file with the file's key in the journal. The write is not synced: it must outlive the
-    /// process, not the machine.
+    /// Runs `work` on a file while the file's key is in the journal. The write is not synced: it must survive a crash
+    /// of the process, not of the machine.
     pub(super) fn guard<T>(&mut self, path: &Path, stamp: FileStamp, work: impl FnOnce() -> T) -> io::Result<T> {
         self.write(key(path, stamp).as_bytes())?;
         let result = work();

@@ -5,8 +5,8 @@
 //!                     ▲  (the one writer)     │ known, failed           │ photos
 //!                     └──────────────────outcomes◀─────────────────────┘
 //! ```
-//! Every queue is bounded. The coordinator alone writes to the catalogue; it never blocks on sending work while
-//! outcomes wait, so the pipeline cannot lock up.
+//! Every queue is bounded. Only the coordinator writes to the catalogue; it never blocks on sending work while outcomes
+//! wait, so the pipeline cannot deadlock.
 
 use super::quarantine::{Quarantine, Suspicion};
 use super::walk::{self, WalkEvent, WalkOptions};
@@ -22,32 +22,32 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Changes written in one transaction at most.
+/// Maximum number of changes in one transaction.
 const BATCH: usize = 256;
 /// How long a finished photo may wait to be written.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
-/// A folder that loses at least this many files at once (a root: more than half of its files) is taken for a fault.
+/// A loss of at least this many files looks like a fault if a folder loses all its files, or a root more than half.
 const SUSPICIOUS_LOSS: usize = 5;
 
-/// How to run.
+/// Options of an indexing run.
 #[derive(Clone, Copy, Debug)]
 pub struct IndexOptions {
     /// Threads for decoding, and as many for embedding.
     pub threads: usize,
-    /// Drop records even when most of a folder has vanished.
+    /// Drop records even if most files of a folder are gone.
     pub prune: bool,
-    /// Hidden files too.
+    /// Index hidden files too.
     pub hidden: bool,
-    /// Hidden files that the catalogue knows already.
+    /// Keep hidden files that are already in the catalogue.
     pub keep_hidden: bool,
     /// Try known failures again.
     pub retry: bool,
-    /// What a picture may cost.
+    /// Limits on the size of a picture and on the memory for decoding it.
     pub limits: DecodeLimits,
 }
 
 impl IndexOptions {
-    /// What suits most runs: careful with records, no hidden files, every picture that fits the default limits.
+    /// Suits most runs: cautious about dropping records, no hidden files, every picture within the default limits.
     #[must_use]
     pub fn new(threads: usize) -> Self {
         Self { threads, prune: false, hidden: false, keep_hidden: false, retry: false, limits: DecodeLimits::default() }
@@ -57,13 +57,13 @@ impl IndexOptions {
 /// What a run did.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct IndexSummary {
-    /// Photos that the model looked at.
+    /// Photos that were embedded.
     pub embedded: u64,
-    /// Files that cost a stat.
+    /// Files that have not changed.
     pub unchanged: u64,
-    /// Files found again under another name.
+    /// Files found under another path than before.
     pub moved: u64,
-    /// Files whose content was known under a name that still exists.
+    /// New files whose content is also at a known path that still exists.
     pub copied: u64,
     /// Records dropped because their file is gone.
     pub removed: u64,
@@ -71,7 +71,7 @@ pub struct IndexSummary {
     pub failed: u64,
     /// The same by kind.
     pub failures: BTreeMap<String, u64>,
-    /// Records kept although their files are not to be seen.
+    /// Records kept although their files cannot be found.
     pub held_back: u64,
     /// The run was interrupted.
     pub interrupted: bool,
@@ -80,7 +80,7 @@ pub struct IndexSummary {
 /// Indexes `roots` into the library of `writer`.
 ///
 /// # Errors
-/// The catalogue cannot be written, or the model fails. What was written stays.
+/// The catalogue cannot be written, or the model fails. What was written until then is kept.
 pub fn run(
     library: &Library,
     writer: &mut Writer<'_>,
@@ -91,7 +91,7 @@ pub fn run(
     console: &Console,
 ) -> anyhow::Result<IndexSummary> {
     for root in roots {
-        // Naming a folder again takes back that it was forgotten; what was forgotten below it stays so.
+        // Naming a folder again undoes `forget` for it; what was forgotten inside it stays forgotten.
         if writer.is_forgotten(root)? {
             writer.remember(root)?;
         }
@@ -114,7 +114,7 @@ pub fn run(
     };
     let outcome = run.all(model, roots);
     run.progress.finish();
-    // Whatever happened, what is done is kept.
+    // What is done is kept, even after an error.
     run.write()?;
     outcome?;
     run.summary.interrupted = cancel.load(Ordering::Relaxed);
@@ -124,20 +124,20 @@ pub fn run(
     Ok(run.summary)
 }
 
-/// What the walk has met, to know in the end what it has not.
+/// What the walk has found, to work out in the end what is gone.
 #[derive(Default)]
 struct Seen {
-    /// Ids of the files that the catalogue knew.
+    /// Ids of the files that were already in the catalogue.
     files: HashSet<i64>,
     /// Paths new to the catalogue.
     added: HashSet<PathBuf>,
     /// Paths that failed.
     failed: HashSet<PathBuf>,
-    /// New paths of known content.
+    /// How many new paths each known content was found at.
     known: HashMap<ContentHash, u64>,
-    /// Folders that could not be looked into.
+    /// Folders and files that could not be read.
     blind: Vec<PathBuf>,
-    /// Roots that are not there.
+    /// Roots that do not exist.
     missing: HashSet<PathBuf>,
 }
 
@@ -153,7 +153,7 @@ struct IndexRun<'a, 'w> {
     pending: Vec<Change>,
     last_write: Instant,
     seen: Seen,
-    /// Files with the content of another that is still on its way.
+    /// Files with the same content as one that is still being processed.
     twins: Vec<(Job, ContentHash)>,
     suspects: Vec<Job>,
 }
@@ -163,14 +163,14 @@ impl IndexRun<'_, '_> {
         let (cancel, walk) = (self.cancel, WalkOptions { hidden: self.options.hidden || self.options.keep_hidden });
         let known = self.library.reopen()?;
         std::thread::scope(|scope| {
-            // Made in here, so that an error hangs up on the walk.
+            // Created inside the scope, so that an error drops the receiver, which ends the walk.
             let (found_out, found) = bounded(1024);
             scope.spawn(move || walk::walk(roots, walk, cancel, &found_out));
             let workers = IndexWorkers { threads: self.options.threads, limits: self.options.limits, cancel };
             let (jobs, outcomes) = workers.start(scope, model, known, &self.quarantine)?;
             self.coordinate(&found, jobs, &outcomes)
         })?;
-        // Only now, with nothing else in flight, can a file that kills the process be told from its neighbours.
+        // Suspects run only now, with nothing else in flight, so that a crash is blamed on the right file.
         for job in std::mem::take(&mut self.suspects) {
             if cancel.load(Ordering::Relaxed) {
                 break;
@@ -192,14 +192,14 @@ impl IndexRun<'_, '_> {
             if self.writer.knows(&hash)? {
                 self.settle(FileOutcome::Known { job, hash })?;
             } else if !cancel.load(Ordering::Relaxed) {
-                let message = "the same content as another file that could not be read".to_owned();
+                let message = "it has the same content as another file, which could not be read".to_owned();
                 self.settle(FileOutcome::Failed { job, kind: "damaged".into(), message })?;
             }
         }
         Ok(())
     }
 
-    /// Plans, feeds the workers and writes, until the walk and the workers are through.
+    /// Plans, feeds the workers and writes, until the walk and the workers are done.
     fn coordinate(
         &mut self,
         found: &Receiver<WalkEvent>,
@@ -209,7 +209,7 @@ impl IndexRun<'_, '_> {
         let (mut jobs, mut next, mut walking) = (Some(jobs), None::<Job>, true);
         let (no_job, _keep) = bounded::<Job>(0);
         loop {
-            // Dropping the sender tells the workers that no more will come.
+            // Dropping the sender makes the workers end once their queue is empty.
             if (!walking && next.is_none()) || self.cancel.load(Ordering::Relaxed) {
                 jobs = None;
                 next = None;
@@ -244,7 +244,7 @@ impl IndexRun<'_, '_> {
         }
     }
 
-    /// Decides what a file on disk costs: nothing, or a job.
+    /// Decides whether a file on disk needs work, and returns the job if it does.
     fn plan(&mut self, found: WalkEvent) -> anyhow::Result<Option<Job>> {
         let (path, root, stamp) = match found {
             WalkEvent::File { path, root, stamp } => (path, root, stamp),
@@ -254,7 +254,8 @@ impl IndexRun<'_, '_> {
                 return Ok(None);
             }
             WalkEvent::MissingRoot { root } => {
-                let message = "the folder is not there; its records are kept (`snapseek forget` drops them)".to_owned();
+                let message =
+                    "the folder does not exist; its records are kept (`snapseek forget` drops them)".to_owned();
                 let folder = crate::terminal::sanitize::path(&root);
                 self.progress.aside(|| self.console.warn(format_args!("{folder}: {message}")));
                 self.unseen("missing-folder", root.clone(), root.clone(), message)?;
@@ -280,7 +281,7 @@ impl IndexRun<'_, '_> {
             self.seen.added.insert(path.clone());
         }
         if let Some(failure) = self.writer.failure(&path)? {
-            // What the disk or the permissions refused may work now; what the bytes refused will not.
+            // Errors of the disk or the permissions may be gone by now; errors in the bytes are not.
             let settled = !matches!(failure.kind.as_str(), "unreadable" | "changed");
             if failure.stamp == stamp && settled && !self.options.retry {
                 self.count_failure(&failure.kind, &path, &failure.message);
@@ -293,17 +294,17 @@ impl IndexRun<'_, '_> {
         match self.quarantine.verdict(&job.path, stamp) {
             Suspicion::Clear => return Ok(Some(job)),
             Suspicion::Suspect => self.suspects.push(job),
-            // A newer decoder may get through it; if not, it is convicted again.
+            // A newer decoder may handle it; if not, it is quarantined again.
             Suspicion::Quarantined if self.options.retry => self.suspects.push(job),
             Suspicion::Quarantined => {
-                let message = "decoding it ended the program twice; it is left out until it changes".to_owned();
+                let message = "decoding this file ended the program twice; it is skipped until it changes".to_owned();
                 self.settle(FileOutcome::Failed { job, kind: "quarantined".into(), message })?;
             }
         }
         Ok(None)
     }
 
-    /// Books what a worker found out.
+    /// Records the result of a job.
     fn settle(&mut self, outcome: FileOutcome) -> anyhow::Result<()> {
         match outcome {
             FileOutcome::Twin { job, hash } => {
@@ -316,14 +317,14 @@ impl IndexRun<'_, '_> {
             }
             FileOutcome::Known { job, hash } => {
                 if job.was == Some(hash) {
-                    self.summary.unchanged += 1; // merely touched
+                    self.summary.unchanged += 1; // only its time has changed
                 } else {
                     *self.seen.known.entry(hash).or_default() += 1;
                 }
                 let Job { path, root, stamp, .. } = job;
                 self.pending.push(Change::Known { path, root, stamp, hash });
             }
-            // What cannot be read now may well be as the catalogue has it.
+            // A file that cannot be read now may well be unchanged.
             FileOutcome::Failed { job, kind, message } if matches!(kind.as_str(), "unreadable" | "changed") => {
                 self.seen.failed.insert(job.path.clone());
                 self.unseen(&kind, job.path, job.root, message)?;
@@ -340,7 +341,7 @@ impl IndexRun<'_, '_> {
         Ok(())
     }
 
-    /// Books what could not be looked at. Unlike a failed file it may well be as the catalogue has it: a record stays.
+    /// Records what could not be read. Unlike a failed file, it may well be unchanged, so an existing record stays.
     fn unseen(&mut self, kind: &str, path: PathBuf, root: PathBuf, message: String) -> anyhow::Result<()> {
         self.count_failure(kind, &path, &message);
         if self.writer.file(&path)?.is_none() {
@@ -363,7 +364,7 @@ impl IndexRun<'_, '_> {
         Ok(())
     }
 
-    /// Drops the records of files that are gone, unless what happened looks like an unmounted disk.
+    /// Drops the records of files that are gone, unless the loss looks like an unmounted disk.
     fn drop_vanished(&mut self, roots: &[PathBuf]) -> anyhow::Result<()> {
         let mut gone = Vec::new();
         for root in roots.iter().filter(|r| !self.seen.missing.contains(*r)) {
@@ -373,7 +374,7 @@ impl IndexRun<'_, '_> {
                 .into_iter()
                 .filter(|(_, path, _)| !self.seen.added.contains(path) && !self.blind(path))
                 .collect();
-            // What is still there was left out on purpose (an ignore file, a hidden folder), and is no loss.
+            // A file that still exists was left out on purpose (ignore file, hidden folder) and does not count as lost.
             let (left_out, unseen): (Vec<_>, Vec<_>) =
                 unseen.into_iter().partition(|(_, path, _)| path.symlink_metadata().is_ok());
             gone.extend(left_out);
@@ -388,8 +389,8 @@ impl IndexRun<'_, '_> {
             for folder in &suspicious {
                 let lost = held_back.iter().filter(|(_, path, _)| path.starts_with(folder)).count();
                 self.console.warn(format_args!(
-                    "{lost} of {} files of {} are not to be seen. If its disk is not mounted, mount it and run \
-                     again; if they are really gone, run again with --prune. Nothing was dropped.",
+                    "{lost} of {} files in {} cannot be found. If its disk is not mounted, mount it and run again; if \
+                     they are really gone, run again with --prune. Nothing was dropped.",
                     self.writer.file_count(folder)?,
                     crate::terminal::sanitize::path(folder)
                 ));
@@ -416,8 +417,8 @@ impl IndexRun<'_, '_> {
         self.write()
     }
 
-    /// Folders whose loss looks like an unmounted disk: the root if it has lost all or most of its files, else folders
-    /// below it that are still there but have lost every one of theirs. None of them lies in another.
+    /// Folders whose loss looks like an unmounted disk: the root if all or most of its files are gone, otherwise
+    /// folders inside it that still exist but have lost all their files. None of them is inside another one.
     fn suspicious(&self, root: &Path, unseen: &[(i64, PathBuf, ContentHash)]) -> anyhow::Result<Vec<PathBuf>> {
         /// Files lost in a folder and below it, and how many of them were found elsewhere.
         #[derive(Default)]
@@ -434,7 +435,7 @@ impl IndexRun<'_, '_> {
             }
         }
         let mut suspicious: Vec<PathBuf> = Vec::new();
-        // In this order a folder comes before what lies in it.
+        // In this order a folder comes before the folders inside it.
         for (folder, Loss { lost, moved }) in losses {
             if moved * 2 >= lost || suspicious.iter().any(|outer| folder.starts_with(outer)) {
                 continue;
@@ -453,8 +454,8 @@ impl IndexRun<'_, '_> {
     }
 }
 
-/// The pictures at or below `path`, by name, as [`run`] would find them (a file that is named itself may have any name); or
-/// what could not be looked at, and why.
+/// The picture files at or below `path`, sorted, as [`run`] would find them (if `path` is a file, its name does not
+/// matter); or what could not be read, and why.
 #[must_use]
 pub fn pictures(path: &Path) -> Vec<Result<PathBuf, String>> {
     let (out, found) = crossbeam_channel::unbounded();
@@ -467,7 +468,9 @@ pub fn pictures(path: &Path) -> Vec<Result<PathBuf, String>> {
             WalkEvent::Problem { path, message, .. } => {
                 Err(format!("{}: {message}", crate::terminal::sanitize::path(&path)))
             }
-            WalkEvent::MissingRoot { root } => Err(format!("{} is not there", crate::terminal::sanitize::path(&root))),
+            WalkEvent::MissingRoot { root } => {
+                Err(format!("{} does not exist", crate::terminal::sanitize::path(&root)))
+            }
         })
         .collect();
     pictures.sort();

@@ -1,4 +1,4 @@
-//! Walking the photo folders.
+//! Walks the photo folders.
 
 use crate::search::photo_file;
 use crossbeam_channel::Sender;
@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) enum WalkEvent {
     /// A regular file with a picture's name.
     File { path: PathBuf, root: PathBuf, stamp: FileStamp },
-    /// A folder or file that could not be looked at; what lies below it is not known to be gone.
+    /// A folder or file that could not be read; files below it are not known to be gone.
     Problem { path: PathBuf, root: PathBuf, message: String },
-    /// A root that is not there.
+    /// A root that does not exist.
     MissingRoot { root: PathBuf },
 }
 
@@ -25,7 +25,7 @@ pub(super) struct WalkOptions {
     pub(super) hidden: bool,
 }
 
-/// Walks `roots` and sends what it finds until the receiver hangs up or `cancel` is set. Links to folders are not
+/// Walks `roots` and sends what it finds until the receiver is dropped or `cancel` is set. Links to folders are not
 /// followed (so there are no loops); `.snapseekignore` files work as `.gitignore` does.
 pub(super) fn walk(roots: &[PathBuf], options: WalkOptions, cancel: &AtomicBool, out: &Sender<WalkEvent>) {
     for root in roots {
@@ -46,7 +46,7 @@ pub(super) fn walk(roots: &[PathBuf], options: WalkOptions, cancel: &AtomicBool,
             if cancel.load(Ordering::Relaxed) {
                 return;
             }
-            // A folder whose ignore file cannot be read or understood.
+            // A folder whose ignore file cannot be read or parsed.
             let half_read = entry.as_ref().ok().and_then(|e| Some((e.path().to_path_buf(), reason(e.error()?))));
             let problem = half_read.map(|(path, message)| WalkEvent::Problem { path, root: root.clone(), message });
             for found in problem.into_iter().chain(look(entry, root)) {
@@ -71,7 +71,7 @@ fn look(entry: Result<ignore::DirEntry, ignore::Error>, root: &Path) -> Option<W
     if kind.is_dir() || !(entry.depth() == 0 || crate::photo::looks_like_picture(path)) {
         return None;
     }
-    // A link to a photo counts as that photo; a broken one, a socket or a FIFO is nothing to read.
+    // A link to a photo counts as that photo, and a broken link as a problem; sockets and FIFOs are ignored.
     let meta = match std::fs::metadata(path) {
         Ok(meta) if meta.is_file() => meta,
         Ok(_) => return None,
@@ -95,6 +95,6 @@ fn path_of(error: &ignore::Error) -> Option<&Path> {
 
 fn reason(error: &ignore::Error) -> String {
     let Some(io) = error.io_error() else { return error.to_string() };
-    // The walk wraps what the system said, to name the path once more.
+    // The walk wraps the system's error only to name the path once more.
     io.get_ref().and_then(Error::source).map_or_else(|| io.to_string(), ToString::to_string)
 }

@@ -17,13 +17,13 @@ const BATCH: usize = 8;
 /// How long a worker waits for its batch to fill.
 const FILL: Duration = Duration::from_millis(60);
 
-/// A file to look at.
+/// A file to process.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) path: PathBuf,
     pub(super) root: PathBuf,
     pub(super) stamp: FileStamp,
-    /// What the catalogue holds under this path.
+    /// The content that the catalogue has for this path.
     pub(super) was: Option<ContentHash>,
 }
 
@@ -33,12 +33,12 @@ impl Default for Job {
     }
 }
 
-/// What came of a job.
+/// The result of a job.
 pub(super) enum FileOutcome {
     Photo {
         change: Box<Change>,
     },
-    /// The catalogue knows the content.
+    /// The catalogue already has the content.
     Known {
         job: Job,
         hash: ContentHash,
@@ -53,19 +53,19 @@ pub(super) enum FileOutcome {
         kind: String,
         message: String,
     },
-    /// The run cannot go on.
+    /// The run cannot continue.
     Fatal(anyhow::Error),
 }
 
 struct Prepared {
-    /// With the size of what was read, in case the file has grown since the walk.
+    /// With the size that was read, in case the file has grown since the walk.
     job: Job,
     hash: ContentHash,
     facts: PhotoFacts,
     pixels: Pixels,
 }
 
-/// How many threads, and what they must mind.
+/// How many threads to run, and the limits and cancel flag that they obey.
 #[derive(Clone, Copy)]
 pub(super) struct IndexWorkers<'a> {
     pub(super) threads: usize,
@@ -80,8 +80,8 @@ struct WorkerShared {
 }
 
 impl<'a> IndexWorkers<'a> {
-    /// Starts `threads` decoding threads and as many embedding workers (one for a GPU would do, but the processor is
-    /// kept busy best by single-threaded workers with a batch each). They end when the sender of jobs is dropped.
+    /// Starts `threads` decoding threads and as many embedding workers (one would do for a GPU, but single-threaded
+    /// workers with a batch each use a CPU best). They end when the sender of jobs is dropped.
     pub(super) fn start<'scope>(
         self,
         scope: &'scope Scope<'scope, '_>,
@@ -130,7 +130,7 @@ impl<'a> IndexWorkers<'a> {
         Ok((jobs_in, outcomes))
     }
 
-    /// Reads, hashes and decodes one file, with its name in the journal of what is in flight.
+    /// Reads, hashes and decodes one file, while its key is in the journal of files in flight.
     fn prepare(
         &self,
         job: Job,
@@ -153,7 +153,7 @@ impl<'a> IndexWorkers<'a> {
         };
         job.stamp.size = bytes.len() as u64;
         let hash = *blake3::hash(&bytes).as_bytes();
-        let died = || fatal(anyhow::anyhow!("a worker died"));
+        let died = || fatal(anyhow::anyhow!("a decoding thread has panicked"));
         match shared.catalogue.lock().map_err(|_| died())?.knows(&hash) {
             Ok(true) => return Err(Box::new(FileOutcome::Known { job, hash })),
             Ok(false) => {}
@@ -199,10 +199,10 @@ impl<'a> IndexWorkers<'a> {
                 Err(error) => return drop(outcomes.send(FileOutcome::Fatal(error))),
             };
             for (embedding, (job, hash, facts)) in embedded.into_iter().zip(meta) {
-                // The index would refuse it, and with it everything written at the same time.
+                // The index would refuse it, and with it everything in the same transaction.
                 let length = embedding.vector.iter().map(|v| v * v).sum::<f32>();
                 if length.is_nan() || (length - 1.0).abs() > 1e-3 {
-                    let message = "the model makes nothing of it".to_owned();
+                    let message = "the model produces NaN, infinity or a zero vector for this picture".to_owned();
                     if outcomes.send(FileOutcome::Failed { job, kind: "damaged".into(), message }).is_err() {
                         return;
                     }
@@ -219,7 +219,7 @@ impl<'a> IndexWorkers<'a> {
     }
 }
 
-/// The run cannot go on.
+/// The run cannot continue.
 fn fatal(error: impl Into<anyhow::Error>) -> Box<FileOutcome> {
     Box::new(FileOutcome::Fatal(error.into()))
 }

@@ -8,23 +8,23 @@ use rayon::prelude::*;
 use snapseek_index::{Classifier, Filter, Filters, LabelSet, Library};
 use std::sync::Arc;
 
-/// Photos judged between two looks at the progress.
+/// Photos judged between two progress reports.
 const CHUNK: usize = 4_096;
 
-/// What became of a photo.
+/// The verdict on a photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// Its label, as a position in the set's labels; `None`: none of these.
+    /// Its label, as a position in the set's labels; `None` if none of them fits.
     pub label: Option<usize>,
-    /// The likeliest labels and backgrounds with their probabilities, best first. Positions count through the labels and
+    /// The likeliest labels and backgrounds with their probabilities, best first. Positions count the labels first,
     /// then the backgrounds.
     pub ranked: Vec<(usize, f32)>,
 }
 
-/// The classifier of a set for a model.
+/// Computes the classifier of a label set for a model.
 ///
 /// # Errors
-/// The user ended it (exit code 130), or the model's files are damaged.
+/// The user interrupted it (exit code 130), or the model's files are damaged.
 pub fn classifier(set: &LabelSet, model: &dyn Embed, progress: &mut Progress<'_>) -> anyhow::Result<Classifier> {
     let labels: Vec<String> = set.labels.iter().chain(&set.background).map(|label| bare(label).to_owned()).collect();
     let own: Vec<&str> = set.templates.iter().map(String::as_str).collect();
@@ -35,7 +35,7 @@ pub fn classifier(set: &LabelSet, model: &dyn Embed, progress: &mut Progress<'_>
     Ok(Classifier { scale: model.logit_scale()?, rows })
 }
 
-/// A label without the article that templates bring with them.
+/// A label without its article, because the templates contain one.
 fn bare(label: &str) -> &str {
     let cut = |article: &str| {
         let (head, rest) = label.split_at_checked(article.len())?;
@@ -44,7 +44,8 @@ fn bare(label: &str) -> &str {
     ["a ", "an ", "the "].into_iter().find_map(cut).unwrap_or(label)
 }
 
-/// The classifier of a saved set for the library's model: the one that is kept, else a new one, which is kept then.
+/// The classifier of a saved label set for the library's model: the stored one, otherwise a new one, which is then
+/// stored.
 ///
 /// # Errors
 /// As [`classifier`]; or the catalogue cannot be written.
@@ -63,11 +64,12 @@ pub fn kept_classifier(
     Ok(made)
 }
 
-/// Makes the label sets ready that a query speaks of, so that the index can answer it. `model` is called only if one of
-/// them was never used with it.
+/// Prepares the label sets that a query uses, so that the index can answer it. `model` is called only if one of them
+/// has no classifier for the library's model yet.
 ///
 /// # Errors
-/// There is no such set, the user ended it (exit code 130), the model fails, or the catalogue cannot be written.
+/// A label set does not exist, the user interrupted it (exit code 130), the model fails, or the catalogue cannot be
+/// written.
 pub fn prepare(
     filters: &Filters,
     library: &Library,
@@ -85,10 +87,10 @@ pub fn prepare(
     Ok(())
 }
 
-/// Judges photos by their embeddings, in order; `top` likeliest labels are told of each.
+/// Judges photos by their embeddings, in order; each verdict lists the `top` likeliest labels.
 ///
 /// # Errors
-/// The user ended it (exit code 130).
+/// The user interrupted it (exit code 130).
 pub fn judge(
     embeddings: &[&[f32]],
     set: &LabelSet,
@@ -119,7 +121,7 @@ pub fn judge(
     Ok(verdicts)
 }
 
-/// Photos of each label, and last of none.
+/// The number of photos with each label, and last the number of photos without one.
 #[must_use]
 pub fn distribution<'a>(verdicts: impl Iterator<Item = &'a Verdict>, labels: usize) -> Vec<usize> {
     let mut counts = vec![0; labels + 1];

@@ -1,8 +1,8 @@
-//! Files in the cache folder that hold what can be made again: written whole, verified when they are read.
+//! Files in the cache folder whose content can be recomputed: written atomically, verified when they are read.
 
 use std::path::Path;
 
-/// What was written, or nothing if the file is not there, or is something else.
+/// What was written; `None` if the file is missing or damaged.
 #[must_use]
 pub fn read(file: &Path) -> Option<Vec<u8>> {
     let bytes = std::fs::read(file).ok()?;
@@ -10,10 +10,10 @@ pub fn read(file: &Path) -> Option<Vec<u8>> {
     (blake3::hash(content).as_bytes() == hash).then(|| content.to_vec())
 }
 
-/// Writes a file, with its folder, in one step.
+/// Writes a file atomically, and creates its folder if necessary.
 ///
 /// # Errors
-/// The folder cannot be made or written.
+/// The folder cannot be created, or the file cannot be written.
 pub fn write(file: &Path, content: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;

@@ -2,7 +2,7 @@
 
 use super::Label;
 
-/// Labels a photo gets at most.
+/// Maximum number of labels for a photo.
 const MOST: usize = 5;
 /// A label less likely than this is not worth naming.
 const THRESHOLD: f32 = 0.05;
@@ -11,12 +11,12 @@ const THRESHOLD: f32 = 0.05;
 pub(super) fn names() -> impl ExactSizeIterator<Item = &'static str> + Clone {
     let list: &'static [&'static str] = {
         static LIST: std::sync::OnceLock<Vec<&'static str>> = std::sync::OnceLock::new();
-        LIST.get_or_init(|| include_str!("../../fixtures/models/starter/labels.txt").lines().collect())
+        LIST.get_or_init(|| include_str!("../../models/starter/labels.txt").lines().collect())
     };
     list.iter().copied()
 }
 
-/// The labels over the threshold, best first, from one logit a label.
+/// The labels over the threshold, best first, from one logit per label.
 pub(super) fn likeliest(logits: &[f32]) -> Vec<Label> {
     let probabilities = softmax(logits);
     let mut best: Vec<_> = probabilities.iter().copied().zip(names()).filter(|(p, _)| *p >= THRESHOLD).collect();
@@ -25,10 +25,10 @@ pub(super) fn likeliest(logits: &[f32]) -> Vec<Label> {
     best.into_iter().map(|(score, label)| Label { label: label.to_owned(), score }).collect()
 }
 
-/// Softmax in double precision.
+/// Softmax in double precision, the same bits on every processor.
 pub(super) fn softmax(logits: &[f32]) -> Vec<f32> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exp: Vec<f64> = logits.iter().map(|l| f64::from(l - max).exp()).collect();
+    let exp: Vec<f64> = logits.iter().map(|l| libm::exp(f64::from(l - max))).collect();
     let sum: f64 = exp.iter().sum();
     exp.iter().map(|e| (e / sum) as f32).collect()
 }

@@ -1,11 +1,12 @@
 //! Models that turn texts and pictures into unit vectors of one space.
 //!
-//! One trait, [`Embed`], and two implementations, chosen by what a model folder holds: [`clip`] (any CLIPModel in the
-//! Hugging Face layout) and [`mod@starter`] (built into the program). Nothing here knows of storage or of a terminal.
+//! One trait, [`Embed`], and two implementations: [`clip`] (any CLIPModel in the Hugging Face layout, read from a
+//! folder) and [`mod@starter`] (built into the program). [`blip2`] writes captions and answers, [`hub`] finds and
+//! downloads models. Nothing here knows about the catalogue or the terminal.
 
 pub mod blip2;
 pub mod clip;
-mod compute;
+pub mod compute;
 pub mod hub;
 pub mod kept;
 mod labels;
@@ -27,29 +28,29 @@ pub use starter::Starter;
 use crate::photo::picture::RgbPicture;
 use std::path::Path;
 
-/// What a model is: two models with equal identities give equal embeddings.
+/// Identifies a model: two models with equal identities produce equal embeddings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Hash over weights, configuration and the version of our own preprocessing.
+    /// Hash over the weights, the configuration and the version of this program's preprocessing.
     pub fingerprint: String,
     /// Numbers in an embedding.
     pub dim: usize,
 }
 
-/// One picture as a model wants it; made by [`Embed::prepare`] of the same model.
+/// One picture as the input of a model; made by [`Embed::prepare`] of the same model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pixels(pub Vec<f32>);
 
 /// A label and how sure the model is of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Label {
-    /// A noun of the label list.
+    /// A noun from the label list.
     pub label: String,
     /// Probability, from 0 to 1.
     pub score: f32,
 }
 
-/// What a model makes of a picture.
+/// What a model computes from a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedding {
     /// Unit vector of [`Identity::dim`] numbers.
@@ -69,19 +70,19 @@ pub struct Tokens {
 
 /// A model that embeds texts and pictures into one space. Every method may be called from many threads at once.
 pub trait Embed: Send + Sync {
-    /// What the model is.
+    /// Identifies the model.
     fn identity(&self) -> &Identity;
 
-    /// What the cosine of a picture and a text is multiplied with before a softmax over texts: about 100 for CLIP, and over 0.
+    /// The positive factor for the cosine of a picture and a text before a softmax over texts; about 100 for CLIP.
     ///
     /// # Errors
     /// The model's files are damaged.
     fn logit_scale(&self) -> anyhow::Result<f32>;
 
-    /// Prompt templates, with `{}` where a noun goes, that are averaged where it serves as a label.
+    /// Prompt templates, with `{}` where a label goes; the embedding of a label is the mean over all of them.
     fn templates(&self) -> &'static [&'static str];
 
-    /// Edge in pixels of the square that the model sees. A picture whose shortest edge is twice that is good enough.
+    /// Edge in pixels of the square that the model sees. A picture whose shortest edge is twice that is large enough.
     fn image_size(&self) -> u32;
 
     /// Resizes, crops and normalises a picture.
@@ -108,8 +109,8 @@ pub trait Embed: Send + Sync {
     /// The tokenizer's file is damaged.
     fn tokens(&self, text: &str) -> anyhow::Result<Tokens>;
 
-    /// Makes ready what tags need; may take a while the first time, then keeps the result below `cache`. `progress` is
-    /// told how many of how many prompts are done, and stops the work by returning false.
+    /// Prepares what tags need. This may take a while the first time; the result is then cached below `cache`.
+    /// `progress` receives the number of prompts done and in all, and stops the work by returning false.
     ///
     /// # Errors
     /// The work was stopped, or the model's files are damaged.
@@ -119,7 +120,7 @@ pub trait Embed: Send + Sync {
 /// Where a model runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Device {
-    /// The processor.
+    /// The CPU.
     Cpu,
     /// An NVIDIA GPU.
     Cuda,
@@ -135,11 +136,10 @@ pub fn starter() -> anyhow::Result<Box<dyn Embed>> {
     Ok(Box::new(Starter::built_in()?))
 }
 
-/// Opens the model in `folder`, whatever kind its files say it is. What takes long and can be made again (the hash of the
-/// weights) is kept below `cache`.
+/// Opens the CLIP model in `folder`. The hash of its weights, which takes long to compute, is cached below `cache`.
 ///
 /// # Errors
-/// A file is missing or damaged, the kind of model is unknown, or the device is not there.
+/// A file is missing, damaged or of another kind of model, or the device is not available.
 pub fn open(folder: &Path, device: Device, cache: &Path) -> anyhow::Result<Box<dyn Embed>> {
     Ok(Box::new(clip::Clip::open(folder, device, Some(cache))?))
 }
@@ -150,14 +150,15 @@ fn fill(template: &str, text: &str) -> anyhow::Result<String> {
     Ok(template.replacen("{}", text, 1))
 }
 
-/// The products of all rows of `x` with all rows of `w`, both of `length` numbers, as (rows of x, rows of w); on every
-/// thread of the rayon pool that it runs in.
+/// The dot products of all rows of `x` with all rows of `w`, each of `length` numbers, as (rows of x, rows of w). Uses
+/// every thread of the current rayon pool; the result has the same bits on every processor and with any number of
+/// threads.
 #[must_use]
 pub fn products(x: &[f32], w: &[f32], length: usize) -> Vec<f32> {
-    compute::matrix::multiply_slices(x, w, length)
+    compute::matrix::multiply_slices_alike(x, w, length)
 }
 
-/// Scales a vector to unit length; a zero vector stays what it is.
+/// Scales a vector to unit length; a zero vector stays unchanged.
 pub fn normalize(vector: &mut [f32]) {
     let norm = vector.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     if norm > 0.0 {

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use std::sync::{Mutex, OnceLock};
 
-/// A value made by one thread when it is first needed. A failure is not kept: the next caller tries again.
+/// A value made by one thread when it is first needed. A failure is not remembered: the next caller tries again.
 pub(super) struct Once<T> {
     value: OnceLock<T>,
     making: Mutex<()>,
@@ -23,6 +23,6 @@ impl<T> Once<T> {
                 let _ = self.value.set(make()?);
             }
         }
-        self.value.get().context("nothing was made")
+        self.value.get().context("the value was not made")
     }
 }

@@ -45,7 +45,7 @@ enum Size {
 }
 
 impl Preprocessing {
-    /// Reads preprocessor_config.json for a model that sees `image_size` pixels.
+    /// Reads preprocessor_config.json for a model that sees a square with an edge of `image_size` pixels.
     pub(super) fn read(path: &Path, image_size: usize) -> anyhow::Result<Self> {
         let file: PreprocessorFile = read_json(path)?;
         let name = path.display();
@@ -64,16 +64,16 @@ impl Preprocessing {
         };
         anyhow::ensure!(
             shortest_edge.is_none_or(|edge| (crop..=8192).contains(&edge)),
-            "{name} resizes to {shortest_edge:?} pixels, which is less than the crop's {crop} or absurd"
+            "{name} resizes to {shortest_edge:?} pixels, which is less than the crop of {crop} or far too large"
         );
         let filter = match file.resample {
             None | Some(3) => ResizeFilter::Bicubic,
             Some(2) => ResizeFilter::Bilinear,
             Some(1) => ResizeFilter::Lanczos,
-            Some(other) => anyhow::bail!("{name}: the filter {other} is not known (1, 2 and 3 are)"),
+            Some(other) => anyhow::bail!("{name}: unknown filter {other} (1, 2 and 3 are supported)"),
         };
         let (mean, std) = (file.image_mean, file.image_std);
-        anyhow::ensure!(std.iter().all(|s| s.is_finite() && *s > 0.0), "{name}: a standard deviation that is none");
+        anyhow::ensure!(std.iter().all(|s| s.is_finite() && *s > 0.0), "{name}: a standard deviation is not positive");
         Ok(Self { shortest_edge, crop, filter, rescale: file.rescale_factor.unwrap_or(1.0 / 255.0) as f32, mean, std })
     }
 }
@@ -81,18 +81,19 @@ impl Preprocessing {
 /// Reads one of a model's JSON files.
 pub(super) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is not what a model has there", path.display()))
+    serde_json::from_slice(&text).with_context(|| format!("{} does not have the expected content", path.display()))
 }
 
-/// (3, crop, crop), normalised: resize so that the shortest edge fits, cut out the middle. Only the pixels that the crop
-/// keeps are computed, so that a long panorama costs no more than a square.
+/// The model's input, (3, crop, crop), normalised: the picture is resized so that the shortest edge fits, and the
+/// middle is cut out. Only the pixels that the crop keeps are computed, so that a long panorama costs no more than a
+/// square.
 pub(super) fn prepare(picture: &RgbPicture, how: &Preprocessing) -> anyhow::Result<Pixels> {
     let (width, height, crop) = (u64::from(picture.full.0), u64::from(picture.full.1), u64::from(how.crop));
     anyhow::ensure!(width > 0 && height > 0, "a picture without pixels");
     let everything = (0.0, 0.0, width as f64, height as f64);
     let region = how.shortest_edge.map_or(everything, |edge| {
         let (edge, short) = (u64::from(edge), width.min(height));
-        // As the reference computes it: the long edge is cut down to a whole number, the crop starts at one.
+        // As in the reference: the long edge is rounded down to a whole number, and the crop starts at a whole pixel.
         let resized = |length: u64| edge * length / short;
         let cut = |length: u64| {
             let scale = length as f64 / resized(length) as f64;

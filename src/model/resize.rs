@@ -6,7 +6,7 @@ use anyhow::Context;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-/// Filters of Pillow's `resample` numbers.
+/// The filters behind Pillow's `resample` numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ResizeFilter {
     Bicubic,
@@ -23,7 +23,7 @@ pub(super) fn resize(
     filter: ResizeFilter,
 ) -> anyhow::Result<Vec<u8>> {
     let source = ImageRef::new(picture.width, picture.height, &picture.data, PixelType::U8x3)
-        .context("a picture whose size and data do not fit")?;
+        .context("the picture's size and data do not match")?;
     let mut target = Image::new(width, height, PixelType::U8x3);
     let filter = match filter {
         ResizeFilter::Bicubic => FilterType::CatmullRom,

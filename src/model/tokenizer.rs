@@ -1,4 +1,4 @@
-//! Hugging Face tokenizers, whose library panics on some files that are damaged.
+//! Hugging Face tokenizers, whose library panics on some damaged files.
 
 use crate::panics::contained;
 use std::path::Path;
@@ -7,12 +7,12 @@ use tokenizers::Tokenizer as Library;
 /// The tokenizer of a model's folder.
 pub(super) struct Tokenizer(Library);
 
-/// How texts are cut.
+/// How texts are cut into tokens.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Cutting {
-    /// Tokens of a text at most; what is longer loses its end.
+    /// Maximum number of tokens in a text; a longer text loses its end.
     pub(super) max_length: Option<usize>,
-    /// Whether a text that looks like a control token (`</s>`) is a text like any other.
+    /// Whether a text that looks like a control token (`</s>`) is treated like any other text.
     pub(super) special_as_text: bool,
 }
 
@@ -30,7 +30,8 @@ impl Tokenizer {
         contained(read).map_err(|panic| damaged(&panic))?.map(Self).map_err(|error| damaged(&error))
     }
 
-    /// The ids of a text's tokens, with those that the model's file adds, and how the vocabulary writes them.
+    /// The ids of a text's tokens, including those that tokenizer.json adds, and the tokens as the vocabulary spells
+    /// them.
     pub(super) fn encode(&self, text: &str) -> anyhow::Result<(Vec<u32>, Vec<String>)> {
         let encoding = contained(|| self.0.encode(text, true)).map_err(unreadable)?.map_err(unreadable)?;
         Ok((encoding.get_ids().to_vec(), encoding.get_tokens().to_vec()))
@@ -43,7 +44,7 @@ impl Tokenizer {
 }
 
 fn unreadable(why: impl std::fmt::Display) -> anyhow::Error {
-    anyhow::anyhow!("this text cannot be read with the model's tokenizer: {why}")
+    anyhow::anyhow!("the model's tokenizer cannot process this text: {why}")
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
-//! Classifiers from words alone: one row a label, the mean of its prompts' embeddings (Radford et al. 2021, section 3.1.4).
+//! Classifiers from words alone: one row per label, the mean of its prompts' embeddings (Radford et al. 2021, section
+//! 3.1.4).
 
 use super::{Embed, normalize};
 
 /// Labels whose prompts go through the text model together.
 const BATCH: usize = 64;
 
-/// A row for each label, (labels, dim), row by row, unit vectors: what `model` makes of it in each of the `templates`
-/// (with `{}` where it goes), averaged. `progress` is told how many of how many prompts are done, and ends the work by
-/// returning false; then there is no result.
+/// One unit vector per label, (labels, dim), row by row: the mean of the embeddings of the label in each of the
+/// `templates` (with `{}` where it goes). `progress` receives the number of prompts done and in all, and stops the work
+/// by returning false; then the result is `None`.
 ///
 /// # Errors
 /// A template holds no `{}`, or the model's files are damaged.
@@ -35,7 +36,7 @@ pub fn classifier(
         means.chunks_exact_mut(dim).for_each(normalize);
         rows.extend(means);
     }
-    anyhow::ensure!(rows.iter().all(|v| v.is_finite()), "the text model gives numbers that are none");
+    anyhow::ensure!(rows.iter().all(|v| v.is_finite()), "the text model produces NaN or infinity");
     progress(total, total);
     Ok(Some(rows))
 }

@@ -1,4 +1,4 @@
-//! Copies of the photos found, for people who would rather look.
+//! Copies the photos of a result into a folder.
 
 use crate::search::row::Row;
 use anyhow::Context;
@@ -6,16 +6,16 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Copies every photo into `folder` and returns how many. Nothing is overwritten; a photo that cannot be read is told to
-/// `skipped` and left out.
+/// Copies every photo into `folder` and returns how many. Nothing is overwritten; a photo that cannot be read is passed
+/// to `skipped` with the reason and left out.
 pub fn copy_to(rows: &[Row], folder: &Path, skipped: &mut dyn FnMut(&Path, io::Error)) -> anyhow::Result<usize> {
     fs::create_dir_all(folder)
-        .with_context(|| format!("{} cannot be made", crate::terminal::sanitize::path(folder)))?;
+        .with_context(|| format!("the folder {} cannot be created", crate::terminal::sanitize::path(folder)))?;
     let mut copied = 0;
     for row in rows {
         let source = row.path();
-        let name = source.file_name().context("a photo without a name")?;
-        // Opened first: a photo that is gone leaves no empty copy.
+        let name = source.file_name().context("the photo has no file name")?;
+        // The source is opened first, so that a missing photo leaves no empty copy.
         let mut from = match File::open(source) {
             Ok(from) => from,
             Err(error) => {
@@ -32,7 +32,7 @@ pub fn copy_to(rows: &[Row], folder: &Path, skipped: &mut dyn FnMut(&Path, io::E
     Ok(copied)
 }
 
-/// A new file of this name, or of this name with a number.
+/// Creates a file with this name, or with a number added to it if the name is taken.
 fn fresh(folder: &Path, name: &Path) -> io::Result<File> {
     let stem = name.file_stem().unwrap_or_default();
     for n in 1..10_000 {

@@ -5,7 +5,7 @@ use crate::terminal::sanitize;
 use std::borrow::Cow;
 use std::path::Path;
 
-/// A field: a text, or a path with its exact bytes (escaped on a terminal, as everything foreign is).
+/// A field: a text, or a path with its exact bytes (on a terminal, both are escaped).
 pub enum Field<'a> {
     /// A text.
     Text(Cow<'a, str>),

@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Edge of the square that the photos lie in, and the margin around it.
+/// Edge of the square with the photos, and the margin around it, in SVG units.
 const EDGE: f32 = 1600.0;
 const MARGIN: f32 = 60.0;
-/// Photos up to which each has a thumbnail.
+/// Up to this number of photos, each has a thumbnail.
 const ALL: usize = 600;
-/// Thumbnails among the dots of a larger library, and their edge.
+/// Maximum number of thumbnails among the dots of a larger library, and their edge in SVG units.
 const SOME: usize = 150;
 const THUMBNAIL: f32 = 64.0;
 
@@ -25,9 +25,9 @@ pub struct MapPhoto {
     pub x: f32,
     /// From 0 (top) to 1.
     pub y: f32,
-    /// The position of its cluster's name.
+    /// The position of its cluster's name in [`MapDrawing::names`].
     pub cluster: Option<usize>,
-    /// With the cluster's middle.
+    /// Its cosine with the cluster's centroid.
     pub cosine: f32,
 }
 
@@ -36,16 +36,17 @@ pub struct MapPhoto {
 pub struct MapDrawing {
     /// The photos.
     pub photos: Vec<MapPhoto>,
-    /// The names.
+    /// The names of the clusters.
     pub names: Vec<String>,
 }
 
 impl MapDrawing {
-    /// The map as an SVG element with everything inside: thumbnails of all photos of a small library, each in the free
-    /// place nearest to its own; dots and some thumbnails (read by `small`) of a large one. `None` if `report` ended it.
+    /// The map as a self-contained SVG element. A small library is drawn as thumbnails of all photos, each in the free
+    /// grid cell nearest to its position; a large one as dots and some thumbnails. `small` reads the thumbnails. `None`
+    /// if `report` returned false.
     ///
     /// # Errors
-    /// `path_of` fails. A photo that cannot be read is a plain box.
+    /// `path_of` fails. A photo that cannot be read is drawn as an empty frame.
     pub fn svg(
         &self,
         path_of: &dyn Fn(i64) -> anyhow::Result<Option<PathBuf>>,
@@ -77,7 +78,7 @@ impl MapDrawing {
             let name = path.as_deref().map(crate::terminal::text::display_path).unwrap_or_default();
             let cluster = photo.cluster.and_then(|at| self.names.get(at)).map_or("no cluster", String::as_str);
             write!(svg, "<g><title>{} ({})</title>", escape(&name), escape(cluster))?;
-            // Twice as many pixels as units, for those who look closely.
+            // Twice as many pixels as SVG units, so that zooming in shows more.
             let jpeg = path.and_then(|path| page::thumbnail(&path, (edge * 2.0) as u32, small).ok());
             if let Some(jpeg) = jpeg {
                 write!(
@@ -95,7 +96,7 @@ impl MapDrawing {
         }
         for (cluster, name) in self.names.iter().enumerate() {
             if let Some((x, y)) = self.middle(cluster) {
-                // Within the picture, as far as a name's width can be guessed.
+                // Keep the name inside the picture; its width is estimated.
                 let half = name.chars().count() as f32 * 6.5;
                 let x = x.max(half).min((size - half).max(half));
                 writeln!(
@@ -132,7 +133,7 @@ impl MapDrawing {
         page.finish()
     }
 
-    /// Where a cluster's name goes: the median of its photos.
+    /// Where a cluster's name goes: the median position of its photos.
     fn middle(&self, cluster: usize) -> Option<(f32, f32)> {
         let inside: Vec<(f32, f32)> =
             self.photos.iter().filter(|photo| photo.cluster == Some(cluster)).map(at).collect();
@@ -144,7 +145,7 @@ impl MapDrawing {
         Some((median(|spot| spot.0)?, median(|spot| spot.1)?))
     }
 
-    /// Photos whose thumbnails do not overlap, those in the middle of their clusters first.
+    /// Photos whose thumbnails do not overlap, those nearest to their centroids first.
     fn chosen(&self, cell: f32) -> Vec<&MapPhoto> {
         let mut order: Vec<&MapPhoto> = self.photos.iter().collect();
         order.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.id.cmp(&b.id)));
@@ -169,7 +170,7 @@ fn at(photo: &MapPhoto) -> (f32, f32) {
     (MARGIN + photo.x * EDGE, MARGIN + photo.y * EDGE)
 }
 
-/// Each photo in the free cell of a grid that is nearest to its own place.
+/// Moves each photo to the nearest free cell of a grid.
 fn spread(photos: &[&MapPhoto], cell: f32) -> Vec<(f32, f32)> {
     let columns = (EDGE / cell).floor().max(1.0) as i32 + 1;
     let mut free: HashSet<(i32, i32)> = (0..columns).flat_map(|x| (0..columns).map(move |y| (x, y))).collect();
@@ -192,12 +193,12 @@ fn spread(photos: &[&MapPhoto], cell: f32) -> Vec<(f32, f32)> {
     places
 }
 
-/// Hues far from each other (by the golden angle); grey for photos in no cluster.
+/// Distinct hues, spaced by the golden angle; grey for photos in no cluster.
 fn colour(cluster: Option<usize>) -> String {
     cluster.map_or("#b9b9b9".into(), |n| format!("hsl({:.0},65%,50%)", n as f32 * 137.508 % 360.0))
 }
 
-/// The same, dark enough to read.
+/// The same hue, dark enough for text.
 fn ink(cluster: Option<usize>) -> String {
     cluster.map_or("#555".into(), |n| format!("hsl({:.0},70%,28%)", n as f32 * 137.508 % 360.0))
 }

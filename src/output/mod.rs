@@ -21,35 +21,36 @@ use serde_json::json;
 use snapseek_index::{By, Hit};
 use std::path::Path;
 
-/// Reads a photo as a small picture with its longest edge at most so many pixels: decoding is left to the caller.
+/// Reads a photo as a small picture whose longest edge has at most this many pixels. The caller provides it, so that
+/// this module need not decode photos.
 pub type ReadSmall = dyn Fn(&Path, u32) -> anyhow::Result<RgbImage> + Sync;
 
-/// In which ways results are shown.
+/// How results are shown.
 pub struct Outputs<'a> {
-    /// Of a contact sheet.
+    /// Title of the contact sheet.
     pub title: &'a str,
     /// What ranked the results.
     pub by: By,
-    /// JSON lines.
+    /// Print JSON lines.
     pub json: bool,
-    /// Paths only, each ended by a NUL byte.
+    /// Print only paths, each followed by a NUL byte.
     pub paths0: bool,
-    /// Pictures in the terminal.
+    /// Show the pictures in the terminal.
     pub preview: bool,
-    /// The first in the system's viewer.
+    /// Open the first result in the system's viewer.
     pub open: bool,
-    /// Copies in this folder.
+    /// Copy the photos to this folder.
     pub copy_to: Option<&'a Path>,
-    /// A contact sheet in this file.
+    /// Write a contact sheet to this file.
     pub html: Option<&'a Path>,
-    /// Reads photos for pictures and contact sheets.
+    /// Reads photos for previews and contact sheets.
     pub small: &'a ReadSmall,
 }
 
-/// Shows the results in every way that was asked for. Returns whether every photo could be read that had to be.
+/// Shows the results in every requested way. Returns false if a photo to be copied could not be read.
 ///
 /// # Errors
-/// stdout is closed, or a file that was asked for cannot be written.
+/// stdout is closed, or a requested file cannot be written.
 pub fn show(rows: &[Row], wanted: &Outputs<'_>, console: &Console) -> anyhow::Result<bool> {
     let mut complete = true;
     if let Some(file) = wanted.html {
@@ -59,7 +60,7 @@ pub fn show(rows: &[Row], wanted: &Outputs<'_>, console: &Console) -> anyhow::Re
     if let Some(folder) = wanted.copy_to {
         let copied = copy::copy_to(rows, folder, &mut |path, error| {
             complete = false;
-            console.warn(format_args!("{} is not copied: {error}", sanitize::path(path)));
+            console.warn(format_args!("{} was not copied: {error}", sanitize::path(path)));
         })?;
         console.note(format_args!("copied {} to {}", count(copied, "photo"), sanitize::path(folder)));
     }
@@ -100,10 +101,10 @@ fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {
     value
 }
 
-/// Writes results as JSON lines, as `search --json` prints them, to a new file.
+/// Writes results to a new file as JSON lines, like `search --json`.
 ///
 /// # Errors
-/// The file is there already (exit code 2), or cannot be written.
+/// The file already exists (exit code 2), or cannot be written.
 pub fn json_file(rows: &[Row], file: &Path) -> anyhow::Result<()> {
     let mut text = String::new();
     for (n, row) in rows.iter().enumerate() {
@@ -113,17 +114,17 @@ pub fn json_file(rows: &[Row], file: &Path) -> anyhow::Result<()> {
     write_new(file, &text)
 }
 
-/// Writes a text to a new file.
+/// Writes text to a new file.
 ///
 /// # Errors
-/// The file is there already (exit code 2), or cannot be written.
+/// The file already exists (exit code 2), or cannot be written.
 pub fn write_new(file: &Path, text: &str) -> anyhow::Result<()> {
     let shown = sanitize::path(file);
     let written =
         std::fs::File::create_new(file).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
     written.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
-            crate::exit::Failure::usage(format!("{shown} is there already; nothing is overwritten"))
+            crate::exit::Failure::usage(format!("{shown} already exists; nothing is overwritten"))
         }
         _ => anyhow::Error::from(error).context(format!("{shown} cannot be written")),
     })
@@ -139,7 +140,7 @@ pub fn put_path(object: &mut serde_json::Value, path: &Path) {
     }
 }
 
-/// The number that ranked a hit, and what it is.
+/// The number that ranked a hit, and the name of its kind.
 fn score(hit: &Hit, by: By) -> (Option<f32>, &'static str) {
     match by {
         By::Both if hit.cosine.is_some() => (Some(hit.fused), "reciprocal-rank"),
@@ -148,7 +149,7 @@ fn score(hit: &Hit, by: By) -> (Option<f32>, &'static str) {
     }
 }
 
-/// Opens a file or folder in the system's program for it.
+/// Opens a file or folder in the system's default program for it.
 ///
 /// # Errors
 /// There is no such program.

@@ -1,4 +1,4 @@
-//! What our HTML pages have in common: one file, no script, nothing loaded from anywhere, foreign text escaped.
+//! What all HTML pages have in common: one file, no scripts, nothing loaded from anywhere, foreign text escaped.
 
 use super::ReadSmall;
 use crate::exit::Failure;
@@ -11,17 +11,17 @@ use std::io::{BufWriter, Read, Write as _};
 use std::path::Path;
 use tempfile::NamedTempFile;
 
-/// How a page begins: only such a file is ever overwritten.
+/// The beginning of a page. Only files with such a beginning are ever overwritten.
 const BEGINNING: &str = "<!doctype html><!-- made by snapseek -->";
-/// The same for a picture.
+/// The same for an SVG picture.
 const SVG_BEGINNING: &str = "<!-- made by snapseek -->";
-/// As they began in earlier releases.
+/// The beginning of pages that earlier releases wrote.
 const OLDER: &str = "<!doctype html><!-- a snapseek contact sheet -->";
 
-/// Refuses to overwrite a file that is no page of ours; `flag` named it.
+/// Refuses to overwrite a file that snapseek did not write; `flag` is the flag that named it.
 ///
 /// # Errors
-/// It is there, and is none.
+/// The file exists and snapseek did not write it (exit code 2).
 pub fn check(file: &Path, flag: &str) -> anyhow::Result<()> {
     if !file.exists() {
         return Ok(());
@@ -31,17 +31,17 @@ pub fn check(file: &Path, flag: &str) -> anyhow::Result<()> {
     let ours = [BEGINNING, SVG_BEGINNING, OLDER].iter().any(|beginning| start.starts_with(beginning.as_bytes()));
     if read.is_err() || !ours {
         return Err(Failure::usage(format!(
-            "{} is there already and was not made by snapseek: choose another name for {flag}",
+            "{} already exists and was not written by snapseek: choose another name for {flag}",
             crate::terminal::sanitize::path(file)
         )));
     }
     Ok(())
 }
 
-/// Quality of the thumbnails.
+/// JPEG quality of the thumbnails.
 const QUALITY: u8 = 82;
 
-/// A page or picture that is being written; nothing of it is to be seen before [`Page::finish`].
+/// A page or picture that is being written; the file appears only with [`Page::finish`].
 pub struct Page<'a> {
     file: &'a Path,
     draft: BufWriter<NamedTempFile>,
@@ -49,10 +49,10 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Begins a page that is to become `file`, up to its heading; `style` is CSS besides that of all pages.
+    /// Begins the page `file` and writes it up to its heading; `style` is CSS in addition to that of all pages.
     ///
     /// # Errors
-    /// `file` is there already and is no page of ours (exit code 2), or its folder cannot be written.
+    /// `file` exists and snapseek did not write it (exit code 2), or its folder cannot be written.
     pub fn begin(file: &'a Path, title: &str, style: &str) -> anyhow::Result<Self> {
         let title = escape(title);
         let head = format!(
@@ -68,7 +68,7 @@ impl<'a> Page<'a> {
         Self::new(file, "--html", &head, "</html>\n")
     }
 
-    /// Begins a picture that is to become `file`.
+    /// Begins the SVG picture `file`.
     ///
     /// # Errors
     /// As [`Page::begin`].
@@ -81,14 +81,14 @@ impl<'a> Page<'a> {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // what the umask leaves of it
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // minus the umask
         let draft = builder.tempfile_in(folder).with_context(|| unwritable(file))?;
         let mut page = Self { file, draft: BufWriter::new(draft), end };
         page.push(beginning)?;
         Ok(page)
     }
 
-    /// A heading, with small print behind it.
+    /// Adds a heading with small print after it.
     ///
     /// # Errors
     /// The disk is full.
@@ -96,7 +96,7 @@ impl<'a> Page<'a> {
         self.push(&format!("<h2>{} <small>{}</small></h2>\n", escape(title), escape(small_print)))
     }
 
-    /// Adds HTML or SVG.
+    /// Adds HTML or SVG markup.
     ///
     /// # Errors
     /// The disk is full.
@@ -104,7 +104,7 @@ impl<'a> Page<'a> {
         self.draft.write_all(markup.as_bytes()).with_context(|| unwritable(self.file))
     }
 
-    /// Puts the page where it belongs.
+    /// Completes the page and moves it to its final place.
     ///
     /// # Errors
     /// The disk is full.
@@ -122,8 +122,8 @@ fn unwritable(file: &Path) -> String {
 /// Longest edge in pixels of a thumbnail on a page.
 const THUMBNAIL: u32 = 320;
 
-/// A photo as HTML: its thumbnail (JPEG), a caption if there is one, its name, and small print. All texts are escaped here;
-/// a photo that cannot be read is replaced by the reason.
+/// A photo as HTML: its thumbnail (JPEG), a caption if there is one, its name, and small print. All texts are escaped
+/// here. If the photo cannot be read, the reason replaces the thumbnail.
 #[must_use]
 pub fn figure(path: &Path, small: &ReadSmall, caption: Option<&str>, small_print: &str) -> String {
     let name = escape(&text::display_path(path));
@@ -137,7 +137,7 @@ pub fn figure(path: &Path, small: &ReadSmall, caption: Option<&str>, small_print
     format!("<figure>{image}<figcaption>{caption}{name}<br><small>{small_print}</small></figcaption></figure>\n")
 }
 
-/// The photo's address for a browser.
+/// The `file:` URL of a photo.
 #[must_use]
 pub fn link(path: &Path) -> String {
     let mut link = String::from("file://");
@@ -161,7 +161,7 @@ pub fn thumbnail(path: &Path, edge: u32, small: &ReadSmall) -> anyhow::Result<St
     Ok(base64::engine::general_purpose::STANDARD.encode(jpeg))
 }
 
-/// Foreign text for HTML and SVG, in quotes as well.
+/// Escapes foreign text for HTML and SVG, including quoted attributes.
 #[must_use]
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

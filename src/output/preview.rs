@@ -1,4 +1,4 @@
-//! Pictures in the terminal: kitty, iTerm2, sixel or half blocks, whichever the terminal can.
+//! Pictures in the terminal: kitty, iTerm2, sixel or half blocks, whichever the terminal supports.
 
 use super::{ReadSmall, table};
 use crate::search::row::Row;
@@ -7,7 +7,7 @@ use snapseek_index::By;
 
 /// Longest edge of a preview in pixels.
 const EDGE: u32 = 640;
-/// Rows of the terminal that one picture takes.
+/// Height of a preview in terminal rows.
 const ROWS: u32 = 12;
 
 pub(super) fn show(rows: &[Row], by: By, small: &ReadSmall, console: &Console) -> anyhow::Result<()> {

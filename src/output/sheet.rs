@@ -8,7 +8,7 @@ use std::path::Path;
 /// Writes a contact sheet.
 ///
 /// # Errors
-/// The file is there and is no page of ours (exit code 2), or cannot be written.
+/// The file exists and snapseek did not write it (exit code 2), or it cannot be written.
 pub fn write(rows: &[Row], title: &str, file: &Path, small: &ReadSmall) -> anyhow::Result<()> {
     let mut sheet = Page::begin(file, title, "")?;
     sheet.push("<main>")?;

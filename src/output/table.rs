@@ -7,7 +7,7 @@ use crate::terminal::text::{display_path, shorten, shorten_end};
 use snapseek_index::{By, Hit};
 use unicode_width::UnicodeWidthStr;
 
-/// Prints every row and calls `after` behind each.
+/// Prints every row and calls `after` after each.
 pub(super) fn print(
     rows: &[Row],
     by: By,
@@ -19,7 +19,7 @@ pub(super) fn print(
             let mut line = format!("{}\t", number(super::score(&row.hit, by).0)).into_bytes();
             line.extend(console.path_bytes(row.path()));
             line.extend(format!("\t{}", tags(&row.hit)).into_bytes());
-            // A column more for those that have one, so that the others stay what they are.
+            // The caption is an additional last column, so that the other columns keep their positions.
             if let Some(caption) = &row.hit.caption {
                 line.extend(format!("\t{}", sanitize::text(caption)).into_bytes());
             }

@@ -16,21 +16,21 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use unicode_width::UnicodeWidthStr;
 
-/// Thumbnails under one label, at most.
+/// Maximum number of thumbnails under one label.
 const THUMBNAILS: usize = 200;
-/// Thumbnails made between two looks at the progress.
+/// Thumbnails made between two progress reports.
 const CHUNK: usize = 16;
-/// What stands for no label.
+/// Shown instead of a label for photos without one.
 const NONE: &str = "(none)";
 
-/// Photos in the order of the set's labels, the surest first; those without a label last.
+/// Photos in the order of the set's labels, the most probable first within a label; photos without a label last.
 pub struct SortedPhotos<'a> {
     set: &'a LabelSet,
     photos: Vec<(PathBuf, Verdict)>,
 }
 
 impl<'a> SortedPhotos<'a> {
-    /// Sorts what `classify` found out.
+    /// Sorts photos and their verdicts.
     #[must_use]
     pub fn new(set: &'a LabelSet, mut photos: Vec<(PathBuf, Verdict)>) -> Self {
         let key =
@@ -48,7 +48,7 @@ impl<'a> SortedPhotos<'a> {
         self.photos.first().is_some_and(|(_, verdict)| verdict.label.is_some())
     }
 
-    /// Labels count through the set's labels and backgrounds.
+    /// The name at a position in the set's labels followed by its background labels.
     fn name(&self, label: usize) -> &str {
         self.set.labels.iter().chain(&self.set.background).nth(label).map_or("", String::as_str)
     }
@@ -57,7 +57,7 @@ impl<'a> SortedPhotos<'a> {
         verdict.label.map_or(NONE, |label| self.name(label))
     }
 
-    /// Each label, and last that of no label, with how many photos have it.
+    /// Each label with the number of its photos; last, `None` with the number of photos without a label.
     fn distribution(&self) -> Vec<(Option<&str>, usize)> {
         let verdicts = self.photos.iter().map(|(_, verdict)| verdict);
         let counts = distribution(verdicts, self.set.labels.len());
@@ -65,26 +65,26 @@ impl<'a> SortedPhotos<'a> {
     }
 }
 
-/// In which ways verdicts are shown.
+/// How verdicts are shown.
 pub struct VerdictOutputs<'a> {
-    /// A contact sheet in this file.
+    /// Write a contact sheet to this file.
     pub html: Option<&'a Path>,
-    /// JSON lines.
+    /// Print JSON lines.
     pub json: bool,
-    /// Paths of labelled photos only, each ended by a NUL byte.
+    /// Print only the paths of labelled photos, each followed by a NUL byte.
     pub paths0: bool,
-    /// Comma-separated values.
+    /// Print comma-separated values.
     pub csv: bool,
-    /// Labels of each photo in the CSV.
+    /// How many labels of each photo the CSV contains.
     pub top: usize,
     /// Reads photos for the contact sheet.
     pub small: &'a ReadSmall,
 }
 
-/// Shows the photos in every way that was asked for.
+/// Shows the photos in every requested way.
 ///
 /// # Errors
-/// stdout is closed, the contact sheet cannot be written, or the user ended it (exit code 130).
+/// stdout is closed, the contact sheet cannot be written, or the user interrupted the work (exit code 130).
 pub fn show(
     sorted: &SortedPhotos<'_>,
     wanted: &VerdictOutputs<'_>,
@@ -195,7 +195,7 @@ fn table(sorted: &SortedPhotos<'_>, console: &Console) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How the photos are spread over the labels; where stdout is a table for programs, beside it.
+/// Shows how many photos each label has; on stderr if stdout is a table for programs.
 fn shares(sorted: &SortedPhotos<'_>, csv: bool, console: &Console) -> anyhow::Result<()> {
     let total = sorted.photos.len();
     let with_none = |(label, photos): &(Option<&str>, usize)| label.is_some() || *photos > 0;

@@ -1,10 +1,10 @@
-//! Why a file gives no picture.
+//! Why a file cannot be read as a picture.
 
 use image::ImageError;
 use std::error::Error;
 use std::io;
 
-/// The kinds of trouble that are counted apart.
+/// The kinds of errors, which are counted separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -12,7 +12,7 @@ pub enum ErrorKind {
     Unreadable,
     /// The file has no bytes.
     Empty,
-    /// The content is of no picture format that we know of.
+    /// The content is not in a known picture format.
     NotAPicture,
     /// The content ends before the picture does.
     Truncated,
@@ -45,12 +45,12 @@ impl ErrorKind {
     }
 }
 
-/// Why a file gives no picture. The message names facts, not the path: the caller knows which file it was. It may quote
+/// Why a file cannot be read as a picture. The message does not contain the path, which the caller knows. It may quote
 /// foreign bytes, so escape it before showing it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct PhotoError {
-    /// What to count it as.
+    /// Its kind, for counting.
     pub kind: ErrorKind,
     /// What happened, for a person.
     pub message: String,
@@ -71,7 +71,7 @@ impl From<ImageError> for PhotoError {
         let kind = match &error {
             ImageError::Limits(_) => ErrorKind::TooLarge,
             ImageError::Unsupported(_) => ErrorKind::Unsupported,
-            // The BMP and TIFF decoders report some of their own limits as errors of decoding.
+            // The BMP and TIFF decoders report some of their own limits as decoding errors.
             _ if chain(&error).any(|e| e.to_string().contains("too large")) => ErrorKind::TooLarge,
             _ if chain(&error).any(tells_of_the_end) => return Self::truncated(),
             _ => ErrorKind::Damaged,
@@ -85,7 +85,7 @@ impl From<jpeg_decoder::Error> for PhotoError {
         match &error {
             jpeg_decoder::Error::Unsupported(_) => Self::new(ErrorKind::Unsupported, error.to_string()),
             jpeg_decoder::Error::Io(io) if io.kind() == io::ErrorKind::UnexpectedEof => Self::truncated(),
-            // The bytes are in memory: what else can fail is the start of a thread.
+            // The bytes are in memory: only the start of a thread can fail.
             jpeg_decoder::Error::Io(io) => Self::new(ErrorKind::Unreadable, format!("decoding could not start: {io}")),
             _ => Self::new(ErrorKind::Damaged, error.to_string()),
         }
@@ -97,7 +97,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     std::iter::successors(Some(error), |e| (*e).source())
 }
 
-/// Whether a decoder ran out of bytes. They agree on no type for it.
+/// Whether a decoder ran out of bytes. The decoders have no common error type for it.
 fn tells_of_the_end(error: &(dyn Error + 'static)) -> bool {
     let text = error.to_string().to_lowercase();
     error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof)

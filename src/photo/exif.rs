@@ -1,10 +1,10 @@
-//! EXIF facts: orientation, time, camera, place. Whatever is missing, damaged or impossible is left out.
+//! EXIF facts: orientation, time, camera, place. Facts that are missing, damaged or impossible are left out.
 
 use super::format::Format;
 use super::jpeg;
 use ::exif::{Field, In, Reader, Tag, Value};
 
-/// Most characters of a camera's name.
+/// Maximum number of characters in a camera's name.
 const MAX_TEXT: usize = 200;
 
 /// What an EXIF block says.
@@ -116,8 +116,8 @@ fn camera(make: Option<String>, model: Option<String>) -> Option<String> {
     Some(format!("{make} {model}").chars().take(MAX_TEXT).collect())
 }
 
-/// `2019:06:30 23:59:59`, with whatever between the numbers, as `2019-06-30T23:59:59`. `None` unless there is such a
-/// moment: a camera whose clock was never set writes zeros.
+/// `2019:06:30 23:59:59`, with any separators, as `2019-06-30T23:59:59`. `None` if no such time exists: a camera whose
+/// clock was never set writes zeros.
 fn iso_time(text: &str) -> Option<String> {
     let numbers: Vec<&str> = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).collect();
     let [year, month, day, hour, minute, second] = *numbers.first_chunk()?;
@@ -154,7 +154,7 @@ fn angle(value: Option<&Field>, hemisphere: Option<&Field>, plus: u8, minus: u8,
     } else {
         return None;
     };
-    // A denominator of zero makes the sum infinite or not a number.
+    // A denominator of zero makes the sum infinite or NaN.
     (size.is_finite() && size <= most).then_some(sign * size)
 }
 

@@ -1,4 +1,4 @@
-//! Reading a file whole, and only if it is one.
+//! Reads whole files, and only regular ones.
 
 use super::{DecodeLimits, ErrorKind, PhotoError};
 use std::fs::{File, Metadata, OpenOptions};
@@ -45,7 +45,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// At most one byte more than `size`, so that a growing file is noticed and an endless one is not followed.
+/// Reads at most one byte more than `size`, so that a growing file is noticed and an endless one is not read forever.
 fn read_all(file: &mut File, size: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // One byte more, so that the last read, which finds the end, does not grow the buffer.

@@ -1,14 +1,14 @@
-//! Which format a file is of.
+//! Detects the format of a file.
 
 use super::{ErrorKind, PhotoError};
 use std::path::Path;
 
-/// Endings of the names of files that are worth a look. AVIF and HEIC are among them so that such photos are listed as
-/// unsupported, not silently left out.
+/// Extensions of the files that are read. AVIF and HEIC are among them so that such photos are listed as unsupported,
+/// not silently left out.
 const ENDINGS: [&str; 14] =
     ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif", "heic", "heif"];
 
-/// The formats that we decode.
+/// The formats that are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Jpeg,
@@ -32,13 +32,13 @@ impl Format {
     }
 }
 
-/// Whether the name ends like a picture's (jpg, png, heic, ...), in capitals or not. The content may still be anything.
+/// Whether the name has a picture's extension (jpg, png, heic, ...), in any letter case. The content may be anything.
 pub fn looks_like_picture(path: &Path) -> bool {
     let ending = path.extension().and_then(|e| e.to_str());
     ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
 }
 
-/// Tells the format by the first bytes.
+/// Detects the format by the first bytes.
 pub(super) fn sniff(bytes: &[u8]) -> Result<Format, PhotoError> {
     match bytes {
         [] => Err(PhotoError::new(ErrorKind::Empty, "the file has no bytes")),
@@ -46,7 +46,7 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, PhotoError> {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(Format::WebP),
         _ if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => Ok(Format::Png),
         _ if bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a") => Ok(Format::Gif),
-        // "BM" alone begins many a text; in a bitmap, a small header size follows.
+        // Texts can begin with "BM" too; in a bitmap, a small header size follows.
         [b'B', b'M', _, _, _, _, _, _, _, _, _, _, _, _, 12..=124, 0, 0, 0, ..] => Ok(Format::Bmp),
         // Classic TIFF and BigTIFF, little and big endian.
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(Format::Tiff),
@@ -56,7 +56,7 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, PhotoError> {
                 let name = other.extensions_str().first().unwrap_or(&"unknown").to_uppercase();
                 Err(PhotoError::new(ErrorKind::Unsupported, format!("{name} pictures cannot be decoded")))
             }
-            _ => Err(PhotoError::new(ErrorKind::NotAPicture, "the content is of no known picture format")),
+            _ => Err(PhotoError::new(ErrorKind::NotAPicture, "the content is not in a known picture format")),
         },
     }
 }

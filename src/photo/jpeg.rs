@@ -1,16 +1,16 @@
-//! JPEG, at full size or at a DCT-reduced one.
+//! JPEG, at full size or reduced in the DCT.
 //!
-//! One decoder does all: `jpeg_decoder` can leave out high frequencies of the DCT, which makes a 12-megapixel photo
-//! about twice as fast, it upsamples colour as libjpeg does, and it reports a scan that ends early, which others fill
-//! with grey. What it does not do is done here, on the segments before and between its scans: limits, the colour
-//! transform by libjpeg's rules, and a bound on the work that a few bytes can ask for.
+//! One decoder is enough: `jpeg_decoder` can leave out high frequencies of the DCT, which decodes a 12-megapixel photo
+//! about twice as fast; it upsamples colour as libjpeg does; and it reports a scan that ends early, which others fill
+//! with grey. What it lacks is done here, on the segments before and between the scans: limits, the colour transform by
+//! libjpeg's rules, and a bound on the work that a few bytes can cause.
 
 use super::{DecodeLimits, ErrorKind, PhotoError, raster};
 use crate::photo::picture::RgbPicture;
 use jpeg_decoder::{ColorTransform, Decoder};
 
-/// Most blocks that all scans of a picture may pass over: a scan of few bytes can pass over all of them. A progressive
-/// photo has about ten scans, and 100 megapixels of it have at most 5 million blocks.
+/// Maximum number of blocks that all scans of a picture together may pass over: a scan of a few bytes can pass over all
+/// blocks. A progressive photo has about ten scans, and at 100 megapixels at most 5 million blocks.
 const MAX_VISITS: u64 = 80_000_000;
 /// What the start of a scan costs, in blocks.
 const SCAN_START: u64 = 64;
@@ -29,12 +29,12 @@ pub(super) fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -
     decoder.set_max_decoding_buffer_size(usize::try_from(limits.max_alloc).unwrap_or(usize::MAX));
     let reduced = (header.frame.width.div_ceil(divisor), header.frame.height.div_ceil(divisor));
     if divisor == 1 {
-        // Asked to "scale" to the full size, it would reduce a picture of one pixel's width.
+        // Asked to "scale" to the full size, it would reduce a picture that is one pixel wide.
         decoder.read_info()?;
     } else {
         decoder.scale(reduced.0, reduced.1)?;
     }
-    // What was checked above must be what the decoder is about to do.
+    // The decoder must be about to do what was checked above.
     if decoder.info().map(|info| (info.width, info.height)) != Some(reduced) {
         return Err(PhotoError::new(ErrorKind::Damaged, "the headers of the JPEG contradict each other"));
     }
@@ -93,7 +93,7 @@ impl Segment<'_> {
     const EOI: u8 = 0xD9;
 }
 
-/// Walks over marker segments up to the end-of-image marker, which it gives too, or to the end of the bytes.
+/// Walks over marker segments up to and including the end-of-image marker, or to the end of the bytes.
 struct Segments<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -140,7 +140,7 @@ impl<'a> Iterator for Segments<'a> {
     }
 }
 
-/// What can be known of a JPEG before it is decoded.
+/// What can be known about a JPEG before it is decoded.
 struct Header {
     frame: Frame,
     jfif: bool,
@@ -227,7 +227,7 @@ impl Frame {
         let variant = match marker {
             0xC0..=0xC2 if precision != 8 => Some(format!("with {precision} bits a sample")),
             0xC0..=0xC2 if !matches!(count, 1 | 3 | 4) => Some(format!("with {count} components")),
-            0xC0..=0xC2 if (h1, h0) == (0, 0) => Some("that tell their height only at the end".to_owned()),
+            0xC0..=0xC2 if (h1, h0) == (0, 0) => Some("that give their height only at the end".to_owned()),
             0xC0..=0xC2 => None,
             0xC3 => Some("of the lossless kind".to_owned()),
             0xC9 | 0xCA => Some("with arithmetic coding".to_owned()),
@@ -251,7 +251,7 @@ impl Frame {
         self.components.iter().map(edge).max().unwrap_or(1)
     }
 
-    /// Blocks of 8x8 samples of all components, with the padding to whole units that the decoder has room for.
+    /// Blocks of 8x8 samples of all components, with the padding to whole units that the decoder allocates.
     fn blocks(&self) -> u64 {
         let across = u64::from(self.width).div_ceil(8 * self.most(|c| c.horizontal));
         let down = u64::from(self.height).div_ceil(8 * self.most(|c| c.vertical));
@@ -266,7 +266,7 @@ impl Frame {
         self.components.iter().map(|c| across(c) * down(c)).sum()
     }
 
-    /// Bytes that the decoder takes at an edge divided by `divisor`: coefficients of 16 bits if the picture is
+    /// Bytes that the decoder needs if the edges are divided by `divisor`: coefficients of 16 bits if the picture is
     /// progressive, the planes, and the interleaved pixels.
     fn memory(&self, divisor: u16) -> u64 {
         let area = u64::from(divisor) * u64::from(divisor);

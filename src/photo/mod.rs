@@ -1,14 +1,14 @@
 //! From a file to upright, opaque sRGB pixels and EXIF facts.
 //!
-//! [`read`] takes the bytes of a regular file, [`decode`] makes pixels of them. The content decides what a file is,
-//! never its name. Nothing here knows of models or storage, and nothing here writes.
+//! [`read`] reads the bytes of a regular file, [`decode`] decodes them. The content decides what a file is, never its
+//! name. Nothing here knows about models or the catalogue, and only [`thumbnails`] writes anything.
 //!
-//! The pixels are those that Pillow gives after `ImageOps.exif_transpose`, alpha composited over white and
+//! The pixels are those that Pillow produces after `ImageOps.exif_transpose`, alpha composited over white and
 //! `convert("RGB")`: lossless formats exactly, JPEG within the rounding of another inverse DCT. As in that reference,
 //! embedded ICC profiles are not applied.
 //!
-//! The bytes are not trusted: sizes are checked before memory is taken, and a panic of a decoder is an error of that
-//! one picture ([`ErrorKind::Crashed`]), so the program must be built with `panic = "unwind"`.
+//! The bytes are not trusted: sizes are checked before memory is allocated, and a panic of a decoder becomes an error
+//! of that one picture ([`ErrorKind::Crashed`]), so the program must be built with `panic = "unwind"`.
 
 mod error;
 mod exif;
@@ -35,23 +35,23 @@ pub use file::read;
 pub use format::looks_like_picture;
 pub use jpeg::dct_scale;
 
-/// Most bytes that the rows and the unpacked text and colour profile of a PNG may take.
+/// Maximum number of bytes for the rows, the unpacked text and the colour profile of a PNG.
 const PNG_CHUNKS: u64 = 64 << 20;
 
 /// How large a picture may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// Most pixels (width times height) that the header of a picture may claim.
+    /// Maximum number of pixels (width times height) that the header of a picture may claim.
     pub max_pixels: u64,
-    /// Most bytes of a file.
+    /// Maximum size of a file in bytes.
     pub max_bytes: u64,
-    /// Most bytes of memory that the buffers of one decode may take together, estimated before they are allocated.
+    /// Maximum number of bytes of all buffers of one decode together, estimated before they are allocated.
     pub max_alloc: u64,
 }
 
 impl Default for DecodeLimits {
-    /// 400 million pixels, 1 GiB of file, 576 MiB of memory: enough for 100 megapixels of 16-bit RGB or of an 8-bit TIFF,
-    /// and for nearly any JPEG that may be reduced.
+    /// 400 million pixels, 1 GiB of file, 576 MiB of memory: enough for 100 megapixels of 16-bit RGB or of an 8-bit
+    /// TIFF, and for nearly every JPEG that may be reduced.
     fn default() -> Self {
         Self { max_pixels: 400_000_000, max_bytes: 1 << 30, max_alloc: 576 << 20 }
     }
@@ -71,7 +71,7 @@ impl DecodeLimits {
         Ok(())
     }
 
-    /// Refuses a picture whose decoding needs more than `bytes` of memory allows.
+    /// Refuses a picture if the `bytes` of memory that decoding needs are over the limit.
     fn check_memory(&self, width: u32, height: u32, bytes: u64) -> Result<(), PhotoError> {
         if bytes > self.max_alloc {
             let (need, most) = (bytes.div_ceil(1 << 20), self.max_alloc >> 20);
@@ -84,7 +84,7 @@ impl DecodeLimits {
     }
 }
 
-/// What is known of a picture besides its pixels.
+/// What is known about a picture besides its pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     /// Width in pixels of the whole picture, upright, whatever size it was decoded at.
@@ -108,7 +108,7 @@ pub struct Facts {
 pub struct DecodedPhoto {
     /// The pixels, possibly fewer than the file holds (see [`decode`]).
     pub picture: RgbPicture,
-    /// What else the file says.
+    /// What else is known about it.
     pub facts: Facts,
 }
 
@@ -119,7 +119,7 @@ pub struct DecodedPhoto {
 /// every pixel. Of an animation, the first frame is the picture.
 ///
 /// # Errors
-/// One of every [`ErrorKind`] but `Unreadable`, `Empty` for no bytes at all, and `Changed`; see there.
+/// Any [`ErrorKind`] except `Changed`. `Empty`: there are no bytes at all. `Unreadable`: a thread cannot be started.
 pub fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<DecodedPhoto, PhotoError> {
     contained(|| decode_any(bytes, target, limits)).unwrap_or_else(|panic| {
         let message = format!("the decoder gave up on this file: {panic}");
@@ -140,7 +140,7 @@ fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Resul
         Format::WebP => WebPDecoder::new(input)
             .map_err(PhotoError::from)
             .and_then(|decoder| {
-                // A frame of RGBA; of an animation, also the canvas and the planes of the frame.
+                // A frame of RGBA; for an animation, also the canvas and the planes of the frame.
                 let scratch = if decoder.has_animation() { 10 } else { 4 };
                 raster::pixels(decoder, scratch, limits)
             })
@@ -152,7 +152,7 @@ fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Resul
         Format::Bmp => raster::pixels(BmpDecoder::new(input)?, 0, limits)?,
         Format::Tiff => {
             let decoder = TiffDecoder::new(input)?;
-            // It fills a buffer of its own before it fills ours.
+            // This decoder fills a buffer of its own first.
             let scratch = decoder.color_type().bytes_per_pixel().into();
             raster::pixels(decoder, scratch, limits)?
         }
@@ -183,10 +183,10 @@ fn upright(picture: RgbPicture, orientation: Orientation) -> Result<RgbPicture, 
     }
     let RgbPicture { width, height, data, full, extent } = picture;
     let image = RgbImage::from_raw(width, height, data)
-        .ok_or_else(|| PhotoError::new(ErrorKind::Damaged, "the decoder gave fewer pixels than the picture has"))?;
+        .ok_or_else(|| PhotoError::new(ErrorKind::Damaged, "the decoder returned fewer pixels than the picture has"))?;
     let mut image = DynamicImage::ImageRgb8(image);
     image.apply_orientation(orientation);
-    // A reduced picture may cover only a part of its last column and row: follow where they go.
+    // A reduced picture may cover only a part of its last column and row: track where these end up.
     let (across, down) = (f64::from(width) - extent.2, f64::from(height) - extent.3);
     let (left, top, turned) = match orientation {
         Orientation::NoTransforms => (0.0, 0.0, false),

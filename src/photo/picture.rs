@@ -1,6 +1,6 @@
 //! A decoded picture, the one thing that the photo and model layers share.
 
-/// Part of a picture: left, top, width and height in pixels, whole or not.
+/// Part of a picture: left, top, width and height in pixels, not necessarily whole numbers.
 pub type Region = (f64, f64, f64, f64);
 
 /// An upright, opaque 8-bit sRGB picture, possibly decoded at a reduced size.
@@ -14,8 +14,8 @@ pub struct RgbPicture {
     pub data: Vec<u8>,
     /// Width and height in pixels at full size.
     pub full: (u32, u32),
-    /// What the full picture covers of these pixels. A picture of 11 pixels that was decoded at a quarter of its size
-    /// covers 2.75 pixels of 3.
+    /// The part of these pixels that the full picture covers. A picture 11 pixels wide that was decoded at a quarter of
+    /// its size covers 2.75 of 3 pixels.
     pub extent: Region,
 }
 
@@ -27,7 +27,7 @@ impl RgbPicture {
         Self { width, height, data, full: (width, height), extent }
     }
 
-    /// Where a region of the full-size picture lies among these pixels.
+    /// Where a region of the full-size picture is in these pixels.
     #[must_use]
     pub fn locate(&self, (left, top, width, height): Region) -> Region {
         let (x, y) = (self.extent.2 / f64::from(self.full.0), self.extent.3 / f64::from(self.full.1));

@@ -1,13 +1,13 @@
-//! PNG, WebP, GIF, BMP and TIFF, by the `image` crate, and from their many kinds of pixels to opaque RGB.
+//! PNG, WebP, GIF, BMP and TIFF by the `image` crate, and the conversion of their many kinds of pixels to opaque RGB.
 
 use super::{DecodeLimits, ErrorKind, PhotoError};
 use crate::photo::picture::RgbPicture;
 use image::{ColorType, ImageDecoder, Limits};
 
-/// Where the high byte of a 16-bit sample lies. Decoders give samples in the machine's order.
+/// Position of the high byte of a 16-bit sample. Decoders return samples in the machine's byte order.
 const HIGH: usize = if cfg!(target_endian = "big") { 0 } else { 1 };
 
-/// Reads the picture, not yet upright, from a decoder that takes `scratch` bytes a pixel besides those that it gives.
+/// Reads the picture, not yet upright, from a decoder that needs `scratch` bytes per pixel besides those it returns.
 pub(super) fn pixels(
     mut decoder: impl ImageDecoder,
     scratch: u64,
@@ -17,7 +17,7 @@ pub(super) fn pixels(
     limits.check_size(width, height)?;
     let color = decoder.color_type();
     let bytes = decoder.total_bytes();
-    // Pixels of fewer than three bytes need a second buffer to be spread out into.
+    // Pixels of fewer than three bytes need a second buffer, in which they are widened to RGB.
     let spread = if color.bytes_per_pixel() < 3 { 3 } else { 0 };
     let area = u64::from(width) * u64::from(height);
     limits.check_memory(width, height, bytes.saturating_add(area.saturating_mul(scratch + spread)))?;
@@ -46,7 +46,7 @@ pub(super) fn pixels(
     Ok(RgbPicture::whole(width, height, data))
 }
 
-/// From pixels of `N` bytes to pixels of three, in place unless they grow.
+/// Converts pixels of `N` bytes to pixels of three, in place unless they grow.
 pub(super) fn repack<const N: usize>(mut data: Vec<u8>, to_rgb: impl Fn([u8; N]) -> [u8; 3]) -> Vec<u8> {
     if N < 3 {
         return data.as_chunks::<N>().0.iter().flat_map(|pixel| to_rgb(*pixel)).collect();

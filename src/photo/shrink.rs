@@ -11,7 +11,7 @@ use std::path::Path;
 /// The picture in a file, upright, with its longest edge at most `edge` pixels.
 ///
 /// # Errors
-/// The photo cannot be read.
+/// The file cannot be read or decoded.
 pub fn file(path: &Path, edge: u32) -> anyhow::Result<RgbImage> {
     bytes(&read(path, &DecodeLimits::default())?, edge)
 }
@@ -19,9 +19,9 @@ pub fn file(path: &Path, edge: u32) -> anyhow::Result<RgbImage> {
 /// As [`file`], from the bytes of a file.
 ///
 /// # Errors
-/// They cannot be decoded.
+/// The bytes cannot be decoded.
 pub fn bytes(bytes: &[u8], edge: u32) -> anyhow::Result<RgbImage> {
-    const MISFIT: &str = "a picture whose size and data do not fit";
+    const MISFIT: &str = "the picture's size and data do not match";
     let RgbPicture { width, height, data, extent, .. } = decode(bytes, Some(edge), &DecodeLimits::default())?.picture;
     let scale = f64::from(edge) / f64::from(width.max(height));
     if scale >= 1.0 {

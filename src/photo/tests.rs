@@ -1,4 +1,4 @@
-//! Whole files through [`decode`]: every format, upright, and hostile.
+//! Whole files through [`decode`]: every format, every orientation, and hostile files.
 
 use super::*;
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder};
@@ -156,7 +156,7 @@ fn a_reduced_jpeg_keeps_the_edge_that_is_needed_and_looks_the_same() {
         assert_eq!(reduced.facts, full.facts);
         let RgbPicture { width, height, data, .. } = reduced.picture;
         assert_eq!((width, height), (full.facts.width.div_ceil(divisor), full.facts.height.div_ceil(divisor)));
-        // The caller reduces it by two or more, which takes away what the shape of the inverse DCT differs in.
+        // Callers reduce it by two or more, which removes what differs between the inverse DCTs.
         let halved = |picture: &RgbPicture| {
             let image = RgbImage::from_raw(picture.width, picture.height, picture.data.clone()).unwrap();
             image::imageops::thumbnail(&image, width / 2, height / 2)
@@ -181,11 +181,11 @@ fn a_reduced_jpeg_keeps_the_edge_that_is_needed_and_looks_the_same() {
 fn part_of_a_file_is_told_from_a_damaged_one() {
     for sample in samples() {
         let format = format::sniff(&sample).unwrap();
-        // In two fifths of the animation is not even its first frame.
+        // Two fifths of the animation do not contain even its first frame.
         assert_eq!(kind(&sample[..sample.len() * 2 / 5]), ErrorKind::Truncated, "{format:?}");
         for length in 0..sample.len() {
             match decode(&sample[..length], None, &limits()) {
-                // The last bytes of some formats say nothing of the pixels, those of a JPEG do.
+                // The last bytes of some formats do not matter for the pixels, those of a JPEG do.
                 Ok(_) => {
                     assert!(format != Format::Jpeg && length > sample.len() * 2 / 5, "{format:?} of {length} bytes")
                 }
@@ -195,7 +195,7 @@ fn part_of_a_file_is_told_from_a_damaged_one() {
             }
         }
     }
-    // A JPEG whose end was put right after the beginning of its scan.
+    // A JPEG whose end marker was moved right behind the beginning of its scan.
     let jpeg = samples().swap_remove(0);
     let scan = jpeg.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
     let cut = [&jpeg[..scan + 14 + 2], &[0xFF, 0xD9]].concat();
@@ -257,7 +257,7 @@ fn memory_and_scans_are_bounded() {
     assert_eq!(kind(&flood), ErrorKind::TooLarge);
 }
 
-/// A small reproducible source of chance (xorshift).
+/// A small reproducible random number generator (xorshift).
 struct Chance(u64);
 
 impl Chance {

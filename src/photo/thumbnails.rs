@@ -1,6 +1,6 @@
-//! Thumbnails of photos, kept in the cache folder by the content of the photo: `thumbnails/ab/cdef….jpg`.
+//! Thumbnails of photos, stored in the cache folder by the content of the photo: `thumbnails/ab/cdef….jpg`.
 //!
-//! It is a cache: whatever is wrong with it, the photo is decoded instead, and what it holds is not trusted.
+//! This is a cache: if anything is wrong with it, the photo is decoded instead, and its content is not trusted.
 
 use super::{DecodeLimits, decode, shrink};
 use crate::terminal::sanitize;
@@ -18,14 +18,14 @@ use std::time::{Duration, SystemTime};
 /// Longest edge of a thumbnail in pixels.
 pub const EDGE: u32 = 384;
 
-/// Of a thumbnail as JPEG.
+/// JPEG quality of a thumbnail.
 const QUALITY: u8 = 85;
-/// A thumbnail of noise takes a third of these bytes.
+/// Limits for a cached thumbnail; one of noise takes a third of these bytes.
 const LIMITS: DecodeLimits =
     DecodeLimits { max_pixels: EDGE as u64 * EDGE as u64, max_bytes: 1 << 20, max_alloc: 16 << 20 };
-/// How a draft's name begins; what a run that was killed left is dropped like a thumbnail.
+/// How a draft's name begins; a draft that a killed run left behind is dropped like a thumbnail.
 const DRAFT: &str = "draft-";
-/// Use is noted this often, so that looking does not wear the disk out.
+/// How often the use of a thumbnail is recorded, so that viewing does not wear out the disk.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The thumbnails in a cache folder. Several threads may use it at once, and several programs the same folder.
@@ -39,25 +39,25 @@ pub struct Thumbnails {
 }
 
 impl Thumbnails {
-    /// Those in `cache`, the program's cache folder, of which at most `limit` bytes are kept. Touches nothing yet: call
+    /// The thumbnails in `cache`, the program's cache folder, at most `limit` bytes of them. Touches nothing yet: call
     /// [`Thumbnails::trim`] once, because an earlier run may have had a higher limit.
     #[must_use]
     pub fn new(cache: &Path, limit: u64) -> Self {
         Self { folder: cache.join("thumbnails"), limit, written: AtomicU64::new(0), trimming: Mutex::new(()) }
     }
 
-    /// The thumbnail of the photo with this content (BLAKE3) that lies at `path`, upright, with its longest edge at most
-    /// [`EDGE`] pixels: from the cache, else made from the file and kept. A file that holds another content by now is
-    /// shown as it is, but not kept as this one.
+    /// The thumbnail of the photo with this content (BLAKE3) at `path`, upright, with its longest edge at most [`EDGE`]
+    /// pixels: from the cache, otherwise made from the file and cached. If the file has other content by now, that is
+    /// shown, but not cached.
     ///
     /// # Errors
-    /// No file lies at `path` any more, even if the thumbnail is kept, or it has to be decoded and cannot be. A cache that
-    /// cannot be read or written is no error.
+    /// The file no longer exists, even if its thumbnail is cached, or it has to be decoded and cannot be. A cache that
+    /// cannot be read or written is not an error.
     pub fn get(&self, hash: &[u8; 32], path: &Path) -> anyhow::Result<RgbImage> {
         let name = || sanitize::path(path);
         match std::fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                anyhow::bail!("{} is not there any more; `snapseek index` tells the library", name())
+                anyhow::bail!("{} no longer exists; `snapseek index` updates the library", name())
             }
             found => found.with_context(|| format!("{} cannot be read", name()))?,
         };
@@ -69,9 +69,9 @@ impl Thumbnails {
             let same = blake3::hash(&bytes).as_bytes() == hash;
             Ok((shrink::bytes(&bytes, EDGE)?, same))
         });
-        let (picture, same) = picture.with_context(|| format!("{} gives no picture", name()))?;
+        let (picture, same) = picture.with_context(|| format!("{} cannot be shown", name()))?;
         if same && let Ok(bytes) = write(&file, &picture) {
-            // A tenth is what a trim makes room for.
+            // A trim frees a tenth of the limit.
             if self.written.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit / 10 {
                 self.trim();
             }
@@ -79,9 +79,9 @@ impl Thumbnails {
         Ok(picture)
     }
 
-    /// Drops the longest unused thumbnails until they take at most nine tenths of the limit, and returns how many bytes
-    /// they take now. [`Thumbnails::get`] does the same after each tenth of the limit that it writes. Nothing else in the
-    /// folder is touched.
+    /// Drops the least recently used thumbnails until the rest take at most nine tenths of the limit, and returns how
+    /// many bytes that is. [`Thumbnails::get`] does the same after each tenth of the limit that it writes. Nothing else
+    /// in the folder is touched.
     pub fn trim(&self) -> u64 {
         let _one_at_a_time = self.trimming.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.written.store(0, Ordering::Relaxed);
@@ -99,8 +99,8 @@ impl Thumbnails {
         total
     }
 
-    /// All that lies where thumbnails do and is named as they or their drafts are: last use, bytes, file. Links are not
-    /// followed, so that nothing outside is dropped.
+    /// Every file that has the place and the name of a thumbnail or draft: last use, bytes, path. Links are not
+    /// followed, so that nothing outside the cache is dropped.
     fn kept(&self) -> Vec<(SystemTime, u64, PathBuf)> {
         let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
         let shelves = entries(&self.folder)
@@ -125,32 +125,32 @@ impl Thumbnails {
     }
 }
 
-/// A kept thumbnail, and a note that it was used; `None` if there is none, or something else.
+/// Reads a cached thumbnail and records that it was used; `None` if it is missing or not a thumbnail.
 fn read(file: &Path) -> Option<RgbImage> {
     let photo = decode(&super::read(file, &LIMITS).ok()?, None, &LIMITS).ok()?;
     let picture = photo.picture;
     if photo.facts.format != "jpeg" || picture.width.max(picture.height) > EDGE {
         return None;
     }
-    // A time in the future is no time of use.
+    // A time in the future cannot be a time of use.
     let used = std::fs::metadata(file).and_then(|metadata| metadata.modified());
     if !used.is_ok_and(|used| used.elapsed().is_ok_and(|ago| ago < DAY)) {
-        // A cache that cannot be written forgets sooner what is used, no more.
+        // If this fails, the thumbnail is only dropped sooner.
         let _ = File::options().write(true).open(file).and_then(|file| file.set_modified(SystemTime::now()));
     }
     RgbImage::from_raw(picture.width, picture.height, picture.data)
 }
 
-/// Keeps a thumbnail, seen by others whole or not at all, and returns its bytes. It is not synced: one that a crash of
-/// the machine damages is made anew.
+/// Stores a thumbnail atomically, and returns its size in bytes. It is not synced: a thumbnail that a crash of the
+/// machine damages is made again.
 fn write(file: &Path, picture: &RgbImage) -> anyhow::Result<u64> {
-    let shelf = file.parent().context("a file in a folder")?;
+    let shelf = file.parent().context("the thumbnail has no folder")?;
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(shelf)?;
-    // Readable by its owner alone, as tempfile makes them.
+    // Readable by its owner only, as tempfile creates files.
     let mut draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(shelf)?;
     let mut buffer = BufWriter::new(&mut draft);
     JpegEncoder::new_with_quality(&mut buffer, QUALITY).encode_image(picture)?;
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    /// A picture that belongs to this seed alone, and the hash of its file.
+    /// Writes a picture that is unique to this seed, and returns the hash of its file.
     fn save(path: &Path, width: u32, height: u32, seed: u32) -> [u8; 32] {
         let noise =
             |x: u32, y: u32, c: u32| ((x / 7 * 37) ^ (y / 7 * 91) ^ (c + seed * 57)).wrapping_mul(seed * 59) as u8;
@@ -227,13 +227,13 @@ mod tests {
         assert_eq!(files, [desk.cache().join("thumbnails").join(&hex[..2]).join(format!("{}.jpg", &hex[2..]))]);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&files[0]), mode(files[0].parent().unwrap()), mode(&desk.cache())), (0o600, 0o700, 0o700));
-        // Another content at the same place: the old one is still known.
+        // Other content at the same path: the old thumbnail is still cached.
         let other = save(&desk.photo, 600, 400, 2);
         assert!(like(&desk.open().get(&desk.hash, &desk.photo).unwrap(), &made));
         let new = desk.open().get(&other, &desk.photo).unwrap();
         assert!(!like(&new, &made));
         assert_eq!(desk.files().len(), 2);
-        // What changed since it was indexed is shown, and never kept as what it was.
+        // A file that changed since it was indexed is shown, and never cached as what it was.
         let shown = desk.open().get(&[7; 32], &desk.photo).unwrap();
         assert!(shown == new && desk.files().len() == 2);
     }
@@ -277,7 +277,7 @@ mod tests {
             assert_eq!(desk.open().get(&desk.hash, &desk.photo).unwrap(), made);
             assert_eq!(fs::read(file).unwrap(), good);
         }
-        // A folder in its place cannot be replaced, and is no error.
+        // A folder in its place cannot be replaced, which is not an error.
         fs::remove_file(file).unwrap();
         fs::create_dir(file).unwrap();
         assert_eq!(desk.open().get(&desk.hash, &desk.photo).unwrap(), made);
@@ -290,7 +290,7 @@ mod tests {
         desk.open().get(&desk.hash, &desk.photo).unwrap();
         fs::remove_file(&desk.photo).unwrap();
         let error = format!("{:#}", desk.open().get(&desk.hash, &desk.photo).unwrap_err());
-        assert!(error.ends_with("photo.png is not there any more; `snapseek index` tells the library"), "{error}");
+        assert!(error.ends_with("photo.png no longer exists; `snapseek index` updates the library"), "{error}");
         // Names reach the message escaped.
         let hostile = desk.dir.path().join(OsStr::from_bytes(b"a\x1b[31m\n\xff.jpg"));
         fs::write(&hostile, "no picture").unwrap();
@@ -324,7 +324,7 @@ mod tests {
             let hash = save(&desk.photo, 200, 200, seed);
             thumbnails.get(&hash, &desk.photo).unwrap();
             let first = *first.get_or_insert(hash);
-            // As if a month lay between; but the first is looked at every day.
+            // As if a day had passed; but the first one is viewed every day.
             desk.files().iter().for_each(|file| {
                 let age = fs::metadata(file).unwrap().modified().unwrap() - DAY;
                 File::options().write(true).open(file).unwrap().set_modified(age).unwrap();
@@ -335,7 +335,7 @@ mod tests {
             assert!(total <= limit, "{seed}: {total}");
         }
         assert!(desk.files().len() > 3 && desk.files().len() < 39, "{}", desk.files().len());
-        // Of what does not belong to us nothing is dropped, and links are not followed.
+        // Foreign files are not dropped, and links are not followed.
         let shelf = thumbnails.file(&desk.hash).parent().unwrap().to_path_buf();
         fs::create_dir_all(&shelf).unwrap();
         let outside = desk.dir.path().join("outside");

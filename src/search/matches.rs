@@ -1,10 +1,11 @@
 //! Which results are real matches.
 //!
-//! Every photo has a cosine with every query, so a ranking alone never says "none". What a cosine is worth depends on
-//! the model: unrelated pairs lie around 0.2 with CLIP, around zero with the starter. So the library's photos are scored
-//! once with neutral prompts, and a match must stand out from these scores, from what the library's photos score with
-//! this query, and not be dwarfed by the best hit. A photo whose tags and names hold every word of the query is a
-//! match whatever its cosine. The constants are tuned on fixtures/photos (tests/matching.rs prints the figures).
+//! Every photo has a cosine with every query, so a ranking alone never says "none". What a cosine means depends on the
+//! model: unrelated pairs score around 0.2 with CLIP and around zero with the starter. Therefore the library's photos
+//! are scored once with neutral prompts. A match must stand out from these scores and from the scores of the library's
+//! photos with this query, and it must not be dwarfed by the best hit. A photo whose tags and names contain every word
+//! of the query always matches. The constants are tuned on fixtures/photos (tests/quality/matches.rs prints the
+//! figures).
 
 use crate::model::Embed;
 use snapseek_index::{By, Hit, Library, ScoreStats, SearchRequest};
@@ -44,20 +45,22 @@ const NEUTRAL: [&str; 32] = [
     "a child",
     "a bird",
 ];
-/// Standard deviations over the neutral scores that a match needs.
+/// Standard deviations above the mean of the neutral scores that a match needs.
 const OVER_NEUTRAL: f32 = 2.6;
-/// Standard deviations over this query's scores that it needs too, unless it is `SURE`.
+/// Standard deviations above the mean of this query's scores that it also needs, unless it is `SURE`.
 const OVER_LIBRARY: f32 = 1.5;
-/// Standard deviations over the neutral scores that need nothing else: a library may be full of what is asked for.
+/// Standard deviations above the mean of the neutral scores from which a match need not stand out from this query's
+/// scores: a library may be full of what the query asks for.
 const SURE: f32 = 4.0;
-/// How far up from the neutral mean to the best hit a match lies at least.
+/// Minimum share of the way from the neutral mean up to the best hit that a match reaches.
 const SHARE_OF_BEST: f32 = 0.7;
-/// The same for a query with a picture in it: pictures are nearer to each other than texts are to pictures.
+/// The same for a query that contains a picture, from the mean of its scores: pictures are nearer to each other than
+/// texts are to pictures.
 const SHARE_OF_BEST_PICTURE: f32 = 0.5;
-/// Scores of fewer photos have no spread worth the name.
+/// With fewer photos, the spread of the scores means nothing.
 const FEW: usize = 20;
 
-/// How the library's photos score with neutral prompts.
+/// How the library's photos score with neutral prompts; `None` for a library without photos.
 ///
 /// # Errors
 /// The model fails, or the catalogue cannot be read.
@@ -81,10 +84,11 @@ pub fn neutral_scores(library: &Library, model: &dyn Embed) -> anyhow::Result<Op
     Ok(Some(ScoreStats { count, mean: mean as f32, std: std as f32 }))
 }
 
-/// The rule for one query.
+/// The rule that decides which hits of one query are matches.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// Scores with neutral prompts; `None` for a query with a picture in it, which they say nothing about.
+    /// The library's scores with neutral prompts; `None` for a query that contains a picture, to which they do not
+    /// apply.
     pub neutral: Option<ScoreStats>,
     /// The library's scores with this query.
     pub library: Option<ScoreStats>,

@@ -6,16 +6,16 @@ use snapseek_index::{ContentHash, FileStamp, Library};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-/// What identifies a photo: the BLAKE3 of its file.
+/// The BLAKE3 hash of a file's bytes, which identifies a photo.
 #[must_use]
 pub fn content_hash(bytes: &[u8]) -> ContentHash {
     *blake3::hash(bytes).as_bytes()
 }
 
-/// A photo of the library that a path names.
+/// A photo of the library, found by a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownPhoto {
-    /// It was indexed under this path.
+    /// The photo that was indexed under this path.
     Indexed(i64),
     /// Another file of the library has the same content.
     SameContent(i64),
@@ -30,8 +30,8 @@ impl KnownPhoto {
     }
 }
 
-/// The photo of the library that a path names: the one that was indexed under it, if the file is still the same or gone,
-/// else one of the same content.
+/// The library's photo for a path: the one that was indexed under this path if the file is unchanged or gone, otherwise
+/// one with the same content.
 ///
 /// # Errors
 /// The catalogue cannot be read.
@@ -49,11 +49,11 @@ pub fn find(path: &Path, library: &Library) -> anyhow::Result<Option<KnownPhoto>
     Ok(library.photo_by_hash(&content_hash(&bytes))?.map(KnownPhoto::SameContent))
 }
 
-/// What `take` makes of the first of a photo's files (with its bytes) that still has the photo's content; otherwise what is
-/// wrong with the last of them.
+/// Calls `take` with each of a photo's files that still has the photo's content, and with its bytes, until it succeeds.
+/// Returns that result, or otherwise what is wrong with the last file.
 ///
 /// # Errors
-/// No file has the content, or `take` failed on each that has it.
+/// No file has the content any more, or `take` failed on each one that has it.
 pub fn first_with_content<'p, T>(
     photo: (i64, &ContentHash),
     paths: impl Iterator<Item = &'p Path>,
@@ -61,7 +61,7 @@ pub fn first_with_content<'p, T>(
     mut take: impl FnMut(&'p Path, &[u8]) -> anyhow::Result<T>,
 ) -> Result<T, String> {
     let (id, hash) = photo;
-    let mut problem = format!("the library knows no file of photo {id}");
+    let mut problem = format!("the library has no file of photo {id}");
     for path in paths {
         let taken = photo::read(path, limits).map_err(anyhow::Error::from).and_then(|bytes| {
             anyhow::ensure!(
@@ -72,7 +72,7 @@ pub fn first_with_content<'p, T>(
         });
         match taken {
             Ok(taken) => return Ok(taken),
-            Err(error) => problem = format!("{} is left out: {error:#}", sanitize::path(path)),
+            Err(error) => problem = format!("{} is skipped: {error:#}", sanitize::path(path)),
         }
     }
     Err(problem)
@@ -81,7 +81,7 @@ pub fn first_with_content<'p, T>(
 /// Size and modification time of a file, as the catalogue keeps them.
 ///
 /// # Errors
-/// The file cannot be looked at.
+/// The file's metadata cannot be read.
 pub fn stamp_of(path: &Path) -> std::io::Result<FileStamp> {
     std::fs::metadata(path).map(|metadata| stamp(&metadata))
 }

@@ -25,9 +25,10 @@ pub fn vector(
     let mut sum = vec![0.0_f32; model.identity().dim];
     for part in parts {
         let embedding = match &part.kind {
-            PartKind::Text(text) => {
-                model.embed_texts(std::slice::from_ref(text), template)?.pop().context("the model gave no embedding")?
-            }
+            PartKind::Text(text) => model
+                .embed_texts(std::slice::from_ref(text), template)?
+                .pop()
+                .context("the model returned no embedding")?,
             PartKind::Image(path) => picture(path, model, library)?.1,
         };
         for (total, value) in sum.iter_mut().zip(embedding) {
@@ -35,19 +36,19 @@ pub fn vector(
         }
     }
     let norm = sum.iter().map(|v| v * v).sum::<f32>().sqrt();
-    anyhow::ensure!(norm > 1e-4, "the parts of this query cancel each other out: nothing is left to look for");
+    anyhow::ensure!(norm > 1e-4, "the parts of this query cancel each other out: nothing is left to search for");
     sum.iter_mut().for_each(|v| *v /= norm);
     Ok(Some(sum))
 }
 
-/// The embedding of a picture file: from the catalogue if the library has it, else computed; and the photo's id, if the
-/// file is one of the library's.
+/// The embedding of a picture file, from the catalogue if the library has it, otherwise computed; and the photo's id if
+/// the library has indexed this very file.
 ///
 /// # Errors
 /// The file cannot be read or decoded, or the model fails.
 pub fn picture(path: &Path, model: &dyn Embed, library: &Library) -> anyhow::Result<(Option<i64>, Vec<f32>)> {
     if path.canonicalize().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
-        return Err(Failure::usage(format!("{} is not there", crate::terminal::sanitize::path(path))));
+        return Err(Failure::usage(format!("{} does not exist", crate::terminal::sanitize::path(path))));
     }
     match known(path, library)? {
         Some((KnownPhoto::Indexed(id), embedding)) => Ok((Some(id), embedding)),
@@ -68,7 +69,7 @@ pub fn known(path: &Path, library: &Library) -> anyhow::Result<Option<(KnownPhot
 /// Decodes and embeds one file.
 ///
 /// # Errors
-/// The file cannot be read or decoded, or the model fails or makes nothing of it.
+/// The file cannot be read or decoded, or the model fails or produces NaN or infinity.
 pub fn embed_file(path: &Path, model: &dyn Embed) -> anyhow::Result<Vec<f32>> {
     let limits = DecodeLimits::default();
     let name = || format!("{} cannot be used", crate::terminal::sanitize::path(path));
@@ -78,7 +79,7 @@ pub fn embed_file(path: &Path, model: &dyn Embed) -> anyhow::Result<Vec<f32>> {
     let bytes = photo::read(path, &limits).with_context(name)?;
     let photo = photo::decode(&bytes, Some(2 * model.image_size()), &limits).with_context(name)?;
     let pixels = model.prepare(&photo.picture)?;
-    let vector = model.embed_pixels(&[pixels])?.pop().context("the model gave no embedding")?.vector;
-    anyhow::ensure!(vector.iter().all(|v| v.is_finite()), "{}: the model makes nothing of it", name());
+    let vector = model.embed_pixels(&[pixels])?.pop().context("the model returned no embedding")?.vector;
+    anyhow::ensure!(vector.iter().all(|v| v.is_finite()), "{}: the model produces NaN or infinity", name());
     Ok(vector)
 }

@@ -13,44 +13,44 @@ use snapseek_index::{By, Library, Response, ScoreStats, SearchRequest, Searcher}
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Hits that are looked at for matches, at least.
+/// Minimum number of hits that are checked for matches.
 const CONSIDERED: usize = 200;
 
 /// What a query needs besides its text.
 pub struct Means<'a> {
-    /// Where it looks.
+    /// The library to search.
     pub library: &'a Library,
-    /// Gives the library's model; called only if the query needs it.
+    /// Returns the library's model; called only if the query needs it.
     pub model: &'a dyn Fn() -> anyhow::Result<Arc<Chosen>>,
-    /// Ends the work.
+    /// Set to stop the work.
     pub cancel: &'a AtomicBool,
     /// Where progress is shown.
     pub console: &'a Console,
 }
 
-/// Reads a query as the user wrote it.
+/// Parses a query.
 ///
 /// # Errors
-/// It is not understood (exit code 2).
+/// The query has a syntax error (exit code 2).
 pub fn parse(text: &str) -> anyhow::Result<query::Query> {
     query::parse(text).map_err(|e| Failure::usage(e.to_string()))
 }
 
-/// A query that is ready to be asked.
+/// A query that is ready to run.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// What to look for; the limit is up to the caller.
+    /// What to search for; the caller sets the limit.
     pub request: SearchRequest,
     neutral: Option<ScoreStats>,
-    /// Meaning says nothing about which photos match: all that are found do.
+    /// No cosine decides which photos match: every photo that is found does.
     words_only: bool,
 }
 
 impl Question {
-    /// Does what the model has to do for a query.
+    /// Prepares a query: does everything for which it needs the model.
     ///
     /// # Errors
-    /// A label set that does not exist, a picture that cannot be read, or the user ended it (exit code 130); or the model or
+    /// A label set does not exist, a picture cannot be read, the user interrupted it (exit code 130), or the model or
     /// the catalogue fails.
     pub fn new(query: query::Query, by: By, template: Option<&str>, means: &Means<'_>) -> anyhow::Result<Self> {
         let Means { library, model, cancel, console } = *means;
@@ -83,8 +83,8 @@ impl Question {
         Ok(Self { request, neutral, words_only })
     }
 
-    /// The first `limit` hits at least, with what is known of them, and whether each is a match. A match may rank behind
-    /// photos that are none, so more are looked at.
+    /// At least the first `limit` hits, each with whether it is a match, and whether the search was exact. More hits
+    /// than `limit` may be checked, because a match may rank below photos that do not match.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -104,7 +104,7 @@ impl Question {
         let mut limit = CONSIDERED;
         loop {
             let (mut rows, _) = self.ask(searcher, limit)?;
-            // What ranks behind many that are no match is none either.
+            // A photo that ranks below many that do not match is not a match either.
             let behind = rows.iter().rev().take_while(|row| !row.is_match).count();
             if rows.len() < limit || behind > rows.len() / 2 {
                 rows.retain(|row| row.is_match);
@@ -115,7 +115,7 @@ impl Question {
     }
 }
 
-/// The words that a photo should be found by: the added texts.
+/// The words for the full-text search: those of the added texts, not of the subtracted ones.
 fn plain_words(query: &query::Query) -> String {
     let texts = query.parts.iter().filter(|part| part.weight > 0.0).filter_map(|part| match &part.kind {
         PartKind::Text(text) => Some(text.as_str()),

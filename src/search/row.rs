@@ -5,9 +5,9 @@ use std::path::Path;
 
 /// A photo that was found.
 pub struct Row {
-    /// What is known of it.
+    /// What is known about it.
     pub hit: Hit,
-    /// It counts as a match, and is not merely near.
+    /// Whether it is a match, and not merely near the query.
     pub is_match: bool,
 }
 

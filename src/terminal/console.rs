@@ -1,5 +1,5 @@
-//! The program's two outputs: results on stdout, everything else on stderr or, in an application that has the terminal for
-//! itself, to a listener.
+//! The program's two outputs: results go to stdout; everything else goes to stderr or, in an application that owns the
+//! terminal, to a listener.
 
 use super::listener::{Listener, PhotoCount, Reports, Step};
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// When to write ANSI colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Color {
-    /// If stdout is a terminal that knows more than plain text.
+    /// If stdout is a terminal that supports more than plain text.
     OnTerminal,
     /// Always.
     Always,
@@ -24,9 +24,9 @@ pub enum Color {
 /// How results and messages reach the user.
 #[derive(Clone, Debug)]
 pub struct Console {
-    /// stdout is a terminal.
+    /// Whether stdout is a terminal.
     pub terminal: bool,
-    /// stderr is a terminal.
+    /// Whether stderr is a terminal.
     pub stderr_terminal: bool,
     color: bool,
     verbose: u8,
@@ -35,7 +35,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Looks at the terminal; `verbose` counts `-v`, `quiet` is `-q`.
+    /// A console for this process; `verbose` counts `-v`, `quiet` is `-q`.
     #[must_use]
     pub fn new(color: Color, verbose: u8, quiet: bool) -> Self {
         let terminal = io::stdout().is_terminal();
@@ -54,8 +54,8 @@ impl Console {
         }
     }
 
-    /// For an application that has the terminal for itself: messages and progress go to `listener`, nothing is asked, and
-    /// nothing is written to stdout or stderr.
+    /// A console for an application that owns the terminal: messages and progress go to `listener`, the user is asked
+    /// nothing, and nothing is written to stdout or stderr.
     #[must_use]
     pub fn to(listener: Arc<dyn Listener>) -> Self {
         Self {
@@ -76,7 +76,7 @@ impl Console {
         Ok(self.line(&sanitize::json(value)?)?)
     }
 
-    /// Writes a line that is already safe to stdout.
+    /// Writes a line to stdout; the text must already be escaped.
     ///
     /// # Errors
     /// stdout is closed or full.
@@ -84,7 +84,7 @@ impl Console {
         self.bytes(format!("{safe}\n").as_bytes())
     }
 
-    /// Writes a part of a line that is already safe to stdout, to be seen at once.
+    /// Writes a part of a line to stdout and flushes it; the text must already be escaped.
     ///
     /// # Errors
     /// stdout is closed or full.
@@ -98,31 +98,31 @@ impl Console {
     /// # Errors
     /// stdout is closed or full.
     pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
-        // A listener has the screen; it gets results as values.
+        // With a listener the screen is not ours; it gets results as values.
         if self.listener.is_some() { Ok(()) } else { to_stdout(bytes) }
     }
 
-    /// A path for stdout: escaped on a terminal, its exact bytes in a pipe.
+    /// A path for stdout: escaped on a terminal, exact bytes in a pipe.
     #[must_use]
     pub fn path_bytes(&self, path: &Path) -> Vec<u8> {
         if self.terminal { sanitize::path(path).into_bytes() } else { path.as_os_str().as_encoded_bytes().to_vec() }
     }
 
-    /// Something the user should know; silent under `-q`.
+    /// Prints something that the user should know; silent with `-q`.
     pub fn note(&self, message: impl Display) {
         if !self.quiet {
             self.say(false, &message);
         }
     }
 
-    /// Something for `-v`.
+    /// Prints something only with `-v`.
     pub fn detail(&self, message: impl Display) {
         if self.verbose > 0 {
             self.say(false, &message);
         }
     }
 
-    /// Something that went wrong.
+    /// Prints a warning: something went wrong.
     pub fn warn(&self, message: impl Display) {
         self.say(true, &message);
     }
@@ -133,11 +133,11 @@ impl Console {
             return listener.message(warning, &message);
         }
         let prefix = if warning { "warning: " } else { "" };
-        // A closed stderr is nobody's business.
+        // If stderr is closed, there is nobody to tell.
         let _ = writeln!(io::stderr().lock(), "{prefix}{}", sanitize::lines(&message));
     }
 
-    /// A file could not be read: something for `-v`, and for a listener.
+    /// Reports a file that could not be read, to the listener or with `-v`.
     pub fn failure(&self, path: &Path, kind: &str, message: &str) {
         match &self.listener {
             Some(listener) => listener.failure(path, kind, message),
@@ -145,37 +145,37 @@ impl Console {
         }
     }
 
-    /// Tells the listener, if there is one, of the steps of some work.
+    /// Reports the steps of some work to the listener, if there is one.
     #[must_use]
     pub fn steps(&self) -> Reports<Step> {
         Reports::new(self.listener.clone())
     }
 
-    /// Tells the listener, if there is one, how far an indexing run is.
+    /// Reports the progress of an indexing run to the listener, if there is one.
     #[must_use]
     pub fn photos(&self) -> Reports<PhotoCount> {
         Reports::new(self.listener.clone())
     }
 
-    /// `-v` was given.
+    /// Whether `-v` was given.
     #[must_use]
     pub fn is_verbose(&self) -> bool {
         self.verbose > 0
     }
 
-    /// Neither `-q` nor a pipe: a progress bar is welcome.
+    /// Whether to draw a progress bar: stderr is a terminal, and `-q` was not given.
     #[must_use]
     pub fn wants_bar(&self) -> bool {
         self.stderr_terminal && !self.quiet
     }
 
-    /// Plain progress lines are welcome.
+    /// Whether to print plain progress lines.
     #[must_use]
     pub fn wants_lines(&self) -> bool {
         !self.quiet && self.listener.is_none()
     }
 
-    /// `text` in an ANSI style such as `"1"` (bold) or `"2"` (dim), where colours are wanted.
+    /// `text` in an ANSI style such as `"1"` (bold) or `"2"` (dim), if colours are on.
     #[must_use]
     pub fn style(&self, style: &str, text: &str) -> String {
         if self.color { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
@@ -193,7 +193,8 @@ impl Console {
     }
 }
 
-/// Writes to stdout; a closed one is told from other broken pipes by a [`ClosedPipe`] inside the error.
+/// Writes to stdout. If stdout is closed, the error contains a [`ClosedPipe`], which distinguishes it from other broken
+/// pipes.
 ///
 /// # Errors
 /// stdout is closed or full.
@@ -204,7 +205,7 @@ pub fn to_stdout(bytes: &[u8]) -> io::Result<()> {
     })
 }
 
-/// Columns of the terminal, 100 where none is known.
+/// The width of the terminal in columns, from 40 to 400; 100 if it is unknown.
 #[must_use]
 pub fn width() -> usize {
     viuer::terminal_size().0.clamp(40, 400).into()

@@ -1,22 +1,22 @@
-//! A front end that has the terminal for itself hears messages and progress, not more often than a person can see.
+//! Reports messages and progress to a front end that owns the terminal, not more often than a person can see.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Between two reports of one step, at least.
+/// Minimum time between two reports of one step.
 const EVERY: Duration = Duration::from_millis(50);
 
 /// Where messages and progress go instead of stderr.
 pub trait Listener: Send + Sync {
-    /// Something the user should know; `warning` if something went wrong. `text` is as it came: not escaped.
+    /// Something the user should know; `warning` if something went wrong. `text` is not escaped.
     fn message(&self, warning: bool, text: &str);
 
-    /// So much of a step of some work on the library is done.
+    /// `done` of `total` pieces of a step of some work on the library are done.
     fn step(&self, _what: &'static str, _done: usize, _total: usize) {}
 
-    /// An indexing run has found and finished so many photos; `walking` as long as folders are still looked through.
+    /// An indexing run has found and finished this many photos; `walking` while it still searches folders.
     fn photos(&self, _found: u64, _done: u64, _walking: bool) {}
 
     /// A file could not be read. `path` and `message` are not escaped.
@@ -29,23 +29,23 @@ impl std::fmt::Debug for dyn Listener {
     }
 }
 
-/// How far something is.
+/// Progress of some work that can be passed to a listener.
 pub trait ProgressEvent: Copy + fmt::Debug {
-    /// Tells it.
+    /// Passes it to the listener.
     fn tell(self, listener: &dyn Listener);
 
-    /// Whether it says more than that numbers have grown since `before`, and so must not wait.
+    /// Whether it differs from `before` in more than its numbers and so must be reported at once.
     fn is_news(&self, before: &Self) -> bool;
 }
 
 /// [`Listener::step`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// What is done.
+    /// The name of the step.
     pub what: &'static str,
-    /// So much of it.
+    /// Pieces that are done.
     pub done: usize,
-    /// Of so much.
+    /// All pieces.
     pub total: usize,
 }
 
@@ -54,9 +54,9 @@ pub struct Step {
 pub struct PhotoCount {
     /// Photos that need work.
     pub found: u64,
-    /// Of these, finished.
+    /// Photos of these that are finished.
     pub done: u64,
-    /// More may be found.
+    /// Whether more may be found.
     pub walking: bool,
 }
 
@@ -80,7 +80,8 @@ impl ProgressEvent for PhotoCount {
     }
 }
 
-/// Tells a listener, if there is one, how far something is. The last report is told at the latest when this is dropped.
+/// Reports progress to a listener, if there is one. A report that is held back is passed on when this is dropped, at
+/// the latest.
 #[derive(Debug)]
 pub struct Reports<T: ProgressEvent> {
     listener: Option<Arc<dyn Listener>>,
@@ -93,13 +94,13 @@ impl<T: ProgressEvent> Reports<T> {
         Self { listener, told: None, waiting: None }
     }
 
-    /// Tells it now, or leaves it to the next report if one was told just before.
+    /// Passes a report on now, or holds it back if another one was passed on just before.
     pub fn report(&mut self, report: T) {
         let Some(listener) = &self.listener else { return };
         match &self.told {
             Some((before, when)) if when.elapsed() < EVERY && !report.is_news(before) => self.waiting = Some(report),
             _ => {
-                // The end of a step, before the next begins.
+                // The end of a step is reported before the next step begins.
                 if let Some(last) = self.waiting.take().filter(|last| report.is_news(last)) {
                     last.tell(listener.as_ref());
                 }
@@ -109,7 +110,7 @@ impl<T: ProgressEvent> Reports<T> {
         }
     }
 
-    /// Tells what waits to be told.
+    /// Passes on the report that is held back, if any.
     pub fn flush(&mut self) {
         if let (Some(listener), Some(report)) = (&self.listener, self.waiting.take()) {
             report.tell(listener.as_ref());

@@ -1,4 +1,4 @@
-//! What a person at a terminal sees besides results: messages, progress, and foreign text made harmless.
+//! What the user of a terminal sees in addition to results: messages, progress, and foreign text made harmless.
 
 pub mod console;
 pub mod listener;

@@ -7,22 +7,22 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Called with how much of how much is done; returns whether to go on.
+/// Called with how many pieces are done and how many there are; returns whether to continue.
 pub type StepFn<'a> = dyn FnMut(usize, usize) -> bool + 'a;
 
-/// A bar for work that takes less would only flicker.
+/// A bar is shown only after this time: for shorter work it would only flicker.
 const BAR_AFTER: Duration = Duration::from_millis(300);
-/// Between two lines where there is no bar.
+/// Time between two lines where there is no bar.
 const LINE_EVERY: Duration = Duration::from_secs(5);
-/// The same for photos, of which each takes long.
+/// The same for photos, each of which takes long.
 const PHOTO_LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// What a [`Bar`] counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Pieces of work that are named by the message.
+    /// Pieces of work; the message says of what kind.
     Pieces,
-    /// Photos, with how many a second.
+    /// Photos, with the rate per second.
     Photos,
     /// Bytes of a download.
     Bytes,
@@ -43,7 +43,7 @@ impl Bar {
                 Unit::Pieces => "{bar:32} {pos}/{len}  {eta} left  {msg}",
                 Unit::Photos => "{bar:32} {pos}/{len} photos  {rate}  {eta} left  {msg}",
                 Unit::Bytes => "{bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}",
-                Unit::Percent => "{bar:32} {percent} %  {elapsed} gone, {eta} left  {msg}",
+                Unit::Percent => "{bar:32} {percent} %  {elapsed} elapsed, {eta} left  {msg}",
             };
             let rate = |state: &ProgressState, out: &mut dyn Write| {
                 let _ = write!(out, "{:.1} a second", state.per_sec());
@@ -74,7 +74,7 @@ impl Bar {
         }
     }
 
-    /// Lets `message` write to the terminal without the bar in its way.
+    /// Hides the bar while `message` writes to the terminal.
     pub fn aside<T>(&self, message: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some(bar) => bar.suspend(message),
@@ -82,7 +82,7 @@ impl Bar {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn clear(&mut self) {
         if let Some(bar) = self.0.take() {
             bar.finish_and_clear();
@@ -96,7 +96,7 @@ impl Drop for Bar {
     }
 }
 
-/// Shows how far work on a whole library is, step by step, and carries the flag that ends it.
+/// Shows the progress of work on a whole library, step by step, and holds the flag that cancels it.
 pub struct Progress<'a> {
     console: &'a Console,
     bar: Option<Bar>,
@@ -107,14 +107,14 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// A bar, lines, reports or nothing, as the console wants; `cancel` ends the work.
+    /// A bar, lines, reports or nothing, as the console wants; `cancel` stops the work.
     #[must_use]
     pub fn new(console: &'a Console, cancel: &'a AtomicBool) -> Self {
         let now = Instant::now();
         Self { console, bar: None, reports: console.steps(), started: now, last_line: now, cancel }
     }
 
-    /// So much of a step is done; returns whether to go on.
+    /// Reports that `done` of `total` pieces of a step are done; returns whether to continue.
     pub fn step(&mut self, what: &'static str, done: usize, total: usize) -> bool {
         self.reports.report(Step { what, done, total });
         if self.console.wants_bar() && self.started.elapsed() >= BAR_AFTER {
@@ -128,7 +128,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Shows how far a run over photos is.
+/// Shows the progress of a run over photos.
 pub struct PhotoProgress {
     bar: Bar,
     reports: Reports<PhotoCount>,
@@ -138,7 +138,7 @@ pub struct PhotoProgress {
     found: u64,
     done: u64,
     walking: bool,
-    /// What is behind the bar when all photos are known.
+    /// The text after the bar once all photos are known.
     message: &'static str,
 }
 
@@ -152,25 +152,25 @@ impl PhotoProgress {
         Self { bar, reports, lines, started: now, last_line: now, found: 0, done: 0, walking: true, message: "" }
     }
 
-    /// So many photos are to be captioned, and all of them are known.
+    /// Sets the number of photos to caption; no more will be found.
     pub fn expect_captions(&mut self, photos: u64) {
         (self.found, self.walking, self.message) = (photos, false, "captioned");
         self.show();
     }
 
-    /// One more photo that needs work was found.
+    /// Counts one more photo that needs work.
     pub fn found(&mut self) {
         self.found += 1;
         self.show();
     }
 
-    /// The folders have been walked.
+    /// All folders have been searched.
     pub fn walked(&mut self) {
         self.walking = false;
         self.show();
     }
 
-    /// One photo is done, well or badly.
+    /// Counts one photo as finished, whether it succeeded or failed.
     pub fn done(&mut self) {
         self.done += 1;
         self.show();
@@ -187,12 +187,12 @@ impl PhotoProgress {
         self.bar.show(self.done, self.found, if self.walking { "(still looking)" } else { self.message });
     }
 
-    /// Lets `message` write to the terminal without the bar in its way.
+    /// Hides the bar while `message` writes to the terminal.
     pub fn aside<T>(&self, message: impl FnOnce() -> T) -> T {
         self.bar.aside(message)
     }
 
-    /// Takes the bar away, and reports to a listener how far the work came.
+    /// Removes the bar and passes the last progress on to a listener.
     pub fn finish(&mut self) {
         self.reports.flush();
         self.bar.clear();
@@ -206,6 +206,6 @@ impl Drop for PhotoProgress {
 }
 
 fn line(text: std::fmt::Arguments<'_>) {
-    // A closed stderr is nobody's business.
+    // If stderr is closed, there is nobody to tell.
     let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{text}\n"));
 }

@@ -6,7 +6,7 @@ pub use snapseek_index::escape::{is_unsafe, path, text};
 
 use std::fmt::Write;
 
-/// A message of several lines: each line escaped, line breaks kept.
+/// Escapes a message of several lines: line breaks are kept.
 #[must_use]
 pub fn lines(message: &str) -> String {
     message.split('\n').map(text).collect::<Vec<_>>().join("\n")
@@ -21,7 +21,7 @@ pub fn json(value: &impl serde::Serialize) -> serde_json::Result<String> {
     if !plain.chars().any(is_unsafe) {
         return Ok(plain);
     }
-    // serde_json has already escaped C0, so what is left can only stand inside a string.
+    // serde_json has already escaped C0 control characters, so the remaining ones can only be inside a string.
     let mut out = String::with_capacity(plain.len() + 16);
     for c in plain.chars() {
         if is_unsafe(c) {

@@ -7,10 +7,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 static CANCEL: AtomicBool = AtomicBool::new(false);
 static WAITING: Mutex<Option<Modes>> = Mutex::new(None);
 
-/// A flag that signals set; a second one ends the program at once, and one while it only waits for input.
+/// The flag that the first signal sets. A second signal ends the program at once, and so does the first while the
+/// program waits for input ([`Waiting`]).
 ///
 /// # Errors
-/// The system takes no handler.
+/// The signal handler cannot be installed.
 pub fn cancel() -> anyhow::Result<&'static AtomicBool> {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     if INSTALLED.set(()).is_ok() {
@@ -26,12 +27,12 @@ pub fn cancel() -> anyhow::Result<&'static AtomicBool> {
     Ok(&CANCEL)
 }
 
-/// As long as it lives, the program waits for input: a signal ends it, and leaves the terminal as it was.
+/// While it is alive, the program waits for input: a signal ends the program and restores the terminal.
 #[derive(Debug)]
 pub struct Waiting(());
 
 impl Waiting {
-    /// Begins to wait. To be called before a line editor changes the terminal's modes.
+    /// Begins to wait. Call it before a line editor changes the terminal's modes, which are saved here.
     #[must_use]
     pub fn new() -> Self {
         *WAITING.lock().unwrap_or_else(PoisonError::into_inner) = Some(Modes::now());
@@ -51,7 +52,7 @@ impl Drop for Waiting {
     }
 }
 
-/// How a terminal treats what is typed; nothing where stdin is none.
+/// The input modes of the terminal; nothing if stdin is not a terminal.
 struct Modes {
     #[cfg(unix)]
     modes: Option<rustix::termios::Termios>,
@@ -69,7 +70,7 @@ impl Modes {
         #[cfg(unix)]
         if let Some(modes) = &self.modes {
             let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Now, modes);
-            // The line editor had asked for pasted text to be marked.
+            // The line editor has turned on bracketed paste; turn it off.
             let _ = crate::terminal::console::to_stdout(b"\x1b[?2004l\r\n");
         }
     }

@@ -1,4 +1,4 @@
-//! Text for the eye: counted, padded, shortened; paths and times as a person reads them.
+//! Text for display: counted, padded, shortened; paths and times in a readable form.
 
 use super::sanitize;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
-/// A path for the eye: relative to the working directory where it lies below it.
+/// A path for display: relative to the working directory if it is below it.
 #[must_use]
 pub fn display_path(path: &Path) -> String {
     static HERE: OnceLock<PathBuf> = OnceLock::new();
@@ -26,13 +26,13 @@ pub fn time(seconds: i64) -> String {
     local.map_or_else(|_| "-".into(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
 }
 
-/// `text` with blanks behind it up to so many columns.
+/// `text`, padded with spaces at the end to `width` columns.
 #[must_use]
 pub fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
-/// At most so many columns of a text. Keeps the end, which holds the file's name.
+/// Shortens a text to at most `width` columns. Keeps the end, which contains the file's name.
 #[must_use]
 pub fn shorten(text: &str, width: usize) -> String {
     if text.width() <= width {
@@ -51,7 +51,7 @@ pub fn shorten(text: &str, width: usize) -> String {
     kept.iter().rev().collect()
 }
 
-/// At most so many columns of a text. Keeps the beginning.
+/// Shortens a text to at most `width` columns. Keeps the beginning.
 #[must_use]
 pub fn shorten_end(text: &str, width: usize) -> String {
     if text.width() <= width {

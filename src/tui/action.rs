@@ -1,10 +1,11 @@
-//! Everything that a key can do: its name in the config, what it says in help and palette, its keys, where it counts.
+//! Everything that a key can do: its name in the config, its text in help and palette, its keys, and the places where
+//! it works.
 
 use super::place::Place;
 
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // `ACTIONS` says what each does.
+#[allow(missing_docs)] // `ACTIONS` describes each of them.
 pub enum Action {
     Quit,
     Suspend,
@@ -70,18 +71,18 @@ pub enum Action {
     ToggleWatch,
 }
 
-/// An action as the user meets it.
+/// An action as the user sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// What is done.
+    /// The action.
     pub action: Action,
     /// Its name in the config file.
     pub name: &'static str,
-    /// What it does.
+    /// Its description in help and palette.
     pub says: &'static str,
-    /// Its keys, unless the config says otherwise.
+    /// Its default keys.
     pub keys: &'static [&'static str],
-    /// Where it counts; empty: everywhere.
+    /// The places where it works; empty: everywhere.
     pub places: &'static [Place],
 }
 
@@ -106,51 +107,45 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::OpenCluster, "open-cluster", "show the cluster's photos", ["enter"], &[Place::Clusters]),
     entry!(Action::MoreLikeThis, "more-like-this", "more photos like this one", ["m"], ONE),
     entry!(Action::LessLikeThis, "less-like-this", "fewer photos like this one", ["M"], ONE),
-    entry!(Action::Earlier, "back", "the search before", ["[", "H", "alt-left"], PHOTOS),
-    entry!(Action::Later, "forward", "the search after", ["]", "L", "alt-right"], PHOTOS),
+    entry!(Action::Earlier, "back", "the previous search", ["[", "H", "alt-left"], PHOTOS),
+    entry!(Action::Later, "forward", "the next search", ["]", "L", "alt-right"], PHOTOS),
     entry!(Action::AskAboutPhoto, "chat", "ask questions about the photo", ["c"], ONE),
-    entry!(Action::FullScreen, "full-screen", "the whole screen for the photo", ["f"], &[Place::Look]),
-    entry!(Action::FullScreen, "look-full", "look at the photo on the whole screen", ["f"], PHOTOS),
-    entry!(Action::Mark, "mark", "mark the photo, or take the mark away", ["space"], ONE),
+    entry!(Action::FullScreen, "full-screen", "show the photo full screen", ["f"], &[Place::Look]),
+    entry!(Action::FullScreen, "look-full", "show the photo full screen", ["f"], PHOTOS),
+    entry!(Action::Mark, "mark", "mark or unmark the photo", ["space"], ONE),
     entry!(Action::MarkAll, "mark-all", "mark every match", ["A"], PHOTOS),
-    entry!(Action::UnmarkAll, "unmark-all", "take all marks away", ["U"], ONE),
+    entry!(Action::UnmarkAll, "unmark-all", "remove all marks", ["U"], ONE),
     entry!(Action::ShowMarked, "show-marked", "show the marked photos", ["'"], ONE),
-    entry!(Action::Pick, "pick", "end, and print the marked paths, or this one (--pick)", ["ctrl-o"], ONE),
-    entry!(Action::Pick, "pick-this", "end, and print the path (--pick)", ["enter"], &[Place::Look]),
+    entry!(Action::Pick, "pick", "quit; print the marked paths or this one (--pick)", ["ctrl-o"], ONE),
+    entry!(Action::Pick, "pick-this", "quit; print the path (--pick)", ["enter"], &[Place::Look]),
     entry!(Action::View, "view", "open in the system's viewer", ["o"], ONE),
-    entry!(Action::CopyPath, "copy-path", "copy the path (of all that are marked)", ["y"], ONE),
+    entry!(Action::CopyPath, "copy-path", "copy the path, or all marked paths", ["y"], ONE),
     entry!(Action::Reveal, "reveal", "show in the file manager", ["R"], ONE),
     entry!(Action::Export, "export", "export what is marked: HTML, JSON or copies", ["e"], ONE),
     entry!(Action::ToggleList, "toggle-list", "thumbnails or a list", ["v"], PHOTOS),
     entry!(Action::TogglePreview, "toggle-preview", "show or hide the photo at the side", ["p"], PHOTOS),
     entry!(Action::Larger, "larger", "larger thumbnails", ["+", "="], PHOTOS),
     entry!(Action::Smaller, "smaller", "smaller thumbnails", ["-"], PHOTOS),
-    entry!(Action::ToggleRest, "toggle-rest", "show or hide what is only near", ["a"], &[Place::Search]),
-    entry!(
-        Action::SplitCluster,
-        "split-cluster",
-        "split the cluster into those that are in it",
-        ["s"],
-        &[Place::Clusters]
-    ),
-    entry!(Action::RenameCluster, "rename-cluster", "give the cluster another name", ["n"], &[Place::Clusters]),
-    entry!(Action::MakeClusters, "make-clusters", "find clusters anew", ["C"], &[Place::Clusters]),
+    entry!(Action::ToggleRest, "toggle-rest", "show or hide the nearest of the rest", ["a"], &[Place::Search]),
+    entry!(Action::SplitCluster, "split-cluster", "split the cluster into smaller ones", ["s"], &[Place::Clusters]),
+    entry!(Action::RenameCluster, "rename-cluster", "rename the cluster", ["n"], &[Place::Clusters]),
+    entry!(Action::MakeClusters, "make-clusters", "cluster the photos again", ["C"], &[Place::Clusters]),
     entry!(Action::ZoomIn, "zoom-in", "zoom in", ["+", "="], &[Place::Map]),
     entry!(Action::ZoomOut, "zoom-out", "zoom out", ["-"], &[Place::Map]),
-    entry!(Action::Box, "box", "begin a box, or drop it (or drag the mouse)", ["b", "v"], &[Place::Map]),
+    entry!(Action::Box, "box", "start or drop a box (or drag the mouse)", ["b", "v"], &[Place::Map]),
     entry!(Action::OpenBox, "open-box", "show the photos in the box", ["s"], &[Place::Map]),
     entry!(Action::NextLabel, "next-label", "photos of the next label", ["J", "."], &[Place::Classify]),
-    entry!(Action::PreviousLabel, "previous-label", "photos of the label before", ["K", ","], &[Place::Classify]),
-    entry!(Action::ShowLabel, "show-label", "take the label's photos to Search", ["s"], &[Place::Classify]),
+    entry!(Action::PreviousLabel, "previous-label", "photos of the previous label", ["K", ","], &[Place::Classify]),
+    entry!(Action::ShowLabel, "show-label", "show the label's photos in Search", ["s"], &[Place::Classify]),
     entry!(Action::ChooseSet, "choose-set", "choose a saved label set", ["S"], &[Place::Classify]),
     entry!(Action::SaveSet, "save-set", "save the labels as a set", ["w"], &[Place::Classify]),
     entry!(Action::AskAgain, "ask-again", "change the last question and ask again", ["e"], &[Place::Chat]),
     entry!(Action::SaveChat, "save-chat", "save the chat to a file", ["s"], &[Place::Chat]),
-    entry!(Action::ClearChat, "clear-chat", "forget what was said about this photo", ["D"], &[Place::Chat]),
+    entry!(Action::ClearChat, "clear-chat", "delete the chat about this photo", ["D"], &[Place::Chat]),
     entry!(Action::AddFolder, "add-folder", "add a folder of photos", ["a"], &[Place::Index]),
     entry!(Action::IndexNow, "index-now", "look for new and changed photos", ["enter", "u"], &[Place::Index]),
-    entry!(Action::ToggleWatch, "toggle-watch", "watch the folders for changes, or do not", ["w"], &[Place::Index]),
-    entry!(Action::CancelWork, "cancel", "end the work that is going on", ["x"], &[]),
+    entry!(Action::ToggleWatch, "toggle-watch", "start or stop watching the folders", ["w"], &[Place::Index]),
+    entry!(Action::CancelWork, "cancel", "cancel what is running", ["x"], &[]),
     entry!(Action::Left, "left", "left", ["h", "left"], MOVES),
     entry!(Action::Down, "down", "down", ["j", "down"], MOVES),
     entry!(Action::Up, "up", "up", ["k", "up"], MOVES),
@@ -166,18 +161,18 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::Go(Place::Chat), "go-chat", "go to Chat", ["5"], &[]),
     entry!(Action::Go(Place::Index), "go-index", "go to Index", ["6"], &[]),
     entry!(Action::NextPlace, "next-place", "the next place", ["tab"], &[]),
-    entry!(Action::PreviousPlace, "previous-place", "the place before", ["shift-tab"], &[]),
+    entry!(Action::PreviousPlace, "previous-place", "the previous place", ["shift-tab"], &[]),
     entry!(Action::Refresh, "refresh", "read the library again", ["r", "f5"], &[]),
     entry!(Action::NextTheme, "next-theme", "other colours", ["T"], &[]),
     entry!(Action::Back, "leave", "back to where you came from", ["esc", "backspace"], &[]),
     entry!(Action::Help, "help", "the keys of this place", ["?", "f1"], &[]),
     entry!(Action::Palette, "palette", "every action, by name", [":", "ctrl-p"], &[]),
-    entry!(Action::Suspend, "suspend", "let the shell have the terminal", ["ctrl-z"], &[]),
+    entry!(Action::Suspend, "suspend", "suspend to the shell", ["ctrl-z"], &[]),
     entry!(Action::Quit, "quit", "quit", ["q", "ctrl-c"], &[]),
 ];
 
 impl Entry {
-    /// Whether it counts in a place.
+    /// Whether it works in a place.
     #[must_use]
     pub fn counts_in(&self, place: Place) -> bool {
         self.places.is_empty() || self.places.contains(&place)

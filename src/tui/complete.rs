@@ -3,7 +3,7 @@
 use super::state::Completion;
 use snapseek_index::LabelSet;
 
-/// Fields of the query language, each with what it asks for.
+/// Fields of the query language, each with an example or description of its value.
 pub const FIELDS: [(&str, &str); 11] = [
     ("path:", "folder or file name"),
     ("taken:", "2019-06..2019-09"),
@@ -18,10 +18,10 @@ pub const FIELDS: [(&str, &str); 11] = [
     ("caption:", "\"red car\""),
 ];
 
-/// Ways that are offered at most.
+/// Most completions that are offered.
 const MOST: usize = 8;
 
-/// What the word before the cursor (in characters) may become; `None` if there is nothing to say.
+/// Completions of the word before the cursor (a position in characters); `None` if there are none.
 #[must_use]
 pub fn complete<'a>(
     text: &str,
@@ -30,7 +30,7 @@ pub fn complete<'a>(
     sets: impl Iterator<Item = &'a LabelSet>,
 ) -> Option<Completion> {
     let before: Vec<char> = text.chars().take(cursor).collect();
-    // Within quotes a blank belongs to the word.
+    // Within quotes, spaces belong to the word.
     let (mut start, mut quoted) = (0, false);
     for (at, c) in before.iter().enumerate() {
         match c {

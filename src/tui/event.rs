@@ -1,4 +1,4 @@
-//! What the update function is told ([`Event`], [`Message`]) and what it asks for ([`Effect`]).
+//! What the update function receives ([`Event`], [`Message`]) and what it requests ([`Effect`]).
 
 use super::place::Place;
 use super::source::Source;
@@ -16,23 +16,23 @@ use std::time::Duration;
 pub enum Event {
     /// A key was pressed.
     Key(KeyEvent),
-    /// The mouse did something.
+    /// The mouse was moved, clicked or scrolled.
     Mouse(MouseEvent),
     /// Text was pasted.
     Paste(String),
-    /// The terminal has so many columns and rows now.
+    /// The terminal was resized to this many columns and rows.
     Resize(u16, u16),
-    /// Time passes while something turns on the screen.
+    /// A moment has passed while the screen shows a spinner.
     Tick,
-    /// A worker answers.
+    /// A worker answered.
     Message(Message),
-    /// The program is asked from outside to end.
+    /// A signal, or the loss of the terminal, asks the program to end.
     Terminate,
-    /// The program is asked from outside to let the shell have the terminal.
+    /// A signal asks the program to suspend to the shell.
     Suspend,
 }
 
-/// An answer as workers give it: what was asked for, or why not, for the user's eyes.
+/// A worker's answer: what was requested, or an error message for the user.
 pub type Outcome<T> = Result<T, String>;
 
 /// One photo of a list.
@@ -40,50 +40,50 @@ pub type Outcome<T> = Result<T, String>;
 pub struct FoundPhoto {
     /// Its id.
     pub id: i64,
-    /// How near it is to what was asked, from -1 to 1; or the probability of a label, from 0 to 1.
+    /// Cosine with the query, from -1 to 1; or the probability of a label, from 0 to 1.
     pub score: Option<f32>,
-    /// It counts as a match, and is not merely near.
+    /// It is a match; otherwise it is among the nearest of the rest.
     pub is_match: bool,
 }
 
 /// What a search found.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
-    /// The photos, best first; matches come before the rest.
+    /// The photos found, best first; matches come before the rest.
     pub found: Vec<FoundPhoto>,
-    /// What is known of them already.
+    /// Details of some of these photos.
     pub photos: Vec<Hit>,
-    /// There may be more.
+    /// There may be more results.
     pub more: bool,
     /// Photos in the library.
     pub total: usize,
-    /// How long it took.
+    /// How long the search took.
     pub took: Duration,
 }
 
-/// A cluster as it is shown.
+/// A cluster as the UI shows it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClusterItem {
     /// Its id.
     pub id: i64,
     /// Its name.
     pub name: String,
-    /// What it is named by.
+    /// Its keywords.
     pub keywords: Vec<String>,
-    /// How many photos it holds.
+    /// How many photos it has.
     pub photos: u64,
-    /// Mean cosine with its middle.
+    /// Mean cosine of its photos with its centroid.
     pub coherence: f32,
-    /// The photos nearest to its middle.
+    /// The photos nearest to its centroid.
     pub covers: Vec<i64>,
 }
 
-/// The clusters, and how many photos are in none.
+/// All clusters, and how many photos are in none of them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Groups {
-    /// Largest first.
+    /// The clusters, largest first.
     pub groups: Vec<ClusterItem>,
-    /// Photos outside all of them.
+    /// How many photos are in no cluster.
     pub outside: u64,
 }
 
@@ -92,11 +92,11 @@ pub struct Groups {
 pub struct Spot {
     /// Its id.
     pub id: i64,
-    /// From 0 (left) to 1.
+    /// From 0 (left) to 1 (right).
     pub x: f32,
-    /// From 0 (top) to 1.
+    /// From 0 (top) to 1 (bottom).
     pub y: f32,
-    /// The position of its cluster's name.
+    /// The position of its cluster's name in [`MapChart::names`]; `None`: in no cluster.
     pub cluster: Option<u16>,
 }
 
@@ -109,142 +109,142 @@ pub struct MapChart {
     pub names: Vec<String>,
 }
 
-/// What became of the photos of a library under a label set.
+/// The verdicts of a library's photos under a label set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Classified {
     /// The set.
     pub set: LabelSet,
-    /// For each photo, by id ascending, its label (`None`: none of these) and the likeliest with their probabilities.
+    /// The photos with their verdicts, by ascending id.
     pub photos: Vec<Judged>,
 }
 
-/// One photo under a label set.
+/// One photo's verdict under a label set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judged {
     /// Its id.
     pub id: i64,
-    /// What became of it.
+    /// Its label (`None`: none of these), and the likeliest labels with their probabilities.
     pub verdict: Verdict,
 }
 
-/// Identifies an encoded picture: whose, and for how many cells.
+/// Identifies an encoded picture by its photo and size in cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PictureKey {
     /// The photo's id.
     pub id: i64,
-    /// Columns that it may take.
+    /// Most columns that it may take.
     pub width: u16,
-    /// Rows that it may take.
+    /// Most rows that it may take.
     pub height: u16,
 }
 
-/// A picture that is wanted on the screen.
+/// A picture that is needed on the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedPicture {
-    /// Which.
+    /// Photo and size.
     pub key: PictureKey,
-    /// Where the photo is.
+    /// The photo's file.
     pub path: PathBuf,
     /// BLAKE3 of its content.
     pub hash: ContentHash,
 }
 
-/// What an indexing run tells.
+/// What an indexing run reports.
 #[derive(Clone, Debug)]
 pub enum IndexNews {
-    /// It has found and finished so many photos; `walking` as long as folders are still looked through.
+    /// How many photos it has found and finished.
     Photos {
         /// Photos that need work.
         found: u64,
         /// Photos that are done.
         done: u64,
-        /// Folders are still looked through.
+        /// Folders are still being searched.
         walking: bool,
     },
-    /// A step after or before the photos.
+    /// Progress of a step before or after the photos.
     Step(Step),
     /// A file could not be read.
     Failure {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// Why, in a word.
+        /// The kind of failure, in a word.
         kind: String,
-        /// Why.
+        /// The reason.
         message: String,
     },
-    /// It is over: what it did in a sentence, or why it failed. The flag says that it was cancelled.
+    /// It has ended: a summary of what it did, or why it failed. The flag is set if it was cancelled.
     Ended(Outcome<String>, bool),
 }
 
-/// What the chat tells.
+/// What the chat reports.
 #[derive(Clone, Debug)]
 pub enum ChatNews {
-    /// It is open: with these turns, under this number if it is kept already.
+    /// The chat is open.
     Opened {
-        /// What was said before.
+        /// Its earlier turns.
         turns: Vec<Turn>,
-        /// What answers.
+        /// The name of the model that answers.
         model: String,
     },
-    /// There is no BLIP-2: what it would take.
+    /// BLIP-2 is not installed: what is needed to get it.
     Missing(String),
     /// A piece of the answer.
     Piece(String),
-    /// The answer is complete, and the chat is this now.
+    /// The answer is complete; these are the chat's turns now.
     Answered(Vec<Turn>),
     /// The answer was stopped.
     Stopped,
-    /// The answer failed; the chat goes on.
+    /// The answer failed; the chat continues.
     Failed(String),
-    /// There is no chat, or not any more.
+    /// The chat could not be opened, or has ended: why.
     Ended(String),
 }
 
 /// What workers answer.
 #[derive(Clone, Debug)]
 pub enum Message {
-    /// A search has ended.
+    /// The result of a search.
     Found(u64, Outcome<Answer>),
-    /// What is known of photos; those of the second list are not in the library any more.
+    /// Details of photos, and ids of requested photos that are not in the library any more.
     Photos(Vec<Hit>, Vec<i64>),
-    /// Time is up.
+    /// A timer has expired.
     Timer(u64),
     /// The clusters.
     Groups(Outcome<Groups>),
-    /// Work on clusters has ended: what was done.
+    /// Work on clusters has ended: a summary of what was done.
     Grouped(u64, Outcome<String>),
     /// The map.
     Charted(u64, Outcome<MapChart>),
     /// Photos sorted by labels.
     Sorted(u64, Outcome<Classified>),
-    /// The label sets that are saved.
+    /// The saved label sets.
     LabelSets(Vec<LabelSet>),
-    /// How heavy work stands.
+    /// Progress of heavy work.
     Step(u64, Step),
-    /// A picture.
+    /// An encoded picture.
     Picture(PictureKey, Outcome<Arc<EncodedPicture>>),
-    /// Of the chat.
+    /// News of the chat.
     Chat(u64, ChatNews),
-    /// Of an indexing run.
+    /// News of an indexing run.
     Index(IndexNews),
-    /// How the library stands; `None` if there is none.
+    /// The library's status; `None` if there is no library.
     Library(Outcome<Option<Box<Standing>>>),
-    /// Files below the library's folders have changed.
+    /// Files in the library's folders have changed.
     FilesChanged,
-    /// Queries of earlier days, oldest first.
+    /// Queries of earlier sessions, oldest first.
     History(Vec<String>),
-    /// The files of photos, for what they were asked for.
+    /// The files of photos, with the purpose of the request.
     Paths(Purpose, Vec<PathBuf>),
-    /// The folders are not watched: why.
+    /// The folders are not being watched: why.
     Unwatched(String),
-    /// Something the user should know; the flag says that something went wrong.
+    /// A message for the user; the flag is set if it reports a problem.
     Note(bool, String),
 }
 
-/// How the library stands.
+/// The library's status.
 #[derive(Clone, Debug)]
 pub struct Standing {
-    /// As `snapseek status` has it.
+    /// The same as `snapseek status` shows.
     pub status: Status,
     /// Files that could not be read: path, kind and reason.
     pub failures: Vec<(PathBuf, String, String)>,
@@ -264,7 +264,7 @@ impl std::fmt::Debug for EncodedPicture {
 pub enum Task {
     /// Work on the whole library: clusters, map, labels.
     Library,
-    /// The answer.
+    /// The chat's answer.
     Chat,
     /// The indexing run.
     Index,
@@ -273,115 +273,115 @@ pub enum Task {
 /// Work on the whole library.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
-    /// Clusters anew; `None` finds out how many.
+    /// Make this many clusters; `None`: as many as fit the photos best.
     Cluster(Option<usize>),
-    /// One cluster into those that are in it.
+    /// Split the cluster with this id.
     Split(i64),
-    /// The map.
+    /// Lay out the map.
     Chart,
-    /// All photos by these labels.
+    /// Sort all photos by these labels.
     Sort(LabelSet),
 }
 
 /// What the chat is asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChatWork {
-    /// Begin, or go on, about this photo.
+    /// Start or continue the chat about this photo.
     Open(PathBuf),
-    /// Answer.
+    /// Answer this question.
     Ask(String),
-    /// Take the last question back, then answer.
+    /// Remove the last turn, then answer this question.
     AskAgain(String),
-    /// Forget all that was said.
+    /// Delete all turns.
     Clear,
-    /// Write it to a new file.
+    /// Write the chat to a new file.
     Save(PathBuf),
 }
 
-/// How marked photos leave the program.
+/// The form in which photos are exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Export {
-    /// A contact sheet.
+    /// A contact sheet as an HTML page.
     Html,
-    /// JSON lines, as `search --json` writes them.
+    /// JSON lines in the format of `search --json`.
     Json,
     /// The photos themselves, copied into a folder.
     Files,
 }
 
-/// What paths are asked for.
+/// What requested paths are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To put them on the clipboard.
+    /// To copy them to the clipboard.
     Copy,
-    /// To print them, and end.
+    /// To print them and end the program.
     Pick,
 }
 
-/// What the update function asks for. Nothing of it blocks.
+/// What the update function requests. No effect blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// A search; an older one is not wanted any more.
+    /// Search: generation, source and most photos to find. It replaces an older search.
     Search(u64, Source, usize),
-    /// What is known of these photos.
+    /// Load the details of these photos.
     Photos(Vec<i64>),
-    /// The files of these photos.
+    /// Look up the files of these photos.
     Paths(Purpose, Vec<i64>),
     /// The library has changed: the next search must see it.
     Renew,
-    /// A message after some time.
+    /// Send [`Message::Timer`] with this generation after this time.
     Timer(u64, Duration),
-    /// The clusters that there are.
+    /// Load the clusters.
     Groups,
-    /// A new name for a cluster.
+    /// Rename a cluster: old and new name.
     Rename(String, String),
-    /// Heavy work; older such work is ended.
+    /// Start heavy work; it replaces older heavy work.
     Work(u64, Work),
-    /// The saved label sets.
+    /// Load the saved label sets.
     LabelSets,
     /// Save a label set.
     SaveSet(LabelSet),
-    /// The chat.
+    /// Work for the chat.
     Chat(u64, ChatWork),
-    /// End some work.
+    /// Cancel some work.
     Cancel(Task),
-    /// Index folders; none: those of the library.
+    /// Index these folders; if the list is empty, those of the library.
     Index(Vec<PathBuf>),
-    /// Watch the library's folders, or do not any more.
+    /// Start or stop watching the library's folders.
     Watch(bool),
-    /// How the library stands.
+    /// Load the library's status.
     Standing,
     /// Open a photo in the system's viewer.
     View(PathBuf),
     /// Show a photo in the file manager.
     Reveal(PathBuf),
-    /// Put text on the clipboard.
+    /// Copy text to the clipboard.
     Copy(String),
     /// Write photos to a file or folder.
     Export(Export, Vec<i64>, PathBuf),
-    /// Keep a query for the next days.
+    /// Add a query to the history on disk.
     Remember(String),
-    /// Let the shell have the terminal for a while.
+    /// Suspend to the shell.
     Suspend,
-    /// End; these photos were picked.
+    /// End the program.
     Quit(Ending),
 }
 
 /// How the program ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The user left.
+    /// The user quit.
     Left,
     /// The user picked these files.
     Picked(Vec<PathBuf>),
-    /// Somebody ended it from outside.
+    /// A signal, or the loss of the terminal, ended it.
     Terminated,
 }
 
-/// Where the program begins.
+/// How the program starts.
 #[derive(Clone, Debug, Default)]
 pub struct Beginning {
-    /// Folders to index at once.
+    /// Folders to index immediately.
     pub index: Vec<PathBuf>,
     /// The first query.
     pub query: String,

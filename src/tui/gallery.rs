@@ -1,41 +1,41 @@
-//! A list of photos, as thumbnails or as lines: what is selected, what is to be seen.
+//! A list of photos, as thumbnails or as lines: which photo is selected, and which are visible.
 
 use super::event::FoundPhoto;
 use ratatui::layout::Rect;
 
-/// Columns and rows of a thumbnail with its frame and its name, from small to large.
+/// Columns and rows of a tile (a thumbnail with its frame and name), from small to large.
 const TILES: [(u16, u16); 4] = [(14, 7), (20, 9), (27, 12), (40, 17)];
 
 /// A list of photos.
 #[derive(Clone, Debug, Default)]
 pub struct Gallery {
     found: Vec<FoundPhoto>,
-    /// How many of them, from the first, are matches.
+    /// How many of them are matches; matches come first.
     matches: usize,
-    /// What is only near is not shown.
+    /// Only matches are shown.
     pub hides_rest: bool,
     at: usize,
-    /// The first row (of tiles or of lines) on the screen.
+    /// The first visible row (of tiles or of lines).
     top: usize,
-    /// Lines instead of thumbnails.
+    /// Shows lines instead of thumbnails.
     pub list: bool,
     size: usize,
 }
 
-/// How a gallery lies in its area.
+/// How tiles are arranged in a gallery's area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GalleryGrid {
     area: Rect,
-    /// Tiles side by side.
+    /// Tiles in a row.
     pub columns: usize,
-    /// Columns of the screen that a tile takes.
+    /// Width of a tile in screen columns.
     pub width: u16,
-    /// Rows of the screen that a tile takes.
+    /// Height of a tile in screen rows.
     pub height: u16,
 }
 
 impl GalleryGrid {
-    /// Rows of tiles that are wholly to be seen, at least one.
+    /// How many rows of tiles fit, at least one.
     #[must_use]
     pub fn rows(&self) -> usize {
         usize::from(self.area.height / self.height.max(1)).max(1)
@@ -43,15 +43,15 @@ impl GalleryGrid {
 }
 
 impl Gallery {
-    /// With thumbnails of a middle size.
+    /// An empty gallery with thumbnails of medium size.
     #[must_use]
     pub fn new() -> Self {
         Self { size: 1, ..Self::default() }
     }
 
-    /// Shows other photos; the selection goes to `keep` if it is among them, else to the first.
+    /// Shows these photos; selects `keep` if it is among them, else the first.
     pub fn fill(&mut self, mut found: Vec<FoundPhoto>, keep: Option<i64>) {
-        // Matches come first, whatever the ranking says.
+        // Matches come first, even if the ranking mixes them with the rest.
         found.sort_by_key(|found| !found.is_match);
         self.matches = found.iter().take_while(|found| found.is_match).count();
         self.found = found;
@@ -62,14 +62,14 @@ impl Gallery {
         self.at = kept.unwrap_or(0);
     }
 
-    /// The photos that are shown.
+    /// The photos that can be scrolled through: the matches, and the rest unless it is hidden.
     #[must_use]
     pub fn shown(&self) -> &[FoundPhoto] {
         let hidden = self.hides_rest && self.matches > 0;
         self.found.get(..if hidden { self.matches } else { self.found.len() }).unwrap_or_default()
     }
 
-    /// How many of the photos are matches.
+    /// How many photos are matches.
     #[must_use]
     pub fn matches(&self) -> usize {
         self.matches
@@ -93,7 +93,7 @@ impl Gallery {
         self.shown().get(self.at).map(|found| found.id)
     }
 
-    /// Takes a photo out that is not in the library any more.
+    /// Removes a photo.
     pub fn remove(&mut self, id: i64) {
         if let Some(at) = self.found.iter().position(|found| found.id == id) {
             self.found.remove(at);
@@ -103,13 +103,13 @@ impl Gallery {
         self.clamp();
     }
 
-    /// Selects the photo at a position, or the last.
+    /// Selects the photo at a position, or the last one if there are fewer.
     pub fn select(&mut self, at: usize) {
         self.at = at;
         self.clamp();
     }
 
-    /// Shows or hides what is only near.
+    /// Shows or hides the photos that are not matches.
     pub fn toggle_rest(&mut self) {
         self.hides_rest = !self.hides_rest;
         self.clamp();
@@ -119,12 +119,12 @@ impl Gallery {
         self.at = self.at.min(self.shown().len().saturating_sub(1));
     }
 
-    /// Larger or smaller thumbnails.
+    /// Makes thumbnails larger or smaller.
     pub fn resize(&mut self, larger: bool) {
         self.size = if larger { (self.size + 1).min(TILES.len() - 1) } else { self.size.saturating_sub(1) };
     }
 
-    /// How tiles lie in an area; lines are tiles of one row.
+    /// The arrangement of tiles in an area; lines are tiles of one row.
     #[must_use]
     pub fn grid(&self, area: Rect) -> GalleryGrid {
         let (width, height) = TILES.get(self.size).copied().unwrap_or((20, 9));
@@ -140,7 +140,7 @@ impl Gallery {
         }
     }
 
-    /// The row of tiles in which a photo lies. What is only near begins a new row, below a heading where there are lines.
+    /// The row of tiles that a photo is in. Photos that are not matches begin a new row (in a list, below a heading).
     fn row(&self, at: usize, grid: &GalleryGrid) -> usize {
         match at.checked_sub(self.matches) {
             Some(rest) if self.matches > 0 => {
@@ -154,7 +154,7 @@ impl Gallery {
         at.checked_sub(self.matches).unwrap_or(at) % grid.columns
     }
 
-    /// Moves the selection by so many tiles across and rows down.
+    /// Moves the selection by this many tiles across and rows down.
     pub fn step(&mut self, across: isize, down: isize, area: Rect) {
         let shown = self.shown().len();
         if shown == 0 {
@@ -167,7 +167,7 @@ impl Gallery {
         for _ in 0..down.unsigned_abs().min(shown) {
             let (row, column) = (self.row(self.at, &grid), self.column(self.at, &grid));
             let next = if down > 0 {
-                // Into the next row, to its last tile if it is too short.
+                // To the next row, and to its last tile if the row is too short.
                 (self.at + 1..shown)
                     .take(2 * grid.columns)
                     .filter(|at| {
@@ -182,7 +182,7 @@ impl Gallery {
                     .find(|at| self.row(*at, &grid) < row && self.column(*at, &grid) <= column)
             };
             let Some(next) = next else {
-                // Down from a row that no other follows: its last tile.
+                // Nothing below in this column: to the last tile, if that is in a later row.
                 if down > 0 && row < self.row(shown - 1, &grid) {
                     self.at = shown - 1;
                 }
@@ -193,7 +193,7 @@ impl Gallery {
         self.reveal(area);
     }
 
-    /// Scrolls so far that the selection is to be seen.
+    /// Scrolls as far as needed to make the selection visible.
     pub fn reveal(&mut self, area: Rect) {
         self.clamp();
         let grid = self.grid(area);
@@ -203,17 +203,17 @@ impl Gallery {
         self.top = self.top.clamp((row + 1).saturating_sub(rows), row).min((last + 1).saturating_sub(rows));
     }
 
-    /// Scrolls by rows, and takes the selection along.
+    /// Scrolls by rows and moves the selection with them.
     pub fn scroll(&mut self, down: isize, area: Rect) {
         let rows = if self.list { down * 3 } else { down };
         self.step(0, rows, area);
     }
 
-    /// The photos on the screen, each with where it lies. Tiles of a row that is cut off at the bottom are left out.
+    /// The visible photos: position, photo and area. Tiles of a row that does not fit at the bottom are left out.
     pub fn tiles(&self, area: Rect) -> impl Iterator<Item = (usize, FoundPhoto, Rect)> + '_ {
         let grid = self.grid(area);
         let rows = grid.rows();
-        // Rows grow with positions, so the first on the screen can be searched for.
+        // Rows increase with positions, so a binary search finds the first visible position.
         let positions = 0..self.shown().len();
         let first = partition(positions.end, |at| self.row(at, &grid) < self.top);
         self.shown().iter().copied().enumerate().skip(first).map_while(move |(at, found)| {
@@ -227,7 +227,7 @@ impl Gallery {
         })
     }
 
-    /// The row of the screen where what is only near begins, if that is to be seen.
+    /// The screen row where the photos that are not matches begin, if it is visible.
     #[must_use]
     pub fn divider(&self, area: Rect) -> Option<u16> {
         if self.matches == 0 || self.shown().len() <= self.matches {
@@ -238,20 +238,20 @@ impl Gallery {
         (row < grid.rows()).then_some(area.y + u16::try_from(row).ok()? * grid.height)
     }
 
-    /// The photo that lies at a place of the screen.
+    /// The position of the photo at a cell of the screen.
     #[must_use]
     pub fn hit(&self, area: Rect, x: u16, y: u16) -> Option<usize> {
         self.tiles(area).find(|(_, _, tile)| tile.contains((x, y).into())).map(|(at, _, _)| at)
     }
 
-    /// Whether the selection is so near to the end that more should be looked for.
+    /// Whether the selection is so near the end that more photos should be requested.
     #[must_use]
     pub fn nears_end(&self) -> bool {
         self.at + 60 >= self.found.len()
     }
 }
 
-/// The first position for which `before` does not hold; it holds for all before that.
+/// The first position for which `before` does not hold; it must hold for all positions before that.
 fn partition(len: usize, before: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, len);
     while low < high {
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn the_rest_begins_a_row_of_its_own() {
-        let gallery = gallery(5, 4); // four side by side
+        let gallery = gallery(5, 4); // four in a row
         let tiles: Vec<(u16, u16)> = gallery.tiles(AREA).map(|(_, _, tile)| (tile.x, tile.y)).collect();
         assert_eq!(tiles, [(0, 0), (20, 0), (40, 0), (60, 0), (0, 9)], "two rows fit");
         assert_eq!(gallery.divider(AREA), None);

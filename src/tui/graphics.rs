@@ -1,7 +1,7 @@
-//! How the terminal can show pictures: it is asked, and waited for a moment.
+//! Finds out how the terminal can show pictures: asks it, and waits a moment for the answer.
 //!
-//! ratatui-image's own query leaves a thread behind that reads from stdin when a terminal does not answer (tmux without
-//! an outer terminal, for one), and eats the first keys. So the asking is ours, with its parser.
+//! If a terminal does not answer (tmux without an outer terminal, for example), ratatui-image's own query leaves a
+//! thread behind that reads from stdin and swallows the first keys. So the query is made here, with its parser.
 
 use crate::config::{Pictures, ThemeName};
 use ratatui_image::FontSize;
@@ -10,16 +10,17 @@ use ratatui_image::picker::{Picker, ProtocolType};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// How long the terminal may take to answer.
+/// Longest wait for the terminal's answer.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Bytes of an answer.
+/// Most bytes that are read of an answer.
 const LONGEST: usize = 4_096;
 
-/// What pictures the terminal shows; `None`: none. The terminal must be in raw mode, and nobody else read from it.
+/// The kind of pictures that the terminal can show; `None`: none. The terminal must be in raw mode, and nothing else
+/// may read from it.
 pub(super) fn picker(pictures: Pictures, theme: ThemeName) -> Option<Picker> {
     let forced = match pictures {
         Pictures::None => return None,
-        // Without colours half blocks are nothing.
+        // Half blocks show nothing without colours.
         Pictures::Auto if theme == ThemeName::None => return None,
         Pictures::Auto => None,
         Pictures::Halfblocks => return Some(Picker::halfblocks()),
@@ -27,11 +28,11 @@ pub(super) fn picker(pictures: Pictures, theme: ThemeName) -> Option<Picker> {
         Pictures::Iterm2 => Some(ProtocolType::Iterm2),
         Pictures::Sixel => Some(ProtocolType::Sixel),
     };
-    // The question goes to stdout, the answer comes from stdin.
+    // The query goes to stdout, and the answer comes from stdin.
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         return Some(Picker::halfblocks());
     }
-    // Neither draws kitty's placeholders rightly, and Konsole's sixel is faulty.
+    // WezTerm and Konsole do not draw kitty's placeholders correctly, and Konsole's sixel is faulty.
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let shy = set("WEZTERM_EXECUTABLE") || set("KONSOLE_VERSION");
     let tmux = Picker::halfblocks().tmux_detected();
@@ -49,10 +50,10 @@ pub(super) fn picker(pictures: Pictures, theme: ThemeName) -> Option<Picker> {
         }
     }
     let Some(size) = size else {
-        // Without the size of a cell only half blocks come out right.
+        // Without the size of a cell, only half blocks have the right proportions.
         return Some(Picker::halfblocks());
     };
-    // It knows by the environment who can do iTerm2's. That half blocks need no size is why it is discouraged.
+    // `from_fontsize` detects iTerm2's protocol from the environment. It is deprecated as half blocks need no size.
     #[allow(deprecated)]
     let mut picker = Picker::from_fontsize(size);
     if let Some(protocol) = forced.or(best) {
@@ -61,14 +62,14 @@ pub(super) fn picker(pictures: Pictures, theme: ThemeName) -> Option<Picker> {
     Some(picker)
 }
 
-/// The size of a cell in pixels, as the kernel knows it.
+/// The size of a cell in pixels, as the kernel reports it.
 fn window_size() -> Option<FontSize> {
     let window = crossterm::terminal::window_size().ok()?;
     let (width, height) = (window.width.checked_div(window.columns)?, window.height.checked_div(window.rows)?);
     (width > 0 && height > 0).then(|| FontSize::new(width, height))
 }
 
-/// Asks the terminal, and reads what it answers until it says that this was all, or has no more time.
+/// Queries the terminal and reads its answers until the last one has come or time is up.
 #[cfg(unix)]
 fn ask(tmux: bool) -> Vec<Response> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -85,7 +86,7 @@ fn ask(tmux: bool) -> Vec<Response> {
         let left = PATIENCE.saturating_sub(started.elapsed());
         let Ok(left) = Timespec::try_from(left) else { break };
         let mut waiting = [PollFd::new(&stdin, PollFlags::IN)];
-        // Past the deadline, an interrupted call, or a closed terminal: no more answers.
+        // The deadline has passed, the call was interrupted, or the terminal is closed: no more answers.
         if !matches!(poll(&mut waiting, Some(&left)), Ok(1..)) {
             break;
         }

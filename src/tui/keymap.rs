@@ -1,4 +1,4 @@
-//! Which key does what, where.
+//! Which key does what in which place.
 
 use super::action::{ACTIONS, Action, Entry};
 use super::place::Place;
@@ -34,7 +34,7 @@ const NAMED: [(&str, KeyCode); 17] = [
 ];
 
 impl Key {
-    /// The key of an event. That a capital letter was typed with Shift says nothing.
+    /// The key of an event. Shift is ignored for characters, because the capital letter already contains it.
     #[must_use]
     pub fn of(event: KeyEvent) -> Self {
         let (mut code, mut modifiers) = (event.code, event.modifiers);
@@ -94,10 +94,10 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// All keys.
+/// The keys of all actions.
 #[derive(Clone, Debug)]
 pub struct Keymap {
-    /// For each of [`ACTIONS`] its keys.
+    /// The keys of each entry of [`ACTIONS`].
     keys: Vec<Vec<Key>>,
 }
 
@@ -109,11 +109,11 @@ impl Default for Keymap {
 }
 
 impl Keymap {
-    /// The usual keys, with those of the config's `[keys]` in place of theirs. A key that is given to an action is
-    /// taken from the others of the same place.
+    /// The default keys, changed by the config's `[keys]`. A key given to an action is removed from the other actions
+    /// of the same place.
     ///
     /// # Errors
-    /// No such action, or no such key (exit code 2).
+    /// An action or a key does not exist (exit code 2).
     pub fn new(changes: &BTreeMap<String, Vec<String>>) -> anyhow::Result<Self> {
         let mut map = Self::default();
         for (name, keys) in changes {
@@ -123,14 +123,14 @@ impl Keymap {
                 return Err(Failure::usage(format!(
                     "the config file: there is no action {:?}{}; `:` in snapseek lists them",
                     crate::terminal::sanitize::text(name),
-                    nearest(name).map_or(String::new(), |near| format!(", do you mean {near:?}?"))
+                    nearest(name).map_or(String::new(), |near| format!(", did you mean {near:?}?"))
                 )));
             }
             let mut wanted = Vec::new();
             for key in keys {
                 wanted.push(Key::read(key).ok_or_else(|| {
                     Failure::usage(format!(
-                        "the config file: {:?} (for {name}) is no key; write q, G, ctrl-p, alt-left, enter, f5",
+                        "the config file: {:?} (for {name}) is not a key; write q, G, ctrl-p, alt-left, enter, f5",
                         crate::terminal::sanitize::text(key)
                     ))
                 })?);
@@ -151,7 +151,7 @@ impl Keymap {
         Ok(map)
     }
 
-    /// What a key does in a place. What counts only there goes before what counts everywhere.
+    /// What a key does in a place. Actions of certain places take precedence over those that work everywhere.
     #[must_use]
     pub fn action(&self, place: Place, key: Key) -> Option<Action> {
         let fits = |(at, _): &(usize, &Entry)| self.keys[*at].contains(&key);
@@ -160,14 +160,14 @@ impl Keymap {
         found.map(|(_, entry)| entry.action)
     }
 
-    /// The keys of an entry of [`ACTIONS`] by its name, for the eye.
+    /// The keys of an entry of [`ACTIONS`], given its name, as text for the user.
     #[must_use]
     pub fn keys_of(&self, name: &str) -> String {
         let keys = ACTIONS.iter().zip(&self.keys).find(|(entry, _)| entry.name == name).map(|(_, keys)| keys);
         keys.map(|keys| keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")).unwrap_or_default()
     }
 
-    /// The first key of an action where it counts; nothing if it has none.
+    /// The first key of an action in a place; `None` if it has none there.
     #[must_use]
     pub fn key_of(&self, place: Place, action: Action) -> Option<Key> {
         let fits =
@@ -176,7 +176,7 @@ impl Keymap {
     }
 }
 
-/// The action whose name is most like this.
+/// The name of an action that is most similar to this one.
 fn nearest(name: &str) -> Option<&'static str> {
     let near = |other: &str| strsim::jaro_winkler(name, other);
     let names = ACTIONS.iter().map(|entry| entry.name);

@@ -1,4 +1,4 @@
-//! Where things lie on the screen. Views draw there, and the mouse is read by it.
+//! Where things are on the screen. Views draw there, and mouse positions are looked up there.
 
 use super::event::PictureKey;
 use super::place::Place;
@@ -7,23 +7,23 @@ use ratatui::layout::{Constraint, Layout, Margin, Rect};
 
 /// The smallest screen on which the program is drawn.
 pub const SMALLEST: (u16, u16) = (40, 10);
-/// From so many columns on there is room for the photo at the side.
+/// From this width in columns there is room for the photo at the side.
 const WIDE: u16 = 100;
 
 /// The parts of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Areas {
-    /// Names of the places.
+    /// The names of the places.
     pub tabs: Rect,
-    /// A line to type in; no rows where there is none.
+    /// The line to type in; no rows if the place has none.
     pub input: Rect,
     /// The place itself.
     pub body: Rect,
-    /// The photo and its facts beside it; no columns where there is no room.
+    /// The photo and its facts, at the side; no columns if there is no room.
     pub side: Rect,
-    /// Messages.
+    /// The line for messages.
     pub status: Rect,
-    /// Keys.
+    /// The line for the most important keys.
     pub hints: Rect,
 }
 
@@ -66,14 +66,14 @@ pub fn areas(state: &State) -> Areas {
     Areas { tabs, input, body, side, status, hints }
 }
 
-/// Where the picture lies in a tile: inside its frame, above its name.
+/// The picture's area in a tile: inside the frame, above the name.
 #[must_use]
 pub fn in_tile(tile: Rect) -> Rect {
     let inner = tile.inner(Margin::new(1, 1));
     Rect { height: inner.height.saturating_sub(1), ..inner }
 }
 
-/// Where the picture lies in the side, and where its facts do.
+/// The areas of the picture and of its facts in the side area.
 #[must_use]
 pub fn in_side(side: Rect) -> (Rect, Rect) {
     let inner = Rect { x: side.x + side.width.min(2), width: side.width.saturating_sub(3), ..side };
@@ -82,12 +82,12 @@ pub fn in_side(side: Rect) -> (Rect, Rect) {
     (picture, Rect { y: facts.y + u16::from(facts.height > 1), height: facts.height.saturating_sub(1), ..facts })
 }
 
-/// Rows of the screen that a cluster takes.
+/// How many rows a cluster takes.
 pub const CLUSTER_ROWS: u16 = 5;
-/// Columns that a cover takes.
+/// How many columns a cover takes, with the gap after it.
 const COVER: u16 = 12;
 
-/// The clusters on the screen: position and area of each.
+/// The visible clusters: position and area of each.
 #[must_use]
 pub fn clusters(state: &State) -> Vec<(usize, Rect)> {
     let body = areas(state).body;
@@ -104,7 +104,7 @@ pub fn clusters(state: &State) -> Vec<(usize, Rect)> {
         .collect()
 }
 
-/// Where the covers of a cluster lie.
+/// The areas of a cluster's covers.
 #[must_use]
 pub fn covers(area: Rect, count: usize) -> Vec<Rect> {
     let text = (area.width / 2).min(44);
@@ -116,7 +116,7 @@ pub fn covers(area: Rect, count: usize) -> Vec<Rect> {
         .collect()
 }
 
-/// Every picture on the screen and where it lies, the selected one first, then by how near they are to it.
+/// Every picture on the screen with its area: the selected one first, then the others by their distance from it.
 #[must_use]
 pub fn pictures(state: &State) -> Vec<(PictureKey, Rect)> {
     if !state.options.pictures || is_too_small(state) {
@@ -154,13 +154,13 @@ pub fn pictures(state: &State) -> Vec<(PictureKey, Rect)> {
     places.into_iter().map(key).collect()
 }
 
-/// The photos that the screen speaks of.
+/// The photos on the screen and their neighbours; may contain duplicates.
 #[must_use]
 pub fn photos(state: &State) -> Vec<i64> {
     let mut ids: Vec<i64> = state.photo().into_iter().collect();
     if let Some(gallery) = state.gallery_of(state.place) {
         ids.extend(gallery.tiles(areas(state).body).map(|(_, found, _)| found.id));
-        // The neighbours, so that scrolling finds them known.
+        // Their neighbours, so that their details are loaded before the user scrolls to them.
         let at = gallery.at();
         ids.extend(gallery.shown().iter().skip(at.saturating_sub(60)).take(120).map(|found| found.id));
     }
@@ -178,25 +178,25 @@ pub fn photos(state: &State) -> Vec<i64> {
     ids
 }
 
-/// Where the dots of the map lie.
+/// The area of the map's dots.
 #[must_use]
 pub fn map(state: &State) -> Rect {
     areas(state).body.inner(Margin::new(1, 1))
 }
 
-/// The corner and size of what is seen of the map: left, top, width, height.
+/// The visible part of the map in its coordinates: left, top, width, height.
 #[must_use]
 pub fn window(state: &State) -> (f32, f32, f32, f32) {
     let area = map(state);
     let map = &state.map;
-    // A cell is twice as high as wide; the map is square.
+    // A cell is twice as high as it is wide; the map is square.
     let (across, down) = (f32::from(area.width.max(1)), 2.0 * f32::from(area.height.max(1)));
     let (width, height) =
         if across > down { (map.span * across / down, map.span) } else { (map.span, map.span * down / across) };
     (map.middle.0 - width / 2.0, map.middle.1 - height / 2.0, width, height)
 }
 
-/// The place on the map below a cell of the screen.
+/// The point of the map at the centre of a cell; `None` outside the map.
 #[must_use]
 pub fn spot_below(state: &State, x: u16, y: u16) -> Option<(f32, f32)> {
     let area = map(state);
@@ -209,7 +209,7 @@ pub fn spot_below(state: &State, x: u16, y: u16) -> Option<(f32, f32)> {
     Some((left + across * width, top + down * height))
 }
 
-/// Where an overlay lies: so many columns and rows in the middle, as far as there is room.
+/// The area of an overlay: centred, this many columns and rows at most.
 #[must_use]
 pub fn middle(state: &State, width: u16, height: u16) -> Rect {
     let screen = state.screen;

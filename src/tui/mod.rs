@@ -1,13 +1,13 @@
 //! The terminal UI.
 //!
-//! One [`state::State`], one [`update::update`] function (pure: event in, [`event::Effect`]s out), and pure views
+//! One [`state::State`], one pure [`update::update`] function (event in, [`event::Effect`]s out), and pure views
 //! ([`view::draw`]). Everything that takes time runs in [`work`], which answers with messages that carry the request's
-//! generation, so that an old answer never overwrites a newer one. [`run`] ties them together.
+//! generation, so that an old answer never overwrites a newer one. [`run`] connects them.
 //!
-//! - [`layout`]: where things lie; shared by views and mouse
+//! - [`layout`]: where things are on the screen; shared by views and mouse
 //! - [`gallery`], [`source`], [`complete`]: a list of photos, where it comes from, completion of queries
 //! - [`action`], [`keymap`], [`overlay`], [`theme`]: what keys do, which keys, help and palette, colours
-//! - `terminal`: taken over and given back
+//! - `terminal`: takes the terminal over and gives it back
 
 pub mod action;
 pub mod complete;

@@ -1,4 +1,4 @@
-//! What lies over a place: help, the palette, a question to the user, the search history, a choice.
+//! Overlays: windows over a place. They hold the help, the palette, a prompt, the search history, or a choice.
 
 use super::action::{ACTIONS, Action, Entry};
 use super::place::Place;
@@ -6,34 +6,34 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher};
 use tui_input::Input;
 
-/// What lies over a place.
+/// A window over a place.
 #[derive(Clone, Debug)]
 pub enum Overlay {
-    /// The keys of the place; the first line on the screen.
+    /// The keys of the place, with the position of the first line on the screen.
     Help(usize),
     /// All actions.
     Palette(Picker),
-    /// Queries of earlier days.
+    /// Earlier queries.
     History(Picker),
     /// The saved label sets.
     Sets(Picker),
-    /// A question to the user.
+    /// A prompt for a line of text.
     Prompt(Prompt, Input),
 }
 
 /// A list that is narrowed by typing.
 #[derive(Clone, Debug, Default)]
 pub struct Picker {
-    /// What is typed.
+    /// The line that is typed.
     pub input: Input,
-    /// The chosen line.
+    /// The position of the selected line.
     pub at: usize,
 }
 
 /// What the user is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
-    /// A new name for the cluster of this name.
+    /// A new name for the cluster with this name.
     Rename(String),
     /// A folder of photos.
     Folder,
@@ -46,7 +46,7 @@ pub enum Prompt {
 }
 
 impl Prompt {
-    /// The question.
+    /// The text of the prompt.
     #[must_use]
     pub fn asks(&self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl Prompt {
 }
 
 impl Overlay {
-    /// Where keys go, if it has a line of text.
+    /// The line of text that keys go into, if there is one.
     #[must_use]
     pub fn input(&self) -> Option<&Input> {
         match self {
@@ -76,7 +76,7 @@ impl Overlay {
 pub fn palette(place: Place, typed: &str) -> Vec<&'static Entry> {
     let mut seen: Vec<Action> = Vec::new();
     let here = ACTIONS.iter().filter(|entry| entry.counts_in(place));
-    // One line for each action, the one of this place first.
+    // One line for each action; the first of its entries wins.
     let entries: Vec<&Entry> = here
         .filter(|entry| {
             let new = !seen.contains(&entry.action);
@@ -88,7 +88,7 @@ pub fn palette(place: Place, typed: &str) -> Vec<&'static Entry> {
     narrow(&texts, typed).into_iter().filter_map(|at| entries.get(at).copied()).collect()
 }
 
-/// Positions of the texts that fit what is typed, best first; all of them, in their order, if nothing is.
+/// Positions of the texts that match what is typed, best first; if nothing is typed, all in their order.
 #[must_use]
 pub fn narrow(texts: &[String], typed: &str) -> Vec<usize> {
     if typed.trim().is_empty() {

@@ -1,6 +1,6 @@
 //! The places of the terminal UI.
 
-/// A place: what fills the screen, and which keys count.
+/// A place: it decides what fills the screen and which keys work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Place {
     /// Query and results.
@@ -12,18 +12,18 @@ pub enum Place {
     Clusters,
     /// The map.
     Map,
-    /// Photos by labels.
+    /// Photos sorted by labels.
     Classify,
-    /// A conversation about a photo.
+    /// A chat about a photo.
     Chat,
     /// The library's folders, and indexing.
     Index,
 }
 
 impl Place {
-    /// Those that the bar at the top names, in its order.
+    /// The places in the bar at the top, in its order.
     pub const TABS: [Self; 6] = [Self::Search, Self::Clusters, Self::Map, Self::Classify, Self::Chat, Self::Index];
-    /// All of them.
+    /// All places.
     pub const ALL: [Self; 7] =
         [Self::Search, Self::Look, Self::Clusters, Self::Map, Self::Classify, Self::Chat, Self::Index];
 

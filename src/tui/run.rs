@@ -1,4 +1,4 @@
-//! The loop: events in, the update function, effects out, a frame. Nothing in it waits for anything but events.
+//! The main loop: receives events, calls the update function, executes effects, draws frames. It waits only for events.
 
 use super::event::{Effect, Ending, Event, WantedPicture};
 use super::state::{State, TuiOptions};
@@ -14,19 +14,19 @@ use crossterm::event::{Event as Input, KeyEventKind};
 use ratatui_image::picker::ProtocolType;
 use std::time::{Duration, Instant};
 
-/// Between two frames, at least.
+/// Shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(12);
-/// While something turns on the screen, a turn takes so long.
+/// Time between two ticks while the screen shows a spinner.
 const TURN: Duration = Duration::from_millis(100);
-/// How long nothing may happen.
+/// Longest wait for an event while nothing is running.
 const IDLE: Duration = Duration::from_secs(1);
-/// Events that are taken together before a frame is drawn.
+/// Events that are handled together before a frame is drawn.
 const TOGETHER: usize = 512;
 
 /// Runs the terminal UI to its end.
 ///
 /// # Errors
-/// There is no terminal, or it fails.
+/// There is no terminal, or using it fails.
 pub fn run(
     settings: &Settings,
     mut options: TuiOptions,
@@ -34,7 +34,7 @@ pub fn run(
     pictures: Pictures,
 ) -> anyhow::Result<Ending> {
     let (out, events) = crossbeam_channel::unbounded();
-    // Before the terminal is taken, so that no signal finds it taken.
+    // Before the terminal is taken over, so that no signal ends the program without giving it back.
     signals(&out)?;
     let (mut screen, guard) = terminal::take()?;
     let picker = graphics::picker(pictures, options.theme);
@@ -49,7 +49,7 @@ pub fn run(
     let mut ending = execute(effects, &mut workers, &mut screen)?;
     let mut turned = Instant::now();
     while ending.is_none() {
-        // A terminal that was resized while it was away may not have said so.
+        // A terminal that was resized while the program was suspended may not have sent an event.
         let size = screen.size()?;
         if state.screen.as_size() != size {
             ending = execute(update(&mut state, Event::Resize(size.width, size.height)), &mut workers, &mut screen)?;
@@ -62,29 +62,29 @@ pub fn run(
         screen.draw(|frame| view::draw(frame, &state))?;
         let drawn = Instant::now();
         ending = ending.or(next(&mut state, &events, &mut workers, &mut screen)?);
-        // Many events make one frame.
+        // Further events share the next frame.
         while ending.is_none() && drawn.elapsed() < FRAME {
             match events.recv_timeout(FRAME.saturating_sub(drawn.elapsed())) {
                 Ok(event) => ending = execute(update(&mut state, event), &mut workers, &mut screen)?,
                 Err(_) => break,
             }
         }
-        anyhow::ensure!(!panics::has_reported(), "snapseek ends because of a fault that was told above");
+        anyhow::ensure!(!panics::has_reported(), "snapseek ends because of the fault reported above");
     }
-    // What is in the hands of the indexer may take a moment to be written.
+    // First the terminal: the indexer may need a moment to write what it has finished.
     drop(guard);
     workers.stop();
     Ok(ending.unwrap_or(Ending::Left))
 }
 
-/// Waits for an event, and takes those along that are there already.
+/// Waits for an event, then handles it and those that are already queued.
 fn next(
     state: &mut State,
     events: &Receiver<Event>,
     workers: &mut Workers,
     screen: &mut Screen,
 ) -> anyhow::Result<Option<Ending>> {
-    // Even with nothing going on it looks up now and then: a fault in another thread ends the program.
+    // Wakes up now and then even when idle: a panic in another thread ends the program.
     let patience = if state.is_busy() { TURN } else { IDLE };
     let mut event = events.recv_timeout(patience).ok();
     for _ in 0..TOGETHER {
@@ -100,7 +100,7 @@ fn next(
     Ok(None)
 }
 
-/// Does what is asked for, or has it done; how the program ends, if it does.
+/// Executes effects or passes them to the workers; returns how the program ends, if it does.
 fn execute(effects: Vec<Effect>, workers: &mut Workers, screen: &mut Screen) -> anyhow::Result<Option<Ending>> {
     for effect in effects {
         match effect {
@@ -113,7 +113,7 @@ fn execute(effects: Vec<Effect>, workers: &mut Workers, screen: &mut Screen) -> 
     Ok(None)
 }
 
-/// Tells the painters what is to be seen and not there yet, if that is not what they know.
+/// Passes the visible pictures that are missing to the painters if they differ from the last call's.
 fn want(state: &State, before: &mut Vec<WantedPicture>, workers: &Workers) {
     let wanted: Vec<WantedPicture> = wanted(state);
     if wanted != *before {
@@ -122,7 +122,7 @@ fn want(state: &State, before: &mut Vec<WantedPicture>, workers: &Workers) {
     }
 }
 
-/// The pictures that are to be seen and not there yet, the most wanted first.
+/// The visible pictures that are missing, the most important first.
 #[must_use]
 pub fn wanted(state: &State) -> Vec<WantedPicture> {
     let missing = layout::pictures(state).into_iter().filter(|(key, _)| !state.pictures.contains_key(key));
@@ -133,7 +133,7 @@ pub fn wanted(state: &State) -> Vec<WantedPicture> {
     wanted.collect()
 }
 
-/// Signals become events.
+/// Turns signals into events.
 #[cfg(unix)]
 fn signals(out: &Sender<Event>) -> anyhow::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
@@ -155,7 +155,7 @@ fn signals(_: &Sender<Event>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keys, mouse and sizes become events.
+/// Turns keys, mouse actions, pastes and resizes into events.
 fn keys(out: Sender<Event>) -> anyhow::Result<()> {
     super::work::spawn("keys", move || {
         loop {
@@ -165,7 +165,7 @@ fn keys(out: Sender<Event>) -> anyhow::Result<()> {
                 Ok(Input::Paste(text)) => Event::Paste(text),
                 Ok(Input::Resize(width, height)) => Event::Resize(width, height),
                 Ok(_) => continue,
-                // The terminal has gone.
+                // The terminal is gone.
                 Err(_) => {
                     let _ = out.send(Event::Terminate);
                     return;

@@ -1,4 +1,4 @@
-//! Where a list of photos comes from, and the way back to earlier ones.
+//! Where a list of photos comes from, and the history of visited sources.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ pub enum Source {
     Query(Seek),
     /// Photos that were chosen elsewhere.
     Chosen {
-        /// What they are.
+        /// A description of the photos.
         title: String,
         /// Their ids.
         ids: Arc<[i64]>,
@@ -24,7 +24,7 @@ impl Default for Source {
 }
 
 impl Source {
-    /// The query's text; nothing for chosen photos.
+    /// The query's text; empty for chosen photos.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
@@ -33,7 +33,7 @@ impl Source {
         }
     }
 
-    /// The query, an empty one for chosen photos.
+    /// The query; empty for chosen photos.
     #[must_use]
     pub fn seek(&self) -> Seek {
         match self {
@@ -43,12 +43,12 @@ impl Source {
     }
 }
 
-/// A query: a text in the query language, and photos that results should look like, or not.
+/// A query: text in the query language, and photos that the results should or should not look like.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seek {
-    /// In the query language.
+    /// Text in the query language.
     pub text: String,
-    /// Photos.
+    /// Photos that the results should or should not look like.
     pub likes: Vec<Like>,
 }
 
@@ -59,47 +59,47 @@ impl Seek {
         Self { text: text.into(), likes: Vec::new() }
     }
 
-    /// Whether it asks for nothing.
+    /// Whether it has neither text nor photos.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.trim().is_empty() && self.likes.is_empty()
     }
 }
 
-/// A photo that results should look like (weight above zero), or not.
+/// A photo that the results should look like (weight above zero) or should not look like.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Like {
     /// Its id.
     pub id: i64,
-    /// Where it is.
+    /// Its file.
     pub path: PathBuf,
     /// 1 or -1.
     pub weight: f32,
 }
 
-/// Sources that were visited, as in a browser.
+/// The history of visited sources, as in a browser.
 #[derive(Clone, Debug)]
 pub struct Visits {
     visits: Vec<Visit>,
     at: usize,
-    /// The current source is what the user wanted: the next change begins another.
+    /// The current source is final: the next change is a new visit.
     settled: bool,
 }
 
-/// A source, and the photo that was selected there.
+/// A source and the photo that was selected there.
 #[derive(Clone, Debug, Default)]
 pub struct Visit {
     /// The source.
     pub source: Source,
-    /// The photo.
+    /// The selected photo.
     pub selected: Option<i64>,
 }
 
-/// Visits that are remembered.
+/// Most visits that are kept.
 const MOST: usize = 200;
 
 impl Visits {
-    /// With a first source.
+    /// A history with one source.
     #[must_use]
     pub fn new(source: Source) -> Self {
         Self { visits: vec![Visit { source, selected: None }], at: 0, settled: true }
@@ -112,8 +112,8 @@ impl Visits {
         self.visits.get(self.at).map_or(&NONE, |visit| &visit.source)
     }
 
-    /// Goes on to another source; `selected` is where the user was in the one before. Unless that one is settled, it
-    /// was only on the way, and is replaced.
+    /// Goes to another source; `selected` is the photo selected in the current one. If the current source is not
+    /// settled, the user only passed it while typing, and it is replaced.
     pub fn go(&mut self, source: Source, selected: Option<i64>) {
         if source == *self.current() {
             return;
@@ -134,12 +134,12 @@ impl Visits {
         }
     }
 
-    /// The current source is what the user wanted.
+    /// Makes the current source final.
     pub fn settle(&mut self) {
         self.settled = true;
     }
 
-    /// Steps back or forward; `None` at either end.
+    /// Steps back or forward and returns the visit there; `None` at either end.
     pub fn step(&mut self, forward: bool, selected: Option<i64>) -> Option<Visit> {
         let to = if forward { self.at.checked_add(1)? } else { self.at.checked_sub(1)? };
         let visit = self.visits.get(to)?.clone();
@@ -151,7 +151,7 @@ impl Visits {
         Some(visit)
     }
 
-    /// Whether there is something behind and ahead.
+    /// Whether it is possible to go back, and to go forward.
     #[must_use]
     pub fn ways(&self) -> (bool, bool) {
         (self.at > 0, self.at + 1 < self.visits.len())

@@ -1,4 +1,4 @@
-//! All that the terminal UI knows. Only `update` changes it, and views only read it.
+//! Everything that the terminal UI knows. Only `update` changes it; views only read it.
 
 use super::event::{
     Answer, Beginning, Classified, Effect, EncodedPicture, Groups, MapChart, Outcome, PictureKey, Standing,
@@ -18,11 +18,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tui_input::Input;
 
-/// Photos that are looked for at once.
+/// Photos that a search asks for at first.
 pub const LIMIT: usize = 200;
-/// Cells of encoded pictures that are kept; by kitty's protocol one takes about 800 bytes.
+/// Cells of encoded pictures that are kept; in kitty's protocol a cell takes about 800 bytes.
 const MOST_CELLS: usize = 200_000;
-/// Photos of which details are kept.
+/// Photos whose details are kept.
 const MOST_PHOTOS: usize = 20_000;
 /// Failures that are listed.
 const MOST_FAILURES: usize = 2_000;
@@ -30,32 +30,32 @@ const MOST_FAILURES: usize = 2_000;
 /// How the program was started.
 #[derive(Clone, Debug, Default)]
 pub struct TuiOptions {
-    /// Picked paths are printed in the end.
+    /// Picked paths are printed when the program ends.
     pub pick: bool,
     /// Pictures are drawn.
     pub pictures: bool,
-    /// Pictures must not lie below other things: the terminal draws them over cells.
+    /// The terminal draws pictures over its cells, so that a picture would cover an overlay.
     pub pictures_float: bool,
     /// The terminal has true colours.
     pub true_colors: bool,
-    /// Which colours.
+    /// The colour theme.
     pub theme: ThemeName,
-    /// Watch the folders from the beginning.
+    /// The folders are watched from the start.
     pub watch: bool,
     /// The keys.
     pub keymap: Keymap,
 }
 
-/// All of it.
+/// The whole state of the terminal UI.
 #[derive(Clone, Debug)]
 pub struct State {
     /// The screen.
     pub screen: Rect,
     /// Where the user is.
     pub place: Place,
-    /// Where the user came from.
+    /// The places where the user came from, oldest first.
     pub trail: Vec<Place>,
-    /// What lies over it.
+    /// What is shown over the place.
     pub overlay: Option<Overlay>,
     /// Query and results.
     pub search: SearchState,
@@ -71,21 +71,21 @@ pub struct State {
     pub chat: ChatState,
     /// Folders and indexing.
     pub index: IndexState,
-    /// Heavy work that is going on, with its generation.
+    /// Generation and progress of the heavy work that is running.
     pub work: Option<(u64, Option<Step>)>,
-    /// What is known of photos.
+    /// Details of photos by id.
     pub photos: HashMap<i64, Arc<Hit>>,
-    /// Photos of which details were asked for.
+    /// Photos whose details have been requested.
     pub asked: HashSet<i64>,
-    /// Encoded pictures, or why there is none.
+    /// Encoded pictures, or why one could not be made.
     pub pictures: HashMap<PictureKey, Outcome<Arc<EncodedPicture>>>,
     /// Marked photos.
     pub marks: Marks,
-    /// The last message, and whether it tells of something wrong.
+    /// The last message, and whether it reports a problem.
     pub note: Option<(bool, String)>,
-    /// The last request.
+    /// The generation of the last request.
     pub generation: u64,
-    /// Turns while something is going on.
+    /// Ticks counted while something is running; turns the spinner.
     pub turn: usize,
     /// Colours.
     pub theme: Theme,
@@ -96,7 +96,7 @@ pub struct State {
 /// Query and results.
 #[derive(Clone, Debug)]
 pub struct SearchState {
-    /// Sources before and after this one.
+    /// The current source and those visited before and after it.
     pub visits: Visits,
     /// The query line.
     pub input: Input,
@@ -104,36 +104,36 @@ pub struct SearchState {
     pub typing: bool,
     /// The results.
     pub gallery: Gallery,
-    /// The request whose answer is wanted.
+    /// Generation of the request whose answer is wanted.
     pub generation: u64,
     /// How many photos were asked for.
     pub limit: usize,
-    /// The answer is not here yet.
+    /// The answer has not arrived yet.
     pub waiting: bool,
     /// What is wrong with the query.
     pub error: Option<String>,
     /// The last answer without its photos.
     pub answer: Answer,
-    /// The photo that is to be selected when the answer comes.
+    /// The photo to select when the answer arrives.
     pub keep: Option<i64>,
-    /// The same is asked for again: whatever is selected stays so.
+    /// The same source was requested again: the selected photo stays selected.
     pub again: bool,
-    /// Queries of earlier days and of today, oldest first.
+    /// Queries of earlier sessions and of this one, oldest first.
     pub history: Vec<String>,
-    /// Which of them stands in the query line, and what stood there before.
+    /// Which of them is in the query line, and the text that it replaced.
     pub recalled: Option<(usize, String)>,
-    /// What a half-written word may become.
+    /// Completions of the word before the cursor.
     pub completion: Option<Completion>,
     /// The selected photo is shown at the side.
     pub preview: bool,
 }
 
-/// Ways to go on with a half-written word.
+/// Completions of a half-written word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
-    /// Where the word begins, in characters.
+    /// Where the word begins, in characters from the beginning of the line.
     pub start: usize,
-    /// What it may become.
+    /// The completed words to choose from.
     pub items: Vec<String>,
     /// Which of them is chosen.
     pub at: usize,
@@ -142,116 +142,116 @@ pub struct Completion {
 /// One photo, large.
 #[derive(Clone, Debug, Default)]
 pub struct LookState {
-    /// A single photo; `None`: the selected one of a gallery.
+    /// This photo alone; `None`: the selected photo of the gallery of `of`.
     pub only: Option<i64>,
-    /// Whose gallery.
+    /// The place whose gallery is used.
     pub of: Place,
-    /// Nothing but the photo.
+    /// Only the photo is shown, on the full screen.
     pub full: bool,
 }
 
-/// Photos by labels.
+/// Photos sorted by labels.
 #[derive(Clone, Debug)]
 pub struct Classify {
-    /// The labels as they are typed.
+    /// The line in which labels are typed.
     pub input: Input,
-    /// Keys go there.
+    /// Keys go into that line.
     pub typing: bool,
-    /// The photos under the set that was asked for.
+    /// The photos with their verdicts under the requested set.
     pub sorted: Option<Arc<Classified>>,
-    /// Photos of each label, and last of none.
+    /// How many photos have each label, and last how many have none.
     pub counts: Vec<usize>,
-    /// The label whose photos are shown; the one after the last is none.
+    /// The position of the label whose photos are shown; the position after the last label means none of them.
     pub label: usize,
-    /// Its photos.
+    /// The photos of that label.
     pub gallery: Gallery,
-    /// The sets that are saved.
+    /// The saved label sets.
     pub sets: Vec<LabelSet>,
-    /// Why there is nothing.
+    /// Why the labels cannot be used.
     pub error: Option<String>,
 }
 
 /// Clusters.
 #[derive(Clone, Debug, Default)]
 pub struct Clusters {
-    /// The clusters; `None` before they are known.
+    /// The clusters; `None` before they are loaded.
     pub groups: Option<Groups>,
-    /// The selected one.
+    /// The position of the selected cluster.
     pub at: usize,
-    /// Why there are none.
+    /// Why there are no clusters.
     pub error: Option<String>,
-    /// They were looked for since the library has changed.
+    /// Clusters have been made since the library last changed.
     pub tried: bool,
 }
 
 /// The map.
 #[derive(Clone, Debug)]
 pub struct Map {
-    /// The photos; `None` before it is known.
+    /// The photos on it; `None` before it is laid out.
     pub chart: Option<Arc<MapChart>>,
-    /// The cursor, in the map's own numbers.
+    /// The cursor, in the map's coordinates.
     pub cursor: (f32, f32),
-    /// The middle of what is seen.
+    /// The centre of the visible part.
     pub middle: (f32, f32),
-    /// How much is seen: 1 is all.
+    /// How much is visible: 1 is the whole map.
     pub span: f32,
-    /// The corner at which a box began.
+    /// The corner where a box was started.
     pub corner: Option<(f32, f32)>,
     /// The photo nearest to the cursor, as a position on the chart.
     pub nearest: Option<usize>,
-    /// Where the cursor was then.
+    /// Where the cursor was when `nearest` was found.
     pub pointed: Option<(f32, f32)>,
-    /// Why there is none.
+    /// Why there is no map.
     pub error: Option<String>,
 }
 
 /// The chat.
 #[derive(Clone, Debug, Default)]
 pub struct ChatState {
-    /// What it is about.
+    /// The photo that it is about.
     pub photo: Option<i64>,
-    /// What was said.
+    /// Its turns so far.
     pub turns: Vec<Turn>,
-    /// The question as it is typed.
+    /// The line in which the question is typed.
     pub input: Input,
-    /// Keys go there.
+    /// Keys go into that line.
     pub typing: bool,
-    /// The question that is being answered, and the answer so far.
+    /// The question that is being answered, and its answer so far.
     pub answering: Option<(String, String)>,
-    /// The model is being opened, or looks at the picture.
+    /// The model is being opened, or is encoding the picture.
     pub opening: bool,
-    /// There is no model: what it would take.
+    /// There is no model: what is needed to get it.
     pub missing: Option<String>,
     /// What went wrong.
     pub error: Option<String>,
-    /// What answers.
+    /// The name of the model that answers.
     pub model: String,
-    /// The request whose answers are wanted.
+    /// Generation of the request whose answers are wanted.
     pub generation: u64,
     /// The question replaces the last one.
     pub again: bool,
-    /// Lines scrolled back from the end.
+    /// How many lines the view is scrolled back from the end.
     pub back: usize,
 }
 
 /// Folders and indexing.
 #[derive(Clone, Debug, Default)]
 pub struct IndexState {
-    /// How the library stands; `None` before it is known.
+    /// The library's status; `None` before it is known, or if there is no library.
     pub standing: Option<Box<Standing>>,
-    /// It is known, though there may be no library.
+    /// The status is known; there may still be no library.
     pub known: bool,
-    /// The run that is going on.
+    /// The current indexing run.
     pub run: Option<RunState>,
-    /// What could not be read.
+    /// Files that could not be read: path, kind and reason.
     pub failures: Vec<(PathBuf, String, String)>,
     /// What the last run did, or why it failed.
     pub last: Option<Outcome<String>>,
     /// The folders are watched.
     pub watch: bool,
-    /// Files have changed during the run: another is to follow.
+    /// Files changed during the run: another run must follow.
     pub again: bool,
-    /// The first failure on the screen.
+    /// Position of the first failure on the screen.
     pub top: usize,
 }
 
@@ -262,11 +262,11 @@ pub struct RunState {
     pub found: u64,
     /// Photos that are done.
     pub done: u64,
-    /// Folders are still looked through.
+    /// Folders are still being searched.
     pub walking: bool,
-    /// What goes on beside the photos.
+    /// The current step other than embedding photos.
     pub step: Option<Step>,
-    /// Ticks of a tenth of a second since it began.
+    /// Ticks of a tenth of a second since it started.
     pub ticks: u64,
     /// It was cancelled.
     pub cancelled: bool,
@@ -293,7 +293,7 @@ impl Marks {
         }
     }
 
-    /// Marks a photo, or takes the mark away.
+    /// Marks a photo, or removes its mark.
     pub fn toggle(&mut self, id: i64) {
         if self.all.remove(&id) {
             self.order.retain(|other| *other != id);
@@ -302,13 +302,13 @@ impl Marks {
         }
     }
 
-    /// Takes the marks of some photos away.
+    /// Removes the marks of some photos.
     pub fn forget(&mut self, gone: &HashSet<i64>) {
         self.order.retain(|id| !gone.contains(id));
         self.all.retain(|id| !gone.contains(id));
     }
 
-    /// Takes all marks away.
+    /// Removes all marks.
     pub fn clear(&mut self) {
         self.order.clear();
         self.all.clear();
@@ -324,7 +324,7 @@ impl std::ops::Deref for Marks {
 }
 
 impl State {
-    /// The state at the beginning, and what is to be done first.
+    /// The initial state and the first effects.
     #[must_use]
     pub fn new(options: TuiOptions, beginning: Beginning, screen: Rect) -> (Self, Vec<Effect>) {
         let source = Source::Query(Seek::text(beginning.query.clone()));
@@ -397,13 +397,13 @@ impl State {
         (state, effects)
     }
 
-    /// A number that no request had before.
+    /// A new generation number.
     pub fn next_generation(&mut self) -> u64 {
         self.generation += 1;
         self.generation
     }
 
-    /// The photo that keys speak of in this place.
+    /// The photo that keys act on in the current place.
     #[must_use]
     pub fn photo(&self) -> Option<i64> {
         match self.place {
@@ -433,7 +433,7 @@ impl State {
         }
     }
 
-    /// The same, to be changed.
+    /// The gallery of a place, mutable.
     pub fn gallery_mut(&mut self, place: Place) -> Option<&mut Gallery> {
         match place {
             Place::Search => Some(&mut self.search.gallery),
@@ -442,13 +442,13 @@ impl State {
         }
     }
 
-    /// The file of a photo, as far as it is known.
+    /// The file of a photo, if its details are known.
     #[must_use]
     pub fn path_of(&self, photo: i64) -> Option<PathBuf> {
         self.photos.get(&photo)?.paths.first().cloned()
     }
 
-    /// The marked photos, else the one that keys speak of.
+    /// The marked photos; if there are none, the one that keys act on.
     #[must_use]
     pub fn chosen(&self) -> Vec<i64> {
         if self.marks.is_empty() { self.photo().into_iter().collect() } else { self.marks.to_vec() }
@@ -466,7 +466,7 @@ impl State {
         }
     }
 
-    /// Whether something goes on that the screen should show to be alive.
+    /// Whether something is running for which the screen shows a spinner.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.search.waiting
@@ -476,7 +476,7 @@ impl State {
             || self.chat.answering.is_some()
     }
 
-    /// Remembers what is known of a photo.
+    /// Keeps the details of a photo.
     pub fn learn(&mut self, photo: Hit) {
         if self.photos.len() >= MOST_PHOTOS {
             self.photos.clear();
@@ -485,7 +485,7 @@ impl State {
         self.photos.insert(photo.id, Arc::new(photo));
     }
 
-    /// Remembers a picture.
+    /// Keeps an encoded picture; removes those that are not visible if there are too many.
     pub fn keep_picture(&mut self, key: PictureKey, picture: Outcome<Arc<EncodedPicture>>) {
         let cells = |key: &PictureKey| usize::from(key.width) * usize::from(key.height);
         if self.pictures.keys().map(cells).sum::<usize>() + cells(&key) > MOST_CELLS {
@@ -495,7 +495,7 @@ impl State {
         self.pictures.insert(key, picture);
     }
 
-    /// Remembers that a file could not be read.
+    /// Records that a file could not be read.
     pub fn fail(&mut self, path: PathBuf, kind: String, message: String) {
         if self.index.failures.len() < MOST_FAILURES {
             self.index.failures.retain(|(other, _, _)| *other != path);
@@ -503,12 +503,12 @@ impl State {
         }
     }
 
-    /// Tells the user something.
+    /// Shows a message to the user.
     pub fn tell(&mut self, text: impl Into<String>) {
         self.note = Some((false, text.into()));
     }
 
-    /// Tells the user of something wrong.
+    /// Shows a message about a problem to the user.
     pub fn warn(&mut self, text: impl Into<String>) {
         self.note = Some((true, text.into()));
     }

@@ -1,4 +1,4 @@
-//! The terminal: taken over, given back, lent to the shell. Whatever happens, it is given back.
+//! Takes the terminal over, gives it back, and suspends to the shell. Whatever happens, the terminal is given back.
 
 use anyhow::Context;
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
@@ -9,13 +9,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// It is ours, and must be given back.
+/// The terminal is taken over and must be given back.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Where the screen is drawn: on stdout, or on the terminal itself where stdout goes elsewhere.
+/// Where the screen is drawn: on stdout, or on the terminal device if stdout is redirected.
 pub(super) type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<File>>>;
 
-/// Opens what is drawn on.
+/// Opens the file that the screen is drawn on.
 fn output() -> io::Result<File> {
     #[cfg(unix)]
     if io::stdout().is_terminal() {
@@ -25,7 +25,7 @@ fn output() -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(if cfg!(windows) { "CONOUT$" } else { "/dev/tty" })
 }
 
-/// Takes the terminal over. It is given back when the guard is dropped, on a panic, and before the process is stopped.
+/// Takes the terminal over. It is given back when the guard is dropped, on a panic, and when the program is suspended.
 ///
 /// # Errors
 /// There is no terminal.
@@ -42,7 +42,7 @@ fn screen() -> io::Result<Screen> {
     ratatui::Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, output()?)))
 }
 
-/// As long as it lives, the terminal is ours.
+/// Gives the terminal back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Guard(());
 
@@ -60,12 +60,12 @@ fn enter() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives the terminal back, once.
+/// Gives the terminal back if it is taken over.
 pub(super) fn give_back() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
-    // As much of it as can be done is done.
+    // Each step is tried even if another one fails.
     if let Ok(mut output) = output() {
         let _ = execute!(output, DisableBracketedPaste, DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
         let _ = output.flush();
@@ -73,7 +73,7 @@ pub(super) fn give_back() {
     let _ = disable_raw_mode();
 }
 
-/// Lets the shell have the terminal until the program is called back.
+/// Gives the terminal to the shell until the program is resumed.
 ///
 /// # Errors
 /// The terminal cannot be taken over again.
@@ -82,7 +82,7 @@ pub(super) fn suspend(current: &mut Screen) -> anyhow::Result<()> {
     #[cfg(unix)]
     signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
     enter()?;
-    // Not `clear`: it asks the terminal where its cursor is, and the thread of the keys would get the answer.
+    // Not `clear`: it asks the terminal for the cursor position, and the thread that reads keys would get the answer.
     *current = screen()?;
     Ok(())
 }

@@ -1,34 +1,34 @@
-//! Colours.
+//! Colour themes.
 
 use crate::config::ThemeName;
 use ratatui::style::{Color, Modifier, Style};
 
-/// Colours by what they are for.
+/// Styles by purpose.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Theme {
-    /// Which they are.
+    /// Its name.
     pub name: ThemeName,
     /// Plain text.
     pub text: Style,
-    /// What is less important.
+    /// Less important text.
     pub dim: Style,
-    /// What is selected, has the focus, or is a name.
+    /// Selected or focused elements, and names.
     pub accent: Style,
     /// The selected line of a list.
     pub selected: Style,
     /// Marks.
     pub mark: Style,
-    /// Words that were found.
+    /// Words of the query in a caption.
     pub found: Style,
-    /// What went wrong.
+    /// Errors.
     pub wrong: Style,
-    /// What went well.
+    /// Messages of success.
     pub good: Style,
     /// The bar at the top.
     pub bar: Style,
-    /// Bars of numbers.
+    /// Bars that show numbers.
     pub gauge: Style,
-    /// Colours of clusters, taken in turn; none: all alike.
+    /// Colours of clusters, used in rotation; if empty, all clusters look alike.
     pub groups: &'static [Color],
 }
 
@@ -78,7 +78,7 @@ const ANSI_GROUPS: [Color; 10] = [
 ];
 
 impl Theme {
-    /// The theme of a name; `auto` is resolved by what the terminal says of its colours.
+    /// The theme with this name; `auto` depends on whether the terminal has true colours.
     #[must_use]
     pub fn new(name: ThemeName, true_colors: bool) -> Self {
         let plain = Style::new();
@@ -145,7 +145,7 @@ impl Theme {
         }
     }
 
-    /// The style of a cluster.
+    /// The style of the cluster at this position; `None`: of photos in no cluster.
     #[must_use]
     pub fn group(&self, at: Option<usize>) -> Style {
         let color = at.and_then(|at| self.groups.get(at % self.groups.len().max(1)));

@@ -1,7 +1,7 @@
 //! Captions and single questions: the reference's tokens, what is kept, what is found, and what never happens to what
 //! was written by hand.
 
-use crate::support::{Output, Sandbox, finish, fixture, need, random_blip2, start};
+use crate::support::{Output, Sandbox, finish, fixture, random_blip2, start};
 use crate::terminal::{PAYLOAD, foreign, is_control, on_a_terminal};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
@@ -316,7 +316,7 @@ fn captions_follow_indexing_newest_first_and_failures_are_told_once() {
 
 #[test]
 fn killed_while_captioning_nothing_is_lost_or_done_twice() {
-    need("strace");
+    needs!("strace");
     let names = ["cat", "dog", "owl", "panda", "koala", "lemur", "horse", "sheep", "pig", "duck", "goose", "chicken"];
     let names: Vec<&str> = names.into_iter().filter(|name| fixture(&format!("photos/{name}.jpg")).is_file()).collect();
     let sandbox = Sandbox::with_photos(&names);

@@ -1,6 +1,6 @@
 //! Conversations: from a script and on a terminal, kept and gone on with.
 
-use crate::support::{Output, Sandbox, finish, fixture, need, random_blip2, start};
+use crate::support::{Output, Sandbox, finish, fixture, random_blip2, start};
 use crate::terminal::{PAYLOAD, Person, foreign, is_control};
 use serde_json::{Value, json};
 use std::fs;
@@ -268,7 +268,7 @@ fn ctrl_c_stops_an_answer_and_not_the_program() {
 
 #[test]
 fn a_signal_at_the_prompt_leaves_the_terminal_as_it_was() {
-    need("script");
+    needs!("script");
     let sandbox = Sandbox::indexed(&["cat"]);
     let mut command = sandbox.command_of("script");
     let (program, blip2) = (crate::support::PROGRAM, random_blip2());
@@ -289,7 +289,7 @@ fn a_signal_at_the_prompt_leaves_the_terminal_as_it_was() {
 
 #[test]
 fn hostile_questions_answers_and_names_drive_no_terminal() {
-    need("script");
+    needs!("script");
     let sandbox = Sandbox::indexed(&["cat"]);
     let photo = sandbox.photo(format!("cat {PAYLOAD}.jpg"));
     fs::copy(sandbox.photo("cat.jpg"), &photo).unwrap();

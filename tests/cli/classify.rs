@@ -1,7 +1,7 @@
 //! `classify`, the label sets that it saves, and `label:` in queries.
 
 use crate::crash::{signal, wait_until};
-use crate::support::{Output, Sandbox, file_name, finish, fixture, need, random_clip, start};
+use crate::support::{Output, Sandbox, file_name, finish, fixture, random_clip, start};
 use crate::terminal::{PAYLOAD, foreign, is_control, on_a_terminal};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -247,10 +247,10 @@ fn lists_that_cannot_be_used_are_refused() {
     for (args, reason) in [
         (vec!["--labels", ""], "number 1 of its labels is empty"),
         (vec!["--labels", "dog,,cat"], "number 2"),
-        (vec!["--labels", "dog,cat,Dog"], "\"Dog\" stands in it twice"),
+        (vec!["--labels", "dog,cat,Dog"], "\"Dog\" is in it twice"),
         (vec!["--labels", "dog,cat", "--background", "cat"], "twice"),
         (vec!["--labels", &many], "1000 are allowed"),
-        (vec!["--labels", "a,b", "--template", "a photo"], "does not say with {}"),
+        (vec!["--labels", "a,b", "--template", "a photo"], "must contain {}"),
         (vec!["--labels", "a,b", "--threshold", "1.5"], "from 0 to 1"),
         (vec!["--labels", "a,b", "--save-as", "a=b"], "holds ="),
         (vec!["--labels", "a,b", "--set", "c"], "cannot be used with"),
@@ -268,12 +268,12 @@ fn lists_that_cannot_be_used_are_refused() {
         assert!(output.stderr.contains(reason), "{output}");
     }
     let gone = sandbox.run(["classify", "--labels-file", "../gone"]).exits(2);
-    assert!(gone.stderr.contains("gone is not there"), "{gone}");
+    assert!(gone.stderr.contains("gone does not exist"), "{gone}");
 }
 
 #[test]
 fn tables_for_programs_and_for_people() {
-    need("script");
+    needs!("script");
     let sandbox = Sandbox::with_photos(&["dog", "hammer-5"]);
     let odd = sandbox.photo("a \"cat\",\nor two.jpg");
     fs::rename(sandbox.add("cat"), &odd).unwrap();
@@ -305,7 +305,7 @@ fn tables_for_programs_and_for_people() {
 
 #[test]
 fn hostile_names_and_labels_drive_neither_the_terminal_nor_the_contact_sheet() {
-    need("script");
+    needs!("script");
     let sandbox = Sandbox::with_photos(&["dog"]);
     fs::rename(sandbox.add("cat"), sandbox.photo(format!("<script>alert(1)<!-- {PAYLOAD}.jpg").replace('/', "")))
         .unwrap();

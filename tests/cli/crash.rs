@@ -3,7 +3,7 @@
 //! `strace` kills the program at its n-th write, so that every moment can be tried, not only lucky ones. A few spread
 //! ones are tried by default; `SNAPSEEK_CRASH_POINTS=1000 cargo test --release --test cli crash` tries each.
 
-use crate::support::{Output, Sandbox, finish, fixture, need, start};
+use crate::support::{Output, Sandbox, finish, fixture, start};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
@@ -18,7 +18,6 @@ const INDEX: [&str; 5] = ["index", ".", "--threads", "1", "--json"];
 
 /// `strace` with these options around an indexing run.
 fn traced(sandbox: &Sandbox, options: &[&str]) -> Command {
-    need("strace");
     let mut command = sandbox.command_of("strace");
     command.args(["-f", "-qq"]).args(options).arg(crate::support::PROGRAM).args(INDEX);
     command
@@ -113,12 +112,14 @@ fn committed(sandbox: &Sandbox, moment: &str) -> Value {
 
 #[test]
 fn killed_at_any_write_of_a_first_run() {
+    needs!("strace");
     let sandbox = Sandbox::with_photos(&["cat", "dog", "owl"]);
     kill_everywhere(&sandbox, None);
 }
 
 #[test]
 fn killed_at_any_write_of_a_run_that_adds_changes_moves_and_drops() {
+    needs!("strace");
     let sandbox = Sandbox::indexed(&["cat", "dog", "owl", "panda", "koala"]);
     let before = sandbox.path("before");
     copy_folder(&sandbox.library(), &before);
@@ -229,6 +230,7 @@ fn of_many_indexers_started_at_once_one_works() {
 
 #[test]
 fn a_file_that_kills_the_program_is_left_out_after_two_deaths_until_it_changes() {
+    needs!("strace");
     let sandbox = Sandbox::with_photos(&["cat", "dog", "owl", "panda", "koala", "lemur"]);
     let killer = sandbox.photo("owl.jpg");
     let run = || {

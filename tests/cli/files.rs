@@ -1,7 +1,7 @@
 //! Photos belong to the user: what happens to their files and folders never costs a record by accident, and the
 //! program never writes where they lie.
 
-use crate::support::{PROGRAM, Sandbox, finish, fixture, need};
+use crate::support::{PROGRAM, Sandbox, finish, fixture};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -131,7 +131,7 @@ fn listing(root: &Path) -> Vec<(PathBuf, u32, i64, i64, Vec<u8>)> {
 
 #[test]
 fn photos_are_never_written_to() {
-    need("strace");
+    needs!("strace");
     let sandbox = Sandbox::with_photos(&FIVE);
     fs::write(sandbox.photo("broken.jpg"), "not a picture").unwrap();
     let before = listing(&sandbox.photos());
@@ -185,7 +185,7 @@ fn photos_are_never_written_to() {
 
 #[test]
 fn a_folder_without_write_permission_can_be_indexed() {
-    need("setpriv");
+    needs!("setpriv");
     let sandbox = Sandbox::with_photos(&FIVE);
     let nobody = Nobody::new(&sandbox);
     fs::set_permissions(sandbox.photos(), fs::Permissions::from_mode(0o555)).unwrap();

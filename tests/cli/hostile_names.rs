@@ -2,7 +2,7 @@
 
 use crate::exif::with_exif;
 use crate::files::Nobody;
-use crate::support::{Sandbox, finish, fixture, need, random_clip};
+use crate::support::{Sandbox, finish, fixture, random_clip};
 use crate::terminal::{PAYLOAD, foreign, is_control, on_a_terminal};
 use base64::Engine;
 use serde_json::Value;
@@ -122,7 +122,7 @@ fn a_photo_is_found_and_opened_by_its_odd_name() {
 
 #[test]
 fn what_may_not_be_read_is_named_and_the_rest_is_indexed() {
-    need("setpriv");
+    needs!("setpriv");
     let sandbox = Sandbox::with_photos(&["cat", "dog", "panda"]);
     let nobody = Nobody::new(&sandbox);
     let mut refused = BTreeSet::new();
@@ -185,7 +185,7 @@ pub(crate) fn hostile_sandbox() -> Sandbox {
 
 #[test]
 fn hostile_text_never_drives_the_terminal() {
-    need("script");
+    needs!("script");
     let sandbox = hostile_sandbox();
     let cat = sandbox.photo(format!("cat {PAYLOAD}\n.jpg"));
     let gone = format!("gone {PAYLOAD}.jpg");
@@ -254,7 +254,7 @@ fn hostile_text_never_drives_the_terminal() {
 
 #[test]
 fn hostile_settings_and_model_files_do_not_either() {
-    need("script");
+    needs!("script");
     let sandbox = Sandbox::with_photos(&["cat"]);
     let folder = sandbox.path(format!("model {PAYLOAD}"));
     fs::create_dir(&folder).unwrap();

@@ -1,8 +1,11 @@
 //! End to end: these tests drive the real program, as a user's shell would. Each file is one promise or a few of a kind.
 //!
-//! They need Linux with `strace`, `setpriv`, `script` (util-linux) and `tmux`, for killing the program at a chosen
-//! moment, for running it without rights and for giving it a terminal. Where one is missing the test fails and says so.
+//! They run on Linux. Some need `strace`, `setpriv`, `script` (util-linux) or `tmux`, for killing the program at a chosen
+//! moment, for running it without rights and for giving it a terminal; where one is missing, the test is skipped with a line.
 #![allow(clippy::unwrap_used)]
+
+#[macro_use]
+mod support;
 
 mod captions;
 mod chat;
@@ -17,6 +20,7 @@ mod files;
 mod hostile_names;
 mod hub;
 mod indexing;
+mod levels;
 mod pictures;
 mod pull;
 mod quantize;
@@ -24,7 +28,7 @@ mod queries;
 mod score;
 mod shapes;
 mod shell;
-mod support;
+
 mod terminal;
 mod tmux;
 mod tui;

@@ -1,6 +1,6 @@
 //! Files that are no pictures, or bad ones: each costs one line, never the run, and is not tried again and again.
 
-use crate::support::{PROGRAM, Sandbox, finish, fixture, need};
+use crate::support::{PROGRAM, Sandbox, finish, fixture};
 use image::ImageFormat;
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
@@ -175,7 +175,7 @@ fn mutated_pictures_of_every_format_do_no_harm() {
 
 #[test]
 fn a_known_failure_is_not_even_opened_again_until_asked_for() {
-    need("strace");
+    needs!("strace");
     let sandbox = Sandbox::with_photos(&["dog"]);
     let bad = sandbox.photo("bad.jpg");
     fs::write(&bad, "no picture").unwrap();

@@ -98,7 +98,7 @@ fn the_command_line_gives_the_reference_logits() {
     for ((mine, theirs), name) in matrix(&output, "logit").iter().zip(logits.chunks(texts.len())).zip(&photos) {
         let furthest = mine.iter().zip(theirs).map(|(m, t)| (m - t).abs()).fold(0.0, f64::max);
         println!("{name}: off by {furthest:.4}");
-        // The picture is decoded and resized by other code, which `tests/reference.rs` leaves out.
+        // The picture is decoded and resized by other code, which `tests/quality/reference.rs` leaves out.
         assert!(furthest < 0.5, "{name} is off by {furthest}");
     }
 }
@@ -110,7 +110,7 @@ fn what_cannot_be_read_is_told_and_left_out() {
     let output = sandbox.run(["score", "--text", "a dog", "dog.jpg", "broken.jpg", "gone.jpg", "--json"]).exits(4);
     assert_eq!((output.lines().len(), &output.line()["scores"][0]["probability"]), (1, &json!(1.0)));
     assert!(
-        output.stderr.contains("broken.jpg cannot be used") && output.stderr.contains("gone.jpg is not there"),
+        output.stderr.contains("broken.jpg cannot be used") && output.stderr.contains("gone.jpg does not exist"),
         "{output}"
     );
     sandbox.run(["score", "dog.jpg"]).exits(2);

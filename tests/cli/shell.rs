@@ -153,7 +153,7 @@ fn colours_only_where_they_are_wanted() {
 
 #[test]
 fn a_terminal_gets_colours_unless_told_otherwise() {
-    crate::support::need("script");
+    needs!("script");
     let sandbox = Sandbox::indexed(&["cat", "dog"]);
     for (prefix, flags, colours) in
         [("", "", true), ("NO_COLOR=1 ", "", false), ("TERM=dumb ", "", false), ("", " --color never", false)]

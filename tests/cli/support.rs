@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -104,6 +104,8 @@ impl Sandbox {
             .env("SNAPSEEK_OFFLINE", "1")
             .current_dir(self.photos())
             .stdin(Stdio::null());
+        // The tests may be held down to a level of the kernels, and so is the program then.
+        command.envs(std::env::var_os("SNAPSEEK_CPU").map(|level| ("SNAPSEEK_CPU", level)));
         command
     }
 
@@ -249,13 +251,28 @@ pub(crate) fn file_name(path: &Value) -> String {
     path.rsplit('/').next().unwrap().to_owned()
 }
 
-/// Fails with a clear text if a tool that the tests need is missing.
-pub(crate) fn need(tool: &str) {
-    let there = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    assert!(
-        there.is_ok_and(|s| s.success()),
-        "these tests need the program `{tool}`: install it (apt-get install {tool})"
-    );
+/// Ends a test early where a tool that it needs is missing.
+macro_rules! needs {
+    ($($tool:literal),+) => {
+        if $($crate::support::lacks($tool))||+ {
+            return;
+        }
+    };
+}
+
+/// Whether a tool is missing, and then a line that says so. Where every test must run (`SNAPSEEK_TEST_ALL`, as CI and
+/// scripts/test.sh set it), a missing tool is a failure.
+pub(crate) fn lacks(tool: &str) -> bool {
+    let version = if tool == "tmux" { "-V" } else { "--version" };
+    let found = Command::new(tool).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if found.is_ok_and(|status| status.success()) {
+        return false;
+    }
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(std::env::var_os("SNAPSEEK_TEST_ALL").is_none(), "{test} needs `{tool}`: scripts/test.sh installs it");
+    // Not by `eprintln`, which the test runner keeps to itself.
+    let _ = writeln!(std::io::stderr(), "skipped: {test} needs `{tool}`");
+    true
 }
 
 fn drain(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {

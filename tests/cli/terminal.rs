@@ -1,6 +1,6 @@
 //! The program on a terminal, which `script` gives it: what the terminal gets, and what a person types.
 
-use crate::support::{Output, PROGRAM, Sandbox, finish, need, start};
+use crate::support::{Output, PROGRAM, Sandbox, finish, start};
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -65,7 +65,6 @@ pub(crate) struct Person {
 impl Person {
     /// Starts the program with these arguments, which hold no quotes.
     pub(crate) fn start(sandbox: &Sandbox, args: &[&str]) -> Self {
-        need("script");
         let quoted: String = args.iter().map(|arg| format!(" '{arg}'")).collect();
         let mut command: Command = sandbox.command_of("script");
         command.arg("-qec").arg(format!("stty cols 200; exec {PROGRAM}{quoted}")).arg("/dev/null");

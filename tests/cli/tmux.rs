@@ -205,6 +205,7 @@ impl Drop for Screen<'_> {
 
 #[test]
 fn a_conversation_leaves_the_terminal_as_it_was() {
+    needs!("tmux");
     let sandbox = Sandbox::new();
     let photo = sandbox.photo("shapes.png");
     fs::copy(fixture("shapes/heldout/01.png"), &photo).unwrap();
@@ -217,6 +218,7 @@ fn a_conversation_leaves_the_terminal_as_it_was() {
 
 #[test]
 fn a_signal_while_a_person_is_asked_leaves_the_terminal_as_it_was() {
+    needs!("tmux");
     let sandbox = Sandbox::with_photos(&["cat"]);
     for signal in ["TERM", "HUP"] {
         let screen = Screen::start(&sandbox, ["chat", "cat.jpg"], 80, 24);
@@ -226,6 +228,7 @@ fn a_signal_while_a_person_is_asked_leaves_the_terminal_as_it_was() {
 
 #[test]
 fn pictures_are_drawn_in_true_colours() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat"]);
     let screen = Screen::start(&sandbox, ["search", "a cat", "--preview"], 80, 30);
     screen.sees("cat.jpg").sees("exit 0");

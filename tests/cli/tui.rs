@@ -11,7 +11,7 @@ const PHOTOS: [&str; 12] =
 /// Opens the UI without pictures and hands the keys to the photos, once they are there.
 fn open<'a>(sandbox: &'a Sandbox, width: u16, height: u16, photo: &str) -> Screen<'a> {
     let screen = Screen::start(sandbox, ["tui", "--pictures", "none"], width, height);
-    screen.sees("what do you look for").sees(photo).keys(&["Enter"]).sees("enter look");
+    screen.sees("what are you looking for").sees(photo).keys(&["Enter"]).sees("enter look");
     screen
 }
 
@@ -29,6 +29,7 @@ fn counted(text: &str, label: &str) -> Option<usize> {
 
 #[test]
 fn a_folder_is_indexed_searched_and_looked_at() {
+    needs!("tmux");
     let sandbox = Sandbox::with_photos(&PHOTOS);
     let photos = sandbox.photos();
     let args = [OsStr::new("tui"), photos.as_os_str(), OsStr::new("--pictures"), OsStr::new("none")];
@@ -74,6 +75,7 @@ fn a_folder_is_indexed_searched_and_looked_at() {
 
 #[test]
 fn photos_are_sorted_by_labels() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&PHOTOS);
     let screen = open(&sandbox, 120, 40, "cat.jpg");
     screen.types("4").sees("dog, cat, car").types("dog, tower").keys(&["Enter"]).sees("the library").sees("this photo");
@@ -91,6 +93,7 @@ fn photos_are_sorted_by_labels() {
 
 #[test]
 fn clusters_are_opened_renamed_and_mapped() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&[
         "fish-1",
         "fish-4",
@@ -149,6 +152,7 @@ fn sees_answer(screen: &Screen<'_>, question: &str, answer: &str) {
 
 #[test]
 fn a_photo_is_talked_about_over_several_turns() {
+    needs!("tmux");
     let sandbox = Sandbox::new();
     for picture in ["21.png", "01.png"] {
         fs::copy(fixture("shapes/heldout").join(picture), sandbox.photo(picture)).unwrap();
@@ -192,6 +196,7 @@ fn a_photo_is_talked_about_over_several_turns() {
 
 #[test]
 fn without_blip2_the_chat_says_what_it_takes() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat"]);
     let start = r#"unset SNAPSEEK_BLIP2; exec "$@""#;
     let screen = Screen::start_by(start, &sandbox, ["tui", "--pictures", "none"], 80, 24);
@@ -201,12 +206,13 @@ fn without_blip2_the_chat_says_what_it_takes() {
 
 #[test]
 fn a_photo_that_vanishes_while_it_is_shown_is_told() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat", "dog", "owl"]);
     let screen = Screen::start(&sandbox, ["tui", "--pictures", "halfblocks"], 80, 24);
     screen.sees("▀").types("path:cat").sees("1 match of 3").keys(&["Enter", "Enter"]).sees("full screen").sees("▀");
     fs::remove_file(sandbox.photo("cat.jpg")).unwrap();
     // It has to be drawn anew: there is nothing to draw.
-    screen.resize(90, 26).sees("is not there any more").types("c").sees("! ");
+    screen.resize(90, 26).sees("no longer exists").types("c").sees("! ");
     screen.sees("e ask again").types("q").ends(0);
 
     let screen = open(&sandbox, 80, 24, "dog.jpg");
@@ -218,6 +224,7 @@ fn a_photo_that_vanishes_while_it_is_shown_is_told() {
 
 #[test]
 fn a_library_that_is_written_to_by_another_process_is_told() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat"]);
     sandbox.add("dog");
     let lock = fs::File::open(sandbox.library().join("lock")).unwrap();
@@ -230,6 +237,7 @@ fn a_library_that_is_written_to_by_another_process_is_told() {
 
 #[test]
 fn folders_are_added_and_indexed_from_inside() {
+    needs!("tmux");
     let sandbox = Sandbox::with_photos(&["cat", "dog"]);
     fs::write(sandbox.photo("broken.jpg"), b"no picture").unwrap();
     let screen = Screen::start(&sandbox, ["tui", "--pictures", "none"], 100, 24);

@@ -42,16 +42,19 @@ fn ends_by(signal: &str) {
 
 #[test]
 fn a_terminate_signal_gives_the_terminal_back_everywhere() {
+    needs!("tmux");
     ends_by("TERM");
 }
 
 #[test]
 fn a_hangup_gives_the_terminal_back_everywhere() {
+    needs!("tmux");
     ends_by("HUP");
 }
 
 #[test]
 fn a_signal_while_indexing_keeps_what_is_done() {
+    needs!("tmux");
     let sandbox = Sandbox::new();
     for file in fs::read_dir(fixture("photos")).unwrap() {
         let file = file.unwrap().path();
@@ -72,6 +75,7 @@ fn a_signal_while_indexing_keeps_what_is_done() {
 
 #[test]
 fn the_shell_gets_the_terminal_and_gives_it_back() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat"]);
     let screen = Screen::start(&sandbox, PLAIN, 100, 30);
     screen.sees("cat.jpg").types("a whisk").sees("› a whisk").keys(&["C-z"]).stops();
@@ -83,6 +87,7 @@ fn the_shell_gets_the_terminal_and_gives_it_back() {
 
 #[test]
 fn no_key_is_lost_at_the_beginning() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat"]);
     // What pictures it can show is asked of the terminal, which may not answer: this one does not.
     let screen = Screen::start(&sandbox, ["tui"], 80, 24);
@@ -91,6 +96,7 @@ fn no_key_is_lost_at_the_beginning() {
 
 #[test]
 fn pictures_are_drawn_where_they_are_wanted() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat"]);
     let cells = |text: &str| text.matches(['▀', '▄']).count();
     let screen = Screen::start(&sandbox, ["tui", "--pictures", "halfblocks"], 80, 24);
@@ -112,6 +118,7 @@ fn pictures_are_drawn_where_they_are_wanted() {
 
 #[test]
 fn without_colour_there_is_none() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat", "dog"]);
     let screen = Screen::start_by(r#"NO_COLOR=1 exec "$@""#, &sandbox, ["tui"], 100, 30);
     let plain = || {
@@ -136,6 +143,7 @@ fn without_colour_there_is_none() {
 
 #[test]
 fn picked_paths_are_printed_and_nothing_else() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat", "dog", "owl", "panda"]);
     let best: Vec<String> = sandbox.ranking("a bird").into_iter().map(|(name, _)| name).collect();
     let file = sandbox.path("picked");
@@ -174,6 +182,7 @@ fn foreign(bytes: &[u8]) -> String {
 
 #[test]
 fn hostile_names_and_texts_do_not_drive_the_terminal() {
+    needs!("tmux");
     let sandbox = hostile_sandbox();
     sandbox.index().exits(4);
     sandbox.run(["caption", "set", sandbox.photo(format!("cat {PAYLOAD}\n.jpg")).to_str().unwrap(), PAYLOAD]).exits(0);
@@ -203,6 +212,7 @@ fn hostile_names_and_texts_do_not_drive_the_terminal() {
 
 #[test]
 fn a_small_terminal_gets_a_message_and_a_large_one_the_ui() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat"]);
     let screen = Screen::start(&sandbox, PLAIN, 20, 5);
     screen.sees("snapseek needs 40x10").resize(80, 24).sees("1 Search").sees("cat.jpg").keys(&["Enter"]);
@@ -230,6 +240,7 @@ fn a_small_terminal_gets_a_message_and_a_large_one_the_ui() {
 
 #[test]
 fn the_mouse_opens_places_and_photos() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat", "dog"]);
     let screen = Screen::start(&sandbox, PLAIN, 80, 24);
     let click = |x: u16, y: u16| {
@@ -253,6 +264,7 @@ fn the_mouse_opens_places_and_photos() {
 
 #[test]
 fn a_path_is_copied_to_the_clipboard() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat"]);
     let screen = Screen::start(&sandbox, PLAIN, 80, 24);
     screen.tmux(&["set", "-g", "set-clipboard", "on"]);
@@ -264,6 +276,7 @@ fn a_path_is_copied_to_the_clipboard() {
 
 #[test]
 fn the_config_sets_keys_and_colours() {
+    needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat", "dog"]);
     let config = sandbox.path("home/config/snapseek/config.toml");
     fs::create_dir_all(config.parent().unwrap()).unwrap();
@@ -286,7 +299,7 @@ fn the_config_sets_keys_and_colours() {
     assert!(refused.stderr.contains("\"more-like\"") && refused.stderr.contains("\"more-like-this\""), "{refused}");
     fs::write(&config, "[keys]\nquit = [\"ctrl-nothing\"]\n").unwrap();
     let refused = sandbox.run(["tui"]).exits(2);
-    assert!(refused.stderr.contains("ctrl-nothing") && refused.stderr.contains("is no key"), "{refused}");
+    assert!(refused.stderr.contains("ctrl-nothing") && refused.stderr.contains("is not a key"), "{refused}");
     fs::write(&config, "theme = \"pink\"\n").unwrap();
     sandbox.run(["tui"]).exits(2);
     fs::remove_file(&config).unwrap();

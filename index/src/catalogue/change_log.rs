@@ -1,13 +1,13 @@
-//! The change log: which photos changed, in order. Caches say up to which position they count.
+//! The change log: which photos changed, in order. Each cache records the position up to which it covers the log.
 
 use rusqlite::{Connection, OptionalExtension};
 
-/// What a change of a photo is about: the column `about` of the log.
+/// What changed about a photo: the log's column `about`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
-    /// Anything of it.
+    /// Anything.
     Photo = 0,
-    /// Nothing but its caption, which the vectors need not know of.
+    /// Only its caption, which the vectors do not depend on.
     Caption = 1,
 }
 
@@ -25,8 +25,9 @@ impl Stamp {
             .query_row([], |row| Ok(Self { seq: row.get(0)?, token: row.get(1)? }))
     }
 
-    /// The photos that changed since, ascending; with or without those of which only the caption did. `None` if this is no position of this catalogue's log: ahead of it,
-    /// of another library, or so far behind that the log no longer reaches back.
+    /// The photos that changed since this position, ascending, with or without those of which only the caption changed.
+    /// `None` if this is not a position of this catalogue's log: it is ahead of the log, belongs to another library, or
+    /// is older than what the log still contains.
     pub(crate) fn changed_since(self, db: &Connection, captions: bool) -> rusqlite::Result<Option<Vec<i64>>> {
         let token: Option<i64> = db
             .prepare_cached("SELECT token FROM change WHERE seq = ?1")?
@@ -35,7 +36,7 @@ impl Stamp {
         if token != Some(self.token) {
             return Ok(None);
         }
-        // The condition of the index change_of_photos, in its own words: captions cost the vectors not even reading.
+        // Exactly the condition of the index change_of_photos, so that SQLite uses it and skips changes of captions.
         let about = if captions { "" } else { "about = 0 AND" };
         let mut statement = db.prepare_cached(&format!(
             "SELECT DISTINCT photo FROM change WHERE {about} seq > ?1 AND photo IS NOT NULL ORDER BY photo"
@@ -45,7 +46,7 @@ impl Stamp {
     }
 }
 
-/// Says in the change log that a photo changed, so that caches look at it again.
+/// Records in the change log that a photo changed, so that caches read it again.
 pub(crate) fn log(db: &Connection, photo: i64, about: About) -> rusqlite::Result<()> {
     db.prepare_cached("INSERT INTO change (photo, about) VALUES (?1, ?2)")?.execute([photo, about as i64])?;
     Ok(())

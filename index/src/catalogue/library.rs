@@ -1,4 +1,4 @@
-//! A library on disk: making, opening and reading it.
+//! A library on disk: creating, opening and reading it.
 
 use super::private_file::private;
 use super::rows::{ContentHash, FailedFile, FileStamp, ModelRecord, ScoreStats, Status};
@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 
 const CATALOGUE: &str = "catalogue.sqlite";
 
-/// An open library. Any number of processes may read it while one writes; captions and chats any of them may
-/// write at any time.
+/// An open library. Any number of processes may read it while one has a [`crate::Writer`]. Captions, chats, clusters,
+/// looks and label sets need no [`crate::Writer`]: any process may write them at any time.
 #[derive(Debug)]
 pub struct Library {
     dir: PathBuf,
     db: Connection,
 }
 
-/// The library's model, as the tables name it.
+/// The library's model and its id in the tables.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     pub(crate) id: i64,
@@ -26,10 +26,10 @@ pub(crate) struct Model {
 }
 
 impl Library {
-    /// Opens the library in `dir`, or makes an empty one there that only its owner may read.
+    /// Opens the library in `dir`, or creates an empty one there that only its owner may read.
     ///
     /// # Errors
-    /// The folder cannot be made or written, or what is there is no library of this version.
+    /// The folder cannot be created or written, or its library is damaged or of a newer version.
     pub fn create(dir: &Path) -> Result<Self> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
@@ -42,10 +42,11 @@ impl Library {
         Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file)? })
     }
 
-    /// Opens the library in `dir`; for searching, a read-only folder will do.
+    /// Opens the library in `dir`; a read-only folder is enough for searching.
     ///
     /// # Errors
-    /// [`Error::NoLibrary`] if there is none; or it is damaged, or of a newer version.
+    /// [`Error::NoLibrary`] if there is none; or the library is damaged, of a newer version, or of an older version and
+    /// read-only.
     pub fn open(dir: &Path) -> Result<Self> {
         let file = dir.join(CATALOGUE);
         if !std::fs::metadata(&file).is_ok_and(|meta| meta.is_file() && meta.len() > 0) {
@@ -54,7 +55,7 @@ impl Library {
         Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file)? })
     }
 
-    /// The same library again, for another thread.
+    /// Opens the same library again, for another thread.
     ///
     /// # Errors
     /// As [`Library::open`].
@@ -68,7 +69,7 @@ impl Library {
         &self.dir
     }
 
-    /// The folders that the library covers, in order.
+    /// The folders that the library covers, by path.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -80,7 +81,7 @@ impl Library {
         })
     }
 
-    /// The model that made the embeddings, once there is one.
+    /// The model that made the embeddings; `None` before one was set.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -88,8 +89,8 @@ impl Library {
         Ok(self.sql(current_model)?.map(|model| model.record))
     }
 
-    /// How the library's photos score with texts that ask for nothing in it: what a cosine of the current model must
-    /// stand out from. `None` until [`Writer::set_neutral_scores`].
+    /// How the library's photos score with neutral prompts, which describe no photo in particular: a cosine of the
+    /// current model must stand out from these scores. `None` until [`crate::Writer::set_neutral_scores`].
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -101,7 +102,7 @@ impl Library {
         })
     }
 
-    /// How large the library is.
+    /// What the library contains, and how large it is.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -159,7 +160,7 @@ impl Library {
         })
     }
 
-    /// What the file at exactly this path looked like when the catalogue took it in.
+    /// The stamp that the file at exactly this path had when it was indexed.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -190,8 +191,8 @@ impl Library {
         })
     }
 
-    /// Whether the library's model has seen this content. It stays known until the end of the run in which its last
-    /// file went, so that files that swap names cost nothing.
+    /// Whether the library's model has embedded this content. It stays known until the end of the run in which its last
+    /// file disappears, so that files that swap names are not embedded again.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -205,9 +206,9 @@ impl Library {
         })
     }
 
-    /// A number that changes whenever another connection (another [`Library`] or [`Writer`], of this process or of another)
-    /// has committed something to the catalogue. What this one commits does not change it, and numbers of two libraries
-    /// cannot be compared.
+    /// A number that changes whenever another connection (another open [`Library`] or its [`crate::Writer`], in this
+    /// process or in another) has committed something to the catalogue. Commits of this connection do not change it.
+    /// The numbers of two [`Library`] values cannot be compared.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -215,13 +216,13 @@ impl Library {
         self.sql(|db| db.query_row("PRAGMA data_version", [], |row| row.get(0)))
     }
 
-    /// Runs reads or writes and says in an error which catalogue failed.
+    /// Runs reads or writes; an error names the catalogue that failed.
     pub(crate) fn sql<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         work(&self.db).map_err(|source| Error::Catalogue { path: self.dir.join(CATALOGUE), source })
     }
 
-    /// Runs `work` in one transaction. Without a [`Writer`] only what is short and harms no run: SQLite lets one write
-    /// at a time and the others wait.
+    /// Runs `work` in one transaction. Without a [`crate::Writer`], use it only for short writes that do not interfere
+    /// with an indexing run: SQLite lets one connection write at a time, and the others wait.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.sql(|db| {
             let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
@@ -243,7 +244,7 @@ pub(crate) fn current_model(db: &Connection) -> rusqlite::Result<Option<Model>> 
         .optional()
 }
 
-/// Reads path, size, mtime, kind and message.
+/// Reads a failed file from the columns path, size, mtime, kind and message.
 pub(crate) fn failure_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<FailedFile> {
     Ok(FailedFile {
         path: paths::from_bytes(row.get_ref(0)?.as_blob()?),
@@ -253,7 +254,7 @@ pub(crate) fn failure_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<FailedFile
     })
 }
 
-/// Bytes of all files below a folder, links not followed; what cannot be read counts nothing.
+/// Total size in bytes of all files below a folder. Links are not followed, and what cannot be read counts as 0.
 fn bytes_below(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     entries

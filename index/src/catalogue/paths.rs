@@ -1,4 +1,4 @@
-//! Paths as the catalogue keeps them: exact bytes, and a folded text to look for.
+//! Paths as the catalogue stores them: exact bytes, and a folded text to search in.
 
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use tantivy::tokenizer::{AsciiFoldingFilter, LowerCaser, RawTokenizer, TextAnalyzer};
@@ -10,7 +10,7 @@ pub(crate) fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-/// The path of bytes that [`bytes`] gave.
+/// The path whose bytes [`bytes`] returned.
 pub(crate) fn from_bytes(bytes: &[u8]) -> PathBuf {
     #[cfg(unix)]
     {
@@ -23,7 +23,7 @@ pub(crate) fn from_bytes(bytes: &[u8]) -> PathBuf {
     }
 }
 
-/// The half-open range of bytes that the paths below a folder lie in.
+/// The half-open range of bytes that contains the paths below a folder.
 pub(crate) fn below(folder: &Path) -> (Vec<u8>, Vec<u8>) {
     let separator = MAIN_SEPARATOR as u8;
     let mut from = bytes(folder).to_vec();
@@ -37,7 +37,7 @@ pub(crate) fn below(folder: &Path) -> (Vec<u8>, Vec<u8>) {
     (from, to)
 }
 
-/// A text in lower case without accents, whichever way they are written.
+/// A text in lower case and without accents, whether they were composed or decomposed.
 pub(crate) fn fold(text: &str) -> String {
     let text: String = plain(text).collect();
     let mut analyzer =
@@ -47,16 +47,15 @@ pub(crate) fn fold(text: &str) -> String {
     folded
 }
 
-/// The characters of a text without accents and in one form, whichever way they were written: names come composed from
-/// most systems and decomposed from macOS.
+/// The characters of a text without accents and in one form: most systems write names composed, macOS decomposed.
 ///
-/// Marks of combining class 0, the vowels of Hindi or Thai among them, are no accents: words differ by them alone.
-/// What is left is composed again (NFC), so that a Korean syllable stays one character.
+/// Marks of combining class 0, such as the vowels of Hindi or Thai, are not accents: words can differ by them alone.
+/// The rest is composed again (NFC), so that a Korean syllable stays one character.
 pub(crate) fn plain(text: &str) -> impl Iterator<Item = char> {
     text.nfkd().filter(|c| !is_combining_mark(*c) || canonical_combining_class(*c) == 0).nfc()
 }
 
-/// The words of a label in a form in which `' word '` can be looked for: folded, one blank around each.
+/// The words of a text, folded, with one space around each, so that a search for `' word '` finds whole words.
 pub(crate) fn padded_words(label: &str) -> String {
     let folded = fold(label);
     let words: Vec<&str> = folded.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();

@@ -1,11 +1,11 @@
-//! Files that only their owner may read, and the locks among them.
+//! Files that only their owner may read, lock files among them.
 
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
-/// Options that make files which only their owner may read.
+/// Options that create files that only their owner may read.
 pub(crate) fn private() -> OpenOptions {
     #[cfg(unix)]
     {
@@ -17,7 +17,8 @@ pub(crate) fn private() -> OpenOptions {
     OpenOptions::new()
 }
 
-/// Takes a lock file and writes into it who has it; `held` makes the error if another one (whose id it gets) does.
+/// Locks a file and writes this process's id into it. If another process has locked it, `held` makes the error from the
+/// id of that process.
 pub(crate) fn take_lock(path: &Path, held: impl FnOnce(Option<u32>) -> Error) -> Result<File> {
     let mut file = private().create(true).truncate(false).read(true).write(true).open(path).map_err(Error::io(path))?;
     match file.try_lock() {

@@ -1,4 +1,4 @@
-//! Plain data that goes into the library and comes out of it.
+//! Plain data that is written to the library and read from it.
 
 use serde::Serialize;
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::path::PathBuf;
 /// BLAKE3 (or any other 256-bit hash) of a file's bytes: the identity of a photo.
 pub type ContentHash = [u8; 32];
 
-/// What tells cheaply whether a file has changed.
+/// A cheap way to notice that a file has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct FileStamp {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Nanoseconds since 1970, negative before.
+    /// Modification time in nanoseconds since 1970; negative before that.
     pub mtime_ns: i64,
 }
 
@@ -20,20 +20,20 @@ pub struct FileStamp {
 pub struct FileState {
     /// Id of the file record, never reused.
     pub id: i64,
-    /// As it was when it was read.
+    /// Its stamp when it was read.
     pub stamp: FileStamp,
-    /// The library's current model has seen its content.
+    /// Whether the library's current model has embedded its content.
     pub embedded: bool,
-    /// Its content.
+    /// Hash of its content.
     pub hash: ContentHash,
 }
 
 /// What a photo file says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PhotoFacts {
-    /// Pixels across, upright.
+    /// Width in pixels, upright.
     pub width: u32,
-    /// Pixels down, upright.
+    /// Height in pixels, upright.
     pub height: u32,
     /// Format name, such as `jpeg`.
     pub format: String,
@@ -47,21 +47,21 @@ pub struct PhotoFacts {
     pub longitude: Option<f64>,
 }
 
-/// A label that the model gave a photo.
+/// A noun that the model gave a photo by itself when it was indexed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tag {
-    /// The label.
+    /// The noun.
     pub label: String,
-    /// How sure the model is; its scale is the model's.
+    /// How sure the model is; the scale depends on the model.
     pub score: f32,
 }
 
 /// The model that made a library's embeddings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ModelRecord {
-    /// As the user names it.
+    /// The name that the user knows it by.
     pub name: String,
-    /// Changes whenever the embeddings would.
+    /// Changes whenever the model's embeddings would.
     pub fingerprint: String,
     /// Numbers in an embedding.
     pub dim: usize,
@@ -76,16 +76,16 @@ pub struct FailedFile {
     pub kind: String,
     /// What happened.
     pub message: String,
-    /// The file as it was.
+    /// Its stamp when it was read.
     pub stamp: FileStamp,
 }
 
-/// How large a library is.
+/// What a library contains, and how large it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// Photos, each content counted once.
+    /// Number of photos: each content counts once.
     pub photos: u64,
-    /// Files that hold them.
+    /// Number of files that hold them.
     pub files: u64,
     /// The model that made the embeddings.
     pub model: Option<ModelRecord>,
@@ -93,9 +93,9 @@ pub struct Status {
     pub bytes: u64,
     /// Folders that the library covers.
     pub roots: Vec<PathBuf>,
-    /// How far captioning has come.
+    /// How many photos have a caption.
     pub captions: CaptionCounts,
-    /// Chats kept.
+    /// Number of chats.
     pub chats: u64,
 }
 
@@ -113,11 +113,11 @@ pub struct CaptionCounts {
 /// What a photo shows, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Caption {
-    /// As it was written; foreign text, for a terminal to be sanitised. Empty if that is all a model had to say.
+    /// The text as it was written: foreign, so escape it for a terminal. Empty if the model produced no words.
     pub text: String,
     /// Fingerprint of the model that wrote it; `None` if it was written by hand.
     pub captioner: Option<String>,
-    /// When, in seconds since 1970.
+    /// When it was written, in seconds since 1970.
     pub written: i64,
 }
 
@@ -126,9 +126,9 @@ pub struct Caption {
 pub struct PendingPhoto {
     /// Its id.
     pub id: i64,
-    /// Where it lies: at least one, by path. All hold the same content, so any that can be read will do.
+    /// The files that hold it, by path: at least one. All have the same content, so any readable one will do.
     pub paths: Vec<PathBuf>,
-    /// Its content.
+    /// Hash of its content.
     pub hash: ContentHash,
 }
 
@@ -137,20 +137,20 @@ pub struct PendingPhoto {
 pub struct PhotoFiles {
     /// Its id.
     pub id: i64,
-    /// Its content.
+    /// Hash of its content.
     pub hash: ContentHash,
-    /// Where it lies, by path, and what each file looked like when it was read: at least one.
+    /// The files that hold it, by path, each with its stamp when it was read: at least one.
     pub files: Vec<(PathBuf, FileStamp)>,
 }
 
-/// What a captioner has made of a photo.
+/// What a captioner produced for a photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Captioned {
     /// The photo.
     pub photo: i64,
     /// Its caption.
     pub text: String,
-    /// What the captioner saw ([`crate::Library::encoding`]), if it is to be kept.
+    /// The photo's encoding ([`crate::Library::encoding`]), if it is to be stored.
     pub encoding: Option<Vec<f32>>,
 }
 
@@ -159,17 +159,17 @@ pub struct Captioned {
 pub struct Chat {
     /// Its id, never reused.
     pub id: i64,
-    /// The picture's file, as it was named.
+    /// The picture's path, as given when the chat began.
     pub path: PathBuf,
-    /// The picture's content.
+    /// Hash of the picture's content.
     pub hash: ContentHash,
-    /// The model that answered, as the user names it.
+    /// The model that answers, by the name that the user knows.
     pub model: String,
     /// When it began, in seconds since 1970.
     pub started: i64,
     /// When it last changed, in seconds since 1970.
     pub updated: i64,
-    /// What was said, in order.
+    /// Its turns, in order.
     pub turns: Vec<Turn>,
 }
 
@@ -178,49 +178,49 @@ pub struct Chat {
 pub struct Turn {
     /// The question.
     pub question: String,
-    /// The answer; foreign text, for a terminal to be sanitised.
+    /// The answer: foreign text, so escape it for a terminal.
     pub answer: String,
 }
 
-/// One change of the catalogue.
+/// One change to the catalogue.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// This path holds this photo, whose embedding was computed now.
+    /// This path holds this photo, whose embedding was just computed.
     Photo {
         /// The file.
         path: PathBuf,
         /// The root under which it was found.
         root: PathBuf,
-        /// As it was when it was read.
+        /// Its stamp when it was read.
         stamp: FileStamp,
-        /// Its content.
+        /// Hash of its content.
         hash: ContentHash,
         /// What it says about itself.
         facts: PhotoFacts,
         /// Unit vector of the current model.
         embedding: Vec<f32>,
-        /// The model's labels, best first.
+        /// The model's tags, best first.
         tags: Vec<Tag>,
     },
-    /// This path holds content that the library knows. If it does not any more, the path is dropped, so that the next
-    /// run looks at it again.
+    /// This path holds content that the library already knows. If the library no longer knows it, the path is dropped,
+    /// so that the next run reads the file again.
     Known {
         /// The file.
         path: PathBuf,
         /// The root under which it was found.
         root: PathBuf,
-        /// As it was when it was read.
+        /// Its stamp when it was read.
         stamp: FileStamp,
-        /// Its content.
+        /// Hash of its content.
         hash: ContentHash,
     },
-    /// This path holds something that could not be read. What the library held under it is dropped.
+    /// This path holds something that could not be read. The library's record of the path is dropped.
     Failed {
         /// The file.
         path: PathBuf,
         /// The root under which it was found.
         root: PathBuf,
-        /// As it was when it was read.
+        /// Its stamp when it was read.
         stamp: FileStamp,
         /// Kind of failure, a short word.
         kind: String,
@@ -234,10 +234,10 @@ pub enum Change {
     },
 }
 
-/// How the cosines with a query are spread over the library.
+/// Distribution of the cosines of a library's photos with a query.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct ScoreStats {
-    /// Photos they were taken from: all, or an evenly spaced sample of a large library.
+    /// Number of photos compared: all, or an evenly spaced sample of a large library.
     pub count: usize,
     /// Mean.
     pub mean: f32,

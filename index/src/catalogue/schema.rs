@@ -1,4 +1,4 @@
-//! The catalogue's tables, and how older ones become newer ones.
+//! The catalogue's tables, and their migration from older versions.
 
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
@@ -9,8 +9,8 @@ use std::time::Duration;
 /// One step per schema version; a step that was released is never changed.
 const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS];
 
-/// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` tells a
-/// position in this library's history from the same number in another (a restored backup, a copied cache).
+/// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
+/// position in this library's history from the same number in another history (a restored backup, a copied cache).
 const V1: &str = "
 PRAGMA application_id = 0x536e6170;
 CREATE TABLE model (
@@ -46,11 +46,11 @@ CREATE TABLE change (
 INSERT INTO change (photo) VALUES (NULL);
 ";
 
-/// Captions, what the captioner saw of a photo, and chats. `encoding` is a table of its own, so that its large
-/// rows lie in nobody's way. A chat names its picture by content and belongs to no photo: the picture may be
-/// moved, forgotten, or never have been in the library.
+/// Captions, encodings and chats. `encoding` is a separate table, so that its large rows slow no other query down. A
+/// chat refers to its picture by content and belongs to no photo: the picture may be moved, forgotten, or never have
+/// been in the library.
 ///
-/// `change.about` is [`crate::search::cache::About`].
+/// `change.about` is [`crate::catalogue::change_log::About`].
 const V2: &str = "
 ALTER TABLE change ADD COLUMN about INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX change_of_photos ON change (seq, photo) WHERE about = 0;
@@ -73,8 +73,8 @@ CREATE TABLE turn (
 );
 ";
 
-/// Groups of photos that look alike. A member without a cluster is a photo that was looked at and fits none; a photo
-/// that is no member came later.
+/// Groups of photos that look alike. A member without a cluster is a photo that was compared and fits none; a photo
+/// that is not a member was added later.
 const CLUSTERS: &str = "
 CREATE TABLE cluster (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE, by_hand INTEGER NOT NULL,
@@ -88,8 +88,8 @@ CREATE TABLE member (
 CREATE INDEX member_cluster ON member (cluster);
 ";
 
-/// Named lists of labels (as JSON), and for each model that they were used with the classifier that it made of them: a scale
-/// and one row a label, background labels last.
+/// Label sets (their lists as JSON), and one classifier for each model that a set was used with: a scale and one row
+/// per label, background labels last.
 const LABEL_SETS: &str = "
 CREATE TABLE label_set (
     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE,
@@ -101,7 +101,7 @@ CREATE TABLE classifier (
 );
 ";
 
-/// What photos look like, for telling copies of one picture from different pictures. `version` says how a look was made.
+/// Looks, by which copies of a picture are recognised. `version` says how a look was made.
 const LOOKS: &str = "
 CREATE TABLE look (
     photo INTEGER PRIMARY KEY REFERENCES photo (id) ON DELETE CASCADE, version INTEGER NOT NULL,
@@ -115,12 +115,12 @@ pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 /// Opens a catalogue, for writing where the file system allows it, and brings its schema up to date.
 pub(crate) fn connect(file: &Path) -> Result<Connection> {
     let failed = |source| Error::Catalogue { path: file.to_path_buf(), source };
-    // From the bytes, so that a newer catalogue is not touched at all.
+    // Read from the bytes, so that SQLite does not touch a newer catalogue at all.
     refuse_newer(file, header_version(file)?)?;
     prepare(open_any(file).map_err(failed)?, file)
 }
 
-/// Sets a connection to a catalogue up, and brings the schema up to date.
+/// Sets up a connection to a catalogue and brings the schema up to date.
 fn prepare(mut db: Connection, file: &Path) -> Result<Connection> {
     let failed = |source| Error::Catalogue { path: file.to_path_buf(), source };
     let found = version(&db).map_err(failed)?;
@@ -143,7 +143,7 @@ fn refuse_newer(file: &Path, found: u32) -> Result<()> {
     Ok(())
 }
 
-/// `user_version` as it stands in the header of a database file; 0 for a file too short to have one.
+/// `user_version` from the header of a database file; 0 for a file too short to have one.
 fn header_version(file: &Path) -> Result<u32> {
     let mut header = [0; 64];
     let mut reader = std::fs::File::open(file).map_err(Error::io(file))?;
@@ -151,19 +151,20 @@ fn header_version(file: &Path) -> Result<u32> {
         Ok(()) if header.starts_with(b"SQLite format 3\0") => {
             Ok(u32::from_be_bytes([header[60], header[61], header[62], header[63]]))
         }
-        Ok(()) => Ok(0), // SQLite will say what is wrong with it
+        Ok(()) => Ok(0), // SQLite will report what is wrong with it
         Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(0),
         Err(e) => Err(Error::io(file)(e)),
     }
 }
 
 fn version(db: &Connection) -> rusqlite::Result<u32> {
-    // Reading the schema as well finds out whether the file can be read at all.
+    // Reading the schema too shows whether the file can be read at all.
     db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     db.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// On a read-only disk SQLite cannot make the files that a WAL needs; without a WAL to read it need not.
+/// Opens a catalogue, for reading only where it cannot be written. On a read-only disk SQLite cannot create the files
+/// that a WAL needs; if there is no WAL to read, the file is opened as immutable, which needs none.
 fn open_any(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let attempt = |db: Connection| version(&db).map(|_| db);
@@ -200,7 +201,7 @@ fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
         db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     }
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Read again: another process may have been first.
+    // Read again: another process may have migrated it first.
     let done = version(&transaction)? as usize;
     for step in steps.iter().skip(done) {
         transaction.execute_batch(step)?;
@@ -269,7 +270,7 @@ mod tests {
         assert_eq!(library.embedding(1).unwrap(), Some(vec![0.6, 0.8]));
         let failure = library.failures().unwrap().remove(0);
         assert_eq!((failure.path.as_path(), failure.message.as_str()), (Path::new("/p/b.jpg"), "cut short"));
-        // Caches of then are still believed.
+        // Caches from that time are still used.
         assert_eq!(library.sql(|db| stamp.changed_since(db, true)).unwrap(), Some(vec![]));
         library.set_caption_by_hand(1, "a fence").unwrap();
         assert_eq!(library.sql(|db| stamp.changed_since(db, true)).unwrap(), Some(vec![1]));

@@ -9,12 +9,12 @@ pub(crate) fn row_checksum(bytes: &[u8]) -> i64 {
     xxh3_64(bytes) as i64
 }
 
-/// Whether an embedding's bytes are what was written.
+/// Whether an embedding's bytes are those that were written.
 pub(crate) fn is_sound(bytes: &[u8], dim: usize, checksum: i64) -> bool {
     bytes.len().is_multiple_of(4) && bytes.len() / 4 == dim && row_checksum(bytes) == checksum
 }
 
-/// Appends the embedding in columns `at` (checksum) and `at + 1` (bytes), if it is sound.
+/// Appends the embedding in columns `at` (checksum) and `at + 1` (bytes) to `out` if it is sound; `false` if not.
 pub(crate) fn read_row(row: &Row<'_>, at: usize, dim: usize, out: &mut Vec<f32>) -> rusqlite::Result<bool> {
     let checksum: i64 = row.get(at)?;
     let bytes = row.get_ref(at + 1)?.as_blob()?;
@@ -25,29 +25,29 @@ pub(crate) fn read_row(row: &Row<'_>, at: usize, dim: usize, out: &mut Vec<f32>)
     Ok(sound)
 }
 
-/// Refuses a text of too many characters; `what` names it.
+/// Refuses a text with too many characters; `what` names the text in the error.
 pub(crate) fn check_length(what: &str, text: &str, longest: usize) -> Result<()> {
     let length = text.chars().count();
     if length > longest {
         return Err(Error::Refused {
             what: what.to_owned(),
-            reason: format!("it has {length} characters, {longest} are allowed"),
+            reason: format!("it has {length} characters; {longest} are allowed"),
         });
     }
     Ok(())
 }
 
-/// A text as far as it is one: a damaged caption must not make every search fail that comes across it.
+/// The text of a column, with invalid UTF-8 replaced: a damaged caption must not make every search that meets it fail.
 pub(crate) fn text_of(row: &Row<'_>, at: usize) -> rusqlite::Result<String> {
     Ok(String::from_utf8_lossy(row.get_ref(at)?.as_bytes()?).into_owned())
 }
 
-/// Whether a column holds a text.
+/// Whether a column holds valid text.
 pub(crate) fn is_text(row: &Row<'_>, at: usize) -> rusqlite::Result<bool> {
     Ok(row.get_ref(at)?.as_str().is_ok())
 }
 
-/// SQLite's integers are signed; sizes beyond that do not exist.
+/// A size as SQLite stores it: its integers are signed, and no file is larger than they can express.
 pub(crate) fn size_of(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or(0)
 }

@@ -19,15 +19,15 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub struct Writer<'a> {
     pub(crate) library: &'a Library,
-    /// Dropping it gives the lock back.
+    /// Dropping it releases the lock.
     _lock: File,
 }
 
 impl Library {
-    /// Takes the one right to write. The system gives it back when the process ends, however it ends.
+    /// Takes the library's write lock. The system releases it when the process ends, however it ends.
     ///
     /// # Errors
-    /// [`Error::Locked`] at once if another process or handle has it; or the folder is read-only.
+    /// [`Error::Locked`] at once if another process or handle holds it; or the folder is read-only.
     pub fn lock(&self) -> Result<Writer<'_>> {
         let held = |pid| Error::Locked { path: self.dir().to_path_buf(), pid };
         Ok(Writer { library: self, _lock: take_lock(&self.dir().join(LOCK), held)? })
@@ -35,8 +35,8 @@ impl Library {
 }
 
 impl Writer<'_> {
-    /// Adds a folder that the library covers. Folders below it that were roots are roots no more, and one below a root
-    /// need not become one.
+    /// Adds a folder that the library covers (a root). Roots below it are removed, and a folder below an existing root
+    /// is not added.
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -51,7 +51,7 @@ impl Writer<'_> {
         })
     }
 
-    /// Says with which model the embeddings of this run are made.
+    /// Declares the model that makes the embeddings of this run.
     ///
     /// # Errors
     /// [`Error::OtherModel`] if the library was made with another one; or the catalogue cannot be written.
@@ -64,7 +64,7 @@ impl Writer<'_> {
     }
 
     /// Changes the model. Files, photos and facts stay; no photo counts as embedded any more, unless this model has
-    /// seen it before. The other model's embedding of a photo goes when the photo gets its new one.
+    /// embedded it before. The other model's embedding of a photo is removed when the photo gets its new one.
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -80,7 +80,7 @@ impl Writer<'_> {
         })
     }
 
-    /// Keeps how the library's photos score with neutral prompts of the current model ([`Library::neutral_scores`]).
+    /// Stores how the library's photos score with neutral prompts of the current model ([`Library::neutral_scores`]).
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -113,7 +113,7 @@ impl Writer<'_> {
         self.write(|db| changes.iter().try_for_each(|change| apply_one(db, change, model.as_ref())))
     }
 
-    /// What the catalogue holds under this path.
+    /// What the catalogue knows about the file at this path.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -132,7 +132,7 @@ impl Writer<'_> {
         })
     }
 
-    /// Why this path could not be indexed, if so.
+    /// Why this path could not be indexed; `None` if no failure is recorded.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -152,7 +152,7 @@ impl Writer<'_> {
         self.library.knows(hash)
     }
 
-    /// The files at or below `root` whose ids are not in `seen`, by path: id, path, content.
+    /// The files at or below `root` whose ids are not in `seen`, by path: id, path, hash of the content.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -175,7 +175,7 @@ impl Writer<'_> {
         })
     }
 
-    /// How many files the catalogue holds at or below `root`.
+    /// How many files the catalogue has at or below `root`.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -183,8 +183,8 @@ impl Writer<'_> {
         self.library.sql(|db| count_below(db, "file", root))
     }
 
-    /// Drops a file, or a folder with all below it, and returns how many files that were. Roots among them are roots
-    /// no more; what lies below a remaining root is remembered as forgotten ([`Writer::is_forgotten`]).
+    /// Drops a file, or a folder with everything below it, and returns the number of files dropped. Roots among them
+    /// are removed; a path below a remaining root is remembered as forgotten ([`Writer::is_forgotten`]).
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -209,7 +209,8 @@ impl Writer<'_> {
         })
     }
 
-    /// Whether the user had this path, or the nearest folder above it that was ever named, forgotten.
+    /// Whether the user has forgotten this path. The nearest recorded decision counts: for the path itself, or else for
+    /// the nearest folder above it that has one.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -217,7 +218,7 @@ impl Writer<'_> {
         self.library.sql(|db| is_forgotten(db, path))
     }
 
-    /// Takes back that a file or folder was forgotten, for this path and all below it.
+    /// Undoes [`Writer::forget`] for this path and everything below it, so that the next run indexes it again.
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -225,7 +226,7 @@ impl Writer<'_> {
         self.write(|db| {
             delete_below(db, "forgotten", path)?;
             if is_forgotten(db, path)? {
-                // A folder above it stays forgotten.
+                // A folder above it is forgotten, and stays so.
                 db.execute("INSERT INTO forgotten (path, forgotten) VALUES (?1, 0)", [paths::bytes(path)])?;
             }
             Ok(())
@@ -248,7 +249,7 @@ fn is_forgotten(db: &Connection, path: &Path) -> rusqlite::Result<bool> {
     Ok(false)
 }
 
-/// Rows of a table with a path at or below `path`.
+/// The number of rows of a table with a path at or below `path`.
 fn count_below(db: &Connection, table: &str, path: &Path) -> rusqlite::Result<u64> {
     let (from, to) = paths::below(path);
     let sql = format!("SELECT count(*) FROM {table} WHERE path = ?1 OR (path >= ?2 AND path < ?3)");
@@ -330,7 +331,7 @@ fn put_tags(db: &Connection, photo: i64, tags: &[Tag]) -> rusqlite::Result<()> {
     let mut insert =
         db.prepare_cached("INSERT INTO tag (photo, position, label, folded, score) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for (position, tag) in tags.iter().enumerate() {
-        // SQLite has no NaN.
+        // SQLite would store NaN as NULL.
         let score = if tag.score.is_finite() { tag.score } else { 0.0 };
         insert.execute(params![photo, position, tag.label, paths::padded_words(&tag.label), score])?;
     }
@@ -352,7 +353,7 @@ fn put_file(db: &Connection, path: &Path, root: &Path, stamp: FileStamp, photo: 
         stamp.mtime_ns,
         photo
     ])?;
-    // A file that was merely touched changes nothing that caches know of.
+    // A file that was merely touched changes nothing that the caches contain.
     if before != Some(photo) {
         log(db, photo, About::Photo)?;
         before.map_or(Ok(()), |before| log(db, before, About::Photo))?;

@@ -1,4 +1,4 @@
-//! One run of captioning.
+//! One captioning run.
 
 use super::captions::{LONGEST_CAPTION, check_encoding, exists, put_caption, put_encoding};
 use crate::catalogue::library::Library;
@@ -11,12 +11,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 
-/// Ids looked up at once: the whole library is gone through once for so many captions, each of which takes much longer.
+/// Ids looked up at once. Each lookup goes through the whole library, which is cheap compared with this many captions.
 const AHEAD: usize = 1_000;
 
 const CAPTIONS_LOCK: &str = "captions.lock";
 
-/// Photos that have a file and no caption, or (if ?1) one of another model than ?2.
+/// Photos that have a file and no caption, or (if ?1) a caption by another model than ?2.
 const PENDING: &str = "FROM photo p LEFT JOIN caption c ON c.photo = p.id
     WHERE (c.photo IS NULL OR (?1 AND c.captioner <> ?2)) AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)";
 
@@ -26,21 +26,21 @@ pub struct Captioner<'a> {
     library: &'a Library,
     fingerprint: String,
     anew: bool,
-    /// Next ids.
+    /// Ids of the next photos.
     queue: VecDeque<i64>,
-    /// Ids that were handed out and not saved: under way, or failed.
+    /// Ids that were handed out and not saved: in progress, or failed.
     out: HashSet<i64>,
-    /// Dropping it gives the lock back.
+    /// Dropping it releases the lock.
     _lock: File,
 }
 
 impl Library {
-    /// Takes the one right to caption the library's photos with the model of this fingerprint; `anew` counts photos as
-    /// pending too whose caption another model wrote. The system gives the right back when the process ends, however it
-    /// ends. It does not exclude a [`Writer`], nor captions that are set one by one.
+    /// Takes the lock for captioning the library's photos with the model of this fingerprint. With `anew`, photos whose
+    /// caption another model wrote are pending too. The system releases the lock when the process ends, however it
+    /// ends. The lock excludes neither a [`crate::Writer`] nor captions that are set one by one.
     ///
     /// # Errors
-    /// [`Error::Captioning`] at once if another process or handle has it; or the folder is read-only.
+    /// [`Error::Captioning`] at once if another process or handle holds it; or the folder is read-only.
     pub fn captioner(&self, fingerprint: &str, anew: bool) -> Result<Captioner<'_>> {
         let held = |pid| Error::Captioning { path: self.dir().to_path_buf(), pid };
         let lock = take_lock(&self.dir().join(CAPTIONS_LOCK), held)?;
@@ -50,10 +50,10 @@ impl Library {
 }
 
 impl Captioner<'_> {
-    /// At most `n` photos that wait for a caption, newest first: by the time they were taken, or where that is unknown
-    /// by the oldest modification time of their files. Each is handed out once in the life of this captioner, so one
-    /// that cannot be captioned need only be left out of [`Captioner::save`]. Photos that were indexed meanwhile are
-    /// among them, at the latest 1,000 photos later. None left: an empty list.
+    /// At most `n` photos that wait for a caption, newest first: by the time they were taken or, where that is unknown,
+    /// by the oldest modification time of their files. This captioner hands out each photo once, so one that cannot be
+    /// captioned is simply left out of [`Captioner::save`]. Photos that are indexed meanwhile follow after at most
+    /// 1,000 others. The list is empty if no photo is left.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -62,13 +62,13 @@ impl Captioner<'_> {
         while photos.len() < n {
             let Some(id) = self.next()? else { break };
             self.out.insert(id);
-            // What happened to it since it was queued?
+            // It may have been captioned or removed since it was queued.
             photos.extend(self.library.sql(|db| pending_photo(db, id, self.anew, &self.fingerprint))?);
         }
         Ok(photos)
     }
 
-    /// How many photos wait for a caption, those handed out and not saved included.
+    /// How many photos wait for a caption, including those handed out and not saved.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -79,8 +79,8 @@ impl Captioner<'_> {
     }
 
     /// Saves captions and encodings, all or none, and returns how many captions were written. A caption written by hand
-    /// meanwhile stays (the encoding is kept), a photo that is gone is passed over. After an error the same may be saved
-    /// again.
+    /// meanwhile stays (the encoding is stored all the same), and a photo that is gone is skipped. After an error, the
+    /// same call can be repeated.
     ///
     /// # Errors
     /// [`Error::Refused`] as for [`Library::save_caption`] and [`Library::save_encoding`], or the catalogue cannot be
@@ -109,14 +109,14 @@ impl Captioner<'_> {
         Ok(written)
     }
 
-    /// Writes the full-text cache anew if so many captions came that searches grow slow, and no other process is
-    /// writing; costs little otherwise, so call it after every hundred captions or so. `false` if another process is writing: its
-    /// run will do it. `progress` is as for [`crate::Writer::refresh_caches`].
+    /// Rebuilds the full-text cache if so many captions were written that searches become slow and no other process is
+    /// writing. Otherwise this costs little, so call it after every hundred captions or so. Returns `false` if another
+    /// process is writing: its run will refresh the cache. `progress` is as for [`crate::Writer::refresh_caches`].
     ///
     /// # Errors
     /// The catalogue cannot be read, or the cache cannot be written.
     pub fn refresh_words(&self, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) -> Result<bool> {
-        // Asked before taking the lock: whoever wants to index meanwhile is refused.
+        // Checked before taking the lock, because indexing is refused while it is held.
         if !self.library.words_are_due()? {
             return Ok(true);
         }
@@ -150,7 +150,7 @@ fn pending_ids(db: &Connection, anew: bool, fingerprint: &str, limit: usize) -> 
     rows.collect()
 }
 
-/// A photo that still waits for a caption.
+/// This photo, if it still waits for a caption.
 fn pending_photo(db: &Connection, id: i64, anew: bool, fingerprint: &str) -> rusqlite::Result<Option<PendingPhoto>> {
     let hash = db
         .prepare_cached(&format!("SELECT p.hash {PENDING} AND p.id = ?3"))?

@@ -1,7 +1,7 @@
-//! Captions, and what captioners saw of photos.
+//! Captions, and the encodings of photos.
 //!
-//! These writes need no [`crate::Writer`]: each is one short transaction, so that captioning for hours blocks neither a
-//! run of indexing nor a caption written by hand, and is blocked by neither.
+//! These writes need no [`crate::Writer`]: each is one short transaction, so that captioning for hours blocks neither
+//! an indexing run nor a caption written by hand, and is blocked by neither.
 
 use crate::catalogue::change_log::{About, log};
 use crate::catalogue::library::Library;
@@ -11,9 +11,9 @@ use crate::catalogue::stored::{check_length, is_text, row_checksum, text_of};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Characters that a caption may have, and a question.
+/// The most characters that a caption may have, and also a question.
 pub(crate) const LONGEST_CAPTION: usize = 10_000;
-/// Numbers that an encoding may have: 16 MiB. BLIP-2 has 32 queries of 768.
+/// The most numbers that an encoding may have: 16 MiB. That of BLIP-2 has 32 queries of 768 numbers.
 const LARGEST_ENCODING: usize = 4 << 20;
 
 impl Library {
@@ -46,7 +46,7 @@ impl Library {
             .ok_or(Error::NoPhoto { photo })
     }
 
-    /// Takes the caption of a photo away, whoever wrote it, and says whether it had one. The next run of captioning
+    /// Deletes the caption of a photo, whoever wrote it, and returns whether there was one. The next captioning run
     /// writes a new one.
     ///
     /// # Errors
@@ -61,8 +61,8 @@ impl Library {
         })
     }
 
-    /// Gives a photo a caption that the model `captioner` (its fingerprint) wrote, in the place of any other model's;
-    /// `false`, and nothing changed, if one written by hand stands there.
+    /// Gives a photo a caption that the model `captioner` (its fingerprint) wrote, in the place of any model's caption.
+    /// Returns `false` and changes nothing if the photo has a caption written by hand.
     ///
     /// # Errors
     /// [`Error::Refused`] for a text of more than 10,000 characters; [`Error::NoPhoto`]; or the catalogue cannot be
@@ -73,8 +73,8 @@ impl Library {
             .ok_or(Error::NoPhoto { photo })
     }
 
-    /// What the model `captioner` saw of a photo (BLIP-2: the Q-Former's output, row by row); `None` if it is not kept,
-    /// or damaged: it can be computed again.
+    /// The encoding of a photo by the model `captioner` (BLIP-2: the Q-Former's output, row by row); `None` if it is
+    /// not stored or is damaged: it can be computed again.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -90,18 +90,18 @@ impl Library {
         })
     }
 
-    /// Keeps what the model `captioner` saw of a photo, in the place of what it saw before. For a photo that is no
-    /// longer in the library it does nothing.
+    /// Stores the encoding of a photo by the model `captioner`, in the place of an older one. Does nothing for a photo
+    /// that is no longer in the library.
     ///
     /// # Errors
-    /// [`Error::Refused`] for no numbers, more than 4,194,304, or such that are not finite; or the catalogue cannot be
-    /// written.
+    /// [`Error::Refused`] for no numbers, more than 4,194,304, or NaN or infinity among them; or the catalogue cannot
+    /// be written.
     pub fn save_encoding(&self, photo: i64, captioner: &str, encoding: &[f32]) -> Result<()> {
         check_encoding(photo, encoding)?;
         self.write(|db| put_encoding(db, photo, captioner, encoding))
     }
 
-    /// How far captioning has come.
+    /// How many of the library's photos have a caption.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -122,7 +122,7 @@ pub(crate) fn exists(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM photo WHERE id = ?1")?.exists([photo])
 }
 
-/// Writes a caption, by hand if there is no captioner; `false` if one written by hand stands in a captioner's way.
+/// Writes a caption, as one by hand if there is no captioner; `false` if a captioner would replace one written by hand.
 pub(crate) fn put_caption(db: &Connection, photo: i64, text: &str, captioner: Option<&str>) -> rusqlite::Result<bool> {
     let written = db
         .prepare_cached(
@@ -138,7 +138,7 @@ pub(crate) fn put_caption(db: &Connection, photo: i64, text: &str, captioner: Op
     Ok(written)
 }
 
-/// Writes an encoding of a photo that is in the catalogue.
+/// Writes the encoding of a photo, if the photo is in the catalogue.
 pub(crate) fn put_encoding(db: &Connection, photo: i64, captioner: &str, encoding: &[f32]) -> rusqlite::Result<()> {
     let bytes: Vec<u8> = encoding.iter().flat_map(|v| v.to_le_bytes()).collect();
     db.prepare_cached(
@@ -150,18 +150,18 @@ pub(crate) fn put_encoding(db: &Connection, photo: i64, captioner: &str, encodin
     Ok(())
 }
 
-/// Refuses numbers that are no encoding.
+/// Refuses numbers that cannot be an encoding.
 pub(crate) fn check_encoding(photo: i64, encoding: &[f32]) -> Result<()> {
     let reason = if encoding.is_empty() {
-        "it holds no numbers".into()
+        "it is empty".into()
     } else if encoding.len() > LARGEST_ENCODING {
-        format!("it holds {} numbers, {LARGEST_ENCODING} are allowed", encoding.len())
+        format!("it has {} numbers; {LARGEST_ENCODING} are allowed", encoding.len())
     } else if !encoding.iter().all(|v| v.is_finite()) {
-        "it holds numbers that are not finite".into()
+        "it contains NaN or infinity".into()
     } else {
         return Ok(());
     };
-    Err(Error::Refused { what: format!("what the captioner saw of photo {photo}"), reason })
+    Err(Error::Refused { what: format!("the encoding of photo {photo}"), reason })
 }
 
 fn is_sound(bytes: &[u8], checksum: i64) -> bool {
@@ -182,7 +182,7 @@ pub(crate) fn damaged_encodings(db: &Connection) -> rusqlite::Result<Vec<(i64, S
     Ok(damaged)
 }
 
-/// Photos whose caption is not the text that it was.
+/// Photos whose caption is damaged.
 pub(crate) fn damaged_captions(db: &Connection) -> rusqlite::Result<Vec<i64>> {
     let mut statement = db.prepare("SELECT photo, text, folded FROM caption ORDER BY photo")?;
     let mut rows = statement.query([])?;

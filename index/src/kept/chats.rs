@@ -1,7 +1,7 @@
 //! Chats about pictures.
 //!
-//! They are kept until they are deleted: a picture that is moved, forgotten or was never in the library keeps its
-//! chats, which name it by its content. Like captions they are written without a [`crate::Writer`].
+//! Chats are kept until they are deleted. They refer to their picture by its content, so a picture that is moved,
+//! forgotten or was never in the library keeps its chats. Like captions, they are written without a [`crate::Writer`].
 
 use super::captions::LONGEST_CAPTION;
 use crate::catalogue::library::Library;
@@ -12,16 +12,16 @@ use crate::error::{Error, Result};
 use rusqlite::{Connection, Params, Row, Transaction, TransactionBehavior, params};
 use std::path::Path;
 
-/// Characters that a question may have.
+/// The most characters that a question may have.
 const LONGEST_QUESTION: usize = LONGEST_CAPTION;
-/// Characters that an answer may have.
+/// The most characters that an answer may have.
 const LONGEST_ANSWER: usize = 100_000;
 
 const COLUMNS: &str = "id, path, hash, model, started, updated";
 
 impl Library {
-    /// Begins a chat about a picture, which need not be in the library, with the model `model` (as the user
-    /// names it), and returns its id.
+    /// Begins a chat about a picture, which need not be in the library, with the model `model` (by the name that the
+    /// user knows), and returns the chat's id.
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -57,7 +57,7 @@ impl Library {
         if known { Ok(()) } else { Err(Error::NoChat { id: chat }) }
     }
 
-    /// Takes the last question and its answer back, and says whether there were any.
+    /// Deletes the last turn of a chat, and returns whether there was one.
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -69,8 +69,7 @@ impl Library {
         )
     }
 
-    /// Takes everything back that was said in a chat, and says whether there was anything. The chat
-    /// stays, empty.
+    /// Deletes all turns of a chat, and returns whether there were any. The chat itself stays, empty.
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -78,7 +77,7 @@ impl Library {
         self.drop_turns(id, "DELETE FROM turn WHERE conversation = ?1")
     }
 
-    /// Deletes a chat, and says whether there was one.
+    /// Deletes a chat, and returns whether it existed.
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -86,7 +85,7 @@ impl Library {
         self.write(|db| Ok(db.execute("DELETE FROM conversation WHERE id = ?1", [id])? > 0))
     }
 
-    /// A chat.
+    /// The chat with this id.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -94,7 +93,7 @@ impl Library {
         Ok(self.sql(|db| read(db, "WHERE id = ?1", [id]))?.pop())
     }
 
-    /// All chats, the one that changed last first.
+    /// All chats, the most recently changed first.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -102,7 +101,7 @@ impl Library {
         self.sql(|db| read(db, "ORDER BY updated DESC, id DESC", []))
     }
 
-    /// The chats about a picture with this content, the one that changed last first.
+    /// The chats about a picture with this content, the most recently changed first.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -118,12 +117,12 @@ impl Library {
     }
 }
 
-/// Notes that a chat changed; `false` if there is none.
+/// Records that a chat changed just now; `false` if it does not exist.
 fn touch(db: &Connection, id: i64) -> rusqlite::Result<bool> {
     Ok(db.prepare_cached("UPDATE conversation SET updated = unixepoch() WHERE id = ?1")?.execute([id])? > 0)
 }
 
-/// Chats with their turns, of one moment.
+/// Chats with their turns, all read in one transaction.
 fn read(db: &Connection, which: &str, values: impl Params) -> rusqlite::Result<Vec<Chat>> {
     let moment = Transaction::new_unchecked(db, TransactionBehavior::Deferred)?;
     let mut statement = moment.prepare_cached(&format!("SELECT {COLUMNS} FROM conversation {which}"))?;
@@ -150,7 +149,7 @@ fn chat_of(row: &Row<'_>) -> rusqlite::Result<Chat> {
     })
 }
 
-/// Chats of which something is not the text that it was.
+/// Chats in which some text is damaged.
 pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<i64>> {
     let mut statement = db.prepare(
         "SELECT c.id, c.model, ifnull(t.question, ''), ifnull(t.answer, '') FROM conversation c

@@ -1,4 +1,4 @@
-//! Groups of photos, as the application found them: kept until it finds others, with the names that the user gave.
+//! Clusters as the application found them, with the names that the user gave, kept until it finds others.
 
 use crate::catalogue::library::{Library, current_model};
 use crate::catalogue::paths;
@@ -11,8 +11,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use std::collections::HashSet;
 
-/// Characters that a name may have.
+/// The most characters that a name may have.
 const LONGEST_NAME: usize = 400;
+
 /// A group of photos that look alike.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cluster {
@@ -20,15 +21,15 @@ pub struct Cluster {
     pub id: i64,
     /// Its name; no two clusters have names that differ only by case or accents. Foreign text.
     pub name: String,
-    /// The user chose the name.
+    /// Whether the user chose the name.
     pub by_hand: bool,
-    /// Words that tell it from the others, best first; foreign text.
+    /// Words that distinguish it from the others, best first; foreign text.
     pub keywords: Vec<String>,
     /// Mean cosine of its photos with the centroid, when it was made.
     pub coherence: f32,
-    /// Photos in it.
+    /// Number of photos in it.
     pub photos: u64,
-    /// Unit vector in the middle of it; `None` if it is damaged.
+    /// Unit vector at its centre; `None` if it is damaged.
     #[serde(skip)]
     pub centroid: Option<Vec<f32>>,
     /// A photo joins if its cosine with the centroid is at least this.
@@ -38,7 +39,7 @@ pub struct Cluster {
     pub fingerprint: String,
 }
 
-/// A cluster that is to be kept.
+/// A cluster to store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewCluster {
     /// As [`Cluster::name`].
@@ -55,14 +56,14 @@ pub struct NewCluster {
     pub reach: f32,
 }
 
-/// Where a photo belongs.
+/// Which cluster a photo belongs to. `C` names the cluster: by its id, or by its position in a list of new clusters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClusterMember<C> {
     /// The photo.
     pub photo: i64,
     /// Its cluster; `None` if it fits none.
     pub cluster: Option<C>,
-    /// With the centroid of the nearest cluster.
+    /// Its cosine with the centroid of the nearest cluster.
     pub cosine: f32,
 }
 
@@ -98,7 +99,7 @@ impl Library {
         })
     }
 
-    /// Where the photos belong, by id; photos that came since are missing.
+    /// Which cluster each photo belongs to, by photo id. Photos added since the clusters were made are missing.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -115,7 +116,7 @@ impl Library {
         })
     }
 
-    /// The photos of a cluster, those nearest to its middle first; none if there is no such cluster.
+    /// The photos of a cluster, those nearest to its centroid first; none if the cluster does not exist.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -130,12 +131,11 @@ impl Library {
         })
     }
 
-    /// Keeps these clusters in the place of all others, in one transaction. `members` name clusters by their position
-    /// in `clusters`.
+    /// Replaces all clusters by these, in one transaction. `members` name clusters by their position in `clusters`.
     ///
     /// # Errors
-    /// [`Error::Refused`] for a name that is empty, too long, `none` or there twice; [`Error::Vector`], [`Error::NoModel`];
-    /// or the catalogue cannot be written.
+    /// [`Error::Refused`] for a name that is empty, too long, `none` or used twice; [`Error::Vector`],
+    /// [`Error::NoModel`]; or the catalogue cannot be written.
     pub fn save_clusters(&self, clusters: &[NewCluster], members: &[ClusterMember<usize>]) -> Result<()> {
         let model = self.check_clusters(clusters)?;
         self.write(|db| {
@@ -144,9 +144,9 @@ impl Library {
         })
     }
 
-    /// Keeps these clusters (the parts) in the place of one, in one transaction, and says whether that one was still there:
-    /// if not, nothing changes. The parts get new ids. `members` name parts by their position; photos of the cluster that
-    /// are not among them belong nowhere, like photos that came later. All other clusters and their photos stay.
+    /// Replaces one cluster by these (its parts), in one transaction, and returns whether that cluster still existed:
+    /// if not, nothing changes. The parts get new ids. `members` name parts by their position. Photos of the cluster
+    /// that are not among `members` become like photos added later. All other clusters and their photos stay.
     ///
     /// # Errors
     /// As [`Library::save_clusters`]; a part may not have the name of any cluster that stays.
@@ -170,7 +170,7 @@ impl Library {
         })?
     }
 
-    /// The model whose clusters these are, if they may be kept.
+    /// The library's model, if these clusters may be stored.
     fn check_clusters(&self, clusters: &[NewCluster]) -> Result<ModelRecord> {
         let model = self.sql(current_model)?.ok_or(Error::NoModel)?.record;
         let mut names = HashSet::new();
@@ -179,12 +179,12 @@ impl Library {
             if !names.insert(paths::fold(&cluster.name)) {
                 return Err(taken(&cluster.name));
             }
-            validate(&cluster.centroid, model.dim, || format!("the centre of {:?}", cluster.name))?;
+            validate(&cluster.centroid, model.dim, || format!("the centroid of {:?}", cluster.name))?;
         }
         Ok(model)
     }
 
-    /// Says where photos belong that came after the clusters were made.
+    /// Assigns photos that were added after the clusters were made.
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -192,15 +192,15 @@ impl Library {
         self.write(|db| members.iter().try_for_each(|member| put_member(db, member)))
     }
 
-    /// Replaces the centroids of clusters (by id) with those of the library's present model: unit vectors, and how near
-    /// a photo must be to join.
+    /// Replaces the centroids of clusters by those in the space of the library's current model. Each entry has the id
+    /// of a cluster, its centroid (a unit vector) and its reach.
     ///
     /// # Errors
     /// [`Error::Vector`], [`Error::NoModel`], or the catalogue cannot be written.
     pub fn move_centroids(&self, centroids: &[(i64, Vec<f32>, f32)]) -> Result<()> {
         let model = self.sql(current_model)?.ok_or(Error::NoModel)?.record;
         for (_, centroid, _) in centroids {
-            validate(centroid, model.dim, || "the centre of a cluster".into())?;
+            validate(centroid, model.dim, || "the centroid of a cluster".into())?;
         }
         self.write(|db| {
             for (id, centroid, reach) in centroids {
@@ -220,7 +220,7 @@ impl Library {
         })
     }
 
-    /// Gives a cluster a name by hand, which survives when clusters are made anew.
+    /// Renames a cluster by hand. The name survives when clusters are recomputed.
     ///
     /// # Errors
     /// [`Error::NoCluster`]; [`Error::Refused`] for a name that is empty, too long, `none` or another cluster's; or the
@@ -245,27 +245,27 @@ impl Library {
         }
     }
 
-    /// The error that says which clusters there are instead of this one.
+    /// The error for a cluster that does not exist, with the names of those that do.
     pub(crate) fn no_cluster(&self, name: &str) -> Result<Error> {
         let known = self.clusters()?.into_iter().map(|cluster| cluster.name).collect();
         Ok(Error::NoCluster { name: name.to_owned(), known })
     }
 }
 
-/// What is the same for two names that are the same but for case and accents.
+/// A name without case and accents: it is equal for two names that differ only by these.
 #[must_use]
 pub fn folded_name(name: &str) -> String {
     paths::fold(name)
 }
 
-/// The id of the cluster of this name; case and accents do not count.
+/// The id of the cluster of this name; case and accents are ignored.
 pub(crate) fn id_of(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
     db.prepare_cached("SELECT id FROM cluster WHERE folded = ?1")?
         .query_row([paths::fold(name)], |row| row.get(0))
         .optional()
 }
 
-/// Adds clusters and says where photos belong; `members` name clusters by their position.
+/// Adds clusters and assigns photos to them; `members` name clusters by their position.
 fn put_clusters(
     db: &Connection,
     clusters: &[NewCluster],
@@ -300,7 +300,7 @@ fn put_clusters(
     Ok(())
 }
 
-/// A photo that is gone in the meantime belongs nowhere.
+/// Assigns a photo to a cluster; a photo that is gone in the meantime is skipped.
 fn put_member(db: &Connection, member: &ClusterMember<i64>) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO member (photo, cluster, cosine) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM photo WHERE id = ?1)
@@ -310,7 +310,7 @@ fn put_member(db: &Connection, member: &ClusterMember<i64>) -> rusqlite::Result<
     Ok(())
 }
 
-/// SQLite has no NaN.
+/// The number, or 0 for NaN and infinity: SQLite would store NaN as NULL.
 fn finite(number: f32) -> f32 {
     if number.is_finite() { number } else { 0.0 }
 }
@@ -390,7 +390,7 @@ mod tests {
         assert_eq!((kept[0].centroid.as_deref(), kept[0].keywords.len()), (Some([1.0, 0.0].as_slice()), 2));
         assert_eq!(found(&library, "CAFE", false).unwrap(), [1, 2]);
         assert_eq!(found(&library, "cafe", true).unwrap(), [3, 4]);
-        // Photo 4 came later.
+        // Photo 4 was added later.
         assert_eq!(found(&library, "none", false).unwrap(), [4]);
         library.add_members(&[member(4, Some(kept[1].id))]).unwrap();
         assert_eq!(found(&library, "sea", false).unwrap(), [3, 4]);

@@ -1,7 +1,7 @@
-//! Label sets: labels that were given a name, to sort photos by them again and again.
+//! Label sets: saved lists of labels to classify photos by.
 //!
-//! The application makes one classifier a set and model; with it this crate says which label any photo gets, new ones
-//! included, and knows nothing of models for it: `label:pets=dog` in a query is dot products and a softmax.
+//! The application makes one classifier for each set and model. With it, this crate can label any photo, new ones
+//! included, without running a model: `label:pets=dog` in a query costs dot products and a softmax.
 
 use crate::catalogue::library::Library;
 use crate::catalogue::paths::fold;
@@ -14,14 +14,14 @@ use rayon::prelude::*;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::{HashMap, HashSet};
 
-/// Labels that a set may have, and as many backgrounds.
+/// The most labels that a set may have, and the most background labels.
 const MOST_LABELS: usize = 1_000;
-/// Prompt templates that a set may have.
+/// The most prompt templates that a set may have.
 const MOST_TEMPLATES: usize = 100;
-/// Characters that a name, a label or a template may have.
+/// The most characters that a name, a label or a template may have.
 const LONGEST: usize = 200;
 
-/// Labels of which a photo gets one or none.
+/// A saved list of labels, of which a photo gets one or none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LabelSet {
     /// Its name; no two sets have names that differ only by case or accents. Foreign text.
@@ -30,30 +30,30 @@ pub struct LabelSet {
     pub labels: Vec<String>,
     /// Labels that compete with the others but mean "none of these".
     pub background: Vec<String>,
-    /// Prompt templates with `{}` where a label goes; empty: whatever suits the model.
+    /// Prompt templates with `{}` where the label goes; if empty, those that suit the model are used.
     pub templates: Vec<String>,
-    /// A photo whose likeliest label has a lower probability gets none; from 0 to 1.
+    /// A photo whose likeliest label has a lower probability gets no label; from 0 to 1.
     pub threshold: f32,
 }
 
-/// A set of labels in the space of one model.
+/// A label set in the space of one model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classifier {
-    /// What a cosine is multiplied with before the softmax; over 0.
+    /// Factor of the cosines before the softmax; greater than 0.
     pub scale: f32,
-    /// One unit vector for each label, then for each background: (labels, numbers of the model), row by row.
+    /// One unit vector for each label, then for each background label: (labels, dimensions of the model), row by row.
     pub rows: Vec<f32>,
 }
 
 impl Classifier {
-    /// Scale times cosine of each label and then each background with the embedding of a photo (a unit vector).
+    /// Scale times cosine of each label and then each background label with the embedding of a photo (a unit vector).
     #[must_use]
     pub fn logits(&self, embedding: &[f32]) -> Vec<f32> {
         self.rows.chunks_exact(embedding.len().max(1)).map(|row| self.scale * cosine(embedding, row)).collect()
     }
 
-    /// The probability of each label and then each background, for the embedding of a photo (a unit vector): the softmax
-    /// of scale times cosine (Radford et al. 2021, section 3.1.2). They sum up to 1.
+    /// The probability of each label and then each background label, for the embedding of a photo (a unit vector): the
+    /// softmax of scale times cosine (Radford et al. 2021, section 3.1.2). The probabilities add up to 1.
     #[must_use]
     pub fn probabilities(&self, embedding: &[f32]) -> Vec<f32> {
         let logits = self.logits(embedding);
@@ -63,13 +63,14 @@ impl Classifier {
         powers.iter().map(|power| (power / sum) as f32).collect()
     }
 
-    /// Whether it is one for this many labels and backgrounds of a model of `dim` numbers.
+    /// Whether its numbers can be used and fit this many labels (background labels included) of a model of `dim`
+    /// dimensions.
     fn fits(&self, labels: usize, dim: usize) -> bool {
         let finite = self.scale.is_finite() && self.scale > 0.0 && self.rows.iter().all(|v| v.is_finite());
         finite && labels.checked_mul(dim) == Some(self.rows.len())
     }
 
-    /// As the catalogue keeps it: the scale, then the rows.
+    /// As the catalogue stores it: the scale, then the rows.
     fn bytes(&self) -> Vec<u8> {
         std::iter::once(&self.scale).chain(&self.rows).flat_map(|v| v.to_le_bytes()).collect()
     }
@@ -84,8 +85,8 @@ impl Classifier {
 }
 
 impl LabelSet {
-    /// Which label a photo with these probabilities ([`Classifier::probabilities`]) gets, as a position in `labels`; `None`
-    /// if a background is likelier, or the likeliest label less likely than the threshold.
+    /// The label that a photo with these probabilities ([`Classifier::probabilities`]) gets, as a position in `labels`.
+    /// `None` if a background label is likelier, or if the likeliest label's probability is below the threshold.
     #[must_use]
     pub fn choose(&self, probabilities: &[f32]) -> Option<usize> {
         let (best, probability) =
@@ -93,8 +94,9 @@ impl LabelSet {
         (best < self.labels.len() && *probability >= self.threshold).then_some(best)
     }
 
-    /// Refuses what cannot be used: no labels, too many, empty ones, two that differ only by case or accents, a single
-    /// one (of which every photo would be certain), templates without `{}`.
+    /// Refuses a set that cannot be used: with no labels, too many, an empty one, two that differ only by case or
+    /// accents, or a single one (which every photo would get); with a template without `{}`; or with a threshold out of
+    /// range.
     ///
     /// # Errors
     /// [`Error::Refused`], which says what is wrong.
@@ -106,7 +108,7 @@ impl LabelSet {
         let mut seen = HashSet::new();
         for (list, what) in [(&self.labels, "labels"), (&self.background, "background labels")] {
             if list.len() > MOST_LABELS {
-                return refused(format!("it has {} {what}, {MOST_LABELS} are allowed", list.len()));
+                return refused(format!("it has {} {what}; {MOST_LABELS} are allowed", list.len()));
             }
             for (n, label) in list.iter().enumerate() {
                 check_length("a label", label, LONGEST)?;
@@ -115,40 +117,41 @@ impl LabelSet {
                     return refused(format!("number {} of its {what} is empty", n + 1));
                 }
                 if !seen.insert(folded) {
-                    return refused(format!("{:?} stands in it twice", escape::text(label)));
+                    return refused(format!("{:?} is in it twice", escape::text(label)));
                 }
             }
         }
         if self.labels.len() + self.background.len() < 2 {
             return refused(
-                "with one label every photo gets it; add another one, or one with --background that means none of these"
+                "with only one label, every photo gets it; add another, or one with --background for all other photos"
                     .into(),
             );
         }
         if self.templates.len() > MOST_TEMPLATES {
-            return refused(format!("it has {} templates, {MOST_TEMPLATES} are allowed", self.templates.len()));
+            return refused(format!("it has {} templates; {MOST_TEMPLATES} are allowed", self.templates.len()));
         }
         for template in &self.templates {
             check_length("a template", template, LONGEST)?;
             if !template.contains("{}") {
                 return refused(format!(
-                    "the template {:?} does not say with {{}} where the label goes",
+                    "the template {:?} must contain {{}} where the label goes",
                     escape::text(template)
                 ));
             }
         }
         if !(0.0..=1.0).contains(&self.threshold) {
-            return refused("its threshold is no number from 0 to 1".into());
+            return refused("its threshold is not a number from 0 to 1".into());
         }
         Ok(())
     }
 }
 
 impl Library {
-    /// Keeps a label set under its name, and returns the one that had the name before. Classifiers of that one go.
+    /// Stores a label set under its name, and returns the set that had the name before. The classifiers of that set are
+    /// deleted.
     ///
     /// # Errors
-    /// [`Error::Refused`] for a set that cannot be used ([`LabelSet::check`]) or a name that cannot stand in a query; or
+    /// [`Error::Refused`] for a set that cannot be used ([`LabelSet::check`]) or a name that a query cannot contain; or
     /// the catalogue cannot be written.
     pub fn save_label_set(&self, set: &LabelSet) -> Result<Option<LabelSet>> {
         set.check()?;
@@ -185,7 +188,7 @@ impl Library {
         })
     }
 
-    /// The label set of this name; case and accents do not count.
+    /// The label set of this name; case and accents are ignored.
     ///
     /// # Errors
     /// [`Error::NoLabelSet`], [`Error::Refused`] if it is damaged, or the catalogue cannot be read.
@@ -207,8 +210,8 @@ impl Library {
         if deleted > 0 { Ok(()) } else { Err(self.no_label_set(name)?) }
     }
 
-    /// The classifier of a saved set for the model with this fingerprint and embeddings of `dim` numbers; `None` if it was
-    /// not made yet, or is damaged: it can be made again.
+    /// The classifier of a saved set for the model with this fingerprint and embeddings of `dim` numbers; `None` if it
+    /// has not been made yet or is damaged: it can be made again.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -227,17 +230,18 @@ impl Library {
         Ok(kept.flatten().filter(|classifier| classifier.fits(labels, dim)))
     }
 
-    /// Keeps the classifier of a saved set for the model with this fingerprint, unless the set has changed meanwhile.
+    /// Stores the classifier of a saved set for the model with this fingerprint, unless the set has changed meanwhile.
     ///
     /// # Errors
-    /// [`Error::Refused`] for one that is none, or the catalogue cannot be written.
+    /// [`Error::Refused`] for one that does not fit the set or has unusable numbers, or the catalogue cannot be
+    /// written.
     pub fn save_classifier(&self, set: &LabelSet, fingerprint: &str, classifier: &Classifier) -> Result<()> {
         let labels = set.labels.len() + set.background.len();
         if labels == 0 || !classifier.fits(labels, classifier.rows.len() / labels) {
             let what = format!("the classifier of {:?}", escape::text(&set.name));
             return Err(Error::Refused {
                 what,
-                reason: "it does not fit the labels, or holds numbers that are none".into(),
+                reason: "it does not fit the labels, or contains numbers that cannot be used".into(),
             });
         }
         let bytes = classifier.bytes();
@@ -260,7 +264,7 @@ impl Library {
     }
 }
 
-/// What the label clauses of a query ask of a photo, one entry a set.
+/// What the label clauses of a query ask of a photo: one filter for each set.
 pub(crate) struct LabelFilter {
     set: LabelSet,
     classifier: Classifier,
@@ -269,7 +273,7 @@ pub(crate) struct LabelFilter {
 }
 
 impl LabelFilter {
-    /// Of all label clauses, for the model with this fingerprint and embeddings of `dim` numbers.
+    /// The filters of all label clauses, one for each set, with its classifier for the library's model.
     pub(crate) fn of(library: &Library, clauses: &[Clause]) -> Result<Vec<Self>> {
         let mut filters: HashMap<String, Self> = HashMap::new();
         for clause in clauses {
@@ -299,7 +303,7 @@ impl LabelFilter {
         })
     }
 
-    /// Keeps the photos that have what is asked for. A photo without an embedding has no label.
+    /// Keeps the photos that satisfy the clauses. A photo without an embedding has no label.
     pub(crate) fn retain(&self, ids: &mut Vec<i64>, vectors: Option<&Vectors>) {
         let passes = |id: &i64| {
             let row = vectors.and_then(|vectors| vectors.row(*id));
@@ -320,7 +324,7 @@ fn read(db: &Connection, name: &str) -> rusqlite::Result<Option<(i64, LabelSet)>
         .optional()
 }
 
-/// A list that is damaged is read as empty, which [`LabelSet::check`] refuses for labels.
+/// Reads a label set. A damaged list is read as empty, which [`LabelSet::check`] refuses for labels.
 fn set_of(row: &Row<'_>) -> rusqlite::Result<(i64, LabelSet)> {
     let list = |at| Ok::<_, rusqlite::Error>(serde_json::from_str(&text_of(row, at)?).unwrap_or_default());
     let set = LabelSet {
@@ -333,20 +337,20 @@ fn set_of(row: &Row<'_>) -> rusqlite::Result<(i64, LabelSet)> {
     Ok((row.get(0)?, set))
 }
 
-/// Refuses names that a query could not say.
+/// Refuses names that a query cannot contain.
 fn check_name(name: &str) -> Result<()> {
     let refused = |reason: &str| Err(Error::Refused { what: "the name of a label set".into(), reason: reason.into() });
     check_length("the name of a label set", name, LONGEST)?;
     if fold(name).trim().is_empty() || name.trim() != name {
-        return refused("it is empty, or begins or ends with a blank");
+        return refused("it is empty, or starts or ends with a space");
     }
     if name.contains(['=', '"']) || name.contains(char::is_control) {
-        return refused("it holds = or \" or a control character, which label:NAME=LABEL in a query could not say");
+        return refused("it holds =, \" or a control character, which the NAME in label:NAME=LABEL cannot contain");
     }
     Ok(())
 }
 
-/// Names of the label sets that cannot be used as they are stored.
+/// Names of the stored label sets that cannot be used.
 pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut damaged = Vec::new();
     let mut statement = db.prepare(&format!("SELECT {COLUMNS} FROM label_set ORDER BY id"))?;
@@ -359,7 +363,7 @@ pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<String>> {
     Ok(damaged)
 }
 
-/// Set and fingerprint of the classifiers whose checksum is wrong.
+/// Set and fingerprint of the classifiers whose checksum or length is wrong.
 pub(crate) fn damaged_classifiers(db: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut statement = db.prepare("SELECT label_set, fingerprint, data, checksum FROM classifier")?;
     let mut rows = statement.query([])?;

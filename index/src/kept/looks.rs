@@ -1,4 +1,4 @@
-//! What photos look like, and which files hold the same photo.
+//! The looks of photos, and the files that hold the same photo.
 //!
 //! Like captions, looks are written without a [`crate::Writer`], in short transactions.
 
@@ -10,12 +10,12 @@ use crate::catalogue::stored::{row_checksum, size_of};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-/// Bytes that a look may have.
+/// The most bytes that a look may have.
 const LARGEST_LOOK: usize = 1 << 16;
 
 impl Library {
-    /// The looks of this version that are kept, by photo: bytes that [`Library::save_looks`] was given. Damaged ones are
-    /// left out: they can be made again.
+    /// The stored looks of this version, by photo: the bytes that [`Library::save_looks`] was given. Damaged looks are
+    /// left out: they can be computed again.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -36,14 +36,14 @@ impl Library {
         })
     }
 
-    /// Keeps looks of photos, all or none, in the place of older ones. Photos that are no longer in the library are
-    /// passed over.
+    /// Stores looks of photos, all or none, in the place of older ones. Photos that are no longer in the library are
+    /// skipped.
     ///
     /// # Errors
-    /// [`Error::Refused`] for a look of no bytes or of more than 65,536; or the catalogue cannot be written.
+    /// [`Error::Refused`] for a look of 0 bytes or of more than 65,536; or the catalogue cannot be written.
     pub fn save_looks(&self, version: u32, looks: &[(i64, Vec<u8>)]) -> Result<()> {
         if let Some((photo, look)) = looks.iter().find(|(_, look)| look.is_empty() || look.len() > LARGEST_LOOK) {
-            let reason = format!("it has {} bytes, 1 to {LARGEST_LOOK} are allowed", look.len());
+            let reason = format!("it has {} bytes; 1 to {LARGEST_LOOK} are allowed", look.len());
             return Err(Error::Refused { what: format!("the look of photo {photo}"), reason });
         }
         self.write(|db| {
@@ -60,7 +60,7 @@ impl Library {
         })
     }
 
-    /// The files that hold a photo; `None` if the library has none.
+    /// The files that hold a photo; `None` if no file does.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -68,7 +68,7 @@ impl Library {
         self.sql(|db| files_of(db, photo))
     }
 
-    /// The photos that more than one file holds, by id.
+    /// The photos that are held by more than one file, by id.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -100,7 +100,7 @@ fn is_sound(row: &Row<'_>, at: usize) -> rusqlite::Result<bool> {
     Ok(row_checksum(row.get_ref(at + 1)?.as_blob()?) == checksum)
 }
 
-/// Photos whose look is not what was written.
+/// Photos whose look is not what was written to the catalogue.
 pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<i64>> {
     let mut statement = db.prepare("SELECT photo, checksum, data FROM look ORDER BY photo")?;
     let mut rows = statement.query([])?;

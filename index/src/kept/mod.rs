@@ -1,4 +1,4 @@
-//! What the catalogue keeps beside photos: captions, clusters, labels, chats, looks.
+//! What the catalogue keeps besides photos: captions, clusters, labels, chats, looks.
 
 pub(crate) mod captioner;
 pub(crate) mod captions;

@@ -1,9 +1,9 @@
-//! Files that only repeat what the catalogue says: written whole, renamed into place, verified before use.
+//! Cache files, which only repeat what the catalogue says: written whole, renamed into place, verified before use.
 //!
-//! A header of 128 bytes (16 words), then sections, each padded to 64 bytes. Words, ids and numbers stand in the
-//! machine's own byte order; the magic number tells another order apart, and such a file is simply made anew.
+//! A file has a header of 128 bytes (16 words), then sections, each padded to 64 bytes. Words, ids and numbers are in
+//! the machine's own byte order; the magic number reveals another order, and such a file is rebuilt.
 //!
-//! Several generations may lie in a folder for a moment; the newest (the highest number) counts.
+//! A folder may contain several generations for a moment; the newest (the highest number) counts.
 
 use crate::catalogue::change_log::Stamp;
 use crate::catalogue::private_file::private;
@@ -20,21 +20,21 @@ const MAGIC: u64 = u64::from_be_bytes(*b"snapseek");
 const FORMAT: u64 = 1;
 const WORDS: usize = 16;
 const HEADER: usize = WORDS * 8;
-/// Sections a file can have.
+/// Sections of a file.
 const SECTIONS: usize = 5;
 const ALIGN: usize = 64;
-/// The body is hashed in pieces of this size, side by side.
+/// The body is hashed in pieces of this size, in parallel.
 const PIECE: usize = 1 << 20;
-/// Generations looked at before a search goes on without a cache.
+/// Generations tried before a search continues without a cache.
 const TRIES: usize = 4;
 
-/// What a cache file says of itself, besides its sections.
+/// What the header of a cache file says about its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) stamp: Stamp,
-    /// Hash of whatever the content depends on besides the log: the model, the way text is cut into words.
+    /// Identifies what the content depends on besides the log: the model, or the way text is split into words.
     pub(crate) basis: u64,
-    /// Free for the content.
+    /// Numbers for the content's own use.
     pub(crate) numbers: [u64; 4],
 }
 
@@ -48,9 +48,9 @@ pub(crate) struct Cache {
 /// Why a cache file is not used.
 #[derive(Debug)]
 pub(crate) enum Unusable {
-    /// There is none.
+    /// There is no cache file.
     Missing,
-    /// It cannot be read, or is not what was written.
+    /// It cannot be read, or is not what was written: its path and the reason.
     Damaged(PathBuf, String),
 }
 
@@ -74,19 +74,19 @@ impl Cache {
 
     #[allow(unsafe_code)]
     fn map(path: &Path) -> Result<Self, String> {
-        // A writer makes nothing but plain files, and to open a pipe would wait for ever.
+        // A writer creates nothing but regular files, and opening a pipe would wait forever.
         if !std::fs::symlink_metadata(path).map_err(|e| e.to_string())?.is_file() {
-            return Err("it is no plain file".into());
+            return Err("it is not a regular file".into());
         }
         let file = File::open(path).map_err(|e| e.to_string())?;
-        // SAFETY: these files are written under another name and never changed after they were renamed; only damage
-        // from outside while the map is open could break the promise, as with every mapped file.
+        // SAFETY: these files are written under another name and never changed once they are renamed; only damage from
+        // outside while the map is open could change the bytes, as with every mapped file.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| e.to_string())?;
         let (head, sections) = verify(&map).ok_or("its checksum or length is wrong")?;
         Ok(Self { head, map, sections })
     }
 
-    /// A section as numbers of one kind; `None` if its length does not fit them.
+    /// A section as numbers of type `T`; `None` if its length does not fit them.
     pub(crate) fn section<T: bytemuck::AnyBitPattern>(&self, n: usize) -> Option<&[T]> {
         bytemuck::try_cast_slice(self.map.get(self.sections.get(n)?.clone())?).ok()
     }
@@ -196,7 +196,7 @@ pub(crate) fn clear(folder: &Path) -> Result<()> {
 /// Generations in a folder, oldest first.
 fn generations(folder: &Path) -> Vec<(u64, PathBuf)> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    // The last number has no successor, so no writer gets there: such a file is none of ours.
+    // The last number has no successor, so no writer uses it: such a file is not ours.
     let number = |path: &Path| path.file_name()?.to_str()?.parse::<u64>().ok().filter(|n| *n < u64::MAX);
     let mut found: Vec<_> =
         entries.flatten().map(|e| e.path()).filter_map(|path| Some((number(&path)?, path))).collect();

@@ -1,95 +1,95 @@
-//! What photos must satisfy besides their meaning.
+//! Filters: conditions that photos must satisfy, whatever their meaning.
 
 use crate::catalogue::paths;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-/// What stands in `cluster:` for no cluster.
+/// The name that means no cluster in `cluster:`.
 pub(crate) const NO_CLUSTER: &str = "none";
 
-/// Words that must stand side by side in a photo's caption, tags, names or camera, or must not.
+/// Words that a photo must have side by side in its caption, tags, names or camera, or must not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phrase {
     /// The words.
     pub text: String,
-    /// Photos that have it are left out.
+    /// Whether photos that have it are left out.
     pub exclude: bool,
 }
 
 /// Clauses that must all hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filters {
-    /// In the order of the query.
+    /// The clauses, in the order of the query.
     pub clauses: Vec<Clause>,
 }
 
-/// One condition.
+/// A condition, or its negation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clause {
-    /// What is asked.
+    /// The condition.
     pub filter: Filter,
-    /// The photo must not satisfy it.
+    /// Whether the photo must not satisfy it.
     pub exclude: bool,
 }
 
-/// One question about a photo. Photos that lack the fact (no date, no camera) do not satisfy it.
+/// A condition on a photo. Photos that lack the fact (no date, no camera) do not satisfy it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// A path of it holds this text; case and accents do not count.
+    /// One of its paths contains this text; case and accents are ignored.
     Path(String),
-    /// A label of it holds these words, whole and in this order.
+    /// One of its tags contains these words, whole and in this order.
     Tag(String),
-    /// Its caption holds these words, whole and in this order.
+    /// Its caption contains these words, whole and in this order.
     Caption(String),
     /// It has a caption that is not empty.
     HasCaption,
-    /// The cluster of this name holds it; `none`: no cluster does. Case and accents do not count.
+    /// It is in the cluster of this name; `none`: it is in no cluster. Case and accents are ignored.
     Cluster(String),
-    /// It gets this label of the set of this name, or (`None`) any label of it. Case and accents do not count.
+    /// It gets this label of the label set of this name, or (`None`) any of its labels. Case and accents are ignored.
     Label {
-        /// The set.
+        /// The label set.
         set: String,
         /// The label.
         label: Option<String>,
     },
-    /// A file name of it ends in one of these (without the dot).
+    /// One of its file names has one of these extensions (without the dot).
     Ext(Vec<String>),
-    /// Its camera's name holds this text; case and accents do not count.
+    /// Its camera's name contains this text; case and accents are ignored.
     Camera(String),
     /// It was taken within these dates, both included; each a prefix of `2019-06-15`.
     Taken {
-        /// First.
+        /// The first date.
         from: Option<String>,
-        /// Last.
+        /// The last date.
         to: Option<String>,
     },
-    /// At least this many pixels across.
+    /// It is at least this many pixels wide.
     Wider(u32),
-    /// At least this many pixels down.
+    /// It is at least this many pixels high.
     Taller(u32),
-    /// Bytes of the file, both bounds included.
+    /// Its file has a size in bytes within these bounds, both included.
     Size {
-        /// At least.
+        /// The smallest size.
         min: Option<u64>,
-        /// At most.
+        /// The largest size.
         max: Option<u64>,
     },
 }
 
 impl Filters {
-    /// Whether every photo passes, because nothing is asked.
+    /// Whether there are no clauses, so that every photo passes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.clauses.is_empty()
     }
 
-    /// The ids of the photos that pass, ascending. Labels are not looked at: [`crate::kept::labels::LabelFilter`].
+    /// The ids of the photos that pass, ascending. Label clauses are left to [`crate::kept::labels::LabelFilter`].
     pub(crate) fn allowed(&self, db: &Connection) -> rusqlite::Result<Vec<i64>> {
         let mut sql = String::from("SELECT p.id FROM photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)");
         let mut values = Vec::new();
         for clause in &self.clauses {
             let Some(condition) = clause.filter.sql(&mut values) else { continue };
-            // Unknown (NULL) is "not satisfied", before and after a negation.
+            // An unknown fact (NULL) counts as "not satisfied", also where the clause is negated.
             sql.push_str(&format!(" AND {}ifnull({condition}, 0)", if clause.exclude { "NOT " } else { "" }));
         }
         sql.push_str(" ORDER BY p.id");
@@ -98,7 +98,7 @@ impl Filters {
         rows.collect()
     }
 
-    /// Whether a path is one that the path and extension clauses speak of.
+    /// Whether a path satisfies the path and extension clauses.
     pub(crate) fn prefers(&self, path: &std::path::Path) -> bool {
         let folded = paths::fold(&path.to_string_lossy());
         self.clauses.iter().all(|clause| match &clause.filter {
@@ -114,7 +114,7 @@ fn suffix(ext: &str) -> String {
 }
 
 impl Filter {
-    /// A condition on `photo p`; its values are pushed in the order of its question marks. `None` if SQL cannot say it.
+    /// A condition on `photo p`; its values are pushed in the order of the question marks. `None` if SQL cannot do it.
     fn sql(&self, values: &mut Vec<Value>) -> Option<String> {
         let whole = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         Some(match self {
@@ -161,7 +161,7 @@ impl Filter {
                     both.push("p.taken >= ?");
                 }
                 if let Some(to) = to {
-                    // '~' sorts behind all that can follow the prefix.
+                    // '~' sorts after everything that can follow the prefix.
                     values.push(format!("{to}~").into());
                     both.push("p.taken < ?");
                 }

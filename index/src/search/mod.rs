@@ -1,4 +1,4 @@
-//! How photos are found again: the query language, filters, meaning, words, and the caches that answer quickly.
+//! How photos are found: the query language, filters, search by meaning and by words, and the caches that make it fast.
 
 pub(crate) mod cache;
 pub(crate) mod filters;

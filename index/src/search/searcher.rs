@@ -1,4 +1,4 @@
-//! One query: meaning and words, filters, fusion, folding.
+//! Running one query: meaning and words, filters, fusion, folding.
 
 use super::filters::{Filter, Filters, NO_CLUSTER, Phrase};
 use super::text::{self, Match, TextSearch};
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 /// The constant of reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009).
 const RRF: f32 = 60.0;
 
-/// What makes the ranking.
+/// What the hits are ranked by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Default)]
 pub enum By {
     /// Cosine of the embeddings.
@@ -38,13 +38,13 @@ pub struct SearchRequest {
     pub vector: Option<Vec<f32>>,
     /// Words that photos should have.
     pub words: Option<String>,
-    /// Words that photos must have, or must not.
+    /// Phrases that photos must have, or must not have.
     pub phrases: Vec<Phrase>,
-    /// What photos must satisfy.
+    /// Conditions that photos must satisfy.
     pub filters: Filters,
-    /// What makes the ranking.
+    /// What the hits are ranked by.
     pub by: By,
-    /// Hits at most.
+    /// The most hits to return; by default none.
     pub limit: usize,
     /// Photos with a lower cosine are left out; those that have none stay.
     pub min_score: Option<f32>,
@@ -59,42 +59,42 @@ pub struct SearchRequest {
 pub struct Hit {
     /// Its id.
     pub id: i64,
-    /// Of its content.
+    /// Hash of its content.
     pub hash: ContentHash,
-    /// With the query's vector.
+    /// Its cosine with the query's vector.
     pub cosine: Option<f32>,
-    /// Of the query's words and phrases.
+    /// Its BM25 score for the query's words and phrases.
     pub bm25: Option<f32>,
     /// Sum of the reciprocal ranks; what orders the hits of [`By::Both`].
     pub fused: f32,
-    /// Every word of the query (but stop words like "the") stands in its caption, tags, names or camera.
+    /// Whether every word of the query (except stop words like "the") is in its caption, tags, names or camera.
     pub all_words: bool,
-    /// Where it lies: at least one, those that the filters speak of first.
+    /// The files that hold it, at least one: first those that satisfy the path and extension filters.
     pub paths: Vec<PathBuf>,
-    /// Its labels, best first.
+    /// Its tags, best first.
     pub tags: Vec<Tag>,
-    /// What it shows, in words, if it has a caption; foreign text.
+    /// Its caption, if it has one; foreign text.
     pub caption: Option<String>,
     /// What it says about itself.
     pub facts: PhotoFacts,
-    /// Bytes.
+    /// Size of its files in bytes.
     pub size: u64,
-    /// Photos folded into this one.
+    /// Number of photos folded into this one.
     pub folded: u32,
 }
 
-/// The answer.
+/// The answer to a search.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Response {
-    /// Best first.
+    /// The hits, best first.
     pub hits: Vec<Hit>,
-    /// Of the cosines with the query's vector.
+    /// Distribution of the photos' cosines with the query's vector.
     pub stats: Option<ScoreStats>,
-    /// No photo was passed over: `false` if the graph chose whom to compare.
+    /// Whether no photo was skipped: `false` if the graph chose which photos to compare.
     pub exact: bool,
 }
 
-/// A snapshot of a library: what is written later does not show. Holds a read transaction while it lives.
+/// A snapshot of a library: later writes do not show in it. It holds a read transaction while it lives.
 pub struct Searcher {
     library: Library,
     len: usize,
@@ -102,7 +102,7 @@ pub struct Searcher {
     text: OnceCell<TextSearch>,
 }
 
-/// A photo on its way to become a hit.
+/// A photo that may become a hit.
 #[derive(Clone, Copy, Debug, Default)]
 struct RankedPhoto {
     id: i64,
@@ -112,7 +112,8 @@ struct RankedPhoto {
 }
 
 impl Library {
-    /// A snapshot of the library to search in; later changes show in a new one. Any number of them may live at once.
+    /// Takes a snapshot of the library to search in; later changes show only in a new one. Any number of snapshots may
+    /// exist at once.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -130,22 +131,23 @@ impl Searcher {
         Ok(Self { library, len, vectors: OnceCell::new(), text: OnceCell::new() })
     }
 
-    /// Photos in the library.
+    /// Number of photos in the snapshot.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether the snapshot has no photos.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Finds photos. With neither a vector nor words nor phrases, lists those that pass the filters, by id.
+    /// Finds photos. With neither a vector nor words nor phrases, it lists those that pass the filters, by id.
     ///
     /// # Errors
-    /// The vector is not one of the library's model, or the catalogue cannot be read.
+    /// The vector does not fit the library's model; the filters name a cluster, label set or label that does not exist,
+    /// or a label set without a classifier; or the catalogue cannot be read.
     pub fn search(&self, request: &SearchRequest) -> Result<Response> {
         let vectors = match &request.vector {
             Some(_) => self.vectors()?,
@@ -166,7 +168,7 @@ impl Searcher {
         let is_allowed = |id: &i64| allowed.as_ref().is_none_or(|ids| ids.binary_search(id).is_ok());
         words.retain(|m| is_allowed(&m.id));
 
-        // By the graph only where nothing is filtered; ever more candidates until there are enough hits.
+        // The graph is used only if nothing is filtered, with ever more candidates until there are enough hits.
         let graph_fits =
             |k: usize| allowed.is_none() && query.is_some_and(|(_, v)| v.has_graph() && k.saturating_mul(10) < v.len());
         let mut k = request.limit.saturating_mul(2).max(100);
@@ -196,8 +198,8 @@ impl Searcher {
         }
     }
 
-    /// The matches of the phrases that are asked for (their scores added), and the photos allowed by phrases and
-    /// filters, ascending; `None` if all are.
+    /// The matches of the phrases that photos must have (their scores added up), and the ids of the photos allowed by
+    /// phrases and filters, ascending; `None` if all are allowed.
     fn allowed(&self, request: &SearchRequest) -> Result<(Vec<Match>, Option<Vec<i64>>)> {
         let filtered = !request.filters.is_empty() || !request.phrases.is_empty();
         if !filtered {
@@ -230,7 +232,7 @@ impl Searcher {
         Ok((matches, Some(allowed)))
     }
 
-    /// What the catalogue knows about the photos chosen.
+    /// What the catalogue knows about the chosen photos.
     fn hits(&self, request: &SearchRequest, chosen: Vec<(RankedPhoto, u32)>) -> Result<Vec<Hit>> {
         let all_words = match &request.words {
             Some(words) if !chosen.is_empty() => self.text()?.every(words)?,
@@ -276,7 +278,7 @@ impl Searcher {
         })
     }
 
-    /// The ids, ascending, and embeddings (unit vectors) of all photos that have one; none before there is a model.
+    /// The ids, ascending, and embeddings (unit vectors) of all photos that have one; none if the library has no model.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -308,7 +310,7 @@ impl Searcher {
         })
     }
 
-    /// A path of each of these photos, the first by name; `None` for those that have no file.
+    /// A path of each of these photos, the first in order; `None` for those that have no file.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -338,7 +340,7 @@ impl Searcher {
     }
 }
 
-/// All candidates in order.
+/// All candidates, best first.
 fn rank(
     request: &SearchRequest,
     meaning: &[Scored],
@@ -347,7 +349,7 @@ fn rank(
     with_vector: bool,
 ) -> Vec<RankedPhoto> {
     if !with_vector && request.words.is_none() && request.phrases.iter().all(|phrase| phrase.exclude) {
-        // Only filters: whatever passes.
+        // Only filters: every photo that passes.
         let listed = allowed.unwrap_or_default().iter();
         return listed.map(|id| RankedPhoto { id: *id, ..RankedPhoto::default() }).collect();
     }
@@ -382,7 +384,7 @@ fn rank(
     candidates
 }
 
-/// The first candidates that count, with how many were folded into each. Those that only words brought get their
+/// The best candidates up to the limit, with how many were folded into each. Those found only by words get their
 /// cosines here.
 fn choose(
     request: &SearchRequest,
@@ -399,7 +401,7 @@ fn choose(
         if too_low || excluded.contains(&candidate.id) {
             continue;
         }
-        // Behind the last hit there may be more to fold into it, up to the first that would be another hit.
+        // After the last hit, more candidates may fold into the hits, up to the first that would be another hit.
         let twin = request.unique.zip(row).zip(query).and_then(|((threshold, (_, row)), (_, vectors))| {
             chosen.iter().position(|(better, _)| {
                 vectors.row(better.id).is_some_and(|other| vectors::cosine(row, other) >= threshold)

@@ -1,7 +1,7 @@
 //! Search by words: BM25 over captions, tags, names of files and folders, and the camera.
 //!
-//! The index is one segment made in memory by tantivy and kept as one cache file; photos that changed since are indexed
-//! anew, in memory, whenever somebody searches. Both are scored with the statistics of both.
+//! The index is one segment that tantivy builds in memory and that is stored as one cache file. Photos that changed
+//! since are indexed in memory at the first search of a snapshot (the overlay). Both are scored with joint statistics.
 
 use super::cache::{self, Cache, Head, Unusable};
 use crate::catalogue::change_log::Stamp;
@@ -26,15 +26,15 @@ use tantivy::tokenizer::{
 };
 use tantivy::{Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
 
-/// Raised whenever fields or words come out differently; older caches are then made anew.
+/// Raised whenever the fields or the splitting into words change; older caches are then rebuilt.
 const BASIS: u64 = 4;
 const TOKENIZER: &str = "snapseek";
-/// Bytes; longer words are no words.
+/// The most bytes of a word; longer words are ignored.
 const LONGEST: usize = 64;
 const META: &str = "meta.json";
 
-/// The fields, and what a match in each counts. A caption speaks of this one photo; of a model's labels several go to
-/// each photo whether they fit or not.
+/// The fields, and the weight of a match in each. A caption describes this one photo, whereas every photo gets several
+/// tags, whether they fit or not.
 const FIELDS: [(&str, f32); 4] = [("tags", 2.0), ("names", 1.0), ("camera", 0.5), ("caption", 2.5)];
 
 /// A photo and its BM25 score.
@@ -54,7 +54,7 @@ impl Match {
 /// The words of some photos.
 struct TextPart {
     searcher: Searcher,
-    /// Photos that no longer count.
+    /// Photos whose words here are out of date.
     masked: HashSet<i64>,
     /// How many photos have anything in each field.
     filled: [u64; FIELDS.len()],
@@ -62,7 +62,7 @@ struct TextPart {
 
 /// The words of all photos.
 pub(crate) struct TextSearch {
-    /// The cache's and the overlay's, as far as there are such.
+    /// The cache and the overlay, where they exist.
     parts: Vec<TextPart>,
     fields: [Field; FIELDS.len()],
     plain: TextAnalyzer,
@@ -73,7 +73,7 @@ pub(crate) fn folder(library: &Library) -> PathBuf {
     library.dir().join("text")
 }
 
-/// The newest cache, if it is sound and of this log; with the photos changed since.
+/// The newest cache, if it is sound and belongs to this log, and the photos changed since.
 pub(crate) fn usable(db: &Connection, folder: &Path) -> rusqlite::Result<Option<(Cache, Vec<i64>)>> {
     match Cache::open(folder) {
         Ok(cache) if cache.head.basis == BASIS => {
@@ -83,12 +83,12 @@ pub(crate) fn usable(db: &Connection, folder: &Path) -> rusqlite::Result<Option<
     }
 }
 
-/// Photos in a cache.
+/// Number of photos in a cache.
 pub(crate) fn count(cache: &Cache) -> u64 {
     cache.head.numbers[0]
 }
 
-/// What `check` has to say about the cache; tantivy verifies its own checksums too if `full`.
+/// What is wrong with the cache, for `check`; with `full`, tantivy verifies its own checksums too.
 pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<String>> {
     let cache = match Cache::open(&folder(library)) {
         Err(Unusable::Missing) => return Ok(None),
@@ -99,7 +99,7 @@ pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<String>> {
         Ok(cache) => cache,
     };
     if library.sql(|db| cache.head.stamp.changed_since(db, true))?.is_none() {
-        return Ok(Some("the full-text cache belongs to another state of the catalogue".into()));
+        return Ok(Some("the full-text cache does not match the catalogue".into()));
     }
     let damaged = |what: &dyn std::fmt::Display| {
         Some(format!("the full-text cache is damaged: {}", escape::text(&what.to_string())))
@@ -116,7 +116,7 @@ pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<String>> {
 }
 
 impl TextSearch {
-    /// The words of all photos. A cache that is missing, damaged or behind makes this slower, never wrong.
+    /// The words of all photos. A cache that is missing, damaged or out of date makes this slower, never wrong.
     pub(crate) fn load(db: &Connection, folder: &Path) -> Result<Self, Failed> {
         let opened =
             usable(db, folder)?.and_then(|(cache, changed)| Some((open(&unpack(&cache).ok()?).ok()?, changed)));
@@ -190,7 +190,7 @@ impl TextSearch {
         tokens
     }
 
-    /// One word, in whichever field it counts most.
+    /// A query for one word, scored in the field where it counts most.
     fn word(&self, word: &str) -> Box<dyn Query> {
         let in_field = |(field, (_, boost)): (&Field, &(&str, f32))| -> Box<dyn Query> {
             let term = Term::from_field_text(*field, word);
@@ -220,11 +220,11 @@ impl TextSearch {
     }
 }
 
-/// Of cache and overlay together: with the cache's alone the first photos to have a caption, or any other field, would
-/// score nothing. A photo that changed counts twice, which no ranking feels.
+/// Statistics of cache and overlay together: with the cache's alone, the first photos to have a caption, or any other
+/// field, would score nothing. A photo that changed counts twice, which is too little to affect a ranking.
 ///
-/// BM25 compares a field's length with the average. That is the average of the photos that have the field: over all of
-/// them, every caption would seem endless as long as few photos have one.
+/// BM25 compares a field's length with the average. The average here is over the photos that have the field: over all
+/// photos, every caption would seem very long as long as few photos have one.
 impl Bm25StatisticsProvider for TextSearch {
     fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
         let (mut tokens, mut filled) = (0, 0);
@@ -232,7 +232,7 @@ impl Bm25StatisticsProvider for TextSearch {
             tokens += part.searcher.total_num_tokens(field)?;
             filled += self.fields.iter().zip(part.filled).find(|(other, _)| **other == field).map_or(0, |f| f.1);
         }
-        // The average is this, divided by the number of all.
+        // tantivy divides this by the number of all photos to get the average.
         Ok(tokens.saturating_mul(self.total_num_docs()?) / filled.max(1))
     }
 
@@ -245,7 +245,7 @@ impl Bm25StatisticsProvider for TextSearch {
     }
 }
 
-/// Photos that have anything in a field.
+/// Number of photos that have anything in a field.
 fn count_filled(searcher: &Searcher, field: Field) -> tantivy::Result<u64> {
     let mut count = 0;
     for segment in searcher.segment_readers() {
@@ -307,7 +307,7 @@ fn open(index: &Index) -> tantivy::Result<Searcher> {
     Ok(index.reader_builder().reload_policy(ReloadPolicy::Manual).num_warming_threads(0).try_into()?.searcher())
 }
 
-/// Indexes all photos that have a file, or some of them; also says how many.
+/// Indexes all photos that have a file, or only `some` of them, and returns how many it indexed.
 fn index(
     db: &Connection,
     some: Option<&[i64]>,
@@ -387,7 +387,7 @@ fn index(
     Ok((writer.finalize()?, directory, count))
 }
 
-/// The names a photo can be found by: of its file without the extension, of the folders above it up to its root.
+/// The names that a photo can be found by: its file's without the extension, and its folders', from the root down.
 fn names_of(path: &Path, root: &Path) -> Vec<String> {
     let below = root.parent().and_then(|above| path.strip_prefix(above).ok()).unwrap_or(path);
     let folders = below.parent().into_iter().flat_map(Path::components).map(|c| c.as_os_str());
@@ -396,7 +396,7 @@ fn names_of(path: &Path, root: &Path) -> Vec<String> {
     names
 }
 
-/// Puts blanks where words meet without one: `IMG_2019-giraffeBaby` becomes `IMG 2019 giraffe Baby`.
+/// Puts spaces where words meet without one: `IMG_2019-giraffeBaby` becomes `IMG 2019 giraffe Baby`.
 fn split(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let mut last = ' ';
@@ -413,7 +413,7 @@ fn split(text: &str) -> String {
     out
 }
 
-/// Writes a new cache from the catalogue; `false` if `progress` (photos done, of how many) ended it.
+/// Writes a new cache from the catalogue; `false` if `progress` (photos done, total) stopped it.
 pub(crate) fn rebuild(
     db: &Connection,
     folder: &Path,
@@ -434,7 +434,7 @@ pub(crate) fn rebuild(
     Ok(cache::write(folder, &head, &[list.as_bytes(), &bytes, &[], &[], &[]]).map(|()| true))
 }
 
-/// The files of an index in one piece: `name length` a line, and their bytes one after the other.
+/// The files of an index: a list with one line `name length` for each, and their bytes one after the other.
 fn pack(index: &Index, directory: &RamDirectory) -> tantivy::Result<(String, Vec<u8>)> {
     let mut names: Vec<PathBuf> = index.directory().list_managed_files().into_iter().collect();
     names.push(PathBuf::from(META));
@@ -442,7 +442,7 @@ fn pack(index: &Index, directory: &RamDirectory) -> tantivy::Result<(String, Vec
     names.dedup();
     let (mut list, mut all) = (String::new(), Vec::new());
     for name in names {
-        // What was announced but never written is not there.
+        // A managed file may not have been written.
         if !directory.exists(&name)? {
             continue;
         }
@@ -477,7 +477,7 @@ mod tests {
     fn names_are_cut_where_words_meet() {
         assert_eq!(split("IMG_2019-giraffeBaby3"), "IMG 2019 giraffe Baby 3");
         assert_eq!(split("cafe\u{301} Stra\u{df}e"), "cafe Stra\u{df}e");
-        // Syllables stay whole: in letters, this word would be too long to be one.
+        // Syllables stay whole: in letters, this word would be too long and ignored.
         assert_eq!(split("\u{ac01}".repeat(15).as_str()), "\u{ac01}".repeat(15));
         assert_eq!(split("\u{1100}\u{1161}\u{11a8}-\u{30ab}\u{3099}"), "\u{ac01} \u{30ab}");
         let names = names_of(Path::new("/home/me/Pictures/Holiday 2019/IMG_1.tar.jpg"), Path::new("/home/me/Pictures"));

@@ -1,4 +1,4 @@
-//! Looking for damage, and mending what can be mended.
+//! Checking for damage, and repairing what can be repaired.
 
 use crate::catalogue::change_log::{About, log};
 use crate::catalogue::library::{Library, current_model};
@@ -12,23 +12,23 @@ use rusqlite::{Connection, params};
 /// What a check found; empty if everything is in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckReport {
-    /// All that is wrong.
+    /// Everything that is wrong.
     pub findings: Vec<Finding>,
 }
 
 /// Something that is damaged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is and where, harmless for a terminal.
+    /// What is damaged and where; safe to print on a terminal.
     pub what: String,
-    /// What helps.
+    /// What can be done about it.
     pub remedy: Remedy,
 }
 
-/// What helps against damage.
+/// What can be done about damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// [`Library::repair`] makes it again.
+    /// [`Library::repair`] rebuilds it.
     Rebuild,
     /// [`Library::repair`] drops it, and the next indexing run computes it again.
     DropAndIndex,
@@ -51,17 +51,18 @@ impl Finding {
 }
 
 impl Library {
-    /// Verifies the catalogue's structure and every cache; with `full`, also every embedding, encoding and look, the texts of
-    /// captions and chats, and tantivy's own checksums. A cache that is merely behind is no finding: searches and the next run take care of it.
+    /// Verifies the catalogue's structure and every cache; with `full`, also every embedding, encoding and look, the
+    /// texts of captions and chats, label sets and classifiers, and tantivy's own checksums. A cache that is merely out
+    /// of date is not a finding: searches and the next run take care of it.
     ///
     /// # Errors
-    /// The caches cannot be compared with the catalogue, which is damaged.
+    /// The catalogue is too damaged to compare the caches with it.
     pub fn check(&self, full: bool) -> Result<CheckReport> {
         let file = escape::path(&self.dir().join("catalogue.sqlite"));
         let in_file = |finding: Finding| Finding { what: format!("{file}: {}", finding.what), ..finding };
         let mut findings: Vec<Finding> = match self.sql(|db| structure(db, full)) {
             Ok(problems) => problems.into_iter().map(|what| in_file(Finding::new(what, Remedy::NewLibrary))).collect(),
-            // Whatever else there is to be said stands in the catalogue.
+            // Everything else to check needs the catalogue.
             Err(error) => {
                 return Ok(CheckReport { findings: vec![Finding::new(error.to_string(), Remedy::NewLibrary)] });
             }
@@ -79,8 +80,8 @@ impl Library {
         Ok(CheckReport { findings })
     }
 
-    /// Drops damaged embeddings, encodings and looks, so that they are computed again, and makes the caches anew. Damaged
-    /// captions and chats stay: what is left of them may be worth reading.
+    /// Drops damaged embeddings, encodings, looks and classifiers, so that they are computed again, and rebuilds the
+    /// caches. Damaged captions, chats and label sets stay: what is left of them may be worth reading.
     ///
     /// # Errors
     /// Another process is writing, or the catalogue or the disk fails.
@@ -123,7 +124,7 @@ fn structure(db: &Connection, full: bool) -> rusqlite::Result<Vec<String>> {
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
-        problems.push(format!("a row of {table} belongs to no {parent}"));
+        problems.push(format!("a row of {table} refers to a missing row of {parent}"));
     }
     Ok(problems)
 }
@@ -134,11 +135,11 @@ fn damaged_vectors(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
     Ok(damaged.map(|place| Finding::new(what(place), Remedy::DropAndIndex)).collect())
 }
 
-/// What is wrong with encodings, looks, captions, chats and labels.
+/// Damaged encodings, looks, captions, chats, label sets and classifiers.
 fn damaged_texts(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
     let mut damaged = Vec::new();
     for (photo, captioner) in captions::damaged_encodings(db)? {
-        let what = format!("what the captioner {} saw of photo {photo} is damaged", escape::text(&captioner));
+        let what = format!("the encoding of photo {photo} by captioner {} is damaged", escape::text(&captioner));
         damaged.push(Finding::new(what, Remedy::DropUntilNeeded));
     }
     for photo in looks::damaged(db)? {

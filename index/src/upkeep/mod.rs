@@ -1,4 +1,4 @@
-//! What keeps a library sound: caches brought up to date, and the check of everything.
+//! Upkeep of a library: bringing the caches up to date, checking for damage and repairing it.
 
 pub(crate) mod check;
 pub(crate) mod refresh;

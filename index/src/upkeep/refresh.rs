@@ -1,4 +1,4 @@
-//! Bringing the caches up to date, and tidying up, at the end of a run.
+//! Bringing the caches up to date, and tidying up, at the end of an indexing run.
 
 use crate::catalogue::library::current_model;
 use crate::catalogue::writer::Writer;
@@ -6,13 +6,13 @@ use crate::error::{Error, Result};
 use crate::search::text::{self, Failed};
 use crate::search::vectors::{self, GRAPH_FROM};
 
-/// Photos that may have changed before a cache is written anew. Until then every search looks at them one by one, which
-/// costs it less than a millisecond per hundred.
+/// Photos that may change before a cache is rebuilt. Until then every search reads them one by one, which costs it less
+/// than a millisecond per hundred.
 const SLACK: u64 = 200;
 
 impl Writer<'_> {
-    /// Brings the caches up to date where that pays, and drops what nothing needs any more. `progress` gets the name of
-    /// a cache, the photos done and their total; as soon as it answers `false` the rest is left for the next time.
+    /// Brings the caches up to date where that is worth it, and drops what is no longer needed. `progress` gets the
+    /// name of a cache, the photos done and their total; once it returns `false`, the rest is left for the next time.
     ///
     /// # Errors
     /// The catalogue cannot be read, or a cache cannot be written.
@@ -20,10 +20,10 @@ impl Writer<'_> {
         self.refresh_with_graph_from(GRAPH_FROM, progress)
     }
 
-    /// [`Writer::refresh_caches`] with a graph from so many photos on.
+    /// As [`Writer::refresh_caches`], but with a graph from `graph_from` photos on.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`Writer::refresh_caches`].
     #[doc(hidden)]
     pub fn refresh_with_graph_from(
         &mut self,
@@ -49,10 +49,10 @@ impl Writer<'_> {
         self.refresh_words(progress)
     }
 
-    /// The part of [`Writer::refresh_caches`] that is about words.
+    /// The part of [`Writer::refresh_caches`] for the full-text cache.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`Writer::refresh_caches`].
     pub(crate) fn refresh_words(&mut self, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) -> Result<()> {
         let library = self.library;
         let mut report = |done, total| progress("full-text index", done, total);
@@ -63,7 +63,7 @@ impl Writer<'_> {
         self.prune_log()
     }
 
-    /// Drops photos without a file, and embeddings of other models once every photo has one of this.
+    /// Drops photos without a file, and embeddings of other models once every photo has one of the current model.
     fn tidy(&mut self) -> Result<()> {
         let library = self.library;
         let orphans = "FROM photo WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = photo.id)";
@@ -71,7 +71,7 @@ impl Writer<'_> {
             SELECT 1 FROM photo p WHERE NOT EXISTS (SELECT 1 FROM embedding e JOIN model m ON m.id = e.model
             WHERE m.current AND e.photo = p.id))";
         for what in [orphans, others] {
-            // Looked for first, so that a run that changed nothing writes nothing.
+            // Checked first, so that a run that changed nothing writes nothing.
             if library.sql(|db| db.query_row(&format!("SELECT EXISTS (SELECT 1 {what})"), [], |row| row.get(0)))? {
                 self.write(|db| db.execute(&format!("DELETE {what}"), []))?;
             }
@@ -79,8 +79,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Drops what both caches have seen from the log, but not the positions they stand at. Captions that only the
-    /// full-text cache has seen stay, so that whatever position is left has all that came after it.
+    /// Drops the entries of the log that both caches cover, but not those at the caches' own positions. Changes of
+    /// captions that only the full-text cache covers stay, so that the log after any position left in it is complete.
     fn prune_log(&mut self) -> Result<()> {
         let library = self.library;
         let Some(model) = library.sql(current_model)? else { return Ok(()) };
@@ -100,7 +100,7 @@ impl Writer<'_> {
 }
 
 impl crate::Library {
-    /// Whether so much changed that the full-text cache should be written anew.
+    /// Whether so much changed that the full-text cache should be rebuilt.
     pub(crate) fn words_are_due(&self) -> Result<bool> {
         Ok(match self.sql(|db| text::usable(db, &text::folder(self)))? {
             Some((cache, changed)) => changed.len() as u64 > SLACK + text::count(&cache) / 50,
@@ -171,7 +171,7 @@ mod tests {
         library.lock().unwrap().refresh_caches(&mut |_, _, _| true).unwrap();
         assert!(folder.path().join("vectors/00000001").exists());
         assert!(folder.path().join("text/00000004").exists());
-        // The log of vectors is looked up, not gone through.
+        // The changes that concern the vectors are found by an index, without a scan.
         let plan = "EXPLAIN QUERY PLAN SELECT DISTINCT photo FROM change
              WHERE about = 0 AND seq > ?1 AND photo IS NOT NULL ORDER BY photo";
         let plan: String = library.sql(|db| db.query_row(plan, [1], |row| row.get(3))).unwrap();

@@ -8,43 +8,43 @@ use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 use std::io::{BufRead, IsTerminal, Read};
 
-/// Bytes that a line may have.
+/// Maximum length of a line in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// What was typed.
+/// What the user entered.
 pub(super) enum InputLine {
-    /// A line, without its end and blanks around it.
+    /// A line, without its line end and surrounding spaces.
     Text(String),
-    /// Ctrl-C: never mind that line.
+    /// Ctrl-C: the line is discarded.
     Dropped,
     /// Ctrl-D, or the end of stdin.
     End,
 }
 
-/// Reads lines.
+/// A source of lines.
 pub(super) enum LineInput {
-    /// With history.
+    /// A line editor with history.
     Editor(Box<DefaultEditor>),
-    /// Without a terminal, or with one only for input.
+    /// Plain stdin: there is no terminal, or only one for input.
     Stdin,
 }
 
 impl LineInput {
-    /// An editor if both ends are a terminal.
+    /// An editor if stdin and stdout are a terminal.
     pub(super) fn new(console: &Console) -> anyhow::Result<Self> {
         if console.terminal && std::io::stdin().is_terminal() {
-            let editor = DefaultEditor::new().context("the terminal cannot be used")?;
+            let editor = DefaultEditor::new().context("the terminal cannot be used for line editing")?;
             return Ok(Self::Editor(Box::new(editor)));
         }
         Ok(Self::Stdin)
     }
 
-    /// Whether a person sits there.
+    /// Whether a person types the lines.
     pub(super) fn is_editor(&self) -> bool {
         matches!(self, Self::Editor(_))
     }
 
-    /// Offers a line as one that was typed before.
+    /// Adds a line to the history.
     pub(super) fn remember(&mut self, line: &str) {
         if let Self::Editor(editor) = self
             && !line.chars().any(sanitize::is_unsafe)
@@ -53,7 +53,7 @@ impl LineInput {
         }
     }
 
-    /// The next line.
+    /// Reads the next line.
     pub(super) fn next(&mut self) -> anyhow::Result<InputLine> {
         let _waiting = Waiting::new();
         let text = match self {
@@ -72,7 +72,7 @@ impl LineInput {
                 String::from_utf8(bytes).context("stdin is not UTF-8")?
             }
         };
-        // What was pasted may have line ends; the model was taught on one line.
+        // Pasted text may contain line ends, but the model was trained on questions of one line.
         Ok(InputLine::Text(text.trim().replace(['\n', '\r'], " ")))
     }
 }

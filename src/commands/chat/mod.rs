@@ -20,11 +20,11 @@ use snapseek_index::{Chat, Error, Library};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const HELP: &str = "  /undo          take the last question and its answer back
-  /clear         forget all that was said in this chat
+const HELP: &str = "  /undo          take back the last question and its answer
+  /clear         forget everything said in this chat
   /save FILE     write the chat to a new file (Markdown, or JSON if its name ends in .json)
-  /image NEXT    go on with another picture
-  /help /quit    Ctrl-C stops an answer, Ctrl-D ends";
+  /image NEXT    begin a chat about another picture
+  /help /quit    Ctrl-C stops an answer, Ctrl-D ends the chat";
 
 pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let options = args.generate.options(ANSWER_TOKENS)?;
@@ -37,7 +37,8 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
         return Ok(Exit::Interrupted);
     };
     if let Some(named) = named.as_ref().filter(|named| named.hash != picture.hash) {
-        return Err(Failure::usage(format!("chat {} is about another picture", named.id)));
+        let photo = sanitize::path(&photo);
+        return Err(Failure::usage(format!("chat {} is about another picture than {photo}", named.id)));
     }
     let earlier = match (named, &library) {
         (None, Some(library)) if args.go_on => library.chats_about(&picture.hash)?.into_iter().next(),
@@ -49,7 +50,7 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
     let mut input = LineInput::new(console)?;
     let talk = ChatSession::new(&blip2, &picture, earlier)?;
     if input.is_editor() {
-        console.note(format_args!("{}; /help says what you can do here", talk.title()));
+        console.note(format_args!("{}; /help lists the commands", talk.title()));
         if !talk.chat.turns.is_empty() {
             chats::show(&talk.chat, console)?;
         }
@@ -58,7 +59,7 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
     ChatLoop { blip2: &blip2, library, options, cancel, settings, console, talk }.run(&mut input)
 }
 
-/// A chat of the library.
+/// Loads a chat from the library.
 fn kept_chat(id: i64, library: Option<&Library>, settings: &Settings) -> anyhow::Result<Chat> {
     let library = library.ok_or_else(|| Error::NoLibrary { path: settings.library.clone() })?;
     Ok(library.chat(id)?.ok_or(Error::NoChat { id })?)
@@ -97,9 +98,9 @@ impl ChatLoop<'_> {
             }
             match done {
                 Ok(()) => {}
-                // Nobody reads the answers any more.
+                // stdout is closed: nobody reads the answers any more.
                 Err(error) if crate::exit::exit_of(&error) == Exit::Success => return Err(error),
-                // A chat is not lost for a mistake; a script should know of it.
+                // A mistake does not end the chat, but a script should get an exit code for it.
                 Err(error) => {
                     self.console.warn(describe(&error));
                     if !input.is_editor() {
@@ -125,7 +126,7 @@ impl ChatLoop<'_> {
             console.line("")?;
         }
         if answer.finish == Finish::Cancelled {
-            console.note("(stopped; this question and its answer are not kept)");
+            console.note("(stopped; this question and its answer are not saved)");
             return Ok(());
         }
         self.talk.keep(self.library.as_ref(), console);
@@ -161,7 +162,7 @@ impl ChatLoop<'_> {
                 self.console.note(format_args!("(saved to {})", sanitize::path(&file)));
             }
             ("image", file) if !file.is_empty() => self.image(&expand(file)?)?,
-            ("save" | "image", "") => return Err(Failure::usage(format!("/{name} needs the name of a file"))),
+            ("save" | "image", "") => return Err(Failure::usage(format!("/{name} needs a file name"))),
             _ => {
                 let name = sanitize::text(name);
                 return Err(Failure::usage(format!("there is no command /{name} here; /help lists them")));
@@ -170,7 +171,7 @@ impl ChatLoop<'_> {
         Ok(())
     }
 
-    /// Goes on with another picture.
+    /// Begins a new chat about another picture.
     fn image(&mut self, path: &Path) -> anyhow::Result<()> {
         let picture = self.blip2.picture(path, self.library.as_ref(), self.cancel, self.console)?;
         let Some(picture) = picture else { return Ok(()) };
@@ -180,7 +181,7 @@ impl ChatLoop<'_> {
     }
 }
 
-/// The shell does not see what is typed here, so `~` is ours to read.
+/// Replaces a leading `~/` by the home directory: no shell expands what is typed here.
 fn expand(file: &str) -> anyhow::Result<PathBuf> {
     match file.strip_prefix("~/") {
         Some(rest) => Ok(etcetera::home_dir()?.join(rest)),

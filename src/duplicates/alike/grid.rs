@@ -1,19 +1,19 @@
-//! Small squares of brightnesses, parts of them, and their fine structure.
+//! Small square grids of brightness, parts of them, and their fine structure.
 
 use crate::duplicates::looks::{EDGE, Look};
 
-/// Edge of the grids that are judged.
+/// Edge of the grids whose fine structure is compared.
 const FINE: usize = 32;
-/// Cells along the edges of a fine grid that are not judged: a frame around the picture would shine in.
+/// Cells along the edges of a fine grid that are not compared: a frame around the picture would leak into them.
 const MARGIN: usize = 1;
 /// Regions along an edge.
 pub(super) const REGIONS: usize = 5;
-/// Least standard deviation of the fine structure, in levels of grey of 256: below it there is nothing to compare.
+/// Minimum standard deviation of the fine structure, in grey levels (0 to 255): below it there is nothing to compare.
 pub(super) const FAINT: f32 = 0.7;
-/// Levels of grey by which a plain colour may vary.
+/// Grey levels by which a plain colour may vary.
 const PLAIN: f32 = 5.0;
 
-/// A part of a picture, in shares of its edges.
+/// A part of a picture, in fractions of its edges.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Window {
     pub(super) left: f32,
@@ -22,7 +22,7 @@ pub(super) struct Window {
     pub(super) height: f32,
 }
 
-/// A square of brightnesses, row by row.
+/// A square grid of brightness values, row by row.
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
     edge: usize,
@@ -48,7 +48,7 @@ impl Grid {
         self.values.get(y * self.edge..(y + 1) * self.edge).unwrap_or_default()
     }
 
-    /// Turned clockwise by so many quarters.
+    /// Turned clockwise by this number of quarter turns.
     pub(super) fn turned(self, quarters: u8) -> Self {
         (0..quarters).fold(self, |grid, _| {
             let edge = grid.edge;
@@ -57,7 +57,7 @@ impl Grid {
         })
     }
 
-    /// Means of squares of pixels; `edge` divides this grid's.
+    /// Shrunk to `edge` cells, each the mean of a square of cells; `edge` must divide this grid's edge.
     pub(super) fn shrunk(&self, edge: usize) -> Self {
         let by = self.edge / edge;
         let mut values = vec![0.0; edge * edge];
@@ -71,7 +71,7 @@ impl Grid {
         Self { edge, values }
     }
 
-    /// A part of it as a grid of the same edge.
+    /// A part of the grid, resampled to the same edge.
     pub(super) fn sample(&self, window: Window) -> Self {
         let edge = self.edge;
         if window == (Window { left: 0.0, top: 0.0, width: 1.0, height: 1.0 }) {
@@ -90,7 +90,7 @@ impl Grid {
         Self { edge, values }
     }
 
-    /// Between which two rows or columns each sample of a part lies, and how far towards the second.
+    /// For each sample of a part, the two rows or columns that it is between, and how far it is towards the second.
     fn along(&self, start: f32, length: f32) -> Vec<(usize, usize, f32)> {
         let (edge, last) = (self.edge as f32, self.edge as f32 - 1.0);
         let place = |n: usize| {
@@ -100,10 +100,10 @@ impl Grid {
         (0..self.edge).map(place).collect()
     }
 
-    /// Brightness less the mean of the 25 cells around, as if there were no `margin` cells along the edges.
+    /// Brightness minus the mean of the 5x5 cells around it, as if the `margin` cells along the edges did not exist.
     pub(super) fn fine(&self, margin: usize) -> Vec<f32> {
         let around = |at: usize| at.saturating_sub(2).max(margin)..(at + 3).min(self.edge - margin);
-        // Sums of all cells above and to the left, so that the sum of any rectangle is four of them.
+        // Sums of all cells above and to the left, so that the sum of any rectangle takes four of them.
         let wide = self.edge + 1;
         let mut sums = vec![0.0; wide * wide];
         for (y, row) in self.values.chunks_exact(self.edge).enumerate() {
@@ -129,7 +129,7 @@ impl Grid {
         fine
     }
 
-    /// The fine structure; `None` if there is nothing to see.
+    /// The fine structure; `None` if it is too faint to compare.
     pub(super) fn structure(&self) -> Option<Structure> {
         let values = self.shrunk(FINE).fine(MARGIN);
         let norm = norm(&values);
@@ -159,7 +159,7 @@ impl Grid {
         Window { left, top, width: 1.0 - left - right, height: 1.0 - top - bottom }
     }
 
-    /// Whether a broad enough strip around the window is there, and of one colour.
+    /// Whether the strip around the window is broad enough and of one colour.
     pub(super) fn is_plain_around(&self, window: Window) -> bool {
         let outside = |at: usize, start: f32, length: f32| {
             let middle = (at as f32 + 0.5) / self.edge as f32;
@@ -184,8 +184,8 @@ impl Structure {
         dot(&self.values, &other.values) / (self.norm * other.norm)
     }
 
-    /// Correlation in the region where it is lowest, of those in which the one or the other has a standard deviation of at
-    /// least `visible`, brought to the same contrast; 1 if there is none.
+    /// The lowest correlation of a region in which one of the two has a standard deviation of at least `visible` (after
+    /// scaling to the same contrast); 1 if there is no such region.
     pub(super) fn weakest(&self, other: &Self, visible: f32) -> f32 {
         let edge = FINE - 2 * MARGIN;
         let size = edge / REGIONS;

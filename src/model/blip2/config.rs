@@ -1,13 +1,13 @@
 //! The configuration of a Blip2ForConditionalGeneration in the Hugging Face layout: config.json and
-//! generation_config.json. Older files lack some keys; what is missing is what `transformers` assumes.
+//! generation_config.json. Older files lack some keys; missing ones have the defaults of `transformers`.
 
 use crate::model::preprocess::read_json;
 use serde::Deserialize;
 use std::path::Path;
 
-/// No part of a real model is larger; a hostile file must not make us reserve the whole memory.
+/// No part of a real model is larger; a hostile file must not make the program allocate all memory.
 const MOST: usize = 1 << 16;
-/// Patches, and queries: attention needs the square of it.
+/// Maximum number of patches and of queries: attention needs the square of it.
 const MOST_POSITIONS: usize = 4096;
 
 #[derive(Deserialize, Clone, Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Blip2Config {
     pub(super) vision_config: Blip2VisionConfig,
     pub(super) qformer_config: QFormerConfig,
     pub(super) text_config: OptConfig,
-    /// 32 where the file is silent, as in the published models.
+    /// 32 if the file does not name it, as in the published models.
     #[serde(default = "default_queries")]
     pub(super) num_query_tokens: usize,
 }
@@ -65,7 +65,7 @@ pub(super) struct OptConfig {
     pub(super) do_layer_norm_before: bool,
     #[serde(rename = "_remove_final_layer_norm")]
     pub(super) remove_final_layer_norm: bool,
-    /// The hidden size where the file is silent.
+    /// The hidden size if the file does not name it.
     pub(super) word_embed_proj_dim: Option<usize>,
     pub(super) num_attention_heads: usize,
     pub(super) activation_function: String,
@@ -165,7 +165,8 @@ impl Blip2Config {
         let (vision, qformer, text) = (&config.vision_config, &config.qformer_config, &config.text_config);
         anyhow::ensure!(
             text.model_type == "opt",
-            "{name}: its language model is {:?}; of BLIP-2, only the models with OPT are read, such as Salesforce/blip2-opt-2.7b",
+            "{name}: its language model is {:?}; only BLIP-2 models with OPT are supported, such as \
+             Salesforce/blip2-opt-2.7b",
             text.model_type
         );
         let sizes = [
@@ -200,21 +201,21 @@ impl Blip2Config {
                 && (vision.image_size / vision.patch_size).pow(2) <= MOST_POSITIONS
                 && vision.image_size <= 4096
                 && config.num_query_tokens <= MOST_POSITIONS,
-            "{name}: patches of {} pixels in a picture of {}, and {} queries, are more than a model looks at",
+            "{name}: patches of {} pixels in a picture of {}, with {} queries, are not supported",
             vision.patch_size,
             vision.image_size,
             config.num_query_tokens
         );
         anyhow::ensure!(
             qformer.encoder_hidden_size == vision.hidden_size,
-            "{name}: the Q-Former wants {} numbers of the vision tower's {}",
+            "{name}: the Q-Former expects {} numbers from the vision tower, which has {}",
             qformer.encoder_hidden_size,
             vision.hidden_size
         );
         // `transformers` cannot use such a model either: its projection has the hidden size.
         anyhow::ensure!(
             text.word_embed_proj_dim.is_none_or(|size| size == text.hidden_size),
-            "{name}: token embeddings of another size than the hidden one have no place for a picture"
+            "{name}: token embeddings of another size than the hidden size are not supported"
         );
         anyhow::ensure!(
             text.max_position_embeddings > config.num_query_tokens + 1,
@@ -223,7 +224,7 @@ impl Blip2Config {
         Ok(config)
     }
 
-    /// The tokens that end an answer: those of generation_config.json, which counts where both speak.
+    /// The tokens that end an answer: those of generation_config.json, or those of config.json if it names none.
     pub(super) fn end_tokens(&self, folder: &Path) -> anyhow::Result<Vec<u32>> {
         #[derive(Deserialize)]
         struct Generation {
@@ -233,7 +234,12 @@ impl Blip2Config {
         let own = self.text_config.eos_token_id.clone();
         let tokens = if path.is_file() { read_json::<Generation>(&path)?.eos_token_id.unwrap_or(own) } else { own };
         let tokens = tokens.list();
-        anyhow::ensure!(!tokens.is_empty() && tokens.len() <= 16, "{} end tokens in {}", tokens.len(), path.display());
+        anyhow::ensure!(
+            !tokens.is_empty() && tokens.len() <= 16,
+            "{} end tokens in {}, not 1 to 16",
+            tokens.len(),
+            path.display()
+        );
         Ok(tokens)
     }
 }
@@ -269,7 +275,7 @@ mod tests {
                 r#"{{"model_type":"blip-2","num_query_tokens":{queries},"vision_config":{vision},"qformer_config":{{}},"text_config":{{"max_position_embeddings":65000}}}}"#
             ));
             let error = format!("{:#}", Blip2Config::read(&path).unwrap_err());
-            assert!(error.contains("more than a model looks at"), "{error}");
+            assert!(error.contains("queries, are not supported"), "{error}");
         }
         for (text, what) in [
             (r#"{"model_type":"t5"}"#, "blip2-opt-2.7b"),

@@ -1,4 +1,5 @@
-//! The files of a BLIP-2 model's folder: which belong to it, how they are mapped, told apart, and whether they fit.
+//! The files of a BLIP-2 model's folder: which are needed, their mapping, their fingerprint, and whether they fit into
+//! memory.
 
 use super::config;
 use super::quantize::{GGUF, Manifest};
@@ -11,16 +12,16 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Files that a model's folder must hold, beside its weights.
+/// Files that a model's folder must hold, besides its weights.
 pub(in crate::model) const SMALL_FILES: [&str; 3] = ["config.json", "preprocessor_config.json", "tokenizer.json"];
-/// One more, which older models lack.
+/// An optional file, which older models lack.
 pub(in crate::model) const GENERATION: &str = "generation_config.json";
 pub(in crate::model) const WHOLE: &str = "model.safetensors";
 pub(in crate::model) const INDEX: &str = "model.safetensors.index.json";
-/// What the program needs beside the weights: the cache of keys and values, activations, a picture.
+/// Memory that the program needs besides the weights: the cache of keys and values, activations, a picture.
 const BESIDE: u64 = 1 << 30;
 
-/// Whether the folder's config.json is one of BLIP-2.
+/// Whether the folder's config.json describes a BLIP-2.
 pub(in crate::model) fn is_blip2(folder: &Path) -> bool {
     #[derive(Deserialize)]
     struct ConfigKind {
@@ -29,7 +30,7 @@ pub(in crate::model) fn is_blip2(folder: &Path) -> bool {
     read_json::<ConfigKind>(&folder.join("config.json")).is_ok_and(|kind| config::is_blip2(&kind.model_type))
 }
 
-/// The names of a model's files that are needed; the weights last.
+/// The names of the files that a model needs; the weights last.
 ///
 /// # Errors
 /// One is missing, or the list of shards is damaged.
@@ -60,7 +61,7 @@ pub(in crate::model) fn shards(index: &Path) -> anyhow::Result<BTreeSet<String>>
         weight_map: BTreeMap<String, String>,
     }
     let shards: BTreeSet<String> = read_json::<ShardIndex>(index)?.weight_map.into_values().collect();
-    // The names become parts of paths and addresses.
+    // The names become parts of paths and URLs.
     let plain = |name: &String| {
         name.ends_with(".safetensors")
             && !name.starts_with('.')
@@ -68,7 +69,7 @@ pub(in crate::model) fn shards(index: &Path) -> anyhow::Result<BTreeSet<String>>
     };
     anyhow::ensure!(
         !shards.is_empty() && shards.len() <= 1000 && shards.iter().all(plain),
-        "{} names shards as no model does",
+        "{} has invalid names of shards",
         index.display()
     );
     Ok(shards)
@@ -80,7 +81,7 @@ fn weight_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files_of(folder)?.iter().filter(|name| weights(name)).map(|name| folder.join(name)).collect())
 }
 
-/// Maps the weights.
+/// Maps the weights into memory.
 pub(super) fn map(folder: &Path) -> anyhow::Result<Weights> {
     let files = weight_files(folder)?;
     match files.as_slice() {
@@ -89,8 +90,8 @@ pub(super) fn map(folder: &Path) -> anyhow::Result<Weights> {
     }
 }
 
-/// A hash over all files of a model. A file in the Hugging Face cache is known by its name there, which is its checksum
-/// and was compared when it was downloaded: so ten gigabytes are not read just to know whose they are.
+/// A hash over all files of a model. A large file in the Hugging Face cache is identified by its name there, which is
+/// its checksum and was verified by the download: so ten gigabytes need not be read just to identify the model.
 pub(super) fn fingerprint(folder: &Path, version: &str, cache: Option<&Path>) -> anyhow::Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(version.as_bytes());
@@ -118,7 +119,7 @@ pub(super) fn fingerprint(folder: &Path, version: &str, cache: Option<&Path>) ->
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// Bytes of memory that a model with so many bytes of weights needs: weights that are mapped but do not fit would be read
+/// Bytes of memory that a model with this many bytes of weights needs: mapped weights that do not fit would be read
 /// from the disk again for every token.
 pub(super) fn memory_needed(weights: u64) -> u64 {
     weights + BESIDE.min(weights)
@@ -130,8 +131,8 @@ pub(super) fn check_memory(folder: &Path, needed: u64) -> anyhow::Result<()> {
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     anyhow::ensure!(
         needed <= available,
-        "the model in {} needs {:.1} GB of memory, and {:.1} GB are free: close other programs, or make it smaller once \
-         with `snapseek models quantize {} --bits 4`",
+        "the model in {} needs {:.1} GB of memory, but only {:.1} GB are free: close other programs, or make the model \
+         smaller with `snapseek models quantize {} --bits 4`",
         folder.display(),
         gigabytes(needed),
         gigabytes(available),
@@ -140,11 +141,11 @@ pub(super) fn check_memory(folder: &Path, needed: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Memory that is free or can be freed, within the limits of a container; `None` where the system does not say.
+/// Memory that is free or can be freed, within the limits of a container; `None` if the system does not report it.
 fn available_memory() -> Option<u64> {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
-    // Its own figure of free memory counts the mapped model, once read, as used.
+    // The container's own figure of free memory counts the mapped model, once it was read, as used.
     let limit = system.cgroup_limits().map(|limits| limits.total_memory.saturating_sub(limits.rss));
     Some(system.available_memory().min(limit.unwrap_or(u64::MAX))).filter(|bytes| *bytes > 0)
 }

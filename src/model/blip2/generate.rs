@@ -5,46 +5,46 @@ use super::search::TokenSearch;
 use super::{Blip2, Encoding};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How a text is searched for.
+/// How a text is generated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
-    /// Hypotheses kept at a time; 1 is greedy, or samples.
+    /// Hypotheses kept at a time; 1 means greedy search or sampling.
     pub num_beams: usize,
-    /// Tokens after which a text is ended.
+    /// Maximum number of new tokens.
     pub max_new_tokens: usize,
-    /// Tokens before which a text is not ended.
+    /// Minimum number of new tokens.
     pub min_new_tokens: usize,
-    /// 0 takes the likeliest token; the higher, the more is left to chance.
+    /// 0 always takes the likeliest token; higher values are more random.
     pub temperature: f32,
     /// When sampling, only the likeliest tokens whose probabilities add up to this are drawn.
     pub top_p: f32,
-    /// Of the random numbers: the same seed, the same text.
+    /// Seed of the random numbers: the same seed gives the same text.
     pub seed: u64,
 }
 
 impl GenerateOptions {
-    /// Greedy, with so many tokens at most.
+    /// Greedy search with at most this many tokens.
     #[must_use]
     pub fn greedy(max_new_tokens: usize) -> Self {
         Self { num_beams: 1, max_new_tokens, min_new_tokens: 0, temperature: 0.0, top_p: 1.0, seed: 0 }
     }
 }
 
-/// A text that is wanted.
+/// A text to generate.
 #[derive(Clone, Copy, Debug)]
 pub struct GenerateRequest<'a> {
-    /// Of the picture.
+    /// The picture's encoding.
     pub encoding: &'a Encoding,
-    /// Empty for a caption.
+    /// What the model continues; empty for a caption.
     pub prompt: &'a str,
 }
 
-/// A text that was made.
+/// A generated text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generated {
     /// The new tokens, without the end token.
     pub tokens: Vec<u32>,
-    /// Their text, without blanks around it.
+    /// Their text, without white space around it.
     pub text: String,
     /// Why it ends there.
     pub finish: Finish,
@@ -55,29 +55,29 @@ pub struct Generated {
 pub enum Finish {
     /// The model ended it.
     End,
-    /// It has as many tokens as were allowed, or as the context holds.
+    /// It reached the maximum number of tokens, or filled the context.
     Length,
     /// It was cancelled.
     Cancelled,
 }
 
-/// Told what was added to the text of which request; not called for beam searches before they end.
+/// Receives the position of a request and what was added to its text; for a beam search, only at the end.
 type OnText<'a> = &'a mut dyn FnMut(usize, &str);
 
-/// A text in the making.
+/// A text that is being generated.
 struct Draft {
     search: TokenSearch,
-    /// Of each open hypothesis; none once the text is finished.
+    /// The sequence of each open hypothesis; empty once the text is finished.
     open: Vec<Sequence>,
-    /// Of the text, once it is finished.
+    /// The sequence of the text, once it is finished.
     done: Sequence,
     most: usize,
-    /// Bytes of the text that were shown already.
+    /// Bytes of the text that were already shown.
     shown: usize,
 }
 
 impl Draft {
-    /// Shows what is new. A beam search may still change its mind until it ends; a letter may still lack bytes.
+    /// Shows what is new. A beam search may still replace its text until it ends; a character may still lack bytes.
     fn show(&mut self, model: &Blip2, ended: bool, on_text: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
         if !ended && matches!(self.search, TokenSearch::Beam(_)) {
             return Ok(());
@@ -95,7 +95,7 @@ impl Draft {
 }
 
 impl Blip2 {
-    /// Makes a text of each request, all of them together: the weights are read once for all.
+    /// Generates a text for each request, all of them together: the weights are read once for all.
     ///
     /// # Errors
     /// The model's files are damaged, or a prompt leaves no room for an answer.
@@ -116,7 +116,7 @@ impl Blip2 {
         Ok(self.complete(&mut cache, prompts, options, cancel, on_text)?.into_iter().map(|(made, _)| made).collect())
     }
 
-    /// The scores of every token to follow a prompt, (vocabulary).
+    /// The next-token scores after a prompt, (vocabulary).
     ///
     /// # Errors
     /// As [`Blip2::generate`].
@@ -130,8 +130,8 @@ impl Blip2 {
         Ok(opt.logits(&gather(&states.unwrap_or_default(), opt.hidden_size(), [rows - 1])?))
     }
 
-    /// Continues prompts: each is what is in the cache of it already, and the inputs that are still to run. Also returns
-    /// what is in the cache of each text at the end.
+    /// Continues prompts: each consists of the part that is already in the cache and of the inputs that are still to
+    /// run. Also returns the part of each text that is in the cache at the end.
     fn complete(
         &self,
         cache: &mut KeyValueCache,
@@ -148,10 +148,10 @@ impl Blip2 {
             let length = sequence.len() + rows.len() / size;
             anyhow::ensure!(
                 length < opt.context(),
-                "the prompt has {length} tokens, the picture's included, and the model's context {}: shorten it",
+                "the prompt has {length} tokens with the picture's, but the model's context has only {}: shorten it",
                 opt.context()
             );
-            // The last token need not run.
+            // The last token need not run through the model.
             let most = options.max_new_tokens.min(opt.context() - length + 1);
             of.extend(std::iter::repeat_n(n, rows.len() / size));
             inputs.extend(rows);
@@ -202,19 +202,19 @@ impl Blip2 {
     }
 }
 
-/// A conversation about one picture. What the language model has read of it is kept, so that the next question costs only
+/// A chat about one picture. What the language model has read stays in its cache, so that the next question costs only
 /// what is new.
 pub struct Session<'m> {
     model: &'m Blip2,
     picture: Vec<f32>,
     cache: KeyValueCache,
     sequence: Sequence,
-    /// The text's tokens that are in the cache, after the picture.
+    /// The tokens of the text that are in the cache, after the picture's.
     read: Vec<u32>,
 }
 
 impl<'m> Session<'m> {
-    /// A conversation about the picture of an encoding.
+    /// A chat about the picture of an encoding.
     ///
     /// # Errors
     /// The model's files are damaged, or the encoding is of another model.
@@ -237,7 +237,7 @@ impl<'m> Session<'m> {
         let opt = &self.model.speaking()?.1;
         let tokens = self.model.tokens(prompt)?;
         let picture = self.picture.len() / opt.hidden_size();
-        // At least one token must run, for its scores.
+        // At least one token must run, to get its scores.
         let known = self.read.iter().zip(&tokens[..tokens.len() - 1]).take_while(|(a, b)| a == b).count();
         let mut sequence = std::mem::take(&mut self.sequence);
         let inputs = if sequence.len() < picture {
@@ -250,13 +250,13 @@ impl<'m> Session<'m> {
         self.cache.keep([&sequence]);
         let prompts = vec![(sequence, inputs)];
         let mut made = self.model.complete(&mut self.cache, prompts, options, cancel, &mut |_, text| on_text(text))?;
-        let Some((made, sequence)) = made.pop() else { anyhow::bail!("nothing was made") };
+        let Some((made, sequence)) = made.pop() else { anyhow::bail!("no text was generated") };
         self.sequence = sequence;
         self.read = tokens;
         if options.num_beams == 1 {
             self.read.extend(&made.tokens);
         } else {
-            // Beams share the prompt and nothing else that is known.
+            // After a beam search, only the prompt is known to be in the cache.
             self.sequence.truncate(picture + self.read.len());
         }
         self.read.truncate(self.sequence.len().saturating_sub(picture));

@@ -1,8 +1,8 @@
 //! The language model: OPT (Zhang et al. 2022, arXiv 2205.01068; `OPTForCausalLM`) with a cache of keys and values.
 //!
-//! Tokens of any number of sequences go through it together, one row each, without padding. What a token's keys and values
-//! are is kept in a slot of the [`KeyValueCache`]; a [`Sequence`] is the list of its tokens' slots. So sequences share what they
-//! have in common (the beams of a search, their prompt), and nothing is ever copied.
+//! Tokens of any number of sequences go through it together, one row each, without padding. A token's keys and values
+//! are stored in a slot of the [`KeyValueCache`]; a [`Sequence`] is the list of its tokens' slots. So sequences share
+//! what they have in common (the beams of a search share the prompt), and nothing is ever copied.
 
 use super::config::OptConfig;
 use super::layers::{Linear, Norm};
@@ -13,9 +13,9 @@ use crate::model::compute::weights::Weights;
 use anyhow::Context;
 use rayon::prelude::*;
 
-/// PyTorch's default, which OPT takes.
+/// PyTorch's default, which OPT uses.
 const EPS: f32 = 1e-5;
-/// Rows that OPT's table of positions has before that of the first token.
+/// Rows of OPT's position table before that of the first token.
 const POSITION_OFFSET: usize = 2;
 /// Slots of a block; blocks are added as they are needed and never move.
 const BLOCK: usize = 64;
@@ -46,21 +46,21 @@ struct OptLayer {
 pub(super) struct Sequence(Vec<u32>);
 
 impl Sequence {
-    /// Tokens in it.
+    /// Number of tokens.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Forgets all but the first tokens.
+    /// Drops all but the first `len` tokens.
     pub(super) fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
     }
 }
 
-/// Keys and values of every token that was run.
+/// Keys and values of every token that went through the model.
 pub(super) struct KeyValueCache {
     hidden: usize,
-    /// Of each layer, blocks of slots, (slots, 2 * hidden): a slot's keys, then its values.
+    /// For each layer, blocks of slots, (slots, 2 * hidden): a slot's keys, then its values.
     layers: Vec<Vec<Box<[f32]>>>,
     free: Vec<u32>,
     slots: u32,
@@ -156,14 +156,15 @@ impl Opt {
     /// The embeddings of tokens, (tokens, hidden).
     ///
     /// # Errors
-    /// A token that is not in the vocabulary.
+    /// A token is not in the vocabulary.
     pub(super) fn embed(&self, tokens: &[u32]) -> anyhow::Result<Vec<f32>> {
         let size = self.tokens.columns();
         let mut out = vec![0.0; tokens.len() * size];
         for (token, out) in tokens.iter().zip(out.chunks_exact_mut(size)) {
             anyhow::ensure!(
                 (*token as usize) < self.tokens.rows(),
-                "the tokenizer knows the token {token}, but the language model has only {}: the files do not belong together",
+                "the tokenizer produces token {token}, but the language model has only {} tokens: the files do not \
+                 belong together",
                 self.tokens.rows()
             );
             self.tokens.widen_row(*token as usize, out);
@@ -171,10 +172,12 @@ impl Opt {
         Ok(out)
     }
 
-    /// Appends inputs, (rows, hidden), to sequences: row i to `sequences[of[i]]`. Returns the last states, (rows, hidden); `None` if `go_on` ended it between two layers, after which what was appended is of no use.
+    /// Appends inputs, (rows, hidden), to sequences: row i to `sequences[of[i]]`. Returns the last layer's states,
+    /// (rows, hidden); `None` if `go_on` stopped it between two layers, after which the caller must drop the appended
+    /// tokens.
     ///
     /// # Errors
-    /// A sequence that outgrows the context.
+    /// A sequence outgrows the context.
     pub(super) fn forward(
         &self,
         cache: &mut KeyValueCache,
@@ -196,7 +199,7 @@ impl Opt {
     ) -> anyhow::Result<Option<Vec<f32>>> {
         let hidden = self.config.hidden_size;
         let mut position = vec![0.0; hidden];
-        // Of each row, how many tokens of its sequence it sees, its own the last.
+        // For each row, how many tokens of its sequence it sees, itself included.
         let mut seen = Vec::with_capacity(of.len());
         for (row, sequence) in x.chunks_exact_mut(hidden).zip(of) {
             let sequence = &mut *sequences[*sequence];
@@ -242,7 +245,7 @@ impl Opt {
         Ok(Some(x))
     }
 
-    /// The scores of every token to follow, (rows, vocabulary).
+    /// The next-token scores, (rows, vocabulary).
     pub(super) fn logits(&self, states: &[f32]) -> Vec<f32> {
         self.head.multiply(states, None, Activation::None)
     }
@@ -253,7 +256,7 @@ impl Opt {
         let size = self.config.hidden_size / heads;
         let scale = 1.0 / (size as f32).sqrt();
         let mut out = vec![0.0; queries.len()];
-        // Enough heads for a task that is worth it: each costs a microsecond for some ten tokens.
+        // Enough heads per task to be worth it: a head costs about a microsecond for ten tokens.
         let longest = contexts.iter().map(|context| context.len()).max().unwrap_or(1);
         let heads_of_task = (1000 / longest).clamp(1, heads);
         let tasks = out.par_chunks_mut(size).zip(queries.par_chunks(size)).enumerate().with_min_len(heads_of_task);
@@ -274,7 +277,7 @@ impl Opt {
         self.config.hidden_size
     }
 
-    /// Tokens of the longest sequence.
+    /// Maximum number of tokens in a sequence.
     pub(super) fn context(&self) -> usize {
         self.config.max_position_embeddings
     }
@@ -285,11 +288,11 @@ impl Opt {
     }
 }
 
-/// States of single rows, gathered.
+/// Copies the states of single rows.
 pub(super) fn gather(states: &[f32], size: usize, rows: impl IntoIterator<Item = usize>) -> anyhow::Result<Vec<f32>> {
     let mut out = Vec::new();
     for row in rows {
-        out.extend_from_slice(states.get(row * size..(row + 1) * size).context("a row that is not there")?);
+        out.extend_from_slice(states.get(row * size..(row + 1) * size).context("a row that does not exist")?);
     }
     Ok(out)
 }

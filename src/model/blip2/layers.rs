@@ -5,7 +5,7 @@ use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;
 use rayon::prelude::*;
 
-/// Rows that are worth a task of their own where each costs little.
+/// Rows of one task where each row costs little.
 const FEW_ROWS: usize = 16;
 
 /// `x W^T + b`
@@ -28,7 +28,7 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
-    /// From a matrix and a bias that have other names.
+    /// A layer of a matrix and a bias that have other names in the file.
     pub(super) fn new(weight: Matrix, bias: Option<Vec<f32>>) -> Self {
         Self { weight, bias }
     }
@@ -57,7 +57,7 @@ impl Norm {
         Ok(Self { weight: part("weight")?, bias: part("bias")?, eps })
     }
 
-    /// One without weights.
+    /// A norm without learned weights.
     pub(super) fn plain(size: usize, eps: f32) -> Self {
         Self { weight: vec![1.0; size], bias: vec![0.0; size], eps }
     }
@@ -81,7 +81,7 @@ impl Norm {
     }
 }
 
-/// Some columns of rows: where in each row of `width` numbers the queries, keys or values begin.
+/// Some columns of rows: in each row of `width` numbers, the queries, keys or values begin at `first`.
 #[derive(Clone, Copy)]
 pub(super) struct Columns<'a> {
     pub(super) rows: &'a [f32],

@@ -1,8 +1,8 @@
 //! BLIP-2 with OPT (Li et al. 2023, arXiv 2301.12597): captions of pictures, and answers to questions about them.
 //!
-//! Any `Blip2ForConditionalGeneration` in the Hugging Face layout, sharded or not, or one that [`quantize()`] made of it.
-//! A picture goes through the vision tower and the Q-Former once ([`Blip2::encode`]); every caption and answer after that
-//! costs the language model only.
+//! Opens any `Blip2ForConditionalGeneration` in the Hugging Face layout, sharded or not, or what [`quantize()`] made
+//! from it. A picture goes through the vision tower and the Q-Former once ([`Blip2::encode`]); every caption and answer
+//! after that needs only the language model.
 
 mod config;
 mod files;
@@ -36,14 +36,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vision::VisionTransformer;
 
-/// Changes with everything that changes the numbers but not the files.
+/// Must change whenever the computed numbers change although the files do not.
 const VERSION: &str = "blip2 1";
 
-/// What the Q-Former sees in a picture: (query tokens, hidden), row by row.
+/// The Q-Former's output for a picture: (query tokens, hidden), row by row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoding(pub Vec<f32>);
 
-/// A BLIP-2 model. Its weights are mapped; each part is looked up when it is first used.
+/// A BLIP-2 model. Its weights are mapped; each part is loaded when it is first used.
 pub struct Blip2 {
     fingerprint: String,
     config: Blip2Config,
@@ -56,7 +56,7 @@ pub struct Blip2 {
 }
 
 impl Blip2 {
-    /// Opens the model in `folder`. The hash of its weights is kept below `cache`, if there is one.
+    /// Opens the model in `folder`. The hash of its weights is cached below `cache`, if given.
     ///
     /// # Errors
     /// A file is missing, damaged or of another model, or the weights do not fit into memory.
@@ -81,7 +81,7 @@ impl Blip2 {
         })
     }
 
-    /// Two models with equal fingerprints say the same.
+    /// Identifies the model: two models with equal fingerprints produce the same texts.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
@@ -99,7 +99,7 @@ impl Blip2 {
         self.config.num_query_tokens * self.config.qformer_config.hidden_size
     }
 
-    /// Tokens that a prompt and what follows it may have together.
+    /// Maximum number of tokens in a prompt and what follows it together.
     #[must_use]
     pub fn context(&self) -> usize {
         self.config.text_config.max_position_embeddings - self.config.num_query_tokens
@@ -119,11 +119,11 @@ impl Blip2 {
     /// The model's files are damaged.
     pub fn vision_states(&self, pixels: &Pixels, cancel: &AtomicBool) -> anyhow::Result<Option<Vec<f32>>> {
         let size = self.config.vision_config.image_size;
-        anyhow::ensure!(pixels.0.len() == 3 * size * size, "{} numbers are no picture of {size}", pixels.0.len());
+        anyhow::ensure!(pixels.0.len() == 3 * size * size, "{} numbers are not a picture of {size}", pixels.0.len());
         Ok(self.seeing()?.0.forward(&pixels.0, &|| !cancel.load(Ordering::Relaxed)))
     }
 
-    /// What the Q-Former makes of the vision tower's states.
+    /// Runs the Q-Former on the vision tower's states.
     ///
     /// # Errors
     /// The model's files are damaged.
@@ -131,7 +131,7 @@ impl Blip2 {
         Ok(Encoding(self.seeing()?.1.forward(states)))
     }
 
-    /// Both in one; `None` if cancelled.
+    /// Runs the vision tower and the Q-Former; `None` if cancelled.
     ///
     /// # Errors
     /// The model's files are damaged.
@@ -144,11 +144,11 @@ impl Blip2 {
     /// # Errors
     /// The model's files are damaged, or the encoding is of another model.
     pub fn project(&self, encoding: &Encoding) -> anyhow::Result<Vec<f32>> {
-        anyhow::ensure!(encoding.0.len() == self.encoding_size(), "an encoding of another model");
+        anyhow::ensure!(encoding.0.len() == self.encoding_size(), "the encoding is from another model");
         Ok(self.speaking()?.0.forward(&encoding.0, Activation::None))
     }
 
-    /// The tokens of a prompt, the start token first. Nothing in the text is taken for a control token.
+    /// The tokens of a prompt, the start token first. Nothing in the text is treated as a control token.
     ///
     /// # Errors
     /// The tokenizer cannot read it.

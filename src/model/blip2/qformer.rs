@@ -42,7 +42,7 @@ impl Attention {
         })
     }
 
-    /// Changes `x`, (queries, hidden), by what it finds in `source`; in itself without one.
+    /// Updates `x`, (queries, hidden), by attention to `source`, or to itself if there is no source.
     fn forward(&self, x: &mut [f32], source: Option<&[f32]>, heads: usize) {
         let queries = self.query.forward(x, Activation::None);
         let source = source.unwrap_or(x);

@@ -1,8 +1,9 @@
-//! Making a model smaller: its matrices as Q8_0 or Q4_K blocks in a GGUF file, beside copies of its small files, so that the
-//! result is a model folder like any other.
+//! Makes a model smaller: writes its matrices as Q8_0 or Q4_K blocks to a GGUF file, next to copies of its small files,
+//! so that the result is a model folder like any other.
 //!
-//! Q4_K has blocks of 256 weights: a matrix whose rows are no multiple of that (1408 in ViT-g) becomes Q8_0, and one whose
-//! rows are no multiple of 32 stays as it is. The table of tokens is Q8_0 at least, as it is the last layer too.
+//! Q4_K has blocks of 256 weights: a matrix whose row length is not a multiple of that (1408 in ViT-g) becomes Q8_0,
+//! and one whose row length is not a multiple of 32 stays unchanged. The token table becomes at least Q8_0, because it
+//! is also the last layer.
 
 use super::files::{self, GENERATION, SMALL_FILES};
 use crate::model::compute::gguf::GgufWriter;
@@ -17,34 +18,34 @@ use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::Path;
 
-/// The file of the weights.
+/// The file that holds the weights.
 pub(super) const GGUF: &str = "model.gguf";
-/// What the folder says of itself.
+/// The file that says what the folder was made from.
 const MANIFEST: &str = "manifest.json";
-/// Changes with everything that changes the file.
+/// Must change whenever the written file changes.
 const VERSION: u32 = 1;
 
-/// Bits of a weight.
+/// Bits per weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Bits {
-    /// Q4_K: 4.5 bits a weight.
+    /// Q4_K: 4.5 bits per weight.
     Four,
-    /// Q8_0: 8.5 bits a weight.
+    /// Q8_0: 8.5 bits per weight.
     Eight,
 }
 
-/// Where a quantized model comes from.
+/// What a quantized model was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Version of what this program writes.
+    /// Version of the format that this program writes.
     pub version: u32,
     /// The model's name or folder.
     pub source: String,
-    /// Commit of its repository, if it is from one.
+    /// Commit of its repository, if it comes from one.
     pub revision: Option<String>,
-    /// Fingerprint of the model it was made of.
+    /// Fingerprint of the model that it was made from.
     pub source_fingerprint: String,
-    /// Bits of a weight.
+    /// Bits per weight.
     pub bits: Bits,
     /// BLAKE3 of the GGUF file.
     pub blake3: String,
@@ -70,12 +71,12 @@ impl Manifest {
     }
 }
 
-/// Quantizes the model in `source` into the new folder `target`, reading and writing one matrix at a time. `progress` is
-/// told how many of how many weights are done, and ends the work by returning false. Nothing is left of a target that was
-/// not finished.
+/// Quantizes the model in `source` into the new folder `target`, reading and writing one matrix at a time. `progress`
+/// receives the number of weights done and in all, and stops the work by returning false. Nothing is left of an
+/// unfinished target.
 ///
 /// # Errors
-/// The model's files are damaged, the target cannot be written, or the work was ended.
+/// The model's files are damaged, the target cannot be written, or the work was stopped.
 pub fn quantize(
     source: &Path,
     name: &str,
@@ -86,11 +87,11 @@ pub fn quantize(
 ) -> anyhow::Result<Manifest> {
     anyhow::ensure!(
         Manifest::read(source)?.is_none(),
-        "{} is quantized already: quantize the model that it was made of",
+        "{} is already quantized: quantize the model that it was made from",
         source.display()
     );
-    let parent = target.parent().context("a target without a folder above it")?;
-    fs::create_dir_all(parent).with_context(|| format!("{} cannot be made", parent.display()))?;
+    let parent = target.parent().context("the target has no parent folder")?;
+    fs::create_dir_all(parent).with_context(|| format!("{} cannot be created", parent.display()))?;
     let draft = tempfile::Builder::new()
         .prefix(".quantizing-")
         .tempdir_in(parent)
@@ -122,7 +123,7 @@ pub fn quantize(
     Ok(manifest)
 }
 
-/// What a tensor becomes.
+/// The format that a tensor is written in.
 fn format(name: &str, dtype: Dtype, shape: &[usize], bits: Bits) -> Dtype {
     let [_, columns] = shape else { return dtype };
     // Tables of positions are looked up, never multiplied; they are small.
@@ -181,7 +182,7 @@ fn write(
     Ok(file.sync_all()?)
 }
 
-/// A matrix in blocks, some rows at a time.
+/// Quantizes a matrix to blocks, some rows at a time.
 fn blocks(matrix: &Matrix, dtype: Dtype) -> anyhow::Result<Vec<u8>> {
     const ROWS: usize = 32;
     let format = match dtype {
@@ -199,7 +200,7 @@ fn blocks(matrix: &Matrix, dtype: Dtype) -> anyhow::Result<Vec<u8>> {
                 matrix.widen_row(row, wide);
             }
             let finite = wide.iter().all(|w| w.is_finite());
-            anyhow::ensure!(finite, "it holds numbers that are none");
+            anyhow::ensure!(finite, "it contains NaN or infinity");
             let tensor = Tensor::from_vec(wide, (rows.len(), columns), &Device::Cpu)?;
             Ok(QTensor::quantize(&tensor, format)?.data()?.to_vec())
         })

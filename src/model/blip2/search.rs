@@ -1,19 +1,19 @@
-//! From the scores of every next token to a text: greedy, sampling (temperature, top-p), and beam search as
-//! `transformers` 5 has it, so that the same model says the same.
+//! From next-token scores to a text: greedy search, sampling (temperature, top-p), and beam search as in `transformers`
+//! 5, so that the same model produces the same text.
 
 use super::GenerateOptions;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// What is added to a score to rule it out.
+/// Stands for the worst finished score as long as fewer hypotheses than beams are finished.
 const NEVER: f32 = -1e9;
 
-/// The search for one text. Each round it is given the scores that follow each of its open hypotheses, and answers with the
-/// hypotheses of the next round.
+/// The search for one text. In each round it receives the next-token scores of each of its open hypotheses, and returns
+/// the hypotheses of the next round.
 pub(super) enum TokenSearch {
     /// One hypothesis.
     Single(Single),
-    /// Several, of which the best is kept.
+    /// Several hypotheses, of which the best wins.
     Beam(Beam),
 }
 
@@ -21,7 +21,7 @@ pub(super) enum TokenSearch {
 pub(super) type Continuation = (usize, u32);
 
 impl TokenSearch {
-    /// A search that ends at one of `ends`, or with `most` tokens.
+    /// A search that ends at one of the tokens `ends`, or after `most` tokens.
     pub(super) fn new(options: &GenerateOptions, ends: &[u32], most: usize) -> Self {
         let rules = Rules { ends: ends.to_vec(), least: options.min_new_tokens.min(most), most };
         if options.num_beams > 1 {
@@ -38,7 +38,7 @@ impl TokenSearch {
         }
     }
 
-    /// One round. No step means that the search has ended.
+    /// Runs one round. An empty result means that the search has ended.
     pub(super) fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Continuation> {
         match self {
             Self::Single(single) => single.advance(scores),
@@ -46,7 +46,7 @@ impl TokenSearch {
         }
     }
 
-    /// The tokens found so far, without the end token: final only for a search of one hypothesis.
+    /// The best tokens so far, without the end token. A beam search may still replace them until it ends.
     pub(super) fn tokens(&self) -> &[u32] {
         match self {
             Self::Single(single) => &single.tokens,
@@ -62,7 +62,7 @@ struct Rules {
 }
 
 impl Rules {
-    /// Rules the end tokens out for as long as the text is too short.
+    /// Rules out the end tokens as long as the text is too short.
     fn restrict(&self, scores: &mut [f32], length: usize) {
         if length < self.least {
             for end in &self.ends {
@@ -78,7 +78,7 @@ impl Rules {
     }
 }
 
-/// Greedy or sampled.
+/// Greedy search or sampling.
 pub(super) struct Single {
     rules: Rules,
     sampling: Option<Box<(GenerateOptions, StdRng)>>,
@@ -101,7 +101,7 @@ impl Single {
     }
 }
 
-/// The first of the largest.
+/// The token with the largest score; of equal ones, the first.
 fn best(scores: &[f32]) -> u32 {
     let mut best = (0, f32::NEG_INFINITY);
     for (token, score) in scores.iter().enumerate() {
@@ -112,7 +112,7 @@ fn best(scores: &[f32]) -> u32 {
     best.0 as u32
 }
 
-/// One of the likeliest tokens whose probabilities add up to top-p (Holtzman et al. 2020), by its probability.
+/// Draws one of the likeliest tokens whose probabilities add up to top-p (Holtzman et al. 2020), by its probability.
 fn sample(scores: &[f32], options: &GenerateOptions, random: &mut StdRng) -> u32 {
     let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weight = |score: f32| (f64::from(score - largest) / f64::from(options.temperature)).exp();
@@ -140,7 +140,7 @@ fn sample(scores: &[f32], options: &GenerateOptions, random: &mut StdRng) -> u32
 
 #[derive(Clone)]
 struct Hypothesis {
-    /// With its end token, if it has one.
+    /// Including the end token, if it has one.
     tokens: Vec<u32>,
     score: f32,
 }
@@ -149,18 +149,18 @@ struct Hypothesis {
 pub(super) struct Beam {
     rules: Rules,
     beams: usize,
-    /// Best first; their scores are sums of logarithms.
+    /// Best first; their scores are sums of log probabilities.
     running: Vec<Hypothesis>,
-    /// Best first; their scores are means of logarithms.
+    /// Best first; their scores are means of log probabilities.
     finished: Vec<Hypothesis>,
-    /// Whether a running one may still become better than the worst finished one.
+    /// Whether a running hypothesis may still beat the worst finished one.
     improvable: bool,
 }
 
 impl Beam {
     fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Continuation> {
         let length = self.running.first().map_or(0, |h| h.tokens.len());
-        // Enough that as many as there are beams go on even if all the others end.
+        // Enough candidates that one per beam continues even if all the others end.
         let kept = (1 + self.rules.ends.len()).max(2) * self.beams;
         let mut candidates: Vec<(usize, u32, f32)> = Vec::new();
         for (parent, (scores, hypothesis)) in scores.iter_mut().zip(&self.running).enumerate() {
@@ -178,7 +178,7 @@ impl Beam {
             tokens.push(*token);
             Hypothesis { tokens, score: *score }
         };
-        // Only the best may end: the others are there to go on in their stead.
+        // Only the best candidates may end: the others are there to continue in their place.
         if self.improvable {
             let ended = candidates.iter().take(self.beams).filter(|(_, token, _)| ends(*token)).map(of);
             let ended: Vec<Hypothesis> =
@@ -212,7 +212,7 @@ fn log_softmax(scores: &mut [f32]) {
     scores.iter_mut().for_each(|s| *s = *s - largest - log);
 }
 
-/// The `n` largest and their places, best first, the first of equals first.
+/// The `n` largest scores with their positions, best first; of equal ones, the first position comes first.
 fn largest(scores: &[f32], n: usize) -> Vec<(u32, f32)> {
     let mut places: Vec<u32> = (0..scores.len() as u32).collect();
     let by_score = |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then_with(|| a.cmp(b));

@@ -58,7 +58,7 @@ impl VisionTransformer {
         })
     }
 
-    /// Pixels (3, size, size) to states (1 + patches, hidden); `None` if `go_on` ended it between two layers.
+    /// Pixels (3, size, size) to states (1 + patches, hidden); `None` if `go_on` stopped it between two layers.
     pub(super) fn forward(&self, pixels: &[f32], go_on: &(dyn Fn() -> bool + Sync)) -> Option<Vec<f32>> {
         awake(|| self.run(pixels, go_on))
     }

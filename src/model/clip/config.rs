@@ -1,5 +1,6 @@
 //! The configuration of a CLIPModel in the Hugging Face layout: config.json.
 
+use crate::model::compute::ops::Activation;
 use crate::model::preprocess::read_json;
 use serde::Deserialize;
 use std::path::Path;
@@ -7,115 +8,137 @@ use std::path::Path;
 /// No tower of a real model is larger; a hostile file must not make us reserve the whole memory.
 const MOST: usize = 1 << 16;
 
-#[derive(Deserialize, Clone, Debug)]
+/// What config.json says, checked.
+#[derive(Clone, Debug)]
 pub(super) struct ClipConfig {
-    #[serde(default)]
-    pub(super) model_type: String,
-    pub(super) text_config: ClipTextConfig,
-    pub(super) vision_config: ClipVisionConfig,
-    #[serde(default = "default_projection")]
+    pub(super) text: ClipTextConfig,
+    pub(super) vision: ClipVisionConfig,
+    /// Numbers in an embedding.
     pub(super) projection_dim: usize,
 }
 
-#[derive(Deserialize, Clone, Debug)]
-#[serde(default)]
+/// The sizes of a tower.
+#[derive(Clone, Debug)]
+pub(super) struct TowerSizes {
+    pub(super) hidden: usize,
+    pub(super) intermediate: usize,
+    pub(super) layers: usize,
+    pub(super) heads: usize,
+    pub(super) activation: Activation,
+    pub(super) eps: f32,
+}
+
+#[derive(Clone, Debug)]
 pub(super) struct ClipTextConfig {
+    pub(super) sizes: TowerSizes,
     pub(super) vocab_size: usize,
-    pub(super) hidden_size: usize,
-    pub(super) intermediate_size: usize,
-    pub(super) num_hidden_layers: usize,
-    pub(super) num_attention_heads: usize,
     pub(super) max_position_embeddings: usize,
-    pub(super) hidden_act: String,
-    pub(super) layer_norm_eps: f32,
     pub(super) eos_token_id: u32,
 }
 
-#[derive(Deserialize, Clone, Debug)]
-#[serde(default)]
+#[derive(Clone, Debug)]
 pub(super) struct ClipVisionConfig {
-    pub(super) hidden_size: usize,
-    pub(super) intermediate_size: usize,
-    pub(super) num_hidden_layers: usize,
-    pub(super) num_attention_heads: usize,
-    pub(super) num_channels: usize,
+    pub(super) sizes: TowerSizes,
     pub(super) image_size: usize,
     pub(super) patch_size: usize,
-    pub(super) hidden_act: String,
-    pub(super) layer_norm_eps: f32,
+}
+
+#[derive(Deserialize)]
+struct ClipFile {
+    #[serde(default)]
+    model_type: String,
+    text_config: TextFile,
+    vision_config: VisionFile,
+    #[serde(default = "default_projection")]
+    projection_dim: usize,
+}
+
+/// What both towers have; a file may be silent about any of it.
+#[derive(Deserialize)]
+struct TowerFile {
+    hidden_size: Option<usize>,
+    intermediate_size: Option<usize>,
+    num_hidden_layers: Option<usize>,
+    num_attention_heads: Option<usize>,
+    hidden_act: Option<String>,
+    layer_norm_eps: Option<f32>,
+}
+
+#[derive(Deserialize)]
+struct TextFile {
+    #[serde(flatten)]
+    tower: TowerFile,
+    vocab_size: Option<usize>,
+    max_position_embeddings: Option<usize>,
+    eos_token_id: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct VisionFile {
+    #[serde(flatten)]
+    tower: TowerFile,
+    num_channels: Option<usize>,
+    image_size: Option<usize>,
+    patch_size: Option<usize>,
 }
 
 fn default_projection() -> usize {
     512
 }
 
-// What `transformers` assumes where a file is silent (CLIPTextConfig, CLIPVisionConfig).
-impl Default for ClipTextConfig {
-    fn default() -> Self {
-        Self {
-            vocab_size: 49408,
-            hidden_size: 512,
-            intermediate_size: 2048,
-            num_hidden_layers: 12,
-            num_attention_heads: 8,
-            max_position_embeddings: 77,
-            hidden_act: "quick_gelu".into(),
-            layer_norm_eps: 1e-5,
-            eos_token_id: 49407,
+impl TowerFile {
+    /// The sizes, each checked. `hidden` and `heads` are what `transformers` assumes where the file is silent.
+    fn sizes(&self, name: &str, hidden: usize, heads: usize) -> anyhow::Result<TowerSizes> {
+        let sizes = TowerSizes {
+            hidden: self.hidden_size.unwrap_or(hidden),
+            intermediate: self.intermediate_size.unwrap_or(4 * hidden),
+            layers: self.num_hidden_layers.unwrap_or(12),
+            heads: self.num_attention_heads.unwrap_or(heads),
+            activation: Activation::named(self.hidden_act.as_deref().unwrap_or("quick_gelu"))?,
+            eps: self.layer_norm_eps.unwrap_or(1e-5),
+        };
+        for size in [sizes.hidden, sizes.intermediate, sizes.layers, sizes.heads] {
+            check_size(name, size)?;
         }
+        anyhow::ensure!(
+            sizes.hidden.is_multiple_of(sizes.heads),
+            "{name}: the attention heads do not divide the hidden size"
+        );
+        Ok(sizes)
     }
 }
 
-impl Default for ClipVisionConfig {
-    fn default() -> Self {
-        Self {
-            hidden_size: 768,
-            intermediate_size: 3072,
-            num_hidden_layers: 12,
-            num_attention_heads: 12,
-            num_channels: 3,
-            image_size: 224,
-            patch_size: 32,
-            hidden_act: "quick_gelu".into(),
-            layer_norm_eps: 1e-5,
-        }
-    }
+fn check_size(name: &str, size: usize) -> anyhow::Result<usize> {
+    anyhow::ensure!((1..=MOST).contains(&size), "{name} holds a size that no model has");
+    Ok(size)
 }
 
 impl ClipConfig {
-    /// Reads and checks config.json.
+    /// Reads and checks config.json. What the file does not say is what `transformers` assumes (CLIPTextConfig,
+    /// CLIPVisionConfig).
+    ///
+    /// # Errors
+    /// The file cannot be read, describes another kind of model, or holds sizes that no model has.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let config: Self = read_json(path)?;
-        let (text, vision) = (&config.text_config, &config.vision_config);
-        let name = path.display();
-        anyhow::ensure!(
-            config.model_type == "clip",
-            "{name} describes a {:?} model, not a clip one",
-            config.model_type
-        );
-        let sizes = [
-            config.projection_dim,
-            text.hidden_size,
-            text.intermediate_size,
-            text.num_hidden_layers,
-            text.num_attention_heads,
-            text.max_position_embeddings,
-            vision.hidden_size,
-            vision.intermediate_size,
-            vision.num_hidden_layers,
-            vision.num_attention_heads,
-            vision.image_size,
-            vision.patch_size,
-        ];
-        anyhow::ensure!(sizes.iter().all(|n| (1..=MOST).contains(n)), "{name} holds a size that no model has");
+        let file: ClipFile = read_json(path)?;
+        let name = &path.display().to_string();
+        anyhow::ensure!(file.model_type == "clip", "{name} describes a {:?} model, not a clip one", file.model_type);
+        let text = ClipTextConfig {
+            sizes: file.text_config.tower.sizes(name, 512, 8)?,
+            vocab_size: file.text_config.vocab_size.unwrap_or(49408),
+            max_position_embeddings: check_size(name, file.text_config.max_position_embeddings.unwrap_or(77))?,
+            eos_token_id: file.text_config.eos_token_id.unwrap_or(49407),
+        };
+        let vision = ClipVisionConfig {
+            sizes: file.vision_config.tower.sizes(name, 768, 12)?,
+            image_size: check_size(name, file.vision_config.image_size.unwrap_or(224))?,
+            patch_size: check_size(name, file.vision_config.patch_size.unwrap_or(32))?,
+        };
+        let channels = file.vision_config.num_channels.unwrap_or(3);
         anyhow::ensure!((1..1 << 24).contains(&text.vocab_size), "{name} holds a vocabulary size that no model has");
-        anyhow::ensure!(
-            text.hidden_size % text.num_attention_heads == 0 && vision.hidden_size % vision.num_attention_heads == 0,
-            "{name}: the attention heads do not divide the hidden size"
-        );
-        anyhow::ensure!(vision.num_channels == 3, "{name}: {} colour channels instead of 3", vision.num_channels);
+        anyhow::ensure!(channels == 3, "{name}: {channels} colour channels instead of 3");
         anyhow::ensure!(vision.patch_size <= vision.image_size, "{name}: patches larger than the picture");
         anyhow::ensure!(text.max_position_embeddings > 2, "{name}: no room for a text");
-        Ok(config)
+        Ok(Self { text, vision, projection_dim: check_size(name, file.projection_dim)? })
     }
 }

@@ -62,8 +62,7 @@ impl Clip {
                 .context("no Metal device (the program must be built with --features metal)")?,
         };
         let config = ClipConfig::read(&folder.join("config.json"))?;
-        let preprocessing =
-            Preprocessing::read(&folder.join("preprocessor_config.json"), config.vision_config.image_size)?;
+        let preprocessing = Preprocessing::read(&folder.join("preprocessor_config.json"), config.vision.image_size)?;
         let weights = folder.join("model.safetensors");
         let mut hasher = blake3::Hasher::new();
         hasher.update(VERSION.as_bytes());
@@ -93,17 +92,17 @@ impl Clip {
 
     fn tokenizer(&self) -> anyhow::Result<&Tokenizer> {
         self.tokenizer.get(|| {
-            let max_length = Some(self.config.text_config.max_position_embeddings);
+            let max_length = Some(self.config.text.max_position_embeddings);
             Tokenizer::read(&self.tokenizer_file, Cutting { max_length, special_as_text: false })
         })
     }
 
     fn text(&self) -> anyhow::Result<&TextTower> {
-        self.text.get(|| TextTower::load(Arc::clone(&self.weights), &self.config.text_config, self.identity.dim))
+        self.text.get(|| TextTower::load(Arc::clone(&self.weights), &self.config.text, self.identity.dim))
     }
 
     fn vision(&self) -> anyhow::Result<&VisionTower> {
-        self.vision.get(|| VisionTower::load(&self.weights, &self.config.vision_config, self.identity.dim))
+        self.vision.get(|| VisionTower::load(&self.weights, &self.config.vision, self.identity.dim))
     }
 }
 
@@ -138,7 +137,7 @@ impl Embed for Clip {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let size = self.config.vision_config.image_size;
+        let size = self.config.vision.image_size;
         anyhow::ensure!(batch.iter().all(|p| p.0.len() == 3 * size * size), "pixels of another model");
         let values = batch.iter().flat_map(|p| &p.0).copied().collect();
         let pixels = Tensor::from_vec(values, (batch.len(), 3, size, size), &self.device)?;

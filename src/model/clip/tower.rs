@@ -1,61 +1,41 @@
 //! The two transformers of CLIP (Radford et al. 2021, arXiv 2103.00020), as `transformers` lays them out.
 
-use super::config::{ClipTextConfig, ClipVisionConfig};
-use crate::model::compute::ops::{Activation, add, bias_activate};
+use super::config::{ClipTextConfig, ClipVisionConfig, TowerSizes};
+use crate::model::compute::linear::{TensorLinear, product};
+use crate::model::compute::ops::{Activation, add};
 use crate::model::compute::weights::Weights;
 use candle_core::{D, Tensor};
 use candle_nn::ops::{layer_norm, softmax_last_dim};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-struct Linear {
-    /// (inputs, outputs)
-    weight: Tensor,
-    bias: Tensor,
-}
-
-struct Norm {
+struct TensorNorm {
     weight: Tensor,
     bias: Tensor,
     eps: f32,
 }
 
 struct ClipLayer {
-    norm1: Norm,
+    norm1: TensorNorm,
     /// Query, key and value side by side: one product instead of three.
-    qkv: Linear,
-    out: Linear,
-    norm2: Norm,
-    fc1: Linear,
-    fc2: Linear,
+    qkv: TensorLinear,
+    out: TensorLinear,
+    norm2: TensorNorm,
+    fc1: TensorLinear,
+    fc2: TensorLinear,
     heads: usize,
     activation: Activation,
 }
 
-struct Sizes {
-    hidden: usize,
-    intermediate: usize,
-    layers: usize,
-    heads: usize,
-    activation: Activation,
-    eps: f32,
+/// The layer `name`.
+fn linear(weights: &Weights, name: &str, inputs: usize, outputs: usize) -> anyhow::Result<TensorLinear> {
+    Ok(TensorLinear {
+        weight: weights.tensor(&format!("{name}.weight"), &[outputs, inputs])?,
+        bias: weights.tensor(&format!("{name}.bias"), &[outputs])?,
+    })
 }
 
-impl Linear {
-    fn load(weights: &Weights, name: &str, inputs: usize, outputs: usize) -> anyhow::Result<Self> {
-        Ok(Self {
-            weight: weights.tensor(&format!("{name}.weight"), &[outputs, inputs])?.t()?,
-            bias: weights.tensor(&format!("{name}.bias"), &[outputs])?,
-        })
-    }
-
-    /// (rows, inputs) to (rows, outputs).
-    fn apply(&self, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
-        bias_activate(x.matmul(&self.weight)?, &self.bias, activation)
-    }
-}
-
-impl Norm {
+impl TensorNorm {
     fn load(weights: &Weights, name: &str, size: usize, eps: f32) -> anyhow::Result<Self> {
         let part = |part: &str| weights.tensor(&format!("{name}.{part}"), &[size]);
         Ok(Self { weight: part("weight")?, bias: part("bias")?, eps })
@@ -67,24 +47,23 @@ impl Norm {
 }
 
 impl ClipLayer {
-    fn load(weights: &Weights, name: &str, sizes: &Sizes) -> anyhow::Result<Self> {
+    fn load(weights: &Weights, name: &str, sizes: &TowerSizes) -> anyhow::Result<Self> {
         let hidden = sizes.hidden;
-        let part = |part: &str| Linear::load(weights, &format!("{name}.self_attn.{part}"), hidden, hidden);
+        let part = |part: &str| linear(weights, &format!("{name}.self_attn.{part}"), hidden, hidden);
         let (mut query, key, value) = (part("q_proj")?, part("k_proj")?, part("v_proj")?);
         let scale = ((hidden / sizes.heads) as f64).powf(-0.5);
-        query = Linear { weight: (query.weight * scale)?, bias: (query.bias * scale)? };
-        let qkv = Linear {
-            // Built transposed and turned again, so that it lies in memory as one (outputs, inputs) matrix.
-            weight: Tensor::cat(&[query.weight.t()?, key.weight.t()?, value.weight.t()?], 0)?.t()?,
+        query = TensorLinear { weight: (query.weight * scale)?, bias: (query.bias * scale)? };
+        let qkv = TensorLinear {
+            weight: Tensor::cat(&[query.weight, key.weight, value.weight], 0)?,
             bias: Tensor::cat(&[query.bias, key.bias, value.bias], 0)?,
         };
         Ok(Self {
-            norm1: Norm::load(weights, &format!("{name}.layer_norm1"), hidden, sizes.eps)?,
+            norm1: TensorNorm::load(weights, &format!("{name}.layer_norm1"), hidden, sizes.eps)?,
             qkv,
             out: part("out_proj")?,
-            norm2: Norm::load(weights, &format!("{name}.layer_norm2"), hidden, sizes.eps)?,
-            fc1: Linear::load(weights, &format!("{name}.mlp.fc1"), hidden, sizes.intermediate)?,
-            fc2: Linear::load(weights, &format!("{name}.mlp.fc2"), sizes.intermediate, hidden)?,
+            norm2: TensorNorm::load(weights, &format!("{name}.layer_norm2"), hidden, sizes.eps)?,
+            fc1: linear(weights, &format!("{name}.mlp.fc1"), hidden, sizes.intermediate)?,
+            fc2: linear(weights, &format!("{name}.mlp.fc2"), sizes.intermediate, hidden)?,
             heads: sizes.heads,
             activation: sizes.activation,
         })
@@ -97,11 +76,11 @@ impl ClipLayer {
         let qkv = self.qkv.apply(&self.norm1.apply(&x)?, Activation::None)?;
         let qkv = qkv.reshape((batch, tokens, 3, self.heads, head))?.permute((2, 0, 3, 1, 4))?.contiguous()?;
         let (query, key, value) = (qkv.get(0)?, qkv.get(1)?, qkv.get(2)?);
-        let mut scores = query.matmul(&key.t()?)?;
+        let mut scores = product(&query, &key)?;
         if let Some(mask) = mask {
             scores = scores.broadcast_add(mask)?;
         }
-        let attended = softmax_last_dim(&scores)?.matmul(&value)?;
+        let attended = product(&softmax_last_dim(&scores)?, &value.transpose(2, 3)?)?;
         let attended = attended.transpose(1, 2)?.reshape((rows, hidden))?;
         let x = add(x, &self.out.apply(&attended, Activation::None)?)?;
         let wide = self.fc1.apply(&self.norm2.apply(&x)?, self.activation)?;
@@ -109,7 +88,7 @@ impl ClipLayer {
     }
 }
 
-fn layers(weights: &Weights, name: &str, sizes: &Sizes) -> anyhow::Result<Vec<ClipLayer>> {
+fn layers(weights: &Weights, name: &str, sizes: &TowerSizes) -> anyhow::Result<Vec<ClipLayer>> {
     // In parallel: a query spends most of its time here.
     let load = |n| ClipLayer::load(weights, &format!("{name}.encoder.layers.{n}"), sizes);
     (0..sizes.layers).into_par_iter().map(load).collect()
@@ -121,28 +100,21 @@ pub(super) struct TextTower {
     config: ClipTextConfig,
     positions: Tensor,
     layers: Vec<ClipLayer>,
-    norm: Norm,
+    norm: TensorNorm,
     projection: Tensor,
 }
 
 impl TextTower {
     pub(super) fn load(weights: Arc<Weights>, config: &ClipTextConfig, dim: usize) -> anyhow::Result<Self> {
-        let sizes = Sizes {
-            hidden: config.hidden_size,
-            intermediate: config.intermediate_size,
-            layers: config.num_hidden_layers,
-            heads: config.num_attention_heads,
-            activation: Activation::named(&config.hidden_act)?,
-            eps: config.layer_norm_eps,
-        };
+        let sizes = &config.sizes;
         Ok(Self {
             positions: weights.tensor(
                 "text_model.embeddings.position_embedding.weight",
                 &[config.max_position_embeddings, sizes.hidden],
             )?,
-            layers: layers(&weights, "text_model", &sizes)?,
-            norm: Norm::load(&weights, "text_model.final_layer_norm", sizes.hidden, sizes.eps)?,
-            projection: weights.tensor("text_projection.weight", &[dim, sizes.hidden])?.t()?,
+            layers: layers(&weights, "text_model", sizes)?,
+            norm: TensorNorm::load(&weights, "text_model.final_layer_norm", sizes.hidden, sizes.eps)?,
+            projection: weights.tensor("text_projection.weight", &[dim, sizes.hidden])?,
             config: config.clone(),
             weights,
         })
@@ -158,10 +130,10 @@ impl TextTower {
             "texts of different lengths in one batch"
         );
         let ids: Vec<u32> = texts.concat();
-        let shape = [self.config.vocab_size, self.config.hidden_size];
+        let shape = [self.config.vocab_size, self.config.sizes.hidden];
         let words = self.weights.rows("text_model.embeddings.token_embedding.weight", shape, &ids)?;
         let positions = self.positions.narrow(0, 0, tokens)?;
-        let words = words.reshape((texts.len(), tokens, self.config.hidden_size))?.broadcast_add(&positions)?;
+        let words = words.reshape((texts.len(), tokens, self.config.sizes.hidden))?.broadcast_add(&positions)?;
         let mut x = words.flatten(0, 1)?;
         let device = x.device().clone();
         let hidden: Vec<f32> =
@@ -172,7 +144,7 @@ impl TextTower {
         }
         let ends: Vec<u32> = texts.iter().enumerate().map(|(n, ids)| (n * tokens + self.end(ids)) as u32).collect();
         let ends = x.index_select(&Tensor::new(ends, &device)?, 0)?;
-        Ok(self.norm.apply(&ends)?.matmul(&self.projection)?)
+        Ok(product(&self.norm.apply(&ends)?, &self.projection)?)
     }
 
     /// Where the text's meaning is read: the first end token; in files that still say the end token is 2, as the first
@@ -190,38 +162,31 @@ impl TextTower {
 /// The vision tower.
 pub(super) struct VisionTower {
     config: ClipVisionConfig,
-    /// (3 * patch * patch, hidden)
+    /// (hidden, 3 * patch * patch)
     patch: Tensor,
     class: Tensor,
     positions: Tensor,
-    pre_norm: Norm,
+    pre_norm: TensorNorm,
     layers: Vec<ClipLayer>,
-    post_norm: Norm,
+    post_norm: TensorNorm,
     projection: Tensor,
 }
 
 impl VisionTower {
     pub(super) fn load(weights: &Weights, config: &ClipVisionConfig, dim: usize) -> anyhow::Result<Self> {
-        let sizes = Sizes {
-            hidden: config.hidden_size,
-            intermediate: config.intermediate_size,
-            layers: config.num_hidden_layers,
-            heads: config.num_attention_heads,
-            activation: Activation::named(&config.hidden_act)?,
-            eps: config.layer_norm_eps,
-        };
+        let sizes = &config.sizes;
         let (hidden, patch) = (sizes.hidden, config.patch_size);
         let places = (config.image_size / patch).pow(2) + 1;
         let name = |part: &str| format!("vision_model.embeddings.{part}");
         Ok(Self {
-            patch: weights.tensor(&name("patch_embedding.weight"), &[hidden, 3, patch, patch])?.flatten_from(1)?.t()?,
+            patch: weights.tensor(&name("patch_embedding.weight"), &[hidden, 3, patch, patch])?.flatten_from(1)?,
             class: weights.tensor(&name("class_embedding"), &[hidden])?,
             positions: weights.tensor(&name("position_embedding.weight"), &[places, hidden])?,
             // The name is misspelt in the original, and so in every file.
-            pre_norm: Norm::load(weights, "vision_model.pre_layrnorm", hidden, sizes.eps)?,
-            layers: layers(weights, "vision_model", &sizes)?,
-            post_norm: Norm::load(weights, "vision_model.post_layernorm", hidden, sizes.eps)?,
-            projection: weights.tensor("visual_projection.weight", &[dim, hidden])?.t()?,
+            pre_norm: TensorNorm::load(weights, "vision_model.pre_layrnorm", hidden, sizes.eps)?,
+            layers: layers(weights, "vision_model", sizes)?,
+            post_norm: TensorNorm::load(weights, "vision_model.post_layernorm", hidden, sizes.eps)?,
+            projection: weights.tensor("visual_projection.weight", &[dim, hidden])?,
             config: config.clone(),
         })
     }
@@ -229,7 +194,7 @@ impl VisionTower {
     /// (batch, 3, size, size) to (batch, dim), not normalised.
     pub(super) fn forward(&self, pixels: &Tensor) -> candle_core::Result<Tensor> {
         let (batch, channels, size, _) = pixels.dims4()?;
-        let (patch, hidden) = (self.config.patch_size, self.config.hidden_size);
+        let (patch, hidden) = (self.config.patch_size, self.config.sizes.hidden);
         let grid = size / patch;
         // A convolution whose stride is its kernel is a matrix product over the patches.
         let patches = pixels
@@ -238,7 +203,7 @@ impl VisionTower {
             .reshape((batch, channels, grid, patch, grid, patch))?
             .permute((0, 2, 4, 1, 3, 5))?
             .reshape((batch * grid * grid, channels * patch * patch))?;
-        let patches = patches.matmul(&self.patch)?.reshape((batch, grid * grid, hidden))?;
+        let patches = product(&patches, &self.patch)?.reshape((batch, grid * grid, hidden))?;
         let class = self.class.broadcast_as((batch, 1, hidden))?;
         let x = Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.positions)?;
         let mut x = self.pre_norm.apply(&x.flatten(0, 1)?)?;
@@ -246,7 +211,7 @@ impl VisionTower {
             x = layer.apply(x, batch, None)?;
         }
         let class = x.reshape((batch, grid * grid + 1, hidden))?.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
-        self.post_norm.apply(&class)?.matmul(&self.projection)
+        product(&self.post_norm.apply(&class)?, &self.projection)
     }
 }
 

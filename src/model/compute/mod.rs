@@ -2,6 +2,8 @@
 
 pub(super) mod awake;
 pub(super) mod gguf;
+pub mod level;
+pub(super) mod linear;
 pub(super) mod matrix;
 pub(super) mod ops;
 pub(super) mod weights;

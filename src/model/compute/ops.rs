@@ -2,9 +2,9 @@
 //!
 //! They work in place on the processor; on a GPU the same functions fall back to candle's own operations.
 
+use super::level::by_level;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, InplaceOp2, Layout, Result, Shape, Tensor, bail};
-use multiversion::multiversion;
 
 /// What follows a linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ pub(in crate::model) fn same_padding(size: usize, kernel: usize, stride: usize) 
     ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size) / 2
 }
 
-fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub(super) fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
         None => bail!("a tensor that is not contiguous"),
@@ -179,138 +179,148 @@ fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'
     }
 }
 
-#[multiversion(targets("x86_64+avx2+fma"))]
-pub(in crate::model) fn add_rows(x: &mut [f32], bias: &[f32]) {
-    for row in x.chunks_exact_mut(bias.len()) {
-        for (x, b) in row.iter_mut().zip(bias) {
-            *x += b;
+by_level! {
+    pub(in crate::model) fn add_rows(x: &mut [f32], bias: &[f32]) {
+        for row in x.chunks_exact_mut(bias.len()) {
+            for (x, b) in row.iter_mut().zip(bias) {
+                *x += b;
+            }
         }
     }
 }
 
-#[multiversion(targets("x86_64+avx2+fma"))]
-fn add_rows_relu(x: &mut [f32], bias: &[f32]) {
-    for row in x.chunks_exact_mut(bias.len()) {
-        for (x, b) in row.iter_mut().zip(bias) {
-            *x = (*x + b).max(0.0);
+by_level! {
+    fn add_rows_relu(x: &mut [f32], bias: &[f32]) {
+        for row in x.chunks_exact_mut(bias.len()) {
+            for (x, b) in row.iter_mut().zip(bias) {
+                *x = (*x + b).max(0.0);
+            }
         }
     }
 }
 
-#[multiversion(targets("x86_64+avx2+fma"))]
-fn add_rows_relu6(x: &mut [f32], bias: &[f32]) {
-    for row in x.chunks_exact_mut(bias.len()) {
-        for (x, b) in row.iter_mut().zip(bias) {
-            *x = (*x + b).clamp(0.0, 6.0);
+by_level! {
+    fn add_rows_relu6(x: &mut [f32], bias: &[f32]) {
+        for row in x.chunks_exact_mut(bias.len()) {
+            for (x, b) in row.iter_mut().zip(bias) {
+                *x = (*x + b).clamp(0.0, 6.0);
+            }
         }
     }
 }
 
-#[multiversion(targets("x86_64+avx2+fma"))]
-fn add_rows_quick_gelu(x: &mut [f32], bias: &[f32]) {
-    for row in x.chunks_exact_mut(bias.len()) {
-        for (x, b) in row.iter_mut().zip(bias) {
-            let v = *x + b;
-            *x = v / (1.0 + exp(-1.702 * v));
+by_level! {
+    fn add_rows_quick_gelu(x: &mut [f32], bias: &[f32]) {
+        for row in x.chunks_exact_mut(bias.len()) {
+            for (x, b) in row.iter_mut().zip(bias) {
+                let v = *x + b;
+                *x = v / (1.0 + exp(-1.702 * v));
+            }
         }
     }
 }
 
-#[multiversion(targets("x86_64+avx2+fma"))]
-fn add_rows_gelu(x: &mut [f32], bias: &[f32]) {
-    for row in x.chunks_exact_mut(bias.len()) {
-        for (x, b) in row.iter_mut().zip(bias) {
-            *x = gelu(*x + b);
+by_level! {
+    fn add_rows_gelu(x: &mut [f32], bias: &[f32]) {
+        for row in x.chunks_exact_mut(bias.len()) {
+            for (x, b) in row.iter_mut().zip(bias) {
+                *x = gelu(*x + b);
+            }
         }
     }
 }
 
-#[multiversion(targets("x86_64+avx2+fma"))]
-fn depthwise(x: &[f32], weight: &[f32], bias: &[f32], shape: Convolution, out: &mut [f32]) {
-    /// Channels summed at once, in registers.
-    const LANES: usize = 32;
-    let Convolution { height, width, channels, kernel, stride } = shape;
-    let (top, left) = (same_padding(height, kernel, stride), same_padding(width, kernel, stride));
-    let out_width = width.div_ceil(stride);
-    for (y, row) in out.chunks_exact_mut(out_width * channels).enumerate() {
-        // The part of the kernel that lies inside the picture.
-        let rows = top.saturating_sub(y * stride)..kernel.min(height + top - y * stride);
-        for (column, pixel) in row.chunks_exact_mut(channels).enumerate() {
-            let columns = left.saturating_sub(column * stride)..kernel.min(width + left - column * stride);
-            for first in (0..channels).step_by(LANES) {
-                let lanes = LANES.min(channels - first);
-                let mut sum = [0.0_f32; LANES];
-                sum[..lanes].copy_from_slice(&bias[first..first + lanes]);
-                for ky in rows.clone() {
-                    for kx in columns.clone() {
-                        let at = ((y * stride + ky - top) * width + column * stride + kx - left) * channels + first;
-                        let tap = (ky * kernel + kx) * channels + first;
-                        if lanes == LANES {
-                            // A fixed length, so that the sums stay in registers.
-                            for ((s, x), w) in sum.iter_mut().zip(&x[at..at + LANES]).zip(&weight[tap..tap + LANES]) {
-                                *s += x * w;
-                            }
-                        } else {
-                            for ((s, x), w) in sum.iter_mut().zip(&x[at..at + lanes]).zip(&weight[tap..tap + lanes]) {
-                                *s += x * w;
+by_level! {
+    fn depthwise(x: &[f32], weight: &[f32], bias: &[f32], shape: Convolution, out: &mut [f32]) {
+        /// Channels summed at once, in registers.
+        const LANES: usize = 32;
+        let Convolution { height, width, channels, kernel, stride } = shape;
+        let (top, left) = (same_padding(height, kernel, stride), same_padding(width, kernel, stride));
+        let out_width = width.div_ceil(stride);
+        for (y, row) in out.chunks_exact_mut(out_width * channels).enumerate() {
+            // The part of the kernel that lies inside the picture.
+            let rows = top.saturating_sub(y * stride)..kernel.min(height + top - y * stride);
+            for (column, pixel) in row.chunks_exact_mut(channels).enumerate() {
+                let columns = left.saturating_sub(column * stride)..kernel.min(width + left - column * stride);
+                for first in (0..channels).step_by(LANES) {
+                    let lanes = LANES.min(channels - first);
+                    let mut sum = [0.0_f32; LANES];
+                    sum[..lanes].copy_from_slice(&bias[first..first + lanes]);
+                    for ky in rows.clone() {
+                        for kx in columns.clone() {
+                            let at = ((y * stride + ky - top) * width + column * stride + kx - left) * channels + first;
+                            let tap = (ky * kernel + kx) * channels + first;
+                            if lanes == LANES {
+                                // A fixed length, so that the sums stay in registers.
+                                for ((s, x), w) in sum.iter_mut().zip(&x[at..at + LANES]).zip(&weight[tap..tap + LANES]) {
+                                    *s += x * w;
+                                }
+                            } else {
+                                for ((s, x), w) in sum.iter_mut().zip(&x[at..at + lanes]).zip(&weight[tap..tap + lanes]) {
+                                    *s += x * w;
+                                }
                             }
                         }
                     }
-                }
-                for (o, s) in pixel[first..first + lanes].iter_mut().zip(sum) {
-                    *o = s.clamp(0.0, 6.0);
+                    for (o, s) in pixel[first..first + lanes].iter_mut().zip(sum) {
+                        *o = s.clamp(0.0, 6.0);
+                    }
                 }
             }
         }
     }
 }
 
-/// The dot product of two vectors of one length.
-#[multiversion(targets("x86_64+avx2+fma"))]
-pub(in crate::model) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 32;
-    let mut sums = [0.0_f32; LANES];
-    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let tail: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for ((s, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *s += a * b;
+by_level! {
+    /// The dot product of two vectors of one length.
+    pub(in crate::model) fn dot(a: &[f32], b: &[f32]) -> f32 {
+        const LANES: usize = 32;
+        let mut sums = [0.0_f32; LANES];
+        let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+        let tail: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
+        for (a, b) in a_chunks.zip(b_chunks) {
+            for ((s, a), b) in sums.iter_mut().zip(a).zip(b) {
+                *s += a * b;
+            }
         }
-    }
-    sums.iter().sum::<f32>() + tail
-}
-
-/// Turns each row of `x` into `(row - mean) / sqrt(variance + eps) * weight + bias` (Ba et al. 2016).
-#[multiversion(targets("x86_64+avx2+fma"))]
-pub(in crate::model) fn layer_norm(x: &mut [f32], weight: &[f32], bias: &[f32], eps: f32) {
-    for row in x.chunks_exact_mut(weight.len()) {
-        let mean = sum(row, |x| x) / row.len() as f32;
-        let variance = sum(row, |x| (x - mean) * (x - mean)) / row.len() as f32;
-        let scale = 1.0 / (variance + eps).sqrt();
-        for ((x, w), b) in row.iter_mut().zip(weight).zip(bias) {
-            *x = (*x - mean) * scale * w + b;
-        }
+        sums.iter().sum::<f32>() + tail
     }
 }
 
-/// Turns each row of `length` numbers into `softmax(scale * row)`.
-#[multiversion(targets("x86_64+avx2+fma"))]
-pub(in crate::model) fn softmax(x: &mut [f32], length: usize, scale: f32) {
-    for row in x.chunks_exact_mut(length) {
-        let largest = row.iter().fold(f32::NEG_INFINITY, |m, x| m.max(*x));
-        for x in row.iter_mut() {
-            *x = exp(scale * (*x - largest));
+by_level! {
+    /// Turns each row of `x` into `(row - mean) / sqrt(variance + eps) * weight + bias` (Ba et al. 2016).
+    pub(in crate::model) fn layer_norm(x: &mut [f32], weight: &[f32], bias: &[f32], eps: f32) {
+        for row in x.chunks_exact_mut(weight.len()) {
+            let mean = sum(row, |x| x) / row.len() as f32;
+            let variance = sum(row, |x| (x - mean) * (x - mean)) / row.len() as f32;
+            let scale = 1.0 / (variance + eps).sqrt();
+            for ((x, w), b) in row.iter_mut().zip(weight).zip(bias) {
+                *x = (*x - mean) * scale * w + b;
+            }
         }
-        let inverse = 1.0 / sum(row, |x| x);
-        row.iter_mut().for_each(|x| *x *= inverse);
     }
 }
 
-/// Adds `scale` times `y` to `x`.
-#[multiversion(targets("x86_64+avx2+fma"))]
-pub(in crate::model) fn add_scaled(x: &mut [f32], scale: f32, y: &[f32]) {
-    for (x, y) in x.iter_mut().zip(y) {
-        *x += scale * y;
+by_level! {
+    /// Turns each row of `length` numbers into `softmax(scale * row)`.
+    pub(in crate::model) fn softmax(x: &mut [f32], length: usize, scale: f32) {
+        for row in x.chunks_exact_mut(length) {
+            let largest = row.iter().fold(f32::NEG_INFINITY, |m, x| m.max(*x));
+            for x in row.iter_mut() {
+                *x = exp(scale * (*x - largest));
+            }
+            let inverse = 1.0 / sum(row, |x| x);
+            row.iter_mut().for_each(|x| *x *= inverse);
+        }
+    }
+}
+
+by_level! {
+    /// Adds `scale` times `y` to `x`.
+    pub(in crate::model) fn add_scaled(x: &mut [f32], scale: f32, y: &[f32]) {
+        for (x, y) in x.iter_mut().zip(y) {
+            *x += scale * y;
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Fetching a model from Hugging Face: once, whole, and only after the user has heard how large it is.
+//! Downloads a model from Hugging Face: once, completely, and only after the user has seen how large it is.
 
 use super::store::{StoreOptions, hub, is_checksum, is_hex, matches, repository};
 use crate::model::blip2::{self, GENERATION, INDEX, SMALL_FILES, WHOLE};
@@ -11,21 +11,21 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-/// Tries of one file before a download is given up.
+/// Attempts to download one file before giving up.
 const TRIES: u32 = 4;
 /// How long a server may send nothing.
 const SILENCE: Duration = Duration::from_secs(60);
-/// What a disk should have left after a download.
+/// Bytes that a disk should have left after a download.
 const SPARE: u64 = 200 << 20;
 const CONFIG: &str = "config.json";
 
-/// Downloads a model, tells `progress` about each file, its bytes so far and in all, and returns the model's folder.
-/// `agree` is told first how many bytes are missing, and ends it all by returning false. What was downloaded before an
-/// interruption is kept and continued; every file is compared with its checksum.
+/// Downloads a model and returns its folder. First, `agree` receives the number of missing bytes; if it returns false,
+/// nothing is downloaded and the result is `None`. `progress` receives each file's name, its bytes so far and in all.
+/// An interrupted download is kept and continued; every file is compared with its checksum.
 ///
 /// # Errors
-/// `--offline`, no network, a server that falls silent, no such model, a disk without room, or a file that is not what
-/// its checksum says (it is deleted).
+/// `--offline` is set, there is no network, the server falls silent, the model does not exist, the disk has no room, or
+/// a file does not match its checksum (it is deleted).
 pub fn pull(
     spec: &ModelSpec,
     store: &StoreOptions,
@@ -37,7 +37,7 @@ pub fn pull(
     anyhow::ensure!(!store.offline, "offline: {name} cannot be downloaded");
     let (events_in, events) = channel::<DownloadEvent>();
     let (go_in, go) = channel::<()>();
-    // On a thread of its own, because hf-hub knows no time limit: one that waits for ever is left behind.
+    // On a thread of its own, because hf-hub has no timeout: a thread that waits forever is abandoned.
     let work = std::thread::spawn(move || download(&name, revision, &go, &events_in));
     loop {
         match events.recv_timeout(SILENCE) {
@@ -46,19 +46,19 @@ pub fn pull(
             Ok(DownloadEvent::Arrived { file, done, total }) => progress(&file, done, total),
             Err(RecvTimeoutError::Timeout) => {
                 anyhow::bail!(
-                    "the server has sent nothing for {} s; run the same command again to go on",
+                    "the server has sent nothing for {} s; run the same command again to continue",
                     SILENCE.as_secs()
                 )
             }
             Err(RecvTimeoutError::Disconnected) => {
-                return work.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the download broke down"))).map(Some);
+                return work.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the download thread panicked"))).map(Some);
             }
         }
     }
 }
 
 enum DownloadEvent {
-    /// So many bytes are to be fetched; waits to be told to go on.
+    /// This many bytes are to be downloaded; the download waits for permission.
     Missing(u64),
     Arrived {
         file: String,
@@ -84,7 +84,7 @@ fn download(
     let hub = hub()?;
     let api = ApiBuilder::from_env().with_cache_dir(hub.clone()).with_progress(false).build()?;
     let at = |revision: String| Repo::with_revision(name.to_owned(), RepoType::Model, revision);
-    // One commit for all files, whatever is pushed meanwhile.
+    // One commit for all files, even if something is pushed in the meantime.
     let first = api.repo(at(revision)).url(CONFIG);
     let commit = api.metadata(&first).with_context(|| format!("{name} cannot be reached"))?.commit_hash().to_owned();
     anyhow::ensure!(is_hex(&commit), "{name}: the server names no commit");
@@ -106,7 +106,7 @@ fn download(
 }
 
 impl Remote<'_> {
-    /// The files of the model: what kind it is its config.json tells, and of how many shards their index.
+    /// The names of the model's files. Its config.json says which kind it is, and its index names the shards.
     fn files(&self) -> anyhow::Result<Vec<String>> {
         let folder = self.small(CONFIG)?;
         let folder = folder.parent().context("a file without a folder")?;
@@ -124,7 +124,7 @@ impl Remote<'_> {
         Ok(files)
     }
 
-    /// Fetches a file that is needed to know what else is.
+    /// Downloads a file that is needed to know which others are needed.
     fn small(&self, file: &str) -> anyhow::Result<PathBuf> {
         let metadata = self.metadata(file).with_context(|| file.to_owned())?;
         self.fetch(file, &metadata).with_context(|| file.to_owned())?;
@@ -143,7 +143,7 @@ impl Remote<'_> {
         }
     }
 
-    /// Where a file is, if it is there.
+    /// The path of a file, if it was downloaded.
     fn path(&self, file: &str) -> Option<PathBuf> {
         self.cache.repo(self.repo.clone()).get(file)
     }
@@ -152,16 +152,16 @@ impl Remote<'_> {
         self.path(file).is_some()
     }
 
-    /// Says that a whole file is being compared with its checksum, which may take longer than a server may be silent.
+    /// Reports that a file is being compared with its checksum, which may take longer than a server may be silent.
     fn verifying(&self, file: &str, metadata: &Metadata) {
         let size = metadata.size() as u64;
-        // Nobody listens any more once the server was given up.
+        // Nobody listens any more once the download was given up.
         let _ = self.events.send(DownloadEvent::Arrived { file: file.to_owned(), done: size, total: size });
     }
 
     fn fetch(&self, file: &str, metadata: &Metadata) -> anyhow::Result<()> {
         let checksum = metadata.etag().trim_start_matches("W/").to_ascii_lowercase();
-        anyhow::ensure!(is_checksum(&checksum), "the server gives no checksum");
+        anyhow::ensure!(is_checksum(&checksum), "the server sends no checksum");
         let blob = self.cache.repo(self.repo.clone()).blob_path(metadata.etag());
         let mut cached = self.path(file);
         for attempt in 1..=TRIES {
@@ -182,16 +182,16 @@ impl Remote<'_> {
                     }
                     let _ = fs::remove_file(&path);
                     let _ = fs::remove_file(&blob);
-                    anyhow::anyhow!("what was downloaded is not what its checksum says; it is deleted")
+                    anyhow::anyhow!("the downloaded file does not match its checksum; it was deleted")
                 }
                 Err(ApiError::InvalidResume) => {
                     let _ = fs::remove_file(blob.with_extension("part"));
-                    anyhow::anyhow!("an earlier part was longer than the file; it is deleted")
+                    anyhow::anyhow!("an earlier partial download was longer than the file; it was deleted")
                 }
                 Err(error) => error.into(),
             };
             if attempt == TRIES {
-                return Err(error.context("run the same command again: what is there already is kept"));
+                return Err(error.context("run the same command again: what was already downloaded is kept"));
             }
             std::thread::sleep(Duration::from_millis(300 << attempt));
         }
@@ -213,7 +213,7 @@ impl hf_hub::api::Progress for Hook<'_> {
 
     fn update(&mut self, size: usize) {
         self.done += size as u64;
-        // Nobody listens any more once the server was given up.
+        // Nobody listens any more once the download was given up.
         let _ =
             self.events.send(DownloadEvent::Arrived { file: self.file.clone(), done: self.done, total: self.total });
     }
@@ -221,16 +221,16 @@ impl hf_hub::api::Progress for Hook<'_> {
     fn finish(&mut self) {}
 }
 
-/// Refuses to begin what the disk has no room for.
+/// Checks that the disk has enough room.
 ///
 /// # Errors
-/// The disk of `folder` (or of what will hold it) has less than `bytes` and a little left.
+/// The disk that holds `folder` (or will hold it) has less than `bytes` and a reserve left.
 pub(in crate::model) fn check_room(folder: &Path, bytes: u64) -> anyhow::Result<()> {
     let Some(free) = free_bytes(folder) else { return Ok(()) };
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     anyhow::ensure!(
         bytes + SPARE <= free,
-        "{:.1} GB are needed in {}, and {:.1} GB are free there",
+        "{:.1} GB are needed in {}, but only {:.1} GB are free there",
         gigabytes(bytes + SPARE),
         folder.display(),
         gigabytes(free)
@@ -238,7 +238,7 @@ pub(in crate::model) fn check_room(folder: &Path, bytes: u64) -> anyhow::Result<
     Ok(())
 }
 
-/// Bytes that may still be written to a folder's disk; `None` where the system does not say.
+/// Free bytes on a folder's disk; `None` if the system does not report them.
 fn free_bytes(folder: &Path) -> Option<u64> {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! Telling models apart by the content of their files.
+//! Identifies models by the content of their files.
 
 use anyhow::Context;
 use std::fs;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 /// Files up to this size are hashed every time; it takes milliseconds.
 const SMALL: u64 = 16 << 20;
 
-/// The hash of a file's whole content. That of a large file is computed once and kept below `cache` for as long as the
-/// file keeps its place, size, times and inode.
+/// The hash of a file's whole content. That of a large file is computed once and cached below `cache` for as long as
+/// the file keeps its path, size, times and inode.
 pub(in crate::model) fn of_file(path: &Path, cache: Option<&Path>) -> anyhow::Result<blake3::Hash> {
     let kept = cache.map(|cache| place(path, &cache.join("fingerprints"))).transpose()?.flatten();
     if let Some(kept) = &kept
@@ -21,7 +21,7 @@ pub(in crate::model) fn of_file(path: &Path, cache: Option<&Path>) -> anyhow::Re
     hasher.update_mmap_rayon(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let hash = hasher.finalize();
     if let Some((kept, folder)) = kept.as_ref().and_then(|kept| Some((kept, kept.parent()?))) {
-        // Without it the next start is slower, no more.
+        // If this fails, only the next start is slower.
         let new = kept.with_extension(std::process::id().to_string());
         let write = fs::create_dir_all(folder).and_then(|()| fs::write(&new, hash.to_hex().as_str()));
         let _ = write.and_then(|()| fs::rename(new, kept));
@@ -29,7 +29,7 @@ pub(in crate::model) fn of_file(path: &Path, cache: Option<&Path>) -> anyhow::Re
     Ok(hash)
 }
 
-/// Where the hash of this very file is kept; `None` if the file is small.
+/// Where the hash of this very file is cached; `None` if the file is small.
 fn place(path: &Path, folder: &Path) -> anyhow::Result<Option<PathBuf>> {
     let problem = || format!("{} cannot be read", path.display());
     let path = path.canonicalize().with_context(problem)?;

@@ -1,6 +1,6 @@
-//! The smaller forms of BLIP-2 models that were made on this machine, each in a folder of its own below the cache folder.
+//! The quantized forms of BLIP-2 models that were made on this machine, each in its own folder below the cache folder.
 //!
-//! A form's folder is named by the state of the model it was made of, so that one of another state is never taken for it.
+//! A form's folder is named after the state of the model it was made from, so that it is never used for another state.
 
 use super::download::check_room;
 use super::store::{bytes_of, is_hex};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub struct Form {
     /// Its folder, which is a model folder like any other.
     pub dir: PathBuf,
-    /// Where it comes from.
+    /// What it was made from.
     pub manifest: Manifest,
     /// Size of its files.
     pub bytes: u64,
@@ -29,7 +29,7 @@ pub fn label(bits: Bits) -> &'static str {
     }
 }
 
-/// Every form that was made, by folder; drafts and what this version cannot read are left out.
+/// All forms, sorted by folder, without drafts and forms that this version cannot read.
 #[must_use]
 pub fn forms(cache: &Path) -> Vec<Form> {
     let mut dirs: Vec<PathBuf> =
@@ -38,7 +38,7 @@ pub fn forms(cache: &Path) -> Vec<Form> {
     dirs.into_iter().filter_map(form_in).collect()
 }
 
-/// The form of the model `name` that was made of `source` as it is now; of one whose source is gone, any.
+/// The form of the model `name` that was made from the present state of `source`; any form of it if `source` is `None`.
 ///
 /// # Errors
 /// The source cannot be read.
@@ -49,11 +49,11 @@ pub fn find(cache: &Path, name: &str, source: Option<&Path>, bits: Bits) -> anyh
     })
 }
 
-/// Makes a form of the model `name` in `source`, in the place of those made of an earlier state of it. `progress` is as
-/// for [`blip2::quantize`].
+/// Makes a form of the model `name` in `source`, and removes those that were made from earlier states of it. `progress`
+/// works as in [`blip2::quantize`].
 ///
 /// # Errors
-/// Another process is at it, the disk has no room, or as [`blip2::quantize`].
+/// Another process is quantizing, the disk has no room, or as [`blip2::quantize`].
 pub fn make(
     cache: &Path,
     name: &str,
@@ -62,7 +62,7 @@ pub fn make(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> anyhow::Result<Form> {
     let (root, target) = (root(cache), place(cache, source, bits)?);
-    fs::create_dir_all(&root).with_context(|| format!("{} cannot be made", root.display()))?;
+    fs::create_dir_all(&root).with_context(|| format!("{} cannot be created", root.display()))?;
     let lock = root.join("lock");
     let file = File::create(&lock).with_context(|| format!("{} cannot be written", lock.display()))?;
     match file.try_lock() {
@@ -70,15 +70,15 @@ pub fn make(
         Err(TryLockError::WouldBlock) => anyhow::bail!("another snapseek is quantizing a model; wait for it to end"),
         Err(TryLockError::Error(error)) => return Err(error).with_context(|| lock.display().to_string()),
     }
-    // What a killed run left behind.
+    // Remove what a killed run left behind.
     for entry in fs::read_dir(&root)?.flatten().filter(|e| e.file_name().to_string_lossy().starts_with('.')) {
         let _ = fs::remove_dir_all(entry.path());
     }
-    // Of f16 weights, 8.5 bits are 0.53; in 4 bits ViT-g's are still that large. Of f32 ones it is half as much.
+    // 8.5 bits are 0.53 of an f16 weight, and ViT-g's weights take that much even in the 4-bit form. Of f32 it is half.
     let estimate = bytes_of(source).unwrap_or(0) / 10 * if bits == Bits::Four { 4 } else { 6 };
     check_room(&root, estimate)?;
     blip2::quantize(source, name, bits, &target, Some(cache), progress)?;
-    let form = form_in(target.clone()).with_context(|| format!("{} is not what was written", target.display()))?;
+    let form = form_in(target.clone()).with_context(|| format!("{} cannot be read back", target.display()))?;
     for old in forms(cache) {
         if old.dir != target && old.manifest.source == name && old.manifest.bits == bits {
             fs::remove_dir_all(&old.dir).with_context(|| format!("{} cannot be removed", old.dir.display()))?;
@@ -99,8 +99,8 @@ fn form_in(dir: PathBuf) -> Option<Form> {
     Some(Form { bytes: bytes_of(&dir)?, manifest, dir })
 }
 
-/// Where the form of a model folder is: named by its commit in the Hugging Face cache, elsewhere by its place and by the
-/// names, sizes and times of its files.
+/// The folder for the form of a model folder: named after the model's commit if it is in the Hugging Face cache,
+/// otherwise after a hash of its path and of the names, sizes and times of its files.
 fn place(cache: &Path, source: &Path, bits: Bits) -> anyhow::Result<PathBuf> {
     let unreadable = || format!("{} cannot be read", source.display());
     let source = source.canonicalize().with_context(unreadable)?;

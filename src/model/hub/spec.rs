@@ -6,13 +6,13 @@ use std::str::FromStr;
 /// A model as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModelSpec {
-    /// CLIP if it is installed, else the starter.
+    /// CLIP if it is installed, otherwise the starter.
     Auto,
     /// The one built into the program.
     Starter,
-    /// openai/clip-vit-base-patch32, at the revision that we pin.
+    /// openai/clip-vit-base-patch32, at the pinned revision.
     Clip,
-    /// Salesforce/blip2-opt-2.7b, at the revision that we pin.
+    /// Salesforce/blip2-opt-2.7b, at the pinned revision.
     Blip2,
     /// `org/name` on Hugging Face.
     Repo(String),
@@ -23,7 +23,7 @@ pub enum ModelSpec {
 impl FromStr for ModelSpec {
     type Err = String;
 
-    /// A known name, else an existing folder, else `org/name`.
+    /// A known name, otherwise an existing folder, otherwise `org/name`.
     fn from_str(name: &str) -> Result<Self, String> {
         let folder = PathBuf::from(name);
         match name {
@@ -34,13 +34,14 @@ impl FromStr for ModelSpec {
             _ if folder.is_dir() => Ok(Self::Dir(folder)),
             _ if is_repo(name) => Ok(Self::Repo(name.to_owned())),
             _ => Err(format!(
-                "no model is called {name:?}: use auto, starter, clip, blip2, a Hugging Face name like org/name, or a folder that exists"
+                "no model is called {name:?}: use auto, starter, clip, blip2, a Hugging Face name like org/name, or a \
+                 folder that exists"
             )),
         }
     }
 }
 
-/// Whether a name could be a Hugging Face repository; it becomes part of paths and addresses.
+/// Whether a name could be a Hugging Face repository; it becomes part of paths and URLs.
 fn is_repo(name: &str) -> bool {
     let word = |s: &str| {
         !s.is_empty()

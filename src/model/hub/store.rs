@@ -1,4 +1,4 @@
-//! Where models are: the user's Hugging Face cache. What is missing there, `download.rs` fetches if the user wants it.
+//! Finds models in the user's Hugging Face cache. `download.rs` downloads what is missing there, if the user wants it.
 
 use crate::model::{ModelSpec, blip2, clip};
 use anyhow::Context;
@@ -7,10 +7,10 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The revision of openai/clip-vit-base-patch32 that we pin: its weights as safetensors (on the main branch they are
-/// a pickle, which can run code).
+/// The pinned revision of openai/clip-vit-base-patch32: its weights are safetensors (on the main branch they are a
+/// pickle, which can run code).
 pub const PINNED_CLIP: &str = "c237dc49a33fc61debc9276459120b7eac67e7ef";
-/// The revision of Salesforce/blip2-opt-2.7b that we pin: two shards of safetensors, 14,979,207,136 bytes.
+/// The pinned revision of Salesforce/blip2-opt-2.7b: two shards of safetensors, 14,979,207,136 bytes.
 const PINNED_BLIP2: &str = "59a1ef6c1e5117b3f65523d1c6066825bcf315e3";
 const CLIP: &str = "openai/clip-vit-base-patch32";
 const BLIP2: &str = "Salesforce/blip2-opt-2.7b";
@@ -37,7 +37,7 @@ pub enum Kind {
 /// A model that is ready for use.
 #[derive(Clone, Debug)]
 pub struct Installed {
-    /// What the command line calls it.
+    /// Its name on the command line.
     pub name: String,
     /// What it is for.
     pub kind: Kind,
@@ -49,11 +49,11 @@ pub struct Installed {
     pub licence: String,
     /// Commit of its repository.
     pub revision: Option<String>,
-    /// Numbers in an embedding, of a model that embeds.
+    /// Numbers in an embedding; `None` for a model that does not embed.
     pub dim: Option<usize>,
 }
 
-/// The repository on Hugging Face of a model that has one, and the revision that is downloaded.
+/// The Hugging Face repository of a model, if it has one, and the revision to download.
 #[must_use]
 pub fn repository(spec: &ModelSpec) -> Option<(&str, &str)> {
     match spec {
@@ -64,7 +64,7 @@ pub fn repository(spec: &ModelSpec) -> Option<(&str, &str)> {
     }
 }
 
-/// Licence of a repository's weights, as its model card says.
+/// Licence of a repository's weights, according to its model card.
 #[must_use]
 pub fn licence(repo: &str) -> &'static str {
     let mit = repo.starts_with("openai/clip") || repo.starts_with("Salesforce/blip2-opt");
@@ -85,13 +85,13 @@ pub fn locate(spec: &ModelSpec) -> anyhow::Result<Option<PathBuf>> {
     }
 }
 
-/// Whether the model in a folder is a BLIP-2, judged by its config.json.
+/// Whether the model in a folder is a BLIP-2, according to its config.json.
 #[must_use]
 pub fn is_blip2(folder: &Path) -> bool {
     blip2::is_blip2(folder)
 }
 
-/// Bytes of the files that a model's folder must hold; `None` if one is missing.
+/// Total size in bytes of the files that a model's folder must hold; `None` if one is missing.
 #[must_use]
 pub fn bytes_of(folder: &Path) -> Option<u64> {
     Some(files(folder)?.iter().filter_map(|name| fs::metadata(folder.join(name)).ok()).map(|meta| meta.len()).sum())
@@ -134,7 +134,7 @@ pub fn installed() -> Vec<Installed> {
     std::iter::once(starter).chain(found).collect()
 }
 
-/// What the command line calls the model of a repository.
+/// The name of a repository's model on the command line.
 #[must_use]
 pub fn short_name(repo: &str) -> &str {
     match repo {
@@ -144,7 +144,7 @@ pub fn short_name(repo: &str) -> &str {
     }
 }
 
-/// Compares an installed model's files with their checksums, which the hub cache has in the names of its blobs, and
+/// Compares an installed model's files with their checksums, which are the names of their blobs in the hub cache, and
 /// deletes those that are damaged. Returns their names.
 ///
 /// # Errors
@@ -164,7 +164,7 @@ pub fn verify(folder: &Path) -> anyhow::Result<Vec<String>> {
     Ok(damaged)
 }
 
-/// Whether a file has this SHA-256, or this git blob SHA-1 (what the hub knows of small files).
+/// Whether a file has this SHA-256, or this git blob SHA-1 (which the hub uses for small files).
 pub(in crate::model) fn matches(path: &Path, checksum: &str, at_each_block: &mut dyn FnMut()) -> anyhow::Result<bool> {
     let mut file = File::open(path).with_context(|| path.display().to_string())?;
     let size = file.metadata()?.len();
@@ -183,7 +183,8 @@ pub(in crate::model) fn matches(path: &Path, checksum: &str, at_each_block: &mut
     Ok(checksum == if checksum.len() == 40 { hex(&sha1.finalize()) } else { hex(&sha256.finalize()) })
 }
 
-/// The hub cache, where the Python library has it: HF_HUB_CACHE, HF_HOME/hub, or below the user's cache folder.
+/// The hub cache, in the same place as for the Python library: HF_HUB_CACHE, HF_HOME/hub, or below the user's cache
+/// folder.
 pub(in crate::model) fn hub() -> anyhow::Result<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     if let Some(hub) = variable("HF_HUB_CACHE") {
@@ -216,7 +217,7 @@ fn pinned(repo: &str) -> Option<&'static str> {
     }
 }
 
-/// The folder of a repository's snapshot that holds every file: the pinned one, else that of main, else any.
+/// The folder of a repository's snapshot that holds every file: the pinned one, otherwise that of main, otherwise any.
 fn snapshot(hub: &Path, repo: &str) -> Option<PathBuf> {
     let folder = hub.join(format!("models--{}", repo.replace('/', "--")));
     let snapshots = folder.join("snapshots");
@@ -229,7 +230,7 @@ fn snapshot(hub: &Path, repo: &str) -> Option<PathBuf> {
     named.chain(others).find(|folder| files(folder).is_some())
 }
 
-/// The form of a SHA-1 or a SHA-256.
+/// Whether a text has the form of a SHA-1 or a SHA-256.
 pub(in crate::model) fn is_checksum(text: &str) -> bool {
     is_hex(text) && matches!(text.len(), 40 | 64)
 }

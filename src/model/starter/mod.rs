@@ -3,7 +3,7 @@
 //! A picture becomes EfficientNet-Lite0 class probabilities, and these a convex combination of the class names' sentence
 //! embeddings (ConSE: Norouzi et al. 2014, arXiv 1312.5650); a text becomes the all-MiniLM-L6-v2 sentence embedding of
 //! "a photo of ...". The mean of the class names' embeddings, which says only "a photo of", is subtracted from both.
-//! `fixtures/models/starter` says how the weights were packed.
+//! `models/starter` says how the weights were packed.
 
 mod text;
 mod vision;
@@ -42,9 +42,8 @@ const VERSION: &str = "starter 1";
 struct AlignedBytes<T: ?Sized>(T);
 
 /// The packed weights, aligned so that they can be read where they lie.
-static PACKED: &AlignedBytes<[u8]> =
-    &AlignedBytes(*include_bytes!("../../../fixtures/models/starter/starter.safetensors"));
-static TOKENIZER: &[u8] = include_bytes!("../../../fixtures/models/starter/tokenizer.json");
+static PACKED: &AlignedBytes<[u8]> = &AlignedBytes(*include_bytes!("../../../models/starter/starter.safetensors"));
+static TOKENIZER: &[u8] = include_bytes!("../../../models/starter/tokenizer.json");
 
 /// Size of the packed weights and the tokenizer.
 pub(super) fn packed_bytes() -> u64 {

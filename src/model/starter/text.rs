@@ -27,28 +27,28 @@ pub(super) struct MiniLm {
     word_scales: &'static [f32],
     positions: &'static [f16],
     kind: &'static [f16],
-    norm: Norm,
+    norm: PackedNorm,
     layers: Vec<MiniLmLayer>,
 }
 
 struct MiniLmLayer {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
-    attention_norm: Norm,
-    intermediate: Linear,
-    narrow: Linear,
-    norm: Norm,
+    query: PackedLinear,
+    key: PackedLinear,
+    value: PackedLinear,
+    output: PackedLinear,
+    attention_norm: PackedNorm,
+    intermediate: PackedLinear,
+    narrow: PackedLinear,
+    norm: PackedNorm,
 }
 
 /// `weight` is (outputs, inputs).
-struct Linear {
+struct PackedLinear {
     weight: &'static [f16],
     bias: &'static [f32],
 }
 
-struct Norm {
+struct PackedNorm {
     weight: &'static [f32],
     bias: &'static [f32],
 }
@@ -58,16 +58,16 @@ impl MiniLm {
         let mut tokenizer = Tokenizer::from_bytes(tokenizer).map_err(|e| anyhow::anyhow!("built-in tokenizer: {e}"))?;
         let truncation = tokenizers::TruncationParams { max_length: MAX_TOKENS, ..Default::default() };
         tokenizer.with_padding(None).with_truncation(Some(truncation)).map_err(|e| anyhow::anyhow!("{e}"))?;
-        let linear = |name: &str, outputs: usize, inputs: usize| -> anyhow::Result<Linear> {
+        let linear = |name: &str, outputs: usize, inputs: usize| -> anyhow::Result<PackedLinear> {
             let weight = packed.f16(&format!("text.{name}.weight"))?;
             let bias = packed.f32(&format!("text.{name}.bias"))?;
             anyhow::ensure!(weight.len() == outputs * inputs && bias.len() == outputs, "the built-in weight {name}");
-            Ok(Linear { weight, bias })
+            Ok(PackedLinear { weight, bias })
         };
-        let norm = |name: &str| -> anyhow::Result<Norm> {
+        let norm = |name: &str| -> anyhow::Result<PackedNorm> {
             let (weight, bias) =
                 (packed.f32(&format!("text.{name}.weight"))?, packed.f32(&format!("text.{name}.bias"))?);
-            Ok(Norm { weight, bias })
+            Ok(PackedNorm { weight, bias })
         };
         let layer = |n: usize| -> anyhow::Result<MiniLmLayer> {
             let name = |part: &str| format!("encoder.layer.{n}.{part}");
@@ -164,7 +164,7 @@ impl MiniLmLayer {
     }
 }
 
-impl Linear {
+impl PackedLinear {
     /// (tokens, inputs) to (tokens, outputs).
     fn apply(&self, x: &[f32]) -> Vec<f32> {
         let (outputs, inputs) = (self.bias.len(), self.weight.len() / self.bias.len());
@@ -188,7 +188,7 @@ impl Linear {
     }
 }
 
-impl Norm {
+impl PackedNorm {
     fn apply(&self, x: &mut [f32]) {
         for state in x.chunks_exact_mut(DIM) {
             let mean = state.iter().sum::<f32>() / DIM as f32;

@@ -3,7 +3,8 @@
 //! is one matrix product.
 
 use super::{EDGE, Packed};
-use crate::model::compute::ops::{Activation, Depthwise, add, bias_activate, same_padding};
+use crate::model::compute::linear::TensorLinear;
+use crate::model::compute::ops::{Activation, Depthwise, add, same_padding};
 use candle_core::{Device, Tensor};
 use half::slice::HalfFloatSliceExt;
 
@@ -14,47 +15,46 @@ const STEM_STRIDE: usize = 2;
 const RGB: usize = 3;
 
 pub(super) struct EfficientNet {
-    stem: Linear,
+    stem: TensorLinear,
     blocks: Vec<Block>,
-    head: Linear,
-    classifier: Linear,
+    head: TensorLinear,
+    classifier: TensorLinear,
 }
 
 /// An inverted residual: widen, look at the neighbours of each channel, narrow.
 struct Block {
-    expand: Option<Linear>,
-    depthwise: Linear,
+    expand: Option<TensorLinear>,
+    depthwise: TensorLinear,
     stride: usize,
-    project: Linear,
+    project: TensorLinear,
     residual: bool,
-}
-
-struct Linear {
-    weight: Tensor,
-    bias: Tensor,
 }
 
 impl EfficientNet {
     pub(super) fn load(packed: &Packed) -> anyhow::Result<Self> {
-        let linear = |name: &str| -> anyhow::Result<Linear> {
+        let linear = |name: &str| -> anyhow::Result<TensorLinear> {
             let (weight, bias) = (format!("vision.{name}.weight"), format!("vision.{name}.bias"));
             let values = packed.f16(&weight)?.to_f32_vec();
             let bias = Tensor::new(packed.f32(&bias)?, &Device::Cpu)?;
-            Ok(Linear { weight: Tensor::from_vec(values, packed.shape(&weight)?, &Device::Cpu)?, bias })
+            Ok(TensorLinear { weight: Tensor::from_vec(values, packed.shape(&weight)?, &Device::Cpu)?, bias })
+        };
+        // Packed as (inputs, outputs).
+        let pointwise = |name: &str| -> anyhow::Result<TensorLinear> {
+            let TensorLinear { weight, bias } = linear(name)?;
+            let inputs = weight.elem_count() / bias.elem_count();
+            Ok(TensorLinear { weight: weight.reshape((inputs, ()))?.t()?.contiguous()?, bias })
         };
         let mut blocks = Vec::new();
         for (repeats, stride) in STAGES {
             for repeat in 0..repeats {
                 let name = |part: &str| format!("block.{}.{part}", blocks.len());
-                let expand = if blocks.is_empty() { None } else { Some(linear(&name("expand"))?) };
+                let expand = if blocks.is_empty() { None } else { Some(pointwise(&name("expand"))?) };
                 let stride = if repeat == 0 { stride } else { 1 };
-                let (depthwise, project) = (linear(&name("depthwise"))?, linear(&name("project"))?);
+                let (depthwise, project) = (linear(&name("depthwise"))?, pointwise(&name("project"))?);
                 blocks.push(Block { expand, depthwise, stride, project, residual: repeat > 0 });
             }
         }
-        let mut stem = linear("stem")?;
-        stem.weight = stem.weight.flatten(0, 2)?;
-        Ok(Self { stem, blocks, head: linear("head")?, classifier: linear("classifier")? })
+        Ok(Self { stem: pointwise("stem")?, blocks, head: pointwise("head")?, classifier: pointwise("classifier")? })
     }
 
     /// One logit a class: the mean over the views, each (224, 224, 3).
@@ -99,12 +99,6 @@ impl Block {
             wide.apply_op3_no_bwd(&self.depthwise.weight, &self.depthwise.bias, &Depthwise { stride: self.stride })?;
         let narrow = self.project.apply(&wide.flatten(0, 1)?, Activation::None)?;
         Ok((if self.residual { add(narrow, &input)? } else { narrow }, size.div_ceil(self.stride)))
-    }
-}
-
-impl Linear {
-    fn apply(&self, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
-        bias_activate(x.matmul(&self.weight)?, &self.bias, activation)
     }
 }
 

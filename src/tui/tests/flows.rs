@@ -1,4 +1,4 @@
-//! What a person does, event by event.
+//! What a user does, event by event.
 
 use super::*;
 use crate::terminal::listener::Step;
@@ -33,7 +33,7 @@ fn typing_is_asked_when_it_rests_and_old_answers_change_nothing() {
     assert!(searches(&tell(&mut state, Message::Timer(timers[0]))).is_empty());
     let asked = searches(&tell(&mut state, Message::Timer(timers[2])));
     assert_eq!(asked, [(timers[2], "dog".into())]);
-    // A slow answer to an older query comes first, and once more after the right one.
+    // A slow answer to an older query arrives first, and again after the right one.
     tell(&mut state, Message::Found(timers[1], Ok(answer(9, 0))));
     assert!(state.search.waiting);
     tell(&mut state, Message::Found(timers[2], Ok(answer(2, 1))));
@@ -109,7 +109,7 @@ fn more_and_less_like_a_photo_and_the_way_back() {
     assert_eq!(state.search.gallery.selected(), Some(1), "where the user was");
     press(&mut state, "]");
     assert_eq!(state.search.visits.current().seek().likes.len(), 1);
-    // A photo in the query line goes with Backspace.
+    // Backspace removes a photo from the query line.
     press(&mut state, "/ backspace");
     assert!(state.search.visits.current().seek().likes.is_empty() && state.search.typing);
 }
@@ -136,7 +136,7 @@ fn a_photo_that_vanishes_while_it_is_shown() {
     let (key, _) = layout::pictures(&state)[0];
     tell(&mut state, Message::Picture(key, Err("/photos/2019/polar-bear.jpg is not there any more".into())));
     assert!(drawn(&state).contains("is not there any more"));
-    // The library has noticed, too: the next one is shown in its place.
+    // The library has noticed, too: the next photo is shown instead.
     tell(&mut state, Message::Photos(Vec::new(), vec![1]));
     assert_eq!((state.place, state.photo()), (Place::Look, Some(2)));
     let all: Vec<i64> = (0..14).collect();
@@ -294,7 +294,7 @@ fn a_chat_is_streamed_stopped_and_asked_again() {
     assert_eq!(press(&mut state, "enter"), [Effect::Chat(generation, ChatWork::AskAgain("what is it? really".into()))]);
     tell(&mut state, Message::Chat(generation, ChatNews::Failed("the question is too long".into())));
     assert!(drawn(&state).contains("the question is too long") && state.chat.answering.is_none());
-    // The same photo again goes on; another begins anew.
+    // The same photo again continues its chat; another photo starts a new one.
     press(&mut state, "esc esc");
     assert!(press(&mut state, "c").is_empty());
     press(&mut state, "esc esc l");
@@ -338,7 +338,7 @@ fn photos_appear_while_they_are_indexed_and_a_locked_library_is_told() {
     let locked = "another snapseek is writing to this library";
     tell(&mut state, Message::Index(IndexNews::Ended(Err(locked.into()), false)));
     assert!(state.index.run.is_none() && drawn(&state).contains(locked));
-    // What was found before stays to be searched.
+    // The earlier results can still be searched.
     assert!(press(&mut state, "1 /").is_empty());
 }
 

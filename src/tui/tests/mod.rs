@@ -1,4 +1,4 @@
-//! Tests of the terminal UI without a terminal: the update function is fed, views are drawn into a buffer.
+//! Tests of the terminal UI without a terminal: they send events to the update function and draw views into a buffer.
 
 mod flows;
 mod random;
@@ -141,13 +141,13 @@ fn picture(width: u16, height: u16) -> Arc<EncodedPicture> {
     Arc::new(EncodedPicture(protocol))
 }
 
-/// The UI on a screen of some size, before anything was answered.
+/// The UI on a screen of this size, before any answer has arrived.
 fn begin(width: u16, height: u16) -> State {
     let options = TuiOptions { pictures: true, true_colors: true, theme: ThemeName::Dark, ..TuiOptions::default() };
     State::new(options, Beginning::default(), Rect::new(0, 0, width, height)).0
 }
 
-/// With a library and fourteen photos, four of which match.
+/// The UI with a library and fourteen photos, four of which match.
 fn with_photos(width: u16, height: u16) -> State {
     let mut state = begin(width, height);
     tell(&mut state, Message::Library(Ok(Some(Box::new(standing())))));
@@ -160,7 +160,7 @@ fn tell(state: &mut State, message: Message) -> Vec<Effect> {
     update(state, Event::Message(message))
 }
 
-/// Presses keys, named as in the config and parted by blanks.
+/// Presses keys, named as in the config and separated by spaces.
 fn press(state: &mut State, keys: &str) -> Vec<Effect> {
     keys.split(' ').flat_map(|key| update(state, Event::Key(event(key)))).collect()
 }
@@ -191,14 +191,14 @@ fn types(state: &mut State, text: &str) -> Vec<Effect> {
     text.chars().flat_map(|c| update(state, Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)))).collect()
 }
 
-/// The pictures that are wanted come.
+/// Delivers the pictures that are needed.
 fn paint(state: &mut State) {
     for (key, _) in layout::pictures(state) {
         tell(state, Message::Picture(key, Ok(picture(key.width, key.height))));
     }
 }
 
-/// The screen as text. Fails if a cell holds what could drive a terminal.
+/// The screen as text. Fails if a cell contains a character that could drive a terminal.
 fn drawn(state: &State) -> String {
     let mut terminal = Terminal::new(TestBackend::new(state.screen.width, state.screen.height)).unwrap();
     terminal.draw(|frame| view::draw(frame, state)).unwrap();
@@ -220,7 +220,7 @@ fn drawn(state: &State) -> String {
     lines.join("\n")
 }
 
-/// A chat that is open.
+/// Opens a chat with two turns.
 fn talking(state: &mut State) {
     press(state, "esc c");
     let generation = state.chat.generation;

@@ -1,4 +1,4 @@
-//! Ten thousand random events: nothing panics, and what must hold holds.
+//! Ten thousand random events: nothing panics, and the invariants hold.
 
 use super::*;
 use crate::terminal::listener::Step;
@@ -8,7 +8,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
 use std::collections::HashSet;
 
-/// A step: something the user does, or an answer to something that was asked for, soon, late, twice or never.
+/// A step: something the user does, or an answer to an earlier request, soon, late, twice or never.
 #[derive(Clone, Debug)]
 enum Happening {
     Event(Event),

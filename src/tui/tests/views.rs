@@ -1,4 +1,4 @@
-//! Snapshots of every place, at 80x24 and at 120x40. `INSTA_UPDATE=always cargo test` takes them anew: look at them.
+//! Snapshots of every place, at 80x24 and at 120x40. `INSTA_UPDATE=always cargo test` updates them: look at them.
 
 use super::*;
 use crate::terminal::listener::Step;

@@ -1,4 +1,4 @@
-//! What actions do.
+//! Executes actions.
 
 use crate::tui::action::Action;
 use crate::tui::event::{Effect, Ending, Purpose, Task};
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use tui_input::Input;
 
 impl State {
-    /// Does what a key or the palette asks for.
+    /// Executes an action that was chosen by a key or in the palette.
     pub(in crate::tui) fn act(&mut self, action: Action, effects: &mut Vec<Effect>) {
         match action {
             Action::Quit => effects.push(Effect::Quit(Ending::Left)),
@@ -76,7 +76,7 @@ impl State {
             Action::ToggleRest => {
                 self.search.gallery.toggle_rest();
                 let hidden = self.search.gallery.hides_rest;
-                self.tell(if hidden { "only matches are shown" } else { "what is near is shown behind the matches" });
+                self.tell(if hidden { "only matches are shown" } else { "the rest is shown after the matches" });
             }
             Action::View => self.with_path(effects, Effect::View),
             Action::Reveal => self.with_path(effects, Effect::Reveal),
@@ -212,7 +212,7 @@ impl State {
         }
     }
 
-    /// The next photo, or the one before.
+    /// Turns to another photo, `by` positions on.
     pub(in crate::tui) fn turn_page(&mut self, by: isize) {
         if self.look.only.is_some() {
             return;
@@ -249,7 +249,7 @@ impl State {
         }
     }
 
-    /// Looks at the photo.
+    /// Shows the selected photo large.
     pub(in crate::tui) fn look(&mut self) {
         let Some(id) = self.photo() else { return };
         self.look.only = (self.place == Place::Map).then_some(id);
@@ -265,7 +265,7 @@ impl State {
         self.with_paths(Purpose::Pick, effects);
     }
 
-    /// Does something with the paths of the marked photos, or of this one; those that are not known are asked for.
+    /// Uses the paths of the marked photos, or of the selected one; requests them if one is unknown.
     fn with_paths(&mut self, purpose: Purpose, effects: &mut Vec<Effect>) {
         let ids = self.chosen();
         let known: Vec<_> = ids.iter().filter_map(|id| self.path_of(*id)).collect();
@@ -276,7 +276,7 @@ impl State {
         }
     }
 
-    /// The paths are known.
+    /// Uses paths for the purpose that they were requested for.
     pub(in crate::tui) fn have_paths(&mut self, purpose: Purpose, paths: Vec<PathBuf>, effects: &mut Vec<Effect>) {
         let Some(first) = paths.first() else { return self.tell("no photo is selected") };
         match purpose {
@@ -294,7 +294,7 @@ impl State {
     fn mark(&mut self) {
         let Some(id) = self.photo() else { return };
         self.marks.toggle(id);
-        // On to the next, so that a row of photos is a row of keys.
+        // On to the next photo, so that pressing the key repeatedly marks one after another.
         match self.place {
             Place::Search | Place::Classify => self.with_gallery(|gallery| gallery.select(gallery.at() + 1)),
             Place::Look => self.turn_page(1),
@@ -302,7 +302,7 @@ impl State {
         }
     }
 
-    /// Begins to index folders; none: those of the library.
+    /// Starts to index these folders; if the list is empty, those of the library.
     pub(in crate::tui) fn index_folders(&mut self, folders: Vec<PathBuf>, effects: &mut Vec<Effect>) {
         if self.index.run.is_some() {
             return self.tell("photos are being indexed already");
@@ -327,7 +327,7 @@ impl State {
             run.cancelled = true;
             effects.push(Effect::Cancel(Task::Index));
         } else {
-            self.tell("nothing is going on");
+            self.tell("nothing is running");
         }
     }
 }

@@ -27,10 +27,10 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
 }
 
 impl State {
-    /// Opens the chat about the photo that keys speak of.
+    /// Opens the chat about the selected photo.
     pub(in crate::tui) fn ask_about_photo(&mut self, effects: &mut Vec<Effect>) {
         let Some(id) = self.photo() else { return };
-        let Some(path) = self.path_of(id) else { return self.tell("this photo is not known yet") };
+        let Some(path) = self.path_of(id) else { return self.tell("this photo is not loaded yet") };
         if self.place != Place::Chat {
             self.trail.push(self.place);
             self.place = Place::Chat;
@@ -63,7 +63,7 @@ impl State {
         effects.push(Effect::Chat(chat.generation, work));
     }
 
-    /// Takes the last question into the line, to be asked in its place.
+    /// Puts the last question into the line; the edited question will replace it.
     pub(in crate::tui) fn ask_again(&mut self) {
         let Some(last) = self.chat.turns.last().filter(|_| self.chat.answering.is_none()) else { return };
         self.chat.input = Input::new(last.question.clone());
@@ -73,7 +73,7 @@ impl State {
 
     pub(in crate::tui) fn save_chat(&mut self) {
         if self.chat.turns.is_empty() {
-            return self.tell("nothing was said yet");
+            return self.tell("there is no chat to save yet");
         }
         self.overlay = Some(Overlay::Prompt(Prompt::ChatFile, Input::new("chat.md".into())));
     }
@@ -85,7 +85,7 @@ impl State {
     }
 
     pub(in crate::tui) fn on_chat(&mut self, generation: u64, news: ChatNews) {
-        // Of another photo.
+        // News of another photo's chat.
         if generation != self.chat.generation {
             return;
         }
@@ -106,12 +106,12 @@ impl State {
             ChatNews::Answered(turns) => (chat.answering, chat.turns) = (None, turns),
             ChatNews::Stopped => {
                 let was_opening = std::mem::take(&mut chat.opening);
-                // The question comes back, to be asked again or changed.
+                // The question goes back into the line, where it can be changed or asked again.
                 if let Some((question, _)) = chat.answering.take() {
                     chat.input = Input::new(question);
                 } else if was_opening {
                     chat.typing = false;
-                    chat.error = Some("stopped before the picture was looked at; `c` on the photo begins again".into());
+                    chat.error = Some("stopped before the picture was read; `c` on the photo starts again".into());
                 }
                 self.tell("stopped");
             }

@@ -1,4 +1,4 @@
-//! Classify: photos by labels.
+//! Classify: sorts photos by labels.
 
 use super::edit;
 use crate::labels::classify;
@@ -19,7 +19,7 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
 }
 
 impl State {
-    /// Sorts the photos by the labels that are typed.
+    /// Sorts the photos by the typed labels.
     fn sort_by_typed(&mut self, effects: &mut Vec<Effect>) {
         let labels: Vec<String> = self
             .classify
@@ -29,7 +29,7 @@ impl State {
             .map(|label| label.trim().to_owned())
             .filter(|label| !label.is_empty())
             .collect();
-        // A saved set with just these labels brings its thresholds and backgrounds along.
+        // A saved set with exactly these labels also has thresholds and backgrounds.
         let saved = self.classify.sets.iter().find(|set| set.labels == labels).cloned();
         let set = saved.unwrap_or(LabelSet { labels, ..LabelSet::default() });
         self.sort_by(set, effects);
@@ -50,7 +50,7 @@ impl State {
     pub(in crate::tui) fn show_sorted(&mut self, sorted: Classified) {
         let labels = sorted.set.labels.len();
         let counts = classify::distribution(sorted.photos.iter().map(|judged| &judged.verdict), labels);
-        // The label with the most photos is of most interest.
+        // Start with the label that has the most photos.
         let most = counts.iter().take(labels).enumerate().max_by_key(|(at, count)| (**count, usize::MAX - at));
         self.classify.label = most.map_or(0, |(at, _)| at);
         self.classify.counts = counts;
@@ -58,7 +58,7 @@ impl State {
         self.narrow();
     }
 
-    /// Shows the photos of the chosen label, likeliest first.
+    /// Shows the photos of the selected label, likeliest first.
     fn narrow(&mut self) {
         let Some(sorted) = &self.classify.sorted else { return };
         let labels = sorted.set.labels.len();

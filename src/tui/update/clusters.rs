@@ -1,4 +1,4 @@
-//! Clusters.
+//! Clusters, and starting heavy work.
 
 use crate::tui::event::{ClusterItem, Effect, Work};
 use crate::tui::overlay::{Overlay, Prompt};
@@ -16,7 +16,7 @@ impl State {
         self.clusters.at = self.clusters.at.saturating_add_signed(by).min(count.saturating_sub(1));
     }
 
-    /// Shows the photos of the cluster, as a query that can be gone on with.
+    /// Shows the photos of the cluster as a query that the user can extend.
     pub(in crate::tui) fn open_cluster(&mut self, effects: &mut Vec<Effect>) {
         let Some(group) = self.group() else { return };
         let name = group.name.replace('"', "");
@@ -39,14 +39,14 @@ impl State {
         self.work_on(Work::Cluster(None), effects);
     }
 
-    /// Begins heavy work; what goes on is ended.
+    /// Starts heavy work; it replaces the work that is running.
     pub(in crate::tui) fn work_on(&mut self, work: Work, effects: &mut Vec<Effect>) {
         let generation = self.next_generation();
         self.work = Some((generation, None));
         effects.push(Effect::Work(generation, work));
     }
 
-    /// Heavy work has ended; whether it is the one that is waited for.
+    /// Notes that heavy work has ended; returns whether it was the current one.
     pub(in crate::tui) fn ends(&mut self, generation: u64) -> bool {
         let ends = self.work.is_some_and(|(current, _)| current == generation);
         if ends {

@@ -1,4 +1,4 @@
-//! The map: a cursor, a box, a window.
+//! The map: its cursor, its box, and its visible part.
 
 use crate::terminal::text;
 use crate::tui::event::{Effect, MapChart, Work};
@@ -6,7 +6,7 @@ use crate::tui::layout;
 use crate::tui::source::Source;
 use crate::tui::state::State;
 
-/// The least that is seen of the map.
+/// The smallest visible part of the map.
 const CLOSEST: f32 = 0.01;
 
 impl State {
@@ -32,7 +32,7 @@ impl State {
         let (x, y) = self.map.cursor;
         let away =
             |at: usize| chart.spots.get(at).map_or(f32::INFINITY, |spot| (spot.x - x).powi(2) + (spot.y - y).powi(2));
-        // As long as the cursor rests, so does the photo.
+        // The photo stays the same as long as the cursor does not move.
         if self.map.pointed == Some(self.map.cursor) {
             return;
         }
@@ -44,14 +44,14 @@ impl State {
         let area = layout::map(self);
         let (_, _, width, height) = layout::window(self);
         let cell = (width / f32::from(area.width.max(1)), height / f32::from(area.height.max(1)));
-        // Two cells across are as far as one down.
+        // Two cells across are as far as one cell down.
         let (x, y) = self.map.cursor;
         self.set_cursor((x + across as f32 * 2.0 * cell.0, y + down as f32 * cell.1));
     }
 
     pub(in crate::tui) fn set_cursor(&mut self, cursor: (f32, f32)) {
         self.map.cursor = (cursor.0.clamp(0.0, 1.0), cursor.1.clamp(0.0, 1.0));
-        // What is seen follows the cursor.
+        // The visible part follows the cursor.
         let (left, top, width, height) = layout::window(self);
         let follow = |middle: f32, at: f32, from: f32, size: f32| middle + (at - at.clamp(from, from + size));
         self.map.middle = (
@@ -63,7 +63,7 @@ impl State {
     pub(in crate::tui) fn zoom(&mut self, closer: bool) {
         let factor = if closer { 1.0 / 1.5 } else { 1.5 };
         let span = (self.map.span * factor).clamp(CLOSEST, 1.0);
-        // The cursor stays where it is on the screen.
+        // The cursor stays in the same place on the screen.
         let by = span / self.map.span;
         let keep = |middle: f32, at: f32| at + (middle - at) * by;
         self.map.middle = (keep(self.map.middle.0, self.map.cursor.0), keep(self.map.middle.1, self.map.cursor.1));

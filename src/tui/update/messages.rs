@@ -1,4 +1,4 @@
-//! What workers answer. An answer to an older request than the last one changes nothing.
+//! Handles the answers of workers. An answer to a request that is not the latest changes nothing.
 
 use crate::tui::event::{Effect, IndexNews, Message};
 use crate::tui::place::Place;
@@ -24,7 +24,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             state.search.answer = answer;
             state.search.error = None;
         }
-        // What was found before stays: a query that is half written may be wrong for a while.
+        // The earlier results stay: a half-written query may be wrong for a moment.
         Message::Found(_, Err(why)) => {
             state.search.waiting = false;
             state.search.error = Some(why);
@@ -48,7 +48,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                         state.map.chart = None;
                         effects.push(Effect::Groups);
                     }
-                    // What there is stays to be seen.
+                    // The existing clusters stay visible.
                     Err(why) if state.clusters.groups.as_ref().is_some_and(|groups| !groups.groups.is_empty()) => {
                         state.warn(why);
                     }
@@ -117,7 +117,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
     }
 }
 
-/// Photos that are not in the library any more.
+/// Removes photos that are not in the library any more.
 fn forget(state: &mut State, gone: &HashSet<i64>) {
     for id in gone {
         state.search.gallery.remove(*id);
@@ -139,7 +139,7 @@ fn on_index(state: &mut State, news: IndexNews, effects: &mut Vec<Effect>) {
             let run = state.index.run.get_or_insert_with(RunState::default);
             let before = run.done;
             (run.found, run.done, run.walking) = (found, done, walking);
-            // Photos appear while indexing goes on.
+            // Photos appear while they are being indexed.
             if done / 50 != before / 50 && !state.search.waiting {
                 state.seek_again(effects);
             }
@@ -157,7 +157,7 @@ fn on_index(state: &mut State, news: IndexNews, effects: &mut Vec<Effect>) {
             state.clusters.tried = false;
             state.refresh(effects);
             if state.index.watch {
-                // There may be other folders now.
+                // The library may have other folders now.
                 effects.push(Effect::Watch(true));
             }
             if std::mem::take(&mut state.index.again) && !cancelled {

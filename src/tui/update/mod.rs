@@ -1,4 +1,4 @@
-//! The one update function: what happened goes in, the state changes, what is to be done comes out. It never blocks.
+//! The update function: it receives an event, changes the state and returns effects. It never blocks.
 
 mod actions;
 mod chat;
@@ -21,10 +21,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Rect;
 use tui_input::{Input, InputRequest};
 
-/// Longest text that is pasted, in characters.
+/// Most characters that are taken of a pasted text.
 const LONGEST_PASTE: usize = 4_000;
 
-/// Changes the state by what happened; returns what is to be done.
+/// Changes the state according to an event; returns the effects to execute.
 pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     let mut effects = Vec::new();
     match event {
@@ -47,7 +47,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     effects
 }
 
-/// What follows from any change: the selection is to be seen, and what is to be seen is asked for.
+/// What must follow every change: the selection is visible, and everything visible is requested.
 fn after(state: &mut State, effects: &mut Vec<Effect>) {
     let area = layout::areas(state).body;
     let place = state.place;
@@ -60,7 +60,7 @@ fn after(state: &mut State, effects: &mut Vec<Effect>) {
         let none = state.clusters.groups.as_ref().is_some_and(|groups| groups.groups.is_empty());
         match state.place {
             Place::Map if state.map.error.is_none() => state.want_chart(effects),
-            // A library that has no clusters yet gets them when somebody looks.
+            // A library without clusters gets them when the user first looks.
             Place::Clusters if none && !state.clusters.tried => state.make_clusters(effects),
             _ => {}
         }
@@ -91,11 +91,11 @@ fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
         }
         return;
     }
-    // These count even while text is typed, if their key is no letter.
+    // These actions work even while text is typed, if their key does not type a character.
     let is_text = matches!(event.code, KeyCode::Char(_))
         && !event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
     if state.is_typing() && !is_text {
-        // Ctrl-P moves in a list.
+        // In a list, Ctrl-P moves the selection.
         let listed = state.overlay.is_some();
         let action = state.options.keymap.action(state.place, key);
         let action = action.filter(|action| !listed || !matches!(action, Action::Palette | Action::Help));
@@ -153,7 +153,7 @@ fn on_paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
     }
 }
 
-/// Lets a key change a line of text; false if it is none that does.
+/// Applies a key to a line of text; false if the key has no meaning there.
 fn edit(input: &mut Input, event: KeyEvent) -> bool {
     let control = event.modifiers.contains(KeyModifiers::CONTROL);
     let alt = event.modifiers.contains(KeyModifiers::ALT);

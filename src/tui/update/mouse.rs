@@ -46,7 +46,7 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                     if let Some(gallery) = state.gallery_mut(place) {
                         gallery.select(hit);
                     }
-                    // A second click on the selected photo looks at it.
+                    // A click on the photo that is already selected shows it large.
                     if again {
                         state.look();
                     }

@@ -1,4 +1,4 @@
-//! Keys while something lies over the place.
+//! Handles keys while an overlay is open.
 
 use super::edit;
 use crate::tui::event::{ChatWork, Effect, Export};

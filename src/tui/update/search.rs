@@ -1,4 +1,4 @@
-//! The query line, and what is asked of the library.
+//! The query line, and searches of the library.
 
 use super::edit;
 use crate::tui::complete;
@@ -11,9 +11,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::time::Duration;
 use tui_input::Input;
 
-/// How long the query rests before it is asked.
+/// How long the query must stay unchanged before it is searched for.
 const DEBOUNCE: Duration = Duration::from_millis(40);
-/// Photos that are looked for at most.
+/// Most photos that a search asks for.
 const MOST: usize = 100_000;
 
 pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
@@ -62,7 +62,7 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
 }
 
 impl State {
-    /// The query line has other text.
+    /// The text of the query line has changed.
     pub(in crate::tui) fn query_changed(&mut self, effects: &mut Vec<Effect>) {
         let likes = self.search.visits.current().seek().likes;
         let seek = Seek { text: self.search.input.value().to_owned(), likes };
@@ -73,7 +73,7 @@ impl State {
         self.seek(Some(DEBOUNCE), effects);
     }
 
-    /// The query is what the user wanted: the keys go to its results.
+    /// The query is final: keys now go to its results.
     pub(in crate::tui) fn settle(&mut self, effects: &mut Vec<Effect>) {
         self.search.typing = false;
         self.search.completion = None;
@@ -87,7 +87,7 @@ impl State {
         }
     }
 
-    /// Goes to another source, as a visit of its own.
+    /// Goes to another source as a new visit.
     pub(in crate::tui) fn go(&mut self, source: Source, effects: &mut Vec<Effect>) {
         let selected = self.search.gallery.selected();
         self.search.visits.settle();
@@ -96,7 +96,7 @@ impl State {
         self.arrive(None, effects);
     }
 
-    /// The search before, or after.
+    /// Goes to the previous or the next search.
     pub(in crate::tui) fn step_visits(&mut self, forward: bool, effects: &mut Vec<Effect>) {
         let selected = self.search.gallery.selected();
         match self.search.visits.step(forward, selected) {
@@ -115,7 +115,7 @@ impl State {
         self.seek(None, effects);
     }
 
-    /// Asks for the current source, at once or when it has rested.
+    /// Searches the current source, at once or after `wait`.
     pub(in crate::tui) fn seek(&mut self, wait: Option<Duration>, effects: &mut Vec<Effect>) {
         self.search.limit = LIMIT;
         self.search.again = false;
@@ -142,13 +142,13 @@ impl State {
         });
     }
 
-    /// Asks for the same again, because the library may have changed.
+    /// Repeats the search, because the library may have changed.
     pub(in crate::tui) fn seek_again(&mut self, effects: &mut Vec<Effect>) {
         self.search.again = true;
         self.ask(None, effects);
     }
 
-    /// Asks for more if the selection nears the end.
+    /// Requests more photos if the selection is near the end.
     pub(in crate::tui) fn want_more(&mut self, effects: &mut Vec<Effect>) {
         let search = &self.search;
         if search.answer.more && !search.waiting && search.gallery.nears_end() && search.limit < MOST {
@@ -157,24 +157,24 @@ impl State {
         }
     }
 
-    /// More, or less, like a photo. More begins a query of its own, unless the query speaks of photos that are not wanted;
-    /// less joins the query.
+    /// Searches for more (weight above zero) or fewer photos like this one. "More" starts a new query, unless the
+    /// current one contains photos with negative weight; "less" is added to the current query.
     pub(in crate::tui) fn like(&mut self, id: i64, weight: f32, effects: &mut Vec<Effect>) {
         let Some(path) = self.path_of(id) else { return };
         let mut seek = self.search.visits.current().seek();
         seek.likes.retain(|like| like.id != id);
         if weight > 0.0 && seek.likes.iter().all(|like| like.weight > 0.0) {
-            // One key on any photo: what looks like it, whatever was asked before.
+            // A new query: one key on any photo finds what looks like it, whatever the current query is.
             seek = Seek::default();
         }
         seek.likes.push(Like { id, path, weight });
         if seek.text.is_empty() && seek.likes.iter().all(|like| like.weight < 0.0) {
-            self.tell("less like this: say with / or `more like this` what you look for");
+            self.tell("less like this: add what you are looking for with / or `more like this`");
         }
         self.go(Source::Query(seek), effects);
     }
 
-    /// A query of earlier days into the query line.
+    /// Puts the previous or next query of the history into the query line.
     fn recall(&mut self, back: bool, effects: &mut Vec<Effect>) {
         let history = &self.search.history;
         let (at, draft) = match self.search.recalled.take() {
@@ -209,7 +209,7 @@ impl State {
         }
     }
 
-    /// Puts the chosen completion into the query line.
+    /// Puts the selected completion into the query line.
     fn complete(&mut self) {
         let Some(completion) = self.search.completion.take() else { return };
         let Some(item) = completion.items.get(completion.at) else { return };

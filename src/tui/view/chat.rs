@@ -1,4 +1,4 @@
-//! Chat: the picture, and beside it what was asked and answered.
+//! Chat: the picture, and beside it the questions and answers.
 
 use super::search::input_line;
 use super::text::{clean, wrap};
@@ -42,20 +42,20 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     input_line(frame, state, &chat.input, line, chat.typing && state.overlay.is_none(), "what is in this photo?");
 }
 
-/// Where the chat stands, and where questions are typed.
+/// The areas of the chat's turns and of the question line.
 fn parts(state: &State) -> (Rect, Rect) {
     let body = layout::areas(state).body;
     let [talk, input] = Layout::vertical([Constraint::Fill(1), Constraint::Length(2)]).areas(body);
     (Rect { x: talk.x + 1, width: talk.width.saturating_sub(2), ..talk }, input)
 }
 
-/// Lines that do not fit.
+/// How many lines do not fit on the screen.
 pub(super) fn overhang(state: &State) -> usize {
     let (inner, _) = parts(state);
     lines(state, inner.width.into()).len().saturating_sub(inner.height.into())
 }
 
-/// The whole chat in lines of so many columns.
+/// The whole chat as lines of at most `width` columns.
 fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
     let (theme, chat) = (&state.theme, &state.chat);
     let mut lines = Vec::new();
@@ -79,9 +79,9 @@ fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
     }
     if chat.opening {
         let turn = super::TURNING[state.turn % super::TURNING.len()];
-        say(&format!("{turn} BLIP-2 looks at the picture"), "  ", theme.dim);
+        say(&format!("{turn} BLIP-2 is looking at the picture"), "  ", theme.dim);
     } else if chat.turns.is_empty() && chat.answering.is_none() && chat.error.is_none() {
-        say(&format!("Ask {} about this photo. What is said is kept with it.", chat.model), "  ", theme.dim);
+        say(&format!("Ask {} about this photo. The chat is kept with it.", chat.model), "  ", theme.dim);
     }
     lines
 }

@@ -1,4 +1,4 @@
-//! Classify: labels, how many photos each has, the photos of one, and the probabilities of the selected photo.
+//! Classify: labels with their numbers of photos, the photos of one label, and the probabilities of the selected photo.
 
 use super::search::input_line;
 use super::text::{bar, clean, fit};
@@ -25,8 +25,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     }
     let Some(sorted) = &classify.sorted else {
         let saved = if classify.sets.is_empty() { "" } else { " `esc`, then `S` chooses a saved set." };
-        let says =
-            format!("Type labels, separated by commas: every photo is sorted by the one that fits it best.{saved}");
+        let says = format!("Type labels, separated by commas: every photo gets the one that fits it best.{saved}");
         let inside = Rect { x: areas.body.x + areas.body.width / 8, width: areas.body.width * 3 / 4, ..areas.body };
         return message(frame, inside, &says, theme.dim);
     };
@@ -62,7 +61,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     frame.render_widget(Paragraph::new(lines), bottom);
 }
 
-/// Where the labels are listed, and where the selected photo's probabilities are.
+/// The areas of the list of labels and of the selected photo's probabilities.
 fn parts(state: &State) -> (Rect, Rect) {
     let side = layout::areas(state).side;
     let inner = Rect { x: side.x + 1, width: side.width.saturating_sub(2), ..side };
@@ -71,7 +70,7 @@ fn parts(state: &State) -> (Rect, Rect) {
     (top, bottom)
 }
 
-/// The labels on the screen: position and row of each.
+/// The visible labels: position and row of each.
 fn rows(state: &State) -> Vec<(usize, Rect)> {
     let (area, _) = parts(state);
     let count = state.classify.counts.len();
@@ -81,7 +80,7 @@ fn rows(state: &State) -> Vec<(usize, Rect)> {
     (first..count.min(first + fit_rows)).zip((0..).map(row)).collect()
 }
 
-/// The label that stands in a place of the screen.
+/// The position of the label at a cell of the screen.
 #[must_use]
 pub(super) fn label_at(state: &State, x: u16, y: u16) -> Option<usize> {
     rows(state).into_iter().find(|(_, row)| row.contains((x, y).into())).map(|(at, _)| at)

@@ -1,4 +1,4 @@
-//! Clusters: name, keywords, count and the photos nearest to the middle.
+//! Clusters: name, keywords, count and the photos nearest to the centroid.
 
 use super::message;
 use super::text::{clean, fit};

@@ -12,7 +12,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
-/// Draws a gallery; `words` stand out in captions.
+/// Draws a gallery; highlights `words` in captions.
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State, gallery: &Gallery, area: Rect, words: &[String]) {
     if let Some(row) = gallery.divider(area) {
         let heading = Rect { y: row, height: 1, ..area };

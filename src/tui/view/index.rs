@@ -1,4 +1,4 @@
-//! Index: the library's folders, the run that is going on, and what could not be read.
+//! Index: the library's folders, the current indexing run, and the files that could not be read.
 
 use super::text::{bar, clean, fit};
 use crate::terminal::text::{count, display_path, pad, shorten};
@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-/// How a run stands, in a line.
+/// The progress of a run, in one line.
 pub(super) fn progress(run: &RunState) -> String {
     if run.cancelled {
         return "stopping; what is done is kept".into();
@@ -70,12 +70,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             }
         }
         None if index.known => lines
-            .push(Line::from(Span::styled("There is no library yet: `a` adds a folder and begins one.", theme.text))),
+            .push(Line::from(Span::styled("There is no library yet: `a` adds a folder and creates one.", theme.text))),
         None => {}
     }
     lines.push(row(
         "watching",
-        if index.watch { "yes: changes are indexed by themselves" } else { "no (w watches the folders)" }.into(),
+        if index.watch { "yes: changes are indexed automatically" } else { "no (w watches the folders)" }.into(),
     ));
     lines.push(Line::default());
     if let Some(run) = &index.run {

@@ -1,4 +1,4 @@
-//! One photo: large, with what is known of it.
+//! One photo, large, with its facts.
 
 use super::text::{bar, clean, fit, highlighted, words_of, wrap};
 use crate::terminal::text::{display_path, pad, shorten};
@@ -20,7 +20,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     }
 }
 
-/// A photo's facts, below its picture if that is wanted.
+/// Draws a photo's facts, below its picture if `with_picture`.
 pub(super) fn side(frame: &mut Frame<'_>, state: &State, id: i64, area: Rect, with_picture: bool, words: &[String]) {
     let theme = &state.theme;
     let (pictured, below) = layout::in_side(area);
@@ -36,7 +36,7 @@ pub(super) fn side(frame: &mut Frame<'_>, state: &State, id: i64, area: Rect, wi
     frame.render_widget(Paragraph::new(lines).style(theme.text), inner);
 }
 
-/// What is known of a photo, in lines of so many columns.
+/// The facts of a photo, as lines of at most `width` columns.
 pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> Vec<Line<'static>> {
     let theme = &state.theme;
     let Some(photo) = state.photos.get(&id) else { return Vec::new() };

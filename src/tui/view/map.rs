@@ -1,4 +1,4 @@
-//! The map: photos as dots, coloured by cluster, and the photo below the cursor.
+//! The map: photos as dots, coloured by cluster, and the photo nearest to the cursor.
 
 use super::text::{clean, fit};
 use super::{look, message};
@@ -14,7 +14,7 @@ use ratatui::widgets::canvas::{Canvas, Points, Rectangle};
 use ratatui::widgets::{Block, BorderType, Paragraph};
 use std::collections::BTreeMap;
 
-/// Lines of the legend.
+/// Most lines of the legend.
 const LEGEND: usize = 12;
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
@@ -29,7 +29,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     };
     let (left, top, width, height) = layout::window(state);
     let (left, top, width, height) = (f64::from(left), f64::from(top), f64::from(width), f64::from(height));
-    // The canvas counts upwards.
+    // The canvas's y axis points upwards.
     let mut groups: BTreeMap<Option<u16>, Vec<(f64, f64)>> = BTreeMap::new();
     for spot in &chart.spots {
         let (x, y) = (f64::from(spot.x), f64::from(spot.y));
@@ -61,7 +61,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             }
         });
     frame.render_widget(canvas, inside);
-    // The cursor is a cell, so that it is seen among the dots.
+    // The cursor takes a whole cell, so that it can be seen among the dots.
     let across = ((cursor.0 - left) / width * f64::from(inside.width)).floor();
     let down = ((-cursor.1 - top) / height * f64::from(inside.height)).floor();
     let cell = (

@@ -1,4 +1,4 @@
-//! Views: the state goes in, cells of the screen come out. Nothing here changes anything or waits for anything.
+//! Views draw the state into the cells of the screen. They change nothing and wait for nothing.
 
 mod chat;
 mod classify;
@@ -27,14 +27,14 @@ use ratatui::widgets::Paragraph;
 use text::{clean, fit};
 use unicode_width::UnicodeWidthStr;
 
-/// From so many columns on the bar at the top has room for the program's name and for numbers.
+/// From this width in columns, the bar at the top has room for the program's name and for the numbers of the places.
 const ROOMY: u16 = 70;
-/// Signs that turn while something is going on.
+/// The spinner that is shown while something is running.
 const TURNING: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, state: &State) {
-    // The terminal has another size already, and the state will hear of it with the next event.
+    // The terminal was resized, and the state will learn the new size with the next event.
     if frame.area() != state.screen {
         return;
     }
@@ -64,25 +64,25 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     overlay::draw(frame, state);
 }
 
-/// The label that stands in a place of the screen, in Classify.
+/// The position of the label at a cell of the screen, in Classify.
 #[must_use]
 pub fn label_at(state: &State, x: u16, y: u16) -> Option<usize> {
     if state.place == Place::Classify { classify::label_at(state, x, y) } else { None }
 }
 
-/// Lines of the chat above those that are to be seen at its end.
+/// How many lines of the chat are above the screen when it is scrolled to its end.
 #[must_use]
 pub fn chat_overhang(state: &State) -> usize {
     chat::overhang(state)
 }
 
-/// Lines of the help below those that are to be seen at its beginning.
+/// How many lines of the help are below the screen when it is scrolled to its beginning.
 #[must_use]
 pub fn help_overhang(state: &State) -> usize {
     overlay::help_lines(state).len().saturating_sub(usize::from(state.screen.height.saturating_sub(4)))
 }
 
-/// The places with the columns at which they begin, and how many they take.
+/// The places in the bar at the top, with first column and width of each.
 fn tab_columns(width: u16) -> impl Iterator<Item = (Place, u16, u16)> {
     let (mut x, around) = if width >= ROOMY { (10, 4) } else { (0, 2) };
     Place::TABS.iter().map(move |place| {
@@ -92,7 +92,7 @@ fn tab_columns(width: u16) -> impl Iterator<Item = (Place, u16, u16)> {
     })
 }
 
-/// The place whose name stands in a column of the bar at the top.
+/// The place at a column of the bar at the top.
 #[must_use]
 pub fn tab_at(state: &State, column: u16) -> Option<Place> {
     tab_columns(state.screen.width).find(|(_, x, width)| (*x..x + width).contains(&column)).map(|(place, _, _)| place)
@@ -132,7 +132,7 @@ fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
     }
 }
 
-/// Puts text that is ours, or cleaned, into a row, `x` columns from its beginning.
+/// Writes text into a row, `x` columns from its beginning; foreign text must be cleaned before.
 fn put(buffer: &mut ratatui::buffer::Buffer, area: Rect, x: u16, text: &str, style: Style) {
     if x < area.width && area.height > 0 {
         buffer.set_stringn(area.x + x, area.y, text, usize::from(area.width - x), style);
@@ -148,9 +148,9 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
     } else if let Some((_, step)) = &state.work {
         let text = match step {
             Some(step) if step.total > 0 => {
-                format!("{turn} {}: {} of {}   x ends it", step.what, step.done, step.total)
+                format!("{turn} {}: {} of {}   x cancels", step.what, step.done, step.total)
             }
-            _ => format!("{turn} at work   x ends it"),
+            _ => format!("{turn} working   x cancels"),
         };
         spans.push(Span::styled(text, theme.accent));
     } else if let Some(run) = &state.index.run {
@@ -167,10 +167,10 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
     frame.render_widget(Paragraph::new(Line::from(spans)), line);
 }
 
-/// The keys that matter most where the user is.
+/// Draws the most important keys of the current place.
 fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let theme = &state.theme;
-    // A key that does not fit is left out, not cut.
+    // A key that does not fit is left out, not cut off.
     let spans = |pairs: &[(String, &str)]| {
         let mut spans = Vec::new();
         let mut room = usize::from(area.width.saturating_sub(1));
@@ -194,7 +194,7 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let pairs = if matches!(state.overlay, Some(Overlay::Help(_))) {
         own(&[("j k", "scroll"), ("esc", "close")])
     } else if state.overlay.is_some() {
-        own(&[("enter", "take"), ("esc", "close")])
+        own(&[("enter", "accept"), ("esc", "close")])
     } else if state.is_typing() {
         match state.place {
             Place::Search => own(&[
@@ -234,7 +234,7 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 pairs
             }
             Place::Look => keys(&[
-                (Action::Left, "before"),
+                (Action::Left, "previous"),
                 (Action::Right, "next"),
                 (Action::FullScreen, "full screen"),
                 (Action::MoreLikeThis, "more like this"),
@@ -248,7 +248,7 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 (Action::OpenCluster, "open"),
                 (Action::SplitCluster, "split"),
                 (Action::RenameCluster, "rename"),
-                (Action::MakeClusters, "anew"),
+                (Action::MakeClusters, "recluster"),
                 (Action::Help, "help"),
                 (Action::Quit, "quit"),
             ]),
@@ -264,8 +264,8 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
             ]),
             Place::Classify => keys(&[
                 (Action::EditLabels, "labels"),
-                (Action::NextLabel, "next label"),
-                (Action::PreviousLabel, "before"),
+                (Action::NextLabel, "next"),
+                (Action::PreviousLabel, "previous"),
                 (Action::SaveSet, "save set"),
                 (Action::ChooseSet, "saved sets"),
                 (Action::ShowLabel, "to Search"),
@@ -295,7 +295,7 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
     frame.render_widget(Paragraph::new(spans(&pairs)), line);
 }
 
-/// Draws a photo into an area, or why there is none.
+/// Draws a photo into an area, or the reason why it cannot be shown.
 fn picture(frame: &mut Frame<'_>, state: &State, id: i64, area: Rect) {
     if area.width == 0 || area.height == 0 {
         return;
@@ -303,7 +303,7 @@ fn picture(frame: &mut Frame<'_>, state: &State, id: i64, area: Rect) {
     let theme = &state.theme;
     let key = PictureKey { id, width: area.width, height: area.height };
     match state.pictures.get(&key) {
-        // Whatever lies over the place would be hidden below a picture that is no cells.
+        // A picture that does not consist of cells would cover the overlay.
         Some(Ok(_)) if state.overlay.is_some() && state.options.pictures_float => {}
         Some(Ok(picture)) => {
             let size = picture.0.size();
@@ -322,7 +322,7 @@ fn picture(frame: &mut Frame<'_>, state: &State, id: i64, area: Rect) {
     }
 }
 
-/// A few words in the middle of an area.
+/// Draws a short text in the middle of an area.
 fn message(frame: &mut Frame<'_>, area: Rect, says: &str, style: Style) {
     let lines = text::wrap(&clean(says), area.width.into(), area.height.into());
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);

@@ -1,4 +1,4 @@
-//! What lies over a place.
+//! Overlays.
 
 use super::put;
 use super::search::input_line;
@@ -43,7 +43,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     }
 }
 
-/// An empty window with a title; returns its inside.
+/// Draws an empty window with a title; returns the area inside.
 fn window(frame: &mut Frame<'_>, state: &State, title: &str, width: u16, height: u16) -> Rect {
     let area = layout::middle(state, width, height);
     let block =
@@ -78,14 +78,14 @@ fn list(frame: &mut Frame<'_>, state: &State, title: &str, picker: &Picker, line
 fn help(frame: &mut Frame<'_>, state: &State, top: usize) {
     let lines = help_lines(state);
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let more = if height > state.screen.height.saturating_sub(2) { ", j k scrolls" } else { "" };
+    let more = if height > state.screen.height.saturating_sub(2) { ", j k scroll" } else { "" };
     let height = height.min(state.screen.height.saturating_sub(2));
     let area = window(frame, state, &format!("{}: keys{more}", state.place.name()), 74, height);
     let first = top.min(lines.len().saturating_sub(area.height.into()));
     frame.render_widget(Paragraph::new(lines.into_iter().skip(first).collect::<Vec<_>>()), area);
 }
 
-/// The keys of the place, and those that count everywhere.
+/// The keys of the place, and those that work everywhere.
 pub(super) fn help_lines(state: &State) -> Vec<Line<'static>> {
     let theme = &state.theme;
     let keys = &state.options.keymap;
@@ -101,8 +101,8 @@ pub(super) fn help_lines(state: &State) -> Vec<Line<'static>> {
         lines.push(Line::default());
         lines.push(Line::from(Span::styled("A query", theme.dim)));
         for (form, says) in [
-            ("a dog in the snow", "what the photo shows, or words of its caption, tags and name"),
-            ("\"red car\" -night", "these words; less of one"),
+            ("a dog in the snow", "what it shows, or words in caption, tags, name"),
+            ("\"red car\" -night", "a required phrase; less of one word"),
             ("@photo.jpg + in winter", "like this picture, with something added"),
             ("taken:2019-06 tag:dog", "filters; tab completes their names"),
         ] {

@@ -44,7 +44,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     }
 }
 
-/// The query with the photos that it speaks of, and below it what came of it.
+/// Draws the query with the photos that it contains, and below it a summary of the results or an error.
 fn query(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let (theme, search) = (&state.theme, &state.search);
     let mut x = 1;
@@ -67,7 +67,7 @@ fn query(frame: &mut Frame<'_>, state: &State, area: Rect) {
         Source::Chosen { title, .. } => vec![(format!(" {} ", fit(&clean(title), 60)), theme.good)],
     };
     for (chip, style) in chips {
-        // There must be room to see what is typed.
+        // Leave room for the text that is typed.
         if usize::from(x) + chip.width() + 24 > usize::from(area.width) {
             put(frame.buffer_mut(), area, x, "…", theme.dim);
             x += 2;
@@ -77,7 +77,7 @@ fn query(frame: &mut Frame<'_>, state: &State, area: Rect) {
         x += u16::try_from(chip.width() + 3).unwrap_or(u16::MAX / 2);
     }
     let line = Rect { x: area.x + x.min(area.width), width: area.width.saturating_sub(x), height: 1, ..area };
-    let hint = "what do you look for?  a dog in the snow   taken:2019   @photo.jpg + at night";
+    let hint = "what are you looking for?  a dog in the snow   taken:2019   @photo.jpg + at night";
     input_line(frame, state, &search.input, line, search.typing && state.overlay.is_none(), hint);
     let says = Rect {
         x: area.x + 3,
@@ -92,7 +92,7 @@ fn query(frame: &mut Frame<'_>, state: &State, area: Rect) {
     frame.render_widget(Paragraph::new(line), says);
 }
 
-/// What was found, in a sentence.
+/// A summary of the results, in one line.
 fn summary(state: &State) -> String {
     let search = &state.search;
     let (matches, shown) = (search.gallery.matches(), search.gallery.shown().len());
@@ -118,7 +118,7 @@ fn summary(state: &State) -> String {
     }
 }
 
-/// A line of text with its cursor where the keys go, or a hint where nothing is typed.
+/// Draws a line of text, or `hint` if it is empty; with the cursor if keys go into it.
 pub(super) fn input_line(frame: &mut Frame<'_>, state: &State, input: &Input, area: Rect, has_keys: bool, hint: &str) {
     let theme = &state.theme;
     if area.width == 0 || area.height == 0 {
@@ -137,7 +137,7 @@ pub(super) fn input_line(frame: &mut Frame<'_>, state: &State, input: &Input, ar
         }
         return;
     }
-    // Signs that could drive the terminal are escaped, so the cursor is where the escaped text before it ends.
+    // Characters that could drive the terminal are escaped, so the cursor is where the escaped text before it ends.
     let before: String = input.value().chars().take(input.cursor()).collect();
     let (before, text) = (clean(&before), clean(input.value()));
     let room = usize::from(area.width).saturating_sub(1);
@@ -175,5 +175,5 @@ fn nothing(frame: &mut Frame<'_>, state: &State, area: Rect) {
         message(frame, inside, says, theme.text);
         return;
     }
-    message(frame, area, "No photo passes. `esc`, then `[` goes back; `/` changes the query.", theme.dim);
+    message(frame, area, "No photos found. `esc`, then `[` goes back; `/` changes the query.", theme.dim);
 }

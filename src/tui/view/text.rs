@@ -1,4 +1,4 @@
-//! Text for cells: escaped, cut to a width, wrapped.
+//! Text for cells: escapes it, cuts it to a width, wraps it.
 
 use crate::terminal::sanitize;
 use crate::terminal::text::shorten_end;
@@ -11,12 +11,12 @@ pub(super) fn clean(text: &str) -> String {
     sanitize::text(text)
 }
 
-/// At most so many columns of clean text.
+/// Clean text, cut to at most `width` columns.
 pub(super) fn fit(text: &str, width: usize) -> String {
     if width == 0 { String::new() } else { shorten_end(text, width) }
 }
 
-/// Clean text in at most so many lines of so many columns, broken at blanks where there are some.
+/// Clean text in at most `height` lines of at most `width` columns, broken at spaces where possible.
 pub(super) fn wrap(text: &str, width: usize, height: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     if width == 0 || height == 0 {
@@ -64,7 +64,7 @@ pub(super) fn wrap(text: &str, width: usize, height: usize) -> Vec<String> {
     lines
 }
 
-/// The first columns of a word, at least one character, and the rest.
+/// Splits a word after at most `width` columns, but at least one character.
 fn cut(word: &str, width: usize) -> (String, String) {
     let mut head = String::new();
     let mut rest = word.chars();
@@ -74,7 +74,7 @@ fn cut(word: &str, width: usize) -> (String, String) {
             break;
         }
     }
-    // A wide character may stick out of the last column.
+    // A wide character may extend beyond the last column.
     if head.width() > width && head.chars().count() > 1 {
         let last = head.pop();
         return (head, last.into_iter().chain(rest).collect());
@@ -82,7 +82,7 @@ fn cut(word: &str, width: usize) -> (String, String) {
     (head, rest.collect())
 }
 
-/// Clean text in which words that were asked for stand out.
+/// Clean text with `words` highlighted.
 pub(super) fn highlighted(text: &str, words: &[String], plain: Style, found: Style) -> Vec<Span<'static>> {
     let mut spans: Vec<Span<'static>> = Vec::new();
     let mut push = |part: &str, style: Style| {
@@ -97,7 +97,7 @@ pub(super) fn highlighted(text: &str, words: &[String], plain: Style, found: Sty
         rest = &rest[gap..];
         let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
         let word = rest[..end].to_lowercase();
-        // dog, dogs: as the full-text index takes them for one word, roughly.
+        // "dog" and "dogs" count as the same word, roughly as in the full-text index.
         let same = |asked: &String| {
             let stem = |word: &str| word.strip_suffix("es").or(word.strip_suffix('s')).unwrap_or(word).to_owned();
             *asked == word || (asked.len() > 2 && stem(asked) == stem(&word))
@@ -108,7 +108,7 @@ pub(super) fn highlighted(text: &str, words: &[String], plain: Style, found: Sty
     spans
 }
 
-/// The words of a query that a caption may hold.
+/// The words of a query that a caption may contain.
 pub(super) fn words_of(query: &str) -> Vec<String> {
     const SMALL: [&str; 12] = ["a", "an", "the", "of", "on", "in", "at", "and", "with", "to", "is", "by"];
     let plain = query
@@ -121,7 +121,7 @@ pub(super) fn words_of(query: &str) -> Vec<String> {
     words.filter(|word| !word.is_empty() && !SMALL.contains(&word.as_str())).collect()
 }
 
-/// A horizontal bar of a share from 0 to 1 in so many columns, to an eighth of a cell.
+/// A horizontal bar for a share from 0 to 1 of `width` columns, with a precision of an eighth of a cell.
 pub(super) fn bar(share: f32, width: usize) -> String {
     const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let eighths = (share.clamp(0.0, 1.0) * width as f32 * 8.0).round() as usize;

@@ -1,4 +1,4 @@
-//! The chat: BLIP-2 lives on one thread, opened when it is first needed.
+//! The chat: BLIP-2 runs on one thread, and is opened when it is first needed.
 
 use super::{Context, guarded, spawn, told};
 use crate::captions::open::{self, NamedBlip2};
@@ -21,10 +21,10 @@ struct ChatRequest {
     cancel: Arc<AtomicBool>,
 }
 
-/// Hands work to the chat.
+/// Passes work to the chat's thread.
 pub(super) struct ChatWorker {
     requests: Sender<ChatRequest>,
-    /// Of the last request.
+    /// The cancel flag of the last request.
     cancel: Mutex<Arc<AtomicBool>>,
 }
 
@@ -38,7 +38,7 @@ impl ChatWorker {
     pub(super) fn put(&self, generation: u64, work: ChatWork) {
         let cancel = Arc::<AtomicBool>::default();
         let mut last = self.cancel.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another photo: what is said about the last one is not waited for.
+        // Another photo: the answer about the last one is not needed any more.
         if matches!(work, ChatWork::Open(_)) {
             last.store(true, Ordering::Relaxed);
         }
@@ -59,7 +59,7 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
     while let Some(request) = next.take().or_else(|| requests.recv().ok()) {
         let ChatRequest { generation, work, cancel } = request;
         let ChatWork::Open(path) = work else {
-            let why = "there is no chat: `c` on the photo begins one".to_owned();
+            let why = "there is no chat: `c` on the photo starts one".to_owned();
             context.send(Message::Chat(generation, ChatNews::Ended(why)));
             continue;
         };
@@ -86,7 +86,7 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
     }
 }
 
-/// A conversation about one photo.
+/// An open chat about one photo.
 struct OpenChat<'a> {
     context: &'a Arc<Context>,
     blip2: &'a NamedBlip2,
@@ -99,7 +99,7 @@ impl OpenChat<'_> {
         self.context.send(Message::Chat(self.generation, news));
     }
 
-    /// Goes on until another photo is to be talked about.
+    /// Answers until the chat about another photo is requested; returns that request.
     fn run(
         &self,
         path: &Path,

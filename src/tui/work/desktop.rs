@@ -1,4 +1,4 @@
-//! What leaves the program: the system's viewer, the file manager, exports.
+//! Work outside the program: the system's viewer, the file manager, exports.
 
 use super::{Context, guarded, spawn, told};
 use crate::config::expand;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-/// Does something that may take a while in a thread of its own, and tells what came of it.
+/// Does work that may take a while in its own thread, and shows the result to the user.
 fn aside(context: &Arc<Context>, work: impl FnOnce(&Context) -> anyhow::Result<String> + Send + 'static) {
     let mine = context.clone();
     let spawned = spawn("desktop", move || {
@@ -46,7 +46,7 @@ pub(super) fn reveal(context: &Arc<Context>, path: PathBuf) {
     });
 }
 
-/// Asks the file manager to select a file.
+/// Asks the file manager to select a file; returns whether that worked.
 fn selected(path: &Path) -> bool {
     let mut command = if cfg!(target_os = "macos") {
         let mut command = Command::new("open");

@@ -1,4 +1,4 @@
-//! Searches. The library is read through a snapshot that is made anew when the library has changed.
+//! Searches. The library is read through a snapshot, which is rebuilt when the library has changed.
 
 use super::latest::Latest;
 use super::{Context, guarded, told};
@@ -12,19 +12,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Generation, what to look for, and how many photos at most.
+/// Generation, source, and most photos to find.
 pub(super) type FindRequest = (u64, Source, usize);
 
-/// A snapshot that cost much to make is used for so many times as long before it is made anew.
+/// An outdated snapshot is still used for this many times as long as it took to make, so that a library that changes
+/// all the time is not read again for every search.
 const WORTH: u32 = 10;
-/// What a snapshot costs at most; the model is loaded by the first search, too.
+/// Upper limit of a snapshot's cost: the measured time also includes loading the model.
 const DEAREST: Duration = Duration::from_millis(500);
-/// Photos of which details come along with the answer.
+/// How many photos are sent with their details in the answer.
 const DETAILED: usize = 500;
 
 struct Finder {
     context: Arc<Context>,
-    /// The library has changed: the snapshot must be made anew.
+    /// The library has changed: a new snapshot is needed.
     renew: Arc<AtomicBool>,
     library: Option<Library>,
     snapshot: Option<Snapshot>,
@@ -41,7 +42,7 @@ pub(super) fn start(context: Arc<Context>, renew: Arc<AtomicBool>) -> std::io::R
     let mut finder = Finder { context: context.clone(), renew, library: None, snapshot: None };
     Latest::start("finder", move |(generation, source, limit), cancel| {
         let answer = guarded(|| finder.find(&source, limit, cancel));
-        // A wrong query, or one that is not wanted any more, says nothing about the library.
+        // A wrong or cancelled query does not mean that the library is broken.
         let of_library = |error| !matches!(exit_of(error), Exit::Usage | Exit::Interrupted | Exit::NothingFound);
         if answer.as_ref().is_err_and(of_library) {
             (finder.library, finder.snapshot) = (None, None);
@@ -85,7 +86,7 @@ impl Finder {
             ask(&self.context, library, &snapshot.searcher, &seek, query, limit, cancel)?
         };
         if snapshot.cost.is_zero() {
-            // Vectors and words are loaded by the first search.
+            // The first search loads vectors and words.
             snapshot.cost = snapshot.made.elapsed().min(DEAREST);
         }
         Ok(Answer { took: started.elapsed(), ..answer })

@@ -1,4 +1,4 @@
-//! Queries of earlier days, one a line, in the user's state folder.
+//! Queries of earlier sessions, one per line, in the user's state folder.
 
 use super::{Context, spawn};
 use crate::tui::event::Message;
@@ -9,18 +9,18 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Queries that are kept.
+/// Most queries that are kept.
 const MOST: usize = 1_000;
-/// Bytes of the file that are read.
+/// Most bytes of the file that are read.
 const LARGEST: u64 = 1 << 20;
 
-/// Keeps queries.
+/// Saves queries.
 pub(super) struct History {
     out: Option<Sender<String>>,
 }
 
 impl History {
-    /// Reads what is there, in the background, and tells it.
+    /// Reads the saved queries in the background and sends them to the UI.
     pub(super) fn open(context: &Arc<Context>) -> Self {
         let Some(file) = place() else { return Self { out: None } };
         let (out, queries) = crossbeam_channel::unbounded::<String>();
@@ -31,7 +31,7 @@ impl History {
                 context.send(Message::History(known));
             }
             for query in queries {
-                // A history that cannot be kept is no reason to stop anybody from searching.
+                // Searching works even if the history cannot be saved.
                 let _ = append(&file, &query);
             }
         });

@@ -1,4 +1,4 @@
-//! Indexing from inside: one run at a time, in a thread of its own.
+//! Indexing from within the UI: one run at a time, in its own thread.
 
 use super::{Context, guarded, spawn, told};
 use crate::config::expand;
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// The run that is going on, if there is one.
+/// The current indexing run, if there is one.
 #[derive(Default)]
 pub(super) struct Indexer {
     run: Option<(JoinHandle<()>, Arc<AtomicBool>)>,
@@ -42,7 +42,7 @@ impl Listener for News {
 }
 
 impl Indexer {
-    /// Begins a run over these folders; none: the library's own.
+    /// Starts a run over these folders; if the list is empty, over those of the library.
     pub(super) fn begin(&mut self, context: &Arc<Context>, folders: Vec<PathBuf>) {
         let cancel = Arc::<AtomicBool>::default();
         let (mine, flag) = (context.clone(), cancel.clone());
@@ -64,7 +64,7 @@ impl Indexer {
         }
     }
 
-    /// Ends the run, and waits so long for what is in its hands to be written.
+    /// Cancels the run, and waits up to `patience` for it to write what it has finished.
     pub(super) fn stop(&mut self, patience: Duration) {
         self.cancel();
         let started = Instant::now();
@@ -81,7 +81,7 @@ fn index(context: &Context, console: &Console, folders: &[PathBuf], cancel: &Ato
     let named = folders.iter().map(|folder| expand(folder)).collect::<anyhow::Result<Vec<_>>>()?;
     let folders = fill::roots(&named)?;
     if let Some(file) = folders.iter().find(|folder| !folder.is_dir()) {
-        return Err(Failure::usage(format!("{} is no folder", crate::terminal::sanitize::path(file))));
+        return Err(Failure::usage(format!("{} is not a folder", crate::terminal::sanitize::path(file))));
     }
     let library =
         if folders.is_empty() { Library::open(&settings.library)? } else { Library::create(&settings.library)? };

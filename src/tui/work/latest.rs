@@ -1,11 +1,11 @@
-//! A worker of which only the last request counts: a newer one ends the one that is going on, and takes the place of
-//! one that waits.
+//! A worker for which only the last request counts: a newer request cancels the current one and replaces a waiting
+//! one.
 
 use super::spawn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Hands requests to such a worker.
+/// Passes requests to such a worker.
 pub(super) struct Latest<T> {
     shared: Arc<Shared<T>>,
 }
@@ -28,7 +28,7 @@ impl<T> Shared<T> {
 }
 
 impl<T: Send + 'static> Latest<T> {
-    /// Starts the worker, which gets each request with a flag that says that it is not wanted any more.
+    /// Starts the worker; it receives each request with a flag that is set when the request is cancelled.
     pub(super) fn start(
         name: &str,
         mut work: impl FnMut(T, &Arc<AtomicBool>) + Send + 'static,
@@ -57,7 +57,7 @@ impl<T: Send + 'static> Latest<T> {
         Ok(Self { shared })
     }
 
-    /// Hands over a request.
+    /// Passes a request to the worker.
     pub(super) fn put(&self, request: T) {
         let mut slot = self.shared.lock();
         if let Some(current) = &slot.current {
@@ -67,7 +67,7 @@ impl<T: Send + 'static> Latest<T> {
         self.shared.filled.notify_one();
     }
 
-    /// Ends the request that is going on. One that waits is still handed over, so that it is answered.
+    /// Cancels the current and the waiting request. The waiting one still reaches the worker, so that it is answered.
     pub(super) fn cancel(&self) {
         let slot = self.shared.lock();
         for flag in slot.current.iter().chain(slot.next.as_ref().map(|(_, flag)| flag)) {

@@ -1,4 +1,4 @@
-//! Work on the whole library: clusters, the map, labels. One at a time; the last one asked for counts.
+//! Work on the whole library: clusters, the map, labels. Only one runs at a time, the last one requested.
 
 use super::latest::Latest;
 use super::{Context, guarded, told};
@@ -18,10 +18,10 @@ use std::sync::atomic::AtomicBool;
 /// Generation, and what to do.
 pub(super) type LibraryRequest = (u64, Work);
 
-/// Likeliest labels that are told of each photo.
+/// How many of the likeliest labels are reported for each photo.
 const TOP: usize = 8;
 
-/// Tells how the work stands.
+/// Reports the progress of the work.
 struct Steps(Arc<Context>, u64);
 
 impl Listener for Steps {
@@ -93,7 +93,7 @@ fn split(
     let mut progress = Progress::new(console, cancel);
     let parts = clusters::split(library, chosen.model.as_ref(), id, &context.cache, &mut progress)?;
     Ok(match parts.ok_or_else(stopped)? {
-        1 => "its photos cannot be told apart: it stays as it is".into(),
+        1 => "its photos are too alike to split: it stays as it is".into(),
         parts => format!("split into {}", text::count(parts, "cluster")),
     })
 }

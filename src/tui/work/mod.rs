@@ -1,4 +1,5 @@
-//! Background workers: they take [`Effect`]s, and answer with [`Message`]s. None of them touches the state or the terminal.
+//! Background workers: they receive [`Effect`]s and answer with [`Message`]s. None of them touches the state or the
+//! terminal.
 
 mod chat;
 mod desktop;
@@ -32,24 +33,24 @@ pub(super) struct Context {
     pub(super) settings: Settings,
     pub(super) cache: PathBuf,
     pub(super) out: Sender<Event>,
-    /// The library's model, once one of them has needed it.
+    /// The library's model, once a worker has needed it.
     model: Mutex<Option<Arc<Chosen>>>,
 }
 
 impl Context {
-    /// Answers. That nobody listens any more means that the program ends.
+    /// Sends an answer. An error means that the program is ending, and is ignored.
     pub(super) fn send(&self, message: Message) {
         let _ = self.out.send(Event::Message(message));
     }
 
-    /// Tells what a console says, if it is a warning; notes are for the command line.
+    /// Shows a console's message to the user if it is a warning; other messages are meant for the command line.
     pub(super) fn warn(&self, warning: bool, text: &str) {
         if warning {
             self.send(Message::Note(true, text.to_owned()));
         }
     }
 
-    /// The library's model, which stays open.
+    /// The library's model; it is opened once and then shared.
     pub(super) fn model(&self, library: &Library, console: &Console) -> anyhow::Result<Arc<Chosen>> {
         let mut kept = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = library.model()?.map(|record| record.fingerprint);
@@ -63,13 +64,13 @@ impl Context {
         Ok(chosen)
     }
 
-    /// A console whose warnings become notes; everything else is told to nobody.
+    /// A console whose warnings are shown to the user, and whose other messages are dropped.
     pub(super) fn quiet_console(self: &Arc<Self>) -> Console {
         Console::to(Arc::new(Warnings(self.clone())))
     }
 }
 
-/// Tells the user of warnings, and of nothing else.
+/// Shows warnings to the user, and nothing else.
 struct Warnings(Arc<Context>);
 
 impl Listener for Warnings {
@@ -78,11 +79,11 @@ impl Listener for Warnings {
     }
 }
 
-/// All of them.
+/// All workers.
 pub struct Workers {
     context: Arc<Context>,
     finder: Latest<finder::FindRequest>,
-    /// The finder's snapshot must be made anew.
+    /// The finder must make a new snapshot.
     renew: Arc<AtomicBool>,
     library_work: Latest<library_work::LibraryRequest>,
     reader: Sender<reader::ReadRequest>,
@@ -91,15 +92,15 @@ pub struct Workers {
     watcher: watcher::Watcher,
     timers: Sender<(Instant, u64)>,
     history: history::History,
-    /// Makes pictures.
+    /// Encodes pictures for the terminal.
     painter: Painter,
 }
 
 impl Workers {
-    /// Starts them; they answer to `out`. `picker` says what pictures the terminal can show.
+    /// Starts them; they answer to `out`. `picker` determines what pictures the terminal can show.
     ///
     /// # Errors
-    /// No home directory is known, or the system gives no threads.
+    /// The home directory is unknown, or a thread cannot be started.
     pub fn start(settings: &Settings, picker: Option<Picker>, out: Sender<Event>) -> anyhow::Result<Self> {
         let cache = Settings::cache_dir()?;
         let context = Arc::new(Context { settings: settings.clone(), cache, out, model: Mutex::new(None) });
@@ -119,7 +120,7 @@ impl Workers {
         })
     }
 
-    /// Begins what the update function asks for. Never blocks. What concerns the terminal is not for workers.
+    /// Starts an effect. Never blocks. Effects on the terminal are ignored: they are not for workers.
     pub fn run(&mut self, effect: Effect) {
         match effect {
             Effect::Search(generation, source, limit) => self.finder.put((generation, source, limit)),
@@ -151,12 +152,12 @@ impl Workers {
         let _ = self.reader.send(request);
     }
 
-    /// The pictures that are wanted on the screen, most wanted first; what was wanted before is not any more.
+    /// Sets the pictures that are needed on the screen, the most important first; replaces the previous ones.
     pub fn paint(&self, wanted: Vec<WantedPicture>) {
         self.painter.want(wanted);
     }
 
-    /// Ends everything that can be ended, and waits a moment for what writes to the library.
+    /// Cancels everything that can be cancelled, and waits a moment for the indexer, which writes to the library.
     pub fn stop(&mut self) {
         self.finder.cancel();
         self.library_work.cancel();
@@ -165,23 +166,23 @@ impl Workers {
     }
 }
 
-/// A thread with a name.
+/// Starts a thread with a name.
 pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name(format!("snapseek {name}")).spawn(work)
 }
 
-/// An error, with its reasons, for the user's eyes.
+/// An error with its causes, as text for the user.
 pub(super) fn told(error: &anyhow::Error) -> String {
     crate::exit::describe(error)
 }
 
-/// Runs work whose panic must not end its worker.
+/// Runs work, and turns a panic into an error so that the worker survives.
 pub(super) fn guarded<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     crate::panics::contained(work)
         .unwrap_or_else(|panic| Err(anyhow::anyhow!("a fault in snapseek (please report it): {panic}")))
 }
 
-/// A thread that answers when time is up.
+/// Starts the thread that answers when timers expire.
 fn timers(context: Arc<Context>) -> anyhow::Result<Sender<(Instant, u64)>> {
     let (out, waits) = crossbeam_channel::unbounded::<(Instant, u64)>();
     spawn("timers", move || {

@@ -1,4 +1,4 @@
-//! Pictures for the terminal: read at reduced size, fitted to their cells and encoded, the most wanted first.
+//! Pictures for the terminal: read at reduced size, fitted to their cells and encoded, the most important first.
 
 use super::{Context, guarded, spawn, told};
 use crate::photo::shrink;
@@ -10,14 +10,14 @@ use ratatui_image::{FilterType, Resize};
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of thumbnails that are kept on disk.
+/// Most bytes of thumbnails that are kept on disk.
 const KEPT: u64 = 512 << 20;
 /// Longest edge of a picture in pixels.
 const LARGEST: u32 = 2_048;
-/// Threads that make pictures; indexing and searching need the processor too.
+/// Most threads that encode pictures; indexing and searching need processor time too.
 const MOST_THREADS: usize = 4;
 
-/// Hands out what is wanted.
+/// Passes the needed pictures to the threads.
 pub struct Painter {
     shared: Arc<PainterShared>,
 }
@@ -30,9 +30,9 @@ struct PainterShared {
 
 #[derive(Default)]
 struct List {
-    /// What is wanted and not begun, the most wanted last.
+    /// Pictures that are needed and not started, the most important last.
     wanted: Vec<WantedPicture>,
-    /// What was begun of what is wanted.
+    /// Needed pictures that have been started.
     begun: HashSet<PictureKey>,
     ended: bool,
 }
@@ -44,7 +44,7 @@ impl PainterShared {
 }
 
 impl Painter {
-    /// Starts the threads; none if the terminal shows no pictures.
+    /// Starts the threads; none if the terminal cannot show pictures.
     pub(super) fn start(context: &Arc<Context>, picker: Option<Picker>) -> std::io::Result<Self> {
         let shared = Arc::<PainterShared>::default();
         let Some(picker) = picker else { return Ok(Self { shared }) };
@@ -65,7 +65,7 @@ impl Painter {
         Ok(Self { shared })
     }
 
-    /// What is wanted now, the most wanted first.
+    /// Sets the pictures that are needed now, the most important first.
     pub fn want(&self, mut wanted: Vec<WantedPicture>) {
         let mut list = self.shared.lock();
         let keys: HashSet<PictureKey> = wanted.iter().map(|wanted| wanted.key).collect();
@@ -101,7 +101,7 @@ fn next(shared: &PainterShared) -> Option<WantedPicture> {
 fn paint(wanted: &WantedPicture, picker: &Picker, thumbnails: &Thumbnails) -> anyhow::Result<EncodedPicture> {
     let PictureKey { width, height, .. } = wanted.key;
     let font = picker.font_size();
-    // Half blocks are one pixel wide and half a cell high, whatever the font.
+    // Half blocks are one pixel wide and half a cell high with any font.
     let (across, down) = match picker.protocol_type() {
         ProtocolType::Halfblocks => (u32::from(width), 2 * u32::from(height)),
         _ => (u32::from(width) * u32::from(font.width), u32::from(height) * u32::from(font.height)),
@@ -109,7 +109,7 @@ fn paint(wanted: &WantedPicture, picker: &Picker, thumbnails: &Thumbnails) -> an
     let edge = across.max(down).min(LARGEST);
     let picture =
         if edge <= EDGE { thumbnails.get(&wanted.hash, &wanted.path)? } else { shrink::file(&wanted.path, edge)? };
-    // Whole cells exactly: what is left of one would be filled with black.
+    // Fill whole cells: the rest of a partly covered cell would be black.
     let (wide, high) = (f64::from(picture.width().max(1)), f64::from(picture.height().max(1)));
     let cell = (f64::from(font.width.max(1)), f64::from(font.height.max(1)));
     let scale = (f64::from(width) * cell.0 / wide).min(f64::from(height) * cell.1 / high);

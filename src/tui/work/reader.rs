@@ -1,4 +1,4 @@
-//! What the catalogue knows, and small changes of it.
+//! Reads from the catalogue and makes small changes to it.
 
 use super::{Context, guarded, spawn, told};
 use crate::tui::event::{ClusterItem, Groups, Message, Purpose, Standing};
@@ -8,7 +8,7 @@ use snapseek_index::{Error, LabelSet, Library, Searcher};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// Covers of a cluster.
+/// Most covers of a cluster.
 const COVERS: usize = 16;
 
 pub(super) enum ReadRequest {
@@ -89,7 +89,7 @@ fn answer(
         ReadRequest::LabelSets => context.send(Message::LabelSets(library.label_sets()?)),
         ReadRequest::SaveSet(set) => {
             library.save_label_set(set)?;
-            context.send(Message::Note(false, format!("saved: `label:{}` finds what got a label", set.name)));
+            context.send(Message::Note(false, format!("saved: `label:{}` finds its photos", set.name)));
         }
         ReadRequest::Standing => {
             let failures = library.failures()?;

@@ -1,4 +1,4 @@
-//! Watches the library's folders, and tells when files below them have changed and then rested.
+//! Watches the library's folders, and reports when files in them have changed and then stayed unchanged for a while.
 
 use super::{Context, guarded, spawn, told};
 use crate::tui::event::Message;
@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Files must rest for so long: a copy that is going on is not indexed half.
+/// How long nothing may change before a change is reported, so that files are not indexed while they are being copied.
 const REST: Duration = Duration::from_secs(2);
 
-/// Whether, and by which flag it ends.
+/// The flag that stops the watching thread.
 #[derive(Default)]
 pub(super) struct Watcher {
     stop: Arc<AtomicBool>,
 }
 
 impl Watcher {
-    /// Begins to watch, or ends it.
+    /// Starts or stops watching.
     pub(super) fn watch(&mut self, context: &Arc<Context>, watch: bool) {
         self.stop.store(true, Ordering::Relaxed);
         self.stop = Arc::default();
@@ -52,7 +52,7 @@ fn follow(context: &Context, stop: &AtomicBool) -> anyhow::Result<()> {
             Ok(Ok(Event {
                 kind: EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_), paths, ..
             })) => {
-                // What the program itself writes is no photo.
+                // Changes by the program itself do not count.
                 let own = [&context.settings.library, &context.cache];
                 changed |= paths.iter().any(|path| !own.iter().any(|folder| path.starts_with(folder)));
             }

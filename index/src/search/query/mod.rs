@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! a dog on the grass            words: one text
-//! "red pyramid"  -"red pyramid" words that must stand side by side, or must not
-//! castle -night                 a sign glued to a word, picture, phrase or filter speaks of that one only
-//! @a.jpg + in winter - people   a sign that stands alone speaks of all that follows, up to the next one
-//! 2*sunset  0.5*@"b 1.jpg"      weights; quotes for names with blanks
+//! "red pyramid"  -"red pyramid" words that must be side by side, or must not
+//! castle -night                 a sign joined to a word, picture, phrase or filter applies to that one only
+//! @a.jpg + in winter - people   a sign between spaces applies to all that follows, up to the next such sign
+//! 2*sunset  0.5*@"b 1.jpg"      weights; quotes for names with spaces
 //! path:2019 tag:dog ext:jpg,png camera:canon taken:2019-06..2019-09 wider:2000 taller:1000 size:>2M
 //! label:pets=dog label:pets     photos that get this label of a saved set, or any of its labels
 //! caption:dog caption:"red car" has:caption   whole words of the caption, in this order; any caption at all
 //! \-word  \@word  \path:x       a plain word
 //! ```
-//! A word with a colon is a filter if letters stand before it and something other than `//` behind it: `http://x`,
-//! `12:30` and `C:\x` are words, `pth:x` is an error that names the filters there are.
+//! A word with a colon is a filter if two or more letters come before the colon and something other than `//` after it:
+//! `http://x`, `12:30` and `C:\x` are words, and `pth:x` is an error that lists the filters.
 
 mod values;
 
@@ -20,19 +20,19 @@ use super::filters::{Clause, Filters, Phrase};
 use std::fmt;
 use std::path::PathBuf;
 
-/// Bytes a query may have.
+/// The most bytes that a query may have.
 const LONGEST: usize = 16 * 1024;
-/// Texts and pictures a query may have, and phrases, and filters: each costs time.
+/// The most texts and pictures that a query may have, and also the most phrases and the most filters: each costs time.
 const MOST_PARTS: usize = 64;
 
-/// A query that was understood.
+/// A parsed query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {
     /// Texts and pictures, added up with their weights.
     pub parts: Vec<QueryPart>,
-    /// Words that must stand in a photo's text, or must not.
+    /// Phrases that a photo's text must contain, or must not.
     pub phrases: Vec<Phrase>,
-    /// What photos must satisfy.
+    /// Conditions that photos must satisfy.
     pub filters: Filters,
 }
 
@@ -41,7 +41,7 @@ pub struct Query {
 pub struct QueryPart {
     /// What it is.
     pub kind: PartKind,
-    /// How much it counts; negative to be subtracted, never zero.
+    /// How much it counts; negative if it is subtracted, never zero.
     pub weight: f32,
 }
 
@@ -54,12 +54,12 @@ pub enum PartKind {
     Image(PathBuf),
 }
 
-/// A query that was not understood. Shown as the reason, the query around it, and a caret below the place.
+/// A query that cannot be parsed. It displays as the reason, the query around the error, and a caret below the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     /// What is wrong.
     pub message: String,
-    /// Which character, from one.
+    /// Which character it is about, counted from one.
     pub column: usize,
     line: String,
     caret: usize,
@@ -77,13 +77,13 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// Understands a query.
+/// Parses a query.
 ///
 /// # Errors
-/// Says what is wrong and at which column. No text whatsoever makes it panic.
+/// Says what is wrong and at which column. No text makes it panic.
 pub fn parse(text: &str) -> Result<Query, ParseError> {
     if text.len() > LONGEST {
-        let message = format!("the query has {} bytes, {LONGEST} are allowed", text.len());
+        let message = format!("the query has {} bytes; {LONGEST} are allowed", text.len());
         return Err(ParseError { message, column: 1, line: String::new(), caret: 0 });
     }
     let mut parser = Parser { chars: text.chars().collect(), at: 0, query: Query::default(), sign: 1.0, run: None };
@@ -91,7 +91,7 @@ pub fn parse(text: &str) -> Result<Query, ParseError> {
     Ok(parser.query)
 }
 
-/// Characters shown on each side of the place.
+/// Characters shown on each side of the error.
 const AROUND: usize = 36;
 
 fn error(message: String, chars: &[char], at: usize) -> ParseError {
@@ -109,7 +109,7 @@ struct Parser {
     chars: Vec<char>,
     at: usize,
     query: Query,
-    /// Of the sign that stands alone before.
+    /// The last sign between spaces, as 1 or -1; 1 before there is one.
     sign: f32,
     /// The text that plain words are added to.
     run: Option<usize>,
@@ -132,7 +132,7 @@ impl Parser {
             self.at += usize::from(sign.is_some());
             if let (Some(sign), true) = (sign, self.peek().is_none_or(char::is_whitespace)) {
                 if open_sign.is_some() {
-                    return Err(("there is a sign too many: write something between the two".into(), start));
+                    return Err(("there is one sign too many: write something between the two".into(), start));
                 }
                 (self.sign, self.run, open_sign) = (sign, None, Some(start));
                 continue;
@@ -149,7 +149,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Reads one item; `glued` is the sign right before it.
+    /// Reads one item; `glued` is the sign right before it, if any.
     fn item(&mut self, glued: Option<f32>, behind_sign: bool) -> Result<(), Wrong> {
         let start = self.at;
         let sign = glued.unwrap_or(self.sign);
@@ -159,7 +159,7 @@ impl Parser {
             Some('"') => {
                 if weight.is_some() {
                     return Err((
-                        "a phrase in quotes has no weight: it must stand in the text, or must not".into(),
+                        "a phrase in quotes takes no weight: photos must have it, or must not have it".into(),
                         start,
                     ));
                 }
@@ -199,7 +199,7 @@ impl Parser {
         self.chars.get(self.at).copied()
     }
 
-    /// Everything up to the next blank.
+    /// Everything up to the next space.
     fn bare(&mut self) -> String {
         let rest = self.chars.get(self.at..).unwrap_or_default();
         let word: String = rest.iter().take_while(|c| !c.is_whitespace()).collect();
@@ -207,7 +207,7 @@ impl Parser {
         word
     }
 
-    /// What stands between this quote and the next.
+    /// The text between this quote and the next.
     fn quoted(&mut self) -> Result<String, Wrong> {
         let rest = self.chars.get(self.at + 1..).unwrap_or_default();
         let Some(length) = rest.iter().position(|c| *c == '"') else {
@@ -240,7 +240,7 @@ impl Parser {
         Ok(value)
     }
 
-    /// A number with a star, if one stands here.
+    /// The number of a weight such as `2*`, if there is one here.
     fn weight(&mut self) -> Result<Option<f32>, Wrong> {
         let rest = self.chars.get(self.at..).unwrap_or_default();
         let digits: String = rest.iter().take_while(|c| c.is_ascii_digit() || **c == '.').collect();
@@ -250,11 +250,11 @@ impl Parser {
         }
         let start = self.at;
         let Some(weight) = digits.parse::<f32>().ok().filter(|w| *w > 0.0 && *w <= 1000.0) else {
-            return Err(("a weight is a number over 0, up to 1000".into(), start));
+            return Err(("a weight is a number above 0, up to 1000".into(), start));
         };
         self.at += length + 1;
         if self.peek().is_none_or(char::is_whitespace) {
-            return Err(("nothing follows this weight; write it without a blank, as in 2*sunset".into(), start));
+            return Err(("nothing follows this weight; write it without a space, as in 2*sunset".into(), start));
         }
         Ok(Some(weight))
     }
@@ -267,7 +267,7 @@ impl Parser {
         Ok(())
     }
 
-    /// A word: with a sign or weight of its own a text of its own, else one more of the current text.
+    /// Adds a word: as a text of its own if it has its own sign or weight, otherwise to the current text.
     fn word(&mut self, word: String, glued: Option<f32>, weight: Option<f32>, start: usize) -> Result<(), Wrong> {
         if glued.is_some() || weight.is_some() {
             let factor = glued.unwrap_or(self.sign) * weight.unwrap_or(1.0);
@@ -283,7 +283,7 @@ impl Parser {
         Ok(())
     }
 
-    /// The name of a filter, if one stands here; the place stays.
+    /// The name of a filter, if there is one here; nothing is consumed.
     fn filter_name(&self) -> Option<String> {
         let rest = self.chars.get(self.at..).unwrap_or_default();
         let name: String = rest.iter().take_while(|c| c.is_ascii_alphabetic()).collect();
@@ -305,7 +305,7 @@ impl Parser {
         start: usize,
     ) -> Result<(), Wrong> {
         if weight.is_some() {
-            return Err(("a filter has no weight".into(), start));
+            return Err(("a filter takes no weight".into(), start));
         }
         if behind_sign && glued.is_none() {
             return Err((format!("write the sign right before the filter, as in -{name}:…"), start));
@@ -326,7 +326,7 @@ impl Parser {
     }
 }
 
-/// Refuses one more of `what` than a query may have.
+/// Refuses one more of `what` if the query already has the most it may have.
 fn room(count: usize, what: &str, start: usize) -> Result<(), Wrong> {
     if count < MOST_PARTS { Ok(()) } else { Err((format!("a query has at most {MOST_PARTS} {what}"), start)) }
 }

@@ -2,13 +2,13 @@
 
 use crate::search::filters::Filter;
 
-/// Filters there are.
+/// The names of all filters.
 pub(super) const NAMES: [&str; 12] =
     ["path", "tag", "label", "caption", "has", "cluster", "ext", "camera", "taken", "wider", "taller", "size"];
 
 /// Why a filter is refused.
 pub(super) enum Problem {
-    /// There is none of this name.
+    /// There is no filter of this name.
     Name,
     /// Its value is wrong.
     Value(String),
@@ -21,7 +21,7 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
         return Err(Problem::Name);
     }
     if value.trim().is_empty() {
-        return Err(Problem::Value(format!("{name}: needs a value right behind it")));
+        return Err(Problem::Value(format!("{name}: needs a value right after it")));
     }
     match name {
         "path" => Ok(Filter::Path(value.to_owned())),
@@ -32,7 +32,7 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
         "caption" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Caption(value.to_owned())),
         "tag" | "caption" => Err(Problem::Value(format!("{name}: needs a word, as in {name}:dog"))),
         "has" if value.eq_ignore_ascii_case("caption") => Ok(Filter::HasCaption),
-        "has" => Err(wrong("write has:caption: photos that have one")),
+        "has" => Err(wrong("write has:caption to find photos that have one")),
         "ext" => {
             let list: Vec<String> = value.split(',').map(|e| e.trim().trim_start_matches('.').to_owned()).collect();
             if list.iter().any(String::is_empty) || list.len() > 64 {
@@ -50,7 +50,7 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
     }
 }
 
-/// `pets=dog`, `pets`; quotes around a label with blanks are gone.
+/// `pets=dog` or `pets`; the quotes around a label with spaces are already removed.
 fn label(value: &str) -> Result<Filter, Problem> {
     let (set, label) = value.split_once('=').map_or((value, None), |(set, label)| (set, Some(label)));
     if set.trim().is_empty() || label.is_some_and(|label| label.trim().is_empty()) {
@@ -71,12 +71,12 @@ fn taken(value: &str) -> Result<Filter, Problem> {
         _ => Err(help()),
     };
     let (from, to) = (date(from)?, date(to)?);
-    // A prefix of the other, such as 2019..2019-06, is a range.
+    // If the end is a prefix of the start, it is a range too: 2019-06..2019 is June to December 2019.
     if let (Some(from), Some(to)) = (&from, &to)
         && from > to
         && !from.starts_with(to.as_str())
     {
-        return Err(Problem::Value(format!("{from} lies behind {to}")));
+        return Err(Problem::Value(format!("{from} is later than {to}")));
     }
     Ok(Filter::Taken { from, to })
 }

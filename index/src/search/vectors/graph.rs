@@ -1,23 +1,22 @@
-//! The HNSW graph (Malkov and Yashunin, 2018): built by `hnsw_rs`, kept flat, walked by our own search.
+//! The HNSW graph (Malkov and Yashunin, 2018): built by `hnsw_rs`, stored flat, walked by our own search.
 //!
-//! `hnsw_rs` keeps its graph in memory only, as far as we are concerned: its files carry no checksum, and its loader
-//! ends the process on damage. What we write is a list of neighbours per level and row, which can be walked where it
-//! lies in the mapped file.
+//! We do not use the files of `hnsw_rs`: they have no checksum, and its loader ends the process on damage. Instead we
+//! write a list of neighbours per level and row, which can be walked directly in the mapped file.
 
 use super::kernel::dot;
 use hnsw_rs::prelude::{Distance, Hnsw};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Neighbours a row may have on the upper levels; twice that on the lowest.
+/// The most neighbours of a row on the upper levels; twice that on the lowest.
 const LINKS: usize = 16;
-/// Candidates looked at for each row while building.
+/// Candidates considered for each row while building.
 const BREADTH: usize = 128;
 const MAX_LEVELS: usize = 16;
 /// Rows inserted between two reports of progress.
 const BATCH: usize = 2_000;
 
-/// One minus the cosine, never negative (which `hnsw_rs`'s own would panic over, by a rounding error).
+/// One minus the cosine, never negative: a rounding error could make it so, and `hnsw_rs`'s own distance would panic.
 struct Cosine;
 
 impl Distance<f32> for Cosine {
@@ -35,7 +34,7 @@ pub(super) struct Graph {
     pub(super) links: Vec<u32>,
 }
 
-/// Builds the graph of unit vectors; `None` if `progress` (rows done) ended it.
+/// Builds the graph of unit vectors; `None` if `progress` (rows done) stopped it.
 pub(super) fn build(rows: &[f32], dim: usize, progress: &mut dyn FnMut(usize) -> bool) -> Option<Graph> {
     let all: Vec<(&[f32], usize)> = rows.chunks_exact(dim).enumerate().map(|(n, row)| (row, n)).collect();
     let hnsw = Hnsw::<f32, Cosine>::new(LINKS, all.len(), MAX_LEVELS, BREADTH, Cosine);
@@ -78,7 +77,7 @@ pub(super) fn build(rows: &[f32], dim: usize, progress: &mut dyn FnMut(usize) ->
     Some(graph)
 }
 
-/// `hnsw_rs` prunes links on one side only, which leaves some rows that nobody points to.
+/// Makes every link go both ways: `hnsw_rs` prunes links on one side only, so that nothing links to some rows.
 fn make_mutual(lists: &mut [Vec<u32>]) {
     let mut missing = Vec::new();
     for (row, linked) in lists.iter().enumerate() {
@@ -93,7 +92,7 @@ fn make_mutual(lists: &mut [Vec<u32>]) {
     }
 }
 
-/// Links that make every row reachable on the lowest level: each part that is cut off is tied to the row found nearest.
+/// Links that make every row reachable on the lowest level: each cut-off part is linked to the nearest row found.
 fn connect(graph: &Graph, rows: &[f32], dim: usize) -> Vec<(usize, usize)> {
     let view = graph.view(rows, dim);
     let count = rows.len() / dim;
@@ -136,7 +135,7 @@ impl Graph {
     }
 }
 
-/// A graph and its vectors, wherever they lie.
+/// A graph and its vectors, in memory or in a mapped file.
 pub(super) struct View<'a> {
     pub(super) rows: &'a [f32],
     pub(super) dim: usize,
@@ -146,7 +145,7 @@ pub(super) struct View<'a> {
     pub(super) links: &'a [u32],
 }
 
-/// A row and its cosine; the greater cosine is the greater, of equals the lower row.
+/// A cosine and its row, ordered by the cosine; of two equal cosines, that of the lower row is the greater.
 #[derive(Clone, Copy, PartialEq)]
 struct Near(f32, usize);
 
@@ -176,7 +175,7 @@ impl View<'_> {
     /// Up to `breadth` rows close to `query` with their cosines, best first.
     pub(super) fn search(&self, query: &[f32], breadth: usize) -> Vec<(usize, f32)> {
         let Some(mut best) = self.near(query, self.entry) else { return Vec::new() };
-        // Down the upper levels, always to the nearest neighbour.
+        // Go down the upper levels, always to the nearest neighbour.
         for level in (1..self.levels).rev() {
             while let Some(better) = self
                 .links(level, best.1)
@@ -188,7 +187,7 @@ impl View<'_> {
                 best = better;
             }
         }
-        // On the lowest, the best `breadth` seen are kept, and the best not yet looked around is next.
+        // On the lowest level, keep the best `breadth` rows seen, and next visit the best one not yet visited.
         let mut seen = vec![0_u64; (self.rows.len() / self.dim).div_ceil(64)];
         let mut is_new = |row: usize| {
             let Some(word) = seen.get_mut(row / 64) else { return false };

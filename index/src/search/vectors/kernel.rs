@@ -1,13 +1,31 @@
-//! The one number that everything hangs on: the dot product.
+//! The dot product, on which every search by meaning depends.
 
 use multiversion::multiversion;
+use std::sync::OnceLock;
 
-/// Sums kept side by side, so that the compiler can use whole registers.
+/// Partial sums, so that the compiler can use whole vector registers.
 const LANES: usize = 32;
 
-/// The dot product of two vectors of the same length (the shorter one counts).
-#[multiversion(targets("x86_64+avx512f+fma", "x86_64+avx2+fma", "aarch64+neon"))]
+/// The dot product of two vectors of the same length: the same bits on every processor, because additions and
+/// multiplications are never fused and always in one order.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    if is_held_down() { sum_of_products(a, b) } else { wide(a, b) }
+}
+
+/// Whether a person wants no more than the baseline instructions, for tests and for reports of bugs.
+fn is_held_down() -> bool {
+    static HELD_DOWN: OnceLock<bool> = OnceLock::new();
+    *HELD_DOWN.get_or_init(|| std::env::var_os("SNAPSEEK_CPU").is_some_and(|level| level == "baseline"))
+}
+
+/// Wider registers than AVX2's gain nothing: memory is the limit.
+#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
+fn wide(a: &[f32], b: &[f32]) -> f32 {
+    sum_of_products(a, b)
+}
+
+#[inline(always)]
+fn sum_of_products(a: &[f32], b: &[f32]) -> f32 {
     let (a_chunks, a_rest) = a.as_chunks::<LANES>();
     let (b_chunks, b_rest) = b.as_chunks::<LANES>();
     let mut sums = [0.0_f32; LANES];
@@ -31,6 +49,7 @@ mod tests {
             let b: Vec<f32> = (0..length).map(|i| (i as f32 * 0.7).cos()).collect();
             let plain: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
             assert!((f64::from(dot(&a, &b)) - plain).abs() < 1e-4, "{length}");
+            assert_eq!(wide(&a, &b).to_bits(), sum_of_products(&a, &b).to_bits());
         }
     }
 }

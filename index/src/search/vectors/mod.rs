@@ -17,11 +17,11 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Libraries of at least this many photos get a graph; below, comparing with every photo is as fast, and exact.
+/// Libraries of at least this many photos get a graph; below that, comparing with every photo is as fast, and exact.
 pub(crate) const GRAPH_FROM: usize = 50_000;
 /// Rows compared by one task.
 const CHUNK: usize = 2_048;
-/// Rows that tell how a query's cosines are spread.
+/// The fewest rows from which the distribution of a query's cosines over a large library is estimated.
 const SAMPLE: usize = 4_096;
 
 /// A photo and its cosine with the query.
@@ -31,13 +31,13 @@ pub(crate) struct Scored {
     pub(crate) cosine: f32,
 }
 
-/// The vectors of all photos of a library, as its current model made them.
+/// The embeddings of all photos of a library by its current model.
 pub(crate) struct Vectors {
     dim: usize,
     base: Option<Cache>,
-    /// Rows of the cache that no longer count.
+    /// Rows of the cache that are out of date.
     masked: HashSet<usize>,
-    /// What is not in the cache: ids ascending, and their rows.
+    /// Photos that are not in the cache, or changed since: ids ascending, and their rows.
     ids: Vec<i64>,
     rows: Vec<f32>,
 }
@@ -50,8 +50,8 @@ fn basis(model: &Model) -> u64 {
     xxh3_64(format!("{}\0{}", model.record.dim, model.record.fingerprint).as_bytes())
 }
 
-/// The newest cache, if it is sound and of this model and this log; with the photos changed since in more
-/// than their captions.
+/// The newest cache, if it is sound and belongs to this model and this log, and the photos of which more than the
+/// caption changed since.
 pub(crate) fn usable(db: &Connection, model: &Model, folder: &Path) -> rusqlite::Result<Option<(Cache, Vec<i64>)>> {
     let Ok(cache) = Cache::open(folder) else { return Ok(None) };
     if cache.head.basis != basis(model) || !Layout::is_sound(&cache, model.record.dim) {
@@ -60,7 +60,7 @@ pub(crate) fn usable(db: &Connection, model: &Model, folder: &Path) -> rusqlite:
     Ok(cache.head.stamp.changed_since(db, false)?.map(|changed| (cache, changed)))
 }
 
-/// What `check` has to say about the cache.
+/// What is wrong with the cache, for `check`.
 pub(crate) fn finding(library: &Library) -> Result<Option<String>> {
     let Some(model) = library.sql(current_model)? else { return Ok(None) };
     Ok(match Cache::open(&folder(library)) {
@@ -70,12 +70,12 @@ pub(crate) fn finding(library: &Library) -> Result<Option<String>> {
         }
         Ok(cache) if cache.head.basis != basis(&model) => None,
         Ok(cache) if !Layout::is_sound(&cache, model.record.dim) => {
-            Some("the vector cache is damaged: its lengths are wrong".into())
+            Some("the vector cache is damaged: the lengths of its sections are wrong".into())
         }
         Ok(cache) => library
             .sql(|db| cache.head.stamp.changed_since(db, false))?
             .is_none()
-            .then(|| "the vector cache belongs to another state of the catalogue".into()),
+            .then(|| "the vector cache does not match the catalogue".into()),
     })
 }
 
@@ -87,7 +87,7 @@ struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// Whether the sections fit each other and the model; asked once.
+    /// Whether the sections fit each other and the model; checked once, before the cache is used.
     fn is_sound(cache: &'a Cache, dim: usize) -> bool {
         Self::of(cache).is_some_and(|layout| {
             let ascending = layout.ids.windows(2).all(|pair| pair[0] < pair[1]);
@@ -112,8 +112,8 @@ impl<'a> Layout<'a> {
 }
 
 impl Vectors {
-    /// The vectors of the current model; `None` before there is one. A cache that is missing, damaged, foreign or
-    /// behind makes this slower, never wrong.
+    /// The vectors of the current model; `None` if there is no model yet. A cache that is missing, damaged, foreign or
+    /// out of date makes this slower, never wrong.
     pub(crate) fn load(db: &Connection, folder: &Path) -> rusqlite::Result<Option<Self>> {
         let Some(model) = current_model(db)? else { return Ok(None) };
         let dim = model.record.dim;
@@ -140,12 +140,12 @@ impl Vectors {
         self.dim
     }
 
-    /// Photos that have a vector.
+    /// Number of photos that have a vector.
     pub(crate) fn len(&self) -> usize {
         self.layout().ids.len() - self.masked.len() + self.ids.len()
     }
 
-    /// Whether a graph is there.
+    /// Whether there is a graph.
     pub(crate) fn has_graph(&self) -> bool {
         self.layout().graph.is_some()
     }
@@ -195,7 +195,7 @@ impl Vectors {
         scored
     }
 
-    /// About the best `k`, by the graph where there is one, with exact cosines.
+    /// Roughly the best `k`, found by the graph where there is one, with exact cosines.
     pub(crate) fn near(&self, query: &[f32], k: usize) -> Vec<Scored> {
         let layout = self.layout();
         let Some(graph) = &layout.graph else { return self.all(query) };
@@ -209,7 +209,7 @@ impl Vectors {
         scored
     }
 
-    /// How the cosines with a query are spread over the library, from evenly spaced rows.
+    /// Distribution of the photos' cosines with a query, from evenly spaced rows.
     pub(crate) fn sample(&self, query: &[f32]) -> Option<ScoreStats> {
         let layout = self.layout();
         let (base, delta) = (layout.ids.len(), self.ids.len());
@@ -228,7 +228,7 @@ pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     dot(a, b)
 }
 
-/// Mean and standard deviation; `None` of nothing.
+/// Mean and standard deviation; `None` if there are no cosines.
 pub(crate) fn stats(cosines: impl Iterator<Item = f32>) -> Option<ScoreStats> {
     let (mut count, mut sum, mut squares) = (0_usize, 0.0_f64, 0.0_f64);
     for cosine in cosines.map(f64::from) {
@@ -258,7 +258,7 @@ fn sort(scored: &mut [Scored]) {
     scored.par_sort_unstable_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.id.cmp(&b.id)));
 }
 
-/// Ids (ascending) and rows of the photos that have a file and a sound embedding: of all, or of some.
+/// Ids (ascending) and rows of the photos that have a file and a sound embedding: of all, or only of `some`.
 fn read_rows(
     db: &Connection,
     model: &Model,
@@ -294,7 +294,7 @@ fn read_rows(
     Ok((ids, matrix))
 }
 
-/// Writes a new cache from the catalogue; `false` if `progress` (vectors done, of how many) ended it.
+/// Writes a new cache from the catalogue; `false` if `progress` (vectors done, total) stopped it.
 pub(crate) fn rebuild(
     db: &Connection,
     model: &Model,

@@ -33,8 +33,8 @@ pub(super) trait Product: Sync {
     fn multiply(&self, rows: [&[Self::Weights]; TILE_ROWS], panel: &[Self::Inputs], tile: &mut Tile);
 }
 
-/// Products of f32, whatever the weights are stored as.
-pub(super) struct Floats<W>(pub(super) W);
+/// Products of f32, whatever the weights are stored as; if `ALIKE`, the same bits at every level of processor.
+pub(super) struct Floats<W, const ALIKE: bool = false>(pub(super) W);
 
 /// Rows of weights that can be widened to f32.
 pub(super) trait Rows: Sync {
@@ -44,7 +44,7 @@ pub(super) trait Rows: Sync {
     fn widen(&self, row: usize, columns: Range<usize>, out: &mut [f32]);
 }
 
-impl<W: Rows> Product for Floats<W> {
+impl<W: Rows, const ALIKE: bool> Product for Floats<W, ALIKE> {
     type Weights = f32;
     type Inputs = [f32; TILE_COLUMNS];
     const COLUMNS: usize = 1;
@@ -66,7 +66,11 @@ impl<W: Rows> Product for Floats<W> {
     }
 
     fn multiply(&self, rows: [&[f32]; TILE_ROWS], panel: &[Self::Inputs], tile: &mut Tile) {
-        kernels::multiply_tile(rows, panel, tile);
+        if ALIKE {
+            kernels::multiply_tile_alike(rows, panel, tile);
+        } else {
+            kernels::multiply_tile(rows, panel, tile);
+        }
     }
 }
 
@@ -117,9 +121,14 @@ impl Rows for Slice<'_> {
     }
 }
 
-/// `x w^T` of two matrices of activations whose rows have `length` numbers.
+/// `x w^T` of two matrices whose rows have `length` numbers.
 pub(in crate::model) fn multiply_slices(x: &[f32], w: &[f32], length: usize) -> Vec<f32> {
-    multiply(&Floats(Slice(w, length)), x, x.len() / length, None, Activation::None)
+    multiply(&Floats::<_>(Slice(w, length)), x, x.len() / length, None, Activation::None)
+}
+
+/// [`multiply_slices`], the same bits at every level of processor: for whatever is decided by comparing the results.
+pub(in crate::model) fn multiply_slices_alike(x: &[f32], w: &[f32], length: usize) -> Vec<f32> {
+    multiply(&Floats::<_, true>(Slice(w, length)), x, x.len() / length, None, Activation::None)
 }
 
 thread_local! {

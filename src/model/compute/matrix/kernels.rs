@@ -1,12 +1,11 @@
-//! The inner loops of matrix products, on slices, compiled for AVX2 as well and chosen when the program runs.
+//! The inner loops of matrix products, on slices, in a version for each level of processor.
 //!
 //! Block formats as in ggml: Q8_0 holds 32 weights as an f16 scale and 32 signed bytes; Q4_K holds 256 as two f16 scales,
 //! eight pairs of 6-bit scale and minimum, and 128 bytes of nibbles.
 
 #[cfg(target_arch = "x86_64")]
 use super::x86::{avx2, avx512};
-use multiversion::multiversion;
-use multiversion::target::match_target;
+use crate::model::compute::level::{by_level, has_vnni};
 
 /// Weight rows of one register tile.
 pub(super) const TILE_ROWS: usize = 6;
@@ -24,26 +23,25 @@ pub(super) const LARGE_BLOCK: usize = 256;
 /// Bytes of a Q4_K block.
 pub(super) const Q4_K_BYTES: usize = 144;
 
-/// The scales and minima of a Q4_K block. The compiler makes single multiplications of it, so it is spelled out.
-macro_rules! q4_k_scales {
-    ($block:expr) => {{
-        let (units, scales, minima) = q4_k_multiples($block);
-        match_target! {
-            "x86_64+avx2+fma+f16c" => {
-                let (scales, minima) = avx2::scales(units, scales, minima);
-                (bytemuck::cast::<_, [f32; 8]>(scales), bytemuck::cast::<_, [f32; 8]>(minima))
-            },
-            _ => {
-                let [scale, minimum] = units.map(half_to_f32);
-                (scales.map(|n| scale * f32::from(n)), minima.map(|n| minimum * f32::from(n)))
-            },
-        }
-    }};
+/// The scales and minima of a Q4_K block's eight groups of 32.
+#[inline(always)]
+fn q4_k_scales(block: &[u8; Q4_K_BYTES]) -> ([f32; 8], [f32; 8]) {
+    let (units, scales, minima) = q4_k_multiples(block);
+    let [scale, minimum] = units.map(half_to_f32);
+    (scales.map(|n| scale * f32::from(n)), minima.map(|n| minimum * f32::from(n)))
 }
 
-/// Adds to a tile the products of six weight rows (each as long as the panel) with sixteen activation rows (interleaved).
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx2+fma", "x86_64+avx2+fma+f16c"))]
-pub(super) fn multiply_tile(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
+/// Whether `mul_add` is one instruction in code that is compiled for the baseline.
+const FUSED: bool = cfg!(any(target_feature = "fma", not(target_arch = "x86_64")));
+
+/// `a * b + c`, rounded once or, where that would be a call of a library, twice.
+#[inline(always)]
+fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FUSED { a.mul_add(b, c) } else { a * b + c }
+}
+
+#[inline(always)]
+fn add_to_tile<const FUSED: bool>(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
     // A copy, so that it lives in registers.
     let mut sums = *tile;
     // Zipped, so that no index is checked.
@@ -51,73 +49,116 @@ pub(super) fn multiply_tile(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUM
     for ((((((x, a), b), c), d), e), f) in panel.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
         for (sum, w) in sums.iter_mut().zip([a, b, c, d, e, f]) {
             for (s, x) in sum.iter_mut().zip(x) {
-                *s = w.mul_add(*x, *s);
+                *s = multiply_add::<FUSED>(*w, *x, *s);
             }
         }
     }
     *tile = sums;
 }
 
-/// Little-endian f32.
-#[multiversion(targets("x86_64+avx2+fma+f16c"))]
-pub(super) fn widen_f32(bytes: &[u8], out: &mut [f32]) {
-    for (out, b) in out.iter_mut().zip(bytes.as_chunks().0) {
-        *out = f32::from_le_bytes(*b);
+by_level! {
+    /// Adds to a tile the products of six weight rows (each as long as the panel) with sixteen activation rows (interleaved).
+    /// With FMA the same bits on every processor.
+    pub(super) fn multiply_tile(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
+        avx512 => add_to_tile::<true>(rows, panel, tile),
+        avx2 => add_to_tile::<true>(rows, panel, tile),
+        portable => add_to_tile::<FUSED>(rows, panel, tile),
     }
 }
 
-/// Little-endian f16.
-#[multiversion(targets("x86_64+avx2+fma+f16c"))]
-pub(super) fn widen_f16(bytes: &[u8], out: &mut [f32]) {
-    let (bytes, rest) = bytes.as_chunks::<16>();
-    let (out, out_rest) = out.as_chunks_mut::<8>();
-    for (out, eight) in out.iter_mut().zip(bytes) {
-        *out = match_target! {
-            "x86_64+avx2+fma+f16c" => avx2::widen_f16(eight),
-            _ => bytemuck::cast::<_, [[u8; 2]; 8]>(*eight).map(|b| half_to_f32(u16::from_le_bytes(b))),
-        };
-    }
-    for (out, b) in out_rest.iter_mut().zip(rest.as_chunks().0) {
-        *out = half_to_f32(u16::from_le_bytes(*b));
+by_level! {
+    /// [`multiply_tile`], each product rounded before it is added: half as fast, and the same bits at every level.
+    pub(super) fn multiply_tile_alike(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
+        avx512 => add_to_tile::<false>(rows, panel, tile),
+        avx2 => add_to_tile::<false>(rows, panel, tile),
+        portable => add_to_tile::<false>(rows, panel, tile),
     }
 }
 
-/// Little-endian bf16.
-#[multiversion(targets("x86_64+avx2+fma+f16c"))]
-pub(super) fn widen_bf16(bytes: &[u8], out: &mut [f32]) {
-    for (out, b) in out.iter_mut().zip(bytes.as_chunks().0) {
-        *out = f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
-    }
-}
-
-/// Q8_0 blocks.
-#[multiversion(targets("x86_64+avx2+fma+f16c"))]
-pub(super) fn widen_q8_0(bytes: &[u8], out: &mut [f32]) {
-    for (block, out) in bytes.as_chunks::<Q8_0_BYTES>().0.iter().zip(out.as_chunks_mut::<SMALL_BLOCK>().0) {
-        let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
-        for (out, q) in out.iter_mut().zip(&block[2..]) {
-            *out = scale * f32::from(q.cast_signed());
+by_level! {
+    /// Little-endian f32.
+    pub(super) fn widen_f32(bytes: &[u8], out: &mut [f32]) {
+        for (out, b) in out.iter_mut().zip(bytes.as_chunks().0) {
+            *out = f32::from_le_bytes(*b);
         }
     }
 }
 
-/// Q4_K blocks.
-#[multiversion(targets("x86_64+avx2+fma+f16c"))]
-pub(super) fn widen_q4_k(bytes: &[u8], out: &mut [f32]) {
-    for (block, out) in bytes.as_chunks::<Q4_K_BYTES>().0.iter().zip(out.as_chunks_mut::<LARGE_BLOCK>().0) {
-        let (scales, minima) = q4_k_scales!(block);
-        let nibbles = block[16..].as_chunks::<SMALL_BLOCK>().0;
-        for (pair, (out, nibbles)) in out.as_chunks_mut::<{ 2 * SMALL_BLOCK }>().0.iter_mut().zip(nibbles).enumerate() {
-            let (low, high) = out.split_at_mut(SMALL_BLOCK);
-            let (low, high) = (low.as_chunks_mut::<8>().0, high.as_chunks_mut::<8>().0);
-            // Eight at a time, which is what the compiler makes vectors of.
-            for ((low, high), q) in low.iter_mut().zip(high).zip(nibbles.as_chunks::<8>().0) {
-                for lane in 0..8 {
-                    low[lane] = scales[2 * pair] * f32::from(q[lane] & 15) - minima[2 * pair];
-                    high[lane] = scales[2 * pair + 1] * f32::from(q[lane] >> 4) - minima[2 * pair + 1];
+macro_rules! widen_f16 {
+    ($bytes:ident, $out:ident, $eight:expr) => {{
+        let (bytes, rest) = $bytes.as_chunks::<16>();
+        let (out, out_rest) = $out.as_chunks_mut::<8>();
+        for (out, eight) in out.iter_mut().zip(bytes) {
+            *out = $eight(eight);
+        }
+        for (out, b) in out_rest.iter_mut().zip(rest.as_chunks().0) {
+            *out = half_to_f32(u16::from_le_bytes(*b));
+        }
+    }};
+}
+
+/// Eight little-endian f16.
+#[inline(always)]
+fn eight_f16(eight: &[u8; 16]) -> [f32; 8] {
+    bytemuck::cast::<_, [[u8; 2]; 8]>(*eight).map(|b| half_to_f32(u16::from_le_bytes(b)))
+}
+
+by_level! {
+    /// Little-endian f16.
+    pub(super) fn widen_f16(bytes: &[u8], out: &mut [f32]) {
+        avx2 => widen_f16!(bytes, out, avx2::widen_f16),
+        portable => widen_f16!(bytes, out, eight_f16),
+    }
+}
+
+by_level! {
+    /// Little-endian bf16.
+    pub(super) fn widen_bf16(bytes: &[u8], out: &mut [f32]) {
+        for (out, b) in out.iter_mut().zip(bytes.as_chunks().0) {
+            *out = f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
+        }
+    }
+}
+
+by_level! {
+    /// Q8_0 blocks.
+    pub(super) fn widen_q8_0(bytes: &[u8], out: &mut [f32]) {
+        for (block, out) in bytes.as_chunks::<Q8_0_BYTES>().0.iter().zip(out.as_chunks_mut::<SMALL_BLOCK>().0) {
+            let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
+            for (out, q) in out.iter_mut().zip(&block[2..]) {
+                *out = scale * f32::from(q.cast_signed());
+            }
+        }
+    }
+}
+
+macro_rules! widen_q4_k {
+    ($bytes:ident, $out:ident, $scales:expr) => {{
+        for (block, out) in $bytes.as_chunks::<Q4_K_BYTES>().0.iter().zip($out.as_chunks_mut::<LARGE_BLOCK>().0) {
+            let (scales, minima) = $scales(block);
+            let nibbles = block[16..].as_chunks::<SMALL_BLOCK>().0;
+            for (pair, (out, nibbles)) in
+                out.as_chunks_mut::<{ 2 * SMALL_BLOCK }>().0.iter_mut().zip(nibbles).enumerate()
+            {
+                let (low, high) = out.split_at_mut(SMALL_BLOCK);
+                let (low, high) = (low.as_chunks_mut::<8>().0, high.as_chunks_mut::<8>().0);
+                // Eight at a time, which is what the compiler makes vectors of.
+                for ((low, high), q) in low.iter_mut().zip(high).zip(nibbles.as_chunks::<8>().0) {
+                    for lane in 0..8 {
+                        low[lane] = scales[2 * pair] * f32::from(q[lane] & 15) - minima[2 * pair];
+                        high[lane] = scales[2 * pair + 1] * f32::from(q[lane] >> 4) - minima[2 * pair + 1];
+                    }
                 }
             }
         }
+    }};
+}
+
+by_level! {
+    /// Q4_K blocks.
+    pub(super) fn widen_q4_k(bytes: &[u8], out: &mut [f32]) {
+        avx2 => widen_q4_k!(bytes, out, avx2::q4_k_scales),
+        portable => widen_q4_k!(bytes, out, q4_k_scales),
     }
 }
 
@@ -174,18 +215,19 @@ impl QuantizedRow {
     }
 }
 
-#[multiversion(targets("x86_64+avx2+fma+f16c"))]
-fn quantize(blocks: &[[f32; SMALL_BLOCK]], bytes: &mut [[i8; SMALL_BLOCK]], scales: &mut [f32], sums: &mut [f32]) {
-    for (((block, bytes), scale), sum) in blocks.iter().zip(bytes).zip(scales).zip(sums) {
-        let largest = block.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
-        *scale = largest / 127.0;
-        let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-        let mut total = 0;
-        for (q, x) in bytes.iter_mut().zip(block) {
-            *q = (x * inverse).round_ties_even() as i8;
-            total += i32::from(*q);
+by_level! {
+    fn quantize(blocks: &[[f32; SMALL_BLOCK]], bytes: &mut [[i8; SMALL_BLOCK]], scales: &mut [f32], sums: &mut [f32]) {
+        for (((block, bytes), scale), sum) in blocks.iter().zip(bytes).zip(scales).zip(sums) {
+            let largest = block.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+            *scale = largest / 127.0;
+            let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+            let mut total = 0;
+            for (q, x) in bytes.iter_mut().zip(block) {
+                *q = (x * inverse).round_ties_even() as i8;
+                total += i32::from(*q);
+            }
+            *sum = *scale * total as f32;
         }
-        *sum = *scale * total as f32;
     }
 }
 
@@ -228,51 +270,62 @@ impl Default for InputBlock {
     }
 }
 
-/// Rounds one activation row into its lane.
-#[multiversion(targets("x86_64+avx2+fma+f16c"))]
-pub(super) fn quantize_lane(row: &[f32], lane: usize, out: &mut [InputBlock]) {
-    for (block, out) in row.as_chunks::<SMALL_BLOCK>().0.iter().zip(out) {
-        let (mut bytes, mut scale, mut sum) = ([[0; SMALL_BLOCK]], [0.0], [0.0]);
-        quantize(std::slice::from_ref(block), &mut bytes, &mut scale, &mut sum);
-        for (four, out) in bytes[0].as_chunks::<4>().0.iter().zip(&mut out.bytes) {
-            for (out, q) in out[lane].iter_mut().zip(four) {
-                *out = q.cast_unsigned() ^ 128;
+by_level! {
+    /// Rounds one activation row into its lane.
+    pub(super) fn quantize_lane(row: &[f32], lane: usize, out: &mut [InputBlock]) {
+        for (block, out) in row.as_chunks::<SMALL_BLOCK>().0.iter().zip(out) {
+            let (mut bytes, mut scale, mut sum) = ([[0; SMALL_BLOCK]], [0.0], [0.0]);
+            quantize(std::slice::from_ref(block), &mut bytes, &mut scale, &mut sum);
+            for (four, out) in bytes[0].as_chunks::<4>().0.iter().zip(&mut out.bytes) {
+                for (out, q) in out[lane].iter_mut().zip(four) {
+                    *out = q.cast_unsigned() ^ 128;
+                }
+            }
+            (out.scales[lane], out.sums[lane]) = (scale[0], sum[0]);
+        }
+    }
+}
+
+by_level! {
+    /// Q8_0 blocks for [`multiply_integer_tile`].
+    pub(super) fn unpack_q8_0(bytes: &[u8], out: &mut [WeightBlock]) {
+        const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+        for (block, out) in bytes.as_chunks::<Q8_0_BYTES>().0.iter().zip(out) {
+            let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
+            let words = eight_a_word(block[2..].as_chunks().0);
+            // Signed bytes with 128 added, in pairs, then all.
+            let pairs: u64 = words.iter().map(|w| w ^ 0x8080_8080_8080_8080).map(|w| (w & EVEN) + ((w >> 8) & EVEN)).sum();
+            let sum = (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as i32 - 128 * SMALL_BLOCK as i32;
+            *out = WeightBlock::new(words, sum, scale, 0.0);
+        }
+    }
+}
+
+macro_rules! unpack_q4_k {
+    ($bytes:ident, $out:ident, $scales:expr) => {{
+        const LOW: u64 = 0x0f0f_0f0f_0f0f_0f0f;
+        // The sum of eight nibbles fits into a byte.
+        let sum =
+            |words: [u64; 4]| words.iter().map(|w| w.wrapping_mul(0x0101_0101_0101_0101) >> 56).sum::<u64>() as i32;
+        for (block, out) in $bytes.as_chunks::<Q4_K_BYTES>().0.iter().zip($out.as_chunks_mut::<8>().0) {
+            let (scales, minima) = $scales(block);
+            for (pair, nibbles) in block[16..].as_chunks::<SMALL_BLOCK>().0.iter().enumerate() {
+                let words = eight_a_word(nibbles.as_chunks().0);
+                let [a, b, c, d] = words;
+                let low = [a & LOW, b & LOW, c & LOW, d & LOW];
+                let high = [(a >> 4) & LOW, (b >> 4) & LOW, (c >> 4) & LOW, (d >> 4) & LOW];
+                out[2 * pair] = WeightBlock::new(low, sum(low), scales[2 * pair], minima[2 * pair]);
+                out[2 * pair + 1] = WeightBlock::new(high, sum(high), scales[2 * pair + 1], minima[2 * pair + 1]);
             }
         }
-        (out.scales[lane], out.sums[lane]) = (scale[0], sum[0]);
-    }
+    }};
 }
 
-/// Q8_0 blocks for [`multiply_integer_tile`].
-#[multiversion(targets("x86_64+avx2+fma+f16c"))]
-pub(super) fn unpack_q8_0(bytes: &[u8], out: &mut [WeightBlock]) {
-    const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
-    for (block, out) in bytes.as_chunks::<Q8_0_BYTES>().0.iter().zip(out) {
-        let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
-        let words = eight_a_word(block[2..].as_chunks().0);
-        // Signed bytes with 128 added, in pairs, then all.
-        let pairs: u64 = words.iter().map(|w| w ^ 0x8080_8080_8080_8080).map(|w| (w & EVEN) + ((w >> 8) & EVEN)).sum();
-        let sum = (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as i32 - 128 * SMALL_BLOCK as i32;
-        *out = WeightBlock::new(words, sum, scale, 0.0);
-    }
-}
-
-/// Q4_K blocks for [`multiply_integer_tile`].
-#[multiversion(targets("x86_64+avx2+fma+f16c"))]
-pub(super) fn unpack_q4_k(bytes: &[u8], out: &mut [WeightBlock]) {
-    const LOW: u64 = 0x0f0f_0f0f_0f0f_0f0f;
-    // The sum of eight nibbles fits into a byte.
-    let sum = |words: [u64; 4]| words.iter().map(|w| w.wrapping_mul(0x0101_0101_0101_0101) >> 56).sum::<u64>() as i32;
-    for (block, out) in bytes.as_chunks::<Q4_K_BYTES>().0.iter().zip(out.as_chunks_mut::<8>().0) {
-        let (scales, minima) = q4_k_scales!(block);
-        for (pair, nibbles) in block[16..].as_chunks::<SMALL_BLOCK>().0.iter().enumerate() {
-            let words = eight_a_word(nibbles.as_chunks().0);
-            let [a, b, c, d] = words;
-            let low = [a & LOW, b & LOW, c & LOW, d & LOW];
-            let high = [(a >> 4) & LOW, (b >> 4) & LOW, (c >> 4) & LOW, (d >> 4) & LOW];
-            out[2 * pair] = WeightBlock::new(low, sum(low), scales[2 * pair], minima[2 * pair]);
-            out[2 * pair + 1] = WeightBlock::new(high, sum(high), scales[2 * pair + 1], minima[2 * pair + 1]);
-        }
+by_level! {
+    /// Q4_K blocks for [`multiply_integer_tile`].
+    pub(super) fn unpack_q4_k(bytes: &[u8], out: &mut [WeightBlock]) {
+        avx2 => unpack_q4_k!(bytes, out, avx2::q4_k_scales),
+        portable => unpack_q4_k!(bytes, out, q4_k_scales),
     }
 }
 
@@ -286,41 +339,47 @@ fn eight_a_word(bytes: &[[u8; 8]]) -> [u64; 4] {
     words
 }
 
-/// Whether this processor multiplies bytes faster than f32.
+/// Whether bytes are multiplied faster than f32.
 pub(super) fn integers_are_fast() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512bw");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
+    has_vnni()
 }
 
-/// [`multiply_tile`] with whole numbers.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512vnni+avx2+fma+f16c"))]
-pub(super) fn multiply_integer_tile(mut rows: [&[WeightBlock]; TILE_ROWS], panel: &[InputBlock], tile: &mut Tile) {
-    for row in &mut rows {
-        *row = &row[..panel.len()];
+by_level! {
+    /// [`multiply_tile`] with whole numbers. The rows are as long as the panel.
+    pub(super) fn multiply_integer_tile(rows: [&[WeightBlock]; TILE_ROWS], panel: &[InputBlock], tile: &mut Tile) {
+        vnni => avx512::multiply_integer_tile(rows.map(|row| &row[..panel.len()]), panel, tile),
+        avx2 => add_integers_to_tile(rows, panel, tile),
+        portable => add_integers_to_tile(rows, panel, tile),
     }
-    match_target! {
-        "x86_64+avx512f+avx512bw+avx512vl+avx512vnni+avx2+fma+f16c" => avx512::multiply_integer_tile(rows, panel, tile),
-        _ => for (n, x) in panel.iter().enumerate() {
-            for (sums, row) in tile.iter_mut().zip(rows) {
-                let w = &row[n];
-                for (lane, sum) in sums.iter_mut().enumerate() {
-                    let mut total = w.start;
-                    for (word, bytes) in w.words.iter().zip(&x.bytes) {
-                        let products = word.to_ne_bytes().into_iter().zip(bytes[lane]);
-                        total += products.map(|(q, x)| i32::from(q.cast_signed()) * i32::from(x)).sum::<i32>();
-                    }
-                    *sum += w.scale * x.scales[lane] * total as f32 - w.minimum * x.sums[lane];
+}
+
+#[inline(always)]
+fn add_integers_to_tile(rows: [&[WeightBlock]; TILE_ROWS], panel: &[InputBlock], tile: &mut Tile) {
+    for (n, x) in panel.iter().enumerate() {
+        for (sums, row) in tile.iter_mut().zip(rows) {
+            let w = &row[n];
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                let mut total = w.start;
+                for (word, bytes) in w.words.iter().zip(&x.bytes) {
+                    let products = word.to_ne_bytes().into_iter().zip(bytes[lane]);
+                    total += products.map(|(q, x)| i32::from(q.cast_signed()) * i32::from(x)).sum::<i32>();
                 }
+                *sum += w.scale * x.scales[lane] * total as f32 - w.minimum * x.sums[lane];
             }
-        },
+        }
     }
 }
 
-/// The products of one f32 row with each of some activation rows, in `out`.
-#[multiversion(targets("x86_64+avx2+fma+f16c"))]
-pub(super) fn dot_f32(weights: &[u8], rows: &[&[f32]], out: &mut [f32]) {
+by_level! {
+    /// The products of one f32 row with each of some activation rows, in `out`.
+    pub(super) fn dot_f32(weights: &[u8], rows: &[&[f32]], out: &mut [f32]) {
+        avx2 => dot_with::<true>(weights, rows, out),
+        portable => dot_with::<FUSED>(weights, rows, out),
+    }
+}
+
+#[inline(always)]
+fn dot_with<const FUSED: bool>(weights: &[u8], rows: &[&[f32]], out: &mut [f32]) {
     const LANES: usize = 32;
     let (chunks, rest) = weights.as_chunks::<{ 4 * LANES }>();
     for (out, row) in out.iter_mut().zip(rows) {
@@ -328,7 +387,7 @@ pub(super) fn dot_f32(weights: &[u8], rows: &[&[f32]], out: &mut [f32]) {
         let mut sums = [0.0_f32; LANES];
         for (w, x) in chunks.iter().zip(row_chunks) {
             for ((s, w), x) in sums.iter_mut().zip(w.as_chunks().0).zip(x) {
-                *s = f32::from_le_bytes(*w).mul_add(*x, *s);
+                *s = multiply_add::<FUSED>(f32::from_le_bytes(*w), *x, *s);
             }
         }
         let tail: f32 = rest.as_chunks().0.iter().zip(row_rest).map(|(w, x)| f32::from_le_bytes(*w) * x).sum();
@@ -336,64 +395,73 @@ pub(super) fn dot_f32(weights: &[u8], rows: &[&[f32]], out: &mut [f32]) {
     }
 }
 
-/// The products of one Q8_0 row with each of some activation rows, in `out`.
-#[multiversion(targets("x86_64+avx2+fma+f16c"))]
-pub(super) fn dot_q8_0<const M: usize>(weights: &[u8], rows: &[QuantizedRow; M], out: &mut [f32; M]) {
-    let blocks = weights.as_chunks::<Q8_0_BYTES>().0;
-    let mut sums = [[0.0_f32; 8]; M];
-    let rows = rows.each_ref().map(|row| (&row.bytes[..blocks.len()], &row.scales[..blocks.len()]));
-    for (n, block) in blocks.iter().enumerate() {
-        let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
-        for (sums, (bytes, scales)) in sums.iter_mut().zip(rows) {
-            let products = match_target! {
-                "x86_64+avx2+fma+f16c" => avx2::signed_products(&block[2..], &bytes[n]),
-                _ => signed_products(&block[2..], &bytes[n]),
-            };
-            let scale = scale * scales[n];
-            for (sum, product) in sums.iter_mut().zip(products) {
-                *sum = scale.mul_add(product as f32, *sum);
+macro_rules! dot_q8_0 {
+    ($weights:ident, $rows:ident, $out:ident, $products:expr, $fused:expr) => {{
+        let blocks = $weights.as_chunks::<Q8_0_BYTES>().0;
+        let mut sums = [[0.0_f32; 8]; M];
+        let rows = $rows.each_ref().map(|row| (&row.bytes[..blocks.len()], &row.scales[..blocks.len()]));
+        for (n, block) in blocks.iter().enumerate() {
+            let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
+            for (sums, (bytes, scales)) in sums.iter_mut().zip(rows) {
+                let products = $products(&block[2..], &bytes[n]);
+                let scale = scale * scales[n];
+                for (sum, product) in sums.iter_mut().zip(products) {
+                    *sum = multiply_add::<$fused>(scale, product as f32, *sum);
+                }
             }
         }
-    }
-    *out = sums.map(|sums| sums.iter().sum());
+        *$out = sums.map(|sums| sums.iter().sum());
+    }};
 }
 
-/// The products of one Q4_K row with each of some activation rows, in `out`.
-#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl+avx512vnni+avx2+fma+f16c", "x86_64+avx2+fma+f16c"))]
-pub(super) fn dot_q4_k<const M: usize>(weights: &[u8], rows: &[QuantizedRow; M], out: &mut [f32; M]) {
-    let blocks = weights.as_chunks::<Q4_K_BYTES>().0;
-    match_target! {
-        "x86_64+avx512f+avx512bw+avx512vl+avx512vnni+avx2+fma+f16c" => avx512::dot_q4_k(blocks, rows, out),
-        _ => {
-            // Sums of their own for each pair of groups, so that one addition need not wait for the last.
-            let (mut sums, mut below) = ([[[0.0_f32; 8]; 4]; M], [[0.0_f32; 8]; M]);
-            for (n, block) in blocks.iter().enumerate() {
-                let (scales, minima) = q4_k_scales!(block);
-                let nibbles = block[16..].as_chunks::<SMALL_BLOCK>().0;
-                for ((sums, below), row) in sums.iter_mut().zip(&mut below).zip(rows) {
-                    let (bytes, x_scales, x_sums) = row.large_block(n);
-                    let mut scales = scales;
-                    for lane in 0..8 {
-                        below[lane] = minima[lane].mul_add(x_sums[lane], below[lane]);
-                        scales[lane] *= x_scales[lane];
-                    }
-                    for ((pair, nibbles), sums) in nibbles.iter().enumerate().zip(sums) {
-                        let (x, y) = (&bytes[2 * pair], &bytes[2 * pair + 1]);
-                        let (low, high) = match_target! {
-                            "x86_64+avx2+fma+f16c" => avx2::nibble_products(nibbles, x, y),
-                            _ => nibble_products(nibbles, x, y),
-                        };
-                        let (low_scale, high_scale) = (scales[2 * pair], scales[2 * pair + 1]);
-                        for ((sum, low), high) in sums.iter_mut().zip(low).zip(high) {
-                            *sum = low_scale.mul_add(low as f32, high_scale.mul_add(high as f32, *sum));
-                        }
+by_level! {
+    /// The products of one Q8_0 row with each of some activation rows, in `out`.
+    pub(super) fn dot_q8_0<const M: usize>(weights: &[u8], rows: &[QuantizedRow; M], out: &mut [f32; M]) {
+        avx2 => dot_q8_0!(weights, rows, out, avx2::signed_products, true),
+        portable => dot_q8_0!(weights, rows, out, signed_products, FUSED),
+    }
+}
+
+macro_rules! dot_q4_k {
+    ($weights:ident, $rows:ident, $out:ident, $scales:expr, $products:expr, $fused:expr) => {{
+        // Sums of their own for each pair of groups, so that one addition need not wait for the last.
+        let (mut sums, mut below) = ([[[0.0_f32; 8]; 4]; M], [[0.0_f32; 8]; M]);
+        for (n, block) in $weights.as_chunks::<Q4_K_BYTES>().0.iter().enumerate() {
+            let (scales, minima) = $scales(block);
+            let nibbles = block[16..].as_chunks::<SMALL_BLOCK>().0;
+            for ((sums, below), row) in sums.iter_mut().zip(&mut below).zip($rows) {
+                let (bytes, x_scales, x_sums) = row.large_block(n);
+                let mut scales = scales;
+                for lane in 0..8 {
+                    below[lane] = multiply_add::<$fused>(minima[lane], x_sums[lane], below[lane]);
+                    scales[lane] *= x_scales[lane];
+                }
+                for ((pair, nibbles), sums) in nibbles.iter().enumerate().zip(sums) {
+                    let (x, y) = (&bytes[2 * pair], &bytes[2 * pair + 1]);
+                    let (low, high) = $products(nibbles, x, y);
+                    let (low_scale, high_scale) = (scales[2 * pair], scales[2 * pair + 1]);
+                    for ((sum, low), high) in sums.iter_mut().zip(low).zip(high) {
+                        *sum = multiply_add::<$fused>(
+                            low_scale,
+                            low as f32,
+                            multiply_add::<$fused>(high_scale, high as f32, *sum),
+                        );
                     }
                 }
             }
-            for ((out, sums), below) in out.iter_mut().zip(sums).zip(below) {
-                *out = sums.as_flattened().iter().sum::<f32>() - below.iter().sum::<f32>();
-            }
-        },
+        }
+        for ((out, sums), below) in $out.iter_mut().zip(sums).zip(below) {
+            *out = sums.as_flattened().iter().sum::<f32>() - below.iter().sum::<f32>();
+        }
+    }};
+}
+
+by_level! {
+    /// The products of one Q4_K row with each of some activation rows, in `out`.
+    pub(super) fn dot_q4_k<const M: usize>(weights: &[u8], rows: &[QuantizedRow; M], out: &mut [f32; M]) {
+        vnni => avx512::dot_q4_k(weights.as_chunks::<Q4_K_BYTES>().0, rows, out),
+        avx2 => dot_q4_k!(weights, rows, out, avx2::q4_k_scales, avx2::nibble_products, true),
+        portable => dot_q4_k!(weights, rows, out, q4_k_scales, nibble_products, FUSED),
     }
 }
 

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub(in crate::model) use gemm::multiply_slices;
+pub(in crate::model) use gemm::{multiply_slices, multiply_slices_alike};
 
 /// A format of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +137,7 @@ impl Matrix {
             return if self.is_quantized() && kernels::integers_are_fast() {
                 gemm::multiply(&gemm::Integers(self), x, n, bias, activation)
             } else {
-                gemm::multiply(&gemm::Floats(self), x, n, bias, activation)
+                gemm::multiply(&gemm::Floats::<_>(self), x, n, bias, activation)
             };
         }
         // Found row by row of the weights, then turned.

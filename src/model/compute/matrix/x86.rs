@@ -1,10 +1,10 @@
 //! The inner loops that the compiler does not find by itself, in the instructions of x86-64.
 //!
-//! Each is safe where its features are enabled: `kernels` calls them in functions that `multiversion` compiles for these
+//! Each is safe where its features are enabled: `kernels` calls them in functions that are compiled for these
 //! features, and has a portable form of each.
 
 pub(super) mod avx2 {
-    use crate::model::compute::matrix::kernels::SMALL_BLOCK;
+    use crate::model::compute::matrix::kernels::{Q4_K_BYTES, SMALL_BLOCK, q4_k_multiples};
     use bytemuck::{cast, pod_read_unaligned};
     use std::arch::x86_64::{
         __m256, __m256i, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm256_abs_epi8, _mm256_and_si256,
@@ -42,6 +42,15 @@ pub(super) mod avx2 {
             _mm256_mul_ps(_mm256_cvtepi32_ps(multiples), unit)
         };
         (times(scales, unit(0)), times(minima, unit(1)))
+    }
+
+    /// [`super::super::kernels::q4_k_scales`]: left to itself, the compiler makes single multiplications of it.
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(in crate::model::compute::matrix) fn q4_k_scales(block: &[u8; Q4_K_BYTES]) -> ([f32; 8], [f32; 8]) {
+        let (units, multiples, minima) = q4_k_multiples(block);
+        let (scales, minima) = scales(units, multiples, minima);
+        (cast(scales), cast(minima))
     }
 
     #[inline]

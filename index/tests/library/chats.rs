@@ -1,4 +1,4 @@
-//! Chats about pictures, inside the library and outside.
+//! Chats about pictures that are in the library, and about others.
 
 use crate::support::*;
 use snapseek_index::{Change, Chat, Error, Library, Turn};
@@ -44,7 +44,7 @@ fn chats_are_kept_as_they_were_had() {
     assert!(!library.delete_chat(id).unwrap() && !library.drop_last_turn(id).unwrap());
     let error = library.add_turn(id, "still there?", "no").unwrap_err();
     assert!(matches!(error, Error::NoChat { .. }), "{error}");
-    // Its id is not given to another one, its turns are gone.
+    // Its id is not used again, and its turns are gone.
     let next = library.begin_chat(&hash(1), name, "blip2").unwrap();
     assert!(next > id && library.chat(next).unwrap().unwrap().turns.is_empty());
 }
@@ -93,7 +93,7 @@ fn a_chat_survives_its_photo_and_a_run_of_indexing() {
     let mut writer = library.lock().unwrap();
     writer.set_model(&model("a", DIM)).unwrap();
     writer.apply(&[photo("a.jpg", 1, DIM, &[])]).unwrap();
-    // From another handle, while the writer is at work.
+    // From another handle, while the writer exists.
     let other = library.reopen().unwrap();
     let id = other.begin_chat(&hash(1), path, "m").unwrap();
     other.add_turn(id, "q", "a").unwrap();

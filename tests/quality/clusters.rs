@@ -1,5 +1,4 @@
 //! Clusters, names and maps of the photos in `fixtures/photos`, by the starter, against the groups that a person made.
-#![allow(clippy::unwrap_used)]
 
 use snapseek::clusters::keywords::{Album, Words};
 use snapseek::clusters::linkage::{Clustering, LinkageOptions, cluster};
@@ -35,7 +34,7 @@ fn groups() -> HashMap<String, String> {
 }
 
 /// Hubert and Arabie 1985. Outliers are clusters of one.
-fn adjusted_rand_index(truth: &[&str], found: &[Option<usize>]) -> f64 {
+pub(crate) fn adjusted_rand_index(truth: &[&str], found: &[Option<usize>]) -> f64 {
     let pairs = |n: usize| (n * n.saturating_sub(1)) as f64 / 2.0;
     let mut cells: HashMap<(&str, usize), usize> = HashMap::new();
     let (mut rows, mut columns): (HashMap<&str, usize>, HashMap<usize, usize>) = Default::default();
@@ -52,7 +51,7 @@ fn adjusted_rand_index(truth: &[&str], found: &[Option<usize>]) -> f64 {
     (both - expected) / ((a + b) / 2.0 - expected)
 }
 
-fn find(vectors: &[Vec<f32>]) -> Clustering {
+pub(crate) fn find(vectors: &[Vec<f32>]) -> Clustering {
     let vectors: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
     cluster(&vectors, LinkageOptions { count: None, min_size: 3 }, &mut |_, _| true).unwrap()
 }

@@ -1,9 +1,7 @@
 //! How well copies of one picture are told from different pictures: precision and recall over pairs, on made variants of
 //! the 99 fixture photos, through the program.
 //!
-//! `cargo test --release --test duplicates -- --nocapture` prints the figures that README quotes.
-
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+//! `cargo test --release --test quality -- --nocapture duplicates` prints the figures that README quotes.
 
 use image::imageops::{self, FilterType};
 use image::{ImageFormat, RgbImage};

@@ -1,6 +1,5 @@
 //! A trained BLIP-2 (fixtures/models/blip2-shapes) about scenes that it has never seen: it says what PyTorch says, and says
 //! nearly the same when it is quantized. That its answers are right is tested in tests/cli/shapes.rs.
-#![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
 use snapseek::model::blip2::{

@@ -136,7 +136,7 @@ fn cached_and_fresh_words_rank_together() {
     changes.push(renamed.clone());
     writer.apply(&[renamed, Change::Remove { path: "/photos/pyramid.jpg".into() }]).unwrap();
     assert_eq!(find(&library, "pyramid").len(), 0);
-    // The photo with id 4 got other labels: the old ones find it no more, not even from the cache.
+    // The photo with id 4 got other tags: the old ones no longer find it, not even in the cache.
     assert_eq!(names(&find(&library, "red")), Vec::<String>::new());
     let mut found = names(&find(&library, "giraffe"));
     found.sort();
@@ -180,7 +180,7 @@ fn fusion_folding_and_limits() {
         let both = ask(&|_| {});
         assert_eq!(names(&both.hits), ["both.jpg", "word.jpg", "near.jpg", "twin.jpg", "far.jpg"]);
         assert!(both.exact);
-        // Reciprocal ranks: third by meaning, and first by words like its equal.
+        // Reciprocal ranks: third by meaning, and first by words, like its equal.
         assert!((both.hits[0].fused - (1.0 / 63.0 + 1.0 / 61.0)).abs() < 1e-6);
         let stats = both.stats.unwrap();
         let cosines: Vec<f32> = both.hits.iter().map(|h| h.cosine.unwrap()).collect();
@@ -223,7 +223,7 @@ fn the_graph_finds_what_an_exact_search_finds() {
     };
     writer.apply(&rows.iter().enumerate().map(|(n, v)| put(n, v)).collect::<Vec<_>>()).unwrap();
     writer.refresh_with_graph_from(1_000, &mut |_, _, _| true).unwrap();
-    // Some change afterwards: gone, new, and another content under the same name.
+    // Afterwards, some photos are removed and some are added.
     let fresh: Vec<Vec<f32>> = (0..20).map(|n| near(&mut random, &centres[n])).collect();
     let mut later: Vec<Change> = (0..20).map(|n| Change::Remove { path: format!("/photos/{n}.jpg").into() }).collect();
     later.extend(fresh.iter().enumerate().map(|(n, v)| put(COUNT + n, v)));

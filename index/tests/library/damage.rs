@@ -1,18 +1,18 @@
-//! Damage to any file of a library: no panic, no wrong answer, found by `check`, mended by the next run.
+//! Damage to any file of a library: no panic, no wrong answer, found by `check`, repaired by the next run.
 
 use crate::support::*;
 use snapseek_index::{By, Change, Library, Remedy, SearchRequest};
 use std::path::{Path, PathBuf};
 
 const DIM: usize = 16;
-/// Enough for the graph to be used by a search for a few.
+/// Enough photos that a search with a small limit uses the graph.
 const COUNT: u64 = 1_200;
 const GRAPH_FROM: usize = 1_000;
 
 /// Ids and paths in the order of the hits.
 type Answer = Vec<(i64, Vec<PathBuf>)>;
 
-/// What a few searches answer.
+/// The answers of a few searches.
 fn answers(folder: &Path) -> snapseek_index::Result<Vec<Answer>> {
     let library = Library::open(folder)?;
     let searcher = library.searcher()?;
@@ -41,7 +41,7 @@ fn refresh_graph(library: &Library) {
     library.lock().unwrap().refresh_with_graph_from(GRAPH_FROM, &mut |_, _, _| true).unwrap();
 }
 
-/// A library with caches, and a few changes behind them.
+/// A library with caches, and a few changes since they were written.
 fn sound(folder: &Path) -> Library {
     let library = Library::create(folder).unwrap();
     let mut writer = library.lock().unwrap();
@@ -99,7 +99,7 @@ fn damaged_caches_never_answer_wrongly_and_are_found_and_mended() {
             assert!(findings.len() == 1 && findings[0].remedy == Remedy::Rebuild, "{cache} {n}: {findings:?}");
             cases += 1;
         }
-        // Mended by the next run.
+        // The next run repairs it.
         refresh_graph(&library);
         assert!(library.check(true).unwrap().findings.is_empty());
         assert_eq!(answers(folder.path()).unwrap(), expected);
@@ -130,7 +130,7 @@ fn caches_of_another_time_or_place_are_not_believed() {
         assert_eq!(answers(folder.path()).unwrap(), expected, "no {cache}");
         std::fs::write(&path, &sound).unwrap();
     }
-    // An older generation comes back after much has changed and the log has been cut.
+    // An older generation comes back after much has changed and the log has been pruned.
     let old: Vec<_> = ["vectors", "text"].map(|c| std::fs::read(cache_file(&folder.path().join(c))).unwrap()).into();
     library.lock().unwrap().apply(&many(1, 500, "gone")).unwrap();
     library.lock().unwrap().apply(&[Change::Remove { path: "/photos/3.jpg".into() }]).unwrap();
@@ -157,7 +157,7 @@ fn a_catalogue_that_was_set_back_disowns_its_caches() {
     drop(library);
     std::fs::copy(file(backup.path()), file(folder.path())).unwrap();
     assert_eq!(answers(folder.path()).unwrap(), before);
-    // Even once the log has grown past the position that the caches stand at.
+    // Even once the log has grown past the position of the caches.
     let library = Library::open(folder.path()).unwrap();
     assert_eq!(library.check(false).unwrap().findings.len(), 2);
     for _ in 0..2 {
@@ -174,7 +174,7 @@ fn a_catalogue_that_was_set_back_disowns_its_caches() {
 fn a_damaged_catalogue_is_an_error_or_right_but_no_panic() {
     let folder = tempfile::tempdir().unwrap();
     let library = sound(folder.path());
-    // As a killed process leaves it: with a log that was not yet written back.
+    // As a killed process leaves it: with a WAL that has not been written back yet.
     let files = ["catalogue.sqlite", "catalogue.sqlite-wal", "catalogue.sqlite-shm", "lock"];
     let copies: Vec<Vec<u8>> = files.iter().map(|name| std::fs::read(folder.path().join(name)).unwrap()).collect();
     assert!(copies[1].len() > 4_096);
@@ -207,7 +207,7 @@ fn a_damaged_catalogue_is_an_error_or_right_but_no_panic() {
             errors += 1;
             continue;
         };
-        // The log of SQLite and the caches together give the same answers as the catalogue alone.
+        // With the caches, the answers are the same as from the catalogue and its WAL alone.
         if n % files.len() != 0 {
             for cache in ["vectors", "text"] {
                 std::fs::remove_dir_all(hurt.path().join(cache)).unwrap();

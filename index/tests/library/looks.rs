@@ -1,4 +1,4 @@
-//! What photos look like is kept with them, and made again where it is damaged.
+//! Looks are stored with their photos, and dropped where they are damaged.
 
 use crate::support::{hash, model, photo, stamp};
 use snapseek_index::{Change, Error, Library, Remedy};
@@ -41,7 +41,7 @@ fn looks_are_kept_by_version_and_go_with_their_photo() {
         assert!(matches!(library.save_looks(2, &[(2, vec![1]), (1, bad)]), Err(Error::Refused { .. })));
     }
     assert_eq!(library.looks(2).unwrap(), [(1, vec![8])], "all or none");
-    // A photo without a file is none.
+    // A photo without a file does not count.
     library.lock().unwrap().apply(&[Change::Remove { path: "/photos/c.jpg".into() }]).unwrap();
     assert_eq!(library.looks(1).unwrap(), []);
 }

@@ -1,4 +1,4 @@
-//! The catalogue against a plain map, and its locks, roots, models and migrations from outside.
+//! The catalogue compared with a plain map, and its locks, roots, models and permissions.
 
 use crate::support::*;
 use snapseek_index::{By, Change, Error, Finding, Library, SearchRequest};
@@ -130,7 +130,7 @@ fn random_operations_leave_what_a_plain_map_would_hold() {
     compare(&library, &expected, &mut ids);
     let listed: BTreeSet<PathBuf> = library.failures().unwrap().into_iter().map(|f| f.path).collect();
     assert_eq!(listed, failed);
-    // No id ever meant two contents.
+    // No id was ever used for two contents.
     let all: Vec<i64> = ids.values().flatten().copied().collect();
     assert_eq!(all.len(), all.iter().collect::<HashSet<_>>().len());
     assert_eq!(library.check(true).unwrap().findings, Vec::<Finding>::new());
@@ -198,7 +198,7 @@ fn models_are_kept_apart() {
     writer.switch_model(&model("two", 8)).unwrap();
     assert!(!writer.file(Path::new("/photos/a.jpg")).unwrap().unwrap().embedded);
     assert!(!writer.knows(&hash(1)).unwrap());
-    // Words are found in between, and meaning among what is done.
+    // Meanwhile, words still find all photos, and meaning finds those that are embedded so far.
     assert_eq!(names(&find(&library, "cat")), ["a.jpg"]);
     writer.apply(&[photo("a.jpg", 1, 8, &["cat"])]).unwrap();
     let by_meaning = |dim| {
@@ -207,7 +207,7 @@ fn models_are_kept_apart() {
     };
     assert_eq!(names(&by_meaning(8).unwrap().hits), ["a.jpg"]);
     assert!(matches!(by_meaning(DIM), Err(Error::Vector { .. })));
-    // Back again: what was not replaced is still there.
+    // Back to the first model: the embeddings that were not replaced still exist.
     writer.switch_model(&model("one", DIM)).unwrap();
     assert!(writer.file(Path::new("/photos/b.jpg")).unwrap().unwrap().embedded);
     assert!(!writer.file(Path::new("/photos/a.jpg")).unwrap().unwrap().embedded);
@@ -337,7 +337,7 @@ fn a_run_that_changes_nothing_writes_nothing() {
     writer.set_model(&model("a", DIM)).unwrap();
     refresh(&mut writer);
     assert!(before == listing());
-    // A few more photos do not make the caches anew either, and are found all the same.
+    // A few more photos do not cause the caches to be rebuilt either, and are found all the same.
     writer.apply(&[photo("more.jpg", 77, DIM, &["walrus"])]).unwrap();
     refresh(&mut writer);
     assert_eq!(names(&find(&library, "walrus")), ["more.jpg"]);
@@ -345,7 +345,7 @@ fn a_run_that_changes_nothing_writes_nothing() {
     assert_eq!(caches(listing()), 2);
 }
 
-/// Means something only where the tests do not run as root, whom permissions do not bind.
+/// Meaningful only if the tests do not run as root, which permissions do not restrict.
 #[cfg(unix)]
 #[test]
 fn a_library_on_a_read_only_disk_can_be_searched() {

@@ -1,7 +1,5 @@
 //! Our numbers against those of the reference implementations (fixtures/reference).
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
 use candle_core::{Device as CandleDevice, Tensor};
 use serde_json::Value;
 use snapseek::model::clip::Clip;

@@ -1,4 +1,4 @@
-//! Tests of the library from outside, in one binary.
+//! Tests of the crate's public interface, in one binary.
 
 #![allow(clippy::unwrap_used)]
 

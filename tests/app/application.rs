@@ -1,5 +1,4 @@
 //! The application as another front end uses it: in this process, with a listener instead of a terminal.
-#![allow(clippy::unwrap_used)]
 
 use clap::Parser;
 use snapseek::cli::Cli;

@@ -1,4 +1,4 @@
-//! Label sets: kept, asked for in queries, damaged.
+//! Label sets: stored, used in queries, damaged.
 
 use crate::support::*;
 use snapseek_index::{Change, Classifier, Error, LabelSet, Library, SearchRequest, query};
@@ -11,7 +11,7 @@ fn at(name: &str, content: u64, vector: [f32; 2]) -> Change {
     change
 }
 
-/// East, north, in between, and west.
+/// Photos to the east, to the north, in between, and to the west.
 fn library() -> (tempfile::TempDir, Library) {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::create(folder.path()).unwrap();
@@ -28,7 +28,7 @@ fn strings(list: &[&str]) -> Vec<String> {
     list.iter().map(ToString::to_string).collect()
 }
 
-/// Two labels, a background, and a threshold that what lies in between does not reach.
+/// Two labels, a background label, and a threshold that the photo in between does not reach.
 fn winds() -> LabelSet {
     LabelSet {
         name: "Wínds".into(),
@@ -73,7 +73,7 @@ fn photos_are_found_by_the_labels_of_a_saved_set_new_ones_included() {
     }
     library.lock().unwrap().apply(&[at("new.jpg", 5, [0.0, 1.0])]).unwrap();
     assert_eq!(found(&library, "label:winds=north").unwrap(), ["n.jpg", "new.jpg"]);
-    // The one from 2 photos on that is kept beside the catalogue counts too.
+    // The same with the caches up to date.
     refresh(&mut library.lock().unwrap());
     assert_eq!(found(&library, "label:winds=north").unwrap(), ["n.jpg", "new.jpg"]);
 
@@ -94,7 +94,7 @@ fn the_likeliest_label_wins_unless_it_is_unlikely_or_a_background() {
     assert_eq!([[1.0, 0.0], [0.0, 1.0]].map(label), [Some(0), Some(1)]);
     assert_eq!([[-1.0, 0.0], [0.6, 0.8]].map(label), [None, None]);
     assert_eq!(LabelSet { threshold: 0.8, ..winds() }.choose(&classifier().probabilities(&[0.6, 0.8])), Some(1));
-    // e^6 and e^8 and e^-6.
+    // The softmax of 6, 8 and -6.
     let probabilities = classifier().probabilities(&[0.6, 0.8]);
     assert!((probabilities[1] - 0.880_796).abs() < 1e-5 && (probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
     assert_eq!(set.choose(&[]), None);
@@ -110,7 +110,7 @@ fn a_set_that_is_saved_again_is_another_one() {
     assert_eq!(library.save_label_set(&other).unwrap(), Some(winds()));
     assert_eq!(library.label_sets().unwrap(), std::slice::from_ref(&other));
     assert_eq!(library.label_set("winds").unwrap(), other);
-    // What was made for the one before is neither used nor kept any more.
+    // The classifier of the set before is neither used nor stored any more.
     assert_eq!(library.classifier(&other, &print(), 2).unwrap(), None);
     library.save_classifier(&winds(), &print(), &classifier()).unwrap();
     assert_eq!(library.classifier(&other, &print(), 2).unwrap(), None);
@@ -141,13 +141,13 @@ fn lists_that_cannot_be_used_are_refused() {
     for (set, reason) in [
         (LabelSet { labels: vec![], ..winds() }, "empty"),
         (LabelSet { labels: strings(&["a", " "]), ..winds() }, "number 2 of its labels is empty"),
-        (LabelSet { labels: strings(&["café", "b", "CAFE"]), ..winds() }, "\"CAFE\" stands in it twice"),
+        (LabelSet { labels: strings(&["café", "b", "CAFE"]), ..winds() }, "\"CAFE\" is in it twice"),
         (LabelSet { labels: strings(&["a", "West"]), ..winds() }, "twice"),
         (LabelSet { labels: strings(&["a"]), background: vec![], ..winds() }, "every photo gets it"),
-        (LabelSet { labels: many(1_001), ..winds() }, "1001 labels, 1000 are allowed"),
+        (LabelSet { labels: many(1_001), ..winds() }, "1001 labels; 1000 are allowed"),
         (LabelSet { background: many(1_001), ..winds() }, "1001 background labels"),
         (LabelSet { labels: vec!["x".repeat(201), "b".into()], ..winds() }, "201 characters"),
-        (LabelSet { templates: strings(&["a photo"]), ..winds() }, "\"a photo\" does not say"),
+        (LabelSet { templates: strings(&["a photo"]), ..winds() }, "\"a photo\" must contain {}"),
         (LabelSet { threshold: f32::NAN, ..winds() }, "threshold"),
         (LabelSet { name: "a=b".into(), ..winds() }, "holds ="),
         (LabelSet { name: " ".into(), ..winds() }, "empty"),

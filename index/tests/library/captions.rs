@@ -82,13 +82,13 @@ fn captions_are_found_by_words_as_soon_as_they_are_written() {
             assert_eq!(found(&library, query), expected, "{query} (cached: {cached})");
         }
         let hits = find(&library, "pyramid");
-        // What a caption says counts for more than the name of a folder, whatever the cache knew of captions.
+        // A word in a caption counts for more than one in the name of a folder, whether or not the cache has captions.
         assert_eq!(names(&hits)[2], "c.jpg", "cached: {cached}");
         assert!(hits.iter().all(|h| h.bm25.is_some_and(|s| s > 0.0) && h.all_words), "{hits:?}");
         assert_eq!(find(&library, "cafe")[0].caption.as_deref(), Some("Our Caf\u{e9} with a red pyramid"));
         assert_eq!(find(&library, "sand pyramid").iter().filter(|h| h.all_words).count(), 2);
         assert_eq!((counts().photos, counts().captioned, counts().by_hand), (4, 2, 1));
-        // Old words are gone at once, also out of the cache.
+        // Old words stop matching at once, also those in the cache.
         if cached {
             let mut writer = library.lock().unwrap();
             drop(std::fs::remove_dir_all(library.dir().join("text")));
@@ -125,7 +125,7 @@ fn no_model_overwrites_what_was_written_by_hand() {
     assert_eq!(library.encoding(first, "one").unwrap(), Some(vec![0.5; 6]), "it was not seen in vain");
     let machine = library.caption(second).unwrap().unwrap();
     assert_eq!((machine.text.as_str(), machine.captioner.as_deref()), ("a horse", Some("one")));
-    // One model's caption gives way to another's, and either to a person's.
+    // A model's caption is replaced by another model's, and either by one written by hand.
     assert!(library.save_caption(second, "a mule", "two").unwrap());
     drop(captioner);
     let mut anew = library.captioner("three", true).unwrap();
@@ -137,7 +137,7 @@ fn no_model_overwrites_what_was_written_by_hand() {
     library.set_caption_by_hand(first, "still mine").unwrap();
     assert!(!library.save_caption(second, "a donkey", "three").unwrap());
     assert_eq!(library.caption(first).unwrap().unwrap().text, "still mine");
-    // Cleared, it waits for a caption again.
+    // Once it is cleared, the photo waits for a caption again.
     assert!(library.clear_caption(first).unwrap());
     assert_eq!(library.caption(first).unwrap(), None);
     assert_eq!(anew.pending_count().unwrap(), 1);
@@ -162,7 +162,7 @@ fn what_is_no_caption_is_refused_and_nothing_of_it_is_written() {
     assert_eq!(library.caption_counts().unwrap().captioned, 0);
     library.set_caption_by_hand(1, &long).unwrap();
     assert_eq!(library.caption(1).unwrap().unwrap().text, long);
-    // A model may have nothing to say; asked again it would say the same.
+    // A model may produce an empty caption; it would do so again, so the photo no longer waits.
     assert_eq!(captioner.save(&[done(2, "")]).unwrap(), 1);
     assert_eq!(captioner.pending_count().unwrap(), 0);
     assert_eq!(found(&library, "has:caption"), ["1.jpg"]);
@@ -187,7 +187,7 @@ fn one_captioner_at_a_time_and_nobody_waits_for_it() {
     writer.apply(&[photo("4.jpg", 4, DIM, &[])]).unwrap();
     drop(writer);
     drop(captioner);
-    // The other way round: everything can be written while another handle is the writer.
+    // The other way round: everything can be written while another handle has the writer.
     let mut writer = other.lock().unwrap();
     let mut captioner = library.captioner("one", false).unwrap();
     let waiting = captioner.pending(2).unwrap();
@@ -268,14 +268,14 @@ fn the_newest_photos_come_first_and_each_comes_once() {
     let first = captioner.pending(4).unwrap();
     assert_eq!(file_names(&first), ["6.jpg", "3.jpg", "4.jpg", "5.jpg"]);
     assert_eq!(first[0].hash, hash(6));
-    // Gone, captioned by hand, or moved since it was queued.
+    // One photo is removed after it was queued, and one is added.
     let mut writer = library.lock().unwrap();
     writer.apply(&[Change::Remove { path: "/photos/1.jpg".into() }, photo("new.jpg", 7, DIM, &[])]).unwrap();
     drop(writer);
     let rest = captioner.pending(9).unwrap();
     assert_eq!(file_names(&rest), ["2.jpg", "new.jpg"]);
     assert_eq!(rest[0].paths, [Path::new("/photos/2.jpg"), Path::new("/photos/copy of 2.jpg")]);
-    // Those that failed are not asked for again in this run, but in the next one.
+    // Photos that failed are not handed out again in this run, but in the next one.
     assert!(captioner.pending(9).unwrap().is_empty());
     let batch: Vec<_> = first.iter().skip(1).chain(&rest).map(|p| done(p.id, "something")).collect();
     assert_eq!(captioner.save(&batch).unwrap(), 5);
@@ -288,7 +288,7 @@ fn the_newest_photos_come_first_and_each_comes_once() {
 
 #[test]
 fn a_long_run_meets_every_photo_once() {
-    // More than are queued at a time, every third of which fails.
+    // More photos than are queued at a time; every third one fails.
     let (_folder, library) = library(&many(2_300), false);
     let mut captioner = library.captioner("one", false).unwrap();
     let mut met = Vec::new();
@@ -353,7 +353,7 @@ fn captions_go_with_the_photo_and_stay_while_it_has_a_file() {
         library.save_encoding(id, "one", &[1.0]).unwrap();
     }
     let mut writer = library.lock().unwrap();
-    // Moved, and seen by another model.
+    // Photo 1 is moved and embedded by another model; photo 2 is forgotten.
     writer.switch_model(&model("b", 8)).unwrap();
     writer.apply(&[photo("moved.jpg", 1, 8, &[]), Change::Remove { path: "/photos/1.jpg".into() }]).unwrap();
     writer.forget(Path::new("/photos/2.jpg")).unwrap();
@@ -387,7 +387,7 @@ fn the_text_cache_is_refreshed_beside_searches_and_not_beside_a_writer() {
     captioner.save(&batch[..150]).unwrap();
     let cache = |n: u32| folder.path().join(format!("text/{n:08}")).exists();
     let between = other.searcher().unwrap();
-    // So few are not worth it.
+    // So few changes are not worth a rebuild.
     assert!(captioner.refresh_words(&mut |_, _, _| true).unwrap() && cache(1));
     captioner.save(&batch[150..]).unwrap();
     let writer = other.lock().unwrap();
@@ -395,7 +395,7 @@ fn the_text_cache_is_refreshed_beside_searches_and_not_beside_a_writer() {
     drop(writer);
     assert!(captioner.refresh_words(&mut |_, _, _| true).unwrap() && cache(2) && !cache(1));
     assert_eq!((count(&before), count(&between), count(&other.searcher().unwrap())), (0, 150, 300));
-    // A cache from before the captions comes back: the log still knows what it lacks.
+    // A cache from before the captions comes back: the log still contains what it lacks.
     std::fs::write(folder.path().join("text/00000002"), old).unwrap();
     assert_eq!(count(&other.searcher().unwrap()), 300);
 }

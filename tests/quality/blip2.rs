@@ -1,6 +1,5 @@
 //! BLIP-2 gives the numbers and the tokens of PyTorch's `transformers`: fixtures/reference/blip2-random, made by
 //! fixtures/reference/make_reference.py.
-#![allow(clippy::unwrap_used)]
 
 use safetensors::SafeTensors;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What a program needs that shows the library as it is: everything in order, groups, and word of changes.
+//! What a program that shows a whole library needs: all photos in order, clusters, and notice of changes.
 
 use crate::support::{find, hash, model, names, photo, request, vector};
 use snapseek_index::{By, Change, Cluster, ClusterMember, Error, Library, NewCluster, PhotoFacts, SearchRequest};
@@ -57,7 +57,7 @@ fn photos_come_newest_first_and_know_their_content() {
     assert_eq!(names(&hits), ["b.jpg", "c.jpg", "a.jpg", "d.jpg"]);
     assert_eq!(hits.iter().map(|hit| hit.hash).collect::<Vec<_>>(), [3, 2, 4, 1].map(hash));
 
-    // The second file is still there.
+    // The second file still exists.
     let mut writer = library.lock().unwrap();
     writer.apply(&["b.jpg", "d.jpg"].map(|name| Change::Remove { path: PathBuf::from("/photos").join(name) })).unwrap();
     let searcher = library.searcher().unwrap();

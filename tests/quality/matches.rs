@@ -1,9 +1,7 @@
 //! How good the decision is which results are matches: precision and recall on the judged queries of fixtures/photos,
 //! and how often a query that fits no fixture photo is answered with none.
 //!
-//! `cargo test --release --test matching -- --nocapture` prints the figures that README quotes.
-
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+//! `cargo test --release --test quality -- --nocapture matches` prints the figures that README quotes.
 
 use snapseek::model::Starter;
 use snapseek::search::matches::{Rule, neutral_scores};

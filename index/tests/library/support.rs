@@ -1,4 +1,4 @@
-//! What the tests of this crate share.
+//! Helpers that the tests of this crate share.
 
 use snapseek_index::{
     By, Change, ContentHash, FileStamp, Filters, Hit, Library, ModelRecord, PhotoFacts, SearchRequest, Tag, Writer,
@@ -6,7 +6,7 @@ use snapseek_index::{
 };
 use std::path::PathBuf;
 
-/// Small, fast and the same every time (xorshift64*).
+/// A random generator that is small, fast and the same every time (xorshift64*).
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -21,7 +21,7 @@ impl Random {
         (self.next() >> 33) as usize % n
     }
 
-    /// About normal, mean 0.
+    /// Roughly normal, with mean 0.
     pub(crate) fn normal(&mut self) -> f32 {
         (0..4).map(|_| (self.next() >> 40) as f32 / (1_u64 << 24) as f32 - 0.5).sum()
     }
@@ -33,7 +33,7 @@ pub(crate) fn unit(mut vector: Vec<f32>) -> Vec<f32> {
     vector
 }
 
-/// A unit vector that depends on the seed alone.
+/// A unit vector that depends only on the seed.
 pub(crate) fn vector(seed: u64, dim: usize) -> Vec<f32> {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     for _ in 0..8 {
@@ -56,7 +56,7 @@ pub(crate) fn stamp(size: u64) -> FileStamp {
     FileStamp { size, mtime_ns: 1 }
 }
 
-/// A photo at `/photos/NAME` whose vector, size and hash depend on `content` alone.
+/// A photo at `/photos/NAME` whose vector, size and hash depend only on `content`.
 pub(crate) fn photo(name: &str, content: u64, dim: usize, labels: &[&str]) -> Change {
     Change::Photo {
         path: PathBuf::from("/photos").join(name),

@@ -1,7 +1,5 @@
 //! Decoding a large JPEG at a reduced size must not change what the models see.
 
-#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-
 use image::imageops::FilterType;
 use rayon::prelude::*;
 use snapseek::model::clip::Clip;

@@ -1,0 +1,187 @@
+//! Which instructions the kernels use: the best that the processor has, or less where a person wants it.
+
+use std::sync::OnceLock;
+
+/// The environment variable that holds the kernels down to a level: for tests, and for reports of bugs.
+pub const VARIABLE: &str = "SNAPSEEK_CPU";
+
+/// What a processor can do, each level including those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What the program was compiled for: SSE2 on x86-64, NEON on Arm.
+    Baseline,
+    /// AVX2, FMA and F16C.
+    Avx2,
+    /// AVX-512 F, BW and VL; where the processor has VNNI, products of whole numbers use it.
+    Avx512,
+}
+
+impl Level {
+    /// Every level, lowest first.
+    pub const ALL: [Self; 3] = [Self::Baseline, Self::Avx2, Self::Avx512];
+
+    /// The highest level of this processor.
+    #[must_use]
+    pub fn of_processor() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            if has!("avx2") && has!("fma") && has!("f16c") {
+                let avx512 = has!("avx512f") && has!("avx512bw") && has!("avx512vl");
+                return if avx512 { Self::Avx512 } else { Self::Avx2 };
+            }
+        }
+        Self::Baseline
+    }
+
+    /// The level of a name.
+    ///
+    /// # Errors
+    /// There is none; the message lists those that there are.
+    pub fn named(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|level| level.name() == name);
+        found.ok_or_else(|| format!("{VARIABLE}={name:?} is not one of {}", Self::ALL.map(Self::name).join(", ")))
+    }
+
+    /// Its name, as in [`VARIABLE`].
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// The level that the kernels use: that of [`VARIABLE`], if it is set and the processor has it, else the processor's.
+    ///
+    /// # Errors
+    /// The variable names no level.
+    pub fn wanted() -> Result<Self, String> {
+        let processor = Self::of_processor();
+        match std::env::var(VARIABLE) {
+            Ok(name) if !name.is_empty() => Ok(Self::named(&name)?.min(processor)),
+            _ => Ok(processor),
+        }
+    }
+}
+
+/// [`Level::wanted`], decided when a kernel first runs. A name that means nothing is reported by the settings, long before.
+#[inline]
+pub(in crate::model) fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| Level::wanted().unwrap_or_else(|_| Level::of_processor()))
+}
+
+/// Whether the kernels may use VNNI: products of bytes are faster with it than those of f32.
+#[inline]
+pub(in crate::model) fn has_vnni() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return level() == Level::Avx512 && std::arch::is_x86_feature_detected!("avx512vnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Defines a function with versions for several levels, of which [`level`] chooses one at each call.
+///
+/// The versions are expressions in the arguments' names; those for AVX may call `#[target_feature]` functions. A body
+/// instead of versions is compiled for the baseline and for AVX2. The compiler never fuses a multiplication with an
+/// addition, so one body gives the same bits at every level; `mul_add` does not, and is slow without FMA.
+macro_rules! by_level {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident ($($arg:ident: $type:ty),* $(,)?) {
+        $best:ident => $first:expr, avx2 => $second:expr, portable => $last:expr $(,)?
+    }) => {
+        $(#[$meta])*
+        $vis fn $name($($arg: $type),*) {
+            by_level!(@version $best [] [] ($($arg: $type),*) ($($arg),*) $first);
+            by_level!(@version avx2 [] [] ($($arg: $type),*) ($($arg),*) $second);
+            $last
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis fn $name:ident <const $size:ident: usize> ($($arg:ident: $type:ty),* $(,)?) {
+        vnni => $first:expr, avx2 => $second:expr, portable => $last:expr $(,)?
+    }) => {
+        $(#[$meta])*
+        $vis fn $name<const $size: usize>($($arg: $type),*) {
+            by_level!(@version vnni [<const $size: usize>] [::<$size>] ($($arg: $type),*) ($($arg),*) $first);
+            by_level!(@version avx2 [<const $size: usize>] [::<$size>] ($($arg: $type),*) ($($arg),*) $second);
+            $last
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis fn $name:ident <const $size:ident: usize> ($($arg:ident: $type:ty),* $(,)?) {
+        avx2 => $second:expr, portable => $last:expr $(,)?
+    }) => {
+        $(#[$meta])*
+        $vis fn $name<const $size: usize>($($arg: $type),*) {
+            by_level!(@version avx2 [<const $size: usize>] [::<$size>] ($($arg: $type),*) ($($arg),*) $second);
+            $last
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis fn $name:ident ($($arg:ident: $type:ty),* $(,)?) {
+        avx2 => $second:expr, portable => $last:expr $(,)?
+    }) => {
+        $(#[$meta])*
+        $vis fn $name($($arg: $type),*) {
+            by_level!(@version avx2 [] [] ($($arg: $type),*) ($($arg),*) $second);
+            $last
+        }
+    };
+    ($(#[$meta:meta])* $vis:vis fn $name:ident ($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? $body:block) => {
+        $(#[$meta])*
+        $vis fn $name($($arg: $type),*) $(-> $out)? {
+            #[inline(always)]
+            fn body($($arg: $type),*) $(-> $out)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma,f16c")]
+                fn avx2($($arg: $type),*) $(-> $out)? { body($($arg),*) }
+                if $crate::model::compute::level::level() >= $crate::model::compute::level::Level::Avx2 {
+                    // SAFETY: a level is never above the processor's.
+                    #[allow(unsafe_code)]
+                    return unsafe { avx2($($arg),*) };
+                }
+            }
+            body($($arg),*)
+        }
+    };
+    (@version vnni $($rest:tt)*) => {
+        by_level!(@guarded "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c",
+            $crate::model::compute::level::has_vnni(), $($rest)*);
+    };
+    (@version avx512 $($rest:tt)*) => {
+        by_level!(@guarded "avx512f,avx512bw,avx512vl,avx2,fma,f16c",
+            $crate::model::compute::level::level() >= $crate::model::compute::level::Level::Avx512, $($rest)*);
+    };
+    (@version avx2 $($rest:tt)*) => {
+        by_level!(@guarded "avx2,fma,f16c",
+            $crate::model::compute::level::level() >= $crate::model::compute::level::Level::Avx2, $($rest)*);
+    };
+    (@guarded $features:literal, $guard:expr,
+        [$($generics:tt)*] [$($call:tt)*] ($($args:tt)*) ($($names:tt)*) $body:expr) => {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = $features)]
+            fn version $($generics)* ($($args)*) { $body }
+            if $guard {
+                // SAFETY: the guard asks for these features, and a level is never above the processor's.
+                #[allow(unsafe_code)]
+                return unsafe { version $($call)* ($($names)*) };
+            }
+        }
+    };
+}
+pub(in crate::model) use by_level;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_have_names_and_nothing_else_has() {
+        for level in Level::ALL {
+            assert_eq!(Level::named(level.name()), Ok(level));
+        }
+        assert!(Level::named("sse9").unwrap_err().contains("baseline, avx2, avx512"));
+        assert!(level() <= Level::of_processor());
+    }
+}

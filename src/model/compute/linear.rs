@@ -1,0 +1,90 @@
+//! Linear layers and products of tensors: on the processor by the kernels of [`super::matrix`], elsewhere by candle.
+//!
+//! Our kernels add up in the same order at every level of processor that has FMA; candle's do not.
+
+use super::matrix::multiply_slices;
+use super::ops::{Activation, bias_activate, contiguous};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+/// `x W^T + b`
+pub(in crate::model) struct TensorLinear {
+    /// (outputs, inputs)
+    pub(in crate::model) weight: Tensor,
+    /// (outputs)
+    pub(in crate::model) bias: Tensor,
+}
+
+impl TensorLinear {
+    /// (rows, inputs) to (rows, outputs), with an activation.
+    pub(in crate::model) fn apply(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        bias_activate(product(x, &self.weight)?, &self.bias, activation)
+    }
+}
+
+/// `x w^T`: of (.., n, k) and (.., m, k) with the same leading dimensions, (.., n, m).
+pub(in crate::model) fn product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return x.matmul(&w.t()?);
+    }
+    x.contiguous()?.apply_op2_no_bwd(&w.contiguous()?, &Product)
+}
+
+struct Product;
+
+impl CustomOp2 for Product {
+    fn name(&self) -> &'static str {
+        "product"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        w: &CpuStorage,
+        w_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (x_shape, w_shape) = (x_layout.dims(), w_layout.dims());
+        let ([x_batch @ .., n, length], [w_batch @ .., m, w_length]) = (x_shape, w_shape) else {
+            bail!("a product of tensors that are no matrices")
+        };
+        if x_batch != w_batch || length != w_length || *length == 0 || *n == 0 || *m == 0 {
+            bail!("a product of {x_shape:?} and {w_shape:?}");
+        }
+        let (x, w) = (contiguous(x, x_layout)?, contiguous(w, w_layout)?);
+        let shape: Vec<usize> = x_batch.iter().copied().chain([*n, *m]).collect();
+        let out = if x_batch.iter().product::<usize>() == 1 {
+            multiply_slices(x, w, *length)
+        } else {
+            let pairs = x.par_chunks_exact(n * length).zip(w.par_chunks_exact(m * length));
+            pairs.map(|(x, w)| multiply_slices(x, w, *length)).collect::<Vec<_>>().concat()
+        };
+        Ok((CpuStorage::F32(out), Shape::from(shape)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn products_are_those_of_candle() {
+        let tensor = |shape: &[usize], seed: usize| {
+            let count = shape.iter().product::<usize>();
+            let numbers: Vec<f32> = (0..count).map(|i| ((i * 7919 + seed) % 97) as f32 / 97.0 - 0.5).collect();
+            Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap()
+        };
+        for (x, w) in [(vec![5, 32], vec![7, 32]), (vec![2, 3, 4, 8], vec![2, 3, 5, 8]), (vec![1, 1, 3], vec![1, 9, 3])]
+        {
+            let (x, w) = (tensor(&x, 1), tensor(&w, 2));
+            let expected = x.matmul(&w.t().unwrap().contiguous().unwrap()).unwrap();
+            let found = product(&x, &w).unwrap();
+            assert_eq!(found.dims(), expected.dims());
+            let distance = (found - expected).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(distance < 1e-5, "{distance}");
+        }
+        assert!(product(&tensor(&[5, 32], 1), &tensor(&[7, 31], 1)).is_err());
+    }
+}

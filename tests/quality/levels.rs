@@ -1,0 +1,82 @@
+//! The kernels at each level that this processor has (`SNAPSEEK_CPU`), against the reference and against each other.
+
+use crate::clusters::{adjusted_rand_index, find};
+use serde_json::Value;
+use snapseek::model::compute::level::{Level, VARIABLE};
+use std::path::Path;
+use std::process::Command;
+
+/// The levels below the one that this process runs at.
+fn lower() -> Vec<Level> {
+    Level::ALL.into_iter().filter(|level| *level < Level::wanted().unwrap()).collect()
+}
+
+#[test]
+fn the_reference_numbers_hold_at_every_lower_level() {
+    for level in lower() {
+        for tests in ["reference::", "blip2::"] {
+            let run = Command::new(std::env::current_exe().unwrap())
+                .args([tests, "--quiet"])
+                .env(VARIABLE, level.name())
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&run.stdout);
+            assert!(run.status.success() && !said.contains(" 0 passed"), "{tests} at {}:\n{said}", level.name());
+        }
+    }
+}
+
+/// The embeddings of all fixture photos, by the starter in the program, and of some texts behind them.
+fn embedded(level: Level) -> Vec<Vec<f32>> {
+    let photos = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/photos");
+    let mut files: Vec<_> = std::fs::read_dir(photos).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|ext| ext == "jpg"));
+    files.sort();
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_snapseek"));
+    command.args(["embed", "--json", "--offline", "--model", "starter"]).env("HOME", home.path());
+    command.env(VARIABLE, level.name());
+    for file in &files {
+        command.arg("--image").arg(file);
+    }
+    for text in ["a dog", "hand tools", "castle"] {
+        command.args(["--text", text]);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let numbers =
+        |line: Value| line["embedding"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap() as f32).collect();
+    lines.map(numbers).collect()
+}
+
+#[test]
+fn embeddings_of_two_levels_are_near_or_equal_and_so_are_their_clusters() {
+    let best = Level::wanted().unwrap();
+    let expected = embedded(best);
+    assert_eq!(expected.len(), 102);
+    let groups = find(&expected[..99]);
+    let names: Vec<String> = groups
+        .places
+        .iter()
+        .enumerate()
+        .map(|(n, (group, _))| group.map_or(format!("photo {n}"), |g| g.to_string()))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for level in lower() {
+        let found = embedded(level);
+        if level >= Level::Avx2 {
+            assert!(found == expected, "with FMA, every level gives the same bits");
+            continue;
+        }
+        for (found, expected) in found.iter().zip(&expected) {
+            let furthest = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(furthest < 1e-4, "{furthest}");
+        }
+        let places: Vec<Option<usize>> = find(&found[..99]).places.into_iter().map(|(group, _)| group).collect();
+        let index = adjusted_rand_index(&names, &places);
+        println!("clusters of embeddings at {} and {}: adjusted Rand index {index:.3}", level.name(), best.name());
+        assert!(index >= 0.95, "{index}");
+    }
+}

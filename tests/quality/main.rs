@@ -1,0 +1,13 @@
+//! How good the results are: the reference's numbers, and the figures that documents quote.
+//!
+//! `cargo test --release --test quality -- --nocapture NAME` prints them, where NAME is a module below.
+#![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+mod blip2;
+mod clusters;
+mod duplicates;
+mod levels;
+mod matches;
+mod reference;
+mod scaled_decode;
+mod shapes;
