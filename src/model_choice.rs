@@ -4,8 +4,8 @@ use crate::config::{DeviceChoice, Settings};
 use crate::exit::Failure;
 use crate::model::{self, Device, Embed, ModelSpec, StoreOptions};
 use crate::terminal::console::Console;
+use crate::terminal::progress::{Bar, Unit};
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
 use snapseek_index::{Library, ModelRecord};
 use std::path::PathBuf;
 
@@ -109,29 +109,15 @@ pub fn pull(
     console: &Console,
     agree: &mut dyn FnMut(u64) -> bool,
 ) -> anyhow::Result<Option<PathBuf>> {
-    let bar = console.wants_bar().then(ProgressBar::new_spinner);
-    if let (Some(bar), Ok(style)) =
-        (&bar, ProgressStyle::with_template("{msg}  {bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left"))
-    {
-        bar.set_style(style);
-    }
+    let bar = Bar::new(console, Unit::Bytes);
     let mut last = String::new();
-    let folder = model::pull(spec, &store(settings), agree, &mut |file, done, total| match &bar {
-        Some(bar) => {
-            bar.set_message(crate::terminal::sanitize::text(file));
-            bar.set_length(total);
-            bar.set_position(done);
-        }
-        None if last != file => {
+    model::pull(spec, &store(settings), agree, &mut |file, done, total| {
+        if !bar.is_shown() && last != file {
             last = file.to_owned();
             console.note(format_args!("downloading {file} ({} MB)", total / 1_000_000));
         }
-        None => {}
-    });
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
-    folder
+        bar.show(done, total, &crate::terminal::sanitize::text(file));
+    })
 }
 
 fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {

@@ -58,7 +58,7 @@ pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &C
         let files = found.groups.iter().map(|group| group.files().count() - 1).sum();
         let bytes = found.groups.iter().map(CopyGroup::wasted).sum();
         let files = text::count(files, "file");
-        console.note(format_args!("{}; {files} could be deleted, {}", groups(&found), size(bytes)));
+        console.note(format_args!("{}; {files} could be deleted, {}", groups(&found), text::size(bytes)));
     }
     Ok(match (found.problems.is_empty(), found.groups.is_empty()) {
         (false, _) => Exit::Partial,
@@ -126,7 +126,7 @@ fn table(found: &DuplicateGroups, console: &Console) -> anyhow::Result<()> {
         }
         console.line(&console.style("2", &format!("{}  {}", n + 1, text::count(lines.len(), "file"))))?;
         for line in lines {
-            let facts = format!("{}  {}", dimensions(line.member), size(line.stamp.size));
+            let facts = format!("{}  {}", dimensions(line.member), text::size(line.stamp.size));
             let (mark, style) = if line.keep { ("keep", "1") } else { ("    ", "0") };
             console.line(&format!(
                 "  {mark}  {}  {}",
@@ -193,10 +193,10 @@ fn html(found: &DuplicateGroups, file: &Path) -> anyhow::Result<()> {
     for (n, group) in found.groups.iter().enumerate() {
         let lines = lines(group);
         let files = text::count(lines.len(), "file");
-        page.heading(&format!("{}. {files}", n + 1), &format!("{} could be freed", size(group.wasted())))?;
+        page.heading(&format!("{}. {files}", n + 1), &format!("{} could be freed", text::size(group.wasted())))?;
         let figures = lines.par_iter().map(|line| {
             let says = if line.keep { format!("keep: {}", line.says) } else { line.says.clone() };
-            let facts = format!("{} · {} · {}", dimensions(line.member), size(line.stamp.size), date(line.stamp));
+            let facts = format!("{} · {} · {}", dimensions(line.member), text::size(line.stamp.size), date(line.stamp));
             let class = if line.keep { "keep" } else { "copy" };
             format!("<div class={class}>{}</div>", page::figure(line.path, &shrink::file, Some(&says), &facts))
         });
@@ -208,16 +208,6 @@ fn html(found: &DuplicateGroups, file: &Path) -> anyhow::Result<()> {
 
 fn dimensions(member: &CopyMember) -> String {
     format!("{}x{}", member.hit.facts.width, member.hit.facts.height)
-}
-
-/// Bytes in a readable form.
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.0} KB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
 }
 
 /// When a file was last modified, as local date and time.

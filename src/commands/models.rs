@@ -9,8 +9,8 @@ use crate::model::hub::quantized;
 use crate::model::{self, ModelSpec};
 use crate::model_choice::{self, CLIP_SIZE};
 use crate::terminal::console::Console;
-use crate::terminal::{sanitize, signals};
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::terminal::progress::{Bar, Unit};
+use crate::terminal::{sanitize, signals, text};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -62,7 +62,7 @@ fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow
         return Err(Failure::missing(format!("{name} is not installed, and it cannot be downloaded with --offline")));
     }
     let mut agree = |bytes: u64| {
-        let what = format!("{repo} from Hugging Face ({}, licence: {})", size(bytes), model::licence(repo));
+        let what = format!("{repo} from Hugging Face ({}, licence: {})", text::size(bytes), model::licence(repo));
         if yes || !console.stderr_terminal {
             console.note(format_args!("downloading {what}"));
             return true;
@@ -96,22 +96,12 @@ fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> a
     let name = model_choice::name(&model_choice::spec(name)?);
     let name = model::short_name(&name);
     let label = quantized::label(bits);
-    let bar = console.wants_bar().then(ProgressBar::new_spinner);
-    if let (Some(bar), Ok(style)) =
-        (&bar, ProgressStyle::with_template("quantizing  {bar:32} {percent} %  {elapsed} elapsed, {eta} left"))
-    {
-        bar.set_style(style);
-    }
+    let mut bar = Bar::new(console, Unit::Percent);
     let made = quantized::make(&Settings::cache_dir()?, name, &source, bits, &mut |done, total| {
-        if let Some(bar) = &bar {
-            bar.set_length(total);
-            bar.set_position(done);
-        }
+        bar.show(done, total, "quantizing");
         !cancel.load(Ordering::Relaxed)
     });
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    bar.clear();
     if made.is_err() && cancel.load(Ordering::Relaxed) {
         console.note("interrupted; the partial result was removed");
         return Ok(Exit::Interrupted);
@@ -123,7 +113,12 @@ fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> a
             "bytes": form.bytes, "bytes_before": before, "revision": form.manifest.revision}))?;
     } else {
         let place = sanitize::path(&form.dir);
-        console.line(&format!("{}: {} became {} in {place}", sanitize::text(name), size(before), size(form.bytes)))?;
+        console.line(&format!(
+            "{}: {} became {} in {place}",
+            sanitize::text(name),
+            text::size(before),
+            text::size(form.bytes)
+        ))?;
     }
     Ok(Exit::Success)
 }
@@ -181,13 +176,5 @@ fn show(
     }
     let place = place.map_or("built in".to_owned(), sanitize::path);
     let name = console.style("1", &format!("{:<30}", sanitize::text(name)));
-    Ok(console.line(&format!("{name}  {:>8}  {}  {place}", size(bytes), sanitize::text(licence)))?)
-}
-
-fn size(bytes: u64) -> String {
-    if bytes < 1_000_000_000 {
-        format!("{:.0} MB", bytes as f64 / 1e6)
-    } else {
-        format!("{:.1} GB", bytes as f64 / 1e9)
-    }
+    Ok(console.line(&format!("{name}  {:>8}  {}  {place}", text::size(bytes), sanitize::text(licence)))?)
 }

@@ -4,6 +4,7 @@
 //! once the file is decoded. After a crash, the slots that are still filled name the suspects. These are tried again
 //! last and one at a time, so that a second crash identifies the right file, which is then skipped until it changes.
 
+use crate::model::kept::replace;
 use snapseek_index::FileStamp;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -79,9 +80,7 @@ impl Quarantine {
         if self.strikes.is_empty() && !self.strikes_file.exists() {
             return Ok(());
         }
-        let new = self.strikes_file.with_extension("new");
-        private().create(true).truncate(true).open(&new)?.write_all(&serde_json::to_vec(&self.strikes)?)?;
-        std::fs::rename(new, &self.strikes_file)
+        replace(&self.strikes_file, &serde_json::to_vec(&self.strikes)?)
     }
 }
 

@@ -69,6 +69,17 @@ pub fn shorten_end(text: &str, width: usize) -> String {
     kept
 }
 
+/// Bytes as a person reads them: `999 B`, `25 KB`, `3.1 MB`, `2.5 GB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.0} KB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

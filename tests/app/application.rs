@@ -111,7 +111,7 @@ fn a_listener_hears_how_indexing_goes() {
 
 #[test]
 fn with_a_listener_nothing_is_written_to_the_terminal() {
-    let test = "a_listener_hears_how_indexing_goes";
+    let test = "application::a_listener_hears_how_indexing_goes";
     let mut command = Command::new(std::env::current_exe().unwrap());
     let output = command.args(["--exact", test, "--nocapture"]).output().unwrap();
     let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());

@@ -7,7 +7,7 @@ use crate::captions::open::{self, NamedBlip2};
 use crate::chat::export;
 use crate::chat::session::{ANSWER_TOKENS, ChatSession};
 use crate::cli::ChatArgs;
-use crate::config::Settings;
+use crate::config::{Settings, expand};
 use crate::exit::{Exit, Failure, describe};
 use crate::model::blip2::{Finish, GenerateOptions, Generated};
 use crate::output;
@@ -17,7 +17,7 @@ use anyhow::Context;
 use input::{InputLine, LineInput};
 use serde_json::json;
 use snapseek_index::{Chat, Error, Library};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const HELP: &str = "  /undo          take back the last question and its answer
@@ -157,11 +157,11 @@ impl ChatLoop<'_> {
                 self.console.note("(forgotten)");
             }
             ("save", file) if !file.is_empty() => {
-                let file = expand(file)?;
+                let file = expand(Path::new(file))?;
                 export::save(&self.talk.chat, &file)?;
                 self.console.note(format_args!("(saved to {})", sanitize::path(&file)));
             }
-            ("image", file) if !file.is_empty() => self.image(&expand(file)?)?,
+            ("image", file) if !file.is_empty() => self.image(&expand(Path::new(file))?)?,
             ("save" | "image", "") => return Err(Failure::usage(format!("/{name} needs a file name"))),
             _ => {
                 let name = sanitize::text(name);
@@ -178,13 +178,5 @@ impl ChatLoop<'_> {
         self.talk = ChatSession::new(self.blip2, &picture, None)?;
         self.console.note(format_args!("(now about {})", self.talk.title()));
         Ok(())
-    }
-}
-
-/// Replaces a leading `~/` by the home directory: no shell expands what is typed here.
-fn expand(file: &str) -> anyhow::Result<PathBuf> {
-    match file.strip_prefix("~/") {
-        Some(rest) => Ok(etcetera::home_dir()?.join(rest)),
-        None => Ok(PathBuf::from(file)),
     }
 }

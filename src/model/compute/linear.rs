@@ -27,12 +27,12 @@ pub(in crate::model) fn product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return x.matmul(&w.t()?);
     }
-    x.contiguous()?.apply_op2_no_bwd(&w.contiguous()?, &Product)
+    x.contiguous()?.apply_op2_no_bwd(&w.contiguous()?, &RowProduct)
 }
 
-struct Product;
+struct RowProduct;
 
-impl CustomOp2 for Product {
+impl CustomOp2 for RowProduct {
     fn name(&self) -> &'static str {
         "product"
     }

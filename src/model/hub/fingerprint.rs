@@ -1,5 +1,6 @@
 //! Identifies models by the content of their files.
 
+use crate::model::kept::replace;
 use anyhow::Context;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,11 +21,9 @@ pub(in crate::model) fn of_file(path: &Path, cache: Option<&Path>) -> anyhow::Re
     let mut hasher = blake3::Hasher::new();
     hasher.update_mmap_rayon(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let hash = hasher.finalize();
-    if let Some((kept, folder)) = kept.as_ref().and_then(|kept| Some((kept, kept.parent()?))) {
+    if let Some(kept) = kept {
         // If this fails, only the next start is slower.
-        let new = kept.with_extension(std::process::id().to_string());
-        let write = fs::create_dir_all(folder).and_then(|()| fs::write(&new, hash.to_hex().as_str()));
-        let _ = write.and_then(|()| fs::rename(new, kept));
+        let _ = replace(&kept, hash.to_hex().as_bytes());
     }
     Ok(hash)
 }
