@@ -16,7 +16,7 @@ pub fn file(path: &Path, edge: u32) -> anyhow::Result<RgbImage> {
     bytes(&read(path, &DecodeLimits::default())?, edge)
 }
 
-/// As [`file`], from the bytes of a file.
+/// As [`file()`], from the bytes of a file.
 ///
 /// # Errors
 /// The bytes cannot be decoded.

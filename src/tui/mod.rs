@@ -2,7 +2,7 @@
 //!
 //! One [`state::State`], one pure [`update::update`] function (event in, [`event::Effect`]s out), and pure views
 //! ([`view::draw`]). Everything that takes time runs in [`work`], which answers with messages that carry the request's
-//! generation, so that an old answer never overwrites a newer one. [`run`] connects them.
+//! generation, so that an old answer never overwrites a newer one. [`run()`] connects them.
 //!
 //! - [`layout`]: where things are on the screen; shared by views and mouse
 //! - [`gallery`], [`source`], [`complete`]: a list of photos, where it comes from, completion of queries

@@ -2,6 +2,7 @@
 
 pub(super) mod awake;
 pub(super) mod gguf;
+pub mod headers;
 pub mod level;
 pub(super) mod linear;
 pub(super) mod matrix;

@@ -44,7 +44,7 @@ pub(super) mod avx2 {
         (times(scales, unit(0)), times(minima, unit(1)))
     }
 
-    /// [`super::super::kernels::q4_k_scales`]: left to itself, the compiler makes single multiplications of it.
+    /// The same as in `kernels`: left to itself, the compiler makes single multiplications of it.
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub(in crate::model::compute::matrix) fn q4_k_scales(block: &[u8; Q4_K_BYTES]) -> ([f32; 8], [f32; 8]) {
@@ -83,7 +83,7 @@ pub(super) mod avx512 {
         _mm512_srli_epi16, _mm512_sub_ps, _mm512_zextps256_ps512,
     };
 
-    /// [`crate::model::compute::matrix::dot_q4_k`], two groups of 32 low nibbles and two of high ones at a time.
+    /// `dot_q4_k` of `kernels`, two groups of 32 low nibbles and two of high ones at a time.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
     pub(in crate::model::compute::matrix) fn dot_q4_k<const M: usize>(

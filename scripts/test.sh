@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Runs every test. On Debian and its kin it first installs what they need beside Rust and a C compiler (as root, or by
+# sudo): strace to kill the program at a chosen system call, util-linux (setpriv, script) to run it without rights and on a
+# terminal, tmux to drive the terminal UI. Arguments go to `cargo test`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+missing=()
+for pair in strace:strace setpriv:util-linux script:util-linux tmux:tmux; do
+  command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
+done
+# `script` is a package of its own on newer Debian.
+if [ ${#missing[@]} -gt 0 ] && command -v apt-get >/dev/null; then
+  as_root=""
+  [ "$(id -u)" = 0 ] || as_root=sudo
+  echo "installing: ${missing[*]}"
+  $as_root apt-get update -qq
+  $as_root apt-get install -y -qq "${missing[@]}" >/dev/null
+  if ! command -v script >/dev/null; then
+    $as_root apt-get install -y -qq bsdutils >/dev/null
+  fi
+fi
+
+# A test whose tool is still missing fails now, instead of being skipped.
+export SNAPSEEK_TEST_ALL=1
+cargo test --release --workspace --locked "$@"

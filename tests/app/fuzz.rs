@@ -1,0 +1,109 @@
+//! The fuzz targets (fuzz/targets.rs) on mutations of real files: short, and the same every time.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[path = "../../fuzz/targets.rs"]
+mod targets;
+
+/// Mutations of each seed.
+const ROUNDS: usize = 60;
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % n.max(1)
+    }
+
+    /// Flips bits, overwrites, cuts, doubles or splices.
+    fn mutate(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..=self.below(4) {
+            let (at, length) = (self.below(bytes.len()), 1 + self.below(64));
+            let end = (at + length).min(bytes.len());
+            match self.below(5) {
+                0 => bytes.get_mut(at).into_iter().for_each(|byte| *byte ^= 1 << self.below(8)),
+                1 => bytes[at..end].fill([0, 0x7f, 0xff][self.below(3)]),
+                2 => bytes.truncate(at.max(8)),
+                3 => bytes.extend_from_within(at..end),
+                _ => {
+                    let piece = bytes[at..end].to_vec();
+                    let to = self.below(bytes.len());
+                    bytes.splice(to..to, piece);
+                }
+            }
+            if bytes.is_empty() {
+                bytes.push(0);
+            }
+        }
+    }
+}
+
+fn fixtures(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder);
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.is_file());
+    files.sort();
+    files
+}
+
+/// Runs a target on each seed and on its mutations. A panic names the seed and the round.
+fn run(seeds: &[(String, Vec<u8>)], target: fn(&[u8])) {
+    let mut random = Random(20_261_127);
+    for (name, seed) in seeds {
+        for round in 0..ROUNDS {
+            let mut bytes = seed.clone();
+            if round > 0 {
+                random.mutate(&mut bytes);
+            }
+            let outcome = std::panic::catch_unwind(|| target(&bytes));
+            assert!(outcome.is_ok(), "{name}, round {round}");
+        }
+    }
+}
+
+fn read(files: impl IntoIterator<Item = PathBuf>) -> Vec<(String, Vec<u8>)> {
+    files.into_iter().map(|file| (file.display().to_string(), fs::read(&file).unwrap())).collect()
+}
+
+#[test]
+fn pictures() {
+    snapseek::panics::contain_panics();
+    run(
+        &read(fixtures("reference/pictures").into_iter().filter(|file| file.metadata().unwrap().len() < 100_000)),
+        targets::decode,
+    );
+}
+
+#[test]
+fn headers_of_model_files() {
+    let weights = fs::read(
+        fixtures("reference/clip-random").into_iter().find(|file| file.ends_with("model.safetensors")).unwrap(),
+    )
+    .unwrap();
+    // Enough of a large file: the header, and numbers that do not cover what it announces.
+    let seed = vec![("model.safetensors".to_owned(), weights[..weights.len().min(200_000)].to_vec())];
+    run(&seed, targets::safetensors);
+    let mut gguf = b"GGUF".to_vec();
+    gguf.extend([3, 0, 0, 0].into_iter().chain(2_u64.to_le_bytes()).chain(1_u64.to_le_bytes()));
+    gguf.extend(17_u64.to_le_bytes().into_iter().chain(*b"general.alignment").chain([4, 0, 0, 0, 32, 0, 0, 0]));
+    for name in [b"a.weight", b"b.weight"] {
+        gguf.extend(8_u64.to_le_bytes().into_iter().chain(*name).chain([1, 0, 0, 0]).chain(8_u64.to_le_bytes()));
+        gguf.extend([0; 12]);
+    }
+    gguf.resize(256, 0);
+    run(&[("a made file".to_owned(), gguf)], targets::gguf);
+}
+
+#[test]
+fn queries() {
+    let queries = [
+        "a dog on the grass \"red pyramid\" castle - night sky",
+        "@holiday.jpg + in winter - people 2*sunset 0.5*@\"my file.jpg\"",
+        "path:2019 -tag:cat label:pets=dog cluster:none taken:2019-06..2019-09 size:>2M ext:jpg,png caption:\"a b\"",
+        "\\-word \\@word \\color: -\"a\" has:caption wider:2000 taller:1000 camera:canon ((((",
+    ];
+    let seeds: Vec<_> = queries.into_iter().map(|query| (query.to_owned(), query.as_bytes().to_vec())).collect();
+    (0..20).for_each(|_| run(&seeds, targets::query));
+}
