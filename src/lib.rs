@@ -1,15 +1,16 @@
 //! snapseek: find your own photos by meaning, on your own machine.
 //!
-//! The map of the source, from the outside in; a module imports only what stands below it:
+//! The modules, from the outside in; each imports only modules that are listed below it:
 //!
-//! - [`cli`], [`commands`], [`tui`]: the two front ends; a file of `cli` and one of `commands` for each subcommand
+//! - [`cli`], [`commands`], [`tui`]: the two front ends; each subcommand has one file in `cli` and one in `commands`
 //! - [`output`]: how results are shown: tables, JSON, CSV, pages, maps, copies
-//! - [`indexing`]: one indexing run; [`search`]: one query; [`captions`], [`chat`]: what BLIP-2 writes and answers
-//! - [`clusters`], [`labels`], [`duplicates`]: a library as a whole
-//! - [`model_choice`]: which model a command works with
-//! - [`terminal`]: stdout, stderr and progress, and the one door for foreign text; [`config`]: settings; [`exit`]: exit codes
-//! - [`model`]: CLIP, the built-in starter and BLIP-2; knows nothing of photo files or of storage
-//! - [`photo`]: from a file to upright pixels and EXIF facts; [`panics`]: panics of decoders stay with their file
+//! - [`indexing`]: one indexing run; [`search`]: one query; [`captions`], [`chat`]: what BLIP-2 writes
+//! - [`clusters`], [`labels`], [`duplicates`]: operations on a whole library
+//! - [`model_choice`]: which model a command uses
+//! - [`terminal`]: stdout, stderr and progress, and the only way for foreign text to reach them; [`config`]: settings;
+//!   [`exit`]: exit codes
+//! - [`model`]: CLIP, the built-in starter and BLIP-2; independent of photo files and of storage
+//! - [`photo`]: from a file to upright pixels and EXIF facts; [`panics`]: a decoder's panic becomes an error of its file
 //! - the crate `snapseek_index`: catalogue, vector search, full-text search, query language
 
 pub mod captions;

@@ -4,14 +4,14 @@ use crate::model::{normalize, products};
 use crate::terminal::progress::StepFn;
 use rayon::prelude::*;
 
-/// Vectors multiplied at a time.
+/// How many vectors are multiplied at a time.
 const CHUNK: usize = 4_096;
-/// Vectors that a centroid is trained on, on average and at most.
+/// The greatest average number of vectors that a centroid is trained on.
 const TRAINING: usize = 64;
-/// Rounds of training; centroids that only summarise need no convergence.
+/// Rounds of training; centroids that only summarise need not converge.
 const ROUNDS: usize = 6;
 
-/// The nearest centroid (a row of `centroids`) of each vector and the cosine with it; `None` if cancelled.
+/// For each vector, the nearest centroid (a row of `centroids`) and the cosine with it; `None` if cancelled.
 pub(super) fn nearest(vectors: &[&[f32]], centroids: &[f32], report: &mut StepFn<'_>) -> Option<Vec<(usize, f32)>> {
     let Some(dim) = vectors.first().map(|vector| vector.len()) else { return Some(Vec::new()) };
     let count = centroids.len() / dim;
@@ -43,7 +43,7 @@ pub(super) fn fit(vectors: &[&[f32]], k: usize, report: &mut StepFn<'_>) -> Opti
     Some(centroids)
 }
 
-/// The unit vector in the middle of each of `count` groups; groups without members are left out.
+/// The centroid, a unit vector, of each of `count` groups; groups without members are left out.
 pub(super) fn means(vectors: &[&[f32]], groups: impl Iterator<Item = Option<usize>>, count: usize) -> Vec<f32> {
     let Some(dim) = vectors.first().map(|vector| vector.len()) else { return Vec::new() };
     let mut sums = vec![0.0_f32; count * dim];

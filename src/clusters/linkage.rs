@@ -1,52 +1,53 @@
-//! Groups of vectors that lie close together, how many nobody need say.
+//! Groups of vectors that are close together; their number need not be given.
 //!
-//! Average linkage (UPGMA) over cosine distances, cut where the silhouette (Rousseeuw 1987) is best. Chosen by measuring
-//! on `fixtures/photos`: adjusted Rand index 0.55 against the groups that a person made (`tests/quality/clusters.rs`). HDBSCAN
-//! reached 0.52 and left a fifth of the photos out, or made five groups; k-means 0.45 to 0.61, but it must be told how
-//! many and leaves nothing out. The cost grows with the square of the number of points, so large libraries are first
-//! summarised by 2,000 spherical k-means centroids.
+//! Average linkage (UPGMA) over cosine distances, cut where the silhouette (Rousseeuw 1987) is best. It was chosen by
+//! measuring on `fixtures/photos`: its adjusted Rand index is 0.55 against the groups that a person made
+//! (`tests/quality/clusters.rs`). HDBSCAN reached 0.52 and left a fifth of the photos out, or made five groups; k-means
+//! reached 0.45 to 0.61, but it needs the number of groups and leaves nothing out. The cost grows with the square of the
+//! number of points, so large libraries are first summarised by 2,000 spherical k-means centroids.
 
 use super::kmeans;
 use crate::model::products;
 use crate::terminal::progress::StepFn;
 use std::cmp::Ordering;
 
-/// Points that are linked at most; more vectors are summarised by so many centroids.
+/// The most points that are linked; if there are more vectors, this many centroids summarise them.
 const SUMMARY: usize = 2_000;
-/// Numbers of clusters up to which each is tried; beyond, in steps of a twentieth.
+/// Up to this number of clusters each number is tried; beyond it, in steps of a twentieth.
 const EACH: usize = 60;
-/// Mean silhouette of a cluster that is one: below, its photos are hardly nearer to each other than to the next cluster.
+/// The least mean silhouette of a cluster: below it, its photos are hardly nearer to each other than to the next
+/// cluster.
 const DISTINCT: f64 = 0.05;
-/// Share of the best silhouette that is nearly as good.
+/// The share of the best silhouette from which a cut is nearly as good.
 const NEARLY: f64 = 0.8;
-/// Standard deviations below the mean cosine with its centroid that a photo may lie and still belong to a cluster.
+/// How many standard deviations below the mean cosine of a cluster's members a photo may be and still belong to it.
 const REACH: f32 = 2.5;
-/// The least such deviation: twins would let nothing else in.
+/// The least standard deviation of a cluster: with less, a cluster of twins would admit nothing else.
 const LEAST_DEVIATION: f32 = 0.02;
 
-/// What is wanted.
+/// How clusters are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkageOptions {
-    /// So many clusters, if as many can be found; else as many as fit the photos best.
+    /// The number of clusters, if that many can be found; `None` for the number that fits the photos best.
     pub count: Option<usize>,
-    /// Members of a cluster, at least.
+    /// The least number of members in a cluster.
     pub min_size: usize,
 }
 
-/// A cluster.
+/// A cluster of vectors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorGroup {
-    /// Unit vector in the middle of it.
+    /// The unit vector in the direction of the members' mean.
     pub centroid: Vec<f32>,
-    /// Mean cosine of its members with the centroid.
+    /// The mean cosine of the members with the centroid.
     pub coherence: f32,
-    /// The cosine with the centroid that a member has at least.
+    /// The least cosine with the centroid that a member may have.
     pub reach: f32,
-    /// How many members.
+    /// The number of members.
     pub size: usize,
 }
 
-/// Groups, largest first, and where each vector belongs.
+/// Groups, largest first, and the group of each vector.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Clustering {
     /// The groups.
@@ -55,13 +56,14 @@ pub struct Clustering {
     pub places: Vec<(Option<usize>, f32)>,
 }
 
-/// Finds groups of unit vectors of one length; `None` if `report` ended it. The result does not depend on the order of the vectors.
+/// Finds groups of unit vectors of the same length; `None` if `report` cancelled it. The result does not depend on the
+/// order of the vectors.
 #[must_use]
 pub fn cluster(vectors: &[&[f32]], options: LinkageOptions, report: &mut StepFn<'_>) -> Option<Clustering> {
     if vectors.len() < options.min_size.max(2) {
         return Some(Clustering { groups: Vec::new(), places: vec![(None, 0.0); vectors.len()] });
     }
-    // Ids depend on which photo was indexed first; the vectors themselves do not.
+    // Sorted by content: the order of ids depends on which photo was indexed first.
     let mut order: Vec<usize> = (0..vectors.len()).collect();
     order.sort_by(|a, b| by_content(vectors[*a], vectors[*b]));
     let sorted: Vec<&[f32]> = order.iter().map(|n| vectors[*n]).collect();
@@ -80,11 +82,11 @@ pub fn cluster(vectors: &[&[f32]], options: LinkageOptions, report: &mut StepFn<
     Some(Clustering { places: in_order, ..found })
 }
 
-/// Points that stand for vectors, and for each vector its point and the cosine with it.
+/// Points that represent vectors, and for each vector its point and the cosine with it.
 pub(super) type PointSummary = (Vec<Vec<f32>>, Vec<(usize, f32)>);
 
-/// At most `most` points (unit vectors) that stand for the vectors, and for each vector its point and the cosine with it; `None`
-/// if cancelled.
+/// At most `most` points (unit vectors) that represent the vectors, and for each vector its point and the cosine with it;
+/// `None` if cancelled.
 pub(super) fn summarize(vectors: &[&[f32]], most: usize, report: &mut StepFn<'_>) -> Option<PointSummary> {
     if vectors.len() <= most {
         return Some((
@@ -104,11 +106,13 @@ pub(super) fn by_content(a: &[f32], b: &[f32]) -> Ordering {
 
 /// Points, and the order in which they are joined.
 struct Tree {
-    /// Mean of 1 - cosine between the vectors of two points, row by row; on the diagonal between two of the same.
+    /// The mean of 1 - cosine between the vectors of two points, row by row; on the diagonal, between different vectors of
+    /// the same point.
     distances: Vec<f32>,
-    /// Vectors that each point stands for.
+    /// How many vectors each point represents.
     weights: Vec<usize>,
-    /// Pairs of clusters: below `points` a point, above the result of an earlier step.
+    /// The pairs of clusters that are joined: a number below the number of points is a point, a larger one the result of
+    /// an earlier step.
     joins: Vec<(usize, usize)>,
 }
 
@@ -120,14 +124,15 @@ impl Tree {
             weights[*point] += 1;
             lengths[*point] += cosine;
         }
-        // The mean of a point's vectors is as long as their mean cosine with it, and products of means are mean products.
+        // The mean of a point's vectors is as long as their mean cosine with it, and the product of two means is the mean
+        // of the products.
         lengths.iter_mut().zip(&weights).for_each(|(length, weight)| *length /= (*weight).max(1) as f32);
         let means: Vec<f32> =
             points.iter().zip(&lengths).flat_map(|(point, length)| point.iter().map(move |v| v * length)).collect();
         let mut distances = products(&means, &means, means.len() / n);
         distances.iter_mut().for_each(|cosine| *cosine = 1.0 - *cosine);
         for (at, weight) in weights.iter().enumerate() {
-            // Without the products of vectors with themselves.
+            // Remove the products of vectors with themselves.
             let own = &mut distances[at * n + at];
             *own *= *weight as f32 / weight.saturating_sub(1).max(1) as f32;
         }
@@ -138,14 +143,14 @@ impl Tree {
         Self { distances, weights, joins }
     }
 
-    /// The cluster of each point where there are `count` of them, small ones included.
+    /// The cluster of each point when there are `count` clusters, small ones included.
     fn cut(&self, count: usize) -> Vec<usize> {
         let n = self.weights.len();
         let mut parents: Vec<usize> = (0..n + self.joins.len()).collect();
         for (step, (a, b)) in self.joins.iter().take(n.saturating_sub(count)).enumerate() {
             (parents[*a], parents[*b]) = (n + step, n + step);
         }
-        // A parent always comes behind its children.
+        // A parent always comes after its children.
         for at in (0..parents.len()).rev() {
             parents[at] = parents[parents[at]];
         }
@@ -159,19 +164,19 @@ impl Tree {
             .collect()
     }
 
-    /// Vectors in each cluster.
+    /// The number of vectors in each cluster.
     fn sizes(&self, labels: &[usize]) -> Vec<usize> {
         let mut sizes = vec![0; labels.iter().max().map_or(0, |most| most + 1)];
         labels.iter().zip(&self.weights).for_each(|(label, weight)| sizes[*label] += weight);
         sizes
     }
 
-    /// Without the clusters that do not count.
+    /// Labels without those of clusters that do not count.
     fn only(labels: Vec<usize>, counts: impl Fn(usize) -> bool) -> Vec<Option<usize>> {
         labels.into_iter().map(|label| counts(label).then_some(label)).collect()
     }
 
-    /// The first cut with so many clusters that are large enough, or the one with most of them.
+    /// The first cut with `count` clusters that are large enough; if there is none, the one with most of them.
     fn with_count(&self, count: usize, min_size: usize) -> Vec<Option<usize>> {
         let mut best = (0, 1);
         for k in count..=self.weights.len() {
@@ -188,10 +193,10 @@ impl Tree {
         Self::only(labels, |label| sizes[label] >= min_size)
     }
 
-    /// The cut with the best mean silhouette, to which photos in clusters that are too small, or hardly any, add nothing; one into several
-    /// clusters if it is nearly as good, because the best is often a mere split in two.
+    /// The cut with the best mean silhouette, to which photos in clusters that are too small or not distinct add nothing.
+    /// A cut into several clusters wins if it is nearly as good, because the best is often a mere split in two.
     fn best(&self, min_size: usize, report: &mut StepFn<'_>) -> Option<Vec<Option<usize>>> {
-        // Up to the end: strays are joined last, and until then each is a cluster of its own.
+        // Up to the end: strays are joined last, and until then each is a cluster by itself.
         let most = self.weights.len() - 1;
         let total = self.weights.iter().sum::<usize>();
         let several = (total as f64).ln().ceil() as usize;
@@ -217,7 +222,7 @@ impl Tree {
         Some(Self::only(labels, |label| distinct[label].is_some()))
     }
 
-    /// The sum of the silhouettes of each cluster's vectors, if it is large and distinct enough.
+    /// For each cluster, the sum of its vectors' silhouettes; `None` if it is too small or not distinct.
     fn distinct(&self, labels: &[usize], min_size: usize) -> Vec<Option<f64>> {
         let (n, sizes) = (labels.len(), self.sizes(labels));
         let mut sums = vec![0.0; sizes.len()];
@@ -241,7 +246,7 @@ impl Tree {
     }
 }
 
-/// From a first assignment to groups with a reach, each vector in the nearest group that reaches it.
+/// Turns a first assignment into groups with a reach; each vector belongs to the nearest group, if that reaches it.
 fn settle(
     vectors: &[&[f32]],
     mut assigned: Vec<Option<usize>>,
@@ -269,17 +274,17 @@ fn settle(
             groups.iter_mut().zip(&sizes).for_each(|(group, size)| group.size = *size);
             return Some(ordered(Clustering { groups, places }));
         }
-        // A group that lost its members to its neighbours is none; without it, they are settled again.
+        // A group that lost too many members to its neighbours is dropped, and the remaining groups are settled again.
         assigned = places.iter().map(|(group, _)| group.filter(|group| sizes[*group] >= min_size)).collect();
     }
 }
 
-/// Centroid and reach of each group that has members, in the order of their numbers.
+/// The groups that have members, in the order of their numbers.
 pub(super) fn groups_of(vectors: &[&[f32]], assigned: &[Option<usize>]) -> Vec<VectorGroup> {
     let count = assigned.iter().flatten().max().map_or(0, |most| most + 1);
     let mut sizes = vec![0_usize; count];
     assigned.iter().flatten().for_each(|group| sizes[*group] += 1);
-    // Numbers without gaps, so that each centroid has its group.
+    // Renumbered without gaps, so that each centroid has its group.
     let mut numbers = vec![None; count];
     let mut next = 0;
     for (number, _) in numbers.iter_mut().zip(&sizes).filter(|(_, size)| **size > 0) {
@@ -312,7 +317,7 @@ pub(super) fn groups_of(vectors: &[&[f32]], assigned: &[Option<usize>]) -> Vec<V
     groups.collect()
 }
 
-/// Largest first.
+/// Sorts the groups, largest first.
 fn ordered(found: Clustering) -> Clustering {
     let mut order: Vec<usize> = (0..found.groups.len()).collect();
     order.sort_by_key(|group| std::cmp::Reverse(found.groups[*group].size));
@@ -328,7 +333,8 @@ mod tests {
     use super::*;
     use crate::model::normalize;
 
-    /// Unit vectors around `groups` directions, a third as far from them as these from each other, and some anywhere.
+    /// Unit vectors around `groups` directions, a third as far from them as the directions are from each other, and `strays`
+    /// more anywhere.
     fn blobs(groups: usize, each: usize, strays: usize) -> Vec<Vec<f32>> {
         let mut state = 7_u32;
         let mut random = || {

@@ -1,24 +1,25 @@
-//! A library on a plane: photos that look alike lie close together.
+//! A library on a plane: photos that look alike are close together.
 //!
-//! t-SNE (van der Maaten and Hinton 2008), from the two principal components, so that the same photos give the same map
-//! on every processor.
-//! A large library is first summarised, as for its clusters; its photos lie around the point that stands for them.
+//! t-SNE (van der Maaten and Hinton 2008) starts from the two principal components, so that the same photos give the same
+//! map on every processor. A large library is first summarised, as for its clusters; its photos are placed around the
+//! point that represents them.
 
 use super::linkage::summarize;
 use super::tsne;
 use crate::model::products;
 use crate::terminal::progress::StepFn;
 
-/// Points that t-SNE places.
+/// The most points that t-SNE places.
 const POINTS: usize = 1_500;
-/// Neighbours that a point minds.
+/// How many neighbours attract a point.
 const PERPLEXITY: f32 = 30.0;
 /// Rounds of power iteration; the components need not be exact.
 const ROUNDS: usize = 50;
-/// Radians between a photo and the next around their point (the golden angle), which spreads them evenly.
+/// The angle in radians between a photo and the next around their point: the golden angle, which spreads them evenly.
 const TURN: f32 = 2.399_963;
 
-/// Positions of unit vectors of one length, in their order, each from 0 to 1 across and down; `None` if `report` ended it.
+/// Positions of unit vectors of the same length, in their order, each from 0 to 1 across and down; `None` if `report`
+/// cancelled it.
 #[must_use]
 pub fn layout(vectors: &[&[f32]], report: &mut StepFn<'_>) -> Option<Vec<(f32, f32)>> {
     if vectors.len() < 4 {
@@ -41,18 +42,18 @@ pub fn layout(vectors: &[&[f32]], report: &mut StepFn<'_>) -> Option<Vec<(f32, f
     Some(in_order)
 }
 
-/// t-SNE.
+/// Places the points by t-SNE.
 fn place(points: &[Vec<f32>], report: &mut StepFn<'_>) -> Option<Vec<(f32, f32)>> {
     let rows: Vec<&[f32]> = points.iter().map(Vec::as_slice).collect();
     let perplexity = PERPLEXITY.min((points.len() - 1) as f32 / 3.0);
     let flat = points.concat();
-    // Of unit vectors.
+    // The squared distances of unit vectors.
     let mut distances = products(&flat, &flat, flat.len() / points.len());
     distances.iter_mut().for_each(|cosine| *cosine = (2.0 - 2.0 * *cosine).max(0.0));
     tsne::embed(&distances, perplexity, &components(&rows), report)
 }
 
-/// The two principal components of each point, scaled to the small numbers that t-SNE should begin with.
+/// The two principal components of each point, scaled to the small numbers that t-SNE should start from.
 fn components(rows: &[&[f32]]) -> Vec<(f32, f32)> {
     let dim = rows[0].len();
     let mut mean = vec![0.0_f32; dim];
@@ -82,7 +83,7 @@ fn components(rows: &[&[f32]]) -> Vec<(f32, f32)> {
     values.as_chunks::<2>().0.iter().map(|[x, y]| (x / largest * 1e-4, y / largest * 1e-4)).collect()
 }
 
-/// Photos around the spots that stand for them, in spirals that fill half the way to the next spot.
+/// Photos around the spots that represent them, in spirals as wide as the median distance to the next spot.
 fn around(spots: &[(f32, f32)], places: &[usize]) -> Vec<(f32, f32)> {
     let mut counts = vec![0_usize; spots.len()];
     places.iter().for_each(|place| counts[*place] += 1);
@@ -105,7 +106,7 @@ fn around(spots: &[(f32, f32)], places: &[usize]) -> Vec<(f32, f32)> {
     places.iter().map(spiral).collect()
 }
 
-/// Scales positions to the unit square, both directions alike, in its middle.
+/// Scales positions into the middle of the unit square, by the same factor in both directions.
 fn fit(spots: &[(f32, f32)]) -> Vec<(f32, f32)> {
     let bounds = |of: fn(&(f32, f32)) -> f32| {
         spots.iter().map(of).fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
@@ -134,7 +135,7 @@ mod tests {
         vectors
     }
 
-    /// How many photos lie nearest to one of their own group.
+    /// The share of photos whose nearest neighbour is in their own group.
     fn share_with_their_own(spots: &[(f32, f32)], each: usize) -> f32 {
         let nearest = |at: usize| {
             let gap = |other: usize| (spots[at].0 - spots[other].0).hypot(spots[at].1 - spots[other].1);

@@ -1,27 +1,27 @@
-//! Exact t-SNE (van der Maaten and Hinton 2008) in two dimensions, the same bits on every processor and with any number
-//! of threads: each point's sums are added up in one order, and functions that processors round differently come from
-//! `libm`.
+//! Exact t-SNE (van der Maaten and Hinton 2008) in two dimensions, with the same bits on every processor and any number of
+//! threads: each point's sums are added in a fixed order, and functions that are rounded differently on different
+//! processors come from `libm`.
 
 use crate::terminal::progress::StepFn;
 use rayon::prelude::*;
 
-/// Steps of gradient descent, and how many of the first exaggerate attraction, which parts the groups.
+/// Steps of gradient descent, and how many of the first exaggerate attraction, which separates the groups.
 const EPOCHS: (usize, usize) = (750, 250);
-/// By how much.
+/// The factor of that exaggeration.
 const EXAGGERATION: f32 = 12.0;
-/// Share of the last step that goes on, while attraction is exaggerated and afterwards.
+/// The share of the previous step that is repeated, while attraction is exaggerated and afterwards.
 const MOMENTUM: (f32, f32) = (0.5, 0.8);
-/// How much faster or slower a coordinate may become than the others (Jacobs 1988), at least.
+/// The least gain, by which a coordinate becomes faster or slower than the others (Jacobs 1988).
 const LEAST_GAIN: f32 = 0.01;
 /// Epochs between two reports.
 const REPORT_EVERY: usize = 25;
-/// Halvings of the interval in which a point's precision is looked for.
+/// Halvings of the interval in which a point's precision is searched.
 const SEARCHES: usize = 60;
 /// Sums kept side by side, so that the compiler can use whole registers.
 const LANES: usize = 8;
 
-/// Moves `plane`, a first guess of each point's place, until near points lie together. `distances` are squared, (n, n),
-/// row by row; `perplexity` is how many neighbours a point minds, fewer than n. `None` if `report` ended it.
+/// Moves `plane`, a first guess of each point's place, until near points are together. `distances` are squared, (n, n),
+/// row by row; `perplexity`, less than n, is how many neighbours attract a point. `None` if `report` cancelled it.
 pub(super) fn embed(
     distances: &[f32],
     perplexity: f32,
@@ -30,7 +30,7 @@ pub(super) fn embed(
 ) -> Option<Vec<(f32, f32)>> {
     let n = plane.len();
     let near = Neighbours::new(distances, n, perplexity);
-    // As scikit-learn has it ("auto"), after Belkina et al. 2019.
+    // As in scikit-learn ("auto"), after Belkina et al. 2019.
     let rate = (n as f32 / EXAGGERATION / 4.0).max(50.0);
     let (mut x, mut y): (Vec<f32>, Vec<f32>) = plane.iter().copied().unzip();
     // Padded with points that are infinitely far away, so that rows fill whole lanes.
@@ -43,7 +43,7 @@ pub(super) fn embed(
         }
         let (exaggeration, momentum) = if epoch < EPOCHS.1 { (EXAGGERATION, MOMENTUM.0) } else { (1.0, MOMENTUM.1) };
         let forces: Vec<Force> = (0..n).into_par_iter().map(|at| near.force(at, &x, &y)).collect();
-        // Of each point with itself, the closeness is 1.
+        // Each point's closeness to itself is 1.
         let closeness: f64 = forces.iter().map(|force| f64::from(force.closeness) - 1.0).sum();
         let scale = (1.0 / closeness.max(f64::MIN_POSITIVE)) as f32;
         for (at, (force, motion)) in forces.iter().zip(&mut moves).enumerate() {
@@ -88,7 +88,7 @@ impl Axis {
     }
 }
 
-/// What moves a point.
+/// The forces that move a point.
 struct Force {
     /// Towards its neighbours.
     pull: (f32, f32),
@@ -98,7 +98,7 @@ struct Force {
     closeness: f32,
 }
 
-/// How much each point minds each other.
+/// How strongly points attract each other.
 struct Neighbours {
     /// Symmetric joint probabilities, (n, width): rows padded with zeros.
     shares: Vec<f32>,
@@ -127,7 +127,7 @@ impl Neighbours {
             for lane in 0..LANES {
                 let (dx, dy) = (own_x - xs[lane], own_y - ys[lane]);
                 let close = 1.0 / (1.0 + dx * dx + dy * dy);
-                // A point that only fills the row: its distance is infinite, and its closeness 0.
+                // A point that only pads the row: its distance is infinite, and its closeness is 0.
                 let (dx, dy) = if close > 0.0 { (dx, dy) } else { (0.0, 0.0) };
                 let (pull, push) = (shares[lane] * close, close * close);
                 sums[0][lane] += pull * dx;
@@ -142,7 +142,8 @@ impl Neighbours {
     }
 }
 
-/// How much one point minds each other (0 itself), summing up to 1, so that the entropy is that of `perplexity` equal neighbours.
+/// How strongly each other point attracts this one (0 for itself). The shares sum to 1, and their entropy is that of
+/// `perplexity` equal neighbours.
 fn conditional(distances: &[f32], at: usize, perplexity: f32) -> Vec<f64> {
     let target = libm::log(f64::from(perplexity));
     let nearest = distances.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, d)| *d);
@@ -152,7 +153,7 @@ fn conditional(distances: &[f32], at: usize, perplexity: f32) -> Vec<f64> {
     for _ in 0..SEARCHES {
         let (mut sum, mut weighted) = (0.0, 0.0);
         for (other, (share, distance)) in shares.iter_mut().zip(distances).enumerate() {
-            // From the nearest on, so that the sum never vanishes.
+            // Measured from the nearest point, so that the sum never vanishes.
             let beyond = f64::from(*distance) - nearest;
             *share = if other == at { 0.0 } else { libm::exp(-precision * beyond) };
             sum += *share;

@@ -41,15 +41,16 @@ pub(crate) enum Fault {
     NotFound,
 }
 
-/// A Hugging Face hub for one model. As the real one, it knows small files by their git hash and sends requests for
+/// A Hugging Face hub. As the real one, it knows small files by their git hash and sends requests for
 /// large ones on to another place, where they are known by their SHA-256.
 pub(crate) struct Hub {
     address: String,
-    pub(crate) served: Arc<Served>,
+    served: Arc<Served>,
 }
 
 pub(crate) struct Served {
-    pub(crate) files: HashMap<String, Vec<u8>>,
+    /// The files of each model.
+    models: HashMap<String, HashMap<String, Vec<u8>>>,
     fault: Fault,
     /// Transfers of the weights so far: from which byte each.
     starts: Mutex<Vec<usize>>,
@@ -58,9 +59,18 @@ pub(crate) struct Served {
 impl Hub {
     /// A hub that has these files, by name.
     pub(crate) fn serving(files: HashMap<String, Vec<u8>>, fault: Fault) -> Self {
+        Self::start(HashMap::from([(NAME.to_owned(), files)]), fault)
+    }
+
+    /// A hub of several models, each by its name.
+    pub(crate) fn of<const N: usize>(models: [(&str, HashMap<String, Vec<u8>>); N]) -> Self {
+        Self::start(models.into_iter().map(|(name, files)| (name.to_owned(), files)).collect(), Fault::Nothing)
+    }
+
+    fn start(models: HashMap<String, HashMap<String, Vec<u8>>>, fault: Fault) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let served = Arc::new(Served { files, fault, starts: Mutex::default() });
+        let served = Arc::new(Served { models, fault, starts: Mutex::default() });
         let (shared, place) = (served.clone(), address.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -75,6 +85,16 @@ impl Hub {
     /// From which byte each transfer of the weights began.
     pub(crate) fn starts(&self) -> Vec<usize> {
         self.served.starts.lock().unwrap().clone()
+    }
+
+    /// The files of the model [`NAME`].
+    pub(crate) fn files(&self) -> &HashMap<String, Vec<u8>> {
+        &self.served.models[NAME]
+    }
+
+    /// For HF_ENDPOINT.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// The program with this hub in place of the real one, online.
@@ -104,29 +124,35 @@ impl Served {
             }
         }
         let path = request.split(' ').nth(1).unwrap();
-        let name = path.rsplit('/').next().unwrap();
-        let revisions = ["main", COMMIT].map(|revision| format!("/{NAME}/resolve/{revision}/{name}"));
-        let on_hub = revisions.iter().any(|known| known == path);
-        let Some(content) = self.files.get(name).filter(|_| self.fault != Fault::NotFound) else {
+        // /ORG/NAME/resolve/REVISION/FILE, or /storage/ORG/NAME/FILE.
+        let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let (on_hub, model, revision, name) = match parts.as_slice() {
+            [org, model, "resolve", revision, name] => (true, format!("{org}/{model}"), *revision, *name),
+            ["storage", org, model, name] => (false, format!("{org}/{model}"), COMMIT, *name),
+            _ => panic!("{request}"),
+        };
+        let commit = if revision.len() == COMMIT.len() { revision } else { COMMIT };
+        assert!(model != NAME || commit == COMMIT, "{request}");
+        let content = self.models.get(&model).and_then(|files| files.get(name));
+        let Some(content) = content.filter(|_| self.fault != Fault::NotFound) else {
             return write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         };
         if on_hub && is_large(name) {
             return write!(
                 stream,
-                "HTTP/1.1 302 Found\r\nLocation: {place}/storage/{name}\r\nX-Repo-Commit: {COMMIT}\r\n\
+                "HTTP/1.1 302 Found\r\nLocation: {place}/storage/{model}/{name}\r\nX-Repo-Commit: {commit}\r\n\
                  X-Linked-Etag: \"{}\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
                 hex(&sha2::Sha256::digest(content))
             );
         }
-        assert!(on_hub || path == format!("/storage/{name}"), "{request}");
         let git = sha1::Sha1::new().chain_update(format!("blob {}\0", content.len())).chain_update(content);
-        self.send(stream, name, content, &hex(&git.finalize()), range)
+        self.send(stream, (name, commit), content, &hex(&git.finalize()), range)
     }
 
     fn send(
         &self,
         mut stream: TcpStream,
-        name: &str,
+        (name, commit): (&str, &str),
         content: &[u8],
         etag: &str,
         (from, to): (usize, Option<usize>),
@@ -143,7 +169,7 @@ impl Served {
         write!(
             stream,
             "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{}/{}\r\nContent-Length: {}\r\n\
-             ETag: \"{etag}\"\r\nX-Repo-Commit: {COMMIT}\r\nConnection: close\r\n\r\n",
+             ETag: \"{etag}\"\r\nX-Repo-Commit: {commit}\r\nConnection: close\r\n\r\n",
             from + part.len() - 1,
             content.len(),
             part.len()

@@ -14,6 +14,7 @@ mod clusters;
 mod contracts;
 mod crash;
 mod damage;
+mod documents;
 mod duplicates;
 mod exif;
 mod files;

@@ -81,7 +81,7 @@ fn a_transfer_that_breaks_off_is_continued() {
     let (sandbox, hub) = (Sandbox::new(), hub_of_clip(Fault::Cut));
     hub.pull(&sandbox).exits(0);
     let starts = hub.starts();
-    let half = hub.served.files[WEIGHTS].len() / 2;
+    let half = hub.files()[WEIGHTS].len() / 2;
     assert!(
         starts.len() == 2 && starts[0] == 0 && (half / 2..=half).contains(&starts[1]),
         "{starts:?}, half is {half}"
@@ -93,7 +93,7 @@ fn a_transfer_that_breaks_off_is_continued() {
 fn a_killed_pull_is_continued_by_the_next() {
     let (sandbox, hub) = (Sandbox::new(), hub_of_clip(Fault::Stall));
     let mut child = start(&mut hub.command(&sandbox, &["models", "pull", NAME, "--yes"]));
-    let weights = &hub.served.files[WEIGHTS];
+    let weights = &hub.files()[WEIGHTS];
     let half = weights.len() as u64 / 2;
     let part = format!("{}.part", hex(&sha2::Sha256::digest(weights)));
     let arrived = || {
@@ -203,7 +203,7 @@ fn a_blip2_in_shards_is_pulled_and_captions_as_the_whole_one() {
         let small = ["config.json", "preprocessor_config.json", "tokenizer.json", "generation_config.json"];
         name.starts_with("model") || small.contains(&name.as_str())
     };
-    let sizes = hub.served.files.iter().filter(|(name, _)| needed(name));
+    let sizes = hub.files().iter().filter(|(name, _)| needed(name));
     assert_eq!(models[1]["bytes"], sizes.map(|(_, bytes)| bytes.len() as u64).sum::<u64>());
     // It embeds nothing, and says so.
     let refused = sandbox.run(["embed", "--text", "x", "--model", NAME]).exits(2);

@@ -5,15 +5,15 @@ use crate::model::preprocess::read_json;
 use serde::Deserialize;
 use std::path::Path;
 
-/// No tower of a real model is larger; a hostile file must not make us reserve the whole memory.
+/// The limit for every size: no real model exceeds it, and a hostile file must not exhaust the memory.
 const MOST: usize = 1 << 16;
 
-/// What config.json says, checked.
+/// The contents of config.json, checked.
 #[derive(Clone, Debug)]
 pub(super) struct ClipConfig {
     pub(super) text: ClipTextConfig,
     pub(super) vision: ClipVisionConfig,
-    /// Numbers in an embedding.
+    /// How many numbers an embedding has.
     pub(super) projection_dim: usize,
 }
 
@@ -53,7 +53,7 @@ struct ClipFile {
     projection_dim: usize,
 }
 
-/// What both towers have; a file may be silent about any of it.
+/// The settings that both towers have; the file may omit each of them.
 #[derive(Deserialize)]
 struct TowerFile {
     hidden_size: Option<usize>,
@@ -87,7 +87,7 @@ fn default_projection() -> usize {
 }
 
 impl TowerFile {
-    /// The sizes, each checked. `hidden` and `heads` are what `transformers` assumes where the file is silent.
+    /// The sizes, each checked. `hidden` and `heads` are the defaults of `transformers` for what the file omits.
     fn sizes(&self, name: &str, hidden: usize, heads: usize) -> anyhow::Result<TowerSizes> {
         let sizes = TowerSizes {
             hidden: self.hidden_size.unwrap_or(hidden),
@@ -114,15 +114,15 @@ fn check_size(name: &str, size: usize) -> anyhow::Result<usize> {
 }
 
 impl ClipConfig {
-    /// Reads and checks config.json. What the file does not say is what `transformers` assumes (CLIPTextConfig,
+    /// Reads and checks config.json. What the file omits gets the defaults of `transformers` (CLIPTextConfig,
     /// CLIPVisionConfig).
     ///
     /// # Errors
-    /// The file cannot be read, describes another kind of model, or holds sizes that no model has.
+    /// The file cannot be read, describes another kind of model, or contains sizes that no model has.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let file: ClipFile = read_json(path)?;
         let name = &path.display().to_string();
-        anyhow::ensure!(file.model_type == "clip", "{name} describes a {:?} model, not a clip one", file.model_type);
+        anyhow::ensure!(file.model_type == "clip", "{name} describes a {:?} model, not a CLIP model", file.model_type);
         let text = ClipTextConfig {
             sizes: file.text_config.tower.sizes(name, 512, 8)?,
             vocab_size: file.text_config.vocab_size.unwrap_or(49408),
@@ -137,8 +137,8 @@ impl ClipConfig {
         let channels = file.vision_config.num_channels.unwrap_or(3);
         anyhow::ensure!((1..1 << 24).contains(&text.vocab_size), "{name} holds a vocabulary size that no model has");
         anyhow::ensure!(channels == 3, "{name}: {channels} colour channels instead of 3");
-        anyhow::ensure!(vision.patch_size <= vision.image_size, "{name}: patches larger than the picture");
-        anyhow::ensure!(text.max_position_embeddings > 2, "{name}: no room for a text");
+        anyhow::ensure!(vision.patch_size <= vision.image_size, "{name}: the patches are larger than the picture");
+        anyhow::ensure!(text.max_position_embeddings > 2, "{name}: max_position_embeddings leaves no room for a text");
         Ok(Self { text, vision, projection_dim: check_size(name, file.projection_dim)? })
     }
 }

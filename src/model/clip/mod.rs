@@ -20,12 +20,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use tower::{TextTower, VisionTower};
 
-/// Files that a CLIP model's folder must hold.
+/// Files that a CLIP model's folder must contain.
 pub(super) const FILES: [&str; 4] = ["config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors"];
-/// Changes with everything that changes the numbers but not the files.
+/// Part of the fingerprint: must change whenever the same files give other embeddings.
 const VERSION: &str = "clip 1";
 
-/// Numbers in an embedding of the model in `folder`, if it is one that [`Clip::open`] could open.
+/// How many numbers an embedding of the model in `folder` has; an error if its config.json is not that of a CLIP.
 pub(super) fn dim(folder: &Path) -> anyhow::Result<usize> {
     Ok(ClipConfig::read(&folder.join("config.json"))?.projection_dim)
 }
@@ -41,15 +41,15 @@ pub struct Clip {
     device: candle_core::Device,
     text: Once<TextTower>,
     vision: Once<VisionTower>,
-    /// The labels' embeddings, (labels, dim), once loaded.
+    /// The embeddings of the names that can be tags, (names, dim), once loaded.
     labels: OnceLock<Vec<f32>>,
 }
 
 impl Clip {
-    /// Opens the model in `folder`. The hash of its weights is kept below `cache`, if there is one.
+    /// Opens the model in `folder`. The hash of its weights is cached below `cache`, if that is given.
     ///
     /// # Errors
-    /// A file is missing, damaged or of another model, or the device is not there.
+    /// A file is missing, damaged or of another model, or the device does not exist.
     pub fn open(folder: &Path, device: Device, cache: Option<&Path>) -> anyhow::Result<Self> {
         for name in FILES {
             anyhow::ensure!(folder.join(name).is_file(), "the model folder {} holds no {name}", folder.display());
@@ -84,7 +84,7 @@ impl Clip {
         })
     }
 
-    /// The prepared pixels of a reference, (3, size, size), as [`Embed::prepare`] would have made them.
+    /// Pixels, (3, size, size), that a reference implementation prepared instead of [`Embed::prepare`].
     #[must_use]
     pub fn pixels(values: Vec<f32>) -> Pixels {
         Pixels(values)
@@ -111,13 +111,13 @@ impl Embed for Clip {
         &self.identity
     }
 
-    /// exp(logit_scale), as the reference has it; 100, which training ends at, where the checkpoint holds none.
+    /// exp(logit_scale), as in the reference; 100, where training ends, if the checkpoint has none.
     fn logit_scale(&self) -> anyhow::Result<f32> {
         if !self.weights.has("logit_scale") {
             return Ok(100.0);
         }
         let scale = self.weights.tensor("logit_scale", &[])?.to_scalar::<f32>()?.exp();
-        anyhow::ensure!(scale.is_finite() && scale > 0.0, "the checkpoint's logit_scale is no number that makes sense");
+        anyhow::ensure!(scale.is_finite() && scale > 0.0, "the checkpoint's logit_scale is out of range");
         Ok(scale)
     }
 
@@ -138,7 +138,7 @@ impl Embed for Clip {
             return Ok(Vec::new());
         }
         let size = self.config.vision.image_size;
-        anyhow::ensure!(batch.iter().all(|p| p.0.len() == 3 * size * size), "pixels of another model");
+        anyhow::ensure!(batch.iter().all(|p| p.0.len() == 3 * size * size), "the pixels were prepared for another model");
         let values = batch.iter().flat_map(|p| &p.0).copied().collect();
         let pixels = Tensor::from_vec(values, (batch.len(), 3, size, size), &self.device)?;
         let rows = tower::unit_rows(&self.vision()?.forward(&pixels)?)?;
@@ -151,13 +151,13 @@ impl Embed for Clip {
     }
 
     fn embed_texts(&self, texts: &[String], template: Option<&str>) -> anyhow::Result<Vec<Vec<f32>>> {
-        // The two files that a first query waits for.
+        // A first query waits for both files, so they are loaded in parallel.
         let (tokenizer, tower) = rayon::join(|| self.tokenizer().map(drop), || self.text());
         tokenizer?;
         let text_tower = tower?;
         let text = |text: &String| template.map_or_else(|| Ok(text.clone()), |template| fill(template, text));
         let ids = texts.iter().map(|t| Ok(self.tokens(&text(t)?)?.ids)).collect::<anyhow::Result<Vec<_>>>()?;
-        // Texts of one length go through together, without padding.
+        // Texts of the same length form a batch, without padding.
         let mut lengths = BTreeMap::<usize, Vec<usize>>::new();
         for (n, ids) in ids.iter().enumerate() {
             lengths.entry(ids.len()).or_default().push(n);

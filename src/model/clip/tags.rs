@@ -1,4 +1,4 @@
-//! Zero-shot labels, the names of ImageNet's classes.
+//! Zero-shot tags: the names of ImageNet's classes.
 
 use super::Clip;
 use crate::model::compute::ops::dot;
@@ -6,7 +6,7 @@ use crate::model::{kept, labels, zero_shot};
 use anyhow::Context;
 use std::path::Path;
 
-/// The seven prompts that the authors of CLIP found to do almost as well as all eighty.
+/// The seven prompts that, as the authors of CLIP found, do almost as well as all eighty.
 pub(super) const PROMPTS: [&str; 7] = [
     "itap of a {}.",
     "a bad photo of the {}.",
@@ -17,12 +17,12 @@ pub(super) const PROMPTS: [&str; 7] = [
     "a photo of the small {}.",
 ];
 
-/// One logit a label for an embedding; `classifier` is (labels, dim).
+/// The logit of each name for an embedding; `classifier` is (names, dim).
 pub(super) fn logits(embedding: &[f32], classifier: &[f32], scale: f32) -> Vec<f32> {
     classifier.chunks_exact(embedding.len()).map(|label| scale * dot(embedding, label)).collect()
 }
 
-/// The classifier, from `cache` if it was made before for this model.
+/// The classifier, from `cache` if it was computed for this model before.
 pub(super) fn load(
     clip: &Clip,
     cache: &Path,
@@ -35,13 +35,13 @@ pub(super) fn load(
     }
     let names: Vec<String> = labels::names().map(str::to_owned).collect();
     let classifier = zero_shot::classifier(clip, &names, &PROMPTS, progress)?;
-    let classifier = classifier.context("interrupted while preparing the labels")?;
+    let classifier = classifier.context("interrupted while preparing the tags")?;
     // A cache that cannot be written costs time, not results.
     let _ = write(&file, &classifier);
     Ok(classifier)
 }
 
-/// The numbers, or nothing if the file is not there, or not what was written.
+/// The numbers; `None` if the file does not exist or was changed after it was written.
 fn read(file: &Path, count: usize) -> Option<Vec<f32>> {
     let numbers = kept::read(file)?;
     (numbers.len() == 4 * count).then(|| numbers.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())

@@ -1,4 +1,4 @@
-//! The two transformers of CLIP (Radford et al. 2021, arXiv 2103.00020), as `transformers` lays them out.
+//! The two transformers of CLIP (Radford et al. 2021, arXiv 2103.00020), in the layout of `transformers`.
 
 use super::config::{ClipTextConfig, ClipVisionConfig, TowerSizes};
 use crate::model::compute::linear::{TensorLinear, product};
@@ -27,7 +27,7 @@ struct ClipLayer {
     activation: Activation,
 }
 
-/// The layer `name`.
+/// Loads the layer `name`.
 fn linear(weights: &Weights, name: &str, inputs: usize, outputs: usize) -> anyhow::Result<TensorLinear> {
     Ok(TensorLinear {
         weight: weights.tensor(&format!("{name}.weight"), &[outputs, inputs])?,
@@ -120,9 +120,9 @@ impl TextTower {
         })
     }
 
-    /// Texts of one length, each with its start and end tokens, to (texts, dim), not normalised.
+    /// Maps texts of the same length, each with its start and end tokens, to (texts, dim), not normalised.
     ///
-    /// What follows the end token cannot be seen from it (the mask is causal), so texts need no padding.
+    /// The end token does not see what follows it (the mask is causal), so texts need no padding.
     pub(super) fn forward(&self, texts: &[&[u32]]) -> anyhow::Result<Tensor> {
         let tokens = texts.first().map_or(0, |t| t.len());
         anyhow::ensure!(
@@ -147,8 +147,8 @@ impl TextTower {
         Ok(product(&self.norm.apply(&ends)?, &self.projection)?)
     }
 
-    /// Where the text's meaning is read: the first end token; in files that still say the end token is 2, as the first
-    /// ones did, the highest id.
+    /// The position of the token whose state is the text's embedding: the first end token. If the configuration says that
+    /// the end token is 2, as the first ones did, it is the highest id.
     fn end(&self, ids: &[u32]) -> usize {
         let end = if self.config.eos_token_id == 2 {
             ids.iter().max().and_then(|max| ids.iter().position(|id| id == max))
@@ -191,12 +191,12 @@ impl VisionTower {
         })
     }
 
-    /// (batch, 3, size, size) to (batch, dim), not normalised.
+    /// Maps (batch, 3, size, size) to (batch, dim), not normalised.
     pub(super) fn forward(&self, pixels: &Tensor) -> candle_core::Result<Tensor> {
         let (batch, channels, size, _) = pixels.dims4()?;
         let (patch, hidden) = (self.config.patch_size, self.config.sizes.hidden);
         let grid = size / patch;
-        // A convolution whose stride is its kernel is a matrix product over the patches.
+        // A convolution whose stride equals its kernel size is a matrix product over the patches.
         let patches = pixels
             .narrow(2, 0, grid * patch)?
             .narrow(3, 0, grid * patch)?
@@ -215,7 +215,7 @@ impl VisionTower {
     }
 }
 
-/// Every row of a (rows, dim) tensor, at unit length.
+/// Every row of a (rows, dim) tensor, scaled to unit length.
 pub(super) fn unit_rows(x: &Tensor) -> candle_core::Result<Vec<Vec<f32>>> {
     let mut rows = x.to_device(&candle_core::Device::Cpu)?.to_vec2::<f32>()?;
     debug_assert_eq!(rows.first().map(Vec::len), x.dim(D::Minus1).ok());

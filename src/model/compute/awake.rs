@@ -4,19 +4,20 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 thread_local! {
-    /// Whether this thread of the pool is in the middle of [`awake`], so must not be held up.
+    /// Whether this thread of the pool is running the work of an [`awake`] and must not be held up.
     static AT_WORK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work` on a thread of the pool, and keeps the others looking for its parts until it is done. A token is made in
-/// some hundred parallel steps of a fraction of a millisecond: threads that fall asleep in between take a third of the time
-/// to wake up again.
+/// Runs `work` on one thread of the pool, and keeps the other threads looking for parts of it until it is done.
+///
+/// Generating a token takes a few hundred parallel steps of a fraction of a millisecond each. If threads fall asleep in
+/// between, waking up takes a third of the time.
 pub(in crate::model) fn awake<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let done = AtomicBool::new(false);
     rayon::scope(|scope| {
         for _ in 1..rayon::current_num_threads() {
             scope.spawn(|_| {
-                // A thread that is at work itself came here while it was waiting: back to it.
+                // A thread that runs `work` itself only got here while it waited for a part: it must return to it.
                 while !AT_WORK.get() && !done.load(Ordering::Relaxed) {
                     if rayon::yield_now() != Some(rayon::Yield::Executed) {
                         std::hint::spin_loop();
@@ -25,7 +26,7 @@ pub(in crate::model) fn awake<T: Send>(work: impl FnOnce() -> T + Send) -> T {
             });
         }
         let was = AT_WORK.replace(true);
-        // Also if the work panics, or the scope would wait for ever.
+        // Dropped even if the work panics; otherwise the scope would wait forever.
         let _end = End(&done, was);
         work()
     })

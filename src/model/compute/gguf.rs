@@ -1,5 +1,6 @@
-//! GGUF files, as far as we need them: tensors in the formats of [`Dtype`], read from mapped bytes with every length checked,
-//! and written one tensor at a time, so that a model that does not fit into memory can be quantized.
+//! GGUF files, as far as snapseek needs them: tensors in the formats of [`Dtype`]. They are read from mapped bytes, with
+//! every length checked, and written one tensor at a time, so that a model that does not fit into memory can be
+//! quantized.
 //!
 //! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, version 3.
 
@@ -11,50 +12,56 @@ use std::ops::Range;
 const MAGIC: &[u8; 4] = b"GGUF";
 const VERSION: u32 = 3;
 const ALIGNMENT: u64 = 32;
-/// No model has more tensors; a hostile file must not make us reserve the whole memory.
+/// The limit for counts in a header: no model has more tensors, and a hostile file must not exhaust the memory.
 const MOST: u64 = 1 << 20;
 const TEXT: u32 = 8;
 const ARRAY: u32 = 9;
 
-/// A tensor of a file.
+/// A tensor in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::model) struct Tensor {
     pub(in crate::model) name: String,
     pub(in crate::model) dtype: Dtype,
-    /// As PyTorch writes it: the last dimension is the contiguous one (GGUF has them the other way round).
+    /// In PyTorch's order: the last dimension is the contiguous one (GGUF stores them in reverse).
     pub(in crate::model) shape: Vec<usize>,
-    /// Where it lies in the file.
+    /// Where it is in the file.
     pub(in crate::model) bytes: Range<usize>,
 }
 
-/// ggml's numbers of the formats.
+/// ggml's numbers for the formats.
 const FORMATS: [(u32, Dtype); 5] =
     [(0, Dtype::F32), (1, Dtype::F16), (8, Dtype::Q8_0), (12, Dtype::Q4K), (30, Dtype::Bf16)];
 
 /// The tensors of a whole file.
 ///
 /// # Errors
-/// It is not a GGUF file of version 3, holds a format that we do not read, or a tensor that ends outside of it.
+/// The file is not GGUF version 3, contains a format that snapseek does not read, or ends before one of its tensors does.
 pub(in crate::model) fn read(file: &[u8]) -> anyhow::Result<Vec<Tensor>> {
     let mut rest = GgufReader(file);
-    anyhow::ensure!(rest.take(4)? == MAGIC, "it does not begin as a GGUF file does");
+    anyhow::ensure!(rest.take(4)? == MAGIC, "it is not a GGUF file");
     let version = rest.u32()?;
-    anyhow::ensure!(version == VERSION, "it has version {version} of GGUF, not {VERSION}");
+    anyhow::ensure!(version == VERSION, "it is GGUF version {version}, not {VERSION}");
     let (tensors, facts) = (rest.u64()?, rest.u64()?);
-    anyhow::ensure!(tensors <= MOST && facts <= MOST, "it announces {tensors} tensors and {facts} facts");
+    anyhow::ensure!(
+        tensors <= MOST && facts <= MOST,
+        "it claims to have {tensors} tensors and {facts} metadata entries"
+    );
     let mut alignment = ALIGNMENT;
     for _ in 0..facts {
         let key = rest.text()?;
         let kind = rest.u32()?;
         let value = rest.value(kind)?;
         if key == b"general.alignment" {
-            alignment = value.context("the alignment is no number")?;
+            alignment = value.context("the alignment is not a number")?;
         }
     }
-    anyhow::ensure!(alignment.is_power_of_two() && alignment <= 1 << 20, "an alignment of {alignment} bytes");
+    anyhow::ensure!(
+        alignment.is_power_of_two() && alignment <= 1 << 20,
+        "an alignment of {alignment} bytes is not valid"
+    );
     let mut found = Vec::new();
     for _ in 0..tensors {
-        let name = String::from_utf8(rest.text()?.to_vec()).context("a tensor's name is no text")?;
+        let name = String::from_utf8(rest.text()?.to_vec()).context("the name of a tensor is not UTF-8")?;
         let dimensions = rest.u32()?;
         anyhow::ensure!((1..=4).contains(&dimensions), "{name} has {dimensions} dimensions");
         let mut shape = Vec::new();
@@ -64,12 +71,12 @@ pub(in crate::model) fn read(file: &[u8]) -> anyhow::Result<Vec<Tensor>> {
         shape.reverse();
         let format = rest.u32()?;
         let dtype = FORMATS.iter().find(|(number, _)| *number == format).map(|(_, dtype)| *dtype);
-        let dtype =
-            dtype.with_context(|| format!("{name} has the format {format}, which this program does not read"))?;
+        let dtype = dtype.with_context(|| format!("{name} has the format {format}, which snapseek does not read"))?;
         let count = shape.iter().try_fold(1_usize, |product, n| product.checked_mul(*n));
-        let bytes = count.and_then(|count| dtype.bytes(count)).with_context(|| format!("the size of {name}"))?;
+        let bytes =
+            count.and_then(|count| dtype.bytes(count)).with_context(|| format!("the size of {name} is not valid"))?;
         let start = usize::try_from(rest.u64()?)?;
-        let end = start.checked_add(bytes).with_context(|| format!("the size of {name}"))?;
+        let end = start.checked_add(bytes).with_context(|| format!("the size of {name} is not valid"))?;
         found.push(Tensor { name, dtype, shape, bytes: start..end });
     }
     let head = (file.len() - rest.0.len()).next_multiple_of(usize::try_from(alignment)?);
@@ -81,7 +88,7 @@ pub(in crate::model) fn read(file: &[u8]) -> anyhow::Result<Vec<Tensor>> {
     Ok(found)
 }
 
-/// What is left to read.
+/// The bytes that are left to read.
 struct GgufReader<'a>(&'a [u8]);
 
 impl<'a> GgufReader<'a> {
@@ -104,20 +111,20 @@ impl<'a> GgufReader<'a> {
         self.take(length)
     }
 
-    /// Passes over a value; returns it if it is a whole number.
+    /// Skips a value; returns it if it has a fixed size.
     fn value(&mut self, kind: u32) -> anyhow::Result<Option<u64>> {
         match kind {
             TEXT => self.text().map(|_| None),
             ARRAY => {
                 let (kind, count) = (self.u32()?, self.u64()?);
-                // Arrays of arrays do not occur; with them, a hostile file could nest without end.
-                anyhow::ensure!(kind != ARRAY, "an array of arrays");
+                // Arrays of arrays do not occur in models, and a hostile file could nest them without end.
+                anyhow::ensure!(kind != ARRAY, "it contains an array of arrays");
                 if kind == TEXT {
                     for _ in 0..count {
                         self.text()?;
                     }
                 } else {
-                    let bytes = usize::try_from(count)?.checked_mul(size(kind)?).context("an array's size")?;
+                    let bytes = usize::try_from(count)?.checked_mul(size(kind)?).context("an array is too large")?;
                     self.take(bytes)?;
                 }
                 Ok(None)
@@ -132,14 +139,14 @@ impl<'a> GgufReader<'a> {
     }
 }
 
-/// Bytes of a value of a fixed size.
+/// The size in bytes of a value of this type.
 fn size(kind: u32) -> anyhow::Result<usize> {
     match kind {
         0 | 1 | 7 => Ok(1),
         2 | 3 => Ok(2),
         4..=6 => Ok(4),
         10..=12 => Ok(8),
-        other => anyhow::bail!("a value of the unknown kind {other}"),
+        other => anyhow::bail!("it contains a value of the unknown type {other}"),
     }
 }
 
@@ -151,7 +158,7 @@ pub(in crate::model) struct GgufWriter<W> {
 }
 
 impl<W: Write + Seek> GgufWriter<W> {
-    /// Writes the head: facts about the model, and name, format and shape of each tensor.
+    /// Writes the header: metadata about the model, and the name, format and shape of each tensor.
     ///
     /// # Errors
     /// The file cannot be written, or a shape does not fill whole blocks of its format.
@@ -182,9 +189,12 @@ impl<W: Write + Seek> GgufWriter<W> {
                 head.extend((*n as u64).to_le_bytes());
             }
             let number = FORMATS.iter().find(|(_, d)| d == dtype).map(|(number, _)| *number);
-            head.extend(number.context("a format without a number")?.to_le_bytes());
+            head.extend(number.context("this format has no number in ggml")?.to_le_bytes());
             head.extend(offset.to_le_bytes());
-            let bytes = dtype.bytes(shape.iter().product()).with_context(|| format!("the shape of {name}"))? as u64;
+            let bytes = dtype
+                .bytes(shape.iter().product())
+                .with_context(|| format!("the shape of {name} does not fill whole blocks"))?
+                as u64;
             announced.push((offset, bytes));
             offset = (offset + bytes).next_multiple_of(ALIGNMENT);
         }
@@ -197,15 +207,15 @@ impl<W: Write + Seek> GgufWriter<W> {
     /// Adds the next tensor.
     ///
     /// # Errors
-    /// The file cannot be written, or it is not the tensor that was announced.
+    /// The file cannot be written, or no tensor of this size was announced next.
     pub(in crate::model) fn add(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        let (offset, length) = self.announced.next().context("one tensor too many")?;
-        anyhow::ensure!(length == bytes.len() as u64, "{} bytes for a tensor of {length}", bytes.len());
+        let (offset, length) = self.announced.next().context("more tensors than were announced")?;
+        anyhow::ensure!(length == bytes.len() as u64, "{} bytes for a tensor of {length} bytes", bytes.len());
         self.pad(offset)?;
         Ok(self.out.write_all(bytes)?)
     }
 
-    /// Ends the file and gives it back.
+    /// Finishes the file and returns it.
     ///
     /// # Errors
     /// The file cannot be written, or tensors are missing.

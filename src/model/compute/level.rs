@@ -1,18 +1,18 @@
-//! Which instructions the kernels use: the best that the processor has, or less where a person wants it.
+//! Which instructions the kernels use: the best that the processor has, or fewer if the user asks for it.
 
 use std::sync::OnceLock;
 
-/// The environment variable that holds the kernels down to a level: for tests, and for reports of bugs.
+/// The environment variable that limits the kernels to a level: for tests and bug reports.
 pub const VARIABLE: &str = "SNAPSEEK_CPU";
 
-/// What a processor can do, each level including those before it.
+/// Instruction set levels; each includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// What the program was compiled for: SSE2 on x86-64, NEON on Arm.
     Baseline,
     /// AVX2, FMA and F16C.
     Avx2,
-    /// AVX-512 F, BW and VL; where the processor has VNNI, products of whole numbers use it.
+    /// AVX-512 F, BW and VL; if the processor also has VNNI, integer products use it.
     Avx512,
 }
 
@@ -34,16 +34,16 @@ impl Level {
         Self::Baseline
     }
 
-    /// The level of a name.
+    /// The level with this name.
     ///
     /// # Errors
-    /// There is none; the message lists those that there are.
+    /// No level has this name; the message lists those that exist.
     pub fn named(name: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|level| level.name() == name);
         found.ok_or_else(|| format!("{VARIABLE}={name:?} is not one of {}", Self::ALL.map(Self::name).join(", ")))
     }
 
-    /// Its name, as in [`VARIABLE`].
+    /// The name of the level, as in [`VARIABLE`].
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -53,10 +53,11 @@ impl Level {
         }
     }
 
-    /// The level that the kernels use: that of [`VARIABLE`], if it is set and the processor has it, else the processor's.
+    /// The level that the kernels use: the one in [`VARIABLE`] if it is set and the processor has it, otherwise the
+    /// processor's.
     ///
     /// # Errors
-    /// The variable names no level.
+    /// The value of the variable is not the name of a level.
     pub fn wanted() -> Result<Self, String> {
         let processor = Self::of_processor();
         match std::env::var(VARIABLE) {
@@ -66,14 +67,15 @@ impl Level {
     }
 }
 
-/// [`Level::wanted`], decided when a kernel first runs. A name that means nothing is reported by the settings, long before.
+/// [`Level::wanted`], decided when a kernel first runs. An invalid name is ignored here, because the settings have
+/// already reported it.
 #[inline]
 pub(in crate::model) fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(|| Level::wanted().unwrap_or_else(|_| Level::of_processor()))
 }
 
-/// Whether the kernels may use VNNI: products of bytes are faster with it than those of f32.
+/// Whether the kernels may use VNNI, with which products of bytes are faster than products of f32.
 #[inline]
 pub(in crate::model) fn has_vnni() -> bool {
     #[cfg(target_arch = "x86_64")]
@@ -82,11 +84,12 @@ pub(in crate::model) fn has_vnni() -> bool {
     false
 }
 
-/// Defines a function with versions for several levels, of which [`level`] chooses one at each call.
+/// Defines a function with versions for several levels; each call chooses one by [`level`].
 ///
-/// The versions are expressions in the arguments' names; those for AVX may call `#[target_feature]` functions. A body
-/// instead of versions is compiled for the baseline and for AVX2. The compiler never fuses a multiplication with an
-/// addition, so one body gives the same bits at every level; `mul_add` does not, and is slow without FMA.
+/// A version is an expression that uses the arguments' names; the versions for AVX may call `#[target_feature]`
+/// functions. If there is a body instead of versions, it is compiled for the baseline and for AVX2. The compiler never
+/// fuses a multiplication with an addition, so such a body gives the same bits at every level. It should not use
+/// `mul_add`, which is slow without FMA.
 macro_rules! by_level {
     ($(#[$meta:meta])* $vis:vis fn $name:ident ($($arg:ident: $type:ty),* $(,)?) {
         $best:ident => $first:expr, avx2 => $second:expr, portable => $last:expr $(,)?
@@ -163,7 +166,7 @@ macro_rules! by_level {
             #[target_feature(enable = $features)]
             fn version $($generics)* ($($args)*) { $body }
             if $guard {
-                // SAFETY: the guard asks for these features, and a level is never above the processor's.
+                // SAFETY: the guard checks for these features, and a level is never above the processor's.
                 #[allow(unsafe_code)]
                 return unsafe { version $($call)* ($($names)*) };
             }

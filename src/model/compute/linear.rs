@@ -1,6 +1,6 @@
 //! Linear layers and products of tensors: on the processor by the kernels of [`super::matrix`], elsewhere by candle.
 //!
-//! Our kernels add up in the same order at every level of processor that has FMA; candle's do not.
+//! Our kernels add in the same order at every processor level with FMA; candle's do not.
 
 use super::matrix::multiply_slices;
 use super::ops::{Activation, bias_activate, contiguous};
@@ -16,13 +16,13 @@ pub(in crate::model) struct TensorLinear {
 }
 
 impl TensorLinear {
-    /// (rows, inputs) to (rows, outputs), with an activation.
+    /// Maps (rows, inputs) to (rows, outputs) and applies an activation.
     pub(in crate::model) fn apply(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
         bias_activate(product(x, &self.weight)?, &self.bias, activation)
     }
 }
 
-/// `x w^T`: of (.., n, k) and (.., m, k) with the same leading dimensions, (.., n, m).
+/// `x w^T`: (.., n, k) and (.., m, k) with the same leading dimensions give (.., n, m).
 pub(in crate::model) fn product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return x.matmul(&w.t()?);
@@ -46,7 +46,7 @@ impl CustomOp2 for RowProduct {
     ) -> Result<(CpuStorage, Shape)> {
         let (x_shape, w_shape) = (x_layout.dims(), w_layout.dims());
         let ([x_batch @ .., n, length], [w_batch @ .., m, w_length]) = (x_shape, w_shape) else {
-            bail!("a product of tensors that are no matrices")
+            bail!("a product of tensors that are not matrices")
         };
         if x_batch != w_batch || length != w_length || *length == 0 || *n == 0 || *m == 0 {
             bail!("a product of {x_shape:?} and {w_shape:?}");

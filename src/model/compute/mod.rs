@@ -1,4 +1,4 @@
-//! Numbers: weights where they are mapped, and the kernels that multiply, add and activate.
+//! Numeric code: weights in mapped files, and the kernels that multiply, add and activate.
 
 pub(super) mod awake;
 pub(super) mod gguf;

@@ -1,4 +1,4 @@
-//! Numeric kernels that candle lacks, or does with a pool shared by all threads where ours must stay on one.
+//! Numeric kernels that candle lacks, or that it runs on a pool shared by all threads where ours must stay on one thread.
 //!
 //! They work in place on the processor; on a GPU the same functions fall back to candle's own operations.
 
@@ -6,34 +6,35 @@ use super::level::by_level;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, InplaceOp2, Layout, Result, Shape, Tensor, bail};
 
-/// What follows a linear layer.
+/// The function that is applied to the result of a linear layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::model) enum Activation {
-    /// Nothing.
+    /// The identity.
     None,
     /// `max(x, 0)`
     Relu,
     /// `min(max(x, 0), 6)`
     Relu6,
-    /// `x * sigmoid(1.702 x)`, as the first CLIP models use it.
+    /// `x * sigmoid(1.702 x)`, as in the first CLIP models.
     QuickGelu,
     /// `x * Phi(x)`, with the error function.
     Gelu,
 }
 
 impl Activation {
-    /// The activation of a name in config.json.
+    /// The activation with this name in config.json.
     pub(in crate::model) fn named(name: &str) -> anyhow::Result<Self> {
         match name {
             "quick_gelu" => Ok(Self::QuickGelu),
             "gelu" => Ok(Self::Gelu),
             "relu" => Ok(Self::Relu),
-            other => anyhow::bail!("the activation {other:?} is not known (quick_gelu, gelu and relu are)"),
+            other => anyhow::bail!("activation {other:?} is not supported (quick_gelu, gelu and relu are)"),
         }
     }
 }
 
-/// `activation(x + bias)`, over the last dimension, in place; the result is `x` itself on the processor.
+/// `activation(x + bias)`, with the bias along the last dimension. On the processor it works in place and returns `x`
+/// itself.
 pub(in crate::model) fn bias_activate(x: Tensor, bias: &Tensor, activation: Activation) -> Result<Tensor> {
     if x.device().is_cpu() {
         x.inplace_op2(bias, &BiasActivate(activation))?;
@@ -49,7 +50,7 @@ pub(in crate::model) fn bias_activate(x: Tensor, bias: &Tensor, activation: Acti
     }
 }
 
-/// `x + y`, in place; the result is `x` itself on the processor.
+/// `x + y`. On the processor it works in place and returns `x` itself.
 pub(in crate::model) fn add(x: Tensor, y: &Tensor) -> Result<Tensor> {
     if !x.device().is_cpu() {
         return x + y;
@@ -68,14 +69,14 @@ impl InplaceOp2 for BiasActivate {
     fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout, bias: &CpuStorage, bias_layout: &Layout) -> Result<()> {
         let (x, bias) = (contiguous_mut(x, layout)?, contiguous(bias, bias_layout)?);
         if bias.is_empty() || x.len() % bias.len() != 0 {
-            bail!("a bias of {} for {} numbers", bias.len(), x.len());
+            bail!("a bias of {} numbers for {} numbers", bias.len(), x.len());
         }
         add_and_activate(x, bias, self.0);
         Ok(())
     }
 }
 
-/// `activation(x + bias)` of rows of `length` numbers, in place.
+/// `activation(x + bias)` for rows of `length` numbers, in place.
 pub(in crate::model) fn activate_rows(x: &mut [f32], bias: Option<&[f32]>, length: usize, activation: Activation) {
     match bias {
         Some(bias) => add_and_activate(x, bias, activation),
@@ -111,9 +112,9 @@ impl InplaceOp2 for Add {
     }
 }
 
-/// A depthwise convolution with 'same' padding as TensorFlow does it, and ReLU6.
+/// A depthwise convolution with TensorFlow's 'same' padding, followed by ReLU6.
 ///
-/// Input (height, width, channels), weights (kernel, kernel, channels), bias (channels).
+/// Shapes: input (height, width, channels), weights (kernel, kernel, channels), bias (channels).
 pub(in crate::model) struct Depthwise {
     pub(in crate::model) stride: usize,
 }
@@ -135,7 +136,7 @@ impl CustomOp3 for Depthwise {
         let (height, width, channels) = x_layout.shape().dims3()?;
         let (kernel, kernel_width, weight_channels) = weight_layout.shape().dims3()?;
         if kernel != kernel_width || weight_channels != channels || bias_layout.shape().dims1()? != channels {
-            bail!("a depthwise convolution of shapes that do not fit");
+            bail!("the shapes of a depthwise convolution do not match");
         }
         let shape = Convolution { height, width, channels, kernel, stride: self.stride };
         let (out_height, out_width) = (shape.height.div_ceil(self.stride), shape.width.div_ceil(self.stride));
@@ -160,7 +161,7 @@ struct Convolution {
     stride: usize,
 }
 
-/// Pixels that 'same' padding puts before the first.
+/// How many pixels 'same' padding adds before the first.
 pub(in crate::model) fn same_padding(size: usize, kernel: usize, stride: usize) -> usize {
     ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size) / 2
 }
@@ -168,14 +169,14 @@ pub(in crate::model) fn same_padding(size: usize, kernel: usize, stride: usize) 
 pub(super) fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
-        None => bail!("a tensor that is not contiguous"),
+        None => bail!("a tensor is not contiguous"),
     }
 }
 
 fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
     match (layout.contiguous_offsets(), storage) {
         (Some((start, end)), CpuStorage::F32(all)) => Ok(&mut all[start..end]),
-        (_, other) => bail!("a {:?} tensor that is not contiguous f32", other.dtype()),
+        (_, other) => bail!("a {:?} tensor is not contiguous or not f32", other.dtype()),
     }
 }
 
@@ -232,13 +233,13 @@ by_level! {
 
 by_level! {
     fn depthwise(x: &[f32], weight: &[f32], bias: &[f32], shape: Convolution, out: &mut [f32]) {
-        /// Channels summed at once, in registers.
+        /// How many channels are summed at once, in registers.
         const LANES: usize = 32;
         let Convolution { height, width, channels, kernel, stride } = shape;
         let (top, left) = (same_padding(height, kernel, stride), same_padding(width, kernel, stride));
         let out_width = width.div_ceil(stride);
         for (y, row) in out.chunks_exact_mut(out_width * channels).enumerate() {
-            // The part of the kernel that lies inside the picture.
+            // The part of the kernel that is inside the picture.
             let rows = top.saturating_sub(y * stride)..kernel.min(height + top - y * stride);
             for (column, pixel) in row.chunks_exact_mut(channels).enumerate() {
                 let columns = left.saturating_sub(column * stride)..kernel.min(width + left - column * stride);
@@ -252,11 +253,15 @@ by_level! {
                             let tap = (ky * kernel + kx) * channels + first;
                             if lanes == LANES {
                                 // A fixed length, so that the sums stay in registers.
-                                for ((s, x), w) in sum.iter_mut().zip(&x[at..at + LANES]).zip(&weight[tap..tap + LANES]) {
+                                for ((s, x), w) in
+                                    sum.iter_mut().zip(&x[at..at + LANES]).zip(&weight[tap..tap + LANES])
+                                {
                                     *s += x * w;
                                 }
                             } else {
-                                for ((s, x), w) in sum.iter_mut().zip(&x[at..at + lanes]).zip(&weight[tap..tap + lanes]) {
+                                for ((s, x), w) in
+                                    sum.iter_mut().zip(&x[at..at + lanes]).zip(&weight[tap..tap + lanes])
+                                {
                                     *s += x * w;
                                 }
                             }
@@ -272,7 +277,7 @@ by_level! {
 }
 
 by_level! {
-    /// The dot product of two vectors of one length.
+    /// The dot product of two vectors of the same length.
     pub(in crate::model) fn dot(a: &[f32], b: &[f32]) -> f32 {
         const LANES: usize = 32;
         let mut sums = [0.0_f32; LANES];
@@ -324,7 +329,7 @@ by_level! {
     }
 }
 
-/// The sum of `f` over a row, in lanes, so that it vectorises and loses little.
+/// The sum of `f` over a row, in lanes, so that it vectorises and loses little precision.
 #[inline(always)]
 fn sum(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     const LANES: usize = 16;
@@ -352,7 +357,7 @@ pub(in crate::model) fn gelu(x: f32) -> f32 {
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // the two parts of ln 2, exact as written (Cephes)
 fn exp(x: f32) -> f32 {
-    /// Adding and subtracting it rounds to the nearest whole number.
+    /// Adding this and subtracting it again rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
     let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
@@ -364,7 +369,7 @@ fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_55e-1;
     let p = p * r + 5.000_000_1e-1;
     let value = p * r * r + r + 1.0;
-    // SAFETY of the cast: n lies within -126..=127, so the exponent does too.
+    // The cast cannot fail: n is within -126..=127, which are the exponents of normal numbers.
     value * f32::from_bits(((n as i32 + 127) << 23) as u32)
 }
 
@@ -380,7 +385,7 @@ mod tests {
             let exact = f64::from(x).exp();
             assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "exp({x}) = {}", exp(x));
         }
-        // Of scipy.stats.norm: x * cdf(x).
+        // Expected: x * cdf(x), computed with scipy.stats.norm.
         for (x, y) in
             [(0.0, 0.0), (1.0, 0.841_344_8), (-1.0, -0.158_655_25), (3.0, 2.995_950_3), (-2.5, -0.015_524_165)]
         {

@@ -1,4 +1,5 @@
-//! Weights of safetensors and GGUF files, mapped into memory and checked against the shapes that a configuration promises.
+//! Weights in safetensors and GGUF files, mapped into memory and checked against the shapes that the configuration
+//! expects.
 
 use super::gguf;
 use super::matrix::{Dtype, Matrix};
@@ -12,7 +13,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Mapped files of weights. Clones share the mappings.
+/// Mapped weight files. Clones share the mappings.
 #[derive(Clone)]
 pub(in crate::model) struct Weights {
     files: Vec<Arc<Mmap>>,
@@ -20,18 +21,19 @@ pub(in crate::model) struct Weights {
     device: Device,
 }
 
-/// Where a tensor lies.
+/// Where a tensor is, its type and its shape.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct TensorPlace {
     file: usize,
     pub(in crate::model) dtype: Dtype,
-    /// As PyTorch writes it: the last dimension is the contiguous one.
+    /// In PyTorch's order: the last dimension is the contiguous one.
     pub(in crate::model) shape: Vec<usize>,
     bytes: Range<usize>,
 }
 
 impl Weights {
-    /// Maps a safetensors file. The header is validated: offsets that overlap, or do not cover the file exactly, are refused.
+    /// Maps a safetensors file. Its header is validated: offsets that overlap or do not cover the file exactly are
+    /// refused.
     pub(in crate::model) fn map(path: &Path, device: &Device) -> anyhow::Result<Self> {
         Self::map_shards(&[path], device)
     }
@@ -42,8 +44,9 @@ impl Weights {
         for path in paths {
             let path = path.as_ref();
             let file = map_file(path)?;
-            let problem =
-                || format!("{} is not a whole safetensors file; delete it and fetch the model again", path.display());
+            let problem = || {
+                format!("{} is not a complete safetensors file; delete it and download the model again", path.display())
+            };
             let (header, metadata) = SafeTensors::read_metadata(&file).with_context(problem)?;
             for (name, tensor) in metadata.tensors() {
                 let (start, end) = tensor.data_offsets;
@@ -67,7 +70,7 @@ impl Weights {
         Ok(Self { files: vec![file], places: Arc::new(places), device: Device::Cpu })
     }
 
-    /// Bytes of all mapped files.
+    /// The total size of all mapped files in bytes.
     pub(in crate::model) fn len(&self) -> u64 {
         self.files.iter().map(|file| file.len() as u64).sum()
     }
@@ -79,7 +82,7 @@ impl Weights {
         Ok(tensor.to_dtype(DType::F32)?)
     }
 
-    /// Some rows of the matrix `name`, without reading the others: an embedding look-up.
+    /// Some rows of the matrix `name`, without reading the others: an embedding lookup.
     pub(in crate::model) fn rows(&self, name: &str, shape: [usize; 2], rows: &[u32]) -> anyhow::Result<Tensor> {
         let (place, all) = self.find(name, &shape)?;
         let dtype = candle_dtype(name, place.dtype)?;
@@ -93,7 +96,8 @@ impl Weights {
         Ok(Tensor::from_raw_buffer(&bytes, dtype, &[rows.len(), shape[1]], &self.device)?.to_dtype(DType::F32)?)
     }
 
-    /// The matrix `name`, where it lies. `shape` may have more than two dimensions: all but the first make a row.
+    /// The matrix `name`, left in its mapped file. `shape` may have more than two dimensions: all but the first form a
+    /// row.
     pub(in crate::model) fn matrix(&self, name: &str, shape: &[usize]) -> anyhow::Result<Matrix> {
         let (place, _) = self.find(name, shape)?;
         let columns = shape[1..].iter().product();
@@ -101,7 +105,7 @@ impl Weights {
         Matrix::new(file, place.bytes.clone(), place.dtype, shape[0], columns).with_context(|| format!("weight {name}"))
     }
 
-    /// The numbers of the tensor `name`, copied.
+    /// A copy of the tensor `name`, as f32.
     pub(in crate::model) fn vector(&self, name: &str, shape: &[usize]) -> anyhow::Result<Vec<f32>> {
         let (place, bytes) = self.find(name, shape)?;
         let mut out = vec![0.0; shape.iter().product()];
@@ -109,25 +113,25 @@ impl Weights {
         Ok(out)
     }
 
-    /// The tensor `name` as it lies in its file.
+    /// The bytes of the tensor `name`, as they are in its file.
     pub(in crate::model) fn bytes(&self, name: &str) -> anyhow::Result<&[u8]> {
         let place = self.places.get(name).with_context(|| format!("the weight {name} is missing"))?;
         Ok(self.find(name, &place.shape)?.1)
     }
 
-    /// Whether the files hold a tensor of this name.
+    /// Whether the files contain a tensor with this name.
     pub(in crate::model) fn has(&self, name: &str) -> bool {
         self.places.contains_key(name)
     }
 
-    /// Every tensor, by name.
+    /// The names of all tensors, sorted.
     pub(in crate::model) fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.places.keys().map(String::as_str).collect();
         names.sort_unstable();
         names
     }
 
-    /// What is known of a tensor.
+    /// The place of the tensor `name`, if the files contain it.
     pub(in crate::model) fn place(&self, name: &str) -> Option<&TensorPlace> {
         self.places.get(name)
     }
@@ -140,7 +144,7 @@ impl Weights {
             place.shape
         );
         let bytes = self.files[place.file].get(place.bytes.clone());
-        Ok((place, bytes.with_context(|| format!("the weight {name} lies outside its file"))?))
+        Ok((place, bytes.with_context(|| format!("the weight {name} is outside its file"))?))
     }
 }
 
@@ -156,8 +160,8 @@ fn candle_dtype(name: &str, dtype: Dtype) -> anyhow::Result<DType> {
 #[allow(unsafe_code)]
 fn map_file(path: &Path) -> anyhow::Result<Arc<Mmap>> {
     let file = File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
-    // SAFETY: a mapping is sound as long as nobody truncates the file under us. Model files lie in a cache that only
-    // ever replaces them by renaming, which leaves the mapped file as it is.
+    // SAFETY: a mapping is sound as long as nobody truncates the file while it is mapped. Model files are in a cache that
+    // replaces them only by renaming, which leaves the mapped file unchanged.
     let map = unsafe { Mmap::map(&file) }.with_context(|| format!("{} cannot be mapped", path.display()))?;
     Ok(Arc::new(map))
 }

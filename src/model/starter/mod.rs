@@ -1,9 +1,9 @@
 //! The starter: a model small enough to be part of the program, so that a copied binary works alone and offline.
 //!
-//! A picture becomes EfficientNet-Lite0 class probabilities, and these a convex combination of the class names' sentence
-//! embeddings (ConSE: Norouzi et al. 2014, arXiv 1312.5650); a text becomes the all-MiniLM-L6-v2 sentence embedding of
-//! "a photo of ...". The mean of the class names' embeddings, which says only "a photo of", is subtracted from both.
-//! `models/starter` says how the weights were packed.
+//! A picture is mapped to EfficientNet-Lite0 class probabilities, and these to a convex combination of the class names'
+//! sentence embeddings (ConSE: Norouzi et al. 2014, arXiv 1312.5650); a text is mapped to the all-MiniLM-L6-v2 sentence
+//! embedding of "a photo of ...". The mean of the class names' embeddings, which means only "a photo of", is subtracted
+//! from both. `models/starter` describes how the weights were packed.
 
 mod text;
 mod vision;
@@ -19,38 +19,38 @@ use std::path::Path;
 use text::MiniLm;
 use vision::EfficientNet;
 
-/// Numbers in an embedding.
+/// How many numbers an embedding has.
 pub(super) const DIM: usize = 384;
-/// Edge in pixels of the square that the classifier sees.
+/// Edge length in pixels of the square that the classifier sees.
 const EDGE: u32 = 224;
 /// Softens the class probabilities before they are combined.
 const TEMPERATURE: f32 = 2.0;
-/// Classes that are combined.
+/// How many of the likeliest classes are combined.
 const TOP: usize = 50;
-/// What a query is put into.
+/// The template for queries.
 const PROMPT: &str = "a photo of {}";
-/// What the labels of a classifier are put into. With the seven of CLIP fewer fixture photos get the right label.
+/// The templates for the labels of a classifier. With CLIP's seven, fewer fixture photos get the right label.
 const TEMPLATES: [&str; 3] = ["a photo of {}", "a photo of a {}", "a photo of a kind of {}"];
-/// What a cosine is multiplied with before a softmax over texts. Nothing in the model says it: the photos of
-/// `fixtures/photos/groups.json` are likeliest to be what they are with 14 for their thirteen groups and with 12 to 25 for
-/// coarser and finer ones.
+/// The factor for cosines before a softmax over texts. The model does not define one: the right groups of the photos in
+/// `fixtures/photos/groups.json` are most probable with 14 for their thirteen groups, and with 12 to 25 for coarser and
+/// finer ones.
 const SCALE: f32 = 16.0;
-/// Changes with everything that changes the numbers but not the weights.
+/// Part of the fingerprint: must change whenever the same weights give other embeddings.
 const VERSION: &str = "starter 1";
 
 #[repr(C, align(64))]
 struct AlignedBytes<T: ?Sized>(T);
 
-/// The packed weights, aligned so that they can be read where they lie.
+/// The packed weights, aligned so that they can be read in place.
 static PACKED: &AlignedBytes<[u8]> = &AlignedBytes(*include_bytes!("../../../models/starter/starter.safetensors"));
 static TOKENIZER: &[u8] = include_bytes!("../../../models/starter/tokenizer.json");
 
-/// Size of the packed weights and the tokenizer.
+/// The size of the packed weights and the tokenizer in bytes.
 pub(super) fn packed_bytes() -> u64 {
     (PACKED.0.len() + TOKENIZER.len()) as u64
 }
 
-/// The built-in model. Each half of it is made ready when it is first used.
+/// The built-in model. Each half is loaded when it is first used.
 pub struct Starter {
     identity: Identity,
     packed: Packed,
@@ -65,8 +65,8 @@ impl Starter {
     /// The program file is damaged.
     pub fn built_in() -> anyhow::Result<Self> {
         let packed = Packed(SafeTensors::deserialize(&PACKED.0).context("the built-in model is damaged")?);
-        // Both halves of the model go into the class names' embeddings and the classifier; the rest of 44 MB need not
-        // be read at every start.
+        // The class names' embeddings and the classifier depend on both halves of the model; the rest of the 44 MB need
+        // not be read at every start.
         let mut hasher = blake3::Hasher::new();
         hasher.update(VERSION.as_bytes()).update(packed.bytes("labels.embeddings")?);
         hasher.update(packed.bytes("vision.classifier.bias")?);
@@ -74,8 +74,8 @@ impl Starter {
         Ok(Self { identity, packed, text: Once::default(), vision: Once::default() })
     }
 
-    /// The network's input from its two views of a picture, each of 224 x 224 RGB bytes: the whole picture squashed,
-    /// and its central square.
+    /// The network's input from two views of a picture, each of 224 x 224 RGB bytes: the whole picture, squashed, and its
+    /// central square.
     #[must_use]
     pub fn pixels_of_views(squashed: &[u8], central: &[u8]) -> Pixels {
         Pixels(squashed.iter().chain(central).map(|&v| (f32::from(v) - 127.0) / 128.0).collect())
@@ -89,7 +89,7 @@ impl Starter {
         self.vision.get(|| EfficientNet::load(&self.packed))
     }
 
-    /// The likeliest classes' sentence embeddings, weighted by their probabilities.
+    /// The sum of the likeliest classes' sentence embeddings, weighted by their probabilities, at unit length.
     fn combine(&self, logits: &[f32]) -> anyhow::Result<Vec<f32>> {
         let softened: Vec<f32> = logits.iter().map(|l| l / TEMPERATURE).collect();
         let mut classes: Vec<_> = labels::softmax(&softened).into_iter().enumerate().collect();
@@ -163,7 +163,7 @@ impl Embed for Starter {
     }
 }
 
-/// The packed weights, read where they lie.
+/// The packed weights, read in place.
 struct Packed(SafeTensors<'static>);
 
 impl Packed {

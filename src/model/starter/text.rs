@@ -1,6 +1,6 @@
 //! all-MiniLM-L6-v2 (Reimers and Gurevych 2019, arXiv 1908.10084; MiniLM: Wang et al. 2020): a six-layer BERT whose
-//! token states are averaged. The weights stay as they are packed, f16 matrices and int8 word embeddings, and are
-//! widened row by row as they are used: a query starts at once.
+//! token states are averaged. The weights stay packed, as f16 matrices and int8 word embeddings, and are widened row by
+//! row when they are used, so that a query starts at once.
 
 use super::{DIM, Packed};
 use crate::model::compute::ops::{dot, gelu};
@@ -16,9 +16,9 @@ const LAYERS: usize = 6;
 const HEADS: usize = 12;
 const INTERMEDIATE: usize = 4 * DIM;
 const EPS: f32 = 1e-12;
-/// Tokens of a text that are read; the rest is cut off.
+/// How many tokens of a text are used; the rest is cut off.
 const MAX_TOKENS: usize = 256;
-/// Rows of a matrix that one task multiplies.
+/// How many rows of a matrix one task multiplies.
 const ROWS: usize = 32;
 
 pub(super) struct MiniLm {
@@ -95,7 +95,7 @@ impl MiniLm {
 
     pub(super) fn tokens(&self, text: &str) -> anyhow::Result<Tokens> {
         let encoding =
-            self.tokenizer.encode(text, true).map_err(|e| anyhow::anyhow!("this text cannot be read: {e}"))?;
+            self.tokenizer.encode(text, true).map_err(|e| anyhow::anyhow!("this text cannot be tokenized: {e}"))?;
         Ok(Tokens { ids: encoding.get_ids().to_vec(), tokens: encoding.get_tokens().to_vec() })
     }
 
@@ -165,7 +165,7 @@ impl MiniLmLayer {
 }
 
 impl PackedLinear {
-    /// (tokens, inputs) to (tokens, outputs).
+    /// Maps (tokens, inputs) to (tokens, outputs).
     fn apply(&self, x: &[f32]) -> Vec<f32> {
         let (outputs, inputs) = (self.bias.len(), self.weight.len() / self.bias.len());
         let tokens = x.len() / inputs;

@@ -8,7 +8,7 @@ use crate::model::compute::ops::{Activation, Depthwise, add, same_padding};
 use candle_core::{Device, Tensor};
 use half::slice::HalfFloatSliceExt;
 
-/// Blocks and the stride of the first of them, for each stage.
+/// For each stage, the number of blocks and the stride of the first.
 const STAGES: [(usize, usize); 7] = [(1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1)];
 const STEM_KERNEL: usize = 3;
 const STEM_STRIDE: usize = 2;
@@ -21,7 +21,7 @@ pub(super) struct EfficientNet {
     classifier: TensorLinear,
 }
 
-/// An inverted residual: widen, look at the neighbours of each channel, narrow.
+/// An inverted residual block: widen, convolve each channel by itself, narrow.
 struct Block {
     expand: Option<TensorLinear>,
     depthwise: TensorLinear,
@@ -38,7 +38,7 @@ impl EfficientNet {
             let bias = Tensor::new(packed.f32(&bias)?, &Device::Cpu)?;
             Ok(TensorLinear { weight: Tensor::from_vec(values, packed.shape(&weight)?, &Device::Cpu)?, bias })
         };
-        // Packed as (inputs, outputs).
+        // These are packed as (inputs, outputs).
         let pointwise = |name: &str| -> anyhow::Result<TensorLinear> {
             let TensorLinear { weight, bias } = linear(name)?;
             let inputs = weight.elem_count() / bias.elem_count();
@@ -57,10 +57,10 @@ impl EfficientNet {
         Ok(Self { stem: pointwise("stem")?, blocks, head: pointwise("head")?, classifier: pointwise("classifier")? })
     }
 
-    /// One logit a class: the mean over the views, each (224, 224, 3).
+    /// The logit of each class: the mean over the views, each (224, 224, 3).
     pub(super) fn logits(&self, views: &[f32]) -> anyhow::Result<Vec<f32>> {
         let size = (EDGE * EDGE) as usize * RGB;
-        anyhow::ensure!(!views.is_empty() && views.len().is_multiple_of(size), "pixels of another model");
+        anyhow::ensure!(!views.is_empty() && views.len().is_multiple_of(size), "the pixels were prepared for another model");
         let mut total: Option<Tensor> = None;
         for view in views.chunks_exact(size) {
             let features = self.features(view)?;
@@ -102,7 +102,7 @@ impl Block {
     }
 }
 
-/// The 3 x 3 neighbourhoods that the stem's convolution looks at, one a row.
+/// The 3 x 3 neighbourhoods that the stem's convolution sees, one in each row.
 fn patches(view: &[f32], edge: usize) -> Vec<f32> {
     let padding = same_padding(edge, STEM_KERNEL, STEM_STRIDE);
     let out = edge.div_ceil(STEM_STRIDE);

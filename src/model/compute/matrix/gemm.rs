@@ -1,7 +1,7 @@
 //! Products of many activation rows.
 //!
-//! Activations are interleaved by sixteen once, weights are unpacked by blocks of 48 rows and 256 columns, which stay in the
-//! second-level cache, and 6 x 16 results at a time are summed up in registers.
+//! Activations are interleaved once, in groups of sixteen rows. Weights are unpacked in blocks of 48 rows and 256
+//! columns, which stay in the second-level cache. 6 x 16 results at a time are summed in registers.
 
 use super::Activation;
 use super::kernels::{self, InputBlock, LARGE_BLOCK, SMALL_BLOCK, TILE_COLUMNS, TILE_ROWS, Tile, WeightBlock};
@@ -10,22 +10,22 @@ use rayon::prelude::*;
 use std::cell::Cell;
 use std::ops::Range;
 
-/// Weight rows of a task; a multiple of the tile's.
+/// How many weight rows a task has; a multiple of [`TILE_ROWS`].
 const TASK_ROWS: usize = 8 * TILE_ROWS;
-/// Columns that are multiplied at a time; a multiple of every format's block.
+/// How many columns are multiplied at a time; a multiple of every format's block.
 const STRETCH: usize = LARGE_BLOCK;
 
-/// How weights and activations become what a register tile is made of.
+/// How weights and activations are prepared and multiplied into a register tile.
 pub(super) trait Product: Sync {
-    /// Some columns of a weight row.
+    /// `COLUMNS` columns of a weight row.
     type Weights: Clone + Default + Send + Sync;
     /// The same columns of sixteen activation rows.
     type Inputs: Clone + Default + Send + Sync;
-    /// How many columns.
+    /// How many columns are prepared together.
     const COLUMNS: usize;
-    /// Weight rows, and columns of each; a multiple of the above.
+    /// How many weight rows there are, and how many columns each has: a multiple of `COLUMNS`.
     fn shape(&self) -> (usize, usize);
-    /// Unpacks part of a weight row. It begins at a multiple of [`STRETCH`], and ends at one or at the row's end.
+    /// Unpacks part of a weight row, from a multiple of [`STRETCH`] to another one or to the row's end.
     fn unpack(&self, row: usize, columns: Range<usize>, out: &mut [Self::Weights]);
     /// Interleaves up to sixteen activation rows.
     fn interleave(&self, rows: &[f32], out: &mut [Self::Inputs]);
@@ -33,14 +33,14 @@ pub(super) trait Product: Sync {
     fn multiply(&self, rows: [&[Self::Weights]; TILE_ROWS], panel: &[Self::Inputs], tile: &mut Tile);
 }
 
-/// Products of f32, whatever the weights are stored as; if `ALIKE`, the same bits at every level of processor.
+/// Products in f32, for weights of any format; with `ALIKE`, the same bits at every processor level.
 pub(super) struct Floats<W, const ALIKE: bool = false>(pub(super) W);
 
 /// Rows of weights that can be widened to f32.
 pub(super) trait Rows: Sync {
-    /// Rows, and numbers in each.
+    /// How many rows there are, and how many numbers each has.
     fn shape(&self) -> (usize, usize);
-    /// As [`Product::unpack`].
+    /// Like [`Product::unpack`].
     fn widen(&self, row: usize, columns: Range<usize>, out: &mut [f32]);
 }
 
@@ -74,14 +74,14 @@ impl<W: Rows, const ALIKE: bool> Product for Floats<W, ALIKE> {
     }
 }
 
-/// Products of whole numbers: quantized weights, and activations rounded to 8 bits, 32 with a scale.
+/// Products in integers: quantized weights, and activations rounded to 8 bits with one scale for each 32.
 pub(super) struct Integers<W>(pub(super) W);
 
-/// Rows of weights in blocks.
+/// Rows of quantized weights, in blocks.
 pub(super) trait Blocks: Sync {
-    /// Rows, and numbers in each.
+    /// How many rows there are, and how many numbers each has.
     fn shape(&self) -> (usize, usize);
-    /// As [`Product::unpack`].
+    /// Like [`Product::unpack`].
     fn blocks(&self, row: usize, columns: Range<usize>, out: &mut [WeightBlock]);
 }
 
@@ -126,13 +126,13 @@ pub(in crate::model) fn multiply_slices(x: &[f32], w: &[f32], length: usize) -> 
     multiply(&Floats::<_>(Slice(w, length)), x, x.len() / length, None, Activation::None)
 }
 
-/// [`multiply_slices`], the same bits at every level of processor: for whatever is decided by comparing the results.
+/// Like [`multiply_slices`], but with the same bits at every processor level: for results that decisions depend on.
 pub(in crate::model) fn multiply_slices_alike(x: &[f32], w: &[f32], length: usize) -> Vec<f32> {
     multiply(&Floats::<_, true>(Slice(w, length)), x, x.len() / length, None, Activation::None)
 }
 
 thread_local! {
-    /// The tiles of the last product, so that their megabytes need not be asked for again.
+    /// The tiles of the last product, so that their megabytes need not be allocated again.
     static TILES: Cell<Vec<Tile>> = const { Cell::new(Vec::new()) };
 }
 
@@ -151,7 +151,7 @@ pub(super) fn multiply<P: Product>(
         .par_chunks_mut(units)
         .zip(x.par_chunks(length * TILE_COLUMNS))
         .for_each(|(panel, rows)| w.interleave(rows, panel));
-    // Task by task, and in each panel by panel, the tiles of its rows.
+    // Tiles are ordered by task, within a task by panel, and within a panel by row.
     let groups = |rows: usize| rows.div_ceil(TILE_ROWS);
     let mut tiles = TILES.take();
     tiles.clear();

@@ -1,7 +1,7 @@
-//! The inner loops of matrix products, on slices, in a version for each level of processor.
+//! The inner loops of matrix products, on slices, with a version for each processor level.
 //!
-//! Block formats as in ggml: Q8_0 holds 32 weights as an f16 scale and 32 signed bytes; Q4_K holds 256 as two f16 scales,
-//! eight pairs of 6-bit scale and minimum, and 128 bytes of nibbles.
+//! The block formats are those of ggml: Q8_0 stores 32 weights as an f16 scale and 32 signed bytes; Q4_K stores 256 as
+//! two f16 units, eight pairs of 6-bit scale and minimum, and 128 bytes of nibbles.
 
 #[cfg(target_arch = "x86_64")]
 use super::x86::{avx2, avx512};
@@ -11,14 +11,14 @@ use crate::model::compute::level::{by_level, has_vnni};
 pub(super) const TILE_ROWS: usize = 6;
 /// Activation rows of one register tile.
 pub(super) const TILE_COLUMNS: usize = 16;
-/// What a register tile sums up.
+/// The sums in a register tile.
 pub(super) type Tile = [[f32; TILE_COLUMNS]; TILE_ROWS];
 
-/// Weights of a Q8_0 block, and of one scale of activations.
+/// Weights in a Q8_0 block, and activations that share a scale.
 pub(super) const SMALL_BLOCK: usize = 32;
 /// Bytes of a Q8_0 block.
 pub(super) const Q8_0_BYTES: usize = 34;
-/// Weights of a Q4_K block.
+/// Weights in a Q4_K block.
 pub(super) const LARGE_BLOCK: usize = 256;
 /// Bytes of a Q4_K block.
 pub(super) const Q4_K_BYTES: usize = 144;
@@ -31,10 +31,10 @@ fn q4_k_scales(block: &[u8; Q4_K_BYTES]) -> ([f32; 8], [f32; 8]) {
     (scales.map(|n| scale * f32::from(n)), minima.map(|n| minimum * f32::from(n)))
 }
 
-/// Whether `mul_add` is one instruction in code that is compiled for the baseline.
+/// Whether `mul_add` is one instruction in code compiled for the baseline.
 const FUSED: bool = cfg!(any(target_feature = "fma", not(target_arch = "x86_64")));
 
-/// `a * b + c`, rounded once or, where that would be a call of a library, twice.
+/// `a * b + c`, rounded once; or twice, where rounding once would need a library call.
 #[inline(always)]
 fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
@@ -42,9 +42,9 @@ fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
 
 #[inline(always)]
 fn add_to_tile<const FUSED: bool>(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
-    // A copy, so that it lives in registers.
+    // A copy, so that the compiler keeps it in registers.
     let mut sums = *tile;
-    // Zipped, so that no index is checked.
+    // Zipped, so that no bounds are checked.
     let [a, b, c, d, e, f] = rows;
     for ((((((x, a), b), c), d), e), f) in panel.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
         for (sum, w) in sums.iter_mut().zip([a, b, c, d, e, f]) {
@@ -57,8 +57,8 @@ fn add_to_tile<const FUSED: bool>(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE
 }
 
 by_level! {
-    /// Adds to a tile the products of six weight rows (each as long as the panel) with sixteen activation rows (interleaved).
-    /// With FMA the same bits on every processor.
+    /// Adds to a tile the products of six weight rows, each as long as the panel, with sixteen interleaved activation
+    /// rows. With FMA, the bits are the same on every processor.
     pub(super) fn multiply_tile(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
         avx512 => add_to_tile::<true>(rows, panel, tile),
         avx2 => add_to_tile::<true>(rows, panel, tile),
@@ -67,7 +67,8 @@ by_level! {
 }
 
 by_level! {
-    /// [`multiply_tile`], each product rounded before it is added: half as fast, and the same bits at every level.
+    /// Like [`multiply_tile`], but each product is rounded before it is added: half as fast, with the same bits at every
+    /// level.
     pub(super) fn multiply_tile_alike(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
         avx512 => add_to_tile::<false>(rows, panel, tile),
         avx2 => add_to_tile::<false>(rows, panel, tile),
@@ -76,7 +77,7 @@ by_level! {
 }
 
 by_level! {
-    /// Little-endian f32.
+    /// Copies little-endian f32.
     pub(super) fn widen_f32(bytes: &[u8], out: &mut [f32]) {
         for (out, b) in out.iter_mut().zip(bytes.as_chunks().0) {
             *out = f32::from_le_bytes(*b);
@@ -97,14 +98,14 @@ macro_rules! widen_f16 {
     }};
 }
 
-/// Eight little-endian f16.
+/// Widens eight little-endian f16.
 #[inline(always)]
 fn eight_f16(eight: &[u8; 16]) -> [f32; 8] {
     bytemuck::cast::<_, [[u8; 2]; 8]>(*eight).map(|b| half_to_f32(u16::from_le_bytes(b)))
 }
 
 by_level! {
-    /// Little-endian f16.
+    /// Widens little-endian f16.
     pub(super) fn widen_f16(bytes: &[u8], out: &mut [f32]) {
         avx2 => widen_f16!(bytes, out, avx2::widen_f16),
         portable => widen_f16!(bytes, out, eight_f16),
@@ -112,7 +113,7 @@ by_level! {
 }
 
 by_level! {
-    /// Little-endian bf16.
+    /// Widens little-endian bf16.
     pub(super) fn widen_bf16(bytes: &[u8], out: &mut [f32]) {
         for (out, b) in out.iter_mut().zip(bytes.as_chunks().0) {
             *out = f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
@@ -121,7 +122,7 @@ by_level! {
 }
 
 by_level! {
-    /// Q8_0 blocks.
+    /// Widens Q8_0 blocks.
     pub(super) fn widen_q8_0(bytes: &[u8], out: &mut [f32]) {
         for (block, out) in bytes.as_chunks::<Q8_0_BYTES>().0.iter().zip(out.as_chunks_mut::<SMALL_BLOCK>().0) {
             let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
@@ -142,7 +143,7 @@ macro_rules! widen_q4_k {
             {
                 let (low, high) = out.split_at_mut(SMALL_BLOCK);
                 let (low, high) = (low.as_chunks_mut::<8>().0, high.as_chunks_mut::<8>().0);
-                // Eight at a time, which is what the compiler makes vectors of.
+                // Eight at a time, so that the compiler vectorises the loop.
                 for ((low, high), q) in low.iter_mut().zip(high).zip(nibbles.as_chunks::<8>().0) {
                     for lane in 0..8 {
                         low[lane] = scales[2 * pair] * f32::from(q[lane] & 15) - minima[2 * pair];
@@ -155,18 +156,18 @@ macro_rules! widen_q4_k {
 }
 
 by_level! {
-    /// Q4_K blocks.
+    /// Widens Q4_K blocks.
     pub(super) fn widen_q4_k(bytes: &[u8], out: &mut [f32]) {
         avx2 => widen_q4_k!(bytes, out, avx2::q4_k_scales),
         portable => widen_q4_k!(bytes, out, q4_k_scales),
     }
 }
 
-/// The f16 units of the scales and the minima of a Q4_K block's eight groups of 32, and the multiples of them.
+/// The f16 units of a Q4_K block's scales and minima, and the multiples of them for its eight groups of 32.
 #[inline(always)]
 pub(super) fn q4_k_multiples(block: &[u8; Q4_K_BYTES]) -> ([u16; 2], [u8; 8], [u8; 8]) {
     let word = |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
-    // Four numbers of 6 bits a word: those of the last four groups are split into 4 and 2 bits.
+    // Each word has four numbers of 6 bits; those of the last four groups are split into 4 and 2 bits.
     let (low, middle, high) = (word(4), word(8), word(12));
     let join = |four: u32, two: u32| (four & 0x0f0f_0f0f) | ((two >> 2) & 0x3030_3030);
     let bytes = |first: u32, last: u32| (u64::from(first) | (u64::from(last) << 32)).to_le_bytes();
@@ -175,11 +176,11 @@ pub(super) fn q4_k_multiples(block: &[u8; Q4_K_BYTES]) -> ([u16; 2], [u8; 8], [u
     (units, bytes(low & six, join(high, low)), bytes(middle & six, join(high >> 4, middle)))
 }
 
-/// Finite f16, without a branch, so that it vectorises; infinities become 65536.
+/// Converts a finite f16 without a branch, so that it vectorises; infinities become 65536.
 #[inline(always)]
 fn half_to_f32(half: u16) -> f32 {
     let half = u32::from(half);
-    // The exponents differ by 112; as a product, that is right for subnormal numbers too.
+    // The exponents differ by 112; multiplying by 2^112 is correct for subnormal numbers too.
     let magnitude = f32::from_bits((half & 0x7fff) << 13) * f32::from_bits((127 + 112) << 23);
     f32::from_bits(magnitude.to_bits() | ((half & 0x8000) << 16))
 }
@@ -189,12 +190,12 @@ fn half_to_f32(half: u16) -> f32 {
 pub(super) struct QuantizedRow {
     bytes: Vec<[i8; SMALL_BLOCK]>,
     scales: Vec<f32>,
-    /// Scale times the sum of the bytes.
+    /// Each scale times the sum of its bytes.
     sums: Vec<f32>,
 }
 
 impl QuantizedRow {
-    /// Of a row whose length is a multiple of 32.
+    /// Quantizes a row whose length is a multiple of 32.
     pub(super) fn new(row: &[f32]) -> Self {
         let blocks = row.as_chunks::<SMALL_BLOCK>().0;
         let mut new = Self {
@@ -208,7 +209,7 @@ impl QuantizedRow {
 }
 
 impl QuantizedRow {
-    /// The eight small blocks of a large one: bytes, scales and sums.
+    /// The eight small blocks in the large block `n`: bytes, scales and sums.
     #[inline(always)]
     pub(super) fn large_block(&self, n: usize) -> (&[[i8; SMALL_BLOCK]; 8], &[f32; 8], &[f32; 8]) {
         (&self.bytes.as_chunks().0[n], &self.scales.as_chunks().0[n], &self.sums.as_chunks().0[n])
@@ -234,29 +235,29 @@ by_level! {
 /// 32 columns of a quantized weight row: `scale * q - minimum`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct WeightBlock {
-    /// Four columns a word.
+    /// Four columns in each word.
     pub(super) words: [i32; SMALL_BLOCK / 4],
     pub(super) scale: f32,
     pub(super) minimum: f32,
-    /// -128 times the sum of the columns, as activations are stored with 128 added.
+    /// -128 times the sum of the columns, because activations are stored with 128 added.
     pub(super) start: i32,
 }
 
 impl WeightBlock {
-    /// Of 32 bytes, eight a word, and their sum.
+    /// Makes a block from 32 bytes, eight in each word, and their sum.
     #[inline(always)]
     fn new(q: [u64; 4], sum: i32, scale: f32, minimum: f32) -> Self {
         Self { words: bytemuck::cast(q), scale, minimum, start: -128 * sum }
     }
 }
 
-/// The same columns of sixteen activation rows, as whole numbers.
+/// The same 32 columns of sixteen activation rows, as integers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InputBlock {
-    /// Of four columns at a time, the rows' four bytes, with 128 added.
+    /// For each group of four columns, the four bytes of every row, with 128 added.
     pub(super) bytes: [[[u8; 4]; TILE_COLUMNS]; SMALL_BLOCK / 4],
     pub(super) scales: [f32; TILE_COLUMNS],
-    /// Scale times the sum of the columns.
+    /// Each scale times the sum of its row's columns.
     pub(super) sums: [f32; TILE_COLUMNS],
 }
 
@@ -271,7 +272,7 @@ impl Default for InputBlock {
 }
 
 by_level! {
-    /// Rounds one activation row into its lane.
+    /// Quantizes one activation row into its lane.
     pub(super) fn quantize_lane(row: &[f32], lane: usize, out: &mut [InputBlock]) {
         for (block, out) in row.as_chunks::<SMALL_BLOCK>().0.iter().zip(out) {
             let (mut bytes, mut scale, mut sum) = ([[0; SMALL_BLOCK]], [0.0], [0.0]);
@@ -287,14 +288,15 @@ by_level! {
 }
 
 by_level! {
-    /// Q8_0 blocks for [`multiply_integer_tile`].
+    /// Unpacks Q8_0 blocks for [`multiply_integer_tile`].
     pub(super) fn unpack_q8_0(bytes: &[u8], out: &mut [WeightBlock]) {
         const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
         for (block, out) in bytes.as_chunks::<Q8_0_BYTES>().0.iter().zip(out) {
             let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
             let words = eight_a_word(block[2..].as_chunks().0);
-            // Signed bytes with 128 added, in pairs, then all.
-            let pairs: u64 = words.iter().map(|w| w ^ 0x8080_8080_8080_8080).map(|w| (w & EVEN) + ((w >> 8) & EVEN)).sum();
+            // Sums the signed bytes with 128 added, first in pairs, then all.
+            let pairs: u64 =
+                words.iter().map(|w| w ^ 0x8080_8080_8080_8080).map(|w| (w & EVEN) + ((w >> 8) & EVEN)).sum();
             let sum = (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as i32 - 128 * SMALL_BLOCK as i32;
             *out = WeightBlock::new(words, sum, scale, 0.0);
         }
@@ -322,14 +324,14 @@ macro_rules! unpack_q4_k {
 }
 
 by_level! {
-    /// Q4_K blocks for [`multiply_integer_tile`].
+    /// Unpacks Q4_K blocks for [`multiply_integer_tile`].
     pub(super) fn unpack_q4_k(bytes: &[u8], out: &mut [WeightBlock]) {
         avx2 => unpack_q4_k!(bytes, out, avx2::q4_k_scales),
         portable => unpack_q4_k!(bytes, out, q4_k_scales),
     }
 }
 
-/// 32 bytes as words, in the order of the bytes in memory.
+/// 32 bytes as words, in memory order.
 #[inline(always)]
 fn eight_a_word(bytes: &[[u8; 8]]) -> [u64; 4] {
     let mut words = [0; 4];
@@ -345,7 +347,7 @@ pub(super) fn integers_are_fast() -> bool {
 }
 
 by_level! {
-    /// [`multiply_tile`] with whole numbers. The rows are as long as the panel.
+    /// [`multiply_tile`] with integers. The rows are as long as the panel.
     pub(super) fn multiply_integer_tile(rows: [&[WeightBlock]; TILE_ROWS], panel: &[InputBlock], tile: &mut Tile) {
         vnni => avx512::multiply_integer_tile(rows.map(|row| &row[..panel.len()]), panel, tile),
         avx2 => add_integers_to_tile(rows, panel, tile),
@@ -371,7 +373,7 @@ fn add_integers_to_tile(rows: [&[WeightBlock]; TILE_ROWS], panel: &[InputBlock],
 }
 
 by_level! {
-    /// The products of one f32 row with each of some activation rows, in `out`.
+    /// Writes the dot products of one f32 row with each activation row to `out`.
     pub(super) fn dot_f32(weights: &[u8], rows: &[&[f32]], out: &mut [f32]) {
         avx2 => dot_with::<true>(weights, rows, out),
         portable => dot_with::<FUSED>(weights, rows, out),
@@ -415,7 +417,7 @@ macro_rules! dot_q8_0 {
 }
 
 by_level! {
-    /// The products of one Q8_0 row with each of some activation rows, in `out`.
+    /// Writes the dot products of one Q8_0 row with each activation row to `out`.
     pub(super) fn dot_q8_0<const M: usize>(weights: &[u8], rows: &[QuantizedRow; M], out: &mut [f32; M]) {
         avx2 => dot_q8_0!(weights, rows, out, avx2::signed_products, true),
         portable => dot_q8_0!(weights, rows, out, signed_products, FUSED),
@@ -424,7 +426,7 @@ by_level! {
 
 macro_rules! dot_q4_k {
     ($weights:ident, $rows:ident, $out:ident, $scales:expr, $products:expr, $fused:expr) => {{
-        // Sums of their own for each pair of groups, so that one addition need not wait for the last.
+        // Separate sums for each pair of groups, so that an addition need not wait for the previous one.
         let (mut sums, mut below) = ([[[0.0_f32; 8]; 4]; M], [[0.0_f32; 8]; M]);
         for (n, block) in $weights.as_chunks::<Q4_K_BYTES>().0.iter().enumerate() {
             let (scales, minima) = $scales(block);
@@ -457,7 +459,7 @@ macro_rules! dot_q4_k {
 }
 
 by_level! {
-    /// The products of one Q4_K row with each of some activation rows, in `out`.
+    /// Writes the dot products of one Q4_K row with each activation row to `out`.
     pub(super) fn dot_q4_k<const M: usize>(weights: &[u8], rows: &[QuantizedRow; M], out: &mut [f32; M]) {
         vnni => avx512::dot_q4_k(weights.as_chunks::<Q4_K_BYTES>().0, rows, out),
         avx2 => dot_q4_k!(weights, rows, out, avx2::q4_k_scales, avx2::nibble_products, true),
@@ -465,7 +467,7 @@ by_level! {
     }
 }
 
-/// Products of 32 signed bytes with 32 signed bytes, summed up in eight lanes.
+/// The products of 32 signed bytes with 32 signed bytes, summed in eight lanes.
 fn signed_products(q: &[u8], x: &[i8; SMALL_BLOCK]) -> [i32; 8] {
     let mut sums = [0; 8];
     for (q, x) in q.as_chunks::<8>().0.iter().zip(x.as_chunks::<8>().0) {
@@ -476,7 +478,7 @@ fn signed_products(q: &[u8], x: &[i8; SMALL_BLOCK]) -> [i32; 8] {
     sums
 }
 
-/// Products of the low nibbles of 32 bytes with 32 signed bytes, and of the high ones with others.
+/// The products of the low nibbles of 32 bytes with `x` and of the high ones with `y`, each summed in eight lanes.
 fn nibble_products(q: &[u8; SMALL_BLOCK], x: &[i8; SMALL_BLOCK], y: &[i8; SMALL_BLOCK]) -> ([i32; 8], [i32; 8]) {
     (signed_products(&q.map(|q| q & 15), x), signed_products(&q.map(|q| q >> 4), y))
 }

@@ -1,8 +1,9 @@
-//! Matrices of weights, multiplied where they lie in a mapped file, in whatever format they have there.
+//! Matrices of weights, multiplied in place in a mapped file, in the format that they have there.
 //!
-//! Few activation rows (a token of each chat) are products with every weight row: reading the weights is all the
-//! cost, and quantized ones are multiplied as integers. Many (a picture's patches, a prompt) are widened to f32 tile by
-//! tile and multiplied in registers, as a GEMM does (Goto and van de Geijn 2008). Nothing is ever widened as a whole.
+//! Few activation rows (one token of each chat) are multiplied with one weight row after another: reading the weights is
+//! the whole cost, and quantized weights are multiplied as integers. For many rows (a picture's patches, a prompt), the
+//! weights are unpacked tile by tile, to f32 or with VNNI to integers, and multiplied in registers, as a GEMM does (Goto
+//! and van de Geijn 2008). A matrix is never widened as a whole.
 
 mod gemm;
 mod kernels;
@@ -17,15 +18,15 @@ use std::sync::Arc;
 
 pub(in crate::model) use gemm::{multiply_slices, multiply_slices_alike};
 
-/// A format of weights.
+/// A weight format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::model) enum Dtype {
     F32,
     F16,
     Bf16,
-    /// Blocks of 32: an f16 scale, 32 signed bytes.
+    /// Blocks of 32: an f16 scale and 32 signed bytes.
     Q8_0,
-    /// Blocks of 256, 4.5 bits a weight.
+    /// Blocks of 256, with 4.5 bits for each weight.
     Q4K,
 }
 
@@ -39,7 +40,7 @@ impl Dtype {
         }
     }
 
-    /// Weights in a block, and its bytes.
+    /// How many weights a block has, and how many bytes.
     pub(in crate::model) const fn block(self) -> (usize, usize) {
         match self {
             Self::F32 => (1, 4),
@@ -49,14 +50,14 @@ impl Dtype {
         }
     }
 
-    /// Bytes of so many weights; `None` if they do not fill whole blocks, or overflow.
+    /// How many bytes `count` weights take; `None` if they do not fill whole blocks or the number overflows.
     pub(in crate::model) fn bytes(self, count: usize) -> Option<usize> {
         let (weights, bytes) = self.block();
         count.is_multiple_of(weights).then_some(())?;
         (count / weights).checked_mul(bytes)
     }
 
-    /// Writes whole blocks as f32.
+    /// Converts whole blocks to f32.
     pub(in crate::model) fn widen(self, bytes: &[u8], out: &mut [f32]) {
         match self {
             Self::F32 => kernels::widen_f32(bytes, out),
@@ -68,7 +69,7 @@ impl Dtype {
     }
 }
 
-/// A matrix of weights, row by row in mapped bytes.
+/// A matrix of weights, stored row by row in mapped bytes.
 #[derive(Clone)]
 pub(in crate::model) struct Matrix {
     file: Arc<dyn AsRef<[u8]> + Send + Sync>,
@@ -80,10 +81,10 @@ pub(in crate::model) struct Matrix {
 }
 
 impl Matrix {
-    /// `rows` times `columns` weights that fill `bytes` of `file`.
+    /// The matrix of `rows` times `columns` weights in `bytes` of `file`.
     ///
     /// # Errors
-    /// They do not.
+    /// The matrix is empty, does not fill `bytes` exactly, or ends outside `file`.
     pub(in crate::model) fn new(
         file: Arc<impl AsRef<[u8]> + Send + Sync + 'static>,
         bytes: Range<usize>,
@@ -99,17 +100,17 @@ impl Matrix {
         }
     }
 
-    /// Numbers in a result row.
+    /// How many numbers a result row has.
     pub(in crate::model) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Numbers in an activation row.
+    /// How many numbers an activation row has.
     pub(in crate::model) fn columns(&self) -> usize {
         self.columns
     }
 
-    /// Writes one row as f32: an embedding look-up.
+    /// Converts one row to f32: an embedding lookup.
     pub(in crate::model) fn widen_row(&self, row: usize, out: &mut [f32]) {
         self.dtype.widen(self.row(row), out);
     }
@@ -119,7 +120,7 @@ impl Matrix {
         &bytes[row * self.row_bytes..][..self.row_bytes]
     }
 
-    /// Part of a row. It begins and ends between two blocks.
+    /// Part of a row. It must begin and end at the boundaries of blocks.
     fn part(&self, row: usize, columns: Range<usize>) -> &[u8] {
         let (weights, bytes) = self.dtype.block();
         &self.row(row)[columns.start / weights * bytes..columns.end / weights * bytes]
@@ -129,7 +130,7 @@ impl Matrix {
         matches!(self.dtype, Dtype::Q8_0 | Dtype::Q4K)
     }
 
-    /// `activation(x W^T + bias)` for the activation rows `x`, (n, columns), as (n, rows).
+    /// `activation(x W^T + bias)`, (n, rows), for the activation rows `x`, (n, columns).
     pub(in crate::model) fn multiply(&self, x: &[f32], bias: Option<&[f32]>, activation: Activation) -> Vec<f32> {
         let n = x.len() / self.columns;
         debug_assert_eq!(x.len(), n * self.columns);
@@ -140,7 +141,7 @@ impl Matrix {
                 gemm::multiply(&gemm::Floats::<_>(self), x, n, bias, activation)
             };
         }
-        // Found row by row of the weights, then turned.
+        // Computed for one weight row after another, then transposed.
         let mut turned = vec![0.0; n * self.rows];
         let bytes = &(*self.file).as_ref()[self.bytes.clone()];
         match self.dtype {
@@ -166,7 +167,8 @@ impl Matrix {
         out
     }
 
-    /// Up to how many activation rows are multiplied one by one: where that costs as much as a tile's sixteen (measured).
+    /// Up to how many activation rows are multiplied one by one: the number at which that costs as much as a tile of
+    /// sixteen (measured).
     fn few(&self) -> usize {
         match (self.dtype, kernels::integers_are_fast()) {
             (Dtype::F32 | Dtype::F16 | Dtype::Bf16, _) => 4,
@@ -183,7 +185,7 @@ impl Matrix {
         scratch: impl Fn() -> S + Sync,
         product: impl Fn(&mut S, &[u8], &mut [f32]) + Sync,
     ) {
-        /// Bytes of weights that are worth a task of their own.
+        /// How many bytes of weights are worth a separate task.
         const TASK: usize = 128 << 10;
         let rows = (TASK / self.row_bytes).max(1);
         let tasks = out.par_chunks_mut(rows * n).zip(bytes.par_chunks(rows * self.row_bytes));
@@ -228,7 +230,7 @@ impl gemm::Blocks for &Matrix {
     }
 }
 
-/// (rows, n) as (n, rows).
+/// Transposes (rows, n) to (n, rows).
 fn transposed(x: &[f32], n: usize) -> Vec<f32> {
     let rows = x.len() / n;
     let mut out = vec![0.0; x.len()];
@@ -250,7 +252,7 @@ mod tests {
         (0..n).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
     }
 
-    /// Little-endian bytes of a matrix in each format, and what they stand for.
+    /// Little-endian bytes of a matrix in each format, and the numbers that they encode.
     fn formats(w: &[f32], rows: usize, columns: usize) -> Vec<(Dtype, Vec<u8>, Vec<f32>)> {
         let f16: Vec<half::f16> = w.iter().map(|v| half::f16::from_f32(*v)).collect();
         let bf16: Vec<half::bf16> = w.iter().map(|v| half::bf16::from_f32(*v)).collect();
@@ -270,7 +272,7 @@ mod tests {
         all
     }
 
-    /// Every format, few and many activation rows, sizes that fill no tile: the plain sum of products.
+    /// Covers every format, few and many activation rows, and sizes that do not fill a tile.
     #[test]
     fn products_equal_the_plain_sums() {
         for (rows, columns) in [(50, 512), (1, 32), (13, 96), (49, 768), (7, 5), (100, 300)] {
@@ -285,7 +287,7 @@ mod tests {
                     let (x, bias) = (numbers(n * columns, 2), numbers(rows, 3));
                     let got = matrix.multiply(&x, Some(&bias), Activation::None);
                     assert_eq!(got.len(), n * rows);
-                    // Activations that meet quantized weights are rounded to 8 bits.
+                    // With quantized weights, activations are rounded to 8 bits.
                     let integers = matches!(dtype, Dtype::Q8_0 | Dtype::Q4K);
                     let tolerance = if integers { 1e-2 } else { 5e-6 };
                     for (i, x) in x.chunks_exact(columns).enumerate() {

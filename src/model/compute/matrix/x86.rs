@@ -1,7 +1,7 @@
-//! The inner loops that the compiler does not find by itself, in the instructions of x86-64.
+//! Inner loops in x86-64 instructions that the compiler does not generate by itself.
 //!
-//! Each is safe where its features are enabled: `kernels` calls them in functions that are compiled for these
-//! features, and has a portable form of each.
+//! Each function is safe where its target features are enabled: `kernels` calls it from functions that are compiled
+//! for these features, and has a portable version of it.
 
 pub(super) mod avx2 {
     use crate::model::compute::matrix::kernels::{Q4_K_BYTES, SMALL_BLOCK, q4_k_multiples};
@@ -17,7 +17,7 @@ pub(super) mod avx2 {
     #[target_feature(enable = "avx2,fma")]
     pub(in crate::model::compute::matrix) fn signed_products(q: &[u8], x: &[i8; SMALL_BLOCK]) -> [i32; 8] {
         let (q, x): (__m256i, __m256i) = (pod_read_unaligned(q), cast(*x));
-        // The instruction wants one side without signs. Bytes of x are never -128, so neither overflows.
+        // The instruction needs one unsigned side. Bytes of x are never -128, so neither side overflows.
         let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(q, x));
         cast(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
     }
@@ -44,7 +44,7 @@ pub(super) mod avx2 {
         (times(scales, unit(0)), times(minima, unit(1)))
     }
 
-    /// The same as in `kernels`: left to itself, the compiler makes single multiplications of it.
+    /// The same as in `kernels`, where the compiler would generate scalar multiplications.
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     pub(in crate::model::compute::matrix) fn q4_k_scales(block: &[u8; Q4_K_BYTES]) -> ([f32; 8], [f32; 8]) {
@@ -83,7 +83,7 @@ pub(super) mod avx512 {
         _mm512_srli_epi16, _mm512_sub_ps, _mm512_zextps256_ps512,
     };
 
-    /// `dot_q4_k` of `kernels`, two groups of 32 low nibbles and two of high ones at a time.
+    /// `dot_q4_k` of `kernels`, with two groups of 32 low nibbles and two of high ones at a time.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
     pub(in crate::model::compute::matrix) fn dot_q4_k<const M: usize>(
@@ -133,7 +133,7 @@ pub(super) mod avx512 {
         panel: &[InputBlock],
         tile: &mut Tile,
     ) {
-        // Loops instead of `map`, which is not always compiled into this function.
+        // Loops instead of `map`, which is not always inlined into this function.
         let mut sums = [_mm512_setzero_ps(); TILE_ROWS];
         for (sum, tile) in sums.iter_mut().zip(&*tile) {
             *sum = cast(*tile);
