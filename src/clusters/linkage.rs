@@ -3,8 +3,8 @@
 //! Average linkage (UPGMA) over cosine distances, cut where the silhouette (Rousseeuw 1987) is best. It was chosen by
 //! measuring on `fixtures/photos`: its adjusted Rand index is 0.55 against the groups that a person made
 //! (`tests/quality/clusters.rs`). HDBSCAN reached 0.52 and left a fifth of the photos out, or made five groups; k-means
-//! reached 0.45 to 0.61, but it needs the number of groups and leaves nothing out. The cost grows with the square of the
-//! number of points, so large libraries are first summarised by 2,000 spherical k-means centroids.
+//! reached 0.45 to 0.61, but it needs the number of groups and leaves nothing out. The cost grows with the square of
+//! the number of points, so large libraries are first summarised by 2,000 spherical k-means centroids.
 
 use super::kmeans;
 use crate::model::products;
@@ -85,8 +85,8 @@ pub fn cluster(vectors: &[&[f32]], options: LinkageOptions, report: &mut StepFn<
 /// Points that represent vectors, and for each vector its point and the cosine with it.
 pub(super) type PointSummary = (Vec<Vec<f32>>, Vec<(usize, f32)>);
 
-/// At most `most` points (unit vectors) that represent the vectors, and for each vector its point and the cosine with it;
-/// `None` if cancelled.
+/// At most `most` points (unit vectors) that represent the vectors, and for each vector its point and the cosine with
+/// it; `None` if cancelled.
 pub(super) fn summarize(vectors: &[&[f32]], most: usize, report: &mut StepFn<'_>) -> Option<PointSummary> {
     if vectors.len() <= most {
         return Some((
@@ -106,13 +106,13 @@ pub(super) fn by_content(a: &[f32], b: &[f32]) -> Ordering {
 
 /// Points, and the order in which they are joined.
 struct Tree {
-    /// The mean of 1 - cosine between the vectors of two points, row by row; on the diagonal, between different vectors of
-    /// the same point.
+    /// The mean of 1 - cosine between the vectors of two points, row by row; on the diagonal, between different vectors
+    /// of the same point.
     distances: Vec<f32>,
     /// How many vectors each point represents.
     weights: Vec<usize>,
-    /// The pairs of clusters that are joined: a number below the number of points is a point, a larger one the result of
-    /// an earlier step.
+    /// The pairs of clusters that are joined: a number below the number of points is a point, a larger one the result
+    /// of an earlier step.
     joins: Vec<(usize, usize)>,
 }
 
@@ -124,8 +124,8 @@ impl Tree {
             weights[*point] += 1;
             lengths[*point] += cosine;
         }
-        // The mean of a point's vectors is as long as their mean cosine with it, and the product of two means is the mean
-        // of the products.
+        // The mean of a point's vectors is as long as their mean cosine with it, and the product of two means is the
+        // mean of the products.
         lengths.iter_mut().zip(&weights).for_each(|(length, weight)| *length /= (*weight).max(1) as f32);
         let means: Vec<f32> =
             points.iter().zip(&lengths).flat_map(|(point, length)| point.iter().map(move |v| v * length)).collect();
@@ -193,8 +193,9 @@ impl Tree {
         Self::only(labels, |label| sizes[label] >= min_size)
     }
 
-    /// The cut with the best mean silhouette, to which photos in clusters that are too small or not distinct add nothing.
-    /// A cut into several clusters wins if it is nearly as good, because the best is often a mere split in two.
+    /// The cut with the best mean silhouette, to which photos in clusters that are too small or not distinct add
+    /// nothing. A cut into several clusters wins if it is nearly as good, because the best is often a mere split in
+    /// two.
     fn best(&self, min_size: usize, report: &mut StepFn<'_>) -> Option<Vec<Option<usize>>> {
         // Up to the end: strays are joined last, and until then each is a cluster by itself.
         let most = self.weights.len() - 1;
@@ -333,8 +334,8 @@ mod tests {
     use super::*;
     use crate::model::normalize;
 
-    /// Unit vectors around `groups` directions, a third as far from them as the directions are from each other, and `strays`
-    /// more anywhere.
+    /// Unit vectors around `groups` directions, a third as far from them as the directions are from each other, and
+    /// `strays` more anywhere.
     fn blobs(groups: usize, each: usize, strays: usize) -> Vec<Vec<f32>> {
         let mut state = 7_u32;
         let mut random = || {

@@ -1,8 +1,8 @@
 //! A library on a plane: photos that look alike are close together.
 //!
-//! t-SNE (van der Maaten and Hinton 2008) starts from the two principal components, so that the same photos give the same
-//! map on every processor. A large library is first summarised, as for its clusters; its photos are placed around the
-//! point that represents them.
+//! t-SNE (van der Maaten and Hinton 2008) starts from the two principal components, so that the same photos give the
+//! same map on every processor. A large library is first summarised, as for its clusters; its photos are placed around
+//! the point that represents them.
 
 use super::linkage::summarize;
 use super::tsne;

@@ -1,5 +1,5 @@
-//! Exact t-SNE (van der Maaten and Hinton 2008) in two dimensions, with the same bits on every processor and any number of
-//! threads: each point's sums are added in a fixed order, and functions that are rounded differently on different
+//! Exact t-SNE (van der Maaten and Hinton 2008) in two dimensions, with the same bits on every processor and any number
+//! of threads: each point's sums are added in a fixed order, and functions that are rounded differently on different
 //! processors come from `libm`.
 
 use crate::terminal::progress::StepFn;

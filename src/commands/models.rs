@@ -10,7 +10,7 @@ use crate::model::{self, ModelSpec};
 use crate::model_choice::{self, CLIP_SIZE};
 use crate::terminal::console::Console;
 use crate::terminal::progress::{Bar, Unit};
-use crate::terminal::{sanitize, signals, text};
+use crate::terminal::{sanitize, signals};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -62,7 +62,7 @@ fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow
         return Err(Failure::missing(format!("{name} is not installed, and it cannot be downloaded with --offline")));
     }
     let mut agree = |bytes: u64| {
-        let what = format!("{repo} from Hugging Face ({}, licence: {})", text::size(bytes), model::licence(repo));
+        let what = format!("{repo} from Hugging Face ({}, licence: {})", rounded(bytes), model::licence(repo));
         if yes || !console.stderr_terminal {
             console.note(format_args!("downloading {what}"));
             return true;
@@ -116,8 +116,8 @@ fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> a
         console.line(&format!(
             "{}: {} became {} in {place}",
             sanitize::text(name),
-            text::size(before),
-            text::size(form.bytes)
+            rounded(before),
+            rounded(form.bytes)
         ))?;
     }
     Ok(Exit::Success)
@@ -176,5 +176,14 @@ fn show(
     }
     let place = place.map_or("built in".to_owned(), sanitize::path);
     let name = console.style("1", &format!("{:<30}", sanitize::text(name)));
-    Ok(console.line(&format!("{name}  {:>8}  {}  {place}", text::size(bytes), sanitize::text(licence)))?)
+    Ok(console.line(&format!("{name}  {:>8}  {}  {place}", rounded(bytes), sanitize::text(licence)))?)
+}
+
+/// Bytes of a model, in whole megabytes or tenths of gigabytes.
+fn rounded(bytes: u64) -> String {
+    if bytes < 1_000_000_000 {
+        format!("{:.0} MB", bytes as f64 / 1e6)
+    } else {
+        format!("{:.1} GB", bytes as f64 / 1e9)
+    }
 }

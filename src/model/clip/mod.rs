@@ -138,7 +138,7 @@ impl Embed for Clip {
             return Ok(Vec::new());
         }
         let size = self.config.vision.image_size;
-        anyhow::ensure!(batch.iter().all(|p| p.0.len() == 3 * size * size), "the pixels were prepared for another model");
+        anyhow::ensure!(batch.iter().all(|p| p.0.len() == 3 * size * size), "pixels prepared for another model");
         let values = batch.iter().flat_map(|p| &p.0).copied().collect();
         let pixels = Tensor::from_vec(values, (batch.len(), 3, size, size), &self.device)?;
         let rows = tower::unit_rows(&self.vision()?.forward(&pixels)?)?;

@@ -147,8 +147,8 @@ impl TextTower {
         Ok(product(&self.norm.apply(&ends)?, &self.projection)?)
     }
 
-    /// The position of the token whose state is the text's embedding: the first end token. If the configuration says that
-    /// the end token is 2, as the first ones did, it is the highest id.
+    /// The position of the token whose state is the text's embedding: the first end token. If the configuration says
+    /// that the end token is 2, as the first ones did, it is the highest id.
     fn end(&self, ids: &[u32]) -> usize {
         let end = if self.config.eos_token_id == 2 {
             ids.iter().max().and_then(|max| ids.iter().position(|id| id == max))

@@ -1,5 +1,5 @@
-//! GGUF files, as far as snapseek needs them: tensors in the formats of [`Dtype`]. They are read from mapped bytes, with
-//! every length checked, and written one tensor at a time, so that a model that does not fit into memory can be
+//! GGUF files, as far as snapseek needs them: tensors in the formats of [`Dtype`]. They are read from mapped bytes,
+//! with every length checked, and written one tensor at a time, so that a model that does not fit into memory can be
 //! quantized.
 //!
 //! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, version 3.
@@ -35,7 +35,7 @@ const FORMATS: [(u32, Dtype); 5] =
 /// The tensors of a whole file.
 ///
 /// # Errors
-/// The file is not GGUF version 3, contains a format that snapseek does not read, or ends before one of its tensors does.
+/// The file is not GGUF version 3, contains a format that snapseek does not read, or is too short for its tensors.
 pub(in crate::model) fn read(file: &[u8]) -> anyhow::Result<Vec<Tensor>> {
     let mut rest = GgufReader(file);
     anyhow::ensure!(rest.take(4)? == MAGIC, "it is not a GGUF file");

@@ -1,4 +1,5 @@
-//! Numeric kernels that candle lacks, or that it runs on a pool shared by all threads where ours must stay on one thread.
+//! Numeric kernels that candle lacks, or that it runs on a pool shared by all threads where ours must stay on one
+//! thread.
 //!
 //! They work in place on the processor; on a GPU the same functions fall back to candle's own operations.
 

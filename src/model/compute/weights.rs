@@ -160,8 +160,8 @@ fn candle_dtype(name: &str, dtype: Dtype) -> anyhow::Result<DType> {
 #[allow(unsafe_code)]
 fn map_file(path: &Path) -> anyhow::Result<Arc<Mmap>> {
     let file = File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
-    // SAFETY: a mapping is sound as long as nobody truncates the file while it is mapped. Model files are in a cache that
-    // replaces them only by renaming, which leaves the mapped file unchanged.
+    // SAFETY: a mapping is sound as long as nobody truncates the file while it is mapped. Model files are in a cache
+    // that replaces them only by renaming, which leaves the mapped file unchanged.
     let map = unsafe { Mmap::map(&file) }.with_context(|| format!("{} cannot be mapped", path.display()))?;
     Ok(Arc::new(map))
 }

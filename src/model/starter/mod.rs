@@ -74,8 +74,8 @@ impl Starter {
         Ok(Self { identity, packed, text: Once::default(), vision: Once::default() })
     }
 
-    /// The network's input from two views of a picture, each of 224 x 224 RGB bytes: the whole picture, squashed, and its
-    /// central square.
+    /// The network's input from two views of a picture, each of 224 x 224 RGB bytes: the whole picture, squashed, and
+    /// its central square.
     #[must_use]
     pub fn pixels_of_views(squashed: &[u8], central: &[u8]) -> Pixels {
         Pixels(squashed.iter().chain(central).map(|&v| (f32::from(v) - 127.0) / 128.0).collect())

@@ -60,7 +60,7 @@ impl EfficientNet {
     /// The logit of each class: the mean over the views, each (224, 224, 3).
     pub(super) fn logits(&self, views: &[f32]) -> anyhow::Result<Vec<f32>> {
         let size = (EDGE * EDGE) as usize * RGB;
-        anyhow::ensure!(!views.is_empty() && views.len().is_multiple_of(size), "the pixels were prepared for another model");
+        anyhow::ensure!(!views.is_empty() && views.len().is_multiple_of(size), "pixels prepared for another model");
         let mut total: Option<Tensor> = None;
         for view in views.chunks_exact(size) {
             let features = self.features(view)?;

@@ -67,8 +67,8 @@ by_level! {
 }
 
 by_level! {
-    /// Like [`multiply_tile`], but each product is rounded before it is added: half as fast, with the same bits at every
-    /// level.
+    /// Like [`multiply_tile`], but each product is rounded before it is added: half as fast, with the same bits at
+    /// every level.
     pub(super) fn multiply_tile_alike(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
         avx512 => add_to_tile::<false>(rows, panel, tile),
         avx2 => add_to_tile::<false>(rows, panel, tile),

@@ -1,9 +1,9 @@
 //! Matrices of weights, multiplied in place in a mapped file, in the format that they have there.
 //!
-//! Few activation rows (one token of each chat) are multiplied with one weight row after another: reading the weights is
-//! the whole cost, and quantized weights are multiplied as integers. For many rows (a picture's patches, a prompt), the
-//! weights are unpacked tile by tile, to f32 or with VNNI to integers, and multiplied in registers, as a GEMM does (Goto
-//! and van de Geijn 2008). A matrix is never widened as a whole.
+//! Few activation rows (one token of each chat) are multiplied with one weight row after another: reading the weights
+//! is the whole cost, and quantized weights are multiplied as integers. For many rows (a picture's patches, a prompt),
+//! the weights are unpacked tile by tile, to f32 or with VNNI to integers, and multiplied in registers, as a GEMM does
+//! (Goto and van de Geijn 2008). A matrix is never widened as a whole.
 
 mod gemm;
 mod kernels;
