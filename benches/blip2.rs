@@ -1,7 +1,9 @@
-//! What BLIP-2 costs at its real size: Salesforce/blip2-opt-2.7b in every shape, with random weights.
+//! The cost of BLIP-2 at its real size: the shapes of Salesforce/blip2-opt-2.7b with random weights. docs/figures.md
+//! quotes the figures.
 //!
 //! ```text
-//! cargo bench --bench blip2 -- write DIR [f16|bf16|f32]     a checkpoint, shard by shard (7.5 or 15 GB)
+//! cargo bench --bench blip2 -- write DIR [f16|bf16|f32]     writes a checkpoint in shards (7.5 or 15 GB)
+//! cargo bench --bench blip2 -- quantize DIR 4|8 OUT         quantizes it to OUT
 //! cargo bench --bench blip2 -- measure DIR                  load, vision tower, prompt, tokens a second, peak memory
 //! ```
 //! `benches/blip2_reference.py DIR` measures PyTorch on the same files.
@@ -19,7 +21,7 @@ use std::time::Instant;
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
 const SHARD: u64 = 5_000_000_000;
-/// Tokens of an answer.
+/// How many tokens an answer has.
 const TOKENS: usize = 24;
 const PROMPT: &str = "Question: What is in this picture? Answer:";
 
@@ -30,7 +32,7 @@ fn main() {
         ["write", dir, dtype] => write(Path::new(dir), dtype),
         ["measure", dir] => measure(Path::new(dir)),
         ["quantize", dir, bits, out] => quantize(Path::new(dir), bits, Path::new(out)),
-        _ => eprintln!("usage: write DIR [f16|bf16|f32] | measure DIR"),
+        _ => eprintln!("usage: write DIR [f16|bf16|f32] | quantize DIR 4|8 OUT | measure DIR"),
     }
 }
 
@@ -54,14 +56,14 @@ fn measure(dir: &Path) {
     let pixels = Pixels((0..3 * size * size).map(|i| ((i * 7919) % 1009) as f32 / 504.5 - 1.0).collect());
     let start = Instant::now();
     let encoding = model.encode(&pixels, &GO_ON).unwrap().unwrap();
-    println!("first picture      {:8.2} s (its weights may come from the disk)", seconds(start));
+    println!("first picture      {:8.2} s (may read its weights from the disk)", seconds(start));
     let runs = || {
         let start = Instant::now();
         model.encode(&pixels, &GO_ON).unwrap();
         seconds(start)
     };
     println!("picture            {:8.2} s, median of 3", median((0..3).map(|_| runs()).collect()));
-    // Random weights may end at once: the least number of tokens is the most.
+    // With random weights an answer may end at once, so the least number of tokens equals the most.
     let options =
         |beams: usize, n: usize| GenerateOptions { num_beams: beams, min_new_tokens: n, ..GenerateOptions::greedy(n) };
     let run = |requests: &[GenerateRequest], options: GenerateOptions| {
@@ -71,7 +73,7 @@ fn measure(dir: &Path) {
         seconds(start)
     };
     let request = GenerateRequest { encoding: &encoding, prompt: PROMPT };
-    println!("first token        {:8.2} s (its weights may come from the disk)", run(&[request], options(1, 1)));
+    println!("first token        {:8.2} s (may read its weights from the disk)", run(&[request], options(1, 1)));
     for (name, requests, beams) in
         [("one answer", vec![request], 1), ("8 answers together", vec![request; 8], 1), ("5 beams", vec![request], 5)]
     {
@@ -87,7 +89,7 @@ fn measure(dir: &Path) {
     }
 }
 
-/// Random numbers, quick and the same every time.
+/// Pseudorandom numbers, fast and reproducible.
 struct Random(u64);
 
 impl Random {
@@ -96,7 +98,7 @@ impl Random {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         let [a, b, c, d] = [self.0 & 0xffff, (self.0 >> 16) & 0xffff, (self.0 >> 32) & 0xffff, self.0 >> 48];
-        // The sum of four is close to a normal distribution, of deviation 1 after scaling.
+        // The sum of four is close to a normal distribution, with standard deviation 1 after scaling.
         ((a + b + c + d) as f32 / 65_536.0 - 2.0) * 1.732
     }
 }
@@ -109,13 +111,16 @@ fn write(dir: &Path, dtype: &str) {
     }
     let config = json!({"architectures": ["Blip2ForConditionalGeneration"], "model_type": "blip-2",
         "num_query_tokens": 32, "image_token_index": 50265, "use_decoder_only_language_model": true,
-        "vision_config": {"model_type": "blip_2_vision_model", "hidden_size": 1408, "intermediate_size": 6144, "num_hidden_layers": 39,
-            "num_attention_heads": 16, "image_size": 224, "patch_size": 14, "hidden_act": "gelu", "layer_norm_eps": 1e-6, "qkv_bias": true},
-        "qformer_config": {"model_type": "blip_2_qformer", "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
-            "intermediate_size": 3072, "vocab_size": 30522, "cross_attention_frequency": 2, "encoder_hidden_size": 1408},
-        "text_config": {"model_type": "opt", "hidden_size": 2560, "num_hidden_layers": 32, "ffn_dim": 10240, "num_attention_heads": 32,
-            "vocab_size": 50304, "word_embed_proj_dim": 2560, "max_position_embeddings": 2048, "do_layer_norm_before": true,
-            "activation_function": "relu", "bos_token_id": 2, "pad_token_id": 1, "eos_token_id": 50118, "tie_word_embeddings": true}});
+        "vision_config": {"model_type": "blip_2_vision_model", "hidden_size": 1408, "intermediate_size": 6144,
+            "num_hidden_layers": 39, "num_attention_heads": 16, "image_size": 224, "patch_size": 14,
+            "hidden_act": "gelu", "layer_norm_eps": 1e-6, "qkv_bias": true},
+        "qformer_config": {"model_type": "blip_2_qformer", "hidden_size": 768, "num_hidden_layers": 12,
+            "num_attention_heads": 12, "intermediate_size": 3072, "vocab_size": 30522, "cross_attention_frequency": 2,
+            "encoder_hidden_size": 1408},
+        "text_config": {"model_type": "opt", "hidden_size": 2560, "num_hidden_layers": 32, "ffn_dim": 10240,
+            "num_attention_heads": 32, "vocab_size": 50304, "word_embed_proj_dim": 2560,
+            "max_position_embeddings": 2048, "do_layer_norm_before": true, "activation_function": "relu",
+            "bos_token_id": 2, "pad_token_id": 1, "eos_token_id": 50118, "tie_word_embeddings": true}});
     std::fs::write(dir.join("config.json"), config.to_string()).unwrap();
     let generation = json!({"bos_token_id": 2, "pad_token_id": 1, "eos_token_id": 50118});
     std::fs::write(dir.join("generation_config.json"), generation.to_string()).unwrap();

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What PyTorch transformers needs for the same checkpoint: load, vision tower, prompt, tokens a second, peak memory.
+"""The cost of the same checkpoint in PyTorch transformers: load, vision tower, prompt, tokens a second, peak memory.
 
     python benches/blip2_reference.py DIR float32|bfloat16|float16 [THREADS]
 
-DIR is what `cargo bench --bench blip2 -- write DIR` wrote. Needs torch and transformers.
+`cargo bench --bench blip2 -- write DIR` writes DIR. Needs torch and transformers.
 """
 import resource, statistics, sys, time
 import torch

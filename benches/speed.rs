@@ -1,11 +1,11 @@
-//! How fast the whole program is. Not a test: it prints figures, and ARCHITECTURE.md quotes them.
+//! How fast the whole program is. Not a test: it prints figures, which docs/figures.md quotes.
 //!
 //!     cargo bench --bench speed -- stages          # one thread, milliseconds a photo for each stage
 //!     cargo bench --bench speed -- index [COUNT]   # photos a second from 12-megapixel JPEGs, all cores
 //!     cargo bench --bench speed -- search [COUNT]  # one cold process on a library of COUNT synthetic photos
 //!
-//! Both models are measured: the starter, and a CLIP of the sizes of ViT-B/32 with random weights (about 605 MB, made
-//! once in target/speed), whose speed is that of the real one.
+//! Two models are measured: the starter, and a CLIP with the sizes of ViT-B/32 and random weights (about 605 MB,
+//! written once to target/tmp/speed), which is as fast as the real one.
 
 use image::imageops::FilterType;
 use snapseek::model::clip::Clip;
@@ -25,7 +25,7 @@ fn main() -> anyhow::Result<()> {
         Some("stages") => stages(),
         Some("index") => index(count(200)?),
         Some("search") => search(count(100_000)?),
-        // `cargo bench` and `cargo test --benches` alone: nothing that takes minutes.
+        // For `cargo bench` and `cargo test --benches` without arguments, nothing that takes minutes.
         _ => {
             println!("name one of: stages, index, search");
             Ok(())
@@ -33,7 +33,7 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// Where the random CLIP, the photos and the libraries are kept between runs.
+/// The folder where the random CLIP, the photos and the libraries are kept between runs.
 fn workplace() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("speed")
 }
@@ -42,7 +42,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-/// Repeatable numbers without a pattern (xorshift), from -1 to 1.
+/// Reproducible pseudorandom numbers (xorshift) from -1 to 1.
 struct Noise(u64);
 
 impl Noise {
@@ -54,7 +54,7 @@ impl Noise {
     }
 }
 
-/// A CLIP of the sizes of openai/clip-vit-base-patch32, with random weights.
+/// A CLIP with the sizes of openai/clip-vit-base-patch32 and random weights.
 fn random_clip() -> anyhow::Result<PathBuf> {
     let folder = workplace().join("clip-vit-b32-random");
     let weights = folder.join("model.safetensors");
@@ -120,7 +120,7 @@ fn random_clip() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// A model, what to call it in a table, and what `--model` calls it.
+/// A model's name in the output, its name for `--model`, and the model.
 type Named = (&'static str, String, Box<dyn Embed>);
 
 fn models() -> anyhow::Result<[Named; 2]> {
@@ -132,7 +132,7 @@ fn models() -> anyhow::Result<[Named; 2]> {
     ])
 }
 
-/// `count` different 12-megapixel JPEGs of about 3 MB: fixture photos, enlarged, with grain.
+/// A folder with `count` different 12-megapixel JPEGs of about 3 MB: fixture photos, enlarged, with grain.
 fn photos(count: usize) -> anyhow::Result<PathBuf> {
     let folder = workplace().join(format!("photos-{count}"));
     if folder.join("done").exists() {
@@ -247,7 +247,7 @@ fn search(count: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A library of photos that were never taken: clustered embeddings, a few tags, made-up paths.
+/// Fills a library with synthetic photos: clustered embeddings, a few tags, made-up paths.
 fn fill(folder: &Path, model: ModelRecord, count: usize) -> anyhow::Result<()> {
     const CLUSTERS: usize = 1000;
     let _ = fs::remove_dir_all(folder);
@@ -306,7 +306,7 @@ fn snapseek(library: &Path, model: &str) -> Command {
     command
 }
 
-/// Seconds, peak memory in MB (as last seen in /proc, every millisecond) and output of a process.
+/// The seconds, peak memory in MB (read from /proc every millisecond) and output of a process.
 fn timed(command: &mut Command) -> anyhow::Result<(f64, u64, String)> {
     let started = Instant::now();
     let mut child = command.stdout(Stdio::piped()).spawn()?;

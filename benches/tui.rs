@@ -1,9 +1,10 @@
-//! How long a frame of the terminal UI takes. Not a test: it prints figures, and ARCHITECTURE.md quotes them.
+//! How long a frame of the terminal UI takes. Not a test: it prints figures, which docs/figures.md quotes.
 //!
-//!     cargo bench --bench tui [-- COUNT]   # a library of COUNT (100,000) made photos; indexing and typing meanwhile
+//!     cargo bench --bench tui [-- COUNT]   # a library of COUNT (100,000) synthetic photos, while indexing and typing
 //!
-//! The real workers answer; the real update function and views run on one thread, as in the program, and their frames
-//! go through ratatui's diff and are encoded, to nowhere. A frame's time is that from taking the first waiting event to the last byte.
+//! The real workers answer; the real update function and views run on one thread, as in the program. Their frames go
+//! through ratatui's diff, are encoded and then discarded. A frame's time runs from taking the first waiting event to
+//! the last byte.
 
 use clap::Parser;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -24,15 +25,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// Set in the process that measures.
+/// The variable that is set in the process that measures.
 const AGAIN: &str = "SNAPSEEK_BENCH";
-/// Changes written at once.
+/// How many changes are written at once.
 const BATCH: usize = 2_000;
-/// Photos that are indexed meanwhile.
+/// How many photos are indexed meanwhile.
 const INDEXED: usize = 3_000;
-/// What is typed, again and again.
+/// The text that is typed repeatedly.
 const TEXT: &str = "a brown dog runs on the beach ";
-/// Between two keys: a fast typist.
+/// The time between two keys: a fast typist.
 const KEY: Duration = Duration::from_millis(100);
 /// How long is typed.
 const TYPED: Duration = Duration::from_secs(30);
@@ -40,7 +41,7 @@ const TYPED: Duration = Duration::from_secs(30);
 fn main() -> anyhow::Result<()> {
     let count = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tui-{count}"));
-    // Again with the program's folders elsewhere than the user's.
+    // Runs itself again, with the program's folders separate from the user's.
     if std::env::var_os(AGAIN).is_none() {
         let mut again = Command::new(std::env::current_exe()?);
         again.arg(count.to_string()).env(AGAIN, "1");
@@ -75,7 +76,7 @@ fn main() -> anyhow::Result<()> {
             std::thread::sleep(KEY);
             typed += 1;
             let code = match letters.next() {
-                // Now and then the line is emptied, and the photos are walked through.
+                // Now and then the line is cleared, and the selection moves through the photos.
                 _ if typed % 60 == 0 => KeyCode::Esc,
                 _ if typed % 60 < 12 => KeyCode::Char('j'),
                 _ if typed % 60 == 12 => KeyCode::Char('/'),
@@ -141,7 +142,8 @@ fn main() -> anyhow::Result<()> {
         at(&mut frames, 1.0)
     );
     println!(
-        "from a key to the photos of its query ({} times, debounce included): median {:.0} ms, 95th percentile {:.0} ms",
+        "from a key to the photos of its query ({} times, debounce included): median {:.0} ms, \
+         95th percentile {:.0} ms",
         answers.len(),
         at(&mut answers, 0.5),
         at(&mut answers, 0.95)
@@ -149,14 +151,14 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The time in milliseconds below which such a share of them lies.
+/// The quantile of the times at `share`, in milliseconds.
 fn at(times: &mut [Duration], share: f64) -> f64 {
     times.sort_unstable();
     let last = times.len().saturating_sub(1);
     times.get((share * last as f64).round() as usize).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
 }
 
-/// Copies of the fixture photos, each with other bytes at its end, so that each is embedded.
+/// A folder with copies of the fixture photos, each with other bytes at its end, so that each is embedded.
 fn photos(place: &Path) -> anyhow::Result<PathBuf> {
     let folder = place.join(format!("photos-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
@@ -174,7 +176,7 @@ fn photos(place: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// A library of made photos under the starter.
+/// Makes a library of synthetic photos for the starter.
 fn make(dir: &Path, count: usize) -> anyhow::Result<()> {
     let starter = Starter::built_in()?;
     let identity = starter.identity();

@@ -1,7 +1,8 @@
-//! What clusters and maps of a large library cost, and how good the clusters are.
+//! The cost of clusters and maps of a large library, and the quality of the clusters. docs/figures.md quotes the
+//! figures.
 //!
 //! ```text
-//! cargo bench --bench understand -- PHOTOS [DIM]     made vectors: groups of uneven sizes, a tenth in none
+//! cargo bench --bench understand -- PHOTOS [DIM]     synthetic vectors: groups of uneven sizes, a tenth in none
 //! ```
 #![allow(clippy::unwrap_used)]
 
@@ -27,7 +28,7 @@ fn main() {
         vector
     };
     let centers: Vec<Vec<f32>> = (0..GROUPS).map(|_| direction(None)).collect();
-    // The first groups are larger, and each tenth photo is in none.
+    // The first groups are larger, and every tenth photo is in no group.
     let truth = |n: usize| (!n.is_multiple_of(10)).then(|| ((n * 7919) % GROUPS) * ((n * 104_729) % GROUPS) / GROUPS);
     let vectors: Vec<Vec<f32>> =
         (0..photos).map(|n| direction(truth(n).map(|group| centers[group].as_slice()))).collect();
@@ -77,7 +78,7 @@ fn peak() -> String {
     status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("?").trim().to_owned()
 }
 
-/// Random numbers, quick and the same every time.
+/// Pseudorandom numbers, fast and reproducible.
 struct Random(u64);
 
 impl Random {

@@ -10,8 +10,7 @@
 //! - [`terminal`]: stdout, stderr and progress, and the only way for foreign text to reach them; [`config`]: settings;
 //!   [`exit`]: exit codes
 //! - [`model`]: CLIP, the built-in starter and BLIP-2; independent of photo files and of storage
-//! - [`photo`]: from a file to upright pixels and EXIF facts; [`panics`]: a decoder's panic becomes an error of its
-//!   file
+//! - [`photo`]: from a file to upright pixels and EXIF facts; [`panics`]: turns a decoder's panic into an error
 //! - the crate `snapseek_index`: catalogue, vector search, full-text search, query language
 
 pub mod captions;

@@ -43,7 +43,7 @@ impl Listener for Heard {
 
 const PHOTOS: [&str; 4] = ["cat.jpg", "dog.jpg", "taj-mahal.jpg", "wrench.jpg"];
 
-/// A folder with some photos and an empty library beside it.
+/// A folder with some photos and an empty library next to it.
 struct World {
     folder: TempDir,
     library: Library,
@@ -144,7 +144,7 @@ fn a_query_opens_the_model_only_if_it_needs_it_and_ends_when_told() {
     assert_eq!(ask(parse("a wrench").unwrap(), By::Both).unwrap()[0], "wrench.jpg");
     assert_eq!(opened.load(Ordering::Relaxed), 1);
 
-    // More like this one and less like that, as keys of a front end would have it.
+    // More like this photo and less like that one, as keys of a front end would ask for it.
     let mut query = Query::default();
     for (name, weight) in [("taj-mahal.jpg", 1.0), ("cat.jpg", -0.3)] {
         query.parts.push(QueryPart { kind: PartKind::Image(world.photo(name)), weight });
@@ -163,7 +163,7 @@ fn a_query_opens_the_model_only_if_it_needs_it_and_ends_when_told() {
     for _ in 0..2 {
         assert_eq!(ask(parse("label:kinds=tool").unwrap(), By::Both).unwrap(), ["wrench.jpg"]);
     }
-    // Once for each that was ended, and once for the first answer: the second had its classifier.
+    // Once for each cancelled query, and once for the first answer: the second found the classifier ready.
     assert_eq!(opened.load(Ordering::Relaxed), before + 3);
     assert_eq!(exit_of(&parse("taken:yesteryear").unwrap_err()), Exit::Usage);
 }

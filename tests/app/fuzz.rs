@@ -1,4 +1,4 @@
-//! The fuzz targets (fuzz/targets.rs) on mutations of real files: short, and the same every time.
+//! The fuzz targets (fuzz/targets.rs) on mutations of real files: a short run that is the same every time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[path = "../../fuzz/targets.rs"]
 mod targets;
 
-/// Mutations of each seed.
+/// Rounds for each seed; the first takes it unchanged.
 const ROUNDS: usize = 60;
 
 struct Random(u64);
@@ -17,7 +17,7 @@ impl Random {
         (self.0 >> 33) as usize % n.max(1)
     }
 
-    /// Flips bits, overwrites, cuts, doubles or splices.
+    /// Flips bits, or overwrites, cuts, doubles or splices bytes.
     fn mutate(&mut self, bytes: &mut Vec<u8>) {
         for _ in 0..=self.below(4) {
             let (at, length) = (self.below(bytes.len()), 1 + self.below(64));
@@ -82,7 +82,7 @@ fn headers_of_model_files() {
         fixtures("reference/clip-random").into_iter().find(|file| file.ends_with("model.safetensors")).unwrap(),
     )
     .unwrap();
-    // Enough of a large file: the header, and numbers that do not cover what it announces.
+    // The beginning of a large file is enough: the header, and fewer numbers than it announces.
     let seed = vec![("model.safetensors".to_owned(), weights[..weights.len().min(200_000)].to_vec())];
     run(&seed, targets::safetensors);
     let mut gguf = b"GGUF".to_vec();

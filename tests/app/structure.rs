@@ -1,20 +1,21 @@
-//! The shape of the code: what imports what, how many files lie flat, and that one name means one thing.
+//! The structure of the code: which module imports which, how many files are in src itself, and that a type name means
+//! one thing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Imports that would close a circle and are allowed, each with the reason. There is none today.
+/// Imports that would close a circle and are allowed, each with the reason. At present there are none.
 const EXCEPTIONS: [(&str, &str); 0] = [];
 
-/// Types that may have one name in several places: the associated types of traits.
+/// Types that may have the same name in several places: the associated types of traits.
 const SHARED_NAMES: [&str; 3] = ["Job", "Weights", "Inputs"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every Rust file below a folder, without tests, as module path and code without comments.
+/// The module path and the code, without tests and comments, of every Rust file below a folder.
 fn modules(folder: &str) -> Vec<(Vec<String>, String)> {
     fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -48,7 +49,7 @@ fn modules(folder: &str) -> Vec<(Vec<String>, String)> {
     all.filter(|(module, _)| !module.iter().any(|part| part == "tests")).collect()
 }
 
-/// The paths that begin with `crate::` or `super::` in some code, with braces resolved one level deep.
+/// The paths in the code that begin with `crate::` or `super::`, with braces resolved one level deep.
 fn imports(module: &[String], code: &str) -> Vec<Vec<String>> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut found = Vec::new();
@@ -99,10 +100,10 @@ fn imports(module: &[String], code: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// Fails if some nodes of a graph import each other in a circle, and names them.
+/// Fails if nodes of a graph import each other in a circle, and names them.
 fn assert_no_circle(graph: &BTreeMap<String, BTreeSet<String>>, what: &str) {
     let mut left = graph.clone();
-    // Nodes that import nothing of what is left go; what stays is in a circle, or imports one.
+    // Remove nodes that import none of the remaining ones; those that stay are in a circle, or import one.
     loop {
         let names: BTreeSet<String> = left.keys().cloned().collect();
         let free: Vec<String> =
@@ -145,7 +146,7 @@ fn no_two_rooms_of_the_application_import_each_other() {
 fn no_two_files_of_the_index_import_each_other() {
     let modules = modules("index/src");
     let names: BTreeSet<String> = modules.iter().map(|(module, _)| module.join("::")).collect();
-    // The file that a path leads to.
+    // The file that a path refers to.
     let file = |path: &[String]| {
         let leads = (1..=path.len()).rev().map(|length| path[..length].join("::"));
         leads.into_iter().find(|name| names.contains(name))
@@ -153,7 +154,7 @@ fn no_two_files_of_the_index_import_each_other() {
     let edges = modules.iter().filter(|(module, _)| !module.is_empty()).flat_map(|(module, code)| {
         let from = module.join("::");
         let to = imports(module, code).into_iter().filter_map(|path| file(&path));
-        // A module and what lies inside it may know each other.
+        // A module and the modules inside it may import each other.
         to.filter(|to| !module.join("::").starts_with(to.as_str()))
             .map(move |to| (from.clone(), to))
             .collect::<Vec<_>>()
@@ -168,7 +169,8 @@ fn a_circle_would_be_found() {
     let edges = [("a", "b"), ("b", "c"), ("c", "a"), ("d", "a")];
     let circle = graph(edges.into_iter().map(|(from, to)| (from.to_owned(), to.to_owned())));
     assert!(std::panic::catch_unwind(|| assert_no_circle(&circle, "rooms")).is_err());
-    let code = "use crate::{one, two::Three};\nuse super::four::{Five, six};\nfn f() { crate::seven::eight(); $crate::no::no(); }";
+    let code = "use crate::{one, two::Three};\nuse super::four::{Five, six};\n\
+                fn f() { crate::seven::eight(); $crate::no::no(); }";
     let module = ["room".to_owned(), "file".to_owned()];
     let found: BTreeSet<String> = imports(&module, code).into_iter().map(|path| path.join("::")).collect();
     for path in ["one", "two", "room::four::Five", "room::four::six", "seven::eight"] {

@@ -1,5 +1,5 @@
-//! Captions and single questions: the reference's tokens, what is kept, what is found, and what never happens to what
-//! was written by hand.
+//! Captions and single questions: the reference's tokens, what is kept, what is found, and that captions written by
+//! hand are never overwritten.
 
 use crate::support::{Output, Sandbox, finish, fixture, random_blip2, start};
 use crate::terminal::{PAYLOAD, foreign, is_control, on_a_terminal};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::fs;
 
-/// The program with the random BLIP-2.
+/// Runs the program with the random BLIP-2.
 fn run(sandbox: &Sandbox, args: &[&str]) -> Output {
     finish(command(sandbox, args))
 }
@@ -18,12 +18,12 @@ fn command(sandbox: &Sandbox, args: &[&str]) -> std::process::Command {
     command
 }
 
-/// A picture of the reference without loss, so that it has the reference's pixels.
+/// A lossless picture of the reference, so that its pixels are the reference's.
 fn lossless() -> String {
     fixture("reference/pictures/i-one-pixel.png").to_str().unwrap().to_owned()
 }
 
-/// The reference's prompts with the tokens that follow, greedily and of five beams, up to the end token.
+/// The reference's prompts with the tokens that follow, greedily and with five beams, up to the end token.
 fn expected() -> Vec<(String, Value, Value)> {
     let json: Value =
         serde_json::from_slice(&fs::read(fixture("reference/blip2-random/expected.json")).unwrap()).unwrap();
@@ -64,7 +64,7 @@ fn the_tokens_are_those_of_the_reference() {
             let line = run(&sandbox, &args).exits(0).line();
             assert_eq!(line["tokens"], tokens, "{prompt:?} with {beams} beams");
             assert_eq!((&line["path"], &line["schema"]), (&json!(picture), &json!(1)));
-            // The same as a question, where it is one.
+            // If the prompt is a question, `ask` gives the same.
             let question = prompt.strip_prefix("Question: ").and_then(|rest| rest.strip_suffix(" Answer:"));
             if let Some(question) = question.filter(|question| !question.contains("Answer:")) {
                 let mut args = vec!["ask", &picture, question];
@@ -141,14 +141,14 @@ fn without_a_model_it_says_what_to_do_and_nothing_else_changes() {
     }
     assert!(!sandbox.library().exists(), "no library is made");
 
-    // The photos are indexed before that is said.
+    // The photos are indexed before the message.
     let output = sandbox.run(["index", ".", "--captions", "--json"]).exits(3);
     says(&output);
     assert_eq!(output.line()["embedded"], 2);
     assert_eq!(output.lines().len(), 1);
     assert_eq!(captioned(&sandbox), 0);
     assert!(!sandbox.run(["search", "a cat", "--json"]).exits(0).lines().is_empty());
-    // By hand it works without one.
+    // Captions by hand need no model.
     sandbox.run(["caption", "set", "cat.jpg", "Tom at home"]).exits(0);
     assert_eq!(sandbox.run(["search", "caption:tom", "--json"]).exits(0).names(), ["cat.jpg"]);
     let refused = sandbox.run(["models", "quantize", "blip2"]).exits(3);
@@ -193,7 +193,7 @@ fn captions_are_kept_found_at_once_and_cleared() {
     let kept = caption_of(&sandbox, "cat.jpg").unwrap();
     assert_eq!((&kept["caption"], &kept["by_hand"]), (&made["caption"], &json!(false)));
     assert!(kept["captioner"].is_string() && kept["written"].as_i64().unwrap() > 1_700_000_000);
-    // With words of the user's in front it is no caption of the photo, and is shown only.
+    // With the user's words in front it is not a caption of the photo: it is shown and not kept.
     run(&sandbox, &["caption", "dog.jpg", "--prompt", "a photo of"]).exits(0);
     assert_eq!(caption_of(&sandbox, "dog.jpg"), None);
 
@@ -240,11 +240,11 @@ fn a_photo_of_the_library_is_looked_at_once() {
     assert_eq!((first.0, second.0), (1, 0));
     assert_eq!(first.1, second.1);
     assert_eq!(looks(&["caption", "cat.jpg", "dog.jpg"]).0, 1);
-    // After captioning there is nothing left to look at; for another model there is.
+    // After captioning, no photo needs to be encoded again, except for another model.
     run(&sandbox, &["index", "--captions"]).exits(0);
     assert_eq!(looks(&["caption", "cat.jpg", "dog.jpg", "owl.jpg", "panda.jpg"]).0, 0);
     assert_eq!(looks(&["ask", "owl.jpg", "What?", "--blip2", &other_blip2(&sandbox)]).0, 1);
-    // What the library does not hold is not kept.
+    // Encodings of pictures outside the library are not kept.
     let outside = lossless();
     assert_eq!((looks(&["ask", &outside, "What?"]).0, looks(&["ask", &outside, "What?"]).0), (1, 1));
 }
@@ -261,20 +261,20 @@ fn what_was_written_by_hand_is_never_overwritten() {
         (&summary["captioned"], &summary["caption_failed"], &summary["embedded"]),
         (&json!(3), &json!(0), &json!(0))
     );
-    // Another model captions again what the first has captioned, and no more.
+    // Another model captions again only what the first has captioned.
     let other = other_blip2(&sandbox);
     let again = ["index", "--captions", "--recaption", "--json", "--blip2", &other];
     assert_eq!(sandbox.run(["index", "--captions", "--json", "--blip2", &other]).exits(0).line()["captioned"], 0);
     assert_eq!(sandbox.run(again).exits(0).line()["captioned"], 3);
     assert_eq!(sandbox.run(again).exits(0).line()["captioned"], 0);
     assert_eq!(caption_of(&sandbox, "owl.jpg").unwrap(), by_hand);
-    // Once it is cleared, the photo waits again.
+    // Once its caption is cleared, the photo is captioned again.
     sandbox.run(["caption", "clear", "owl.jpg"]).exits(0);
     assert_eq!(run(&sandbox, &["index", "--captions", "--json"]).exits(0).line()["captioned"], 1);
     assert_eq!(caption_of(&sandbox, "owl.jpg").unwrap()["by_hand"], false);
 }
 
-/// The random model with another beginning of captions, so that it is another model.
+/// The random model with a changed config.json, so that it counts as another model.
 fn other_blip2(sandbox: &Sandbox) -> String {
     let folder = sandbox.path("other-blip2");
     fs::create_dir_all(&folder).unwrap();
@@ -309,7 +309,7 @@ fn captions_follow_indexing_newest_first_and_failures_are_told_once() {
     let order: Vec<usize> =
         ["owl.jpg", "koala.jpg", "dog.jpg", "panda.jpg"].map(|name| summary.stderr.find(name).unwrap()).to_vec();
     assert!(order.is_sorted(), "{summary}");
-    // With everything captioned there is nothing to do; the photo that is gone is tried again.
+    // Everything is captioned, so there is nothing to do; the missing photo is tried again.
     let again = run(&sandbox, &index).exits(4).line();
     assert_eq!((&again["captioned"], &again["caption_failed"]), (&json!(0), &json!(1)));
 }
@@ -397,7 +397,7 @@ fn two_captioners_at_once_are_refused_and_by_hand_works_meanwhile() {
 fn hostile_captions_and_answers_drive_no_terminal() {
     let sandbox = indexed();
     sandbox.run(["caption", "set", "cat.jpg", &format!("zebra {PAYLOAD} <script>")]).exits(0);
-    // The random model speaks in control characters.
+    // The random model's answers contain control characters.
     let answer = run(&sandbox, &["caption", &lossless(), "--json"]).exits(0).line();
     assert!(answer["caption"].as_str().unwrap().contains(char::is_control), "{answer}");
     let (blip2, picture, sheet) = (random_blip2(), lossless(), sandbox.path("sheet.html"));
@@ -424,7 +424,7 @@ fn hostile_captions_and_answers_drive_no_terminal() {
     }
     let page = fs::read_to_string(sheet).unwrap();
     assert!(page.contains("\\x1b]0;owned") && page.contains("&lt;script&gt;") && !page.contains("<script"), "{page}");
-    // In a pipe a caption is one line, and harmless too.
+    // In a pipe a caption is one line, without other control characters.
     let piped = run(&sandbox, &["caption", "show", "cat.jpg"]).exits(0).text();
     assert_eq!(piped.matches(is_control).count(), 2, "a tab and a line end: {piped:?}");
 }

@@ -1,4 +1,4 @@
-//! Conversations: from a script and on a terminal, kept and gone on with.
+//! Chats: from a script and on a terminal, kept and continued.
 
 use crate::support::{Output, Sandbox, finish, fixture, random_blip2, start};
 use crate::terminal::{PAYLOAD, Person, foreign, is_control};
@@ -15,7 +15,7 @@ fn chat(sandbox: &Sandbox, args: &[&str], lines: &[&str]) -> Output {
     command.env("SNAPSEEK_BLIP2", random_blip2()).stdin(Stdio::piped());
     let mut child = start(&mut command);
     let mut stdin = child.stdin.take().unwrap();
-    // A program that does not begin reads nothing.
+    // A program that fails at the start does not read stdin.
     let _ = lines.iter().try_for_each(|line| writeln!(stdin, "{line}"));
     drop(stdin);
     Output::of(child)
@@ -57,7 +57,7 @@ fn each_question_is_asked_after_all_that_was_said() {
     assert_eq!((&kept["turns"], &kept["id"], &lines[0]["conversation"]), (&json!(turns), &json!(1), &json!(1)));
     assert_eq!(kept["model"], random_blip2());
     assert_eq!(sandbox.status()["conversations"], 1);
-    // Without JSON each answer is one line.
+    // Without --json each answer is one line.
     let plain = chat(&sandbox, &["cat.jpg"], &["What is it?", "Why?"]).exits(0).text();
     assert_eq!(plain.lines().count(), 2);
 }
@@ -91,7 +91,7 @@ fn a_conversation_goes_on_another_day() {
     };
     assert_eq!(on["conversation"], 3, "the last one about this photo");
     assert_eq!(on["tokens"], tokens_after(&sandbox, "cat.jpg", &prompt(&new, "C?")));
-    // By its number, under whatever name the photo has now.
+    // By number, whatever the photo's name is now.
     fs::rename(sandbox.photo("cat.jpg"), sandbox.photo("tom.jpg")).unwrap();
     chat(&sandbox, &["--conversation", "1"], &["D?"]).exits(2);
     let on = chat(&sandbox, &["tom.jpg", "--conversation", "1", "--json"], &["D?"]).exits(0).line();
@@ -101,7 +101,7 @@ fn a_conversation_goes_on_another_day() {
     let new = chat(&sandbox, &["tom.jpg", "--continue"], &[]).exits(0);
     assert!(!new.stderr.contains("a new one begins"));
 
-    // Lists, by photo and all; the last one that changed first.
+    // Lists of all chats and of one photo's, the most recently changed first.
     let ids = |args: &[&str]| -> Vec<u64> {
         let lines = chats(&sandbox, args).exits(0).lines();
         lines.iter().map(|line| line["id"].as_u64().unwrap()).collect()
@@ -134,7 +134,7 @@ fn conversations_are_written_out() {
     assert!(page.starts_with("# cat.jpg\n") && page.contains("**Is it \\*bold\\* \\<b\\>?**"), "{page}");
     assert_eq!(chats(&sandbox, &["export", "1"]).exits(0).text(), page);
     assert_eq!(chats(&sandbox, &["export", "1", "1", "--format", "json"]).exits(0).lines(), [kept.clone(), kept]);
-    // Nothing is overwritten, and a script hears of it.
+    // Nothing is overwritten, and the exit code says so.
     fs::write(&md, "precious").unwrap();
     let refused = chat(&sandbox, &["cat.jpg", "--continue", "--json"], &[&format!("/save {md}"), "And?"]).exits(4);
     assert!(refused.stderr.contains("nothing is overwritten"), "{refused}");
@@ -167,7 +167,7 @@ fn without_a_library_it_works_and_makes_none() {
     chat(&sandbox, &["--conversation", "1"], &[]).exits(3);
     chat(&sandbox, &["nowhere.jpg"], &[]).exits(2);
     chat(&sandbox, &[], &[]).exits(2);
-    // A picture that is in no folder of the library has its conversations kept as well.
+    // Chats about a picture outside the library's folders are kept too.
     let sandbox = Sandbox::indexed(&["dog"]);
     let outside = fixture("photos/cat.jpg");
     chat(&sandbox, &[outside.to_str().unwrap()], &["A?"]).exits(0);
@@ -178,7 +178,7 @@ fn without_a_library_it_works_and_makes_none() {
 #[test]
 fn when_the_context_is_full_the_oldest_turns_go_and_the_user_is_told() {
     let sandbox = Sandbox::indexed(&["cat"]);
-    // 248 tokens are there; each of these takes more than 50.
+    // There is room for 248 tokens; each of these turns takes more than 50.
     let long: Vec<String> = (0..6)
         .map(|n| format!("{n} is the number of what I ask about this fine picture of something, is it?"))
         .collect();
@@ -216,12 +216,12 @@ fn on_a_terminal_answers_stream_and_lines_are_edited() {
     let mut person = person(&sandbox, &["cat.jpg", "--max-new-tokens", "12"]);
     person.sees("/help");
     person.sees("> ");
-    // A mistake, a backspace, and the line from before.
+    // A typing error, a backspace, and the previous line.
     person.types("What iss\x7f it?\r").sees("\r\n");
     person.sees("> ");
     person.types("\x1b[A\r").sees("\r\n");
     person.sees("> ");
-    // Ctrl-C drops a line, and not the program.
+    // Ctrl-C discards the line and does not end the program.
     person.types("never mind\x03").sees("> ");
     // What is typed ahead is not lost.
     person.types("/undo\r/image dog.jpg\rAnd this?\r/nonsense\r").sees("taken back");
@@ -241,7 +241,7 @@ fn on_a_terminal_answers_stream_and_lines_are_edited() {
 #[test]
 fn ctrl_c_stops_an_answer_and_not_the_program() {
     let sandbox = Sandbox::indexed(&["cat"]);
-    // Many beams take their time.
+    // Many beams take long enough to be stopped.
     let mut person =
         person(&sandbox, &["cat.jpg", "--num-beams", "32", "--min-new-tokens", "200", "--max-new-tokens", "220"]);
     person.sees("> ");
@@ -260,7 +260,7 @@ fn ctrl_c_stops_an_answer_and_not_the_program() {
     person.types("/help\r").sees("/undo");
     person.types("/quit\r");
     person.leaves(0);
-    // What was stopped is not kept.
+    // A stopped answer is not kept.
     let kept = chats(&sandbox, &["list", "--json"]).lines();
     assert_eq!(kept.len(), answered.min(1));
     assert!(kept.iter().all(|chat| chat["questions"] == 0), "{kept:?}");
@@ -301,11 +301,11 @@ fn hostile_questions_answers_and_names_drive_no_terminal() {
         let bytes = crate::terminal::on_a_terminal(&sandbox, &args, false);
         let left = foreign(&bytes, false).replace('\n', "");
         assert!(left.contains("52;c;AAAA") && !left.contains(is_control), "{args:?}: {}", bytes.escape_ascii());
-        // Nor in a pipe, which may end on a terminal.
+        // Nor in a pipe, which may lead to a terminal.
         let piped = finish(sandbox.command(&args)).exits(0).text();
         assert!(args[1] == "list" || !piped.replace('\n', "").contains(is_control), "{piped:?}");
     }
-    // What the random model says is full of control characters; on the terminal none arrives.
+    // The random model's answers are full of control characters; none of them reaches the terminal.
     let mut person = person(&sandbox, &["cat.jpg", "--continue", "--max-new-tokens", "60", "--color", "never"]);
     person.sees("zebra \\x1b]0;owned");
     person.sees("> ");
@@ -316,7 +316,7 @@ fn hostile_questions_answers_and_names_drive_no_terminal() {
     assert!(left.contains("\\x") && !left.contains(is_control), "{left:?}");
 }
 
-/// What a terminal got, without what the line editor says to it: moves of the cursor, deletions, modes.
+/// What a terminal received, without the line editor's sequences: cursor moves, deletions, modes.
 fn without_editor(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes).replace(['\r', '\n'], "");
     let mut parts = text.split("\x1b[");

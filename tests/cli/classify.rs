@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 const PHOTOS: [&str; 6] = ["cat", "dog", "hammer-5", "hammer-8", "owl", "igloo"];
 
-/// The lines about photos, and the last one.
+/// The lines about photos, and the last line, which is the distribution.
 fn judged(output: &Output) -> (Vec<Value>, Value) {
     let mut lines = output.lines();
     let shares = lines.pop().unwrap();
@@ -21,13 +21,13 @@ fn judged(output: &Output) -> (Vec<Value>, Value) {
     (lines, shares)
 }
 
-/// Names with their labels.
+/// File names with their labels.
 fn labels(output: &Output) -> BTreeMap<String, Option<String>> {
     let label = |line: &Value| (file_name(&line["path"]), line["label"].as_str().map(str::to_owned));
     judged(output).0.iter().map(label).collect()
 }
 
-/// The names that a search finds.
+/// The file names that a search finds.
 fn found(sandbox: &Sandbox, query: &str) -> BTreeSet<String> {
     let output = sandbox.run(["search", "-n", "999", "--json", "--", query]);
     assert!(matches!(output.code(), 0 | 1), "{output}");
@@ -58,7 +58,7 @@ fn the_starter_tells_the_groups_of_the_fixture_photos_apart() {
     println!("accuracy {accuracy:.3} ({right} of {all})");
     assert!(accuracy >= 0.75, "{accuracy}");
 
-    // Sorted as the labels were given, the surest first; the numbers fit each other.
+    // Sorted in the order of the labels, the most probable first; the numbers are consistent.
     let place = |line: &Value| groups.keys().position(|group| line["label"] == **group).unwrap();
     assert!(lines.is_sorted_by_key(place));
     for pair in lines.windows(2).filter(|pair| pair[0]["label"] == pair[1]["label"]) {
@@ -111,9 +111,9 @@ fn none_of_these_is_an_answer_too() {
 
     let sure = labels(&classify(&["--labels", "dog,cat", "--threshold", "0.97"]).exits(0));
     assert!(sure["dog.jpg"].is_some() && sure["igloo.jpg"].is_none(), "{sure:?}");
-    // Nothing of the kind: told by the exit code.
+    // If no photo has a label, the exit code says so.
     classify(&["--labels", "truck,bus", "--background", "animal,tool,house"]).exits(1);
-    // One label makes sense with a background only.
+    // A single label makes sense only with a background.
     let one = classify(&["--labels", "dog"]).exits(2);
     assert!(one.stderr.contains("--background"), "{one}");
     let dog = classify(&["--labels", "dog", "--background", "cat,tool,bird,house"]).exits(0);
@@ -143,14 +143,14 @@ fn saved_sets_are_listed_shown_used_replaced_and_deleted() {
     shown["threshold"] = json!((shown["threshold"].as_f64().unwrap() * 1e6).round() / 1e6);
     assert_eq!(shown, set);
     assert_eq!(sandbox.run(["labels", "list"]).exits(0).text(), "My Pets\t2\tdog, cat\n");
-    // What is shown can be read again.
+    // The output of `labels show` can be read as a labels file.
     fs::write(&file, sandbox.run(["labels", "show", "my pets"]).exits(0).stdout).unwrap();
     let again =
         sandbox.run(["classify", "--labels-file", file.to_str().unwrap(), "--json"].iter().chain(&more)).exits(0);
     assert_eq!(labels(&again), labels(&saved));
     assert_eq!(labels(&sandbox.run(["classify", "--set", "MY PETS", "--json"]).exits(0)), labels(&saved));
 
-    // Whoever comes later is known by the set too.
+    // Photos that are added later get labels from the set too.
     assert_eq!(found(&sandbox, "label:\"my pets\"=dog"), ["dog.jpg".to_owned()].into());
     fs::copy(fixture("photos/dog.jpg"), sandbox.photo("another.jpg")).unwrap();
     fs::OpenOptions::new()
@@ -227,13 +227,13 @@ fn files_and_folders_need_no_library_and_a_query_is_told_from_them() {
     let mixed = classify(&["owl.jpg", "an owl"]).exits(2);
     assert!(mixed.stderr.contains("owl.jpg is a file") && mixed.stderr.contains("an owl"), "{mixed}");
 
-    // In the library, embeddings come from there: a photo that changed since is looked at again.
+    // Embeddings come from the library; a photo that changed since is embedded again.
     sandbox.index().exits(4);
     fs::copy(fixture("photos/owl.jpg"), sandbox.photo("hammer-5.jpg")).unwrap();
     assert_eq!(labels(&classify(&["hammer-5.jpg"]).exits(0))["hammer-5.jpg"].as_deref(), Some("bird"));
     let missing = classify(&["gone.jpg"]).exits(1);
     assert!(missing.stderr.contains("no file or folder of that name"), "{missing}");
-    // Another model than the library's, asked for by name, looks for itself.
+    // A model other than the library's, chosen by name, embeds the photos itself.
     let other = classify(&["owl.jpg", "--model", &random_clip()]).exits(0);
     let (mine, theirs) = (&judged(&files).0[0]["ranked"], &judged(&other).0[0]["ranked"]);
     assert_ne!(mine, theirs);
@@ -329,7 +329,7 @@ fn hostile_names_and_labels_drive_neither_the_terminal_nor_the_contact_sheet() {
     assert_eq!((html.matches("<h2>").count(), html.matches("<figure>").count()), (2, 2));
     let sources: Vec<&str> = html.split(" src='").skip(1).map(|rest| &rest[..22]).collect();
     assert_eq!(sources, ["data:image/jpeg;base64"; 2], "nothing is loaded from anywhere");
-    // A sheet may be written anew, another file may not.
+    // A sheet may be overwritten, another file may not.
     sandbox.run(["classify", "--labels", "a,b", "--html", sheet.to_str().unwrap()]).exits(0);
     fs::write(&sheet, "mine").unwrap();
     sandbox.run(["classify", "--labels", "a,b", "--html", sheet.to_str().unwrap()]).exits(2);
@@ -341,7 +341,7 @@ fn ctrl_c_ends_it_with_130() {
     let sandbox = Sandbox::indexed(&["cat"]);
     let labels = (0..1_000).map(|n| format!("thing {n}")).collect::<Vec<_>>().join(",");
     let mut args = vec!["classify".to_owned(), "--labels".into(), labels];
-    // Far more prompts than could be read before the signal comes.
+    // Far more prompts than can be embedded before the signal comes.
     args.extend((0..100).map(|n| format!("--template=photo {n} of {{}}")));
     let mut child = start(&mut sandbox.command(args));
     let mut stderr = child.stderr.take().unwrap();

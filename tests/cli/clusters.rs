@@ -1,5 +1,5 @@
-//! Clusters, their names, the map and the description of a folder. One library for all, because the vocabulary is
-//! embedded once a home.
+//! Clusters, their names, the map and the description of a folder. One library serves many checks, because each home
+//! embeds the vocabulary once.
 
 use crate::support::{Output, Sandbox, file_name, finish, start};
 use serde_json::Value;
@@ -10,7 +10,7 @@ const FISH: [&str; 7] = ["fish-1", "fish-4", "fish-6", "fish-9", "fish-10", "fis
 const TOOLS: [&str; 6] = ["hammer-5", "hammer-8", "plier-3", "screw-driver-2", "wrench", "scissors-1"];
 const PALACES: [&str; 6] = ["taj-mahal", "us-capitol", "schwerin-palace", "hawa-mahal", "golden-temple", "parthenon"];
 
-/// The clusters, and how many photos are in none.
+/// The clusters, and the number of photos in none.
 fn clusters(sandbox: &Sandbox, args: &[&str]) -> (Vec<Value>, u64) {
     let mut lines = sandbox.run([&["cluster", "--json"], args].concat()).exits(0).lines();
     let outside = lines.pop().unwrap();
@@ -24,7 +24,7 @@ fn inside(sandbox: &Sandbox, cluster: &str) -> Vec<String> {
     names
 }
 
-/// The name of the cluster that holds this photo.
+/// The name of the cluster that contains this photo.
 fn cluster_of(sandbox: &Sandbox, clusters: &[Value], photo: &str) -> String {
     let names = clusters.iter().map(|cluster| cluster["cluster"].as_str().unwrap());
     names.into_iter().find(|name| inside(sandbox, name).contains(&format!("{photo}.jpg"))).unwrap().to_owned()
@@ -47,11 +47,11 @@ fn clusters_are_found_named_kept_and_joined() {
     let (fish, tools) = (cluster_of(&sandbox, &first, "fish-1"), cluster_of(&sandbox, &first, "wrench"));
     assert!(fish.contains("fish"), "{fish}");
     assert!(["tool", "hammer", "wrench", "screwdriver"].iter().any(|word| tools.contains(word)), "{tools}");
-    // Made anew, the same; shown again, the same.
+    // Computed again or shown again, they are the same.
     assert_eq!(clusters(&sandbox, &["--auto"]).0, first);
     assert_eq!(clusters(&sandbox, &[]).0, first);
 
-    // Interrupted (the vocabulary takes seconds): what was there stays.
+    // If it is interrupted (embedding the vocabulary takes seconds), the existing clusters stay.
     fs::remove_dir_all(sandbox.path("home/cache/snapseek/keywords")).unwrap();
     let child = start(&mut sandbox.command(["cluster", "-k", "2"]));
     std::thread::sleep(Duration::from_millis(800));
@@ -59,7 +59,7 @@ fn clusters_are_found_named_kept_and_joined() {
     Output::of(child).exits(130);
     assert_eq!(clusters(&sandbox, &[]).0, first);
 
-    // A name given by hand survives, and is the user's own text.
+    // A name given by hand survives, and may be any text.
     sandbox.run(["cluster", "rename", &fish, "Aquarium \u{1b}[31m"]).exits(0);
     sandbox.run(["cluster", "rename", &fish, "x"]).exits(2);
     sandbox.run(["cluster", "rename", &tools, "aquarium \u{1b}[31M"]).exits(5);
@@ -71,7 +71,7 @@ fn clusters_are_found_named_kept_and_joined() {
     }
     sandbox.run(["cluster", "rename", "aquarium \u{1b}[31m", "Aquarium"]).exits(0);
 
-    // Photos that come later join, and nothing else moves.
+    // New photos join clusters, and no other photo moves.
     let before = inside(&sandbox, "Aquarium");
     sandbox.add("fish-28");
     sandbox.add("hammer-5");
@@ -83,11 +83,11 @@ fn clusters_are_found_named_kept_and_joined() {
     let none = inside(&sandbox, "none");
     assert!(none.contains(&"orchestra.jpg".to_owned()), "{none:?}");
 
-    // As many as are asked for, and words of the user's own.
+    // As many clusters as requested; further below, the user's own words.
     let two = clusters(&sandbox, &["-k", "2"]).0;
     assert_eq!(two.len(), 2);
 
-    // One of them is split; the other is left alone.
+    // One of them is split; the other does not change.
     let [whole, other] = [0, 1].map(|at| two[at]["cluster"].as_str().unwrap());
     let photos = [whole, other].map(|name| inside(&sandbox, name));
     let mut lines = sandbox.run(["cluster", "split", &whole.to_uppercase(), "--json"]).exits(0).lines();
@@ -107,7 +107,7 @@ fn clusters_are_found_named_kept_and_joined() {
     let csv = sandbox.run(["cluster", "--csv"]).exits(0).text();
     assert!(csv.starts_with("cluster,photos,coherence,keywords\n") && csv.lines().count() == 4, "{csv}");
 
-    // Pages: self-contained, hostile names are text, foreign files stay.
+    // Pages are self-contained, hostile names stay text, and files of the user are not overwritten.
     let hostile = "a'><script>alert(1)<.jpg";
     fs::copy(sandbox.photo("fish-1.jpg"), sandbox.photo(hostile)).unwrap();
     fs::remove_file(sandbox.photo("fish-1.jpg")).unwrap();
@@ -129,7 +129,7 @@ fn clusters_are_found_named_kept_and_joined() {
     assert_eq!(fs::read_to_string(&page).unwrap(), "my diary");
     sandbox.run(["map"]).exits(2);
 
-    // Another model: the clusters stay, and their middles follow.
+    // With another model, the clusters stay, and their centroids are recomputed.
     let before = clusters(&sandbox, &[]).0;
     sandbox.run(["reindex", "--model", &crate::support::random_clip()]).exits(0);
     let names = |clusters: &[Value]| -> Vec<(Value, Value)> {
@@ -154,7 +154,7 @@ fn a_folder_is_described() {
     assert_eq!(trip["years"], serde_json::json!([{"name": "2019", "photos": 1}]));
     let text = sandbox.run(["describe", "trip"]).exits(0).text();
     assert!(text.contains("2 in 2 files") && text.contains("jpeg 2"), "{text}");
-    // Not what merely begins with the same name, nor what the library does not hold.
+    // Not a folder whose name merely begins the same, nor one that the library does not cover.
     sandbox.run(["describe", "tri"]).exits(3);
     let mut command = sandbox.command(["describe"]);
     command.env("SNAPSEEK_LIBRARY", sandbox.path("none"));

@@ -1,4 +1,4 @@
-//! The JSON that scripts rely on: one object a line, these fields, these numbers.
+//! The JSON that scripts rely on: one object on each line, with these fields and these numbers.
 
 use crate::support::{Sandbox, file_name, fixture, random_clip};
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ fn tokens_are_what_the_reference_tokenizer_reads() {
     let expected =
         ["<|startoftext|>", "a</w>", "puppy</w>", "playing</w>", "in</w>", "the</w>", "snow</w>", "<|endoftext|>"];
     assert_eq!(line["tokens"], json!(expected));
-    // The starter's own tokenizer, and words for people.
+    // The starter has its own tokenizer. Without --json the output is a table for people.
     let starter = sandbox.run(["tokens", "--json", "a puppy"]).exits(0).line();
     assert_eq!(starter["tokens"], json!(["[CLS]", "a", "puppy", "[SEP]"]));
     let table = sandbox.run(["tokens", "a puppy", "--model", &model]).exits(0).text();
@@ -131,7 +131,7 @@ fn search_and_similar_give_rank_score_path_and_tags() {
     assert!(strings(&hits[0]["tags"]).contains(&"koala"), "{}", hits[0]);
     assert_eq!((&hits[0]["width"], &hits[0]["height"]), (&json!(384), &json!(512)));
 
-    // A photo of the library is not similar to itself; a copy outside of it is the same as the one inside.
+    // A photo in the library is not listed as similar to itself; for a copy outside the library, it comes first.
     let similar = sandbox.run(["similar", "koala.jpg", "--json"]).exits(0).lines();
     assert_eq!(similar.len(), 5);
     assert!(similar.iter().all(|hit| file_name(&hit["path"]) != "koala.jpg"));

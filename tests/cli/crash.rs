@@ -1,7 +1,8 @@
-//! Whatever ends the program, nothing committed is lost, nothing is there twice, and the next run goes on.
+//! However the program ends, nothing committed is lost, nothing is stored twice, and the next run continues.
 //!
-//! `strace` kills the program at its n-th write, so that every moment can be tried, not only lucky ones. A few spread
-//! ones are tried by default; `SNAPSEEK_CRASH_POINTS=1000 cargo test --release --test cli crash` tries each.
+//! `strace` kills the program at its n-th write, so that every moment can be tried and not only random ones. By
+//! default, a few evenly spread ones are tried; `SNAPSEEK_CRASH_POINTS=1000 cargo test --release --test cli crash`
+//! tries all.
 
 use crate::support::{Output, Sandbox, finish, fixture, start};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How a run changes the disk, and at how many moments of each kind it is killed.
+/// The system calls by which a run changes the disk, and at how many calls of each kind it is killed.
 const CALLS: [(&str, usize); 6] =
     [("pwrite64", 7), ("fsync", 3), ("write", 4), ("ftruncate", 1), ("rename", 2), ("unlink", 1)];
 const INDEX: [&str; 5] = ["index", ".", "--threads", "1", "--json"];
@@ -23,7 +24,7 @@ fn traced(sandbox: &Sandbox, options: &[&str]) -> Command {
     command
 }
 
-/// How often a run makes each call, in the thread that makes it most: `strace` counts for every thread by itself.
+/// How often a run makes each call, in the thread that makes it most: `strace` counts for each thread separately.
 fn count_calls(sandbox: &Sandbox) -> HashMap<String, usize> {
     let log = sandbox.path("trace");
     let trace = format!("trace={}", CALLS.map(|(call, _)| call).join(","));
@@ -64,7 +65,7 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// Kills the indexing of `sandbox`'s photos, whose library is `before` (or none), at spread moments; compares the
-/// library after one more run with that of a run which nobody disturbed.
+/// library after one more run with that of an undisturbed run.
 fn kill_everywhere(sandbox: &Sandbox, before: Option<&Path>) {
     let reset = || {
         let _ = fs::remove_dir_all(sandbox.library());
@@ -87,7 +88,7 @@ fn kill_everywhere(sandbox: &Sandbox, before: Option<&Path>) {
             let killed = finish(traced(sandbox, &["-o", "/dev/null", "-e", &trace, "-e", &inject]));
             assert_eq!(killed.code(), 137, "{moment}, it should have died: {killed}");
 
-            // What was committed is whole, and costs the next run nothing.
+            // What was committed is complete, and the next run does not repeat it.
             let committed = committed(sandbox, &moment);
             let summary = sandbox.run(INDEX).exits(0).line();
             if before.is_none() {
@@ -99,10 +100,10 @@ fn kill_everywhere(sandbox: &Sandbox, before: Option<&Path>) {
     }
 }
 
-/// The files in the library that a killed run left behind; fails if it is damaged.
+/// The number of files in the library that a killed run left behind; fails if the library is damaged.
 fn committed(sandbox: &Sandbox, moment: &str) -> Value {
     let check = sandbox.run(["check", "--full"]);
-    // Killed before there was a catalogue.
+    // Killed before the catalogue existed.
     if check.code() == 3 {
         return 0.into();
     }
@@ -131,7 +132,7 @@ fn killed_at_any_write_of_a_run_that_adds_changes_moves_and_drops() {
     kill_everywhere(&sandbox, Some(&before));
 }
 
-/// Enough different photos for a run of some seconds: a byte behind the end of a JPEG makes it another file.
+/// Enough different photos for a run of a few seconds: bytes after the end of a JPEG make it another file.
 fn many(count: usize) -> Sandbox {
     let sandbox = Sandbox::new();
     let mut photos: Vec<_> = fs::read_dir(fixture("photos")).unwrap().map(|e| e.unwrap().path()).collect();
@@ -189,7 +190,7 @@ fn a_second_writer_is_told_who_holds_the_library_and_a_killed_holder_holds_nothi
     let mut holder = start(&mut sandbox.command(INDEX));
     let lock = sandbox.library().join("lock");
     wait_until("the lock is taken", || fs::read(&lock).is_ok_and(|pid| pid.ends_with(b"\n")));
-    // Asleep, so that it cannot end before the others have knocked.
+    // Stopped, so that it cannot end before the others have tried.
     signal(holder.id(), "STOP");
     for args in [vec!["index", "."], vec!["forget", "0.jpg"], vec!["reindex"], vec!["check", "--repair"]] {
         // A repair without findings has nothing to write.
@@ -202,7 +203,7 @@ fn a_second_writer_is_told_who_holds_the_library_and_a_killed_holder_holds_nothi
             assert!(refused.stderr.contains(&library) && refused.stderr.contains(&pid), "{args:?}: {refused}");
         }
     }
-    // Readers are welcome all the while.
+    // Reading works all the time.
     sandbox.run(["status"]).exits(0);
     holder.kill().unwrap();
     holder.wait().unwrap();
@@ -246,7 +247,7 @@ fn a_file_that_kills_the_program_is_left_out_after_two_deaths_until_it_changes()
     assert_eq!((&status["files"], &status["failed"]), (&5.into(), &1.into()));
     assert_eq!(status["failures"][0]["kind"], "quarantined");
     assert_eq!(status["failures"][0]["path"], killer.to_str().unwrap());
-    // It stays out, and the run says so; nothing else is paid twice.
+    // It stays out, and the run says so; no other photo is embedded again.
     let fourth = run().exits(4).line();
     assert_eq!((&fourth["unchanged"], &fourth["embedded"], &fourth["failed"]), (&5.into(), &0.into(), &1.into()));
 
@@ -260,7 +261,7 @@ fn a_file_that_kills_the_program_is_left_out_after_two_deaths_until_it_changes()
 fn a_neighbour_of_the_killer_is_acquitted() {
     let names = ["cat", "dog", "owl", "panda", "koala", "lemur", "horse", "sheep"];
     let sandbox = Sandbox::with_photos(&names);
-    // With several threads, others are in flight when the process dies; they must not pay for it.
+    // With several threads, other files are in work when the process dies; they must not be quarantined for it.
     let path = sandbox.photo("owl.jpg");
     for death in 0..3 {
         let inject = "inject=read,pread64:signal=SIGKILL";

@@ -1,4 +1,4 @@
-//! Damage to the library's files: never a crash, never a wrong answer, found by `check`, mended where it can be.
+//! Damage to the library's files: never a crash, never a wrong answer, found by `check`, repaired where possible.
 
 use crate::support::{Output, Sandbox};
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const PHOTOS: [&str; 12] =
     ["cat", "dog", "owl", "panda", "koala", "lemur", "horse", "sheep", "windmill", "petra", "wrench", "plate"];
 
-/// What several searches answer, one of them by words alone; whatever the caches are like.
+/// The answers to several searches, one of them by words alone; they must not depend on the state of the caches.
 fn answers(sandbox: &Sandbox) -> Vec<Vec<u8>> {
     let mut answers = Vec::new();
     for args in [["search", "a dog"], ["search", "owl tag:owl"], ["similar", "koala.jpg"]] {
@@ -18,7 +18,7 @@ fn answers(sandbox: &Sandbox) -> Vec<Vec<u8>> {
     answers
 }
 
-/// The one file in a cache's folder.
+/// The only file in a cache's folder.
 fn cache_file(sandbox: &Sandbox, folder: &str) -> PathBuf {
     let mut files = fs::read_dir(sandbox.library().join(folder)).unwrap();
     let path = files.next().unwrap().unwrap().path();
@@ -26,7 +26,7 @@ fn cache_file(sandbox: &Sandbox, folder: &str) -> PathBuf {
     path
 }
 
-/// Ways in which a file's bytes may go wrong.
+/// Ways in which a file's bytes may be damaged.
 fn damaged(sound: &[u8]) -> Vec<(String, Vec<u8>)> {
     let length = sound.len();
     let mut cases = Vec::new();
@@ -61,7 +61,7 @@ fn damaged_caches_answer_as_before_and_are_named_and_mended() {
             assert!(found.contains(path.to_str().unwrap()), "{folder}: {what}: {found}");
             assert!(found.contains("damaged"), "{folder}: {what}: {found}");
         }
-        // One repair each: it makes the cache anew.
+        // One repair rebuilds the cache.
         let repaired = sandbox.run(["check", "--repair"]).exits(0).text();
         assert!(repaired.contains("everything is in order now"), "{repaired}");
         assert_eq!(sandbox.run(["check", "--full"]).exits(0).text(), "everything is in order\n");
@@ -97,7 +97,7 @@ fn lost_and_swapped_caches_answer_as_before_and_come_back_with_the_next_run() {
     assert_eq!(answers(&sandbox), before);
     sandbox.run(["check", "--full"]).exits(0);
 
-    // A cache from before the last changes: what changed since is looked up in the catalogue.
+    // A cache from before the last changes: later changes are looked up in the catalogue.
     let old =
         [fs::read(cache_file(&sandbox, "vectors")), fs::read(cache_file(&sandbox, "text"))].map(|bytes| bytes.unwrap());
     fs::remove_file(sandbox.photo("dog.jpg")).unwrap();
@@ -113,7 +113,7 @@ fn lost_and_swapped_caches_answer_as_before_and_come_back_with_the_next_run() {
     assert!(after.iter().any(|(name, _)| name == "hedgehog.jpg"));
 }
 
-/// Runs every command on a library whose catalogue is damaged. It may answer or refuse, but not die.
+/// Runs several commands on a library whose catalogue is damaged. They may answer or refuse, but not crash.
 fn survives(sandbox: &Sandbox, what: &str) -> Vec<Output> {
     let mut outputs = Vec::new();
     for args in [vec!["search", "a dog", "--json"], vec!["status"], vec!["check", "--full"], vec!["index", "."]] {
@@ -130,7 +130,7 @@ fn catalogue(sandbox: &Sandbox) -> PathBuf {
     sandbox.library().join("catalogue.sqlite")
 }
 
-/// Puts a catalogue in place, without the side files of another.
+/// Replaces the catalogue, and removes the side files of the old one.
 fn put(path: &Path, bytes: &[u8]) {
     for suffix in ["-wal", "-shm"] {
         let _ = fs::remove_file(format!("{}{suffix}", path.display()));
@@ -179,8 +179,8 @@ fn a_damaged_embedding_is_left_out_named_and_computed_again() {
         line["embedding"].as_array().unwrap().iter().flat_map(|v| (v.as_f64().unwrap() as f32).to_le_bytes()).collect();
     let path = catalogue(&sandbox);
     let mut bytes = fs::read(&path).unwrap();
-    // Numbers as the catalogue keeps them; a row that spills into another page still has its beginning in one piece. A
-    // page that was split keeps a stale copy in its free space: damage them all.
+    // The bytes as the catalogue stores them: even if a row spills into another page, its beginning is in one piece. A
+    // page that was split keeps a stale copy in its free space, so damage every copy.
     let copies: Vec<usize> =
         bytes.windows(64).enumerate().filter(|(_, w)| *w == &vector[64..128]).map(|(at, _)| at).collect();
     assert!(!copies.is_empty(), "the embedding stands in the catalogue");

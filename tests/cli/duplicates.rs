@@ -1,4 +1,4 @@
-//! `duplicates`: groups, which file of each to keep, and that no photo can be lost by believing it.
+//! `duplicates`: groups, which file of each to keep, and that following its advice cannot lose a photo.
 
 use crate::support::{Output, Sandbox, file_name, fixture};
 use crate::terminal::{PAYLOAD, foreign, is_control, on_a_terminal};
@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// Dates a file by so many days after 2020.
+/// Sets a file's modification time to this many days after the beginning of 2020.
 fn date(path: &Path, days: u64) {
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800 + days * 86_400);
     File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
@@ -25,7 +25,7 @@ fn save(picture: RgbImage, path: &Path) {
     DynamicImage::ImageRgb8(picture).save(path).unwrap();
 }
 
-/// The middle of a picture, this share of each edge.
+/// The middle of a picture, with this share of each edge.
 fn middle(picture: &RgbImage, share: f64) -> RgbImage {
     let cut = |length: u32| (f64::from(length) * share) as u32;
     let (width, height) = (cut(picture.width()), cut(picture.height()));
@@ -33,7 +33,7 @@ fn middle(picture: &RgbImage, share: f64) -> RgbImage {
     imageops::crop_imm(picture, left, top, width, height).to_image()
 }
 
-/// File names of each group of a JSON answer, the kept one first.
+/// The file names of each group in a JSON answer, with the kept file first.
 fn groups(output: &Output) -> Vec<Vec<String>> {
     let files = |group: &Value| group["files"].as_array().unwrap().iter().map(|f| file_name(&f["path"])).collect();
     output.lines().iter().map(files).collect()
@@ -76,7 +76,7 @@ fn exact_copies_are_grouped_and_the_oldest_is_kept() {
     let dropped = paths0(&sandbox.run(["duplicates", "--exact", "--paths0"]).exits(0));
     let expected = [&copies[1].0, &sandbox.photo("cat.jpg"), &copies[2].0].map(|path| path.clone().into_os_string());
     assert_eq!(dropped, BTreeSet::from(expected));
-    // Both kinds find the same here, and nothing was touched.
+    // Without a flag the result is the same here, and no file was changed.
     assert_eq!(paths0(&sandbox.run(["duplicates", "--paths0"]).exits(0)), dropped);
     assert_eq!(copies.iter().map(|(path, ..)| fs::read(path).unwrap()).collect::<Vec<_>>(), before);
     // None of them is a changed copy.
@@ -92,14 +92,14 @@ fn links_are_no_copies() {
     sandbox.index().exits(0);
     assert_eq!(sandbox.status()["files"], 4);
     sandbox.run(["duplicates"]).exits(1);
-    // With a copy, what the link leads to is the one or the other, but not the link.
+    // With a copy, the link's target is in the group, but the link is not.
     fs::copy(sandbox.photo("cat.jpg"), sandbox.photo("copy.jpg")).unwrap();
     date(&sandbox.photo("copy.jpg"), 1);
     sandbox.index().exits(0);
     assert_eq!(groups(&sandbox.run(["duplicates", "--json"]).exits(0)), [["copy.jpg", "cat.jpg"]]);
 }
 
-/// Photos of which two have changed copies.
+/// Photos, two of which have changed copies.
 fn with_changed_copies() -> Sandbox {
     let sandbox = Sandbox::with_photos(&["cat", "giraffe", "giraffe-b", "hammer-5", "hammer-8"]);
     let cat = picture("cat");
@@ -143,11 +143,11 @@ fn changed_copies_are_grouped_and_different_photos_of_one_thing_are_not() {
     for copy in &cats["files"].as_array().unwrap()[1..] {
         assert!(copy["likeness"].as_f64().unwrap() > 0.9 && copy["sharpness"].as_f64().unwrap() > 0.0, "{copy}");
     }
-    // The frame has more pixels, but not of the picture.
+    // The framed copy has more pixels, but not more of the picture.
     assert_eq!(file_name(&hammers["files"][0]["path"]), "hammer-5.jpg", "{found}");
     assert_eq!(reason(&hammers, "framed.png"), "with a frame, png instead of jpeg");
 
-    // Without changed copies there is nothing.
+    // Among exact copies there is nothing.
     sandbox.run(["duplicates", "--exact"]).exits(1);
     sandbox.run(["duplicates", "--exact", "--near"]).exits(2);
     sandbox.run(["duplicates", "--near", "1.5"]).exits(2);
@@ -158,7 +158,7 @@ fn changed_copies_are_grouped_and_different_photos_of_one_thing_are_not() {
 fn a_photo_is_decoded_for_it_once() {
     let sandbox = with_changed_copies();
     let first = sandbox.run(["duplicates", "--json"]).exits(0);
-    // Files that look unchanged and are not: whoever decoded them now would notice.
+    // Files whose size and time are unchanged, but whose bytes are not: decoding them again would fail.
     for name in ["cat.jpg", "small.jpg", "framed.png"] {
         let path = sandbox.photo(name);
         let meta = fs::metadata(&path).unwrap();
@@ -180,7 +180,7 @@ fn a_chain_of_crops_does_not_join_what_is_not_alike() {
     sandbox.index().exits(0);
     let found = sandbox.run(["duplicates", "--json"]).exits(0);
     assert_eq!(groups(&found), [["all.png", "most.png"]], "{found}");
-    // Without the largest the other two are a group: each is like its neighbour.
+    // Without the largest, the other two form a group: neighbours in the chain are alike.
     fs::remove_file(sandbox.photo("all.png")).unwrap();
     sandbox.run(["index", "--json", "--prune"]).exits(0);
     assert_eq!(groups(&sandbox.run(["duplicates", "--json"]).exits(0)), [["most.png", "half.png"]]);
@@ -193,7 +193,7 @@ fn what_is_gone_or_changed_is_told_and_never_counted_on() {
         fs::copy(fixture(&format!("photos/{of}.jpg")), sandbox.photo(name)).unwrap();
     }
     sandbox.index().exits(0);
-    // The best copies go: those that are left must not be called superfluous because of them.
+    // The best copies are gone: the remaining ones must not be called superfluous because of them.
     fs::remove_file(sandbox.photo("copy 1.jpg")).unwrap();
     fs::write(sandbox.photo("copy 3.jpg"), "something else").unwrap();
     fs::remove_file(sandbox.photo("cat.jpg")).unwrap();
@@ -207,7 +207,7 @@ fn what_is_gone_or_changed_is_told_and_never_counted_on() {
         assert!(found.stderr.contains(name), "{found}");
     }
     assert!(!paths0(&sandbox.run(["duplicates", "--paths0"]).exits(4)).contains(OsStr::new("copy 2.jpg")));
-    // The next run takes it in as it is.
+    // The next run indexes the files as they are now.
     sandbox.run(["index", "--prune", "--json"]).exits(4);
     sandbox.run(["duplicates", "--json"]).exits(0);
 }
@@ -229,7 +229,7 @@ fn pages_and_tables_hold_every_file_and_hostile_names_do_no_harm() {
     assert!(html.contains("&lt;img src=x onerror=alert(1)&gt;") && !html.contains("http://"), "{hostile}");
     assert!(html.contains("class=keep") && html.contains("keep: ") && html.contains("turned left"));
     assert!(html.chars().all(|c| c == '\n' || !is_control(c)));
-    // A page of ours may be written over, a file of the user's may not.
+    // A page written by snapseek may be overwritten, a file of the user may not.
     sandbox.run([OsStr::new("duplicates"), OsStr::new("--html"), page.as_os_str()]).exits(0);
     fs::write(&page, "mine").unwrap();
     sandbox.run([OsStr::new("duplicates"), OsStr::new("--html"), page.as_os_str()]).exits(2);

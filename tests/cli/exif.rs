@@ -1,8 +1,8 @@
-//! What a camera writes into a JPEG: its maker's name and the time.
+//! What a camera writes into a JPEG: its name and the time.
 
-/// A small JPEG with these words as its camera and this time (`2019:07:14 12:00:00`).
+/// A JPEG with this text as its camera and this time (`2019:07:14 12:00:00`).
 ///
-/// EXIF is a little TIFF file in a segment right behind the start of the picture.
+/// EXIF is a small TIFF file in a segment right after the start of the picture.
 pub(crate) fn with_exif(jpeg: &[u8], camera: &[u8], taken: &[u8]) -> Vec<u8> {
     const ASCII: u16 = 2;
     const LONG: u16 = 4;
@@ -12,7 +12,7 @@ pub(crate) fn with_exif(jpeg: &[u8], camera: &[u8], taken: &[u8]) -> Vec<u8> {
         bytes.extend((value as u32).to_le_bytes());
         bytes
     };
-    // Two directories, of two entries and of one, and behind them their texts.
+    // Two directories, with two entries and with one, and after them their texts.
     let (first, second) = (8, 8 + 2 + 2 * 12 + 4);
     let texts = second + 2 + 12 + 4;
     let camera = [camera, &b"\0\0\0\0"[..]].concat();

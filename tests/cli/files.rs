@@ -1,5 +1,5 @@
-//! Photos belong to the user: what happens to their files and folders never costs a record by accident, and the
-//! program never writes where they lie.
+//! Photos belong to the user: nothing that happens to their files and folders removes a record by accident, and the
+//! program never writes into their folders.
 
 use crate::support::{PROGRAM, Sandbox, finish, fixture};
 use serde_json::Value;
@@ -113,7 +113,7 @@ fn moving_all_photos_into_a_folder_is_no_loss() {
     assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("moved", 5)]));
 }
 
-/// Every file and folder below `root` with what can be changed about it, and its bytes.
+/// Every file and folder below `root` with its mode, its modification time and its bytes.
 fn listing(root: &Path) -> Vec<(PathBuf, u32, i64, i64, Vec<u8>)> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_path_buf()];
@@ -162,12 +162,12 @@ fn photos_are_never_written_to() {
         opened.push_str(&fs::read_to_string(&trace).unwrap());
     }
     assert_eq!(listing(&photos), before);
-    // The current folder is the photo folder, so a relative path lies there too.
+    // The current folder is the photo folder, so a relative path is in it too.
     let below = |line: &str| {
         line.contains(&format!("\"{photos_text}")) || line.contains("AT_FDCWD, \"") && !line.contains("AT_FDCWD, \"/")
     };
     let mut reads = 0;
-    // A call that another thread cut in two is judged by its first half, which names the file.
+    // If another thread splits the line of a call in two, the first half, which names the file, is checked.
     for line in opened.lines().filter(|line| below(line) && !line.contains(" resumed>")) {
         let call = line.split_whitespace().nth(1).unwrap().split('(').next().unwrap();
         match call {
@@ -195,7 +195,7 @@ fn a_folder_without_write_permission_can_be_indexed() {
     assert_eq!(counts(&indexed.line()), expect(&[("embedded", 5)]));
 }
 
-/// The program run by a user without rights, for whom file permissions count (for root they do not).
+/// A user without rights who runs the program: for this user file permissions apply, for root they do not.
 pub(crate) struct Nobody<'a> {
     sandbox: &'a Sandbox,
     /// A copy of the program that this user can reach.
@@ -203,7 +203,7 @@ pub(crate) struct Nobody<'a> {
 }
 
 impl<'a> Nobody<'a> {
-    /// Opens the sandbox to the user.
+    /// Makes the sandbox accessible to the user.
     pub(crate) fn new(sandbox: &'a Sandbox) -> Self {
         let program = sandbox.path("snapseek");
         fs::copy(PROGRAM, &program).unwrap();
@@ -249,7 +249,7 @@ fn hidden_and_ignored_files_are_left_out() {
 
     assert_eq!(sandbox.index().exits(0).line()["embedded"], 4);
     assert_eq!(found(sandbox.ranking("a photo")), ["bulb.jpg", "cat.jpg", "dog.jpg", "petra.jpg"]);
-    // What is newly ignored leaves the library, as what was deleted does.
+    // Newly ignored files are removed from the library, like deleted ones.
     fs::write(sandbox.photo("trips/.snapseekignore"), "draft-*\nbulb.*\n").unwrap();
     assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 3), ("removed", 1)]));
     let hidden = sandbox.run(["index", "--hidden", "--json"]).exits(0);
@@ -298,7 +298,7 @@ fn what_only_has_the_name_of_a_photo_does_not_hold_up_the_run() {
     assert_eq!(named("broken-link.jpg")["kind"], "unreadable");
     assert_eq!(failures.len(), 2);
 
-    // The pipe given by name is refused as well, rather than waited for.
+    // A pipe given by name is refused too; the program does not wait for it.
     sandbox.run(["similar", "pipe.jpg"]).exits(5);
 }
 
@@ -324,7 +324,7 @@ fn what_is_forgotten_stays_forgotten_until_it_is_named() {
     assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 1)]));
     assert_eq!(counts(&sandbox.run(["index", "--json"]).exits(0).line()), expect(&[("unchanged", 1)]));
 
-    // Whoever names it wants it.
+    // Naming a forgotten file or folder adds it again.
     let named = sandbox.run(["index", "dog.jpg", "--json"]).exits(0).line();
     assert_eq!(counts(&named), expect(&[("embedded", 1)]));
     assert_eq!(sandbox.ranking("a dog")[0].0, "dog.jpg");
@@ -352,7 +352,7 @@ fn a_disk_that_is_unmounted_below_a_folder_keeps_its_records() {
         fs::copy(fixture(&format!("photos/{name}.jpg")), usb.join(name).with_extension("jpg")).unwrap();
     }
     assert_eq!(sandbox.index().exits(0).line()["embedded"], 10);
-    // A mount point stays behind, empty.
+    // An empty mount point stays behind.
     let away = sandbox.path("away");
     fs::rename(&usb, &away).unwrap();
     fs::create_dir(&usb).unwrap();
@@ -362,7 +362,7 @@ fn a_disk_that_is_unmounted_below_a_folder_keeps_its_records() {
     fs::remove_dir(&usb).unwrap();
     fs::rename(&away, &usb).unwrap();
     assert_eq!(sandbox.index().exits(0).line()["unchanged"], 10);
-    // A folder that was deleted is no mount point.
+    // A deleted folder is not a mount point.
     fs::remove_dir_all(&usb).unwrap();
     assert_eq!(sandbox.run(["index", ".", "--json"]).exits(0).line()["removed"], 5);
 }

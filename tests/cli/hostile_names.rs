@@ -1,4 +1,4 @@
-//! File names, camera names and typed text are foreign: none is lost, none is changed, none drives a terminal.
+//! File names, camera names and typed text are foreign: none is lost, none is changed, none controls a terminal.
 
 use crate::exif::with_exif;
 use crate::files::Nobody;
@@ -72,7 +72,7 @@ fn odd_names_are_indexed_and_come_back_byte_for_byte() {
     let split = bare.stdout.strip_suffix(b"\0").unwrap().split(|byte| *byte == 0).map(<[u8]>::to_vec);
     assert_eq!(split.collect::<BTreeSet<_>>(), paths);
 
-    // In a pipe the table has the exact bytes too.
+    // In a pipe, the table contains the exact bytes too.
     let table = sandbox.run(everything);
     for path in &paths {
         let cell = [b"\t", path.as_slice(), b"\t"].concat();
@@ -87,7 +87,7 @@ fn a_photo_is_found_and_opened_by_its_odd_name() {
     for (name, _) in odd_names() {
         let shown = name.escape_ascii();
         let path = sandbox.photo(OsStr::from_bytes(&name));
-        // A photo of the library is not among those like it: the catalogue knew it under this name.
+        // A photo of the library is not similar to itself: the catalogue knew it under this name.
         let similar = sandbox.run([OsStr::new("similar"), path.as_os_str(), OsStr::new("-n99"), OsStr::new("--json")]);
         let hits = similar.exits(0).lines();
         assert_eq!(hits.len(), 15, "{shown}");
@@ -133,7 +133,7 @@ fn what_may_not_be_read_is_named_and_the_rest_is_indexed() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
         refused.insert(path);
     }
-    // One folder that cannot be listed, and one whose files cannot be reached.
+    // One folder that cannot be listed, and one whose files cannot be accessed.
     for (folder, mode) in [("secret", 0o000), ("names-only", 0o444)] {
         let path = sandbox.photo(folder);
         fs::create_dir(&path).unwrap();
@@ -159,7 +159,7 @@ fn what_may_not_be_read_is_named_and_the_rest_is_indexed() {
         assert_eq!(named, refused);
     }
 
-    // Once they may be read, they are, without being asked to.
+    // Once they may be read, the next run reads them without a flag.
     for path in refused.iter().map(|path| if path.ends_with("petra.jpg") { path.parent().unwrap() } else { path }) {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -168,7 +168,7 @@ fn what_may_not_be_read_is_named_and_the_rest_is_indexed() {
     assert_eq!(run(&["status", "--json"]).line()["failed"], 0);
 }
 
-/// A library whose every name, camera and failure message holds [`PAYLOAD`].
+/// A sandbox in which every file name, camera and failure message contains [`PAYLOAD`].
 pub(crate) fn hostile_sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     let cat = fs::read(fixture("photos/cat.jpg")).unwrap();
@@ -239,7 +239,7 @@ fn hostile_text_never_drives_the_terminal() {
             let args: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
             let bytes = on_a_terminal(&sandbox, &args, without_color);
             let shown = format!("{args:?}: {}", bytes.escape_ascii());
-            // `--paths0` parts paths by NUL on a terminal too, and `embed` its columns by tabs.
+            // On a terminal too, `--paths0` separates paths by NUL, and `embed` its columns by tabs.
             let left = foreign(&bytes, false).replace(['\0', '\t'], "");
             assert!(!left.contains(is_control), "{shown}");
             if without_color {

@@ -1,4 +1,4 @@
-//! A Hugging Face hub on this machine that may be slow, broken or wrong.
+//! A local Hugging Face hub that can be slow, broken or wrong.
 
 use crate::support::{Output, Sandbox, finish};
 use sha2::Digest;
@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// The only model there.
+/// The model that most tests pull.
 pub(crate) const NAME: &str = "acme/tiny";
 /// The commit of its main branch.
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -25,24 +25,24 @@ fn is_large(name: &str) -> bool {
     name.ends_with(".safetensors")
 }
 
-/// What the hub does wrong.
+/// What is wrong with the hub.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Fault {
     Nothing,
-    /// The first transfer of the weights breaks off in the middle.
+    /// The first transfer of the weights is cut off in the middle.
     Cut,
     /// The first transfer of the weights stops in the middle, and the connection stays open.
     Stall,
-    /// One byte of the weights is another.
+    /// One byte of the weights is different.
     WrongByte,
-    /// The weights end early, and the hub says that this is all.
+    /// The weights end early, and the hub reports that as their length.
     Short,
-    /// The file is not there.
+    /// No file exists.
     NotFound,
 }
 
-/// A Hugging Face hub. As the real one, it knows small files by their git hash and sends requests for
-/// large ones on to another place, where they are known by their SHA-256.
+/// A Hugging Face hub. Like the real one, it identifies small files by their git hash, and redirects requests for large
+/// ones to another place, with their SHA-256.
 pub(crate) struct Hub {
     address: String,
     served: Arc<Served>,
@@ -52,17 +52,17 @@ pub(crate) struct Served {
     /// The files of each model.
     models: HashMap<String, HashMap<String, Vec<u8>>>,
     fault: Fault,
-    /// Transfers of the weights so far: from which byte each.
+    /// The first byte of each transfer of weights so far.
     starts: Mutex<Vec<usize>>,
 }
 
 impl Hub {
-    /// A hub that has these files, by name.
+    /// A hub with one model, [`NAME`], that has these files by name.
     pub(crate) fn serving(files: HashMap<String, Vec<u8>>, fault: Fault) -> Self {
         Self::start(HashMap::from([(NAME.to_owned(), files)]), fault)
     }
 
-    /// A hub of several models, each by its name.
+    /// A hub with several models, by name.
     pub(crate) fn of<const N: usize>(models: [(&str, HashMap<String, Vec<u8>>); N]) -> Self {
         Self::start(models.into_iter().map(|(name, files)| (name.to_owned(), files)).collect(), Fault::Nothing)
     }
@@ -82,7 +82,7 @@ impl Hub {
         Self { address, served }
     }
 
-    /// From which byte each transfer of the weights began.
+    /// The first byte of each transfer of weights.
     pub(crate) fn starts(&self) -> Vec<usize> {
         self.served.starts.lock().unwrap().clone()
     }
@@ -92,7 +92,7 @@ impl Hub {
         &self.served.models[NAME]
     }
 
-    /// For HF_ENDPOINT.
+    /// The address, for HF_ENDPOINT.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }

@@ -1,4 +1,4 @@
-//! Only what changed costs time, and the catalogue follows the folders.
+//! Only changed files cost time, and the catalogue follows the folders.
 
 use crate::support::{Sandbox, file_name, finish, fixture, random_clip};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Fails unless a summary has exactly these counts; every count not named must be zero.
+/// Fails unless a summary has exactly these counts; all other counts must be zero.
 #[track_caller]
 fn assert_counts(summary: &Value, expected: &[(&str, u64)]) {
     for key in ["embedded", "unchanged", "moved", "copied", "removed", "failed", "held_back"] {
@@ -15,7 +15,7 @@ fn assert_counts(summary: &Value, expected: &[(&str, u64)]) {
     }
 }
 
-/// Every path that the library lists, sorted: those shown and those of the same content.
+/// Every path that the library lists, sorted: those of the hits and those with the same content.
 fn listed(sandbox: &Sandbox) -> Vec<String> {
     let hits = sandbox.run(["search", "a photo", "--all", "-n", "1000", "--json"]).lines();
     let mut paths: Vec<String> = hits
@@ -30,7 +30,7 @@ fn listed(sandbox: &Sandbox) -> Vec<String> {
     paths
 }
 
-/// Sets a file's modification time `seconds` back.
+/// Sets a file's modification time to `seconds` ago.
 fn age(path: &Path, seconds: u64) {
     let time = SystemTime::now() - Duration::from_secs(seconds);
     fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
@@ -48,7 +48,7 @@ fn the_second_run_over_the_sample_photos_embeds_nothing() {
     assert_eq!(first["interrupted"], false);
     let second = sandbox.run(args).exits(0).line();
     assert_counts(&second, &[("unchanged", 99)]);
-    // Without folders, those of the library are meant.
+    // Without arguments, the library's folders are indexed.
     assert_counts(&sandbox.run(["index", "--json"]).exits(0).line(), &[("unchanged", 99)]);
     let status = sandbox.status();
     assert_eq!((&status["photos"], &status["files"], &status["model"]), (&json!(99), &json!(99), &json!("starter")));
@@ -76,7 +76,7 @@ fn renamed_copied_changed_and_deleted_files_are_followed_and_only_the_changed_on
     let args = ["search", "a cat", "--by", "meaning", "--all", "--json"];
     let cat = sandbox.run(args).exits(0).lines().swap_remove(0);
     assert_eq!((file_name(&cat["path"]), before[0].0.as_str()), ("tom.jpg".into(), "cat.jpg"));
-    // The changed one is found by what it shows now.
+    // The changed photo is found by what it shows now.
     assert_eq!(sandbox.run(["search", "a koala", "--by", "meaning", "--json"]).exits(0).names()[0], "owl.jpg");
     assert_counts(&sandbox.index().exits(0).line(), &[("unchanged", 6)]);
     sandbox.run(["check", "--full"]).exits(0);
@@ -104,7 +104,7 @@ fn a_touched_file_is_unchanged_and_one_rewritten_in_its_size_is_not() {
     let sandbox = Sandbox::indexed(&["cat", "dog"]);
     age(&sandbox.photo("cat.jpg"), 3600);
     assert_counts(&sandbox.index().exits(0).line(), &[("unchanged", 2)]);
-    // The same size, but another content.
+    // The same size, but different content.
     let mut bytes = fs::read(sandbox.photo("dog.jpg")).unwrap();
     let at = bytes.len() / 2;
     bytes[at] ^= 1;
@@ -130,7 +130,7 @@ fn several_folders_and_single_files_belong_to_one_library() {
     assert_counts(&summary, &[("embedded", 2)]);
     assert_eq!(listed(&sandbox), ["one/cat.jpg", "one/inner/owl.jpg", "single.jpg", "two/dog.jpg"]);
 
-    // A run over one folder leaves the others' records alone; a run without arguments looks at all of them.
+    // A run over one folder leaves the records of the others alone; a run without arguments covers all of them.
     fs::remove_file(sandbox.photo("two/dog.jpg")).unwrap();
     fs::copy(fixture("photos/panda.jpg"), sandbox.photo("two/panda.jpg")).unwrap();
     assert_counts(&sandbox.run(["index", "one", "--json"]).exits(0).line(), &[("unchanged", 2)]);

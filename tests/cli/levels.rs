@@ -1,5 +1,5 @@
-//! What a library shows does not depend on the processor: clusters, their names and the map of the same embeddings are the
-//! same at every level of the kernels that this machine has.
+//! What a library shows does not depend on the processor: the same embeddings give the same clusters, names and map at
+//! every kernel level that this machine has.
 
 use crate::support::{Sandbox, finish};
 use snapseek::model::compute::level::{Level, VARIABLE};
@@ -35,7 +35,7 @@ const PHOTOS: [&str; 23] = [
 fn clusters_names_and_the_map_are_the_same_at_every_level() {
     let sandbox = Sandbox::indexed(&PHOTOS);
     let shown = |level: Level| {
-        // Words are embedded again, too.
+        // With a cache of its own, each level also embeds the words again.
         let cache = sandbox.path(format!("cache-{}", level.name()));
         let map = sandbox.path(format!("map-{}.svg", level.name()));
         let run = |args: &[&str]| {

@@ -1,7 +1,9 @@
-//! End to end: these tests drive the real program, as a user's shell would. Each file is one promise or a few of a kind.
+//! End to end: these tests run the real program as a user's shell would. Each file tests one promise or a few related
+//! ones.
 //!
-//! They run on Linux. Some need `strace`, `setpriv`, `script` (util-linux) or `tmux`, for killing the program at a chosen
-//! moment, for running it without rights and for giving it a terminal; where one is missing, the test is skipped with a line.
+//! They run on Linux. Some need `strace`, `setpriv`, `script` (util-linux) or `tmux`, to kill the program at a chosen
+//! moment, to run it without rights, or to give it a terminal; if a tool is missing, a message says that the test is
+//! skipped.
 #![allow(clippy::unwrap_used)]
 
 #[macro_use]

@@ -1,4 +1,4 @@
-//! Files that are no pictures, or bad ones: each costs one line, never the run, and is not tried again and again.
+//! Files that are not pictures, or damaged ones: each costs one line, never the run, and is not tried in every run.
 
 use crate::support::{PROGRAM, Sandbox, finish, fixture};
 use image::ImageFormat;
@@ -28,7 +28,7 @@ fn picture(format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Damages bytes in one of the ways in which disks, cables and attackers do.
+/// Damages bytes in one of the ways of disks, cables and attackers.
 fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     let length = bytes.len();
     match random.below(5) {
@@ -38,7 +38,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
                 bytes[random.below(length)] ^= 1 << random.below(8);
             }
         }
-        // The header, where sizes and counts stand.
+        // The header, which contains sizes and counts.
         2 => {
             for _ in 0..4 {
                 bytes[random.below(length.min(64))] = random.below(256) as u8;
@@ -56,7 +56,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// A PNG of some hundred bytes that claims a square of this many pixels an edge.
+/// A PNG of a few hundred bytes that claims to be a square with edges of this many pixels.
 fn bomb(edge: u32) -> Vec<u8> {
     let mut bytes = picture(ImageFormat::Png);
     bytes.truncate(500);
@@ -94,7 +94,7 @@ fn bad_files_are_counted_by_kind_named_and_never_stop_the_run() {
     for (_, name, bytes) in &bad {
         fs::write(sandbox.photo(name), bytes).unwrap();
     }
-    // A picture under a wrong name is a picture; a folder with a picture's name is a folder.
+    // A picture with a wrong extension is a picture; a folder with a picture's name is a folder.
     fs::write(sandbox.photo("really-a-png.jpg"), picture(ImageFormat::Png)).unwrap();
     fs::create_dir(sandbox.photo("folder.jpg")).unwrap();
     fs::copy(fixture("photos/lemur.jpg"), sandbox.photo("folder.jpg/lemur.jpg")).unwrap();
@@ -118,11 +118,11 @@ fn bad_files_are_counted_by_kind_named_and_never_stop_the_run() {
     let lines = sandbox.run(["status", "-v"]).exits(0).text();
     assert!(bad.iter().all(|(_, name, _)| lines.contains(name)), "{lines}");
 
-    // The same again costs nothing and says the same.
+    // A second run embeds nothing and reports the same.
     let again = sandbox.index().exits(4).line();
     assert_eq!((&again["embedded"], &again["unchanged"], &again["failed"]), (&json!(0), &json!(5), &json!(7)));
     assert_eq!(again["failures"], summary["failures"]);
-    // A file that was mended is taken in; one that is gone is no failure any more.
+    // A repaired file is indexed; a file that is gone is no longer a failure.
     fs::write(sandbox.photo("half.jpg"), &photo).unwrap();
     fs::remove_file(sandbox.photo("zero.jpg")).unwrap();
     let mended = sandbox.index().exits(4).line();

@@ -1,4 +1,5 @@
-//! `models pull` from a hub that may be slow, broken or wrong: the model is there in the end, whole, or not at all.
+//! `models pull` from a hub that can be slow, broken or wrong: in the end the model is installed completely or not at
+//! all.
 
 use crate::hub::{COMMIT, Fault, Hub, NAME, files_of, hex};
 use crate::support::{Output, Sandbox, finish, random_blip2, random_clip, start};
@@ -28,7 +29,7 @@ fn installed(sandbox: &Sandbox) -> Vec<Value> {
     sandbox.run(["models", "list", "--json"]).exits(0).lines()
 }
 
-/// The pulled model is the folder that was served, to the byte and for every command.
+/// Checks that the pulled model equals the served folder, byte for byte and for every command.
 #[track_caller]
 fn works_offline(sandbox: &Sandbox) {
     let path = sandbox.run(["models", "path", NAME]).exits(0);
@@ -39,7 +40,10 @@ fn works_offline(sandbox: &Sandbox) {
         );
     }
     let embed = |model: &str| {
-        sandbox.run(["embed", "--text", "a puppy", "--model", model, "--offline", "--json"]).exits(0).line()["embedding"]
+        sandbox
+            .run(["embed", "--text", "a puppy", "--model", model, "--offline", "--json"])
+            .exits(0)
+            .line()["embedding"]
             .clone()
     };
     assert_eq!(embed(NAME), embed(&random_clip()));
@@ -68,7 +72,7 @@ fn a_pulled_model_is_installed_and_works_offline() {
     assert_eq!(model["bytes"], sizes.iter().sum::<u64>());
     assert!(model["dim"].as_u64().unwrap() > 0 && model["licence"].is_string(), "{model}");
 
-    // A second pull has nothing to fetch, and a library remembers the model by its name.
+    // A second pull has nothing to download, and a library remembers the model by its name.
     hub.pull(&sandbox).exits(0);
     assert_eq!(hub.starts(), [0]);
     sandbox.run(["index", ".", "--model", NAME]).exits(0);
@@ -144,7 +148,7 @@ fn wrong_bytes_are_refused_and_not_kept() {
         assert_eq!(installed(&sandbox).len(), 1);
         sandbox.run(["models", "path", NAME]).exits(3);
         sandbox.run(["embed", "--text", "x", "--model", NAME]).exits(3);
-        // Once the hub is well again, so is the pull.
+        // Once the hub works again, so does the pull.
         hub_of_clip(Fault::Nothing).pull(&sandbox).exits(0);
         works_offline(&sandbox);
     }
@@ -205,11 +209,11 @@ fn a_blip2_in_shards_is_pulled_and_captions_as_the_whole_one() {
     };
     let sizes = hub.files().iter().filter(|(name, _)| needed(name));
     assert_eq!(models[1]["bytes"], sizes.map(|(_, bytes)| bytes.len() as u64).sum::<u64>());
-    // It embeds nothing, and says so.
+    // It cannot embed, and the message says so.
     let refused = sandbox.run(["embed", "--text", "x", "--model", NAME]).exits(2);
     assert!(refused.stderr.contains("--blip2"), "{refused}");
 
-    // A second pull compares it with its checksums; what is damaged is fetched again.
+    // A second pull verifies the checksums; damaged files are downloaded again.
     hub.pull(&sandbox).exits(0);
     assert_eq!(hub.starts().len(), 3);
     let shard = PathBuf::from(models[1]["path"].as_str().unwrap()).join("model-00002-of-00002.safetensors");
@@ -248,7 +252,7 @@ fn a_blip2_in_one_piece_without_its_optional_file_is_pulled() {
     hub.pull(&sandbox).exits(0);
     assert_eq!(hub.starts(), [0]);
     sandbox.run(["caption", "cat.jpg", "--blip2", NAME]).exits(0);
-    // Its small form remembers it by its name, even when the model itself is gone.
+    // The quantized form keeps the model's name, and works even when the model itself is gone.
     sandbox.run(["models", "quantize", NAME]).exits(0);
     let listed = installed(&sandbox);
     let forms: Vec<_> = listed.iter().map(|model| (&model["name"], &model["precision"], &model["revision"])).collect();

@@ -1,4 +1,4 @@
-//! `models quantize`: a smaller form that is made once, chosen by itself, and never half there.
+//! `models quantize`: a smaller form that is made once, chosen automatically, and never left incomplete.
 
 use crate::support::{Output, Sandbox, finish, fixture, random_blip2};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn tokens(sandbox: &Sandbox, blip2: &str, more: &[&str]) -> Value {
     sandbox.run(args.iter().chain(more)).exits(0).line()["tokens"].clone()
 }
 
-/// Which folder a command took its model from.
+/// The folder that a command loads its model from.
 fn used(sandbox: &Sandbox, blip2: &str, more: &[&str]) -> String {
     let picture = fixture("reference/pictures/i-one-pixel.png");
     let args = ["caption", picture.to_str().unwrap(), "-v", "--blip2", blip2];
@@ -80,7 +80,7 @@ fn forms_are_made_listed_and_chosen() {
     sandbox.run(["models", "quantize", &crate::support::random_clip()]).exits(2);
     sandbox.run(["models", "quantize", &blip2, "--bits", "5"]).exits(2);
 
-    // Made of another model, or gone, the source decides.
+    // If the model changes, the old form is not used; if the model is gone, the form is all that is needed.
     let config = Path::new(&blip2).join("config.json");
     fs::write(&config, fs::read_to_string(&config).unwrap() + "\n").unwrap();
     assert_eq!(used(&sandbox, &blip2, &[]), blip2, "a form of what it was before is not taken");
@@ -129,7 +129,7 @@ fn interrupted_or_killed_nothing_half_is_left() {
         command.args([crate::support::PROGRAM, "models", "quantize", &blip2, "--bits", "8"]);
         finish(command)
     };
-    // Ctrl-C while its first file is copied, before the weights are: a pause lets the program notice.
+    // Ctrl-C while the first file is copied, before the weights: a delay gives the program time to notice.
     let stopped = traced("copy_file_range:signal=SIGINT:delay_exit=300000:when=1").exits(130);
     assert!(stopped.stderr.contains("the partial result was removed"), "{stopped}");
     assert_eq!(left_behind(&sandbox), Vec::<String>::new());

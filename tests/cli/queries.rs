@@ -1,4 +1,4 @@
-//! What a query can say, and what comes back.
+//! What a query can express, and what it finds.
 
 use crate::exif::with_exif;
 use crate::support::{Sandbox, finish, fixture};
@@ -8,7 +8,7 @@ use std::fs;
 const PHOTOS: [&str; 10] =
     ["cat", "dog", "panda", "giraffe", "giraffe-b", "hammer-5", "hammer-8", "windmill", "igloo", "owl"];
 
-/// The names of what a query matches, best first.
+/// The names of the photos that match a query, best first.
 fn found(sandbox: &Sandbox, query: &str) -> Vec<String> {
     let output = sandbox.run(["search", "-n", "99", "--json", "--", query]);
     assert!(matches!(output.code(), 0 | 1), "{output}");
@@ -16,7 +16,7 @@ fn found(sandbox: &Sandbox, query: &str) -> Vec<String> {
     output.names()
 }
 
-/// The same in alphabetical order.
+/// The same names in alphabetical order.
 fn set(sandbox: &Sandbox, query: &str) -> Vec<String> {
     let mut names = found(sandbox, query);
     names.sort();
@@ -129,7 +129,7 @@ fn filters_leave_only_what_they_allow() {
         expected.sort_unstable();
         assert_eq!(set(&sandbox, query), expected, "{query}");
     }
-    // Beside words, a filter only leaves out.
+    // Next to words, a filter only removes photos.
     let ranking = sandbox.ranking("an owl path:2019");
     assert_eq!(ranking.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), [owl, igloo]);
 }
@@ -144,18 +144,18 @@ fn words_meaning_and_phrases() {
     let names = |hits: &[Value]| hits.iter().map(|hit| crate::support::file_name(&hit["path"])).collect::<Vec<_>>();
     let all_are = |hits: &[Value], kind: &str| hits.iter().all(|hit| hit["score_kind"] == kind);
 
-    // Words see names and tags, stemmed and without accents, and nothing else.
+    // Search by words covers names and tags, stemmed and without accents, and nothing else.
     let words = by("words", "giraffe malmo");
     assert_eq!(names(&words), ["Giraffes of Malmö.jpg"]);
     assert!(all_are(&words, "bm25") && words[0]["cosine"].is_null(), "{words:?}");
     assert!(by("words", "hound").is_empty());
-    // Meaning sees the pictures and nothing else.
+    // Search by meaning covers the pictures and nothing else.
     let meaning = by("meaning", "a giraffe");
     assert_eq!(meaning.len(), 5);
     assert!(all_are(&meaning, "cosine") && meaning.iter().all(|hit| hit["bm25"].is_null()), "{meaning:?}");
     assert_ne!(names(&meaning)[0], "Giraffes of Malmö.jpg");
     assert_eq!(names(&by("meaning", "a snow hut"))[0], "Giraffes of Malmö.jpg");
-    // Both list what either finds.
+    // Search by both lists what either finds.
     let both = by("both", "giraffes");
     assert_eq!((both.len(), names(&both)[0].as_str()), (5, "Giraffes of Malmö.jpg"));
     assert!(all_are(&both, "reciprocal-rank"));
@@ -233,6 +233,6 @@ fn the_demo_shows_real_results() {
     let giraffe = text.split("giraffe.jpg -n 3").nth(1).unwrap();
     assert!(giraffe.contains("giraffe-b.jpg"), "{giraffe}");
     assert!(!sandbox.library().exists(), "the user's own library is left alone");
-    // Away from the project's folder it says what to do.
+    // Outside the project's folder it says what to do.
     sandbox.run(["demo"]).exits(2);
 }

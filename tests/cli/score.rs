@@ -7,7 +7,7 @@ fn numbers(line: &Value, key: &str) -> Vec<f64> {
     line["scores"].as_array().unwrap().iter().map(|score| score[key].as_f64().unwrap()).collect()
 }
 
-/// One row of numbers a photo.
+/// One row of numbers for each photo.
 fn matrix(output: &Output, key: &str) -> Vec<Vec<f64>> {
     output.lines().iter().map(|line| numbers(line, key)).collect()
 }
@@ -32,7 +32,7 @@ fn every_photo_is_scored_with_every_text() {
         }
         assert!(probabilities[n][n] > 0.9, "{output}");
     }
-    // The same cosines as the vectors that `embed` prints, whether the library has the photos or not.
+    // The cosines are those of the vectors that `embed` prints, whether the library has the photos or not.
     let embed = ["embed", "--json", "--text", "a cat", "--image", "dog.jpg"];
     let vectors: Vec<Vec<f64>> = sandbox
         .run(embed)
@@ -76,7 +76,7 @@ fn texts_go_in_as_they_are_unless_templates_say_otherwise() {
     assert!(near(cosine(&["--text", "dog", "--template", "{}"]), bare));
     assert!(near(cosine(&["--text", "dog", "--template", "a photo of a {}"]), photo));
     let both = cosine(&["--text", "dog", "--template", "a photo of a {}", "--template", "a sketch of a {}"]);
-    // The mean of two unit vectors is shorter than they are, and made longer again.
+    // The mean of two unit vectors is shorter than they are, and scaled to unit length again.
     assert!(both.abs() >= ((photo + sketch) / 2.0).abs() - 1e-6 && !near(both, photo), "{both} {photo} {sketch}");
 }
 
@@ -98,7 +98,7 @@ fn the_command_line_gives_the_reference_logits() {
     for ((mine, theirs), name) in matrix(&output, "logit").iter().zip(logits.chunks(texts.len())).zip(&photos) {
         let furthest = mine.iter().zip(theirs).map(|(m, t)| (m - t).abs()).fold(0.0, f64::max);
         println!("{name}: off by {furthest:.4}");
-        // The picture is decoded and resized by other code, which `tests/quality/reference.rs` leaves out.
+        // The reference decodes and resizes with other code; `tests/quality/reference.rs` compares without that.
         assert!(furthest < 0.5, "{name} is off by {furthest}");
     }
 }

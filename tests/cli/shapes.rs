@@ -1,5 +1,5 @@
-//! Captions, questions and conversations that mean something: a small model that was trained on drawn shapes, asked about
-//! scenes with pairs of colour and shape that it has never seen (`fixtures/shapes`).
+//! Captions, questions and chats with meaningful answers: a small model, trained on drawn shapes, is asked about scenes
+//! with pairs of colour and shape that it has never seen (`fixtures/shapes`).
 
 use crate::support::{Output, Sandbox, finish, fixture, start};
 use crate::terminal::Person;
@@ -30,7 +30,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// The answers of a conversation, one question after another.
+/// The answers in a chat with these questions.
 fn chat(sandbox: &Sandbox, picture: &str, questions: &[&str]) -> Vec<String> {
     let mut command = command(sandbox, ["chat", picture, "--json"]);
     let mut child = start(command.stdin(Stdio::piped()));
@@ -45,7 +45,7 @@ fn ask(sandbox: &Sandbox, picture: &str, question: &str) -> String {
     text(&answer["answer"]).to_owned()
 }
 
-/// Every conversation of the held-out scenes: its picture, questions and right answers.
+/// Every chat of the held-out scenes: its picture, questions and right answers.
 fn conversations(cases: &[Value]) -> Vec<(String, Vec<&str>, Vec<&str>)> {
     let all =
         cases.iter().flat_map(|case| case["conversations"].as_array().unwrap().iter().map(move |turns| (case, turns)));
@@ -70,12 +70,12 @@ fn photos_are_found_by_the_words_of_their_captions() {
     for word in ["star", "circle", "cross", "red", "yellow", "\"red circle\"", "\"on a yellow ground\""] {
         let args = ["search", &format!("caption:{word}"), "-n", "99", "--json"];
         let found: BTreeSet<String> = sandbox.run(args).names().into_iter().collect();
-        // Whole words: a star is not stars.
+        // Whole words: "star" is not "stars".
         let says = |caption: &Value| {
             format!(" {} ", text(caption).replace(',', "")).contains(&format!(" {} ", word.trim_matches('"')))
         };
         for case in cases() {
-            // What is found is what the caption says, and mostly what is there to see.
+            // The search must find exactly what the captions say, which is mostly what the pictures show.
             let name = text(&case["picture"]);
             let shown = sandbox.run(["caption", "show", name, "--json"]).exits(0).line();
             assert_eq!(found.contains(name), says(&shown["caption"]), "{word}: {shown}");
@@ -84,7 +84,7 @@ fn photos_are_found_by_the_words_of_their_captions() {
         }
     }
     assert!(right * 10 >= total * 9, "{right} of {total} right");
-    // Free words find captions as well, ranked by words.
+    // Words outside a filter find captions too, ranked by words.
     let case = &cases()[0];
     let caption = sandbox.run(["caption", "show", text(&case["picture"]), "--json"]).exits(0).line();
     let hits = sandbox.run(["search", text(&caption["caption"]), "--by", "words", "--json"]).exits(0).lines();
@@ -96,7 +96,7 @@ fn questions_are_answered_right() {
     let sandbox = Sandbox::new();
     let (mut right, mut total) = (0, 0);
     for case in cases() {
-        // Each alone: `/clear` forgets what was said before.
+        // Each question by itself: `/clear` removes the earlier turns.
         let questions = case["questions"].as_array().unwrap();
         let lines: Vec<&str> = questions.iter().flat_map(|q| [text(&q["question"]), "/clear"]).collect();
         let answers = chat(&sandbox, &picture(&case), &lines);
@@ -129,7 +129,7 @@ fn what_was_said_before_matters() {
     println!("of {total} follow-ups {with} right, {without} right without what was said before");
     assert!(with * 100 >= total * 85 && with >= without + total / 8, "{with} and {without} of {total}");
 
-    // One of three turns, by a person on a terminal.
+    // One chat of three turns, by a person on a terminal.
     let (picture, questions, answers) = telling.unwrap();
     let mut person = Person::start(&sandbox, &["chat", &picture, "--blip2", &blip2(), "--color", "never"]);
     person.sees("/help");

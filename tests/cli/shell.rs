@@ -1,10 +1,10 @@
-//! Manners in a shell: exit codes, what goes to stdout and what does not, pipes, colours, settings.
+//! Behaviour in a shell: exit codes, what goes to stdout and what does not, pipes, colours, settings.
 
 use crate::support::{Output, Sandbox, finish, fixture, start};
 use std::fs;
 use std::io::Read;
 
-/// An animal or two, and nothing that a query for cakes should find.
+/// Some animals, and nothing that a query for cakes should find.
 const ANIMALS: [&str; 4] = ["cat", "dog", "owl", "panda"];
 
 #[test]
@@ -34,7 +34,7 @@ fn exit_code_1_is_nothing_found() {
         assert_eq!(output.stdout, b"", "{query}");
         assert!(output.stderr.contains("no photo matches"), "{query}: {output}");
     }
-    // --all lists what is nearest, and still says that none of it matches.
+    // --all lists the nearest photos, and still says that none of them matches.
     let output = sandbox.run(["search", "a birthday cake with candles", "--all", "--json"]).exits(1);
     assert_eq!(output.lines().len(), 4);
     assert!(output.lines().iter().all(|hit| hit["match"] == false));
@@ -118,12 +118,12 @@ fn paths0_prints_paths_for_xargs_and_nothing_else() {
 #[test]
 fn a_closed_pipe_ends_quietly() {
     let sandbox = Sandbox::indexed(&ANIMALS);
-    // Far more than a pipe holds, so that the program must notice that nobody reads.
+    // Far more than fits into a pipe, so that the program must notice that nobody reads.
     let mut args = vec!["embed".to_owned(), "--json".into()];
     args.extend((0..60).map(|n| format!("--text=photo number {n}")));
     for args in [args, ["search", "an animal", "--all", "--json"].map(String::from).to_vec(), vec!["man".into()]] {
         let mut child = start(&mut sandbox.command(&args));
-        // As `head -c 1` does.
+        // Like `head -c 1`.
         let mut stdout = child.stdout.take().unwrap();
         if args[0] == "embed" {
             stdout.read_exact(&mut [0]).unwrap();
@@ -202,7 +202,7 @@ fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
     assert_eq!(made(), [true, true, false]);
     run(&["index", ".", "--library", of_flag.to_str().unwrap()], true).exits(0);
     assert_eq!(made(), [true, true, true]);
-    // The file's limit holds until a flag says otherwise.
+    // The limit in the config file applies unless a flag overrides it.
     assert_eq!(run(&["search", "an animal", "--all", "--json"], false).lines().len(), 1);
     assert_eq!(run(&["search", "an animal", "--all", "--json", "-n", "2"], false).lines().len(), 2);
 
@@ -233,7 +233,7 @@ fn the_contact_sheet_is_one_file_that_loads_nothing() {
     assert_eq!(page.matches("src='data:image/jpeg;base64,").count(), 3);
     assert_eq!(page.matches("<figure>").count(), 3);
     assert!(page.contains("<h1>an animal</h1>"));
-    // Written again over itself, but never over anything else.
+    // A sheet may overwrite another sheet, but never any other file.
     let write =
         |file: &std::path::Path| sandbox.run(["search", "an animal", "--all", "--html", file.to_str().unwrap()]);
     assert_ne!(write(&sandbox.path("sheet.html")).code(), 2);
@@ -242,7 +242,7 @@ fn the_contact_sheet_is_one_file_that_loads_nothing() {
     write(&photo).exits(2);
     assert_eq!(fs::read(&photo).unwrap(), before);
     for outside in ["http:", "https:", "//", "<script", "<link", "@import", "url("] {
-        // Thumbnails are base64, in which two slashes may stand side by side; each is a link to the photo on this disk.
+        // Thumbnails are base64, which may contain two slashes in a row; each is a link to the photo on this disk.
         let inside = |part: &&str| part.starts_with("data:") || part.starts_with("file:///");
         let text: String = page.split('\'').filter(|part| !inside(part)).collect();
         assert!(!text.contains(outside), "{outside}");

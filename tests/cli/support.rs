@@ -1,4 +1,4 @@
-//! The harness: a home of its own for every test, the program in it, and what the program said.
+//! The harness: a separate home for every test, the program in it, and its output.
 
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A run that takes longer hangs.
+/// A run that takes longer counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The program under test.
@@ -29,7 +29,7 @@ pub(crate) fn random_blip2() -> String {
     fixture("reference/blip2-random").to_str().unwrap().to_owned()
 }
 
-/// A temporary home with an empty photo folder, where no test sees the user's files or another test's.
+/// A temporary home with a photo folder, where a test sees neither the user's files nor another test's.
 pub(crate) struct Sandbox {
     dir: TempDir,
 }
@@ -44,7 +44,7 @@ impl Sandbox {
         Self { dir }
     }
 
-    /// With copies of these fixture photos (names without `.jpg`) in `photos`.
+    /// A sandbox with copies of these fixture photos (names without `.jpg`) in `photos`.
     pub(crate) fn with_photos(names: &[&str]) -> Self {
         let sandbox = Self::new();
         for name in names {
@@ -53,14 +53,14 @@ impl Sandbox {
         sandbox
     }
 
-    /// With those photos, indexed by the starter.
+    /// A sandbox with these photos, indexed by the starter.
     pub(crate) fn indexed(names: &[&str]) -> Self {
         let sandbox = Self::with_photos(names);
         sandbox.index().exits(0);
         sandbox
     }
 
-    /// A path in the sandbox, canonical, so that it equals what the program prints.
+    /// A path in the sandbox. It is canonical, so that it equals what the program prints.
     pub(crate) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         self.dir.path().canonicalize().unwrap().join(path)
     }
@@ -87,7 +87,7 @@ impl Sandbox {
         to
     }
 
-    /// Sets up `program` with this sandbox as its whole world: offline, with its own home and library.
+    /// A command that runs `program` in this sandbox: offline, with its own home and library.
     pub(crate) fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
         let home = self.path("home");
         let mut command = Command::new(program);
@@ -104,12 +104,12 @@ impl Sandbox {
             .env("SNAPSEEK_OFFLINE", "1")
             .current_dir(self.photos())
             .stdin(Stdio::null());
-        // The tests may be held down to a level of the kernels, and so is the program then.
+        // If the tests are limited to a kernel level, so is the program.
         command.envs(std::env::var_os("SNAPSEEK_CPU").map(|level| ("SNAPSEEK_CPU", level)));
         command
     }
 
-    /// The program in this sandbox, with these arguments, to be changed further before it runs.
+    /// A command that runs the program in this sandbox with these arguments; tests may change it before it runs.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = self.command_of(PROGRAM);
         command.args(args);
@@ -126,7 +126,7 @@ impl Sandbox {
         self.run([OsStr::new("index"), self.photos().as_os_str(), OsStr::new("--json")])
     }
 
-    /// `search QUERY --all --json`, every photo of a small library: file names with scores, best first.
+    /// `search QUERY --all --json`: the file names and scores of every photo of a small library, best first.
     pub(crate) fn ranking(&self, query: &str) -> Vec<(String, f64)> {
         let output = self.run(["search", query, "--all", "-n", "1000", "--json"]);
         assert!(matches!(output.code(), 0 | 1), "{output:?}");
@@ -138,9 +138,9 @@ impl Sandbox {
         self.run(["status", "--json"]).exits(0).line()
     }
 
-    /// What is the same for two libraries of the same photos, however they came about: every query's ranking, the
-    /// counts, the failures. Paths are relative to the photo folder. BM25 is left out: it depends on photos that are gone
-    /// as long as the full-text cache holds them. Panics if `check --full` finds anything.
+    /// What is the same for two libraries of the same photos, whatever their history: the rankings of some queries, the
+    /// counts, the failures. Paths are relative to the photo folder. BM25 is left out: it depends on removed photos as
+    /// long as the full-text cache contains them. Panics if `check --full` finds anything.
     pub(crate) fn content(&self) -> Value {
         let photos = format!("{}/", self.photos().display());
         let mut found = serde_json::Map::new();
@@ -162,18 +162,18 @@ impl Sandbox {
     }
 }
 
-/// Runs a command to its end, at most [`PATIENCE`] long.
+/// Runs a command to its end, for at most [`PATIENCE`].
 pub(crate) fn finish(mut command: Command) -> Output {
     Output::of(start(&mut command))
 }
 
-/// Starts a command with both outputs in pipes.
+/// Starts a command with pipes for stdout and stderr.
 pub(crate) fn start(command: &mut Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap_or_else(|error| panic!("{:?} cannot be started: {error}", command.get_program()))
 }
 
-/// What a run of the program left behind.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) status: ExitStatus,
@@ -182,7 +182,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Waits for a process and reads what it says; a process that hangs is killed and fails the test.
+    /// Waits for a process and reads its output; a process that hangs is killed and fails the test.
     pub(crate) fn of(mut child: Child) -> Self {
         let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
         let started = Instant::now();
@@ -200,7 +200,7 @@ impl Output {
         Self { status, stdout: stdout.join().unwrap(), stderr }
     }
 
-    /// The exit code; 128 and the signal where a signal ended the process.
+    /// The exit code, or 128 plus the signal that ended the process.
     pub(crate) fn code(&self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
         self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
@@ -219,13 +219,13 @@ impl Output {
         String::from_utf8(self.stdout.clone()).unwrap()
     }
 
-    /// stdout as JSON, one value a line.
+    /// stdout as JSON, one value on each line.
     #[track_caller]
     pub(crate) fn lines(&self) -> Vec<Value> {
         self.text().lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
     }
 
-    /// stdout as one JSON value, the last where there are several.
+    /// stdout as one JSON value, the last if there are several.
     #[track_caller]
     pub(crate) fn line(&self) -> Value {
         self.lines().pop().unwrap_or_else(|| panic!("no JSON on stdout: {self}"))
@@ -251,7 +251,7 @@ pub(crate) fn file_name(path: &Value) -> String {
     path.rsplit('/').next().unwrap().to_owned()
 }
 
-/// Ends a test early where a tool that it needs is missing.
+/// Returns from a test if a tool that it needs is missing.
 macro_rules! needs {
     ($($tool:literal),+) => {
         if $($crate::support::lacks($tool))||+ {
@@ -260,8 +260,8 @@ macro_rules! needs {
     };
 }
 
-/// Whether a tool is missing, and then a line that says so. Where every test must run (`SNAPSEEK_TEST_ALL`, as CI and
-/// scripts/test.sh set it), a missing tool is a failure.
+/// Whether a tool is missing; if so, it prints a line. Where every test must run (`SNAPSEEK_TEST_ALL`, set by CI and
+/// scripts/test.sh), a missing tool is a failure.
 pub(crate) fn lacks(tool: &str) -> bool {
     let version = if tool == "tmux" { "-V" } else { "--version" };
     let found = Command::new(tool).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -270,7 +270,7 @@ pub(crate) fn lacks(tool: &str) -> bool {
     }
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     assert!(std::env::var_os("SNAPSEEK_TEST_ALL").is_none(), "{test} needs `{tool}`: scripts/test.sh installs it");
-    // Not by `eprintln`, which the test runner keeps to itself.
+    // Not with `eprintln`, whose output the test runner captures.
     let _ = writeln!(std::io::stderr(), "skipped: {test} needs `{tool}`");
     true
 }

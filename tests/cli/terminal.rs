@@ -1,4 +1,4 @@
-//! The program on a terminal, which `script` gives it: what the terminal gets, and what a person types.
+//! The program on a terminal that `script` provides: what the terminal receives, and what a person types.
 
 use crate::support::{Output, PROGRAM, Sandbox, finish, start};
 use std::ffi::{OsStr, OsString};
@@ -8,16 +8,19 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Text that would do a terminal harm.
+/// Text that would do harm on a terminal.
 pub(crate) const PAYLOAD: &str = "\x1b]0;owned\x07\x1b[31m\u{9b}32m\u{9d}52;c;AAAA\u{9c}\r\u{202e}\u{200b}";
 
-/// What can drive a terminal or reorder text on it.
+/// Whether a character can control a terminal or reorder text on it.
 pub(crate) fn is_control(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(
+            c,
+            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        )
 }
 
-/// Runs the program on a terminal (`script` gives it one) and returns every byte that the terminal got.
+/// Runs the program on a terminal (provided by `script`) and returns every byte that the terminal received.
 pub(crate) fn on_a_terminal(sandbox: &Sandbox, args: &[&OsStr], without_color: bool) -> Vec<u8> {
     let mut line = OsString::from(format!("stty cols 400; exec {PROGRAM}"));
     for arg in args {
@@ -36,7 +39,7 @@ pub(crate) fn on_a_terminal(sandbox: &Sandbox, args: &[&OsStr], without_color: b
     stdout
 }
 
-/// What is left of a terminal's bytes without our own colours and line ends (and without the moves of a progress bar).
+/// What a terminal received, without snapseek's own colours and line ends (and without the moves of a progress bar).
 pub(crate) fn foreign(bytes: &[u8], with_bar: bool) -> String {
     let text = String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| panic!("not UTF-8: {}", bytes.escape_ascii()));
     let mut parts = text.split("\x1b[");
@@ -53,17 +56,17 @@ pub(crate) fn foreign(bytes: &[u8], with_bar: bool) -> String {
     if with_bar { left.replace('\r', "") } else { left }
 }
 
-/// A program on a terminal, with a person who types.
+/// A person who types at a terminal on which the program runs.
 pub(crate) struct Person {
     child: Child,
     keys: ChildStdin,
     shown: Arc<Mutex<Vec<u8>>>,
-    /// Bytes of `shown` that were waited for already.
+    /// How many bytes of `shown` earlier waits have consumed.
     read: usize,
 }
 
 impl Person {
-    /// Starts the program with these arguments, which hold no quotes.
+    /// Starts the program with these arguments, which must not contain quotes.
     pub(crate) fn start(sandbox: &Sandbox, args: &[&str]) -> Self {
         let quoted: String = args.iter().map(|arg| format!(" '{arg}'")).collect();
         let mut command: Command = sandbox.command_of("script");
@@ -91,7 +94,7 @@ impl Person {
         self
     }
 
-    /// Waits until the terminal shows `text`, after what was waited for before, and returns what it got until then.
+    /// Waits until the terminal shows `text` after what was waited for before, and returns what it received in between.
     #[track_caller]
     pub(crate) fn sees(&mut self, text: &str) -> String {
         let started = Instant::now();
@@ -110,7 +113,7 @@ impl Person {
         }
     }
 
-    /// Waits for the program's end, and returns all that the terminal got.
+    /// Waits for the program to end with this exit code, and returns everything that the terminal received.
     #[track_caller]
     pub(crate) fn leaves(mut self, code: i32) -> Vec<u8> {
         let started = Instant::now();

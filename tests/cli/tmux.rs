@@ -1,4 +1,4 @@
-//! The program in a real terminal, which `tmux` is: what a person sees on its screen, and how it is left.
+//! The program in a real terminal, `tmux`: what a person sees on the screen, and in which state the program leaves it.
 
 use crate::support::{PROGRAM, Sandbox, fixture};
 use std::ffi::OsStr;
@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// What does not show by then does not show at all.
+/// What has not appeared by then will not appear.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What runs in the terminal, in `$0`, a folder: the program `$@`, started by the shell command `$1` and told apart from this
-/// shell by job control. A program that is stopped (SIGSTOP, SIGTSTP on Linux) waits for Enter to go on.
+/// The script that runs in the terminal. `$0` is a folder for its notes, `$1` the shell command that starts the
+/// program, and the rest is the program with its arguments. Job control separates the program from this shell: if it is
+/// stopped (SIGSTOP, SIGTSTP on Linux), Enter continues it.
 const SCRIPT: &str = r#"
 note() { stty -g > "$0/draft"; mv "$0/draft" "$0/$1"; }
 start=$1
@@ -33,7 +34,7 @@ note after
 exec cat
 "#;
 
-/// A terminal of its own with the program in it. It ends with its `Screen`.
+/// A terminal with the program in it. Dropping it ends both.
 pub(crate) struct Screen<'a> {
     sandbox: &'a Sandbox,
     folder: PathBuf,
@@ -88,33 +89,33 @@ impl<'a> Screen<'a> {
         screen
     }
 
-    /// Presses keys, by the names that tmux gives them: `Enter`, `C-c`, `Escape`, `a`.
+    /// Presses keys, given by tmux's names: `Enter`, `C-c`, `Escape`, `a`.
     pub(crate) fn keys(&self, keys: &[&str]) -> &Self {
         self.tmux(&[&["send-keys"], keys].concat());
         self
     }
 
-    /// Types a text as it is; a mouse is a text too (`\x1b[<0;10;5M`).
+    /// Types a text literally; mouse events are text too (`\x1b[<0;10;5M`).
     pub(crate) fn types(&self, text: &str) -> &Self {
-        // A semicolon at the end of a word is tmux's own.
+        // tmux takes a semicolon at the end of a word for its own.
         let text = text.strip_suffix(';').map_or(text.to_owned(), |text| format!("{text}\\;"));
         self.tmux(&["send-keys", "-l", "--", &text]);
         self
     }
 
-    /// Waits until the screen holds this text.
+    /// Waits until the screen contains this text.
     #[track_caller]
     pub(crate) fn sees(&self, text: &str) -> &Self {
         self.wait(&format!("the screen does not show {text:?}"), || self.text().contains(text))
     }
 
-    /// Waits until the screen does not hold this text any more.
+    /// Waits until the screen no longer contains this text.
     #[track_caller]
     pub(crate) fn sees_not(&self, text: &str) -> &Self {
         self.wait(&format!("the screen still shows {text:?}"), || !self.text().contains(text))
     }
 
-    /// The screen as text, a line a row, without spaces at the ends.
+    /// The screen as text, one line for each row, without trailing spaces.
     pub(crate) fn text(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
     }
@@ -124,13 +125,13 @@ impl<'a> Screen<'a> {
         self.tmux(&["capture-pane", "-e", "-p"])
     }
 
-    /// Gives the terminal another size.
+    /// Resizes the terminal.
     pub(crate) fn resize(&self, width: u16, height: u16) -> &Self {
         self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
         self
     }
 
-    /// Waits until the screen is as it is wanted.
+    /// Waits until `holds` is true for the text on the screen.
     #[track_caller]
     pub(crate) fn sees_that(&self, what: &str, holds: impl Fn(&str) -> bool) -> &Self {
         self.wait(&format!("the screen does not show {what}"), || holds(&self.text()))
@@ -144,7 +145,8 @@ impl<'a> Screen<'a> {
         self
     }
 
-    /// Waits until the program has stopped (Ctrl-Z), and checks that it left the terminal to the shell; Enter wakes it.
+    /// Waits until the program is stopped (Ctrl-Z), and checks that it restored the terminal for the shell; Enter
+    /// continues it.
     #[track_caller]
     pub(crate) fn stops(&self) -> &Self {
         self.wait("the program does not stop", || self.folder.join("stopped").exists());
@@ -152,7 +154,7 @@ impl<'a> Screen<'a> {
         self
     }
 
-    /// Waits for the program's end with this exit code, and checks that it left the terminal as it found it.
+    /// Waits until the program ends with this exit code, and checks that it left the terminal as it found it.
     #[track_caller]
     pub(crate) fn ends(&self, code: i32) {
         self.wait("the program does not end", || self.folder.join("after").exists());
@@ -182,7 +184,7 @@ impl<'a> Screen<'a> {
         self
     }
 
-    /// Has this screen's own tmux do something, and returns what it says.
+    /// Runs a command in this screen's own tmux, and returns its output.
     #[track_caller]
     pub(crate) fn tmux<A: AsRef<OsStr>>(&self, args: &[A]) -> String {
         let mut command = self.sandbox.command_of("tmux");
@@ -198,7 +200,7 @@ impl<'a> Screen<'a> {
 impl Drop for Screen<'_> {
     fn drop(&mut self) {
         let mut command = self.sandbox.command_of("tmux");
-        // Its program gets a SIGHUP.
+        // The program in it gets a SIGHUP.
         let _ = command.arg("-S").arg(self.folder.join("tmux")).arg("kill-server").output();
     }
 }
@@ -211,7 +213,7 @@ fn a_conversation_leaves_the_terminal_as_it_was() {
     fs::copy(fixture("shapes/heldout/01.png"), &photo).unwrap();
     let screen = Screen::start(&sandbox, [OsStr::new("chat"), photo.as_os_str()], 100, 30);
     screen.sees("\n>").types("What colour is the triangle?").keys(&["Enter"]).sees("yellow");
-    // Stopped and woken, in another size.
+    // Stopped, and continued in another size.
     screen.keys(&["C-z"]).stops().resize(60, 12).keys(&["Enter"]);
     screen.types("Is it red?").sees("red?").keys(&["C-u"]).sees_not("red?").keys(&["C-d"]).ends(0);
 }

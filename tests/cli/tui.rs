@@ -1,4 +1,4 @@
-//! The terminal UI as a person uses it: the real program on a real terminal, key by key.
+//! The terminal UI as a person uses it: the real program in a real terminal, key by key.
 
 use crate::support::{Sandbox, fixture};
 use crate::tmux::Screen;
@@ -8,19 +8,19 @@ use std::fs;
 const PHOTOS: [&str; 12] =
     ["cat", "chair", "cup", "dog", "eiffel-tower", "giraffe", "igloo", "owl", "panda", "pencil", "petra", "windmill"];
 
-/// Opens the UI without pictures and hands the keys to the photos, once they are there.
+/// Opens the UI without pictures, waits for the photos and moves the focus to them.
 fn open<'a>(sandbox: &'a Sandbox, width: u16, height: u16, photo: &str) -> Screen<'a> {
     let screen = Screen::start(sandbox, ["tui", "--pictures", "none"], width, height);
     screen.sees("what are you looking for").sees(photo).keys(&["Enter"]).sees("enter look");
     screen
 }
 
-/// The photo that is selected is named below.
+/// The line below the photos that names the selected one.
 fn selected(photo: &str) -> String {
     format!("\n {photo}\n")
 }
 
-/// How many photos Classify counts for a label, if there is a bar beside the number.
+/// How many photos Classify counts for a label, if there is a bar next to the number.
 fn counted(text: &str, label: &str) -> Option<usize> {
     let rest = text.lines().find_map(|line| Some(line.split_once(&format!(" {label} "))?.1))?;
     let (count, bar) = rest.trim_start().split_once(' ')?;
@@ -44,11 +44,11 @@ fn a_folder_is_indexed_searched_and_looked_at() {
     screen.types("h").sees(&selected(&best[1])).types("f").sees_not("512 ×").types("f").sees("512 ×");
     screen.keys(&["Escape"]).sees("› a tall animal");
 
-    // More like this, and back and forward as in a browser.
+    // More like this, then back and forward as in a browser.
     let like = format!("[ + {} ]", best[1]);
     screen.types("m").sees(&like).sees("11 matches of 12 photos").types("[").sees_not(&like).sees("› a tall animal");
     screen.types("]").sees(&like);
-    // Typed text joins what is liked; a query of before comes back.
+    // Typed text is added to the photo; the previous query comes back.
     screen.types("/with snow").sees(&format!("{like} with snow")).keys(&["Enter"]).types("[");
     screen.sees(&like).sees_not("with snow");
 
@@ -67,7 +67,7 @@ fn a_folder_is_indexed_searched_and_looked_at() {
         .sees_that("one action", |text| text.contains("go to Index") && !text.contains("go to Search"));
     screen.keys(&["Enter"]).sees("12 in 12 files").types("q").ends(0);
 
-    // Another day: the query is remembered.
+    // In the next session, the queries are remembered.
     let screen = Screen::start(&sandbox, ["tui", "--pictures", "none"], 80, 24);
     screen.sees("12 photos").sees("cat.jpg").keys(&["Up"]).sees("› with snow").keys(&["Up"]).sees("› a tall animal");
     screen.keys(&["C-c"]).ends(0);
@@ -109,7 +109,7 @@ fn clusters_are_opened_renamed_and_mapped() {
         "wrench",
         "scissors-1",
     ]);
-    // Here and not in the UI, because it embeds the vocabulary, which takes its time.
+    // Here and not in the UI, because embedding the vocabulary takes a while.
     let found = sandbox.run(["cluster", "--json"]).exits(0).lines();
     let largest = found[0]["cluster"].as_str().unwrap();
     let photos = found[0]["photos"].as_u64().unwrap();
@@ -127,7 +127,7 @@ fn clusters_are_opened_renamed_and_mapped() {
     screen.types("3").sees("■ my tools").sees("╋");
     screen.sees_that("dots", |text| text.contains(|c| ('\u{2801}'..='\u{28ff}').contains(&c)));
     screen.keys(&["Enter"]).sees("full screen").sees(".jpg").keys(&["Escape"]).sees("╋");
-    // A box from one corner of the map to the other, so that it holds every photo wherever they lie.
+    // A box from one corner of the map to the other, so that it contains every photo.
     let walk = |key: &str, steps: usize| {
         screen.keys(&vec![key; steps]);
     };
@@ -140,12 +140,12 @@ fn clusters_are_opened_renamed_and_mapped() {
     screen.types("q").ends(0);
 }
 
-/// Waits for a question of the conversation with this answer, and no more, below it.
+/// Waits for a question of the chat with exactly this answer below it.
 #[track_caller]
 fn sees_answer(screen: &Screen<'_>, question: &str, answer: &str) {
     screen.sees_that(&format!("{question:?} with {answer:?}"), |text| {
         let below = text.lines().skip_while(|line| !line.contains(&format!(" › {question}"))).nth(1);
-        // At the side are the photo's facts.
+        // To the right are facts about the photo.
         below.is_some_and(|line| line.trim_start().split("  ").next() == Some(answer))
     });
 }
@@ -160,14 +160,14 @@ fn a_photo_is_talked_about_over_several_turns() {
     sandbox.index().exits(0);
     let screen = open(&sandbox, 80, 24, "21.png");
     screen.types("/path:21").sees("1 match of 2").keys(&["Enter"]).sees(&selected("21.png")).types("c").sees("kept");
-    // What the model says was written down when it was trained. Asked alone, the last one would be answered `large`.
+    // The answers were recorded when the model was trained. By itself, the last question would be answered `large`.
     for (question, answer) in
         [("How many crosses are there?", "one"), ("What colour is it?", "yellow"), ("Is it large or small?", "small")]
     {
         sees_answer(screen.types(question).keys(&["Enter"]), question, answer);
     }
     screen.keys(&["Escape"]).sees("e ask again").keys(&["Escape"]).sees("› path:21");
-    // Another photo, another conversation.
+    // Another photo has another chat.
     screen
         .types("/")
         .keys(&["C-u"])
@@ -180,7 +180,7 @@ fn a_photo_is_talked_about_over_several_turns() {
     sees_answer(screen.types(question).keys(&["Enter"]), question, "orange");
     screen.keys(&["C-c"]).ends(0);
 
-    // It is kept with the photo, and gone on with.
+    // The chat is kept with the photo, and can be continued.
     let screen = open(&sandbox, 80, 24, "21.png");
     screen.types("/path:21").sees("1 match of 2").keys(&["Enter"]).sees(&selected("21.png"));
     sees_answer(screen.types("c"), "How many crosses are there?", "one");
@@ -211,7 +211,7 @@ fn a_photo_that_vanishes_while_it_is_shown_is_told() {
     let screen = Screen::start(&sandbox, ["tui", "--pictures", "halfblocks"], 80, 24);
     screen.sees("▀").types("path:cat").sees("1 match of 3").keys(&["Enter", "Enter"]).sees("full screen").sees("▀");
     fs::remove_file(sandbox.photo("cat.jpg")).unwrap();
-    // It has to be drawn anew: there is nothing to draw.
+    // A resize redraws the picture, whose file no longer exists.
     screen.resize(90, 26).sees("no longer exists").types("c").sees("! ");
     screen.sees("e ask again").types("q").ends(0);
 

@@ -1,4 +1,4 @@
-//! The terminal UI and the terminal: it is given back whatever happens, and gets nothing that it should not.
+//! The terminal UI and the terminal: the terminal is always restored, and receives nothing that it should not.
 
 use crate::hostile_names::hostile_sandbox;
 use crate::support::{Sandbox, fixture};
@@ -10,7 +10,7 @@ use std::fs;
 
 const PLAIN: [&str; 3] = ["tui", "--pictures", "none"];
 
-/// Every place: the keys that lead there from the photos, and what it shows.
+/// Every place: the keys that open it from the photos, and what it shows.
 const PLACES: [(&[&str], &str); 9] = [
     (&[], "enter look"),
     (&["Enter"], "full screen"),
@@ -24,7 +24,7 @@ const PLACES: [(&[&str], &str); 9] = [
 ];
 
 fn ends_by(signal: &str) {
-    // So many that there are clusters: finding names for them the first time takes longer than this test.
+    // Enough photos for clusters: finding names for them the first time takes longer than this test.
     let photos = ["cat", "chair", "cup", "dog", "giraffe", "igloo", "owl", "panda", "petra", "windmill"];
     let sandbox = Sandbox::indexed(&photos);
     for (keys, shows) in PLACES {
@@ -35,7 +35,7 @@ fn ends_by(signal: &str) {
         }
         screen.sees(shows).signal(signal).ends(130);
     }
-    // While a query is typed, too.
+    // Also while a query is typed.
     let screen = Screen::start(&sandbox, PLAIN, 80, 24);
     screen.sees("cat.jpg").types("half a quer").sees("› half a quer").signal(signal).ends(130);
 }
@@ -89,7 +89,7 @@ fn the_shell_gets_the_terminal_and_gives_it_back() {
 fn no_key_is_lost_at_the_beginning() {
     needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat"]);
-    // What pictures it can show is asked of the terminal, which may not answer: this one does not.
+    // The program asks the terminal which pictures it can show; this one does not answer.
     let screen = Screen::start(&sandbox, ["tui"], 80, 24);
     screen.sees("cat.jpg").types("a whiskered animal").sees("› a whiskered animal").keys(&["C-c"]).ends(0);
 }
@@ -109,7 +109,7 @@ fn pictures_are_drawn_where_they_are_wanted() {
     screen.keys(&["Enter", "Enter"]).sees_that("a large picture", |text| cells(text) > 400);
     screen.types("f").sees_that("a larger picture", |text| cells(text) > 800).types("q").ends(0);
 
-    // No picture: the first tag in its place.
+    // Without pictures, the first tag takes their place.
     let screen = Screen::start(&sandbox, PLAIN, 80, 24);
     screen.sees("cat.jpg").sees("Egyptian cat");
     assert_eq!(cells(&screen.text()), 0, "{}", screen.text());
@@ -158,7 +158,7 @@ fn picked_paths_are_printed_and_nothing_else() {
 
     pick(&[]).types("  ").sees(&format!("● {}", best[0])).sees(&format!("● {}", best[1])).keys(&["Enter"]).ends(0);
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("{}\n{}\n", path(0), path(1)));
-    // Without marks, the one that is selected.
+    // Without marks, the selected photo is picked.
     pick(&["--paths0"]).types("l").sees(&format!("\n {}\n", best[1])).keys(&["C-o"]).ends(0);
     assert_eq!(fs::read_to_string(&file).unwrap(), format!("{}\0", path(1)));
     pick(&[]).types(" ").sees(&format!("● {}", best[0])).types("q").ends(1);
@@ -167,7 +167,7 @@ fn picked_paths_are_printed_and_nothing_else() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "");
 }
 
-/// What is left of the bytes that a terminal got without colours, moves and modes, which are ours.
+/// The bytes that a terminal received, without snapseek's own colours, moves and modes.
 fn foreign(bytes: &[u8]) -> String {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     let mut parts = text.split("\x1b[");
@@ -190,9 +190,9 @@ fn hostile_names_and_texts_do_not_drive_the_terminal() {
     let title = || screen.tmux(&["display-message", "-p", "#{pane_title}"]);
     let (before, file) = (title(), sandbox.path("bytes"));
     screen.tmux(&["pipe-pane", &format!("cat > {}", file.display())]);
-    // In another size, everything is drawn anew.
+    // A resize redraws everything.
     screen.sees("2 photos").resize(150, 34).sees("\\x1b]0;ow").types("path:cat").sees("1 match of 2");
-    // Pasted, with all that it holds.
+    // Pasted, with everything in it.
     screen.keys(&["C-u"]).tmux(&["set-buffer", PAYLOAD, ";", "paste-buffer", "-p"]);
     screen.sees("52;c;AAAA").keys(&["C-u"]).types("path:cat").sees("1 match of 2").keys(&["Enter"]).sees("enter look");
     screen.types("v").sees("52;c;AAAA").keys(&["Enter"]).sees("full screen").sees("Canon \\x1b").keys(&["Escape"]);
@@ -206,7 +206,7 @@ fn hostile_names_and_texts_do_not_drive_the_terminal() {
     let bytes = fs::read(file).unwrap();
     let left = foreign(&bytes).replace(['\r', '\n'], "");
     assert!(left.len() > 5_000 && !left.contains(is_control), "{}", left.escape_debug());
-    // Our colours are true colours.
+    // snapseek's own colours are true colours.
     assert!(!bytes.windows(5).any(|window| window == b"\x1b[31m" || window == b"\x1b[32m"));
 }
 
@@ -223,7 +223,7 @@ fn a_small_terminal_gets_a_message_and_a_large_one_the_ui() {
         .resize(20, 5)
         .sees("snapseek needs")
         .sees_not("Search: keys");
-    // A storm of sizes.
+    // Many sizes in quick succession.
     for (width, height) in (1..40).map(|n| (3 + n * 7 % 190, 1 + n * 5 % 50)) {
         screen.resize(width, height);
     }
@@ -269,7 +269,7 @@ fn a_path_is_copied_to_the_clipboard() {
     let screen = Screen::start(&sandbox, PLAIN, 80, 24);
     screen.tmux(&["set", "-g", "set-clipboard", "on"]);
     screen.sees("cat.jpg").keys(&["Enter"]).sees("enter look").types("y").sees("copied ");
-    // tmux is the terminal here: it has it now.
+    // tmux is the terminal here, so it has the text now.
     screen.sees_that("that it is kept", |_| screen.tmux(&["list-buffers"]).contains("cat.jpg")).types("q").ends(0);
     assert_eq!(screen.tmux(&["show-buffer"]), sandbox.photo("cat.jpg").to_str().unwrap());
 }
@@ -303,7 +303,7 @@ fn the_config_sets_keys_and_colours() {
     fs::write(&config, "theme = \"pink\"\n").unwrap();
     sandbox.run(["tui"]).exits(2);
     fs::remove_file(&config).unwrap();
-    // In a pipe nothing is opened.
+    // In a pipe, no UI is opened.
     let alone = sandbox.run(none).exits(2);
     assert!(alone.stdout.is_empty() && alone.stderr.contains("Usage: snapseek"), "{alone}");
     let nowhere = sandbox.run(["tui", "/nowhere"]).exits(2);

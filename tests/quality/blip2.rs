@@ -1,5 +1,5 @@
-//! BLIP-2 gives the numbers and the tokens of PyTorch's `transformers`: fixtures/reference/blip2-random, made by
-//! fixtures/reference/make_reference.py.
+//! BLIP-2 gives the same numbers and tokens as PyTorch's `transformers` (fixtures/reference/blip2-random, made by
+//! fixtures/reference/make_reference.py).
 
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -13,16 +13,16 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reference").join(name)
 }
 
-/// A prompt about the first picture, its tokens, and what follows.
+/// A prompt about the first picture, its tokens, and the tokens that follow.
 struct Case {
     prompt: String,
-    /// The picture's first.
+    /// Those of the picture first.
     ids: Vec<u32>,
     greedy: Vec<u32>,
     beam5: Vec<u32>,
 }
 
-/// What the reference computed of the model in a folder.
+/// What the reference computed for the model in a folder.
 struct Expected {
     tensors: Vec<u8>,
     json: Value,
@@ -45,7 +45,8 @@ impl Expected {
         SafeTensors::deserialize(&self.tensors).unwrap().tensor(name).unwrap().shape().to_vec()
     }
 
-    /// The pictures' pixels, (3, size, size) each. blip2-random has them with the channels last, although it says otherwise.
+    /// The pictures' pixels, (3, size, size) each. In blip2-random the channels are last, although the header says
+    /// otherwise.
     fn pixels(&self) -> Vec<Vec<f32>> {
         let shape = self.shape("pixel_values");
         let plane = shape[2] * shape[3];
@@ -89,7 +90,7 @@ fn options(num_beams: usize) -> GenerateOptions {
     GenerateOptions { num_beams, ..GenerateOptions::greedy(24) }
 }
 
-/// Every stage within 1e-4, scores within 1e-3, and the same tokens, for a model and its expectations in one folder.
+/// Checks a model against the expectations in its folder: every stage within 1e-4, scores within 1e-3, the same tokens.
 fn equals_the_reference(folder: &Path) {
     let expected = Expected::read(folder);
     let model = Blip2::open(folder, None).unwrap();
@@ -120,7 +121,7 @@ fn equals_the_reference(folder: &Path) {
     batches_equal_single_texts(&model, &encodings, &cases.iter().map(|case| case.prompt.as_str()).collect::<Vec<_>>());
 }
 
-/// Prompts of several lengths, about several pictures, ended at several times.
+/// Checks prompts of several lengths, about several pictures, that end at different times.
 fn batches_equal_single_texts(model: &Blip2, encodings: &[Encoding], prompts: &[&str]) {
     let requests: Vec<GenerateRequest> = encodings
         .iter()
@@ -142,7 +143,7 @@ fn the_recorded_model() {
     equals_the_reference(&fixture("blip2-random"));
 }
 
-/// Another seed, other sizes, and what older or rarer checkpoints have otherwise; see make_blip2_other.py.
+/// Another seed, other sizes, and the variations of older or rarer checkpoints; see make_blip2_other.py.
 #[test]
 fn another_model_in_shards_and_bf16() {
     equals_the_reference(&fixture("blip2-other"));

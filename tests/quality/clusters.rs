@@ -1,4 +1,4 @@
-//! Clusters, names and maps of the photos in `fixtures/photos`, by the starter, against the groups that a person made.
+//! Clusters, names and maps of the photos in `fixtures/photos`, made with the starter, against a person's groups.
 
 use snapseek::clusters::keywords::{Album, Words};
 use snapseek::clusters::linkage::{Clustering, LinkageOptions, cluster};
@@ -11,7 +11,7 @@ fn photos() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/photos")
 }
 
-/// Names and embeddings of all photos, by name.
+/// The names and embeddings of all photos, sorted by name.
 fn embedded(model: &dyn Embed) -> (Vec<String>, Vec<Vec<f32>>) {
     let mut names: Vec<String> = std::fs::read_dir(photos())
         .unwrap()
@@ -26,14 +26,14 @@ fn embedded(model: &dyn Embed) -> (Vec<String>, Vec<Vec<f32>>) {
     (names, vectors)
 }
 
-/// The group of each photo that is in one.
+/// The group of each photo that belongs to one.
 fn groups() -> HashMap<String, String> {
     let groups: BTreeMap<String, Vec<String>> =
         serde_json::from_str(&std::fs::read_to_string(photos().join("groups.json")).unwrap()).unwrap();
     groups.into_iter().flat_map(|(group, names)| names.into_iter().map(move |name| (name, group.clone()))).collect()
 }
 
-/// Hubert and Arabie 1985. Outliers are clusters of one.
+/// The index of Hubert and Arabie 1985. Outliers count as clusters of one.
 pub(crate) fn adjusted_rand_index(truth: &[&str], found: &[Option<usize>]) -> f64 {
     let pairs = |n: usize| (n * n.saturating_sub(1)) as f64 / 2.0;
     let mut cells: HashMap<(&str, usize), usize> = HashMap::new();
@@ -110,7 +110,7 @@ fn clusters_are_those_of_a_person_more_or_less() {
             .filter(|(_, p)| p.0 == Some(group))
             .map(|(n, _)| n.trim_end_matches(".jpg"))
             .collect();
-        // What most of its photos are, and the words that a person accepts for that.
+        // The group of most of its photos decides which words a person accepts.
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for name in &inside {
             if let Some(truth) = groups.get(&format!("{name}.jpg")) {

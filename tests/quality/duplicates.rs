@@ -1,7 +1,7 @@
-//! How well copies of one picture are told from different pictures: precision and recall over pairs, on made variants of
-//! the 99 fixture photos, through the program.
+//! How well copies of one picture are distinguished from different pictures: precision and recall over pairs, measured
+//! with the program on generated variants of the 99 fixture photos.
 //!
-//! `cargo test --release --test quality -- --nocapture duplicates` prints the figures that README quotes.
+//! `cargo test --release --test quality -- --nocapture duplicates` prints the figures in docs/figures.md.
 
 use image::imageops::{self, FilterType};
 use image::{ImageFormat, RgbImage};
@@ -28,7 +28,7 @@ fn scaled(picture: &RgbImage, by: u32) -> RgbImage {
     imageops::resize(picture, picture.width() / by, picture.height() / by, FilterType::Lanczos3)
 }
 
-/// Without these shares of the width (left) and height (top), and of both at the other sides.
+/// Crops the share `before` of the width at the left and of the height at the top, and `after` at the other sides.
 fn cropped(picture: &RgbImage, before: f64, after: f64) -> RgbImage {
     let cut = |length: u32, share: f64| (f64::from(length) * share).round() as u32;
     let (width, height) = picture.dimensions();
@@ -51,7 +51,7 @@ fn framed(picture: &RgbImage, shade: u8) -> RgbImage {
     framed
 }
 
-/// What a copy is called, and its bytes.
+/// The name of a copy, and its bytes.
 type Variant = (&'static str, Vec<u8>);
 
 fn variants(original: &Path) -> Vec<Variant> {
@@ -76,7 +76,7 @@ fn variants(original: &Path) -> Vec<Variant> {
     ]
 }
 
-/// The photo and the variant that a file of the test is.
+/// The photo and the variant of a file in the test.
 fn parts(path: &str) -> (String, String) {
     let mut parts = Path::new(path).iter().rev().map(|part| part.to_string_lossy().into_owned());
     let variant = parts.next().unwrap();
@@ -120,7 +120,7 @@ fn copies_are_told_from_different_photos() {
         for ((photo, variant), (other_photo, other)) in pairs {
             if photo == other_photo {
                 right += 1;
-                // Names are in order, and the original comes where it comes.
+                // Members are sorted by name, so the original can be on either side.
                 let copy = if variant == "original.jpg" { other } else { variant };
                 if [variant, other].iter().any(|name| *name == "original.jpg") {
                     *with_original.entry(copy.clone()).or_default() += 1;
@@ -130,7 +130,7 @@ fn copies_are_told_from_different_photos() {
                 println!("wrong: {photo} ({variant}) and {other_photo} ({other})");
             }
         }
-        // Nothing that is smaller or has a frame is the one to keep where the original is there.
+        // If the group contains the original, the file to keep must be neither smaller nor framed.
         let kept = parts(files[0]["path"].as_str().unwrap()).1;
         if members.iter().any(|(_, variant)| variant == "original.jpg") {
             good_choices += usize::from(!["resized", "cropped", "frame"].iter().any(|bad| kept.contains(bad)));

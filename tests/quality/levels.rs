@@ -6,7 +6,7 @@ use snapseek::model::compute::level::{Level, VARIABLE};
 use std::path::Path;
 use std::process::Command;
 
-/// The levels below the one that this process runs at.
+/// The levels below that of this process.
 fn lower() -> Vec<Level> {
     Level::ALL.into_iter().filter(|level| *level < Level::wanted().unwrap()).collect()
 }
@@ -26,7 +26,7 @@ fn the_reference_numbers_hold_at_every_lower_level() {
     }
 }
 
-/// The embeddings of all fixture photos, by the starter in the program, and of some texts behind them.
+/// The embeddings of all fixture photos, and after them of some texts, as the program computes them with the starter.
 fn embedded(level: Level) -> Vec<Vec<f32>> {
     let photos = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/photos");
     let mut files: Vec<_> = std::fs::read_dir(photos).unwrap().map(|entry| entry.unwrap().path()).collect();

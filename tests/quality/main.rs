@@ -1,4 +1,4 @@
-//! How good the results are: the reference's numbers, and the figures that documents quote.
+//! How good the results are: the reference's numbers, and the figures in docs/figures.md.
 //!
 //! `cargo test --release --test quality -- --nocapture NAME` prints them, where NAME is a module below.
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test

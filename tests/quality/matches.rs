@@ -1,7 +1,7 @@
-//! How good the decision is which results are matches: precision and recall on the judged queries of fixtures/photos,
-//! and how often a query that fits no fixture photo is answered with none.
+//! How well search decides which results are matches: precision and recall on the judged queries of fixtures/photos,
+//! and how often a query that fits no fixture photo gets no match.
 //!
-//! `cargo test --release --test quality -- --nocapture matches` prints the figures that README quotes.
+//! `cargo test --release --test quality -- --nocapture matches` prints the figures in docs/figures.md.
 
 use snapseek::model::Starter;
 use snapseek::search::matches::{Rule, neutral_scores};
@@ -23,7 +23,7 @@ fn fixture<T: serde::de::DeserializeOwned>(name: &str) -> T {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// Names of the photos that a search calls matches, as `snapseek search` decides it.
+/// The names of the photos that a search calls matches, decided as in `snapseek search`.
 fn matches(text: &str, library: &Library, model: &Starter) -> HashSet<String> {
     let query = query::parse(text).unwrap();
     let response = library.searcher().unwrap().search(&SearchRequest {

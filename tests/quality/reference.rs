@@ -1,4 +1,4 @@
-//! Our numbers against those of the reference implementations (fixtures/reference).
+//! snapseek's numbers against those of the reference implementations (fixtures/reference).
 
 use candle_core::{Device as CandleDevice, Tensor};
 use serde_json::Value;
@@ -52,7 +52,7 @@ fn decode(path: &Path, model: &dyn Embed) -> Pixels {
     model.prepare(&photo.picture).unwrap()
 }
 
-/// The file's header says (13, 3, 224, 224), but numpy wrote the bytes as they lay in memory: channels last.
+/// The file's header says (13, 3, 224, 224), but numpy wrote the bytes as they were in memory: channels last.
 fn reference_pixels(tensors: &HashMap<String, Tensor>) -> Vec<Pixels> {
     let values = &tensors["pixel_values"];
     let (count, channels, height, width) = values.dims4().unwrap();
@@ -76,7 +76,7 @@ fn clip_reads_the_reference_tokens() {
 fn clip_embeds_the_reference_texts_and_pixels() {
     let (tensors, json) = expected("reference/clip-random");
     let clip = clip();
-    // All at once, so that batches of texts of one length are tested too.
+    // All at once, so that batches of texts of the same length are tested too.
     let texts = clip.embed_texts(&strings(&json["texts"]), None).unwrap();
     for (mine, theirs) in texts.iter().zip(rows(&tensors["text_embeds"])) {
         let difference = max_difference(mine, &unit(&theirs));
@@ -151,7 +151,7 @@ fn starter_gives_the_reference_numbers_from_the_same_pixels() {
     }
 }
 
-/// Rank of the best relevant photo for each judged query, by meaning alone.
+/// Recall by meaning alone: for how many judged queries a relevant photo is among the first.
 #[test]
 fn starter_finds_the_judged_photos() {
     #[derive(serde::Deserialize)]

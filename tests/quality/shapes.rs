@@ -1,5 +1,5 @@
-//! A trained BLIP-2 (fixtures/models/blip2-shapes) about scenes that it has never seen: it says what PyTorch says, and says
-//! nearly the same when it is quantized. That its answers are right is tested in tests/cli/shapes.rs.
+//! A trained BLIP-2 (fixtures/models/blip2-shapes) on scenes that it has never seen: its output equals PyTorch's, and
+//! quantized it answers nearly as well. tests/cli/shapes.rs tests that its answers are right.
 
 use serde_json::Value;
 use snapseek::model::blip2::{
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
-/// Where two tokens are nearly equally likely, f32 sums in another order may choose the other.
+/// If two tokens are nearly equally likely, f32 sums in another order may choose the other one.
 const CLEAR: f64 = 0.01;
 
 fn fixture(name: &str) -> PathBuf {
@@ -58,7 +58,8 @@ fn it_says_what_pytorch_says() {
     assert!(compared > 200, "only {compared} compared");
 }
 
-/// How many of how many questions are answered right; in a conversation, each after the model's own earlier answers.
+/// How many questions are answered right, and how many there are. In a chat, each question follows the model's own
+/// earlier answers.
 fn right_answers(model: &Blip2) -> (usize, usize) {
     let (mut right, mut total) = (0, 0);
     for case in json("cases.json") {

@@ -9,7 +9,7 @@ pub type NamedShape = (String, Vec<usize>);
 /// The tensors of a GGUF file.
 ///
 /// # Errors
-/// The file is damaged, or holds formats that are not supported.
+/// The file is damaged, or contains formats that are not supported.
 pub fn of_gguf(file: &[u8]) -> anyhow::Result<Vec<NamedShape>> {
     Ok(gguf::read(file)?.into_iter().map(|tensor| (tensor.name, tensor.shape)).collect())
 }
