@@ -98,7 +98,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
 
 /// The error message for the user: what happened and, for an error of the library, what the user can do about it.
 #[must_use]
-pub fn describe(error: &anyhow::Error) -> String {
+pub fn explain(error: &anyhow::Error) -> String {
     let advice = error.chain().filter_map(|cause| cause.downcast_ref::<Error>()).find_map(advice);
     match advice {
         Some(advice) => format!("{error:#}; {advice}"),
@@ -152,11 +152,11 @@ mod tests {
             (Error::NoChat { id: 1 }, "chats list"),
             (Error::NoLabelSet { name: "a".into(), known: Vec::new() }, "classify --save-as"),
         ] {
-            let text = describe(&anyhow::Error::from(error).context("while testing"));
+            let text = explain(&anyhow::Error::from(error).context("while testing"));
             assert!(text.starts_with("while testing") && text.matches(help).count() == 1, "{text}");
             assert!(!text.contains('\n'), "{text}");
         }
-        assert_eq!(describe(&Failure::usage("no such thing")), "no such thing");
+        assert_eq!(explain(&Failure::usage("no such thing")), "no such thing");
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("catalogue.sqlite"), [b'x'; 8_192]).unwrap();
         let error = Library::open(folder.path()).and_then(|library| library.status()).unwrap_err();
-        let text = describe(&error.into());
+        let text = explain(&error.into());
         assert!(text.contains("damaged") && text.matches("index again").count() == 1, "{text}");
         assert!(!text.contains("snapseek check"), "{text}");
     }

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, FromArgMatches};
 use snapseek::cli::Cli;
 use snapseek::config::Settings;
-use snapseek::exit::{Exit, describe, exit_of};
+use snapseek::exit::{Exit, exit_of, explain};
 use snapseek::terminal::sanitize;
 use snapseek::{commands, panics};
 use std::io::Write;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let exit = exit_of(&error);
             if exit != Exit::Success {
-                let _ = writeln!(std::io::stderr(), "snapseek: {}", sanitize::lines(&describe(&error)));
+                let _ = writeln!(std::io::stderr(), "snapseek: {}", sanitize::lines(&explain(&error)));
             }
             exit
         }

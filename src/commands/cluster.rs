@@ -36,8 +36,8 @@ pub(super) fn cluster(args: &ClusterArgs, settings: &Settings, console: &Console
     if let Some(file) = &args.html {
         page::check(file, "--html")?;
     }
-    let anew = args.count.is_some() || args.auto || args.min_size.is_some() || args.keywords.is_some();
-    if anew || library.clusters()?.is_empty() {
+    let rebuild = args.count.is_some() || args.auto || args.min_size.is_some() || args.keywords.is_some();
+    if rebuild || library.clusters()?.is_empty() {
         if !make(&library, args, settings, console)? {
             console.note("interrupted: the clusters are unchanged");
             return Ok(Exit::Interrupted);

@@ -53,12 +53,17 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     captioned.map(|captions| if captions.interrupted { Exit::Interrupted } else { exit(&done) })
 }
 
-/// Captions the photos that have no caption yet; with `anew`, also those captioned by another model.
-fn captions(library: &Library, anew: bool, settings: &Settings, console: &Console) -> anyhow::Result<CaptionSummary> {
+/// Captions the photos that have no caption yet; with `recaption`, also those captioned by another model.
+fn captions(
+    library: &Library,
+    recaption: bool,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<CaptionSummary> {
     let blip2 = open::open(settings, console)?;
     let started = Instant::now();
     let options = generate::GenerateOptions::greedy(CAPTION_TOKENS);
-    let done = index_run::run(library, &blip2, &options, anew, signals::cancel()?, console)?;
+    let done = index_run::run(library, &blip2, &options, recaption, signals::cancel()?, console)?;
     if !settings.json {
         let seconds = started.elapsed().as_secs_f64();
         let rate = if done.captioned > 0 && seconds > 0.0 {

@@ -1,5 +1,6 @@
 //! One indexing run: folders are walked, photos decoded and embedded, and the library brought up to date.
 
+pub mod failure;
 pub mod fill;
 mod quarantine;
 pub mod run;

@@ -8,11 +8,12 @@
 //! Every queue is bounded. Only the coordinator writes to the catalogue; it never blocks on sending work while outcomes
 //! wait, so the pipeline cannot deadlock.
 
+use super::failure::FailureKind;
 use super::quarantine::{Quarantine, Suspicion};
 use super::walk::{self, WalkEvent, WalkOptions};
 use super::workers::{FileOutcome, IndexWorkers, Job};
 use crate::model::Embed;
-use crate::photo::DecodeLimits;
+use crate::photo::{DecodeLimits, ErrorKind};
 use crate::terminal::console::Console;
 use crate::terminal::progress::PhotoProgress;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
@@ -70,7 +71,7 @@ pub struct IndexSummary {
     /// Files and folders that could not be read.
     pub failed: u64,
     /// The same by kind.
-    pub failures: BTreeMap<String, u64>,
+    pub failures: BTreeMap<FailureKind, u64>,
     /// Records kept although their files cannot be found.
     pub held_back: u64,
     /// The run was interrupted.
@@ -193,7 +194,7 @@ impl IndexRun<'_, '_> {
                 self.settle(FileOutcome::Known { job, hash })?;
             } else if !cancel.load(Ordering::Relaxed) {
                 let message = "it has the same content as another file, which could not be read".to_owned();
-                self.settle(FileOutcome::Failed { job, kind: "damaged".into(), message })?;
+                self.settle(FileOutcome::Failed { job, kind: FailureKind::Photo(ErrorKind::Damaged), message })?;
             }
         }
         Ok(())
@@ -249,7 +250,7 @@ impl IndexRun<'_, '_> {
         let (path, root, stamp) = match found {
             WalkEvent::File { path, root, stamp } => (path, root, stamp),
             WalkEvent::Problem { path, root, message } => {
-                self.unseen("unreadable", path.clone(), root, message)?;
+                self.unseen(FailureKind::Photo(ErrorKind::Unreadable), path.clone(), root, message)?;
                 self.seen.blind.push(path);
                 return Ok(None);
             }
@@ -258,7 +259,7 @@ impl IndexRun<'_, '_> {
                     "the folder does not exist; its records are kept (`snapseek forget` drops them)".to_owned();
                 let folder = crate::terminal::sanitize::path(&root);
                 self.progress.aside(|| self.console.warn(format_args!("{folder}: {message}")));
-                self.unseen("missing-folder", root.clone(), root.clone(), message)?;
+                self.unseen(FailureKind::MissingFolder, root.clone(), root.clone(), message)?;
                 self.seen.missing.insert(root);
                 return Ok(None);
             }
@@ -281,10 +282,9 @@ impl IndexRun<'_, '_> {
             self.seen.added.insert(path.clone());
         }
         if let Some(failure) = self.writer.failure(&path)? {
-            // Errors of the disk or the permissions may be gone by now; errors in the bytes are not.
-            let settled = !matches!(failure.kind.as_str(), "unreadable" | "changed");
-            if failure.stamp == stamp && settled && !self.options.retry {
-                self.count_failure(&failure.kind, &path, &failure.message);
+            let kind = FailureKind::stored(&failure.kind);
+            if failure.stamp == stamp && !kind.is_passing() && !self.options.retry {
+                self.count_failure(kind, &path, &failure.message);
                 self.seen.failed.insert(path);
                 return Ok(None);
             }
@@ -298,7 +298,7 @@ impl IndexRun<'_, '_> {
             Suspicion::Quarantined if self.options.retry => self.suspects.push(job),
             Suspicion::Quarantined => {
                 let message = "decoding this file ended the program twice; it is skipped until it changes".to_owned();
-                self.settle(FileOutcome::Failed { job, kind: "quarantined".into(), message })?;
+                self.settle(FileOutcome::Failed { job, kind: FailureKind::Quarantined, message })?;
             }
         }
         Ok(None)
@@ -325,15 +325,15 @@ impl IndexRun<'_, '_> {
                 self.pending.push(Change::Known { path, root, stamp, hash });
             }
             // A file that cannot be read now may well be unchanged.
-            FileOutcome::Failed { job, kind, message } if matches!(kind.as_str(), "unreadable" | "changed") => {
+            FileOutcome::Failed { job, kind, message } if kind.is_passing() => {
                 self.seen.failed.insert(job.path.clone());
-                self.unseen(&kind, job.path, job.root, message)?;
+                self.unseen(kind, job.path, job.root, message)?;
             }
             FileOutcome::Failed { job, kind, message } => {
-                self.count_failure(&kind, &job.path, &message);
+                self.count_failure(kind, &job.path, &message);
                 self.seen.failed.insert(job.path.clone());
                 let Job { path, root, stamp, .. } = job;
-                self.pending.push(Change::Failed { path, root, stamp, kind, message });
+                self.pending.push(Change::Failed { path, root, stamp, kind: kind.to_string(), message });
             }
             FileOutcome::Fatal(error) => return Err(error),
         }
@@ -342,19 +342,19 @@ impl IndexRun<'_, '_> {
     }
 
     /// Records what could not be read. Unlike a failed file, it may well be unchanged, so an existing record stays.
-    fn unseen(&mut self, kind: &str, path: PathBuf, root: PathBuf, message: String) -> anyhow::Result<()> {
+    fn unseen(&mut self, kind: FailureKind, path: PathBuf, root: PathBuf, message: String) -> anyhow::Result<()> {
         self.count_failure(kind, &path, &message);
         if self.writer.file(&path)?.is_none() {
             let stamp = FileStamp { size: 0, mtime_ns: 0 };
-            self.pending.push(Change::Failed { path, root, stamp, kind: kind.to_owned(), message });
+            self.pending.push(Change::Failed { path, root, stamp, kind: kind.to_string(), message });
         }
         Ok(())
     }
 
-    fn count_failure(&mut self, kind: &str, path: &Path, message: &str) {
+    fn count_failure(&mut self, kind: FailureKind, path: &Path, message: &str) {
         self.summary.failed += 1;
-        *self.summary.failures.entry(kind.to_owned()).or_default() += 1;
-        self.progress.aside(|| self.console.failure(path, kind, message));
+        *self.summary.failures.entry(kind).or_default() += 1;
+        self.progress.aside(|| self.console.failure(path, kind.as_str(), message));
     }
 
     fn write(&mut self) -> anyhow::Result<()> {

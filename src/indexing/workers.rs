@@ -1,8 +1,10 @@
 //! The threads that decode and embed.
 
+use super::failure::FailureKind;
 use super::quarantine::{JournalSlot, Quarantine};
 use crate::model::{Embed, Pixels};
-use crate::photo::{self, DecodeLimits};
+use crate::photo::{self, DecodeLimits, ErrorKind};
+use crate::search::photo_file;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use snapseek_index::{Change, ContentHash, FileStamp, Library, PhotoFacts, Tag};
 use std::collections::HashSet;
@@ -50,7 +52,7 @@ pub(super) enum FileOutcome {
     },
     Failed {
         job: Job,
-        kind: String,
+        kind: FailureKind,
         message: String,
     },
     /// The run cannot continue.
@@ -144,7 +146,7 @@ impl<'a> IndexWorkers<'a> {
 
     fn decode(&self, mut job: Job, model: &dyn Embed, shared: &WorkerShared) -> Result<Prepared, Box<FileOutcome>> {
         let failed = |job: Job, error: photo::PhotoError| {
-            let kind = error.kind.as_str().to_owned();
+            let kind = FailureKind::Photo(error.kind);
             Box::new(FileOutcome::Failed { job, kind, message: error.message })
         };
         let bytes = match photo::read(&job.path, &self.limits) {
@@ -152,7 +154,7 @@ impl<'a> IndexWorkers<'a> {
             Err(error) => return Err(failed(job, error)),
         };
         job.stamp.size = bytes.len() as u64;
-        let hash = *blake3::hash(&bytes).as_bytes();
+        let hash = photo_file::content_hash(&bytes);
         let died = || fatal(anyhow::anyhow!("a decoding thread has panicked"));
         match shared.catalogue.lock().map_err(|_| died())?.knows(&hash) {
             Ok(true) => return Err(Box::new(FileOutcome::Known { job, hash })),
@@ -170,7 +172,7 @@ impl<'a> IndexWorkers<'a> {
             Ok(pixels) => Ok(Prepared { job, hash, facts: facts_of(photo.facts), pixels }),
             Err(error) => {
                 let message = format!("{error:#}");
-                Err(Box::new(FileOutcome::Failed { job, kind: "damaged".into(), message }))
+                Err(Box::new(FileOutcome::Failed { job, kind: FailureKind::Photo(ErrorKind::Damaged), message }))
             }
         }
     }
@@ -203,7 +205,10 @@ impl<'a> IndexWorkers<'a> {
                 let length = embedding.vector.iter().map(|v| v * v).sum::<f32>();
                 if length.is_nan() || (length - 1.0).abs() > 1e-3 {
                     let message = "the model produces NaN, infinity or a zero vector for this picture".to_owned();
-                    if outcomes.send(FileOutcome::Failed { job, kind: "damaged".into(), message }).is_err() {
+                    if outcomes
+                        .send(FileOutcome::Failed { job, kind: FailureKind::Photo(ErrorKind::Damaged), message })
+                        .is_err()
+                    {
                         return;
                     }
                     continue;

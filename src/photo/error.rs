@@ -29,6 +29,19 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Unreadable,
+        Self::Empty,
+        Self::NotAPicture,
+        Self::Truncated,
+        Self::Damaged,
+        Self::TooLarge,
+        Self::Unsupported,
+        Self::Changed,
+        Self::Crashed,
+    ];
+
     /// The kind as it is stored and counted, in lower case with hyphens.
     pub fn as_str(self) -> &'static str {
         match self {

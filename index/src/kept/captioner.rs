@@ -25,7 +25,7 @@ const PENDING: &str = "FROM photo p LEFT JOIN caption c ON c.photo = p.id
 pub struct Captioner<'a> {
     library: &'a Library,
     fingerprint: String,
-    anew: bool,
+    recaption: bool,
     /// Ids of the next photos.
     queue: VecDeque<i64>,
     /// Ids that were handed out and not saved: in progress, or failed.
@@ -35,17 +35,17 @@ pub struct Captioner<'a> {
 }
 
 impl Library {
-    /// Takes the lock for captioning the library's photos with the model of this fingerprint. With `anew`, photos whose
+    /// Takes the lock for captioning the library's photos with the model of this fingerprint. With `recaption`, photos whose
     /// caption another model wrote are pending too. The system releases the lock when the process ends, however it
     /// ends. The lock excludes neither a [`crate::Writer`] nor captions that are set one by one.
     ///
     /// # Errors
     /// [`Error::Captioning`] at once if another process or handle holds it; or the folder is read-only.
-    pub fn captioner(&self, fingerprint: &str, anew: bool) -> Result<Captioner<'_>> {
+    pub fn captioner(&self, fingerprint: &str, recaption: bool) -> Result<Captioner<'_>> {
         let held = |pid| Error::Captioning { path: self.dir().to_path_buf(), pid };
         let lock = take_lock(&self.dir().join(CAPTIONS_LOCK), held)?;
         let (queue, out) = (VecDeque::new(), HashSet::new());
-        Ok(Captioner { library: self, fingerprint: fingerprint.to_owned(), anew, queue, out, _lock: lock })
+        Ok(Captioner { library: self, fingerprint: fingerprint.to_owned(), recaption, queue, out, _lock: lock })
     }
 }
 
@@ -63,7 +63,7 @@ impl Captioner<'_> {
             let Some(id) = self.next()? else { break };
             self.out.insert(id);
             // It may have been captioned or removed since it was queued.
-            photos.extend(self.library.sql(|db| pending_photo(db, id, self.anew, &self.fingerprint))?);
+            photos.extend(self.library.sql(|db| pending_photo(db, id, self.recaption, &self.fingerprint))?);
         }
         Ok(photos)
     }
@@ -74,7 +74,9 @@ impl Captioner<'_> {
     /// The catalogue cannot be read.
     pub fn pending_count(&self) -> Result<u64> {
         self.library.sql(|db| {
-            db.query_row(&format!("SELECT count(*) {PENDING}"), params![self.anew, self.fingerprint], |row| row.get(0))
+            db.query_row(&format!("SELECT count(*) {PENDING}"), params![self.recaption, self.fingerprint], |row| {
+                row.get(0)
+            })
         })
     }
 
@@ -130,7 +132,7 @@ impl Captioner<'_> {
     fn next(&mut self) -> Result<Option<i64>> {
         if self.queue.is_empty() {
             let limit = AHEAD + self.out.len();
-            let ids: Vec<i64> = self.library.sql(|db| pending_ids(db, self.anew, &self.fingerprint, limit))?;
+            let ids: Vec<i64> = self.library.sql(|db| pending_ids(db, self.recaption, &self.fingerprint, limit))?;
             self.queue.extend(ids.into_iter().filter(|id| !self.out.contains(id)));
         }
         Ok(self.queue.pop_front())
@@ -138,7 +140,7 @@ impl Captioner<'_> {
 }
 
 /// The newest photos that wait for a caption, newest first.
-fn pending_ids(db: &Connection, anew: bool, fingerprint: &str, limit: usize) -> rusqlite::Result<Vec<i64>> {
+fn pending_ids(db: &Connection, recaption: bool, fingerprint: &str, limit: usize) -> rusqlite::Result<Vec<i64>> {
     let age = "SELECT min(f.mtime_ns) FROM file f WHERE f.photo = p.id";
     let sql = format!(
         "SELECT p.id {PENDING}
@@ -146,15 +148,20 @@ fn pending_ids(db: &Connection, anew: bool, fingerprint: &str, limit: usize) -> 
          ({age}) DESC, p.id DESC LIMIT ?3"
     );
     let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![anew, fingerprint, limit], |row| row.get(0))?;
+    let rows = statement.query_map(params![recaption, fingerprint, limit], |row| row.get(0))?;
     rows.collect()
 }
 
 /// This photo, if it still waits for a caption.
-fn pending_photo(db: &Connection, id: i64, anew: bool, fingerprint: &str) -> rusqlite::Result<Option<PendingPhoto>> {
+fn pending_photo(
+    db: &Connection,
+    id: i64,
+    recaption: bool,
+    fingerprint: &str,
+) -> rusqlite::Result<Option<PendingPhoto>> {
     let hash = db
         .prepare_cached(&format!("SELECT p.hash {PENDING} AND p.id = ?3"))?
-        .query_row(params![anew, fingerprint, id], |row| row.get(0))
+        .query_row(params![recaption, fingerprint, id], |row| row.get(0))
         .optional()?;
     let Some(hash) = hash else { return Ok(None) };
     let mut files = db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path")?;

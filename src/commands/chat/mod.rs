@@ -8,7 +8,7 @@ use crate::chat::export;
 use crate::chat::session::{ANSWER_TOKENS, ChatSession};
 use crate::cli::ChatArgs;
 use crate::config::{Settings, expand};
-use crate::exit::{Exit, Failure, describe};
+use crate::exit::{Exit, Failure, explain};
 use crate::model::blip2::{Finish, GenerateOptions, Generated};
 use crate::output;
 use crate::terminal::console::Console;
@@ -102,7 +102,7 @@ impl ChatLoop<'_> {
                 Err(error) if crate::exit::exit_of(&error) == Exit::Success => return Err(error),
                 // A mistake does not end the chat, but a script should get an exit code for it.
                 Err(error) => {
-                    self.console.warn(describe(&error));
+                    self.console.warn(explain(&error));
                     if !input.is_editor() {
                         exit = Exit::Partial;
                     }

@@ -173,7 +173,7 @@ pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io
 
 /// An error with its causes, as text for the user.
 pub(super) fn told(error: &anyhow::Error) -> String {
-    crate::exit::describe(error)
+    crate::exit::explain(error)
 }
 
 /// Runs work, and turns a panic into an error so that the worker survives.
