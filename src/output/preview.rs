@@ -2,24 +2,26 @@
 
 use super::{ReadSmall, table};
 use crate::search::row::Row;
-use crate::terminal::console::Console;
+use crate::terminal::console::{self, Console};
+use crate::terminal::graphics;
+use ratatui::layout::Size;
 use snapseek_index::By;
 
 /// Longest edge of a preview in pixels.
 const EDGE: u32 = 640;
 /// Height of a preview in terminal rows.
-const ROWS: u32 = 12;
+const ROWS: u16 = 12;
 
 pub(super) fn show(rows: &[Row], by: By, small: &ReadSmall, console: &Console) -> anyhow::Result<()> {
-    let config = viuer::Config {
-        absolute_offset: false,
-        height: Some(ROWS),
-        truecolor: std::env::var("COLORTERM").is_ok_and(|v| v.contains("truecolor") || v.contains("24bit")),
-        ..viuer::Config::default()
-    };
+    let true_colors = std::env::var("COLORTERM").is_ok_and(|v| v.contains("truecolor") || v.contains("24bit"));
+    let picker = graphics::picker_of_a_line_terminal();
+    let room = Size::new(u16::try_from(console::width()).unwrap_or(u16::MAX), ROWS);
     table::print(rows, by, console, &mut |row| {
         match small(row.path(), EDGE) {
-            Ok(picture) => drop(viuer::print(&image::DynamicImage::ImageRgb8(picture), &config)?),
+            Ok(picture) => {
+                let protocol = graphics::encode(picture, &picker, room)?;
+                console.piece(&graphics::drawn(&protocol, true_colors))?;
+            }
             Err(error) => console.warn(format_args!("{error:#}")),
         }
         Ok(())

@@ -208,5 +208,5 @@ pub fn to_stdout(bytes: &[u8]) -> io::Result<()> {
 /// The width of the terminal in columns, from 40 to 400; 100 if it is unknown.
 #[must_use]
 pub fn width() -> usize {
-    viuer::terminal_size().0.clamp(40, 400).into()
+    crossterm::terminal::size().map_or(100, |(width, _)| width).clamp(40, 400).into()
 }

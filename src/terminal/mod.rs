@@ -1,6 +1,7 @@
 //! What the user of a terminal sees in addition to results: messages, progress, and foreign text made harmless.
 
 pub mod console;
+pub mod graphics;
 pub mod listener;
 pub mod progress;
 pub mod sanitize;

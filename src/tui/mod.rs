@@ -13,7 +13,6 @@ pub mod action;
 pub mod complete;
 pub mod event;
 pub mod gallery;
-mod graphics;
 pub mod keymap;
 pub mod layout;
 pub mod overlay;

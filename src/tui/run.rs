@@ -5,13 +5,14 @@ use super::state::{State, TuiOptions};
 use super::terminal::{self, Screen};
 use super::update::update;
 use super::work::Workers;
-use super::{graphics, layout, view};
-use crate::config::{Pictures, Settings};
+use super::{layout, view};
+use crate::config::{Pictures, Settings, ThemeName};
 use crate::panics;
+use crate::terminal::graphics;
 use crossbeam_channel::{Receiver, Sender};
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{Event as Input, KeyEventKind};
-use ratatui_image::picker::ProtocolType;
+use ratatui_image::picker::{Picker, ProtocolType};
 use std::time::{Duration, Instant};
 
 /// Shortest time between two frames.
@@ -37,7 +38,7 @@ pub fn run(
     // Before the terminal is taken over, so that no signal ends the program without giving it back.
     signals(&out)?;
     let (mut screen, guard) = terminal::take()?;
-    let picker = graphics::picker(pictures, options.theme);
+    let picker = picker(pictures, options.theme);
     options.pictures = picker.is_some();
     options.pictures_float = picker
         .as_ref()
@@ -98,6 +99,20 @@ fn next(
         return execute(update(state, happened), workers, screen);
     }
     Ok(None)
+}
+
+/// The kind of pictures that are drawn; `None`: none.
+fn picker(pictures: Pictures, theme: ThemeName) -> Option<Picker> {
+    Some(match pictures {
+        Pictures::None => return None,
+        // Half blocks show nothing without colours.
+        Pictures::Auto if theme == ThemeName::None => return None,
+        Pictures::Auto => graphics::picker(None),
+        Pictures::Halfblocks => Picker::halfblocks(),
+        Pictures::Kitty => graphics::picker(Some(ProtocolType::Kitty)),
+        Pictures::Iterm2 => graphics::picker(Some(ProtocolType::Iterm2)),
+        Pictures::Sixel => graphics::picker(Some(ProtocolType::Sixel)),
+    })
 }
 
 /// Executes effects or passes them to the workers; returns how the program ends, if it does.

@@ -3,10 +3,10 @@
 use super::{Context, guarded, spawn, told};
 use crate::photo::shrink;
 use crate::photo::thumbnails::{EDGE, Thumbnails};
+use crate::terminal::graphics;
 use crate::tui::event::{EncodedPicture, Message, PictureKey, WantedPicture};
 use ratatui::layout::Size;
 use ratatui_image::picker::{Picker, ProtocolType};
-use ratatui_image::{FilterType, Resize};
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -109,14 +109,6 @@ fn paint(wanted: &WantedPicture, picker: &Picker, thumbnails: &Thumbnails) -> an
     let edge = across.max(down).min(LARGEST);
     let picture =
         if edge <= EDGE { thumbnails.get(&wanted.hash, &wanted.path)? } else { shrink::file(&wanted.path, edge)? };
-    // Fill whole cells: the rest of a partly covered cell would be black.
-    let (wide, high) = (f64::from(picture.width().max(1)), f64::from(picture.height().max(1)));
-    let cell = (f64::from(font.width.max(1)), f64::from(font.height.max(1)));
-    let scale = (f64::from(width) * cell.0 / wide).min(f64::from(height) * cell.1 / high);
-    let cells = |edge: f64, cell: f64, most: u16| ((edge * scale / cell).round() as u16).clamp(1, most.max(1));
-    let (width, height) = (cells(wide, cell.0, width), cells(high, cell.1, height));
-    let pixels = (u32::from(width) * u32::from(font.width), u32::from(height) * u32::from(font.height));
-    let picture = image::DynamicImage::ImageRgb8(picture).resize_exact(pixels.0, pixels.1, FilterType::Triangle);
-    let protocol = picker.new_protocol(picture, Size::new(width, height), Resize::Fit(None))?;
+    let protocol = graphics::encode(picture, picker, Size::new(width, height))?;
     Ok(EncodedPicture(protocol))
 }
