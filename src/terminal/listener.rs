@@ -85,26 +85,26 @@ impl ProgressEvent for PhotoCount {
 #[derive(Debug)]
 pub struct Reports<T: ProgressEvent> {
     listener: Option<Arc<dyn Listener>>,
-    told: Option<(T, Instant)>,
+    reported: Option<(T, Instant)>,
     waiting: Option<T>,
 }
 
 impl<T: ProgressEvent> Reports<T> {
     pub(crate) fn new(listener: Option<Arc<dyn Listener>>) -> Self {
-        Self { listener, told: None, waiting: None }
+        Self { listener, reported: None, waiting: None }
     }
 
     /// Passes a report on now, or holds it back if another one was passed on just before.
     pub fn report(&mut self, report: T) {
         let Some(listener) = &self.listener else { return };
-        match &self.told {
+        match &self.reported {
             Some((before, when)) if when.elapsed() < EVERY && !report.is_news(before) => self.waiting = Some(report),
             _ => {
                 // The end of a step is reported before the next step begins.
                 if let Some(last) = self.waiting.take().filter(|last| report.is_news(last)) {
                     last.tell(listener.as_ref());
                 }
-                self.told = Some((report, Instant::now()));
+                self.reported = Some((report, Instant::now()));
                 report.tell(listener.as_ref());
             }
         }
@@ -154,8 +154,8 @@ mod tests {
         drop(reports);
         let heard = heard.0.lock().unwrap();
         assert!(heard.len() < 10_000, "{}", heard.len());
-        for told in [("reading", 0), ("reading", 10_000), ("writing", 0), ("writing", 10_000)] {
-            assert_eq!(heard.iter().filter(|heard| **heard == told).count(), 1, "{told:?}");
+        for reported in [("reading", 0), ("reading", 10_000), ("writing", 0), ("writing", 10_000)] {
+            assert_eq!(heard.iter().filter(|heard| **heard == reported).count(), 1, "{reported:?}");
         }
         assert!(heard.is_sorted());
     }

@@ -1,6 +1,6 @@
 //! The chat: BLIP-2 runs on one thread, and is opened when it is first needed.
 
-use super::{Context, guarded, spawn, told};
+use super::{Context, explained, guarded, spawn};
 use crate::captions::open::{self, NamedBlip2};
 use crate::chat::export;
 use crate::chat::session::{ANSWER_TOKENS, ChatSession};
@@ -69,8 +69,8 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
                 Ok(opened) => blip2 = Some(opened),
                 Err(error) => {
                     let news = match exit_of(&error) {
-                        Exit::Missing => ChatNews::Missing(told(&error)),
-                        _ => ChatNews::Ended(told(&error)),
+                        Exit::Missing => ChatNews::Missing(explained(&error)),
+                        _ => ChatNews::Ended(explained(&error)),
                     };
                     context.send(Message::Chat(generation, news));
                     continue;
@@ -81,7 +81,7 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
         let about = OpenChat { context, blip2, console: &console, generation };
         match guarded(|| about.run(&path, &cancel, requests)) {
             Ok(other) => next = other,
-            Err(error) => context.send(Message::Chat(generation, ChatNews::Ended(told(&error)))),
+            Err(error) => context.send(Message::Chat(generation, ChatNews::Ended(explained(&error)))),
         }
     }
 }
@@ -127,7 +127,7 @@ impl OpenChat<'_> {
                 continue;
             }
             if let Err(error) = self.answer(&mut talk, request, library.as_ref()) {
-                self.tell(ChatNews::Failed(told(&error)));
+                self.tell(ChatNews::Failed(explained(&error)));
             }
         }
         Ok(None)

@@ -1,6 +1,6 @@
 //! Work outside the program: the system's viewer, the file manager, exports.
 
-use super::{Context, guarded, spawn, told};
+use super::{Context, explained, guarded, spawn};
 use crate::config::expand;
 use crate::output;
 use crate::photo::shrink;
@@ -18,7 +18,7 @@ fn aside(context: &Arc<Context>, work: impl FnOnce(&Context) -> anyhow::Result<S
     let spawned = spawn("desktop", move || {
         let note = match guarded(|| work(&mine)) {
             Ok(done) => Message::Note(false, done),
-            Err(error) => Message::Note(true, told(&error)),
+            Err(error) => Message::Note(true, explained(&error)),
         };
         mine.send(note);
     });

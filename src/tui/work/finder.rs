@@ -1,7 +1,7 @@
 //! Searches. The library is read through a snapshot, which is rebuilt when the library has changed.
 
 use super::latest::Latest;
-use super::{Context, guarded, told};
+use super::{Context, explained, guarded};
 use crate::exit::{Exit, exit_of};
 use crate::search::question::{self, Means, Question};
 use crate::tui::event::{Answer, FoundPhoto, Message};
@@ -48,7 +48,7 @@ pub(super) fn start(context: Arc<Context>, renew: Arc<AtomicBool>) -> std::io::R
             (finder.library, finder.snapshot) = (None, None);
         }
         if !cancel.load(Ordering::Relaxed) || answer.is_ok() {
-            context.send(Message::Found(generation, answer.map_err(|error| told(&error))));
+            context.send(Message::Found(generation, answer.map_err(|error| explained(&error))));
         }
     })
 }

@@ -1,6 +1,6 @@
 //! Indexing from within the UI: one run at a time, in its own thread.
 
-use super::{Context, guarded, spawn, told};
+use super::{Context, explained, guarded, spawn};
 use crate::config::expand;
 use crate::exit::Failure;
 use crate::indexing::fill;
@@ -49,7 +49,7 @@ impl Indexer {
         let run = spawn("indexer", move || {
             let console = Console::to(Arc::new(News(mine.clone())));
             let done = guarded(|| index(&mine, &console, &folders, &flag));
-            let outcome = done.map_err(|error| told(&error));
+            let outcome = done.map_err(|error| explained(&error));
             mine.send(Message::Index(IndexNews::Ended(outcome, flag.load(Ordering::Relaxed))));
         });
         match run {

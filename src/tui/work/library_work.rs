@@ -1,7 +1,7 @@
 //! Work on the whole library: clusters, the map, labels. Only one runs at a time, the last one requested.
 
 use super::latest::Latest;
-use super::{Context, guarded, told};
+use super::{Context, explained, guarded};
 use crate::clusters::linkage::LinkageOptions;
 use crate::clusters::{self, map};
 use crate::labels::classify;
@@ -42,7 +42,7 @@ pub(super) fn start(context: Arc<Context>) -> std::io::Result<Latest<LibraryRequ
 
 fn answer(context: &Context, console: &Console, generation: u64, work: &Work, cancel: &AtomicBool) -> Message {
     fn outcome<T>(result: anyhow::Result<T>) -> Outcome<T> {
-        result.map_err(|error| told(&error))
+        result.map_err(|error| explained(&error))
     }
     let library = || Library::open(&context.settings.library);
     match work {

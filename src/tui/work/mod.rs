@@ -172,7 +172,7 @@ pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io
 }
 
 /// An error with its causes, as text for the user.
-pub(super) fn told(error: &anyhow::Error) -> String {
+pub(super) fn explained(error: &anyhow::Error) -> String {
     crate::exit::explain(error)
 }
 

@@ -1,6 +1,6 @@
 //! Pictures for the terminal: read at reduced size, fitted to their cells and encoded, the most important first.
 
-use super::{Context, guarded, spawn, told};
+use super::{Context, explained, guarded, spawn};
 use crate::photo::shrink;
 use crate::photo::thumbnails::{EDGE, Thumbnails};
 use crate::terminal::graphics;
@@ -58,7 +58,8 @@ impl Painter {
                 }
                 while let Some(wanted) = next(&mine) {
                     let picture = guarded(|| paint(&wanted, &picker, &thumbnails));
-                    context.send(Message::Picture(wanted.key, picture.map(Arc::new).map_err(|error| told(&error))));
+                    context
+                        .send(Message::Picture(wanted.key, picture.map(Arc::new).map_err(|error| explained(&error))));
                 }
             })?;
         }

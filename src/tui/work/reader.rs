@@ -1,6 +1,6 @@
 //! Reads from the catalogue and makes small changes to it.
 
-use super::{Context, guarded, spawn, told};
+use super::{Context, explained, guarded, spawn};
 use crate::tui::event::{ClusterItem, Groups, Message, Purpose, Standing};
 use anyhow::Context as _;
 use crossbeam_channel::Sender;
@@ -29,9 +29,9 @@ pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<ReadRequest
             if let Err(error) = guarded(|| answer(&context, &mut library, &mut snapshot, &request)) {
                 (library, snapshot) = (None, None);
                 match request {
-                    ReadRequest::Groups => context.send(Message::Groups(Err(told(&error)))),
-                    ReadRequest::Standing => context.send(Message::Library(Err(told(&error)))),
-                    _ => context.send(Message::Note(true, told(&error))),
+                    ReadRequest::Groups => context.send(Message::Groups(Err(explained(&error)))),
+                    ReadRequest::Standing => context.send(Message::Library(Err(explained(&error)))),
+                    _ => context.send(Message::Note(true, explained(&error))),
                 }
             }
         }

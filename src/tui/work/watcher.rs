@@ -1,6 +1,6 @@
 //! Watches the library's folders, and reports when files in them have changed and then stayed unchanged for a while.
 
-use super::{Context, guarded, spawn, told};
+use super::{Context, explained, guarded, spawn};
 use crate::tui::event::Message;
 use notify::{Event, EventKind, RecursiveMode, Watcher as _};
 use snapseek_index::Library;
@@ -28,7 +28,7 @@ impl Watcher {
         let (context, stop) = (context.clone(), self.stop.clone());
         let _ = spawn("watcher", move || {
             if let Err(error) = guarded(|| follow(&context, &stop)) {
-                context.send(Message::Unwatched(format!("the folders cannot be watched: {}", told(&error))));
+                context.send(Message::Unwatched(format!("the folders cannot be watched: {}", explained(&error))));
             }
         });
     }
