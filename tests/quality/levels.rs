@@ -6,6 +6,9 @@ use snapseek::model::compute::level::{Level, VARIABLE};
 use std::path::Path;
 use std::process::Command;
 
+/// A small random CLIP.
+const CLIP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/reference/clip-random");
+
 /// The levels below that of this process.
 fn lower() -> Vec<Level> {
     Level::ALL.into_iter().filter(|level| *level < Level::wanted().unwrap()).collect()
@@ -27,14 +30,14 @@ fn the_reference_numbers_hold_at_every_lower_level() {
 }
 
 /// The embeddings of all fixture photos, and after them of some texts, as the program computes them with the starter.
-fn embedded(level: Level) -> Vec<Vec<f32>> {
+fn embedded(model: &str, level: Level) -> Vec<Vec<f32>> {
     let photos = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/photos");
     let mut files: Vec<_> = std::fs::read_dir(photos).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|ext| ext == "jpg"));
     files.sort();
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_snapseek"));
-    command.args(["embed", "--json", "--offline", "--model", "starter"]).env("HOME", home.path());
+    command.args(["embed", "--json", "--offline", "--model", model]).env("HOME", home.path());
     command.env(VARIABLE, level.name());
     for file in &files {
         command.arg("--image").arg(file);
@@ -54,7 +57,7 @@ fn embedded(level: Level) -> Vec<Vec<f32>> {
 #[test]
 fn embeddings_of_two_levels_are_near_or_equal_and_so_are_their_clusters() {
     let best = Level::wanted().unwrap();
-    let expected = embedded(best);
+    let expected = embedded("starter", best);
     assert_eq!(expected.len(), 102);
     let groups = find(&expected[..99]);
     let names: Vec<String> = groups
@@ -65,9 +68,10 @@ fn embeddings_of_two_levels_are_near_or_equal_and_so_are_their_clusters() {
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for level in lower() {
-        let found = embedded(level);
+        let found = embedded("starter", level);
         if level >= Level::Avx2 {
             assert!(found == expected, "with FMA, every level gives the same bits");
+            assert!(embedded(CLIP, level) == embedded(CLIP, best), "and so does CLIP");
             continue;
         }
         for (found, expected) in found.iter().zip(&expected) {

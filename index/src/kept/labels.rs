@@ -123,7 +123,7 @@ impl LabelSet {
         }
         if self.labels.len() + self.background.len() < 2 {
             return refused(
-                "with only one label, every photo gets it; add another, or one with --background for all other photos"
+                "with only one label, every photo gets it: add another label, or a background label for all other photos"
                     .into(),
             );
         }
@@ -196,7 +196,7 @@ impl Library {
         let Some((_, set)) = self.sql(|db| read(db, name))? else { return Err(self.no_label_set(name)?) };
         if set.check().is_err() {
             let what = format!("the label set {:?}", escape::text(&set.name));
-            return Err(Error::Refused { what, reason: "it is damaged; delete it and save it again".into() });
+            return Err(Error::Refused { what, reason: "it is damaged".into() });
         }
         Ok(set)
     }
