@@ -121,6 +121,7 @@ fn advice(error: &Error) -> Option<String> {
         Error::NoPhoto { .. } => "`snapseek index` indexes it again if its file exists".into(),
         Error::NoChat { .. } => "`snapseek chats list` lists the chats that exist".into(),
         Error::NoLabelSet { known, .. } if known.is_empty() => "`snapseek classify --save-as` saves one".into(),
+        Error::DamagedLabelSet { .. } => "delete it with `snapseek labels delete` and save it again".into(),
         Error::NoCluster { known, .. } if known.is_empty() => "`snapseek cluster` creates them".into(),
         Error::NoClassifier { .. } => "try again".into(),
         // Moved, not deleted: the folder may contain other files.
@@ -166,6 +167,7 @@ mod tests {
         let error = Library::open(folder.path()).and_then(|library| library.status()).unwrap_err();
         let text = explain(&error.into());
         assert!(text.contains("damaged") && text.matches("index again").count() == 1, "{text}");
+        assert_eq!(text.matches("not a database").count(), 1, "{text}");
         assert!(!text.contains("snapseek check"), "{text}");
     }
 }

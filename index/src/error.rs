@@ -103,6 +103,12 @@ pub enum Error {
         /// The names that exist.
         known: Vec<String>,
     },
+    /// The label set's row in the catalogue makes no sense.
+    #[error("the label set {:?} is damaged", escape::text(name))]
+    DamagedLabelSet {
+        /// Its name.
+        name: String,
+    },
     /// The label set has no label of this name.
     #[error("the label set {:?} has no label {:?}; {}", escape::text(set), escape::text(name), known_names(known))]
     NoLabel {
@@ -128,20 +134,20 @@ pub enum Error {
         known: Vec<String>,
     },
     /// The catalogue cannot be read or written.
-    #[error("the catalogue {} cannot be used: {}", escape::path(path), escape::text(&source.to_string()))]
+    #[error("the catalogue {} cannot be used: {}", escape::path(path), escape::text(&cause.to_string()))]
     Catalogue {
         /// The catalogue file.
         path: PathBuf,
         /// What SQLite says.
-        source: rusqlite::Error,
+        cause: rusqlite::Error,
     },
     /// A file of the library cannot be read or written.
-    #[error("{}: {source}", escape::path(path))]
+    #[error("{}: {cause}", escape::path(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A vector that cannot be an embedding of the library's model.
     #[error("the embedding of {what} is refused: {reason}")]
@@ -161,12 +167,12 @@ impl Error {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        let Self::Catalogue { source, .. } = self else { return false };
-        matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+        let Self::Catalogue { cause, .. } = self else { return false };
+        matches!(cause.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
     }
 
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| Self::Io { path: path.to_path_buf(), source }
+        move |cause| Self::Io { path: path.to_path_buf(), cause }
     }
 }
 
@@ -208,7 +214,7 @@ mod tests {
     fn no_name_reaches_a_terminal_raw() {
         let path = || PathBuf::from("/a\nb\x1b[2J/catalogue.sqlite");
         let sqlite = |code| rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some("c\nd".into()));
-        let catalogue = |code| Error::Catalogue { path: path(), source: sqlite(code) };
+        let catalogue = |code| Error::Catalogue { path: path(), cause: sqlite(code) };
         for error in [
             Error::NoLibrary { path: path() },
             Error::Locked { path: path(), pid: Some(1) },

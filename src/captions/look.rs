@@ -75,7 +75,7 @@ impl NamedBlip2 {
             _ => {}
         }
         let bytes = photo::read(path, &limits).with_context(name)?;
-        self.load_bytes(path, &bytes, library)
+        self.load_bytes(path, &bytes, library).with_context(name)
     }
 
     /// As [`NamedBlip2::load`], from the file's bytes.
@@ -83,7 +83,6 @@ impl NamedBlip2 {
     /// # Errors
     /// The bytes cannot be decoded, or the catalogue cannot be read.
     pub fn load_bytes(&self, path: &Path, bytes: &[u8], library: Option<&Library>) -> anyhow::Result<Loaded> {
-        let name = || format!("{} cannot be used", sanitize::path(path));
         let hash = content_hash(bytes);
         let photo = library.map(|library| library.photo_by_hash(&hash)).transpose()?.flatten();
         let known = match (library, photo) {
@@ -94,8 +93,8 @@ impl NamedBlip2 {
             Some(known) => Sight::Known(Encoding(known)),
             None => {
                 let limits = DecodeLimits::default();
-                let decoded = photo::decode(bytes, Some(2 * self.model.image_size()), &limits).with_context(name)?;
-                Sight::Unseen(self.model.prepare(&decoded.picture).with_context(name)?)
+                let decoded = photo::decode(bytes, Some(2 * self.model.image_size()), &limits)?;
+                Sight::Unseen(self.model.prepare(&decoded.picture)?)
             }
         };
         Ok(Loaded { path: path.to_path_buf(), hash, photo, sight })

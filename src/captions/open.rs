@@ -1,7 +1,7 @@
 //! Opens BLIP-2 for a command: which model, and in which form.
 
 use crate::config::{DeviceChoice, Precision, Settings};
-use crate::exit::Failure;
+use crate::exit::{Failure, explain};
 use crate::model::blip2::{Bits, Blip2, Manifest};
 use crate::model::hub::quantized;
 use crate::model::{self, ModelSpec};
@@ -116,7 +116,7 @@ pub fn library(settings: &Settings, console: &Console) -> Option<Library> {
         Ok(library) => Some(library),
         Err(snapseek_index::Error::NoLibrary { .. }) => None,
         Err(error) => {
-            console.warn(format_args!("{error}; nothing will be saved"));
+            console.warn(format_args!("{}; nothing will be saved", explain(&error.into())));
             None
         }
     }

@@ -35,6 +35,9 @@ pub trait CaptionWork {
     /// An error ends the run.
     fn failed(&mut self, why: &str) -> anyhow::Result<()>;
 
+    /// A photo was encoded, and its caption will be written. What the encoding cost may be worth saving now.
+    fn seen(&mut self, _job: &Self::Job, _picture: &SeenPicture) {}
+
     /// Called with finished captions, in the order of the photos.
     ///
     /// # Errors
@@ -72,13 +75,17 @@ impl CaptionWriter<'_> {
         work: &mut W,
         load: impl FnMut(&W::Job) -> anyhow::Result<Loaded> + Send,
     ) -> anyhow::Result<()> {
+        // For the looking thread: the end of this one, for whatever reason.
+        let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            // Room for every photo in progress, so that neither side ever blocks on sending.
+            // Room for all jobs that are under way, so that neither side ever waits to hand over.
             let (jobs_in, jobs) = bounded::<W::Job>(2 * BATCH);
             let (outcomes_in, outcomes) = bounded::<LookOutcome<W::Job>>(2 * BATCH);
-            scope.spawn(move || self.look_at_all(jobs, &outcomes_in, load));
-            // The sender is dropped at the end, which ends the other thread.
-            self.write_all(work, &jobs_in, &outcomes)
+            let stop = &stop;
+            scope.spawn(move || self.look_at_all(jobs, &outcomes_in, load, stop));
+            let outcome = self.write_all(work, &jobs_in, &outcomes);
+            stop.store(true, Ordering::Relaxed);
+            outcome
         })
     }
 
@@ -88,14 +95,15 @@ impl CaptionWriter<'_> {
         jobs: Receiver<J>,
         outcomes: &Sender<LookOutcome<J>>,
         mut load: impl FnMut(&J) -> anyhow::Result<Loaded>,
+        stop: &AtomicBool,
     ) {
         for job in jobs {
-            if self.cancel.load(Ordering::Relaxed) {
+            if stop.load(Ordering::Relaxed) {
                 return;
             }
             let outcome = match load(&job) {
                 Err(error) => LookOutcome::Failed(format!("{error:#}")),
-                Ok(loaded) => match self.blip2.look(loaded, self.cancel) {
+                Ok(loaded) => match self.blip2.look(loaded, stop) {
                     Err(error) => LookOutcome::Fatal(error),
                     Ok(None) => return,
                     Ok(Some(picture)) => match picture.check() {
@@ -157,6 +165,7 @@ impl CaptionWriter<'_> {
                     if batch.is_empty() {
                         since = Instant::now();
                     }
+                    work.seen(&job, &picture);
                     batch.push((job, *picture));
                 }
                 LookOutcome::Failed(why) => work.failed(&why)?,

@@ -2,6 +2,7 @@
 
 use crate::captions::look::SeenPicture;
 use crate::captions::open::NamedBlip2;
+use crate::exit::explain;
 use crate::model::blip2::{Finish, GenerateOptions, Generated, PromptTurn, Session, question_prompt};
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
@@ -145,7 +146,9 @@ impl<'m> ChatSession<'m> {
         match (kept, self.kept_turns.last_mut()) {
             (Ok(()), Some(last)) => *last = true,
             (Ok(()), None) => {}
-            (Err(error), _) => console.warn(format_args!("this turn could not be saved: {error}")),
+            (Err(error), _) => {
+                console.warn(format_args!("this turn could not be saved: {}", explain(&error.into())));
+            }
         }
     }
 

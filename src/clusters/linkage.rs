@@ -179,7 +179,7 @@ impl Tree {
     /// The first cut with `count` clusters that are large enough; if there is none, the one with most of them.
     fn with_count(&self, count: usize, min_size: usize) -> Vec<Option<usize>> {
         let mut best = (0, 1);
-        for k in count..=self.weights.len() {
+        for k in 1..=self.weights.len() {
             let large = self.sizes(&self.cut(k)).into_iter().filter(|size| *size >= min_size).count();
             if large > best.0 && large <= count {
                 best = (large, k);
@@ -393,6 +393,16 @@ mod tests {
         let mut second = find(&vectors, Some(4));
         second.places.reverse();
         assert_eq!(first, second);
+    }
+
+    #[test]
+    fn more_clusters_than_can_be_found_are_as_many_as_can() {
+        let vectors = blobs(6, 20, 5);
+        for count in [30, 124, 125, 126, 2_000] {
+            let found = find(&vectors, Some(count));
+            assert!((6..=25).contains(&found.groups.len()), "{count}: {} clusters", found.groups.len());
+            assert_eq!(found.groups.len(), find(&vectors, Some(1_000_000)).groups.len());
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::captions::open::{self, NamedBlip2};
 use crate::captions::run::{CaptionWork, CaptionWriter};
 use crate::cli::{CaptionAction, CaptionArgs};
 use crate::config::Settings;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, explain};
 use crate::model::blip2::Generated;
 use crate::output;
 use crate::search::photo_file;
@@ -105,9 +105,12 @@ impl<'a> CaptionWork for NamedPhotos<'a> {
         Ok(())
     }
 
+    fn seen(&mut self, _: &&'a Path, picture: &SeenPicture) {
+        self.blip2.keep(picture, self.library.as_ref(), self.console);
+    }
+
     fn captioned(&mut self, batch: Vec<(&'a Path, SeenPicture, Generated)>) -> anyhow::Result<()> {
         for (_, picture, caption) in batch {
-            self.blip2.keep(&picture, self.library.as_ref(), self.console);
             Self::aside(&mut self.progress, || {
                 print(&picture, &caption, self.settings, self.console)?;
                 match &self.library {
@@ -156,7 +159,9 @@ fn keep(
             let by_hand = library.caption(photo)?.map(|caption| caption.text).unwrap_or_default();
             console.note(format_args!("{path} keeps its caption written by hand: {}", sanitize::text(&by_hand)));
         }
-        Err(error) => console.warn(format_args!("the caption of {path} could not be saved: {error}")),
+        Err(error) => {
+            console.warn(format_args!("the caption of {path} could not be saved: {}", explain(&error.into())))
+        }
     }
     Ok(())
 }

@@ -106,6 +106,7 @@ fn sentences(report: &CheckReport) -> Vec<String> {
         Remedy::WriteAgain => "write it again, or restore the catalogue from a backup",
         Remedy::Restore => "read what is left of it, or restore the catalogue from a backup",
         Remedy::SaveAgain => "delete it and save it again",
+        Remedy::TryAgain => "try again, and look at the disk if it stays",
         Remedy::NewLibrary => {
             "move the library's folder away and index again, or restore it from a backup; the photos themselves are \
              never touched"
@@ -117,21 +118,23 @@ fn sentences(report: &CheckReport) -> Vec<String> {
 pub(super) fn forget(args: &ForgetArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     let mut writer = library.lock()?;
+    let roots = library.roots()?.len();
     let mut forgotten = 0;
     for path in &args.paths {
         forgotten += writer.forget(&named(path)?)?;
     }
     writer.refresh_caches(&mut |_, _, _| true)?;
+    let roots = roots.saturating_sub(library.roots()?.len());
+    let found = forgotten > 0 || roots > 0;
     if settings.json {
-        console.json(&json!({"schema": 1, "forgotten": forgotten}))?;
-    } else {
+        console.json(&json!({"schema": 1, "forgotten": forgotten, "folders": roots}))?;
+    } else if found {
         let files = text::count(usize::try_from(forgotten)?, "file");
         console.line(&format!("removed {files} from the library; the files themselves are untouched"))?;
-        if forgotten == 0 {
-            console.note("the library contains none of these paths");
-        }
+    } else {
+        console.note("the library contains none of these paths");
     }
-    Ok(if forgotten > 0 { Exit::Success } else { Exit::NothingFound })
+    Ok(if found { Exit::Success } else { Exit::NothingFound })
 }
 
 /// The path as the catalogue stores it: the folder is canonical, but a link to a photo keeps its own name.

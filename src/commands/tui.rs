@@ -4,7 +4,7 @@ use crate::cli::TuiArgs;
 use crate::config::{ColorChoice, Settings, ThemeName};
 use crate::exit::{Exit, Failure};
 use crate::indexing::fill;
-use crate::terminal::console::Console;
+use crate::terminal::console::{self, Console};
 use crate::terminal::sanitize;
 use crate::tui;
 use crate::tui::event::{Beginning, Ending};
@@ -33,12 +33,11 @@ pub(super) fn tui(args: &TuiArgs, settings: &Settings, console: &Console) -> any
             }
         }
     }
-    let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
-    let colors = settings.color == ColorChoice::Always || settings.color == ColorChoice::Auto && !dumb;
+    let colors = settings.color == ColorChoice::Always || settings.color == ColorChoice::Auto && !console::is_dumb();
     let options = TuiOptions {
         pick: args.pick,
         theme: if colors { args.theme.unwrap_or(settings.tui.theme) } else { ThemeName::None },
-        true_colors: std::env::var("COLORTERM").is_ok_and(|v| v.contains("truecolor") || v.contains("24bit")),
+        true_colors: console::has_true_colors(),
         watch: args.watch || settings.tui.watch,
         keymap,
         ..TuiOptions::default()

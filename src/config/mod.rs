@@ -150,11 +150,11 @@ fn read(path: &Path) -> anyhow::Result<File> {
     let mut file: File = toml::from_str(&text).map_err(|e| {
         Failure::usage(format!("the config file {} is invalid:\n{e}", crate::terminal::sanitize::path(path)))
     })?;
-    if file.threads == Some(0) {
-        return Err(Failure::usage(format!(
-            "the config file {}: threads must be 1 or more",
-            crate::terminal::sanitize::path(path)
-        )));
+    for (key, is_zero) in [("threads", file.threads == Some(0)), ("limit", file.limit == Some(0))] {
+        if is_zero {
+            let path = crate::terminal::sanitize::path(path);
+            return Err(Failure::usage(format!("the config file {path}: {key} must be 1 or more")));
+        }
     }
     file.library = file.library.as_deref().map(expand).transpose()?;
     Ok(file)
@@ -174,6 +174,17 @@ pub fn expand(path: &Path) -> anyhow::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_no_number_of_threads_or_results() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        for key in ["threads", "limit"] {
+            std::fs::write(&path, format!("{key} = 0\n")).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains(key) && error.contains("1 or more"), "{error}");
+        }
+    }
 
     #[test]
     fn an_unknown_key_is_refused_with_its_line() {

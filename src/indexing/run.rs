@@ -250,7 +250,9 @@ impl IndexRun<'_, '_> {
         let (path, root, stamp) = match found {
             WalkEvent::File { path, root, stamp } => (path, root, stamp),
             WalkEvent::Problem { path, root, message } => {
-                self.unseen(FailureKind::Photo(ErrorKind::Unreadable), path.clone(), root, message)?;
+                if !self.writer.is_forgotten(&path)? {
+                    self.unseen(FailureKind::Photo(ErrorKind::Unreadable), path.clone(), root, message)?;
+                }
                 self.seen.blind.push(path);
                 return Ok(None);
             }

@@ -13,7 +13,7 @@ pub use copy::copy_to as copy_photos;
 pub use sheet::write as contact_sheet;
 
 use crate::search::row::Row;
-use crate::terminal::console::Console;
+use crate::terminal::console::{self, Console};
 use crate::terminal::sanitize;
 use crate::terminal::text::count;
 use image::RgbImage;
@@ -73,7 +73,7 @@ pub fn show(rows: &[Row], wanted: &Outputs<'_>, console: &Console) -> anyhow::Re
             console.bytes(&console.path_bytes(row.path()))?;
             console.bytes(b"\0")?;
         }
-    } else if wanted.preview && console.terminal {
+    } else if wanted.preview && console.terminal && !console::is_dumb() {
         preview::show(rows, wanted.by, wanted.small, console)?;
     } else {
         table::print(rows, wanted.by, console, &mut |_| Ok(()))?;

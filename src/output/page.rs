@@ -79,6 +79,10 @@ impl<'a> Page<'a> {
     fn new(file: &'a Path, flag: &str, beginning: &str, end: &'static str) -> anyhow::Result<Self> {
         check(file, flag)?;
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            let folder = crate::terminal::sanitize::path(folder);
+            return Err(Failure::usage(format!("{}: the folder {folder} does not exist", unwritable(file))));
+        }
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // minus the umask

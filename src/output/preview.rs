@@ -13,14 +13,13 @@ const EDGE: u32 = 640;
 const ROWS: u16 = 12;
 
 pub(super) fn show(rows: &[Row], by: By, small: &ReadSmall, console: &Console) -> anyhow::Result<()> {
-    let true_colors = std::env::var("COLORTERM").is_ok_and(|v| v.contains("truecolor") || v.contains("24bit"));
     let picker = graphics::picker_of_a_line_terminal();
     let room = Size::new(u16::try_from(console::width()).unwrap_or(u16::MAX), ROWS);
     table::print(rows, by, console, &mut |row| {
         match small(row.path(), EDGE) {
             Ok(picture) => {
                 let protocol = graphics::encode(picture, &picker, room)?;
-                console.piece(&graphics::drawn(&protocol, true_colors))?;
+                console.piece(&graphics::drawn(&protocol, console::has_true_colors()))?;
             }
             Err(error) => console.warn(format_args!("{error:#}")),
         }

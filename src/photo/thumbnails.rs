@@ -169,7 +169,6 @@ fn is_hex(name: &OsStr, digits: usize) -> bool {
 mod tests {
     use super::*;
     use std::fs;
-    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::PermissionsExt;
     use tempfile::TempDir;
 
@@ -292,7 +291,7 @@ mod tests {
         let error = format!("{:#}", desk.open().get(&desk.hash, &desk.photo).unwrap_err());
         assert!(error.ends_with("photo.png no longer exists; `snapseek index` updates the library"), "{error}");
         // Names reach the message escaped.
-        let hostile = desk.dir.path().join(OsStr::from_bytes(b"a\x1b[31m\n\xff.jpg"));
+        let hostile = desk.dir.path().join("a\x1b[31m\n.jpg");
         fs::write(&hostile, "no picture").unwrap();
         let broken = format!("{:#}", desk.open().get(&[1; 32], &hostile).unwrap_err());
         fs::remove_file(&hostile).unwrap();

@@ -39,14 +39,13 @@ impl Console {
     #[must_use]
     pub fn new(color: Color, verbose: u8, quiet: bool) -> Self {
         let terminal = io::stdout().is_terminal();
-        let dumb = std::env::var("TERM").is_ok_and(|t| t == "dumb");
         Self {
             terminal,
             stderr_terminal: io::stderr().is_terminal(),
             color: match color {
                 Color::Always => true,
                 Color::Never => false,
-                Color::OnTerminal => terminal && !dumb,
+                Color::OnTerminal => terminal && !is_dumb(),
             },
             verbose,
             quiet,
@@ -203,6 +202,18 @@ pub fn to_stdout(bytes: &[u8]) -> io::Result<()> {
         io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, ClosedPipe),
         _ => error,
     })
+}
+
+/// Whether the terminal understands no escape sequences, according to `TERM`.
+#[must_use]
+pub fn is_dumb() -> bool {
+    std::env::var("TERM").is_ok_and(|term| term == "dumb")
+}
+
+/// Whether the terminal says that it shows 24-bit colours.
+#[must_use]
+pub fn has_true_colors() -> bool {
+    std::env::var("COLORTERM").is_ok_and(|colors| colors.contains("truecolor") || colors.contains("24bit"))
 }
 
 /// The width of the terminal in columns, from 40 to 400; 100 if it is unknown.

@@ -94,6 +94,8 @@ pub fn drawn(protocol: &Protocol, true_colors: bool) -> String {
     let area = Rect::from((Position::ORIGIN, protocol.size()));
     let mut buffer = Buffer::empty(area);
     Image::new(protocol).render(area, &mut buffer);
+    // Kitty's protocol hides the picture's id in the colour.
+    let exact = true_colors || !matches!(protocol, Protocol::Halfblocks(_));
     // Room first: a picture at the bottom of the screen must not scroll while it is drawn.
     let mut out = "\r\n".repeat(area.height.into());
     out.push_str(&format!("\x1b[{}A", area.height));
@@ -106,7 +108,7 @@ pub fn drawn(protocol: &Protocol, true_colors: bool) -> String {
             }
             for (color, code) in [(cell.fg, 38), (cell.bg, 48)] {
                 if let Color::Rgb(r, g, b) = color {
-                    match true_colors {
+                    match exact {
                         true => out.push_str(&format!("\x1b[{code};2;{r};{g};{b}m")),
                         false => out.push_str(&format!("\x1b[{code};5;{}m", nearest_of_256([r, g, b]))),
                     }

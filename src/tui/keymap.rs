@@ -121,16 +121,16 @@ impl Keymap {
                 ACTIONS.iter().enumerate().filter(|(_, entry)| entry.name == name).map(|(at, _)| at).collect();
             if positions.is_empty() {
                 return Err(Failure::usage(format!(
-                    "the config file: there is no action {:?}{}; `:` in snapseek lists them",
+                    "the config file: `[keys]` has no action {:?}{}; docs/terminal-ui.md and `:` in the terminal UI list them",
                     crate::terminal::sanitize::text(name),
-                    nearest(name).map_or(String::new(), |near| format!(", did you mean {near:?}?"))
+                    nearest(name).map_or(String::new(), |near| format!(" (did you mean {near:?}?)"))
                 )));
             }
             let mut wanted = Vec::new();
             for key in keys {
                 wanted.push(Key::read(key).ok_or_else(|| {
                     Failure::usage(format!(
-                        "the config file: {:?} (for {name}) is not a key; write q, G, ctrl-p, alt-left, enter, f5",
+                        "the config file: `[keys]`: {:?} (for {name}) is not a key; write q, G, ctrl-p, alt-left, enter, f5",
                         crate::terminal::sanitize::text(key)
                     ))
                 })?);

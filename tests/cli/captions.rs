@@ -395,6 +395,7 @@ fn two_captioners_at_once_are_refused_and_by_hand_works_meanwhile() {
 
 #[test]
 fn hostile_captions_and_answers_drive_no_terminal() {
+    needs!("script");
     let sandbox = indexed();
     sandbox.run(["caption", "set", "cat.jpg", &format!("zebra {PAYLOAD} <script>")]).exits(0);
     // The random model's answers contain control characters.

@@ -212,6 +212,7 @@ fn person(sandbox: &Sandbox, args: &[&str]) -> Person {
 
 #[test]
 fn on_a_terminal_answers_stream_and_lines_are_edited() {
+    needs!("script");
     let sandbox = Sandbox::indexed(&["cat", "dog"]);
     let mut person = person(&sandbox, &["cat.jpg", "--max-new-tokens", "12"]);
     person.sees("/help");
@@ -240,6 +241,7 @@ fn on_a_terminal_answers_stream_and_lines_are_edited() {
 
 #[test]
 fn ctrl_c_stops_an_answer_and_not_the_program() {
+    needs!("script");
     let sandbox = Sandbox::indexed(&["cat"]);
     // Many beams take long enough to be stopped.
     let mut person =

@@ -259,6 +259,7 @@ fn a_file_that_kills_the_program_is_left_out_after_two_deaths_until_it_changes()
 
 #[test]
 fn a_neighbour_of_the_killer_is_acquitted() {
+    needs!("strace");
     let names = ["cat", "dog", "owl", "panda", "koala", "lemur", "horse", "sheep"];
     let sandbox = Sandbox::with_photos(&names);
     // With several threads, other files are in work when the process dies; they must not be quarantined for it.

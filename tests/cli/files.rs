@@ -4,6 +4,7 @@
 use crate::support::{PROGRAM, Sandbox, finish, fixture};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -341,6 +342,27 @@ fn a_forgotten_root_is_covered_no_more() {
     let status = sandbox.status();
     assert_eq!((&status["photos"], status["folders"].as_array().unwrap().len()), (&0.into(), 0));
     sandbox.run(["index"]).exits(2);
+}
+
+#[test]
+fn what_is_forgotten_is_no_trouble_any_more() {
+    let sandbox = Sandbox::with_photos(&["cat", "dog"]);
+    let trip = sandbox.photo("trip");
+    fs::create_dir(&trip).unwrap();
+    fs::copy(fixture("photos/owl.jpg"), trip.join("owl.jpg")).unwrap();
+    symlink("nowhere", trip.join("dangling.jpg")).unwrap();
+    assert_eq!(sandbox.index().exits(4).line()["embedded"], 3);
+    sandbox.run(["forget", "trip"]).exits(0);
+    assert_eq!(sandbox.index().exits(0).line()["unchanged"], 2);
+    // A file that never was a photo, named and thereby a root of its own.
+    let notes = sandbox.path("notes.txt");
+    fs::write(&notes, "no photo").unwrap();
+    sandbox.run([OsStr::new("index"), notes.as_os_str()]).exits(4);
+    fs::remove_file(&notes).unwrap();
+    sandbox.run(["index"]).exits(4);
+    let forgotten = sandbox.run([OsStr::new("forget"), notes.as_os_str()]).exits(0);
+    assert!(forgotten.text().contains("removed 0 files") && !forgotten.stderr.contains("none"), "{forgotten}");
+    sandbox.run(["index"]).exits(0);
 }
 
 #[test]

@@ -112,6 +112,7 @@ fn questions_are_answered_right() {
 
 #[test]
 fn what_was_said_before_matters() {
+    needs!("script");
     let (sandbox, cases) = (Sandbox::new(), cases());
     let (mut with, mut without, mut total) = (0, 0, 0);
     let mut telling = None;

@@ -218,7 +218,7 @@ impl Library {
 
     /// Runs reads or writes; an error names the catalogue that failed.
     pub(crate) fn sql<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        work(&self.db).map_err(|source| Error::Catalogue { path: self.dir.join(CATALOGUE), source })
+        work(&self.db).map_err(|cause| Error::Catalogue { path: self.dir.join(CATALOGUE), cause })
     }
 
     /// Runs `work` in one transaction. Without a [`crate::Writer`], use it only for short writes that do not interfere

@@ -114,7 +114,7 @@ pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// Opens a catalogue, for writing where the file system allows it, and brings its schema up to date.
 pub(crate) fn connect(file: &Path) -> Result<Connection> {
-    let failed = |source| Error::Catalogue { path: file.to_path_buf(), source };
+    let failed = |cause| Error::Catalogue { path: file.to_path_buf(), cause };
     // Read from the bytes, so that SQLite does not touch a newer catalogue at all.
     refuse_newer(file, header_version(file)?)?;
     prepare(open_any(file).map_err(failed)?, file)
@@ -122,7 +122,7 @@ pub(crate) fn connect(file: &Path) -> Result<Connection> {
 
 /// Sets up a connection to a catalogue and brings the schema up to date.
 fn prepare(mut db: Connection, file: &Path) -> Result<Connection> {
-    let failed = |source| Error::Catalogue { path: file.to_path_buf(), source };
+    let failed = |cause| Error::Catalogue { path: file.to_path_buf(), cause };
     let found = version(&db).map_err(failed)?;
     refuse_newer(file, found)?;
     if found < VERSION && db.is_readonly("main").map_err(failed)? {

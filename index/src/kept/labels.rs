@@ -191,12 +191,11 @@ impl Library {
     /// The label set of this name; case and accents are ignored.
     ///
     /// # Errors
-    /// [`Error::NoLabelSet`], [`Error::Refused`] if it is damaged, or the catalogue cannot be read.
+    /// [`Error::NoLabelSet`], [`Error::DamagedLabelSet`], or the catalogue cannot be read.
     pub fn label_set(&self, name: &str) -> Result<LabelSet> {
         let Some((_, set)) = self.sql(|db| read(db, name))? else { return Err(self.no_label_set(name)?) };
         if set.check().is_err() {
-            let what = format!("the label set {:?}", escape::text(&set.name));
-            return Err(Error::Refused { what, reason: "it is damaged".into() });
+            return Err(Error::DamagedLabelSet { name: set.name });
         }
         Ok(set)
     }

@@ -3,7 +3,7 @@
 use crate::catalogue::change_log::{About, log};
 use crate::catalogue::library::{Library, current_model};
 use crate::catalogue::stored::is_sound;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::escape;
 use crate::kept::{captions, chats, labels, looks};
 use crate::search::{cache, text, vectors};
@@ -42,9 +42,17 @@ pub enum Remedy {
     SaveAgain,
     /// The library must be made again, or restored from a backup.
     NewLibrary,
+    /// It could not be read this time; that says nothing about damage.
+    TryAgain,
 }
 
 impl Finding {
+    /// What an error of the catalogue says about it.
+    fn unread(error: &Error) -> Self {
+        let remedy = if error.is_damage() { Remedy::NewLibrary } else { Remedy::TryAgain };
+        Self::new(error.to_string(), remedy)
+    }
+
     pub(crate) fn new(what: String, remedy: Remedy) -> Self {
         Self { what, remedy }
     }
@@ -64,14 +72,14 @@ impl Library {
             Ok(problems) => problems.into_iter().map(|what| in_file(Finding::new(what, Remedy::NewLibrary))).collect(),
             // Everything else to check needs the catalogue.
             Err(error) => {
-                return Ok(CheckReport { findings: vec![Finding::new(error.to_string(), Remedy::NewLibrary)] });
+                return Ok(CheckReport { findings: vec![Finding::unread(&error)] });
             }
         };
         if full {
             for damaged in [self.sql(damaged_vectors), self.sql(damaged_texts)] {
                 match damaged {
                     Ok(damaged) => findings.extend(damaged.into_iter().map(in_file)),
-                    Err(error) => findings.push(Finding::new(error.to_string(), Remedy::NewLibrary)),
+                    Err(error) => findings.push(Finding::unread(&error)),
                 }
             }
         }
