@@ -110,7 +110,10 @@ fn label_set(args: &ClassifyArgs, settings: &Settings) -> anyhow::Result<LabelSe
         threshold: args.threshold.unwrap_or(0.0),
         ..set
     };
-    set.check().map_err(|error| Failure::usage(error.to_string()))?;
+    set.check().map_err(|error| {
+        let alone = set.labels.len() == 1 && set.background.is_empty();
+        Failure::usage(format!("{error}{}", if alone { " (`--background`)" } else { "" }))
+    })?;
     Ok(set)
 }
 

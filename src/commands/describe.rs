@@ -101,10 +101,7 @@ impl FolderSummary {
             let more = counts.len().saturating_sub(MOST);
             if more > 0 { format!("{} and {more} more", shown.join(" · ")) } else { shown.join(" · ") }
         };
-        row(
-            "photos",
-            &format!("{} in {} ({:.1} MB)", self.photos, text::count(self.files, "file"), self.bytes as f64 / 1e6),
-        )?;
+        row("photos", &format!("{} in {} ({})", self.photos, text::count(self.files, "file"), text::size(self.bytes)))?;
         if let Some((first, last)) = &self.taken {
             row("taken", &format!("{} to {}", sanitize::text(first), sanitize::text(last)))?;
         }

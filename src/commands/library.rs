@@ -34,7 +34,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     }
     let row =
         |name: &str, value: String| console.line(&format!("{} {value}", console.style("2", &format!("{name:<9}"))));
-    row("library", format!("{} ({:.1} MB)", sanitize::path(library.dir()), status.bytes as f64 / 1e6))?;
+    row("library", format!("{} ({})", sanitize::path(library.dir()), text::size(status.bytes)))?;
     row(
         "model",
         status.model.map_or("none yet".into(), |m| format!("{} ({} dimensions)", sanitize::text(&m.name), m.dim)),

@@ -1,7 +1,7 @@
 //! One photo, large, with its facts.
 
 use super::text::{bar, clean, fit, highlighted, words_of, wrap};
-use crate::terminal::text::{display_path, pad, shorten};
+use crate::terminal::text::{display_path, pad, shorten, size};
 use crate::tui::layout;
 use crate::tui::state::State;
 use ratatui::Frame;
@@ -64,7 +64,7 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
     if let Some(camera) = &facts.camera {
         row("camera", clean(camera));
     }
-    row("size", format!("{} × {}, {}, {}", facts.width, facts.height, clean(&facts.format), bytes(photo.size)));
+    row("size", format!("{} × {}, {}, {}", facts.width, facts.height, clean(&facts.format), size(photo.size)));
     if let (Some(latitude), Some(longitude)) = (facts.latitude, facts.longitude) {
         let side = |degrees: f64, plus: &str, minus: &str| {
             format!("{:.4}° {}", degrees.abs(), if degrees < 0.0 { minus } else { plus })
@@ -92,12 +92,4 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
         ]));
     }
     lines
-}
-
-fn bytes(size: u64) -> String {
-    if size >= 1_000_000 {
-        format!("{:.1} MB", size as f64 / 1e6)
-    } else {
-        format!("{:.0} kB", (size as f64 / 1e3).ceil())
-    }
 }
