@@ -152,6 +152,7 @@ mod tests {
             (Error::OlderSchema { path: path(), found: 1, wanted: 2 }, "copy"),
             (Error::NoChat { id: 1 }, "chats list"),
             (Error::NoLabelSet { name: "a".into(), known: Vec::new() }, "classify --save-as"),
+            (Error::DamagedLabelSet { name: "a".into() }, "save it again"),
         ] {
             let text = explain(&anyhow::Error::from(error).context("while testing"));
             assert!(text.starts_with("while testing") && text.matches(help).count() == 1, "{text}");

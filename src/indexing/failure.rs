@@ -37,8 +37,8 @@ impl FailureKind {
         all.find(|kind| kind.as_str() == name).unwrap_or(Self::Unknown)
     }
 
-    /// Whether it may be gone at the next run although the file has not changed: errors of a disk or of permissions may,
-    /// errors in the bytes may not.
+    /// Whether it may be gone at the next run although the file has not changed: errors of a disk or of permissions
+    /// may, errors in the bytes may not.
     #[must_use]
     pub fn is_passing(self) -> bool {
         matches!(self, Self::Photo(ErrorKind::Unreadable | ErrorKind::Changed))

@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Most bytes that are read of an answer.
 const LONGEST: usize = 4_096;
 
-/// How the terminal shows pictures: by `forced`, else by the best protocol that it supports, at worst as half blocks. The
-/// terminal must be in raw mode, and nothing else may read from it.
+/// How the terminal shows pictures: by `forced`, else by the best protocol that it supports, at worst as half blocks.
+/// The terminal must be in raw mode, and nothing else may read from it.
 pub fn picker(forced: Option<ProtocolType>) -> Picker {
     // The query goes to stdout, and the answer comes from stdin.
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
@@ -58,7 +58,7 @@ pub fn picker(forced: Option<ProtocolType>) -> Picker {
     picker
 }
 
-/// [`picker`] for a program that does not have the terminal for itself: raw mode is only on while the terminal is asked.
+/// [`picker`] for a program that does not have the terminal for itself: raw mode is on only while it is asked.
 #[must_use]
 pub fn picker_of_a_line_terminal() -> Picker {
     if !std::io::stdin().is_terminal() || crossterm::terminal::enable_raw_mode().is_err() {
@@ -87,8 +87,8 @@ pub fn encode(picture: RgbImage, picker: &Picker, room: Size) -> anyhow::Result<
     Ok(picker.new_protocol(picture, Size::new(width, height), Resize::Fit(None))?)
 }
 
-/// The bytes that draw an encoded picture below the cursor, and leave the cursor below the picture. Where the terminal has
-/// no true colours, the nearest of its 256 are used.
+/// The bytes that draw an encoded picture below the cursor, and leave the cursor below the picture. Where the terminal
+/// has no true colours, the nearest of its 256 are used.
 #[must_use]
 pub fn drawn(protocol: &Protocol, true_colors: bool) -> String {
     let area = Rect::from((Position::ORIGIN, protocol.size()));

@@ -121,7 +121,7 @@ impl Keymap {
                 ACTIONS.iter().enumerate().filter(|(_, entry)| entry.name == name).map(|(at, _)| at).collect();
             if positions.is_empty() {
                 return Err(Failure::usage(format!(
-                    "the config file: `[keys]` has no action {:?}{}; docs/terminal-ui.md and `:` in the terminal UI list them",
+                    "the config file: `[keys]` has no action {:?}{}; docs/terminal-ui.md lists them",
                     crate::terminal::sanitize::text(name),
                     nearest(name).map_or(String::new(), |near| format!(" (did you mean {near:?}?)"))
                 )));
@@ -130,7 +130,7 @@ impl Keymap {
             for key in keys {
                 wanted.push(Key::read(key).ok_or_else(|| {
                     Failure::usage(format!(
-                        "the config file: `[keys]`: {:?} (for {name}) is not a key; write q, G, ctrl-p, alt-left, enter, f5",
+                        "the config file: {:?} (for {name}) is not a key; write q, G, ctrl-p, alt-left, enter, f5",
                         crate::terminal::sanitize::text(key)
                     ))
                 })?);

@@ -123,7 +123,7 @@ impl LabelSet {
         }
         if self.labels.len() + self.background.len() < 2 {
             return refused(
-                "with only one label, every photo gets it: add another label, or a background label for all other photos"
+                "with only one label, every photo gets it: add another, or a background label for all other photos"
                     .into(),
             );
         }

@@ -4,21 +4,6 @@ use crate::support::*;
 use snapseek_index::{By, Captioned, Change, Error, Library, PendingPhoto, SearchRequest};
 use std::path::Path;
 
-const DIM: usize = 16;
-
-fn library(changes: &[Change], cached: bool) -> (tempfile::TempDir, Library) {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::create(folder.path()).unwrap();
-    let mut writer = library.lock().unwrap();
-    writer.set_model(&model("a", DIM)).unwrap();
-    writer.apply(changes).unwrap();
-    if cached {
-        refresh(&mut writer);
-    }
-    drop(writer);
-    (folder, library)
-}
-
 fn many(count: u64) -> Vec<Change> {
     (1..=count).map(|n| photo(&format!("{n}.jpg"), n, DIM, &[])).collect()
 }
@@ -54,7 +39,7 @@ fn captions_are_found_by_words_as_soon_as_they_are_written() {
         photo("d.jpg", 4, DIM, &[]),
     ];
     for cached in [false, true] {
-        let (_folder, library) = library(&changes, cached);
+        let (_folder, library) = library_of(&changes, cached);
         let counts = || library.caption_counts().unwrap();
         assert_eq!((counts().photos, counts().captioned, counts().by_hand), (4, 0, 0));
         assert!(found(&library, "has:caption").is_empty());
@@ -107,7 +92,7 @@ fn captions_are_found_by_words_as_soon_as_they_are_written() {
 
 #[test]
 fn no_model_overwrites_what_was_written_by_hand() {
-    let (_folder, library) = library(&many(2), false);
+    let (_folder, library) = library_of(&many(2), false);
     let mut captioner = library.captioner("one", false).unwrap();
     let under_way = captioner.pending(2).unwrap();
     let (first, second) = (under_way[0].id, under_way[1].id);
@@ -145,7 +130,7 @@ fn no_model_overwrites_what_was_written_by_hand() {
 
 #[test]
 fn what_is_no_caption_is_refused_and_nothing_of_it_is_written() {
-    let (_folder, library) = library(&many(2), false);
+    let (_folder, library) = library_of(&many(2), false);
     let mut captioner = library.captioner("one", false).unwrap();
     let (long, longer) = ("\u{e9}".repeat(10_000), "\u{e9}".repeat(10_001));
     for text in ["", " \n", &longer] {
@@ -176,7 +161,7 @@ fn what_is_no_caption_is_refused_and_nothing_of_it_is_written() {
 
 #[test]
 fn one_captioner_at_a_time_and_nobody_waits_for_it() {
-    let (folder, library) = library(&many(3), true);
+    let (folder, library) = library_of(&many(3), true);
     let other = library.reopen().unwrap();
     let captioner = library.captioner("one", false).unwrap();
     let error = other.captioner("two", true).unwrap_err();
@@ -202,7 +187,7 @@ fn one_captioner_at_a_time_and_nobody_waits_for_it() {
 
 #[test]
 fn many_may_write_at_once() {
-    let (folder, library) = library(&many(200), true);
+    let (folder, library) = library_of(&many(200), true);
     let start = std::sync::Barrier::new(4);
     let task = |work: &(dyn Fn(&Library) + Sync)| {
         let own = Library::open(folder.path()).unwrap();
@@ -262,7 +247,7 @@ fn the_newest_photos_come_first_and_each_comes_once() {
         stamp.mtime_ns = 1_900_000_000 * 1_000_000_000;
     }
     changes.push(copy);
-    let (_folder, library) = library(&changes, false);
+    let (_folder, library) = library_of(&changes, false);
     let mut captioner = library.captioner("one", false).unwrap();
     assert_eq!(captioner.pending_count().unwrap(), 6);
     let first = captioner.pending(4).unwrap();
@@ -289,7 +274,7 @@ fn the_newest_photos_come_first_and_each_comes_once() {
 #[test]
 fn a_long_run_meets_every_photo_once() {
     // More photos than are queued at a time; every third one fails.
-    let (_folder, library) = library(&many(2_300), false);
+    let (_folder, library) = library_of(&many(2_300), false);
     let mut captioner = library.captioner("one", false).unwrap();
     let mut met = Vec::new();
     loop {
@@ -308,7 +293,7 @@ fn a_long_run_meets_every_photo_once() {
 
 #[test]
 fn encodings_are_verified_when_they_are_read() {
-    let (folder, library) = library(&many(3), false);
+    let (folder, library) = library_of(&many(3), false);
     let numbers: Vec<f32> = (0..32 * 768).map(|n| n as f32 * -0.37 + 1e-20).collect();
     library.save_encoding(1, "one", &[1.0]).unwrap();
     library.save_encoding(1, "one", &numbers).unwrap();
@@ -332,7 +317,7 @@ fn encodings_are_verified_when_they_are_read() {
 
 #[test]
 fn a_damaged_caption_is_reported_and_spoils_no_search() {
-    let (folder, library) = library(&many(2), false);
+    let (folder, library) = library_of(&many(2), false);
     library.set_caption_by_hand(1, "a red dog").unwrap();
     library.set_caption_by_hand(2, "a cat").unwrap();
     sql(&folder, "UPDATE caption SET text = CAST(x'6120ff20646f67' AS TEXT) WHERE photo = 1");
@@ -347,7 +332,7 @@ fn a_damaged_caption_is_reported_and_spoils_no_search() {
 
 #[test]
 fn captions_go_with_the_photo_and_stay_while_it_has_a_file() {
-    let (folder, library) = library(&many(2), true);
+    let (folder, library) = library_of(&many(2), true);
     for id in [1, 2] {
         library.set_caption_by_hand(id, "a walrus").unwrap();
         library.save_encoding(id, "one", &[1.0]).unwrap();
@@ -373,7 +358,7 @@ fn captions_go_with_the_photo_and_stay_while_it_has_a_file() {
 
 #[test]
 fn the_text_cache_is_refreshed_beside_searches_and_not_beside_a_writer() {
-    let (folder, library) = library(&many(300), true);
+    let (folder, library) = library_of(&many(300), true);
     let mut captioner = library.captioner("one", false).unwrap();
     let other = library.reopen().unwrap();
     let old = std::fs::read(folder.path().join("text/00000001")).unwrap();
@@ -417,7 +402,7 @@ fn a_killed_captioner_leaves_whole_captions_and_no_lock() {
             captioner.save(&batch.collect::<Vec<_>>()).unwrap();
         }
     }
-    let (folder, library) = library(&many(2_000), false);
+    let (folder, library) = library_of(&many(2_000), false);
     for round in 1..=3 {
         let mut other = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "captions::a_killed_captioner_leaves_whole_captions_and_no_lock"])

@@ -4,21 +4,6 @@ use crate::support::*;
 use snapseek_index::{By, Change, Library, SearchRequest, Tag};
 use std::path::PathBuf;
 
-const DIM: usize = 16;
-
-fn library(changes: &[Change], cached: bool) -> (tempfile::TempDir, Library) {
-    let folder = tempfile::tempdir().unwrap();
-    let library = Library::create(folder.path()).unwrap();
-    let mut writer = library.lock().unwrap();
-    writer.set_model(&model("a", DIM)).unwrap();
-    writer.apply(changes).unwrap();
-    if cached {
-        refresh(&mut writer);
-    }
-    drop(writer);
-    (folder, library)
-}
-
 /// Photos with all kinds of facts.
 fn zoo() -> Vec<Change> {
     let mut changes = vec![
@@ -45,7 +30,7 @@ fn zoo() -> Vec<Change> {
 #[test]
 fn words_phrases_and_filters_find_what_they_should() {
     for cached in [false, true] {
-        let (_folder, library) = library(&zoo(), cached);
+        let (_folder, library) = library_of(&zoo(), cached);
         for (text, expected) in [
             ("giraffes", vec!["IMG_2019-giraffeBaby.jpg"]),
             ("baby", vec!["IMG_2019-giraffeBaby.jpg"]),
@@ -106,7 +91,7 @@ fn names_are_found_however_their_letters_are_put_together() {
     let names = pairs.iter().flat_map(|(one, other)| [one, other]).enumerate();
     let changes: Vec<Change> = names.map(|(n, name)| photo(&format!("{name}.jpg"), n as u64, DIM, &[])).collect();
     for cached in [false, true] {
-        let (_folder, library) = library(&changes, cached);
+        let (_folder, library) = library_of(&changes, cached);
         for (one, other) in pairs {
             for text in [one, other] {
                 for query in [text.to_owned(), format!("\"{text}\""), format!("path:{text}")] {
@@ -119,7 +104,7 @@ fn names_are_found_however_their_letters_are_put_together() {
 
 #[test]
 fn the_largest_query_that_is_understood_can_be_run() {
-    let (_folder, library) = library(&zoo(), false);
+    let (_folder, library) = library_of(&zoo(), false);
     let filters = [format!("ext:{}", vec!["jpg"; 50].join(",")).as_str(), "path:s", "tag:castle"].join(" ");
     let filters = filters.split(' ').cycle().take(64).collect::<Vec<_>>().join(" ");
     assert_eq!(find(&library, &filters).len(), 2);
@@ -130,7 +115,7 @@ fn the_largest_query_that_is_understood_can_be_run() {
 #[test]
 fn cached_and_fresh_words_rank_together() {
     let mut changes = zoo();
-    let (_folder, library) = library(&changes, true);
+    let (_folder, library) = library_of(&changes, true);
     let mut writer = library.lock().unwrap();
     let renamed = photo("castle/giraffe.jpg", 40, DIM, &["giraffe"]);
     changes.push(renamed.clone());
@@ -169,7 +154,7 @@ fn fusion_folding_and_limits() {
         with_vector("far.jpg", 5, axis(-1.0, 0.0, 1.0), "cat"),
     ];
     for cached in [false, true] {
-        let (_folder, library) = library(&changes, cached);
+        let (_folder, library) = library_of(&changes, cached);
         let searcher = library.searcher().unwrap();
         let ask = |change: &dyn Fn(&mut SearchRequest)| {
             let words = Some("lighthouse".into());

@@ -42,6 +42,23 @@ pub(crate) fn vector(seed: u64, dim: usize) -> Vec<f32> {
     unit((0..dim).map(|_| random.normal()).collect())
 }
 
+/// The length of an embedding, where a test does not choose its own.
+pub(crate) const DIM: usize = 16;
+
+/// A library with these photos, with its caches if `cached`.
+pub(crate) fn library_of(changes: &[Change], cached: bool) -> (tempfile::TempDir, Library) {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::create(folder.path()).unwrap();
+    let mut writer = library.lock().unwrap();
+    writer.set_model(&model("a", DIM)).unwrap();
+    writer.apply(changes).unwrap();
+    if cached {
+        refresh(&mut writer);
+    }
+    drop(writer);
+    (folder, library)
+}
+
 pub(crate) fn hash(content: u64) -> ContentHash {
     let mut hash = [7; 32];
     hash[..8].copy_from_slice(&content.to_le_bytes());
