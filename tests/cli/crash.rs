@@ -221,7 +221,10 @@ fn of_many_indexers_started_at_once_one_works() {
     for output in outputs {
         match output.code() {
             0 => done += 1,
-            _ => assert!(output.exits(5).stderr.contains("being written to by another snapseek")),
+            _ => {
+                let refused = output.exits(5);
+                assert!(refused.stderr.contains("being written to by another snapseek"), "{refused}");
+            }
         }
     }
     assert!(done >= 1, "somebody has to get the lock");

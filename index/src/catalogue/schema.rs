@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One step per schema version; a step that was released is never changed.
 const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS];
@@ -112,6 +112,9 @@ CREATE TABLE look (
 /// The newest schema version.
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 
+/// The longest wait for another process that uses the catalogue.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Opens a catalogue, for writing where the file system allows it, and brings its schema up to date.
 pub(crate) fn connect(file: &Path) -> Result<Connection> {
     let failed = |cause| Error::Catalogue { path: file.to_path_buf(), cause };
@@ -128,7 +131,7 @@ fn prepare(mut db: Connection, file: &Path) -> Result<Connection> {
     if found < VERSION && db.is_readonly("main").map_err(failed)? {
         return Err(Error::OlderSchema { path: file.to_path_buf(), found, wanted: VERSION });
     }
-    db.busy_timeout(Duration::from_secs(10)).map_err(failed)?;
+    db.busy_timeout(PATIENCE).map_err(failed)?;
     db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;")
         .map_err(failed)?;
     db.set_prepared_statement_cache_capacity(64);
@@ -193,12 +196,29 @@ fn open_any(file: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(uri, read_only | OpenFlags::SQLITE_OPEN_URI).and_then(attempt).map_err(|_| error)
 }
 
+/// If several processes create the catalogue at once, SQLite refuses the switch at once instead of waiting, as two that
+/// wait for each other would wait for ever. So it is tried again.
+fn switch_to_wal(db: &Connection) -> rusqlite::Result<()> {
+    let started = Instant::now();
+    loop {
+        match db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())) {
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+                    && started.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            done => return done,
+        }
+    }
+}
+
 fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     if version(db)? as usize >= steps.len() {
         return Ok(());
     }
     if version(db)? == 0 {
-        db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+        switch_to_wal(db)?;
     }
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read again: another process may have migrated it first.
@@ -230,6 +250,17 @@ mod tests {
         let failing = [V1, steps[1], "INSERT INTO change (photo) VALUES (8); SELECT * FROM nowhere;"];
         assert!(migrate(&mut db, &failing).is_err());
         assert_eq!((version(&db).unwrap(), count(&db)), (2, 2));
+    }
+
+    #[test]
+    fn many_can_create_it_at_once() {
+        for _ in 0..5 {
+            let folder = tempfile::tempdir().unwrap();
+            std::thread::scope(|scope| {
+                let all: Vec<_> = (0..16).map(|_| scope.spawn(|| Library::create(folder.path()).map(drop))).collect();
+                all.into_iter().for_each(|one| one.join().unwrap().unwrap());
+            });
+        }
     }
 
     /// A library as the first release left it.
