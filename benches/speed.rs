@@ -11,7 +11,7 @@ use image::imageops::FilterType;
 use snapseek::model::clip::Clip;
 use snapseek::model::{Device, Embed, Starter};
 use snapseek::photo::{self, DecodeLimits};
-use snapseek_index::{Change, FileStamp, Library, ModelRecord, PhotoFacts, Tag};
+use snapseek_index::{Change, FileIdentity, FileStamp, Library, ModelRecord, PhotoFacts, Tag};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -169,11 +169,11 @@ fn stages() -> anyhow::Result<()> {
     let limits = DecodeLimits::default();
     pool.install(|| {
         println!(
-            "{:22}{:>9}{:>9}{:>9}{:>9}{:>12}",
-            "ms a photo, median", "read", "hash", "decode", "resize", "embed (of 8)"
+            "{:22}{:>9}{:>9}{:>9}{:>9}{:>9}{:>14}",
+            "ms a photo, median", "read", "hash", "identity", "decode", "resize", "embed (of 8)"
         );
         for (name, _, model) in models()? {
-            let mut times: [Vec<Duration>; 5] = Default::default();
+            let mut times: [Vec<Duration>; 6] = Default::default();
             let mut batch = Vec::new();
             for n in 0..PHOTOS {
                 let mut clock = Instant::now();
@@ -185,19 +185,21 @@ fn stages() -> anyhow::Result<()> {
                 lap(0);
                 std::hint::black_box(blake3::hash(&bytes));
                 lap(1);
-                let picture = photo::decode(&bytes, Some(2 * model.image_size()), &limits)?.picture;
+                std::hint::black_box(photo::identity::outline(&bytes));
                 lap(2);
-                batch.push(model.prepare(&picture)?);
+                let picture = photo::decode(&bytes, Some(2 * model.image_size()), &limits)?.picture;
                 lap(3);
+                batch.push(model.prepare(&picture)?);
+                lap(4);
                 if batch.len() == 8 {
                     let started = Instant::now();
                     model.embed_pixels(&batch)?;
-                    times[4].push(started.elapsed() / 8);
+                    times[5].push(started.elapsed() / 8);
                     batch.clear();
                 }
             }
-            let [read, hash, decode, resize, embed] = times.map(median);
-            println!("{name:22}{read:9.1}{hash:9.1}{decode:9.1}{resize:9.1}{embed:12.1}");
+            let [read, hash, identity, decode, resize, embed] = times.map(median);
+            println!("{name:22}{read:9.1}{hash:9.1}{identity:9.2}{decode:9.1}{resize:9.1}{embed:14.1}");
         }
         Ok(())
     })
@@ -273,7 +275,11 @@ fn fill(folder: &Path, model: ModelRecord, count: usize) -> anyhow::Result<()> {
                     path: root.join(format!("{}/{:02}/IMG_{n:06}.jpg", 2000 + n % 25, n % 12 + 1)),
                     root: root.clone(),
                     stamp: FileStamp { size: 3_000_000 + n as u64, mtime_ns: n as i64 },
-                    hash: *blake3::hash(&n.to_le_bytes()).as_bytes(),
+                    identity: FileIdentity {
+                        file: [0; 32],
+                        picture: *blake3::hash(&n.to_le_bytes()).as_bytes(),
+                        version: 1,
+                    },
                     facts: PhotoFacts {
                         width: 4000,
                         height: 3000,

@@ -20,7 +20,7 @@ use snapseek::tui::state::{State, TuiOptions};
 use snapseek::tui::update::update;
 use snapseek::tui::work::Workers;
 use snapseek::tui::{view, wanted};
-use snapseek_index::{Change, FileStamp, Library, ModelRecord, PhotoFacts, Tag};
+use snapseek_index::{Change, FileIdentity, FileStamp, Library, ModelRecord, PhotoFacts, Tag};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -200,7 +200,11 @@ fn make(dir: &Path, count: usize) -> anyhow::Result<()> {
                 path: format!("/made/{:03}/{n}.jpg", n / 1_000).into(),
                 root: "/made".into(),
                 stamp: FileStamp { size: 3_000_000, mtime_ns: n as i64 },
-                hash: *blake3::hash(&n.to_le_bytes()).as_bytes(),
+                identity: FileIdentity {
+                    file: [0; 32],
+                    picture: *blake3::hash(&n.to_le_bytes()).as_bytes(),
+                    version: 1,
+                },
                 facts: PhotoFacts {
                     width: 4000,
                     height: 3000,

@@ -119,6 +119,7 @@ fn advice(error: &Error) -> Option<String> {
         Error::NewerSchema { .. } => "update snapseek".into(),
         Error::OlderSchema { .. } => "make it writable, or copy the library's folder to a writable place".into(),
         Error::NoPhoto { .. } => "`snapseek index` indexes it again if its file exists".into(),
+        Error::DamagedPhoto { .. } => "`snapseek check --full --repair` mends what can be mended".into(),
         Error::NoChat { .. } => "`snapseek chats list` lists the chats that exist".into(),
         Error::NoLabelSet { known, .. } if known.is_empty() => "`snapseek classify --save-as` saves one".into(),
         Error::DamagedLabelSet { .. } => "delete it with `snapseek labels delete` and save it again".into(),

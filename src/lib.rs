@@ -5,7 +5,7 @@
 //! - [`cli`], [`commands`], [`tui`]: the two front ends; each subcommand has one file in `cli` and one in `commands`
 //! - [`output`]: how results are shown: tables, JSON, CSV, pages, maps, copies
 //! - [`indexing`]: one indexing run; [`search`]: one query; [`captions`], [`chat`]: what BLIP-2 writes
-//! - [`clusters`], [`labels`], [`duplicates`]: operations on a whole library
+//! - [`clusters`], [`labels`], [`duplicates`]: operations on a whole library; [`transfer`]: export and import
 //! - [`model_choice`]: which model a command uses
 //! - [`terminal`]: stdout, stderr and progress, and the only way for foreign text to reach them; [`config`]: settings;
 //!   [`exit`]: exit codes
@@ -30,4 +30,5 @@ pub mod panics;
 pub mod photo;
 pub mod search;
 pub mod terminal;
+pub mod transfer;
 pub mod tui;

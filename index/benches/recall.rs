@@ -4,7 +4,7 @@
 //! the share of photos that find themselves first, times of queries and of opening, sizes, and the peak of memory.
 
 use snapseek_index::{
-    By, Change, FileStamp, Filters, Library, ModelRecord, PhotoFacts, SearchRequest, Searcher, Tag, query,
+    By, Change, FileIdentity, FileStamp, Filters, Library, ModelRecord, PhotoFacts, SearchRequest, Searcher, Tag, query,
 };
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -134,7 +134,7 @@ fn photo(n: usize, vector: &[f32]) -> Change {
         path: path(n),
         root: "/photos".into(),
         stamp: FileStamp { size: n as u64, mtime_ns: 0 },
-        hash,
+        identity: FileIdentity { file: hash, picture: hash, version: 1 },
         facts: PhotoFacts { width: 4000, height: 3000, format: "jpeg".into(), ..PhotoFacts::default() },
         embedding: vector.to_vec(),
         tags: [format!("word{}", n % 300), format!("rare{}", n % 977)].map(|label| Tag { label, score: 0.5 }).into(),

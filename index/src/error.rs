@@ -89,6 +89,19 @@ pub enum Error {
         /// Its id.
         photo: i64,
     },
+    /// What the catalogue holds about a photo makes no sense.
+    #[error(
+        "what the library holds about photo {photo}{} is damaged: {}",
+        path.as_ref().map(|path| format!(" ({})", escape::path(path))).unwrap_or_default(), escape::text(reason)
+    )]
+    DamagedPhoto {
+        /// Its id.
+        photo: i64,
+        /// A file that shows it.
+        path: Option<PathBuf>,
+        /// What is wrong.
+        reason: String,
+    },
     /// There is no chat with this id, or it has been deleted.
     #[error("there is no chat {id}")]
     NoChat {

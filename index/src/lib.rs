@@ -16,7 +16,7 @@
 //! For example, with two photos in a space of 4 dimensions:
 //!
 //! ```rust
-//! use snapseek_index::{Change, FileStamp, Library, ModelRecord, PhotoFacts, SearchRequest};
+//! use snapseek_index::{Change, FileStamp, FileIdentity, Library, ModelRecord, PhotoFacts, SearchRequest};
 //! use std::path::Path;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,7 +28,8 @@
 //!     path: path.into(),
 //!     root: "/photos".into(),
 //!     stamp: FileStamp { size: 1_000, mtime_ns: 0 },
-//!     hash: [content; 32], // in practice, the BLAKE3 hash of the file's bytes
+//!     // In practice, BLAKE3 hashes of the file's bytes and of what it shows.
+//!     identity: FileIdentity { file: [content; 32], picture: [content; 32], version: 1 },
 //!     facts: PhotoFacts::default(),
 //!     embedding: embedding.to_vec(),
 //!     tags: Vec::new(),
@@ -58,14 +59,17 @@ mod upkeep;
 
 pub use catalogue::library::Library;
 pub use catalogue::rows::{
-    Caption, CaptionCounts, Captioned, Change, Chat, ContentHash, FailedFile, FileStamp, FileState, ModelRecord,
-    PendingPhoto, PhotoFacts, PhotoFiles, ScoreStats, Status, Tag, Turn,
+    Caption, CaptionCounts, Captioned, CarriedCaption, Change, Chat, ContentHash, FailedFile, FileIdentity, FileStamp,
+    FileState, Metadata, ModelRecord, PendingPhoto, PhotoFacts, PhotoFile, PhotoFiles, ScoreStats, Status, Tag, Turn,
+    WaitingCounts,
 };
 pub use catalogue::writer::Writer;
 pub use error::{Error, Result};
 pub use kept::captioner::Captioner;
 pub use kept::clusters::{Cluster, ClusterMember, NewCluster, folded_name};
+pub use kept::given_names::GivenName;
 pub use kept::labels::{Classifier, LabelSet};
+pub use kept::transfer::{Imported, Merged, Written};
 pub use search::filters::{Clause, Filter, Filters, Phrase};
 pub use search::query;
 pub use search::searcher::{By, Hit, Response, SearchRequest, Searcher};

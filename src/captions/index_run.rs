@@ -8,7 +8,7 @@ use super::open::NamedBlip2;
 use super::run::{CaptionWork, CaptionWriter};
 use crate::model::blip2::{GenerateOptions, Generated};
 use crate::photo::DecodeLimits;
-use crate::search::photo_file::first_with_content;
+use crate::search::photo_file::first_showing;
 use crate::terminal::console::Console;
 use crate::terminal::progress::PhotoProgress;
 use crate::terminal::sanitize;
@@ -53,7 +53,7 @@ pub fn run(
     let load = move |photo: &PendingPhoto| {
         let paths = photo.paths.iter().map(PathBuf::as_path);
         let limits = DecodeLimits::default();
-        first_with_content((photo.id, &photo.hash), paths, &limits, |path, bytes| {
+        first_showing((photo.id, &photo.picture), paths, &limits, |path, bytes| {
             blip2.load_bytes(path, bytes, Some(&reader))
         })
         .map_err(anyhow::Error::msg)

@@ -5,11 +5,11 @@ use crate::exit::Failure;
 use crate::model::Pixels;
 use crate::model::blip2::Encoding;
 use crate::photo::{self, DecodeLimits};
-use crate::search::photo_file::content_hash;
+use crate::search::photo_file::identify;
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;
 use anyhow::Context;
-use snapseek_index::{ContentHash, Library};
+use snapseek_index::{FileIdentity, Library};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 pub struct SeenPicture {
     /// Its path, as it was given.
     pub path: PathBuf,
-    /// BLAKE3 of its file.
-    pub hash: ContentHash,
+    /// What its file is and shows.
+    pub identity: FileIdentity,
     /// Its id, if the library holds it.
     pub photo: Option<i64>,
     /// What the model sees in it.
@@ -31,7 +31,7 @@ pub struct SeenPicture {
 /// A picture that was read, but perhaps not yet encoded.
 pub struct Loaded {
     path: PathBuf,
-    hash: ContentHash,
+    identity: FileIdentity,
     photo: Option<i64>,
     sight: Sight,
 }
@@ -83,8 +83,8 @@ impl NamedBlip2 {
     /// # Errors
     /// The bytes cannot be decoded, or the catalogue cannot be read.
     pub fn load_bytes(&self, path: &Path, bytes: &[u8], library: Option<&Library>) -> anyhow::Result<Loaded> {
-        let hash = content_hash(bytes);
-        let photo = library.map(|library| library.photo_by_hash(&hash)).transpose()?.flatten();
+        let (identity, _) = identify(bytes);
+        let photo = library.map(|library| library.photo_showing(&identity)).transpose()?.flatten();
         let known = match (library, photo) {
             (Some(library), Some(photo)) => library.encoding(photo, self.model.fingerprint())?,
             _ => None,
@@ -97,7 +97,7 @@ impl NamedBlip2 {
                 Sight::Unseen(self.model.prepare(&decoded.picture)?)
             }
         };
-        Ok(Loaded { path: path.to_path_buf(), hash, photo, sight })
+        Ok(Loaded { path: path.to_path_buf(), identity, photo, sight })
     }
 
     /// Encodes a picture; `None` if cancelled.
@@ -105,7 +105,7 @@ impl NamedBlip2 {
     /// # Errors
     /// The model's files are damaged.
     pub fn look(&self, loaded: Loaded, cancel: &AtomicBool) -> anyhow::Result<Option<SeenPicture>> {
-        let Loaded { path, hash, photo, sight } = loaded;
+        let Loaded { path, identity, photo, sight } = loaded;
         let started = Instant::now();
         let (encoding, took) = match sight {
             Sight::Known(encoding) => (encoding, None),
@@ -114,7 +114,7 @@ impl NamedBlip2 {
                 None => return Ok(None),
             },
         };
-        Ok(Some(SeenPicture { path, hash, photo, encoding, took }))
+        Ok(Some(SeenPicture { path, identity, photo, encoding, took }))
     }
 
     /// Loads and encodes a picture, and saves the encoding if the library holds the picture; `None` if cancelled.

@@ -11,10 +11,10 @@ use std::path::Path;
 /// A chat as JSON.
 #[must_use]
 pub fn record(chat: &Chat) -> Value {
-    let Chat { id, path, model, started, updated, turns, hash } = chat;
-    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let Chat { id, path, model, started, updated, turns, picture, file } = chat;
+    let hex = |hash: &[u8; 32]| blake3::Hash::from_bytes(*hash).to_hex().to_string();
     let mut record = json!({"schema": 1, "id": id, "model": model, "started": started, "updated": updated,
-        "blake3": hash, "turns": turns});
+        "blake3": hex(file), "picture": hex(picture), "turns": turns});
     output::put_path(&mut record, path);
     record
 }

@@ -4,9 +4,10 @@ use crate::captions::look::SeenPicture;
 use crate::captions::open::NamedBlip2;
 use crate::exit::explain;
 use crate::model::blip2::{Finish, GenerateOptions, Generated, PromptTurn, Session, question_prompt};
+use crate::photo::identity;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
-use snapseek_index::{Chat, Library};
+use snapseek_index::{Chat, FileIdentity, Library};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -41,7 +42,8 @@ impl<'m> ChatSession<'m> {
         let chat = earlier.unwrap_or_else(|| Chat {
             id: 0,
             path,
-            hash: picture.hash,
+            picture: picture.identity.picture,
+            file: picture.identity.file,
             model: blip2.name.clone(),
             started: now,
             updated: now,
@@ -137,8 +139,9 @@ impl<'m> ChatSession<'m> {
     /// Saves the last turn in the library, and the chat too if it is new. If that fails, a warning says so.
     pub fn keep(&mut self, library: Option<&Library>, console: &Console) {
         let (Some(library), Some(last)) = (library, self.chat.turns.last()) else { return };
-        let Chat { id, hash, path, model, .. } = &self.chat;
-        let begun = if self.kept { Ok(*id) } else { library.begin_chat(hash, path, model) };
+        let Chat { id, picture, file, path, model, .. } = &self.chat;
+        let identity = FileIdentity { file: *file, picture: *picture, version: identity::VERSION };
+        let begun = if self.kept { Ok(*id) } else { library.begin_chat(&identity, path, model) };
         let kept = begun.and_then(|id| {
             (self.chat.id, self.kept) = (id, true);
             library.add_turn(id, &last.question, &last.answer)

@@ -1,6 +1,6 @@
-//! Arguments of `check` and `forget`.
+//! Arguments of `check`, `forget` and `library`.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 /// Arguments of `check`.
@@ -9,7 +9,7 @@ pub struct CheckArgs {
     /// Rebuild what is damaged, from the catalogue
     #[arg(long)]
     pub repair: bool,
-    /// Also read every embedding
+    /// Also verify every row and embedding
     #[arg(long)]
     pub full: bool,
 }
@@ -20,4 +20,18 @@ pub struct ForgetArgs {
     /// Files or folders
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
+}
+
+/// What `library` can do.
+#[derive(Subcommand, Debug)]
+pub enum LibraryAction {
+    /// Give the space of what was dropped back to the disk
+    Compact {
+        /// Also throw away captions and names that wait for their picture; they cannot be brought back
+        #[arg(long)]
+        discard_orphans: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
 }

@@ -19,6 +19,7 @@ mod models;
 mod score;
 mod search;
 mod shell;
+mod transfer;
 mod tui;
 mod value;
 
@@ -35,12 +36,13 @@ pub use embed::{EmbedArgs, TokensArgs};
 pub use generate::GenerateArgs;
 pub use index::{IndexArgs, ReindexArgs};
 pub use labels::LabelsAction;
-pub use library::{CheckArgs, ForgetArgs};
+pub use library::{CheckArgs, ForgetArgs, LibraryAction};
 pub use map::MapArgs;
 pub use models::ModelsAction;
 pub use score::ScoreArgs;
 pub use search::{Ranking, SearchArgs, ShowArgs, SimilarArgs};
 pub use shell::{CompletionsArgs, ManArgs};
+pub use transfer::{ExportArgs, ImportArgs};
 pub use tui::TuiArgs;
 
 use crate::config::GlobalArgs;
@@ -128,6 +130,18 @@ pub enum Command {
     Reindex(ReindexArgs),
     /// Remove photos or whole folders from the library (the files themselves are never touched)
     Forget(ForgetArgs),
+    /// Write everything that people and models wrote to a file: a backup that a person can read
+    #[command(after_help = transfer::EXPORT_HELP)]
+    Export(ExportArgs),
+    /// Merge what `export` wrote into the library
+    #[command(after_help = transfer::IMPORT_HELP)]
+    Import(ImportArgs),
+    /// Look after the library's files
+    Library {
+        /// What to do
+        #[command(subcommand)]
+        action: LibraryAction,
+    },
     /// Print the embeddings (unit vectors) of texts and pictures, in the order given
     Embed(EmbedArgs),
     /// Show the tokens that the text model reads

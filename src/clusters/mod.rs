@@ -12,7 +12,7 @@ use crate::terminal::progress::Progress;
 use crate::terminal::text;
 use keywords::{Album, Words};
 use linkage::{Clustering, LinkageOptions, VectorGroup};
-use snapseek_index::{Cluster, ClusterMember, Library, NewCluster, Searcher, folded_name};
+use snapseek_index::{Cluster, ClusterMember, GivenName, Library, NewCluster, Searcher, folded_name};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -38,8 +38,9 @@ const GONE: &str = "this cluster no longer exists; `snapseek cluster` lists the 
 /// The result of making clusters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
-    /// Names given by hand that are lost, because no new cluster has enough of the same photos.
-    pub lost: Vec<String>,
+    /// Names given by hand that no new cluster has, because none has enough of the same photos. They are kept for one
+    /// that does.
+    pub waiting: Vec<String>,
 }
 
 /// The default for a library with this many photos: as many clusters as fit it best, none of them tiny.
@@ -87,14 +88,14 @@ pub fn make(
         })
         .collect();
     library.save_clusters(&clusters, &members(&ids, &found))?;
-    Ok(Some(Made { lost: heirs.lost }))
+    Ok(Some(Made { waiting: heirs.waiting }))
 }
 
 /// Splits one cluster into the clusters inside it or, if none stand out, in two. Returns how many clusters replace it:
 /// 1 if its photos cannot be distinguished, `None` if `progress` stopped it; in both cases nothing changes.
 ///
-/// The parts get new ids and new names, which no cluster has, the old one included; the old name is lost even if the
-/// user gave it. Every photo of the cluster goes to the nearest part. All other clusters keep their ids, names, photos
+/// The parts get new ids and new names, which no cluster has, the old one included; an old name that the user gave waits
+/// for a cluster of the same photos. Every photo of the cluster goes to the nearest part. All other clusters keep their ids, names, photos
 /// and reach, and photos outside all clusters stay outside.
 ///
 /// # Errors
@@ -326,39 +327,65 @@ fn unique(keywords: &[String], taken: &mut HashSet<String>) -> String {
     free.unwrap_or_default()
 }
 
+/// Gives names that wait, because no cluster has them, to clusters that have enough of the same photos and no name by
+/// hand, and returns how many.
+///
+/// # Errors
+/// The catalogue cannot be read or written.
+pub fn restore_names(library: &Library) -> anyhow::Result<usize> {
+    let names = library.given_names(true)?;
+    let clusters = library.clusters()?;
+    if names.is_empty() || clusters.is_empty() {
+        return Ok(0);
+    }
+    let free: Vec<&Cluster> = clusters.iter().filter(|cluster| !cluster.by_hand).collect();
+    let at: HashMap<i64, usize> = free.iter().enumerate().map(|(at, cluster)| (cluster.id, at)).collect();
+    let places: HashMap<i64, usize> =
+        library.members()?.iter().filter_map(|member| Some((member.photo, *at.get(&member.cluster?)?))).collect();
+    let sizes: Vec<u64> = free.iter().map(|cluster| cluster.photos).collect();
+    let found = pass_on(&names, &places, &sizes);
+    for (at, name) in &found {
+        library.rename_cluster(&free[*at].name, name)?;
+    }
+    Ok(found.len())
+}
+
 /// Which new group each name given by hand passes to.
 struct Heirs {
     names: HashMap<usize, String>,
-    lost: Vec<String>,
+    waiting: Vec<String>,
 }
 
 fn heirs(library: &Library, ids: &[i64], found: &Clustering) -> anyhow::Result<Heirs> {
-    let named: Vec<Cluster> = library.clusters()?.into_iter().filter(|cluster| cluster.by_hand).collect();
-    let old: HashMap<i64, i64> =
-        library.members()?.iter().filter_map(|member| Some((member.photo, member.cluster?))).collect();
-    let mut shared: HashMap<(i64, usize), u64> = HashMap::new();
-    for (id, (group, _)) in ids.iter().zip(&found.places) {
-        if let (Some(old), Some(new)) = (old.get(id), group) {
-            *shared.entry((*old, *new)).or_default() += 1;
-        }
-    }
+    let given = library.given_names(false)?;
+    let places = ids.iter().zip(&found.places).filter_map(|(id, (group, _))| Some((*id, (*group)?)));
+    let sizes: Vec<u64> = found.groups.iter().map(|group| group.size as u64).collect();
+    let names = pass_on(&given, &places.collect(), &sizes);
+    let placed: HashSet<&String> = names.values().collect();
+    let waiting = given.iter().map(|given| &given.name).filter(|name| !placed.contains(name)).cloned().collect();
+    Ok(Heirs { names, waiting })
+}
+
+/// Passes each name to the group that has most of the same photos: at least the share [`SAME`]. `places` says in which
+/// group each photo is, `sizes` how many photos each group has.
+fn pass_on(names: &[GivenName], places: &HashMap<i64, usize>, sizes: &[u64]) -> HashMap<usize, String> {
     let mut pairs = Vec::new();
-    for cluster in &named {
-        for (at, group) in found.groups.iter().enumerate() {
-            let same = shared.get(&(cluster.id, at)).copied().unwrap_or(0);
-            let either = (cluster.photos + group.size as u64).saturating_sub(same).max(1);
-            pairs.push((same as f64 / either as f64, cluster, at));
+    for (rank, name) in names.iter().enumerate() {
+        let mut shared: HashMap<usize, u64> = HashMap::new();
+        name.photos.iter().filter_map(|photo| places.get(photo)).for_each(|at| *shared.entry(*at).or_default() += 1);
+        for (at, same) in shared {
+            let either = (name.photos.len() as u64 + sizes.get(at).copied().unwrap_or(0)).saturating_sub(same).max(1);
+            pairs.push((same as f64 / either as f64, rank, at));
         }
     }
-    pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.id.cmp(&b.1.id)).then(a.2.cmp(&b.2)));
-    let (mut names, mut placed) = (HashMap::new(), HashSet::new());
-    for (same, cluster, at) in pairs {
-        if same >= SAME && !names.contains_key(&at) && placed.insert(cluster.id) {
-            names.insert(at, cluster.name.clone());
+    pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+    let (mut passed, mut placed) = (HashMap::new(), HashSet::new());
+    for (same, rank, at) in pairs {
+        if same >= SAME && !passed.contains_key(&at) && placed.insert(rank) {
+            passed.insert(at, names[rank].name.clone());
         }
     }
-    let lost = named.into_iter().filter(|cluster| !placed.contains(&cluster.id)).map(|cluster| cluster.name).collect();
-    Ok(Heirs { names, lost })
+    passed
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl World {
                 path: format!("/p/{n}.jpg").into(),
                 root: "/p".into(),
                 stamp: FileStamp { size: 1, mtime_ns: 1 },
-                hash: [n; 32],
+                identity: snapseek_index::FileIdentity { file: [n; 32], picture: [n; 32], version: 1 },
                 facts: PhotoFacts::default(),
                 embedding,
                 tags: Vec::new(),

@@ -6,6 +6,7 @@ use crate::config::Settings;
 use crate::exit::Exit;
 use crate::output;
 use crate::photo::{self, DecodeLimits};
+use crate::search::photo_file;
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;
 use crate::terminal::text::{self, time};
@@ -88,7 +89,7 @@ fn list(library: &Library, photo: Option<&Path>, settings: &Settings, console: &
 /// The chats about a picture; if its file cannot be read, the chats that were begun with this path.
 fn about(library: &Library, photo: &Path) -> anyhow::Result<Vec<Chat>> {
     if let Ok(bytes) = photo::read(photo, &DecodeLimits::default()) {
-        return Ok(library.chats_about(blake3::hash(&bytes).as_bytes())?);
+        return Ok(library.chats_about(&photo_file::identify(&bytes).0)?);
     }
     let absolute = std::path::absolute(photo)?;
     Ok(library.chats()?.into_iter().filter(|c| c.path == absolute).collect())

@@ -1,5 +1,6 @@
 //! `classify`: photos sorted by labels that the user chooses.
 
+use super::note_awaiting;
 use super::selection::{self, Selection};
 use crate::cli::ClassifyArgs;
 use crate::config::Settings;
@@ -54,6 +55,7 @@ pub(super) fn classify(args: &ClassifyArgs, settings: &Settings, console: &Conso
             let (ids, embeddings): (Vec<i64>, Vec<&[f32]>) = rows.into_iter().unzip();
             let verdicts = classify::judge(&embeddings, &set, &classifier, args.top.into(), &mut progress)?;
             drop(progress);
+            note_awaiting(&searcher, console)?;
             let paths = searcher.paths(&ids)?;
             // A photo whose last file was removed has no path.
             let judged = paths.into_iter().zip(verdicts).filter_map(|(path, verdict)| Some((path?, verdict)));

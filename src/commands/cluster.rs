@@ -101,9 +101,9 @@ pub(super) fn make(
     let made = clusters::make(library, model.as_ref(), options, &keywords, &cache, &mut progress)?;
     drop(progress);
     let Some(made) = made else { return Ok(false) };
-    for name in made.lost {
+    for name in made.waiting {
         console.note(format_args!(
-            "no cluster contains most of the photos of {} any more: this name was dropped",
+            "no cluster contains most of the photos of {} any more: the name is kept for one that does",
             sanitize::text(&name)
         ));
     }

@@ -123,7 +123,7 @@ impl FolderSummary {
             }
         }
         if self.files > self.photos {
-            row("copies", &format!("{} (files with the same content as another file)", self.files - self.photos))?;
+            row("copies", &format!("{} (files that show the same picture as another file)", self.files - self.photos))?;
         }
         if self.clusters.is_empty() {
             console.note("`snapseek cluster` groups the photos");

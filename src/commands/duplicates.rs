@@ -13,7 +13,7 @@ use crate::terminal::text::{self, display_path};
 use crate::terminal::{sanitize, signals};
 use rayon::prelude::*;
 use serde_json::{Value, json};
-use snapseek_index::{FileStamp, Library};
+use snapseek_index::{FileStamp, Library, PhotoFile};
 use std::path::Path;
 
 /// Maximum number of problems reported without `-v`.
@@ -44,7 +44,7 @@ pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &C
     if settings.json {
         found.groups.iter().enumerate().try_for_each(|(n, group)| console.json(&record(n + 1, group)))?;
     } else if args.paths0 {
-        for (_, (path, _)) in found.groups.iter().flat_map(|group| group.files().skip(1)) {
+        for (_, PhotoFile { path, .. }) in found.groups.iter().flat_map(|group| group.files().skip(1)) {
             console.bytes(&[&console.path_bytes(path), b"\0".as_slice()].concat())?;
         }
     } else if args.csv {
@@ -91,25 +91,25 @@ struct FileLine<'a> {
 
 fn lines(group: &CopyGroup) -> Vec<FileLine<'_>> {
     let kept = group.photos.first();
-    let says = |n: usize, member| match kept {
-        Some(kept) if n > 0 => keep::difference(kept, member),
+    let says = |n: usize, member, file| match kept {
+        Some(kept) if n > 0 => keep::difference(kept, member, file),
         _ => group.reason.clone(),
     };
     let files = group.files().enumerate();
     files
-        .map(|(n, (member, (path, stamp)))| FileLine {
+        .map(|(n, (member, file))| FileLine {
             member,
-            path,
-            stamp: *stamp,
+            path: &file.path,
+            stamp: file.stamp,
             keep: n == 0,
-            says: says(n, member),
+            says: says(n, member, file),
         })
         .collect()
 }
 
 /// `near` if the group contains changed copies, else `exact`.
 fn kind(group: &CopyGroup) -> &'static str {
-    if group.photos.len() > 1 { "near" } else { "exact" }
+    if group.is_exact() { "exact" } else { "near" }
 }
 
 fn table(found: &DuplicateGroups, console: &Console) -> anyhow::Result<()> {

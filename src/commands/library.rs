@@ -1,13 +1,13 @@
-//! `status`, `check` and `forget`.
+//! `status`, `check`, `forget` and `library`.
 
-use crate::cli::{CheckArgs, ForgetArgs};
+use crate::cli::{CheckArgs, ForgetArgs, LibraryAction};
 use crate::config::Settings;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
 use serde_json::json;
-use snapseek_index::{CheckReport, Library, Remedy};
+use snapseek_index::{CheckReport, Library, Remedy, WaitingCounts};
 use std::path::{Path, PathBuf};
 
 /// Maximum number of failures listed without `-v`.
@@ -17,6 +17,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     let library = Library::open(&settings.library)?;
     let status = library.status()?;
     let failures = library.failures()?;
+    let carried = library.carried_captions()?;
     if settings.json {
         let failed = failures.iter().map(|failure| {
             let mut record = json!({"kind": failure.kind, "message": failure.message});
@@ -24,10 +25,19 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
             record
         });
         let failed: Vec<_> = failed.collect();
+        let carried: Vec<_> = carried
+            .iter()
+            .map(|caption| {
+                let mut record = json!({"caption": caption.text});
+                output::put_path(&mut record, &caption.path);
+                record
+            })
+            .collect();
         console.json(&json!({"schema": 1, "library": library.dir().to_string_lossy(), "photos": status.photos,
             "files": status.files, "model": status.model.as_ref().map(|m| &m.name), "bytes": status.bytes,
             "captioned": status.captions.captioned, "captioned_by_hand": status.captions.by_hand,
-            "conversations": status.chats,
+            "conversations": status.chats, "awaiting_embedding": status.awaiting, "waiting": status.waiting,
+            "carried": carried, "lost_commits": status.lost_commits,
             "folders": status.roots.iter().map(|r| r.to_string_lossy()).collect::<Vec<_>>(),
             "failed": failures.len(), "failures": failed}))?;
         return Ok(Exit::Success);
@@ -51,6 +61,30 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     for root in &status.roots {
         row("folder", sanitize::path(root))?;
     }
+    if status.awaiting > 0 {
+        row("awaiting", awaiting(status.awaiting))?;
+    }
+    for (count, what, awaited) in [
+        (status.waiting.captions, "caption", "a picture that is gone, until it returns"),
+        (status.waiting.names, "name", "a cluster of the same photos (`snapseek cluster` makes clusters)"),
+    ] {
+        if count > 0 {
+            row("waiting", format!("{} for {awaited}", text::count(usize::try_from(count)?, what)))?;
+        }
+    }
+    if status.lost_commits > 0 {
+        row("lost", format!("the last {} of the changes; `snapseek check` says more", status.lost_commits))?;
+    }
+    if !carried.is_empty() {
+        row("carried", format!("{} over to edited pictures", text::count(carried.len(), "caption")))?;
+        let shown = if console.is_verbose() { carried.len() } else { SHOWN };
+        for caption in carried.iter().take(shown) {
+            console.line(&format!("  {}: {}", sanitize::path(&caption.path), sanitize::text(&caption.text)))?;
+        }
+        if carried.len() > shown {
+            console.line(&format!("  and {} more (-v lists them)", carried.len() - shown))?;
+        }
+    }
     if !failures.is_empty() {
         row("failed", failures.len().to_string())?;
         let shown = if console.is_verbose() { failures.len() } else { SHOWN };
@@ -69,6 +103,39 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     Ok(Exit::Success)
 }
 
+/// How many photos no search by meaning finds yet, and what helps.
+pub(super) fn awaiting(photos: u64) -> String {
+    let who = if photos == 1 { "1 photo awaits".to_owned() } else { format!("{photos} photos await") };
+    format!("{who} embedding, and no search by meaning finds them; `snapseek index` embeds them")
+}
+
+pub(super) fn library(action: &LibraryAction, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let LibraryAction::Compact { discard_orphans, yes } = action;
+    let library = Library::open(&settings.library)?;
+    let mut writer = library.lock()?;
+    let before = library.status()?;
+    let WaitingCounts { captions, names } = before.waiting;
+    let mut discarded = WaitingCounts::default();
+    if *discard_orphans && captions + names > 0 {
+        let question = format!("Throw away {captions} captions and {names} names that wait for their picture?");
+        if !*yes && !console.confirm(&question) {
+            return Err(Failure::usage("nothing was thrown away; --yes does it without asking"));
+        }
+        discarded = writer.discard_waiting()?;
+    }
+    writer.compact()?;
+    let freed = before.bytes.saturating_sub(library.status()?.bytes);
+    if settings.json {
+        console.json(&json!({"schema": 1, "freed": freed, "discarded": discarded}))?;
+    } else {
+        if *discard_orphans {
+            console.line(&format!("threw away {} captions and {} names", discarded.captions, discarded.names))?;
+        }
+        console.line(&format!("gave {} back to the disk", text::size(freed)))?;
+    }
+    Ok(Exit::Success)
+}
+
 pub(super) fn check(args: &CheckArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     let found = library.check(args.full)?;
@@ -80,18 +147,27 @@ pub(super) fn check(args: &CheckArgs, settings: &Settings, console: &Console) ->
     };
     if settings.json {
         let left = after.as_ref().map(sentences);
-        console.json(&json!({"schema": 1, "findings": sentences(&found), "after_repair": left}))?;
+        console.json(&json!({"schema": 1, "findings": sentences(&found), "after_repair": left,
+            "awaiting_embedding": library.awaiting()?}))?;
     } else {
         for finding in sentences(&found) {
             console.line(&sanitize::text(&finding))?;
         }
         match &after {
-            Some(after) if after.findings.is_empty() => console.line("repaired: everything is in order now")?,
+            Some(after) if after.findings.is_empty() && library.awaiting()? == 0 => {
+                console.line("repaired: everything is in order now")?;
+            }
+            Some(after) if after.findings.is_empty() => console.line("repaired: nothing is damaged any more")?,
             Some(after) => sentences(after)
                 .iter()
                 .try_for_each(|f| console.line(&format!("not repaired: {}", sanitize::text(f))))?,
-            None if found.findings.is_empty() => console.line("everything is in order")?,
+            None if found.findings.is_empty() && library.awaiting()? == 0 => console.line("everything is in order")?,
+            None if found.findings.is_empty() => console.line("nothing is damaged")?,
             None => console.note("`snapseek check --repair` rebuilds what can be rebuilt"),
+        }
+        match library.awaiting()? {
+            0 => {}
+            photos => console.line(&awaiting(photos))?,
         }
     }
     Ok(if after.unwrap_or(found).findings.is_empty() { Exit::Success } else { Exit::Failed })
@@ -106,6 +182,10 @@ fn sentences(report: &CheckReport) -> Vec<String> {
         Remedy::WriteAgain => "write it again, or restore the catalogue from a backup",
         Remedy::Restore => "read what is left of it, or restore the catalogue from a backup",
         Remedy::SaveAgain => "delete it and save it again",
+        Remedy::Accept => {
+            "restore the library from a backup, or let `snapseek check --repair` take it as it is and run `snapseek index`"
+        }
+        Remedy::Reindex => "`snapseek reindex` embeds every photo again",
         Remedy::TryAgain => "try again, and look at the disk if it stays",
         Remedy::NewLibrary => {
             "move the library's folder away and index again, or restore it from a backup; the photos themselves are \

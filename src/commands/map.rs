@@ -52,6 +52,7 @@ pub(super) fn map(args: &MapArgs, settings: &Settings, console: &Console) -> any
     let svg = chart.svg(&path_of, &shrink::file, &mut |done, total| progress.step("drawing", done, total))?;
     drop(progress);
     let Some(svg) = svg else { return Ok(Exit::Interrupted) };
+    super::note_awaiting(&searcher, console)?;
     if let Some(file) = &args.svg {
         let mut picture = Page::svg(file)?;
         picture.push(&svg)?;

@@ -19,6 +19,7 @@ mod score;
 mod search;
 mod selection;
 mod shell;
+mod transfer;
 mod tui;
 
 use crate::cli::{Cli, Command, TuiArgs};
@@ -26,6 +27,7 @@ use crate::config::Settings;
 use crate::exit::Exit;
 use crate::terminal::console::Console;
 use clap::{ArgMatches, CommandFactory};
+use snapseek_index::Searcher;
 use std::io::{IsTerminal, Write};
 
 /// Runs the commands that need no settings, so that a mistake in the config file does not break the startup of a shell.
@@ -67,12 +69,24 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Status => library::status(settings, console),
         Command::Check(args) => library::check(&args, settings, console),
         Command::Forget(args) => library::forget(&args, settings, console),
+        Command::Export(args) => transfer::export(&args, settings, console),
+        Command::Import(args) => transfer::import(&args, settings, console),
+        Command::Library { action } => library::library(&action, settings, console),
         Command::Embed(args) => embed::embed(&args, matches, settings, console),
         Command::Tokens(args) => embed::tokens(&args, settings, console),
         Command::Demo(args) => demo::demo(&args.folder, settings, console),
         // Handled by `without_settings`.
         Command::Completions(_) | Command::Man(_) => Ok(Exit::Success),
     }
+}
+
+/// Says how many photos a search by meaning cannot find, if there are any.
+fn note_awaiting(searcher: &Searcher, console: &Console) -> anyhow::Result<()> {
+    let photos = searcher.awaiting()?;
+    if photos > 0 {
+        console.note(library::awaiting(photos as u64));
+    }
+    Ok(())
 }
 
 /// `snapseek` without a command: the terminal UI for a person, help for a script.

@@ -1,5 +1,6 @@
 //! `search` and `similar`.
 
+use super::note_awaiting;
 use crate::cli::{Ranking, SearchArgs, ShowArgs, SimilarArgs};
 use crate::config::Settings;
 use crate::exit::Exit;
@@ -52,6 +53,9 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
         (started.elapsed() - embedded).as_secs_f64() * 1e3
     ));
     let complete = output::show(&rows, &outputs(&text, by, &args.show, settings), console)?;
+    if question.request.vector.is_some() {
+        note_awaiting(&searcher, console)?;
+    }
     if !found {
         let hint = if left > 0 && !args.all { "; --all lists the nearest photos" } else { "" };
         console.note(format_args!("no photo matches{hint}"));
@@ -86,7 +90,8 @@ pub(super) fn similar(args: &SimilarArgs, settings: &Settings, console: &Console
     let chosen = model_choice::choose(Some(&library), settings, console, Offer::None)?;
     let (id, vector) = query_vector::picture(&args.picture, chosen.model.as_ref(), &library)?;
     let ShowArgs { limit, min_score, unique, .. } = args.show;
-    let response = library.searcher()?.search(&SearchRequest {
+    let searcher = library.searcher()?;
+    let response = searcher.search(&SearchRequest {
         vector: Some(vector),
         by: By::Meaning,
         limit: limit.unwrap_or(settings.limit),
@@ -101,5 +106,6 @@ pub(super) fn similar(args: &SimilarArgs, settings: &Settings, console: &Console
         response.hits.into_iter().zip(decisions).map(|(hit, is_match)| Row { hit, is_match }).collect();
     let title = format!("like {}", sanitize::path(&args.picture));
     let complete = output::show(&rows, &outputs(&title, By::Meaning, &args.show, settings), console)?;
+    note_awaiting(&searcher, console)?;
     Ok(exit(!rows.is_empty(), complete))
 }

@@ -2,7 +2,7 @@
 
 use super::CopyMember;
 use super::alike::{Fit, Likeness};
-use snapseek_index::FileStamp;
+use snapseek_index::PhotoFile;
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -73,18 +73,25 @@ pub(super) fn order(a: &CopyMember, b: &CopyMember) -> Ordering {
     pixels(b).total_cmp(&pixels(a)).then(b.hit.size.cmp(&a.hit.size)).then_with(|| by_name(a).cmp(&by_name(b)))
 }
 
-/// Sorts files with the same content so that the one to keep comes first: not a link, the oldest, the shortest name.
-pub(super) fn sort_files(files: &mut [(PathBuf, FileStamp)]) {
-    files.sort_by_cached_key(|(path, stamp)| (path.is_symlink(), stamp.mtime_ns, length(path), path.clone()));
+/// Sorts files of one photo so that the one to keep comes first: not a link, the one that says most about the picture,
+/// the oldest, the shortest name.
+pub(super) fn sort_files(files: &mut [PhotoFile]) {
+    files.sort_by_cached_key(|PhotoFile { path, stamp, facts, .. }| {
+        (path.is_symlink(), Reverse(*facts), Reverse(stamp.size), stamp.mtime_ns, length(path), path.clone())
+    });
 }
 
-/// Why the first of files with the same content is the one to keep.
-pub(super) fn why_this_file(files: &[(PathBuf, FileStamp)]) -> String {
-    let mut others = files.iter().skip(1);
-    let Some((path, stamp)) = files.first() else { return String::new() };
-    let reason = if others.all(|(_, other)| other.mtime_ns > stamp.mtime_ns) {
+/// Why the first of the files of one photo is the one to keep.
+pub(super) fn why_this_file(files: &[PhotoFile]) -> String {
+    let Some(PhotoFile { path, stamp, facts, .. }) = files.first() else { return String::new() };
+    let others = &files[1..];
+    let reason = if others.iter().any(|other| other.facts < *facts) {
+        "has date or camera"
+    } else if others.iter().any(|other| other.stamp.size < stamp.size) {
+        "most metadata"
+    } else if others.iter().all(|other| other.stamp.mtime_ns > stamp.mtime_ns) {
         "oldest file"
-    } else if files.iter().skip(1).all(|(other, _)| length(other) > length(path)) {
+    } else if others.iter().all(|other| length(&other.path) > length(path)) {
         "shortest name"
     } else {
         "first by name"
@@ -92,10 +99,13 @@ pub(super) fn why_this_file(files: &[(PathBuf, FileStamp)]) -> String {
     reason.to_owned()
 }
 
-/// How a copy differs from the photo to keep, in words.
+/// How a file of a copy differs from the photo to keep, in words.
 #[must_use]
-pub fn difference(kept: &CopyMember, copy: &CopyMember) -> String {
-    let Some(Likeness { turns, fit, .. }) = copy.likeness else { return "same content".into() };
+pub fn difference(kept: &CopyMember, copy: &CopyMember, file: &PhotoFile) -> String {
+    let Some(Likeness { turns, fit, .. }) = copy.likeness else {
+        let same = kept.files.first().is_some_and(|kept| kept.hash == file.hash);
+        return if same { "same content" } else { "same picture, other metadata" }.into();
+    };
     let mut says = Vec::new();
     match fit {
         Fit::Whole => {}
@@ -130,8 +140,8 @@ fn pixels(member: &CopyMember) -> f64 {
     f64::from(member.hit.facts.width) * f64::from(member.hit.facts.height)
 }
 
-fn oldest(files: &[(PathBuf, FileStamp)]) -> i64 {
-    files.iter().map(|(_, stamp)| stamp.mtime_ns).min().unwrap_or(i64::MAX)
+fn oldest(files: &[PhotoFile]) -> i64 {
+    files.iter().map(|file| file.stamp.mtime_ns).min().unwrap_or(i64::MAX)
 }
 
 fn length(path: &Path) -> usize {
@@ -139,6 +149,6 @@ fn length(path: &Path) -> usize {
 }
 
 fn by_name(member: &CopyMember) -> (Option<usize>, Reverse<u64>, Option<&PathBuf>) {
-    let first = member.files.first().map(|(path, _)| path);
+    let first = member.files.first().map(|file| &file.path);
     (first.map(|path| length(path)), Reverse(member.hit.size), first)
 }

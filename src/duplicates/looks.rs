@@ -3,7 +3,7 @@
 
 use crate::photo::picture::RgbPicture;
 use crate::photo::{self, DecodeLimits};
-use crate::search::photo_file::first_with_content;
+use crate::search::photo_file::first_showing;
 use crate::terminal::progress::StepFn;
 use anyhow::Context;
 use fast_image_resize::images::{Image, ImageRef};
@@ -124,10 +124,10 @@ pub fn of_library(
     Ok(Some(looks))
 }
 
-/// The look of a photo, from the first of its files that still has its content; otherwise what is wrong with the last.
+/// The look of a photo, from the first of its files that still shows it; otherwise what is wrong with the last.
 fn take(photo: &PhotoFiles) -> Result<Look, String> {
-    let paths = photo.files.iter().map(|(path, _)| path.as_path());
-    first_with_content((photo.id, &photo.hash), paths, &LIMITS, |_, bytes| Look::of_bytes(bytes))
+    let paths = photo.files.iter().map(|file| file.path.as_path());
+    first_showing((photo.id, &photo.picture), paths, &LIMITS, |_, bytes| Look::of_bytes(bytes))
 }
 
 /// The picture as a grey square with an edge of [`SHARP`] pixels.

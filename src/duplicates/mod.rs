@@ -15,9 +15,9 @@ use alike::{Fit, Likeness, Turns};
 use candidates::{Candidate, Subject};
 use looks::Look;
 use rayon::prelude::*;
-use snapseek_index::{FileStamp, Hit, Library, PhotoFiles};
+use snapseek_index::{Hit, Library, PhotoFile, PhotoFiles};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The default for the cosine from which a good likeness is enough.
 pub const NEAR: f32 = 0.96;
@@ -40,7 +40,7 @@ pub enum CopyKinds {
 /// Files that show the same picture.
 #[derive(Clone, Debug)]
 pub struct CopyGroup {
-    /// Its photos, the one to keep first; only one if all files are exact copies.
+    /// Its photos, the one to keep first; only one if all files show the same picture to the bit.
     pub photos: Vec<CopyMember>,
     /// Why the first file of the first photo is the one to keep, in words.
     pub reason: String,
@@ -51,8 +51,8 @@ pub struct CopyGroup {
 pub struct CopyMember {
     /// What the library knows about it.
     pub hit: Hit,
-    /// Its files that exist unchanged, the one to keep first, each with its size and time.
-    pub files: Vec<(PathBuf, FileStamp)>,
+    /// Its files that exist unchanged, the one to keep first.
+    pub files: Vec<PhotoFile>,
     /// Its look, if changed copies were looked for.
     pub look: Option<Look>,
     /// How it is like the photo to keep; `None` for that photo itself.
@@ -72,14 +72,21 @@ pub struct DuplicateGroups {
 
 impl CopyGroup {
     /// Its files: those of the first photo, then of the others.
-    pub fn files(&self) -> impl Iterator<Item = (&CopyMember, &(PathBuf, FileStamp))> {
+    pub fn files(&self) -> impl Iterator<Item = (&CopyMember, &PhotoFile)> {
         self.photos.iter().flat_map(|member| member.files.iter().map(move |file| (member, file)))
+    }
+
+    /// Whether all files are equal to the bit, with all that they say about the picture.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        let first = self.files().next().map(|(_, file)| file.hash);
+        self.files().all(|(_, file)| Some(file.hash) == first)
     }
 
     /// Bytes of all files but the one to keep.
     #[must_use]
     pub fn wasted(&self) -> u64 {
-        self.files().skip(1).map(|(_, (_, stamp))| stamp.size).sum()
+        self.files().skip(1).map(|(_, file)| file.stamp.size).sum()
     }
 }
 
@@ -129,18 +136,25 @@ pub fn find(
         }
         grouped = found.groups.iter().flat_map(|group| &group.photos).map(|member| member.hit.id).collect();
     }
-    if !matches!(wanted, CopyKinds::Near(_)) {
-        for photo in library.copies()?.into_iter().filter(|photo| !grouped.contains(&photo.id)) {
-            let Some(hit) = searcher.photos(&[photo.id])?.pop() else { continue };
-            let files = files(Some(photo), &mut found.problems);
-            if files.len() > 1 {
-                let member = CopyMember { hit, files, look: None, likeness: None, cosine: None };
-                found.groups.push(CopyGroup { reason: keep::why_this_file(&member.files), photos: vec![member] });
+    for photo in library.copies()?.into_iter().filter(|photo| !grouped.contains(&photo.id)) {
+        let Some(hit) = searcher.photos(&[photo.id])?.pop() else { continue };
+        let files = files(Some(photo), &mut found.problems);
+        let mut sets = vec![files];
+        if wanted == CopyKinds::Exact {
+            let mut equal: BTreeMap<_, Vec<PhotoFile>> = BTreeMap::new();
+            sets.into_iter().flatten().for_each(|file| equal.entry(file.hash).or_default().push(file));
+            sets = equal.into_values().collect();
+        }
+        for files in sets.into_iter().filter(|files| files.len() > 1) {
+            let member = CopyMember { hit: hit.clone(), files, look: None, likeness: None, cosine: None };
+            let group = CopyGroup { reason: keep::why_this_file(&member.files), photos: vec![member] };
+            if !(matches!(wanted, CopyKinds::Near(_)) && group.is_exact()) {
+                found.groups.push(group);
             }
         }
     }
     found.groups.sort_by_cached_key(|group| {
-        (std::cmp::Reverse(group.wasted()), group.files().next().map(|(_, (path, _))| path.clone()))
+        (std::cmp::Reverse(group.wasted()), group.files().next().map(|(_, file)| file.path.clone()))
     });
     Ok(Some(found))
 }
@@ -260,23 +274,24 @@ fn content(at: usize, pairs: &BTreeMap<(usize, usize), Pair>) -> f32 {
 
 /// The files of a photo that exist unchanged, the one to keep first. All others are reported in `problems`: whoever
 /// deletes all files but the kept one must not lose the picture.
-fn files(photo: Option<PhotoFiles>, problems: &mut Vec<String>) -> Vec<(PathBuf, FileStamp)> {
-    let mut files: Vec<(PathBuf, FileStamp)> = Vec::new();
-    for (path, stamp) in photo.into_iter().flat_map(|photo| photo.files) {
-        match photo_file::stamp_of(&path) {
-            Ok(now) if now == stamp => files.push((path, stamp)),
+fn files(photo: Option<PhotoFiles>, problems: &mut Vec<String>) -> Vec<PhotoFile> {
+    let mut files = Vec::new();
+    for file in photo.into_iter().flat_map(|photo| photo.files) {
+        let path = &file.path;
+        match photo_file::stamp_of(path) {
+            Ok(now) if now == file.stamp => files.push(file),
             Ok(_) => problems.push(format!(
                 "{} has changed and is skipped; `snapseek index` updates the library",
-                sanitize::path(&path)
+                sanitize::path(path)
             )),
-            Err(error) => problems.push(format!("{} is skipped: {error}", sanitize::path(&path))),
+            Err(error) => problems.push(format!("{} is skipped: {error}", sanitize::path(path))),
         }
     }
     keep::sort_files(&mut files);
     // One file under several names (links, hard links) is not a copy, and deleting the target of a link loses the
     // picture.
     let mut seen = HashSet::new();
-    files.retain(|(path, _)| identity(path).is_none_or(|identity| seen.insert(identity)));
+    files.retain(|file: &PhotoFile| identity(&file.path).is_none_or(|identity| seen.insert(identity)));
     files
 }
 

@@ -11,9 +11,9 @@
 use super::failure::FailureKind;
 use super::quarantine::{Quarantine, Suspicion};
 use super::walk::{self, WalkEvent, WalkOptions};
-use super::workers::{FileOutcome, IndexWorkers, Job};
+use super::workers::{FileOutcome, IndexWorkers, Job, KnownFile};
 use crate::model::Embed;
-use crate::photo::{DecodeLimits, ErrorKind};
+use crate::photo::{DecodeLimits, ErrorKind, identity};
 use crate::terminal::console::Console;
 use crate::terminal::progress::PhotoProgress;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
@@ -62,9 +62,11 @@ pub struct IndexSummary {
     pub embedded: u64,
     /// Files that have not changed.
     pub unchanged: u64,
+    /// Files that show the same picture as before and say something else about it, such as another date.
+    pub refreshed: u64,
     /// Files found under another path than before.
     pub moved: u64,
-    /// New files whose content is also at a known path that still exists.
+    /// New files whose picture is also at a known path that still exists.
     pub copied: u64,
     /// Records dropped because their file is gone.
     pub removed: u64,
@@ -134,7 +136,7 @@ struct Seen {
     added: HashSet<PathBuf>,
     /// Paths that failed.
     failed: HashSet<PathBuf>,
-    /// How many new paths each known content was found at.
+    /// How many new paths each known picture was found at.
     known: HashMap<ContentHash, u64>,
     /// Folders and files that could not be read.
     blind: Vec<PathBuf>,
@@ -154,8 +156,8 @@ struct IndexRun<'a, 'w> {
     pending: Vec<Change>,
     last_write: Instant,
     seen: Seen,
-    /// Files with the same content as one that is still being processed.
-    twins: Vec<(Job, ContentHash)>,
+    /// Files with the same picture as one that is still being processed.
+    twins: Vec<KnownFile>,
     suspects: Vec<Job>,
 }
 
@@ -189,12 +191,16 @@ impl IndexRun<'_, '_> {
             }
         }
         self.write()?;
-        for (job, hash) in std::mem::take(&mut self.twins) {
-            if self.writer.knows(&hash)? {
-                self.settle(FileOutcome::Known { job, hash })?;
+        for twin in std::mem::take(&mut self.twins) {
+            if self.writer.knows(&twin.identity)? {
+                self.settle(FileOutcome::Known { known: Box::new(twin) })?;
             } else if !cancel.load(Ordering::Relaxed) {
-                let message = "it has the same content as another file, which could not be read".to_owned();
-                self.settle(FileOutcome::Failed { job, kind: FailureKind::Photo(ErrorKind::Damaged), message })?;
+                let message = "it shows the same picture as another file, which could not be read".to_owned();
+                self.settle(FileOutcome::Failed {
+                    job: twin.job,
+                    kind: FailureKind::Photo(ErrorKind::Damaged),
+                    message,
+                })?;
             }
         }
         Ok(())
@@ -274,7 +280,7 @@ impl IndexRun<'_, '_> {
         }
         if let Some(state) = &state {
             self.seen.files.insert(state.id);
-            if state.stamp == stamp && state.embedded {
+            if state.stamp == stamp && state.embedded && state.identified == identity::VERSION {
                 self.summary.unchanged += 1;
                 return Ok(None);
             }
@@ -291,7 +297,7 @@ impl IndexRun<'_, '_> {
                 return Ok(None);
             }
         }
-        let job = Job { path, root, stamp, was: state.map(|s| s.hash) };
+        let job = Job { path, root, stamp, was: state };
         self.progress.found();
         match self.quarantine.verdict(&job.path, stamp) {
             Suspicion::Clear => return Ok(Some(job)),
@@ -309,22 +315,23 @@ impl IndexRun<'_, '_> {
     /// Records the result of a job.
     fn settle(&mut self, outcome: FileOutcome) -> anyhow::Result<()> {
         match outcome {
-            FileOutcome::Twin { job, hash } => {
-                self.twins.push((job, hash));
+            FileOutcome::Twin { known } => {
+                self.twins.push(*known);
                 return Ok(());
             }
             FileOutcome::Photo { change } => {
                 self.summary.embedded += 1;
                 self.pending.push(*change);
             }
-            FileOutcome::Known { job, hash } => {
-                if job.was == Some(hash) {
-                    self.summary.unchanged += 1; // only its time has changed
-                } else {
-                    *self.seen.known.entry(hash).or_default() += 1;
+            FileOutcome::Known { known } => {
+                let KnownFile { job: Job { path, root, stamp, was }, identity, metadata } = *known;
+                match was {
+                    // Only its time has changed, or its picture had no hash yet.
+                    Some(was) if was.hash == identity.file => self.summary.unchanged += 1,
+                    Some(was) if was.picture == identity.picture => self.summary.refreshed += 1,
+                    _ => *self.seen.known.entry(identity.picture).or_default() += 1,
                 }
-                let Job { path, root, stamp, .. } = job;
-                self.pending.push(Change::Known { path, root, stamp, hash });
+                self.pending.push(Change::Known { path, root, stamp, identity, metadata });
             }
             // A file that cannot be read now may well be unchanged.
             FileOutcome::Failed { job, kind, message } if kind.is_passing() => {

@@ -6,7 +6,7 @@ use crate::model::{Embed, Pixels};
 use crate::photo::{self, DecodeLimits, ErrorKind};
 use crate::search::photo_file;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use snapseek_index::{Change, ContentHash, FileStamp, Library, PhotoFacts, Tag};
+use snapseek_index::{Change, ContentHash, FileIdentity, FileStamp, FileState, Library, Metadata, PhotoFacts, Tag};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -25,8 +25,8 @@ pub(super) struct Job {
     pub(super) path: PathBuf,
     pub(super) root: PathBuf,
     pub(super) stamp: FileStamp,
-    /// The content that the catalogue has for this path.
-    pub(super) was: Option<ContentHash>,
+    /// What the catalogue has for this path.
+    pub(super) was: Option<FileState>,
 }
 
 impl Default for Job {
@@ -40,15 +40,13 @@ pub(super) enum FileOutcome {
     Photo {
         change: Box<Change>,
     },
-    /// The catalogue already has the content.
+    /// The catalogue already has the picture.
     Known {
-        job: Job,
-        hash: ContentHash,
+        known: Box<KnownFile>,
     },
-    /// Another job of this run has the same content.
+    /// Another job of this run has the same picture.
     Twin {
-        job: Job,
-        hash: ContentHash,
+        known: Box<KnownFile>,
     },
     Failed {
         job: Job,
@@ -59,10 +57,17 @@ pub(super) enum FileOutcome {
     Fatal(anyhow::Error),
 }
 
+/// A file that shows a picture which need not be embedded again.
+pub(super) struct KnownFile {
+    pub(super) job: Job,
+    pub(super) identity: FileIdentity,
+    pub(super) metadata: Metadata,
+}
+
 struct Prepared {
     /// With the size that was read, in case the file has grown since the walk.
     job: Job,
-    hash: ContentHash,
+    identity: FileIdentity,
     facts: PhotoFacts,
     pixels: Pixels,
 }
@@ -154,22 +159,26 @@ impl<'a> IndexWorkers<'a> {
             Err(error) => return Err(failed(job, error)),
         };
         job.stamp.size = bytes.len() as u64;
-        let hash = photo_file::content_hash(&bytes);
+        let (identity, metadata) = photo_file::identify(&bytes);
         let died = || fatal(anyhow::anyhow!("a decoding thread has panicked"));
-        match shared.catalogue.lock().map_err(|_| died())?.knows(&hash) {
-            Ok(true) => return Err(Box::new(FileOutcome::Known { job, hash })),
+        match shared.catalogue.lock().map_err(|_| died())?.knows(&identity) {
+            Ok(true) => {
+                let known = Box::new(KnownFile { job, identity, metadata });
+                return Err(Box::new(FileOutcome::Known { known }));
+            }
             Ok(false) => {}
             Err(error) => return Err(fatal(error)),
         }
-        if !shared.in_work.lock().map_err(|_| died())?.insert(hash) {
-            return Err(Box::new(FileOutcome::Twin { job, hash }));
+        if !shared.in_work.lock().map_err(|_| died())?.insert(identity.picture) {
+            let known = Box::new(KnownFile { job, identity, metadata });
+            return Err(Box::new(FileOutcome::Twin { known }));
         }
         let photo = match photo::decode(&bytes, Some(2 * model.image_size()), &self.limits) {
             Ok(photo) => photo,
             Err(error) => return Err(failed(job, error)),
         };
         match model.prepare(&photo.picture) {
-            Ok(pixels) => Ok(Prepared { job, hash, facts: facts_of(photo.facts), pixels }),
+            Ok(pixels) => Ok(Prepared { job, identity, facts: facts_of(photo.facts), pixels }),
             Err(error) => {
                 let message = format!("{error:#}");
                 Err(Box::new(FileOutcome::Failed { job, kind: FailureKind::Photo(ErrorKind::Damaged), message }))
@@ -195,12 +204,12 @@ impl<'a> IndexWorkers<'a> {
                 continue;
             }
             let (pixels, meta): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|p| (p.pixels, (p.job, p.hash, p.facts))).unzip();
+                batch.into_iter().map(|p| (p.pixels, (p.job, p.identity, p.facts))).unzip();
             let embedded = match pool.install(|| model.embed_pixels(&pixels)) {
                 Ok(embedded) => embedded,
                 Err(error) => return drop(outcomes.send(FileOutcome::Fatal(error))),
             };
-            for (embedding, (job, hash, facts)) in embedded.into_iter().zip(meta) {
+            for (embedding, (job, identity, facts)) in embedded.into_iter().zip(meta) {
                 // The index would refuse it, and with it everything in the same transaction.
                 let length = embedding.vector.iter().map(|v| v * v).sum::<f32>();
                 if length.is_nan() || (length - 1.0).abs() > 1e-3 {
@@ -215,7 +224,7 @@ impl<'a> IndexWorkers<'a> {
                 }
                 let Job { path, root, stamp, .. } = job;
                 let tags = embedding.tags.into_iter().map(|t| Tag { label: t.label, score: t.score }).collect();
-                let change = Change::Photo { path, root, stamp, hash, facts, embedding: embedding.vector, tags };
+                let change = Change::Photo { path, root, stamp, identity, facts, embedding: embedding.vector, tags };
                 if outcomes.send(FileOutcome::Photo { change: Box::new(change) }).is_err() {
                     return;
                 }

@@ -5,6 +5,7 @@
 //! with grey. What it lacks is done here, on the segments before and between the scans: limits, the colour transform by
 //! libjpeg's rules, and a bound on the work that a few bytes can cause.
 
+use super::identity::parts::Parts;
 use super::{DecodeLimits, ErrorKind, PhotoError, raster};
 use crate::photo::picture::RgbPicture;
 use jpeg_decoder::{ColorTransform, Decoder};
@@ -77,18 +78,35 @@ pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
         .find_map(|segment| segment.body.strip_prefix(b"Exif\0\0"))
 }
 
+/// Adds what decides the pixels of a JPEG: every segment but those of applications and comments, and the meaning of the
+/// components, which applications' segments can change. `None` if the file is damaged.
+pub(super) fn shown(bytes: &[u8], parts: &mut Parts) -> Option<()> {
+    let header = Header::parse_with(bytes, |segment| {
+        if !matches!(segment.marker, Segment::APP0..=Segment::APP15 | Segment::COM | Segment::EOI) {
+            parts.add(&[segment.marker]);
+            parts.add(segment.body);
+            parts.add(segment.data);
+        }
+    });
+    let header = header.ok().filter(|header| header.ended)?;
+    parts.add(format!("{:?}", header.color_transform()).as_bytes());
+    Some(())
+}
+
 /// A marker segment.
 struct Segment<'a> {
     marker: u8,
     body: &'a [u8],
-    /// Bytes of entropy-coded data after the segment, stuffing included.
-    data: usize,
+    /// Entropy-coded data after the segment, stuffing included.
+    data: &'a [u8],
 }
 
 impl Segment<'_> {
     const APP0: u8 = 0xE0;
     const APP1: u8 = 0xE1;
     const APP14: u8 = 0xEE;
+    const APP15: u8 = 0xEF;
+    const COM: u8 = 0xFE;
     const SOS: u8 = 0xDA;
     const EOI: u8 = 0xD9;
 }
@@ -108,7 +126,7 @@ impl<'a> Segments<'a> {
     fn next_marker(&self, is_marker: impl Fn(u8) -> bool) -> Option<usize> {
         let mut at = self.at;
         loop {
-            at += self.bytes.get(at..)?.iter().position(|&byte| byte == 0xFF)?;
+            at += memchr::memchr(0xFF, self.bytes.get(at..)?)?;
             if is_marker(*self.bytes.get(at + 1)?) {
                 return Some(at);
             }
@@ -126,7 +144,7 @@ impl<'a> Iterator for Segments<'a> {
         let marker = self.bytes[at + 1];
         if marker == Segment::EOI {
             self.at = self.bytes.len();
-            return Some(Segment { marker, body: &[], data: 0 });
+            return Some(Segment { marker, body: &[], data: &[] });
         }
         let start = at + 2;
         let length = usize::from(u16::from_be_bytes(*self.bytes.get(start..)?.first_chunk()?));
@@ -136,7 +154,7 @@ impl<'a> Iterator for Segments<'a> {
         if marker == Segment::SOS {
             self.at = self.next_marker(|byte| !matches!(byte, 0x00 | 0xD0..=0xD7 | 0xFF)).unwrap_or(self.bytes.len());
         }
-        Some(Segment { marker, body, data: self.at - end })
+        Some(Segment { marker, body, data: &self.bytes[end..self.at] })
     }
 }
 
@@ -152,8 +170,14 @@ struct Header {
 
 impl Header {
     fn parse(bytes: &[u8]) -> Result<Self, PhotoError> {
+        Self::parse_with(bytes, |_| {})
+    }
+
+    /// [`Header::parse`], and calls `look` with every segment.
+    fn parse_with(bytes: &[u8], mut look: impl FnMut(&Segment<'_>)) -> Result<Self, PhotoError> {
         let (mut frame, mut jfif, mut adobe, mut scans, mut data, mut ended) = (None, false, None, 0_u32, 0_u64, false);
         for segment in Segments::new(bytes) {
+            look(&segment);
             match (segment.marker, segment.body) {
                 (0xC0..=0xCF, body) if !matches!(segment.marker, 0xC4 | 0xC8 | 0xCC) && frame.is_none() => {
                     frame = Some(Frame::parse(segment.marker, body)?);
@@ -164,7 +188,7 @@ impl Header {
                 }
                 (Segment::SOS, _) => {
                     scans += 1;
-                    data += segment.data as u64;
+                    data += segment.data.len() as u64;
                 }
                 (Segment::EOI, _) => ended = true,
                 _ => {}

@@ -14,6 +14,7 @@ mod error;
 mod exif;
 mod file;
 mod format;
+pub mod identity;
 mod jpeg;
 pub mod picture;
 mod raster;

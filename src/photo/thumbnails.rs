@@ -1,8 +1,8 @@
-//! Thumbnails of photos, stored in the cache folder by the content of the photo: `thumbnails/ab/cdef….jpg`.
+//! Thumbnails of photos, stored in the cache folder by the photo's picture: `thumbnails/ab/cdef….jpg`.
 //!
 //! This is a cache: if anything is wrong with it, the photo is decoded instead, and its content is not trusted.
 
-use super::{DecodeLimits, decode, shrink};
+use super::{DecodeLimits, decode, identity, shrink};
 use crate::terminal::sanitize;
 use anyhow::Context;
 use image::RgbImage;
@@ -46,8 +46,8 @@ impl Thumbnails {
         Self { folder: cache.join("thumbnails"), limit, written: AtomicU64::new(0), trimming: Mutex::new(()) }
     }
 
-    /// The thumbnail of the photo with this content (BLAKE3) at `path`, upright, with its longest edge at most [`EDGE`]
-    /// pixels: from the cache, otherwise made from the file and cached. If the file has other content by now, that is
+    /// The thumbnail of the photo with this picture ([`identity`]) at `path`, upright, with its longest edge at most [`EDGE`]
+    /// pixels: from the cache, otherwise made from the file and cached. If the file shows another picture by now, that is
     /// shown, but not cached.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Thumbnails {
             return Ok(kept);
         }
         let picture = super::read(path, &DecodeLimits::default()).map_err(anyhow::Error::from).and_then(|bytes| {
-            let same = blake3::hash(&bytes).as_bytes() == hash;
+            let same = identity::shows(&bytes, hash);
             Ok((shrink::bytes(&bytes, EDGE)?, same))
         });
         let (picture, same) = picture.with_context(|| format!("{} cannot be shown", name()))?;

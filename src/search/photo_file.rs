@@ -1,15 +1,21 @@
 //! From a file's path to a photo of the library: the one answer that all commands use.
 
+use crate::photo::identity::{self, Outline};
 use crate::photo::{self, DecodeLimits};
 use crate::terminal::sanitize;
-use snapseek_index::{ContentHash, FileStamp, Library};
+use snapseek_index::{ContentHash, FileIdentity, FileStamp, Library, Metadata};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-/// The BLAKE3 hash of a file's bytes, which identifies a photo.
+/// What a file is and shows, and what it says about that, from its bytes.
 #[must_use]
-pub fn content_hash(bytes: &[u8]) -> ContentHash {
-    *blake3::hash(bytes).as_bytes()
+pub fn identify(bytes: &[u8]) -> (FileIdentity, Metadata) {
+    let file = *blake3::hash(bytes).as_bytes();
+    let Outline { picture, taken, camera, latitude, longitude } = identity::outline(bytes);
+    (
+        FileIdentity { file, picture: picture.unwrap_or(file), version: identity::VERSION },
+        Metadata { taken, camera, latitude, longitude },
+    )
 }
 
 /// A photo of the library, found by a path.
@@ -17,21 +23,21 @@ pub fn content_hash(bytes: &[u8]) -> ContentHash {
 pub enum KnownPhoto {
     /// The photo that was indexed under this path.
     Indexed(i64),
-    /// Another file of the library has the same content.
-    SameContent(i64),
+    /// A file of the library shows the same picture.
+    SamePicture(i64),
 }
 
 impl KnownPhoto {
     /// The photo's id.
     #[must_use]
     pub fn id(self) -> i64 {
-        let (Self::Indexed(id) | Self::SameContent(id)) = self;
+        let (Self::Indexed(id) | Self::SamePicture(id)) = self;
         id
     }
 }
 
 /// The library's photo for a path: the one that was indexed under this path if the file is unchanged or gone, otherwise
-/// one with the same content.
+/// one that shows the same picture.
 ///
 /// # Errors
 /// The catalogue cannot be read.
@@ -46,26 +52,26 @@ pub fn find(path: &Path, library: &Library) -> anyhow::Result<Option<KnownPhoto>
         }
     }
     let Ok(bytes) = photo::read(path, &DecodeLimits::default()) else { return Ok(None) };
-    Ok(library.photo_by_hash(&content_hash(&bytes))?.map(KnownPhoto::SameContent))
+    Ok(library.photo_showing(&identify(&bytes).0)?.map(KnownPhoto::SamePicture))
 }
 
-/// Calls `take` with each of a photo's files that still has the photo's content, and with its bytes, until it succeeds.
+/// Calls `take` with each of a photo's files that still shows its picture, and with its bytes, until it succeeds.
 /// Returns that result, or otherwise what is wrong with the last file.
 ///
 /// # Errors
-/// No file has the content any more, or `take` failed on each one that has it.
-pub fn first_with_content<'p, T>(
+/// No file shows the picture any more, or `take` failed on each one that does.
+pub fn first_showing<'p, T>(
     photo: (i64, &ContentHash),
     paths: impl Iterator<Item = &'p Path>,
     limits: &DecodeLimits,
     mut take: impl FnMut(&'p Path, &[u8]) -> anyhow::Result<T>,
 ) -> Result<T, String> {
-    let (id, hash) = photo;
+    let (id, picture) = photo;
     let mut problem = format!("the library has no file of photo {id}");
     for path in paths {
         let taken = photo::read(path, limits).map_err(anyhow::Error::from).and_then(|bytes| {
             anyhow::ensure!(
-                content_hash(&bytes) == *hash,
+                identity::shows(&bytes, picture),
                 "the file has changed; `snapseek index` brings the library up to date"
             );
             take(path, &bytes)

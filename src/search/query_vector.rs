@@ -52,7 +52,7 @@ pub fn picture(path: &Path, model: &dyn Embed, library: &Library) -> anyhow::Res
     }
     match known(path, library)? {
         Some((KnownPhoto::Indexed(id), embedding)) => Ok((Some(id), embedding)),
-        Some((KnownPhoto::SameContent(_), embedding)) => Ok((None, embedding)),
+        Some((KnownPhoto::SamePicture(_), embedding)) => Ok((None, embedding)),
         None => Ok((None, embed_file(path, model)?)),
     }
 }

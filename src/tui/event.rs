@@ -145,8 +145,8 @@ pub struct WantedPicture {
     pub key: PictureKey,
     /// The photo's file.
     pub path: PathBuf,
-    /// BLAKE3 of its content.
-    pub hash: ContentHash,
+    /// Hash of what it shows.
+    pub picture: ContentHash,
 }
 
 /// What an indexing run reports.

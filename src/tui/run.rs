@@ -143,7 +143,7 @@ pub fn wanted(state: &State) -> Vec<WantedPicture> {
     let missing = layout::pictures(state).into_iter().filter(|(key, _)| !state.pictures.contains_key(key));
     let wanted = missing.filter_map(|(key, _)| {
         let photo = state.photos.get(&key.id)?;
-        Some(WantedPicture { key, path: photo.paths.first()?.clone(), hash: photo.hash })
+        Some(WantedPicture { key, path: photo.paths.first()?.clone(), picture: photo.picture })
     });
     wanted.collect()
 }

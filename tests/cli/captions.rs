@@ -1,7 +1,7 @@
 //! Captions and single questions: the reference's tokens, what is kept, what is found, and that captions written by
 //! hand are never overwritten.
 
-use crate::support::{Output, Sandbox, finish, fixture, random_blip2, start};
+use crate::support::{Output, Sandbox, dot, finish, fixture, random_blip2, start};
 use crate::terminal::{PAYLOAD, foreign, is_control, on_a_terminal};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
@@ -320,10 +320,8 @@ fn killed_while_captioning_nothing_is_lost_or_done_twice() {
     let names = ["cat", "dog", "owl", "panda", "koala", "lemur", "horse", "sheep", "pig", "duck", "goose", "chicken"];
     let names: Vec<&str> = names.into_iter().filter(|name| fixture(&format!("photos/{name}.jpg")).is_file()).collect();
     let sandbox = Sandbox::with_photos(&names);
-    for n in 0..40_u8 {
-        let mut bytes = fs::read(lossless()).unwrap();
-        bytes.push(n);
-        fs::write(sandbox.photo(format!("dot-{n}.png")), bytes).unwrap();
+    for n in 0..40 {
+        fs::write(sandbox.photo(format!("dot-{n}.png")), dot(n)).unwrap();
     }
     sandbox.index().exits(0);
     let total = sandbox.status()["photos"].as_u64().unwrap();
@@ -363,9 +361,8 @@ fn killed_while_captioning_nothing_is_lost_or_done_twice() {
 fn ctrl_c_keeps_the_captions_that_are_done() {
     let sandbox = Sandbox::new();
     let total = 400_u64;
-    for n in 0..total {
-        let bytes = [fs::read(lossless()).unwrap(), n.to_le_bytes().to_vec()].concat();
-        fs::write(sandbox.photo(format!("dot-{n}.png")), bytes).unwrap();
+    for n in 0..400 {
+        fs::write(sandbox.photo(format!("dot-{n}.png")), dot(n)).unwrap();
     }
     sandbox.index().exits(0);
     let child = start(&mut command(&sandbox, &["index", "--captions", "--json"]));

@@ -4,7 +4,7 @@
 //! default, a few evenly spread ones are tried; `SNAPSEEK_CRASH_POINTS=1000 cargo test --release --test cli crash`
 //! tries all.
 
-use crate::support::{Output, Sandbox, finish, fixture, start};
+use crate::support::{Output, Sandbox, another, finish, fixture, start};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
@@ -132,15 +132,14 @@ fn killed_at_any_write_of_a_run_that_adds_changes_moves_and_drops() {
     kill_everywhere(&sandbox, Some(&before));
 }
 
-/// Enough different photos for a run of a few seconds: bytes after the end of a JPEG make it another file.
+/// Enough different photos for a run of a few seconds.
 fn many(count: usize) -> Sandbox {
     let sandbox = Sandbox::new();
     let mut photos: Vec<_> = fs::read_dir(fixture("photos")).unwrap().map(|e| e.unwrap().path()).collect();
     photos.retain(|path| path.extension().is_some_and(|e| e == "jpg"));
     for n in 0..count {
-        let mut bytes = fs::read(&photos[n % photos.len()]).unwrap();
-        bytes.extend_from_slice(&n.to_le_bytes());
-        fs::write(sandbox.photo(format!("{n}.jpg")), bytes).unwrap();
+        let bytes = fs::read(&photos[n % photos.len()]).unwrap();
+        fs::write(sandbox.photo(format!("{n}.jpg")), another(&bytes, n as u64)).unwrap();
     }
     sandbox
 }

@@ -245,6 +245,22 @@ impl std::fmt::Display for Output {
     }
 }
 
+/// A JPEG with the same pixels that counts as another picture: it begins with a quantization table that nothing uses.
+pub(crate) fn another(jpeg: &[u8], n: u64) -> Vec<u8> {
+    let mut table = vec![0xFF, 0xDB, 0, 67, 3];
+    // No entry of a table may be 0.
+    table.extend((0..64).map(|bit| if n >> bit & 1 == 0 { 1 } else { 2 }));
+    [&jpeg[..2], &table, &jpeg[2..]].concat()
+}
+
+/// A PNG of a few pixels, of another colour for every `n`.
+pub(crate) fn dot(n: u32) -> Vec<u8> {
+    let [r, g, b, _] = n.to_le_bytes();
+    let mut png = std::io::Cursor::new(Vec::new());
+    image::RgbImage::from_pixel(16, 16, image::Rgb([r, g, b])).write_to(&mut png, image::ImageFormat::Png).unwrap();
+    png.into_inner()
+}
+
 /// The last part of a path in a JSON value.
 pub(crate) fn file_name(path: &Value) -> String {
     let path = path.as_str().unwrap();
@@ -263,7 +279,11 @@ macro_rules! needs {
 /// Whether a tool is missing; if so, it prints a line. Where every test must run (`SNAPSEEK_TEST_ALL`, set by CI and
 /// scripts/test.sh), a missing tool is a failure.
 pub(crate) fn lacks(tool: &str) -> bool {
-    let version = if tool == "tmux" { "-V" } else { "--version" };
+    let version = match tool {
+        "tmux" => "-V",
+        "exiftool" => "-ver",
+        _ => "--version",
+    };
     let found = Command::new(tool).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if found.is_ok_and(|status| status.success()) {
         return false;

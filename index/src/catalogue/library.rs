@@ -1,14 +1,24 @@
 //! A library on disk: creating, opening and reading it.
 
+use super::position::{self, Position};
 use super::private_file::private;
-use super::rows::{ContentHash, FailedFile, FileStamp, ModelRecord, ScoreStats, Status};
-use super::stored::{read_row, size_of};
-use super::{paths, schema};
+use super::rows::{
+    CarriedCaption, FailedFile, FileIdentity, FileStamp, ModelRecord, ScoreStats, Status, WaitingCounts,
+};
+use super::stored::{read_row, size_of, text_of};
+use super::{identity, paths, schema};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
 
 const CATALOGUE: &str = "catalogue.sqlite";
+const POSITION: &str = "position";
+
+/// Captions of photos without a file; those by models are gone at the end of a run, but for imported ones.
+pub(crate) const WAITING_CAPTIONS: &str = "caption c WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = c.photo)";
+/// Names given by hand that no cluster has.
+pub(crate) const WAITING_NAMES: &str = "given_name g WHERE NOT EXISTS
+    (SELECT 1 FROM cluster c WHERE c.by_hand AND c.folded = g.folded)";
 
 /// An open library. Any number of processes may read it while one has a [`crate::Writer`]. Captions, chats, clusters,
 /// looks and label sets need no [`crate::Writer`]: any process may write them at any time.
@@ -119,7 +129,76 @@ impl Library {
             roots: self.roots()?,
             captions: self.caption_counts()?,
             chats,
+            awaiting: self.awaiting()?,
+            waiting: self.waiting()?,
+            lost_commits: self.lost_commits()?,
         })
+    }
+
+    /// How many photos the library's model has not embedded yet, because indexing them again was interrupted or because
+    /// their embedding was damaged.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn awaiting(&self) -> Result<u64> {
+        self.sql(|db| {
+            db.query_row(
+                "SELECT count(DISTINCT photo) FROM file f WHERE NOT EXISTS (SELECT 1 FROM embedding e
+                 JOIN model m ON m.id = e.model WHERE m.current AND e.photo = f.photo)",
+                [],
+                |row| row.get(0),
+            )
+        })
+    }
+
+    /// What a person wrote and waits for its picture.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn waiting(&self) -> Result<WaitingCounts> {
+        self.sql(|db| {
+            let count = |what| db.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0));
+            Ok(WaitingCounts { captions: count(WAITING_CAPTIONS)?, names: count(WAITING_NAMES)? })
+        })
+    }
+
+    /// The captions by hand that were carried over to an edited picture and not written anew since, by path.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn carried_captions(&self) -> Result<Vec<CarriedCaption>> {
+        self.sql(|db| {
+            let mut statement = db.prepare(
+                "SELECT carried, text FROM caption c WHERE carried IS NOT NULL
+                 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = c.photo) ORDER BY carried",
+            )?;
+            let rows = statement.query_map([], |row| {
+                Ok(CarriedCaption { path: paths::from_bytes(row.get_ref(0)?.as_blob()?), text: text_of(row, 1)? })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// How many commits the catalogue lacks that were made ([`Status::lost_commits`]).
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn lost_commits(&self) -> Result<u64> {
+        // In this order: another process may be writing.
+        let remembered = position::read(&self.position_file());
+        let catalogue = self.sql(position::of_catalogue)?;
+        let missing = remembered.map_or(0, |remembered| position::missing(remembered, catalogue));
+        Ok(u64::try_from(missing).unwrap_or(0))
+    }
+
+    /// Takes the catalogue as it is for complete.
+    pub(crate) fn accept_position(&self) -> Result<()> {
+        position::remember(&self.position_file(), self.sql(position::of_catalogue)?);
+        Ok(())
+    }
+
+    fn position_file(&self) -> PathBuf {
+        self.dir.join(POSITION)
     }
 
     /// The files that could not be indexed, by path.
@@ -146,17 +225,15 @@ impl Library {
         })
     }
 
-    /// The id of the photo with this content, if a file of the library holds it.
+    /// The id of the photo that shows the same picture as a file, if a file of the library shows it.
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn photo_by_hash(&self, hash: &ContentHash) -> Result<Option<i64>> {
+    pub fn photo_showing(&self, identity: &FileIdentity) -> Result<Option<i64>> {
         self.sql(|db| {
-            db.prepare_cached(
-                "SELECT id FROM photo p WHERE hash = ?1 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)",
-            )?
-            .query_row([hash.as_slice()], |row| row.get(0))
-            .optional()
+            let Some(photo) = identity::look_up(db, identity)? else { return Ok(None) };
+            let held = db.prepare_cached("SELECT 1 FROM file WHERE photo = ?1")?.exists([photo])?;
+            Ok(held.then_some(photo))
         })
     }
 
@@ -191,18 +268,18 @@ impl Library {
         })
     }
 
-    /// Whether the library's model has embedded this content. It stays known until the end of the run in which its last
-    /// file disappears, so that files that swap names are not embedded again.
+    /// Whether the library's model has embedded what a file shows. It stays known until the end of the run in which its
+    /// last file disappears, so that files that swap names are not embedded again.
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn knows(&self, hash: &ContentHash) -> Result<bool> {
+    pub fn knows(&self, identity: &FileIdentity) -> Result<bool> {
         self.sql(|db| {
+            let Some(photo) = identity::look_up(db, identity)? else { return Ok(false) };
             db.prepare_cached(
-                "SELECT 1 FROM photo p JOIN embedding e ON e.photo = p.id JOIN model m ON m.id = e.model
-                 WHERE p.hash = ?1 AND m.current",
+                "SELECT 1 FROM embedding e JOIN model m ON m.id = e.model WHERE e.photo = ?1 AND m.current",
             )?
-            .exists([hash.as_slice()])
+            .exists([photo])
         })
     }
 
@@ -221,13 +298,24 @@ impl Library {
         work(&self.db).map_err(|cause| Error::Catalogue { path: self.dir.join(CATALOGUE), cause })
     }
 
+    /// Runs reads that all see the same moment.
+    pub(crate) fn at_one_moment<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        self.sql(|db| work(&*Transaction::new_unchecked(db, TransactionBehavior::Deferred)?))
+    }
+
     /// Runs `work` in one transaction. Without a [`crate::Writer`], use it only for short writes that do not interfere
     /// with an indexing run: SQLite lets one connection write at a time, and the others wait.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let file = self.position_file();
         self.sql(|db| {
             let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+            let before = position::of_catalogue(&transaction)?;
+            let lost = position::read(&file).map_or(0, |remembered| position::missing(remembered, before));
             let value = work(&transaction)?;
+            position::advance(&transaction)?;
+            let now = Position { lost, ..position::of_catalogue(&transaction)? };
             transaction.commit()?;
+            position::remember(&file, now);
             Ok(value)
         })
     }
@@ -249,8 +337,8 @@ pub(crate) fn failure_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<FailedFile
     Ok(FailedFile {
         path: paths::from_bytes(row.get_ref(0)?.as_blob()?),
         stamp: FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? },
-        kind: row.get(3)?,
-        message: row.get(4)?,
+        kind: text_of(row, 3)?,
+        message: text_of(row, 4)?,
     })
 }
 
@@ -276,12 +364,13 @@ mod tests {
     #[test]
     fn what_cannot_be_written_can_be_read_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
+        let nobody = FileIdentity { file: [0; 32], picture: [0; 32], version: 1 };
         let library = Library::create(folder.path()).unwrap();
-        let photo = "INSERT INTO photo (hash, size, width, height, format) VALUES (zeroblob(32), 1, 1, 1, 'png')";
+        let photo = "INSERT INTO photo (picture, width, height, format) VALUES (zeroblob(32), 1, 1, 'png')";
         library.sql(|db| db.execute(photo, [])).unwrap();
         library.set_caption_by_hand(1, "a dog").unwrap();
         library.save_encoding(1, "print", &[1.0]).unwrap();
-        let id = library.begin_chat(&[0; 32], Path::new("/p/a.jpg"), "blip2").unwrap();
+        let id = library.begin_chat(&nobody, Path::new("/p/a.jpg"), "blip2").unwrap();
         let db = Connection::open_with_flags(folder.path().join(CATALOGUE), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         let read_only = Library { dir: folder.path().to_path_buf(), db };
         assert_eq!(read_only.caption(1).unwrap().unwrap().text, "a dog");
@@ -292,7 +381,7 @@ mod tests {
             read_only.save_caption(1, "a cat", "print").unwrap_err(),
             read_only.clear_caption(1).unwrap_err(),
             read_only.save_encoding(1, "print", &[2.0]).unwrap_err(),
-            read_only.begin_chat(&[0; 32], Path::new("/p/a.jpg"), "blip2").unwrap_err(),
+            read_only.begin_chat(&nobody, Path::new("/p/a.jpg"), "blip2").unwrap_err(),
             read_only.add_turn(id, "what?", "a cat").unwrap_err(),
             read_only.delete_chat(id).unwrap_err(),
         ] {

@@ -3,8 +3,20 @@
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// BLAKE3 (or any other 256-bit hash) of a file's bytes: the identity of a photo.
+/// BLAKE3, or any other 256-bit hash.
 pub type ContentHash = [u8; 32];
+
+/// What a file is, and what it shows. Two files that differ only by what they say about the picture (dates, ratings)
+/// have the same picture: the library keeps one photo for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileIdentity {
+    /// Hash of all bytes of the file.
+    pub file: ContentHash,
+    /// Hash of what the file shows.
+    pub picture: ContentHash,
+    /// Which way the hash of the picture was made, from 1; raised whenever it would be another one.
+    pub version: u32,
+}
 
 /// A cheap way to notice that a file has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -22,10 +34,14 @@ pub struct FileState {
     pub id: i64,
     /// Its stamp when it was read.
     pub stamp: FileStamp,
-    /// Whether the library's current model has embedded its content.
+    /// Whether the library's current model has embedded its picture.
     pub embedded: bool,
-    /// Hash of its content.
+    /// Hash of all its bytes.
     pub hash: ContentHash,
+    /// Hash of its picture, or of all its bytes if `identified` is 0.
+    pub picture: ContentHash,
+    /// [`FileIdentity::version`] of `picture`; 0 in a library that comes from an older release.
+    pub identified: u32,
 }
 
 /// What a photo file says about itself.
@@ -44,6 +60,19 @@ pub struct PhotoFacts {
     /// Degrees north.
     pub latitude: Option<f64>,
     /// Degrees east.
+    pub longitude: Option<f64>,
+}
+
+/// What a file says about its picture, of which a change costs no model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metadata {
+    /// As [`PhotoFacts::taken`].
+    pub taken: Option<String>,
+    /// As [`PhotoFacts::camera`].
+    pub camera: Option<String>,
+    /// As [`PhotoFacts::latitude`].
+    pub latitude: Option<f64>,
+    /// As [`PhotoFacts::longitude`].
     pub longitude: Option<f64>,
 }
 
@@ -83,7 +112,7 @@ pub struct FailedFile {
 /// What a library contains, and how large it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// Number of photos: each content counts once.
+    /// Number of photos: each picture counts once.
     pub photos: u64,
     /// Number of files that hold them.
     pub files: u64,
@@ -97,6 +126,31 @@ pub struct Status {
     pub captions: CaptionCounts,
     /// Number of chats.
     pub chats: u64,
+    /// Photos that the library's model has not embedded yet: no search by meaning finds them.
+    pub awaiting: u64,
+    /// What a person wrote and waits for its picture.
+    pub waiting: WaitingCounts,
+    /// Commits that are missing from the catalogue although they were made: its WAL was damaged, or it was replaced by an
+    /// older copy.
+    pub lost_commits: u64,
+}
+
+/// What a person wrote about pictures that the library does not hold at present.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WaitingCounts {
+    /// Captions.
+    pub captions: u64,
+    /// Names of clusters.
+    pub names: u64,
+}
+
+/// A caption by hand that was carried over to the picture that took the place of the one it was written for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarriedCaption {
+    /// Where that happened.
+    pub path: PathBuf,
+    /// The text: foreign, so escape it for a terminal.
+    pub text: String,
 }
 
 /// How many of a library's photos have a caption.
@@ -119,6 +173,8 @@ pub struct Caption {
     pub captioner: Option<String>,
     /// When it was written, in seconds since 1970.
     pub written: i64,
+    /// The path at which it was carried over from an earlier picture ([`CarriedCaption`]).
+    pub carried: Option<PathBuf>,
 }
 
 /// A photo that waits for a caption.
@@ -126,10 +182,10 @@ pub struct Caption {
 pub struct PendingPhoto {
     /// Its id.
     pub id: i64,
-    /// The files that hold it, by path: at least one. All have the same content, so any readable one will do.
+    /// The files that hold it, by path: at least one. All show the same picture, so any readable one will do.
     pub paths: Vec<PathBuf>,
-    /// Hash of its content.
-    pub hash: ContentHash,
+    /// Hash of its picture.
+    pub picture: ContentHash,
 }
 
 /// A photo and the files that hold it.
@@ -137,10 +193,23 @@ pub struct PendingPhoto {
 pub struct PhotoFiles {
     /// Its id.
     pub id: i64,
-    /// Hash of its content.
+    /// Hash of its picture.
+    pub picture: ContentHash,
+    /// The files that hold it, by path: at least one.
+    pub files: Vec<PhotoFile>,
+}
+
+/// One file of a photo, as it was when it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhotoFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its stamp.
+    pub stamp: FileStamp,
+    /// Hash of all its bytes. Files of one photo may differ in what they say about it.
     pub hash: ContentHash,
-    /// The files that hold it, by path, each with its stamp when it was read: at least one.
-    pub files: Vec<(PathBuf, FileStamp)>,
+    /// How many of date, camera and place it tells.
+    pub facts: u8,
 }
 
 /// What a captioner produced for a photo.
@@ -161,8 +230,10 @@ pub struct Chat {
     pub id: i64,
     /// The picture's path, as given when the chat began.
     pub path: PathBuf,
-    /// Hash of the picture's content.
-    pub hash: ContentHash,
+    /// Hash of the picture.
+    pub picture: ContentHash,
+    /// Hash of the file's bytes when the chat began.
+    pub file: ContentHash,
     /// The model that answers, by the name that the user knows.
     pub model: String,
     /// When it began, in seconds since 1970.
@@ -171,6 +242,14 @@ pub struct Chat {
     pub updated: i64,
     /// Its turns, in order.
     pub turns: Vec<Turn>,
+}
+
+impl Chat {
+    /// Whether it is about what this file shows. Older releases knew a picture by all bytes of its file.
+    #[must_use]
+    pub fn is_about(&self, identity: &FileIdentity) -> bool {
+        self.picture == identity.picture || self.file == identity.file
+    }
 }
 
 /// A question and its answer.
@@ -193,8 +272,8 @@ pub enum Change {
         root: PathBuf,
         /// Its stamp when it was read.
         stamp: FileStamp,
-        /// Hash of its content.
-        hash: ContentHash,
+        /// What it is.
+        identity: FileIdentity,
         /// What it says about itself.
         facts: PhotoFacts,
         /// Unit vector of the current model.
@@ -202,7 +281,7 @@ pub enum Change {
         /// The model's tags, best first.
         tags: Vec<Tag>,
     },
-    /// This path holds content that the library already knows. If the library no longer knows it, the path is dropped,
+    /// This path holds a picture that the library already knows. If the library no longer knows it, the path is dropped,
     /// so that the next run reads the file again.
     Known {
         /// The file.
@@ -211,8 +290,10 @@ pub enum Change {
         root: PathBuf,
         /// Its stamp when it was read.
         stamp: FileStamp,
-        /// Hash of its content.
-        hash: ContentHash,
+        /// What it is.
+        identity: FileIdentity,
+        /// What it says about its picture.
+        metadata: Metadata,
     },
     /// This path holds something that could not be read. The library's record of the path is dropped.
     Failed {

@@ -1,5 +1,6 @@
 //! The catalogue's tables, and their migration from older versions.
 
+use super::seal;
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::io::Read;
@@ -7,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// One step per schema version; a step that was released is never changed.
-const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS];
+const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
 /// position in this library's history from the same number in another history (a restored backup, a copied cache).
@@ -109,6 +110,73 @@ CREATE TABLE look (
 );
 ";
 
+/// Photos are known by what they show (`picture`; until version `identified` of that hash was made, the hash of a whole
+/// file), and files by the hash of all their bytes; what a file says about itself belongs to the file, and the photo has
+/// what its files say together. `last_seen` is the photo that was last at a path, for as long as something that a person
+/// wrote about it may have to follow. `carried` is the path at which a caption was carried over to an edited picture.
+/// `given_name` and `named_picture` are names of clusters that a person gave, and the pictures that were meant.
+/// `commits` counts what was written. `seal` is [`crate::catalogue::seal`].
+const PICTURES: &str = "
+ALTER TABLE photo RENAME COLUMN hash TO picture;
+ALTER TABLE photo DROP COLUMN size;
+ALTER TABLE photo ADD COLUMN identified INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE file ADD COLUMN hash BLOB NOT NULL DEFAULT x'';
+ALTER TABLE file ADD COLUMN taken TEXT;
+ALTER TABLE file ADD COLUMN camera TEXT;
+ALTER TABLE file ADD COLUMN latitude REAL;
+ALTER TABLE file ADD COLUMN longitude REAL;
+UPDATE file SET (hash, taken, camera, latitude, longitude) =
+    (SELECT picture, taken, camera, latitude, longitude FROM photo p WHERE p.id = file.photo);
+CREATE INDEX file_hash ON file (hash);
+ALTER TABLE conversation RENAME COLUMN hash TO picture;
+ALTER TABLE conversation ADD COLUMN file BLOB NOT NULL DEFAULT x'';
+UPDATE conversation SET file = picture;
+CREATE INDEX conversation_file ON conversation (file);
+ALTER TABLE caption ADD COLUMN carried BLOB;
+ALTER TABLE label_set ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE last_seen (
+    path BLOB PRIMARY KEY, photo INTEGER NOT NULL REFERENCES photo (id) ON DELETE CASCADE, seal INTEGER
+) WITHOUT ROWID;
+CREATE INDEX last_seen_photo ON last_seen (photo);
+CREATE TABLE given_name (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE, written INTEGER NOT NULL,
+    seal INTEGER
+);
+CREATE TABLE named_picture (
+    name INTEGER NOT NULL REFERENCES given_name (id) ON DELETE CASCADE, picture BLOB NOT NULL, seal INTEGER,
+    PRIMARY KEY (name, picture)
+) WITHOUT ROWID;
+CREATE INDEX named_picture_picture ON named_picture (picture);
+INSERT INTO given_name (name, folded, written) SELECT name, folded, 0 FROM cluster WHERE by_hand;
+INSERT INTO named_picture (name, picture) SELECT g.id, p.picture FROM given_name g
+    JOIN cluster c ON c.folded = g.folded JOIN member m ON m.cluster = c.id JOIN photo p ON p.id = m.photo;
+CREATE TABLE commits (
+    id INTEGER PRIMARY KEY CHECK (id = 0), count INTEGER NOT NULL, token INTEGER NOT NULL DEFAULT (random())
+);
+INSERT INTO commits (id, count) VALUES (0, 0);
+ALTER TABLE model ADD COLUMN seal INTEGER;
+ALTER TABLE root ADD COLUMN seal INTEGER;
+ALTER TABLE photo ADD COLUMN seal INTEGER;
+ALTER TABLE file ADD COLUMN seal INTEGER;
+ALTER TABLE tag ADD COLUMN seal INTEGER;
+ALTER TABLE failure ADD COLUMN seal INTEGER;
+ALTER TABLE forgotten ADD COLUMN seal INTEGER;
+ALTER TABLE change ADD COLUMN seal INTEGER;
+ALTER TABLE caption ADD COLUMN seal INTEGER;
+ALTER TABLE conversation ADD COLUMN seal INTEGER;
+ALTER TABLE turn ADD COLUMN seal INTEGER;
+ALTER TABLE cluster ADD COLUMN seal INTEGER;
+ALTER TABLE member ADD COLUMN seal INTEGER;
+ALTER TABLE label_set ADD COLUMN seal INTEGER;
+ALTER TABLE look ADD COLUMN seal INTEGER;
+ALTER TABLE embedding ADD COLUMN seal INTEGER;
+ALTER TABLE encoding ADD COLUMN seal INTEGER;
+ALTER TABLE classifier ADD COLUMN seal INTEGER;
+";
+
+/// The schema version from which on rows have seals.
+const SEALS: usize = 6;
+
 /// The newest schema version.
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 
@@ -134,7 +202,8 @@ fn prepare(mut db: Connection, file: &Path) -> Result<Connection> {
     db.busy_timeout(PATIENCE).map_err(failed)?;
     db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;")
         .map_err(failed)?;
-    db.set_prepared_statement_cache_capacity(64);
+    db.set_prepared_statement_cache_capacity(128);
+    seal::register(&db).map_err(failed)?;
     migrate(&mut db, MIGRATIONS).map_err(failed)?;
     Ok(db)
 }
@@ -213,6 +282,23 @@ fn switch_to_wal(db: &Connection) -> rusqlite::Result<()> {
     }
 }
 
+/// Whether the tables are what the migrations make.
+pub(crate) fn is_as_made(db: &Connection) -> rusqlite::Result<bool> {
+    type Object = (String, String, Option<String>);
+    let tables = |db: &Connection| -> rusqlite::Result<Vec<Object>> {
+        let mut statement = db.prepare("SELECT name, tbl_name, sql FROM sqlite_schema ORDER BY name")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut tables = rows.collect::<rusqlite::Result<Vec<Object>>>()?;
+        // SQLite's own statistics may be there or not.
+        tables.retain(|(name, _, _)| !name.starts_with("sqlite_stat"));
+        Ok(tables)
+    };
+    let mut sample = Connection::open_in_memory()?;
+    seal::register(&sample)?;
+    migrate(&mut sample, MIGRATIONS)?;
+    Ok(tables(&sample)? == tables(db)?)
+}
+
 fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     if version(db)? as usize >= steps.len() {
         return Ok(());
@@ -223,8 +309,11 @@ fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read again: another process may have migrated it first.
     let done = version(&transaction)? as usize;
-    for step in steps.iter().skip(done) {
+    for (at, step) in steps.iter().enumerate().skip(done) {
         transaction.execute_batch(step)?;
+        if at + 1 == SEALS {
+            seal::ALL.iter().try_for_each(|sealed| sealed.seal_all(&transaction))?;
+        }
     }
     transaction.execute_batch(&format!("PRAGMA user_version = {}", done.max(steps.len())))?;
     transaction.commit()
@@ -234,7 +323,7 @@ fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::{By, Library, SearchRequest};
+    use crate::{By, FileIdentity, Library, SearchRequest};
     use std::path::PathBuf;
 
     #[test]
@@ -297,7 +386,10 @@ mod tests {
         assert_eq!((status.photos, status.files, status.roots), (1, 1, vec![PathBuf::from("/p")]));
         assert_eq!(status.model.map(|m| m.fingerprint), Some("print".into()));
         assert_eq!(library.photo_at(Path::new("/p/a.jpg")).unwrap(), Some(1));
-        assert_eq!(library.photo_by_hash(&[0; 32]).unwrap(), Some(1));
+        assert_eq!(
+            library.photo_showing(&FileIdentity { file: [0; 32], picture: [1; 32], version: 1 }).unwrap(),
+            Some(1)
+        );
         assert_eq!(library.embedding(1).unwrap(), Some(vec![0.6, 0.8]));
         let failure = library.failures().unwrap().remove(0);
         assert_eq!((failure.path.as_path(), failure.message.as_str()), (Path::new("/p/b.jpg"), "cut short"));

@@ -1,8 +1,12 @@
 //! Values as they are stored: checked when written and again when read, because a disk may change them.
 
+use super::rows::ContentHash;
 use crate::error::{Error, Result};
 use rusqlite::Row;
 use xxhash_rust::xxh3::xxh3_64;
+
+/// The most characters that a caption may have, and also a question.
+pub(crate) const LONGEST_CAPTION: usize = 10_000;
 
 /// The checksum kept beside an embedding's bytes.
 pub(crate) fn row_checksum(bytes: &[u8]) -> i64 {
@@ -42,9 +46,15 @@ pub(crate) fn text_of(row: &Row<'_>, at: usize) -> rusqlite::Result<String> {
     Ok(String::from_utf8_lossy(row.get_ref(at)?.as_bytes()?).into_owned())
 }
 
-/// Whether a column holds valid text.
-pub(crate) fn is_text(row: &Row<'_>, at: usize) -> rusqlite::Result<bool> {
-    Ok(row.get_ref(at)?.as_str().is_ok())
+/// The hash in a column; zeros if it is damaged: the rest of the row is worth reading.
+pub(crate) fn hash_of(row: &Row<'_>, at: usize) -> rusqlite::Result<ContentHash> {
+    Ok(row.get_ref(at)?.as_bytes().ok().and_then(|bytes| bytes.try_into().ok()).unwrap_or_default())
+}
+
+/// Whether a value could not be read as what it must be, which only damage explains.
+pub(crate) fn is_conversion(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))
 }
 
 /// A size as SQLite stores it: its integers are signed, and no file is larger than they can express.

@@ -1,10 +1,15 @@
 //! The one writer of a library.
 
 use super::change_log::{About, log};
+use super::identity::{recognise, remember_last, retell};
 use super::library::{self, Library, Model, current_model};
 use super::paths;
 use super::private_file::take_lock;
-use super::rows::{Change, ContentHash, FailedFile, FileStamp, FileState, ModelRecord, PhotoFacts, ScoreStats, Tag};
+use super::rows::{
+    Change, ContentHash, FailedFile, FileIdentity, FileStamp, FileState, Metadata, ModelRecord, PhotoFacts, ScoreStats,
+    Tag,
+};
+use super::seal;
 use super::stored::{row_checksum, size_of, stored_size};
 use crate::error::{Error, Result, validate};
 use crate::escape;
@@ -47,7 +52,7 @@ impl Writer<'_> {
         self.write(|db| {
             delete_below(db, "root", root)?;
             db.execute("INSERT INTO root (path) VALUES (?1)", [paths::bytes(root)])?;
-            Ok(())
+            seal::ROOT.seal(db, "path = ?1", [paths::bytes(root)])
         })
     }
 
@@ -76,7 +81,7 @@ impl Writer<'_> {
                  ON CONFLICT DO UPDATE SET name = ?1, current = 1",
                 params![model.name, model.fingerprint, model.dim],
             )?;
-            Ok(())
+            seal::MODEL.seal(db, "true", [])
         })
     }
 
@@ -90,7 +95,7 @@ impl Writer<'_> {
                 "UPDATE model SET neutral_count = ?1, neutral_mean = ?2, neutral_std = ?3 WHERE current",
                 params![scores.count, scores.mean, scores.std],
             )?;
-            Ok(())
+            seal::MODEL.seal(db, "current", [])
         })
     }
 
@@ -120,13 +125,20 @@ impl Writer<'_> {
     pub fn file(&self, path: &Path) -> Result<Option<FileState>> {
         self.library.sql(|db| {
             let mut statement = db.prepare_cached(
-                "SELECT f.id, f.size, f.mtime_ns, p.hash, EXISTS (SELECT 1 FROM embedding e JOIN model m
-                 ON m.id = e.model WHERE e.photo = p.id AND m.current) FROM file f JOIN photo p ON p.id = f.photo
-                 WHERE f.path = ?1",
+                "SELECT f.id, f.size, f.mtime_ns, f.hash, EXISTS (SELECT 1 FROM embedding e JOIN model m
+                 ON m.id = e.model WHERE e.photo = p.id AND m.current), p.picture, p.identified
+                 FROM file f JOIN photo p ON p.id = f.photo WHERE f.path = ?1",
             )?;
             let state = |row: &rusqlite::Row<'_>| {
                 let stamp = FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? };
-                Ok(FileState { id: row.get(0)?, stamp, hash: row.get(3)?, embedded: row.get(4)? })
+                Ok(FileState {
+                    id: row.get(0)?,
+                    stamp,
+                    hash: row.get(3)?,
+                    embedded: row.get(4)?,
+                    picture: row.get(5)?,
+                    identified: row.get(6)?,
+                })
             };
             statement.query_row([paths::bytes(path)], state).optional()
         })
@@ -148,11 +160,11 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn knows(&self, hash: &ContentHash) -> Result<bool> {
-        self.library.knows(hash)
+    pub fn knows(&self, identity: &FileIdentity) -> Result<bool> {
+        self.library.knows(identity)
     }
 
-    /// The files at or below `root` whose ids are not in `seen`, by path: id, path, hash of the content.
+    /// The files at or below `root` whose ids are not in `seen`, by path: id, path, hash of the picture.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -160,7 +172,7 @@ impl Writer<'_> {
         let (from, to) = paths::below(root);
         self.library.sql(|db| {
             let mut statement = db.prepare_cached(
-                "SELECT f.id, f.path, p.hash FROM file f JOIN photo p ON p.id = f.photo
+                "SELECT f.id, f.path, p.picture FROM file f JOIN photo p ON p.id = f.photo
                  WHERE f.path = ?1 OR (f.path >= ?2 AND f.path < ?3) ORDER BY f.path",
             )?;
             let mut rows = statement.query(params![paths::bytes(root), from, to])?;
@@ -194,16 +206,9 @@ impl Writer<'_> {
         self.write(|db| {
             let files = count_below(db, "file", path)?;
             let known = files + count_below(db, "failure", path)? > 0 || is_forgotten(db, path)?;
-            let (from, to) = paths::below(path);
-            db.execute(
-                "INSERT INTO change (photo) SELECT DISTINCT photo FROM file WHERE path = ?1 OR (path >= ?2 AND path < ?3)",
-                params![paths::bytes(path), from, to],
-            )?;
-            for table in ["file", "failure", "root", "forgotten"] {
-                delete_below(db, table, path)?;
-            }
+            forget_below(db, path)?;
             if remembered && known {
-                db.execute("INSERT INTO forgotten (path, forgotten) VALUES (?1, 1)", [paths::bytes(path)])?;
+                put_forgotten(db, path, true)?;
             }
             Ok(files)
         })
@@ -227,7 +232,7 @@ impl Writer<'_> {
             delete_below(db, "forgotten", path)?;
             if is_forgotten(db, path)? {
                 // A folder above it is forgotten, and stays so.
-                db.execute("INSERT INTO forgotten (path, forgotten) VALUES (?1, 0)", [paths::bytes(path)])?;
+                put_forgotten(db, path, false)?;
             }
             Ok(())
         })
@@ -249,6 +254,34 @@ fn is_forgotten(db: &Connection, path: &Path) -> rusqlite::Result<bool> {
     Ok(false)
 }
 
+/// Drops everything at or below a path: files, failures, roots, and what was forgotten there.
+pub(crate) fn forget_below(db: &Connection, path: &Path) -> rusqlite::Result<()> {
+    let (from, to) = paths::below(path);
+    let mut statement = db.prepare("SELECT path, photo FROM file WHERE path = ?1 OR (path >= ?2 AND path < ?3)")?;
+    let mut rows = statement.query(params![paths::bytes(path), from, to])?;
+    let mut photos = HashSet::new();
+    while let Some(row) = rows.next()? {
+        let photo = row.get(1)?;
+        remember_last(db, &paths::from_bytes(row.get_ref(0)?.as_blob()?), photo)?;
+        photos.insert(photo);
+    }
+    for table in ["file", "failure", "root", "forgotten"] {
+        delete_below(db, table, path)?;
+    }
+    for photo in photos {
+        log(db, photo, About::Photo)?;
+        retell(db, photo)?;
+    }
+    Ok(())
+}
+
+/// Records whether a path is forgotten.
+pub(crate) fn put_forgotten(db: &Connection, path: &Path, forgotten: bool) -> rusqlite::Result<()> {
+    let path = paths::bytes(path);
+    db.execute("INSERT OR REPLACE INTO forgotten (path, forgotten) VALUES (?1, ?2)", params![path, forgotten])?;
+    seal::FORGOTTEN.seal(db, "path = ?1", [path])
+}
+
 /// The number of rows of a table with a path at or below `path`.
 fn count_below(db: &Connection, table: &str, path: &Path) -> rusqlite::Result<u64> {
     let (from, to) = paths::below(path);
@@ -265,57 +298,52 @@ fn delete_below(db: &Connection, table: &str, path: &Path) -> rusqlite::Result<(
 
 fn apply_one(db: &Connection, change: &Change, model: Option<&Model>) -> rusqlite::Result<()> {
     match change {
-        Change::Photo { path, root, stamp, hash, facts, embedding, tags } => {
-            let photo = put_photo(db, hash, stamp.size, facts)?;
+        Change::Photo { path, root, stamp, identity, facts, embedding, tags } => {
+            let photo = put_photo(db, identity, facts)?;
             if let Some(model) = model {
                 put_embedding(db, photo, model.id, embedding)?;
             }
             put_tags(db, photo, tags)?;
             log(db, photo, About::Photo)?;
-            put_file(db, path, root, *stamp, photo)
+            let PhotoFacts { taken, camera, latitude, longitude, .. } = facts.clone();
+            let metadata = Metadata { taken, camera, latitude, longitude };
+            put_file(db, &FileRow { path, root, stamp: *stamp, hash: &identity.file, metadata: &metadata }, photo)
         }
-        Change::Known { path, root, stamp, hash } => {
-            let known = db
-                .prepare_cached("SELECT id FROM photo WHERE hash = ?1")?
-                .query_row([hash.as_slice()], |row| row.get(0))
-                .optional()?;
-            match known {
-                Some(photo) => put_file(db, path, root, *stamp, photo),
-                None => drop_path(db, path),
-            }
-        }
+        Change::Known { path, root, stamp, identity, metadata } => match recognise(db, identity)? {
+            Some(photo) => put_file(db, &FileRow { path, root, stamp: *stamp, hash: &identity.file, metadata }, photo),
+            None => drop_path(db, path),
+        },
         Change::Failed { path, root: _, stamp, kind, message } => {
             drop_path(db, path)?;
+            let path = paths::bytes(path);
             db.prepare_cached("INSERT INTO failure (path, size, mtime_ns, kind, message) VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![paths::bytes(path), stored_size(stamp.size), stamp.mtime_ns, kind, message])?;
-            Ok(())
+                .execute(params![path, stored_size(stamp.size), stamp.mtime_ns, kind, message])?;
+            seal::FAILURE.seal(db, "path = ?1", [path])
         }
         Change::Remove { path } => drop_path(db, path),
     }
 }
 
-fn put_photo(db: &Connection, hash: &ContentHash, size: u64, facts: &PhotoFacts) -> rusqlite::Result<i64> {
-    db.prepare_cached(
-        "INSERT INTO photo (hash, size, width, height, format, taken, camera, camera_folded, latitude, longitude)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (hash) DO UPDATE SET width = ?3, height = ?4, format = ?5, taken = ?6, camera = ?7,
-         camera_folded = ?8, latitude = ?9, longitude = ?10 RETURNING id",
-    )?
-    .query_row(
-        params![
-            hash.as_slice(),
-            stored_size(size),
-            facts.width,
-            facts.height,
-            facts.format,
-            facts.taken,
-            facts.camera,
-            facts.camera.as_deref().map(paths::fold),
-            facts.latitude,
-            facts.longitude
-        ],
-        |row| row.get(0),
-    )
+/// Writes what a picture is. What its files say about it follows with [`put_file`].
+fn put_photo(db: &Connection, identity: &FileIdentity, facts: &PhotoFacts) -> rusqlite::Result<i64> {
+    let PhotoFacts { width, height, format, .. } = facts;
+    let photo = match recognise(db, identity)? {
+        Some(photo) => {
+            db.prepare_cached("UPDATE photo SET width = ?2, height = ?3, format = ?4 WHERE id = ?1")?
+                .execute(params![photo, width, height, format])?;
+            photo
+        }
+        None => db
+            .prepare_cached(
+                "INSERT INTO photo (picture, identified, width, height, format) VALUES (?1, ?2, ?3, ?4, ?5)
+                 RETURNING id",
+            )?
+            .query_row(params![identity.picture.as_slice(), identity.version, width, height, format], |row| {
+                row.get(0)
+            })?,
+    };
+    seal::PHOTO.seal(db, "id = ?1", [photo])?;
+    Ok(photo)
 }
 
 fn put_embedding(db: &Connection, photo: i64, model: i64, embedding: &[f32]) -> rusqlite::Result<()> {
@@ -323,7 +351,7 @@ fn put_embedding(db: &Connection, photo: i64, model: i64, embedding: &[f32]) -> 
     db.prepare_cached("DELETE FROM embedding WHERE photo = ?1")?.execute([photo])?;
     db.prepare_cached("INSERT INTO embedding (photo, model, checksum, vector) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![photo, model, row_checksum(&bytes), bytes])?;
-    Ok(())
+    seal::EMBEDDING.seal(db, "photo = ?1", [photo])
 }
 
 fn put_tags(db: &Connection, photo: i64, tags: &[Tag]) -> rusqlite::Result<()> {
@@ -335,37 +363,67 @@ fn put_tags(db: &Connection, photo: i64, tags: &[Tag]) -> rusqlite::Result<()> {
         let score = if tag.score.is_finite() { tag.score } else { 0.0 };
         insert.execute(params![photo, position, tag.label, paths::padded_words(&tag.label), score])?;
     }
-    Ok(())
+    seal::TAG.seal(db, "photo = ?1", [photo])
 }
 
-fn put_file(db: &Connection, path: &Path, root: &Path, stamp: FileStamp, photo: i64) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([paths::bytes(path)])?;
+/// A file as the catalogue keeps it.
+struct FileRow<'a> {
+    path: &'a Path,
+    root: &'a Path,
+    stamp: FileStamp,
+    hash: &'a ContentHash,
+    metadata: &'a Metadata,
+}
+
+fn put_file(db: &Connection, file: &FileRow<'_>, photo: i64) -> rusqlite::Result<()> {
+    let FileRow { path, root, stamp, hash, metadata } = file;
+    let (name, Metadata { taken, camera, latitude, longitude }) = (paths::bytes(path), metadata);
+    db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([name])?;
     let before = photo_of(db, path)?;
     db.prepare_cached(
-        "INSERT INTO file (path, folded, root, size, mtime_ns, photo) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (path) DO UPDATE SET root = ?3, size = ?4, mtime_ns = ?5, photo = ?6",
+        "INSERT INTO file (path, folded, root, size, mtime_ns, photo, hash, taken, camera, latitude, longitude)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (path) DO UPDATE SET root = ?3, size = ?4,
+         mtime_ns = ?5, photo = ?6, hash = ?7, taken = ?8, camera = ?9, latitude = ?10, longitude = ?11",
     )?
     .execute(params![
-        paths::bytes(path),
+        name,
         paths::fold(&path.to_string_lossy()),
         paths::bytes(root),
         stored_size(stamp.size),
         stamp.mtime_ns,
-        photo
+        photo,
+        hash.as_slice(),
+        taken,
+        camera,
+        latitude,
+        longitude
     ])?;
+    seal::FILE.seal(db, "path = ?1", [name])?;
+    if retell(db, photo)? {
+        log(db, photo, About::Words)?;
+    }
     // A file that was merely touched changes nothing that the caches contain.
     if before != Some(photo) {
         log(db, photo, About::Photo)?;
-        before.map_or(Ok(()), |before| log(db, before, About::Photo))?;
+        if let Some(before) = before {
+            leave(db, path, before)?;
+        }
     }
     Ok(())
+}
+
+/// Settles what follows from a path's no longer showing this photo.
+fn leave(db: &Connection, path: &Path, photo: i64) -> rusqlite::Result<()> {
+    log(db, photo, About::Photo)?;
+    remember_last(db, path, photo)?;
+    retell(db, photo).map(drop)
 }
 
 fn drop_path(db: &Connection, path: &Path) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([paths::bytes(path)])?;
     if let Some(photo) = photo_of(db, path)? {
-        log(db, photo, About::Photo)?;
         db.prepare_cached("DELETE FROM file WHERE path = ?1")?.execute([paths::bytes(path)])?;
+        leave(db, path, photo)?;
     }
     Ok(())
 }

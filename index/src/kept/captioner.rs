@@ -1,11 +1,11 @@
 //! One captioning run.
 
-use super::captions::{LONGEST_CAPTION, check_encoding, exists, put_caption, put_encoding};
+use super::captions::{check_encoding, exists, put_caption, put_encoding};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::private_file::take_lock;
 use crate::catalogue::rows::{Captioned, PendingPhoto};
-use crate::catalogue::stored::check_length;
+use crate::catalogue::stored::{LONGEST_CAPTION, check_length};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
@@ -159,12 +159,12 @@ fn pending_photo(
     recaption: bool,
     fingerprint: &str,
 ) -> rusqlite::Result<Option<PendingPhoto>> {
-    let hash = db
-        .prepare_cached(&format!("SELECT p.hash {PENDING} AND p.id = ?3"))?
+    let picture = db
+        .prepare_cached(&format!("SELECT p.picture {PENDING} AND p.id = ?3"))?
         .query_row(params![recaption, fingerprint, id], |row| row.get(0))
         .optional()?;
-    let Some(hash) = hash else { return Ok(None) };
+    let Some(picture) = picture else { return Ok(None) };
     let mut files = db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path")?;
     let paths = files.query_map([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
-    Ok(Some(PendingPhoto { id, paths: paths.collect::<rusqlite::Result<_>>()?, hash }))
+    Ok(Some(PendingPhoto { id, paths: paths.collect::<rusqlite::Result<_>>()?, picture }))
 }

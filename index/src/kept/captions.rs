@@ -7,12 +7,11 @@ use crate::catalogue::change_log::{About, log};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{Caption, CaptionCounts};
-use crate::catalogue::stored::{check_length, is_text, row_checksum, text_of};
+use crate::catalogue::seal;
+use crate::catalogue::stored::{LONGEST_CAPTION, check_length, row_checksum, text_of};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// The most characters that a caption may have, and also a question.
-pub(crate) const LONGEST_CAPTION: usize = 10_000;
 /// The most numbers that an encoding may have: 16 MiB. That of BLIP-2 has 32 queries of 768 numbers.
 const LARGEST_ENCODING: usize = 4 << 20;
 
@@ -23,9 +22,14 @@ impl Library {
     /// The catalogue cannot be read.
     pub fn caption(&self, photo: i64) -> Result<Option<Caption>> {
         self.sql(|db| {
-            db.prepare_cached("SELECT text, captioner, written FROM caption WHERE photo = ?1")?
+            db.prepare_cached("SELECT text, captioner, written, carried FROM caption WHERE photo = ?1")?
                 .query_row([photo], |row| {
-                    Ok(Caption { text: text_of(row, 0)?, captioner: row.get(1)?, written: row.get(2)? })
+                    Ok(Caption {
+                        text: text_of(row, 0)?,
+                        captioner: row.get(1)?,
+                        written: row.get(2)?,
+                        carried: row.get_ref(3)?.as_blob_or_null()?.map(paths::from_bytes),
+                    })
                 })
                 .optional()
         })
@@ -55,7 +59,7 @@ impl Library {
         self.write(|db| {
             let had = db.prepare_cached("DELETE FROM caption WHERE photo = ?1")?.execute([photo])? > 0;
             if had {
-                log(db, photo, About::Caption)?;
+                log(db, photo, About::Words)?;
             }
             Ok(had)
         })
@@ -127,13 +131,14 @@ pub(crate) fn put_caption(db: &Connection, photo: i64, text: &str, captioner: Op
     let written = db
         .prepare_cached(
             "INSERT INTO caption (photo, text, folded, captioner, written) VALUES (?1, ?2, ?3, ?4, unixepoch())
-             ON CONFLICT (photo) DO UPDATE SET text = ?2, folded = ?3, captioner = ?4, written = unixepoch()
-             WHERE ?4 IS NULL OR captioner IS NOT NULL",
+             ON CONFLICT (photo) DO UPDATE SET text = ?2, folded = ?3, captioner = ?4, written = unixepoch(),
+             carried = NULL WHERE ?4 IS NULL OR captioner IS NOT NULL",
         )?
         .execute(params![photo, text, paths::padded_words(text), captioner])?
         > 0;
     if written {
-        log(db, photo, About::Caption)?;
+        seal::CAPTION.seal(db, "photo = ?1", [photo])?;
+        log(db, photo, About::Words)?;
     }
     Ok(written)
 }
@@ -147,7 +152,7 @@ pub(crate) fn put_encoding(db: &Connection, photo: i64, captioner: &str, encodin
          ON CONFLICT (photo, captioner) DO UPDATE SET checksum = ?3, data = ?4",
     )?
     .execute(params![photo, captioner, row_checksum(&bytes), bytes])?;
-    Ok(())
+    seal::ENCODING.seal(db, "photo = ?1 AND captioner = ?2", params![photo, captioner])
 }
 
 /// Refuses numbers that cannot be an encoding.
@@ -177,19 +182,6 @@ pub(crate) fn damaged_encodings(db: &Connection) -> rusqlite::Result<Vec<(i64, S
     while let Some(row) = rows.next()? {
         if !is_sound(row.get_ref(3)?.as_blob()?, row.get(2)?) {
             damaged.push((row.get(0)?, text_of(row, 1)?));
-        }
-    }
-    Ok(damaged)
-}
-
-/// Photos whose caption is damaged.
-pub(crate) fn damaged_captions(db: &Connection) -> rusqlite::Result<Vec<i64>> {
-    let mut statement = db.prepare("SELECT photo, text, folded FROM caption ORDER BY photo")?;
-    let mut rows = statement.query([])?;
-    let mut damaged = Vec::new();
-    while let Some(row) = rows.next()? {
-        if !is_text(row, 1)? || !is_text(row, 2)? {
-            damaged.push(row.get(0)?);
         }
     }
     Ok(damaged)

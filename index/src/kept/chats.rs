@@ -1,23 +1,23 @@
 //! Chats about pictures.
 //!
-//! Chats are kept until they are deleted. They refer to their picture by its content, so a picture that is moved,
-//! forgotten or was never in the library keeps its chats. Like captions, they are written without a [`crate::Writer`].
+//! Chats are kept until they are deleted. They refer to their picture by what it shows, so a picture that is moved, given
+//! other metadata, forgotten or was never in the library keeps its chats. Like captions, they are written without a [`crate::Writer`].
 
-use super::captions::LONGEST_CAPTION;
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
-use crate::catalogue::rows::{Chat, ContentHash, Turn};
-use crate::catalogue::stored::{check_length, is_text, text_of};
+use crate::catalogue::rows::{Chat, FileIdentity, Turn};
+use crate::catalogue::seal;
+use crate::catalogue::stored::{LONGEST_CAPTION, check_length, hash_of, text_of};
 use crate::error::{Error, Result};
-use rusqlite::{Connection, Params, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Params, Row, params};
 use std::path::Path;
 
 /// The most characters that a question may have.
-const LONGEST_QUESTION: usize = LONGEST_CAPTION;
+pub(crate) const LONGEST_QUESTION: usize = LONGEST_CAPTION;
 /// The most characters that an answer may have.
-const LONGEST_ANSWER: usize = 100_000;
+pub(crate) const LONGEST_ANSWER: usize = 100_000;
 
-const COLUMNS: &str = "id, path, hash, model, started, updated";
+const COLUMNS: &str = "id, path, picture, file, model, started, updated";
 
 impl Library {
     /// Begins a chat about a picture, which need not be in the library, with the model `model` (by the name that the
@@ -25,13 +25,19 @@ impl Library {
     ///
     /// # Errors
     /// The catalogue cannot be written.
-    pub fn begin_chat(&self, hash: &ContentHash, path: &Path, model: &str) -> Result<i64> {
+    pub fn begin_chat(&self, identity: &FileIdentity, path: &Path, model: &str) -> Result<i64> {
         self.write(|db| {
-            db.prepare_cached(
-                "INSERT INTO conversation (hash, path, model, started, updated)
-                 VALUES (?1, ?2, ?3, unixepoch(), unixepoch()) RETURNING id",
-            )?
-            .query_row(params![hash.as_slice(), paths::bytes(path), model], |row| row.get(0))
+            let id = db
+                .prepare_cached(
+                    "INSERT INTO conversation (picture, file, path, model, started, updated)
+                     VALUES (?1, ?2, ?3, ?4, unixepoch(), unixepoch()) RETURNING id",
+                )?
+                .query_row(
+                    params![identity.picture.as_slice(), identity.file.as_slice(), paths::bytes(path), model],
+                    |row| row.get(0),
+                )?;
+            seal::CONVERSATION.seal(db, "id = ?1", [id])?;
+            Ok(id)
         })
     }
 
@@ -52,6 +58,7 @@ impl Library {
                  SELECT ?1, ifnull(max(position), 0) + 1, ?2, ?3 FROM turn WHERE conversation = ?1",
             )?
             .execute(params![chat, question, answer])?;
+            seal::TURN.seal(db, "rowid = ?1", [db.last_insert_rowid()])?;
             Ok(true)
         })?;
         if known { Ok(()) } else { Err(Error::NoChat { id: chat }) }
@@ -90,7 +97,7 @@ impl Library {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn chat(&self, id: i64) -> Result<Option<Chat>> {
-        Ok(self.sql(|db| read(db, "WHERE id = ?1", [id]))?.pop())
+        Ok(self.at_one_moment(|db| read(db, "WHERE id = ?1", [id]))?.pop())
     }
 
     /// All chats, the most recently changed first.
@@ -98,15 +105,17 @@ impl Library {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn chats(&self) -> Result<Vec<Chat>> {
-        self.sql(|db| read(db, "ORDER BY updated DESC, id DESC", []))
+        self.at_one_moment(|db| read(db, "ORDER BY updated DESC, id DESC", []))
     }
 
-    /// The chats about a picture with this content, the most recently changed first.
+    /// The chats about a picture, the most recently changed first.
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn chats_about(&self, hash: &ContentHash) -> Result<Vec<Chat>> {
-        self.sql(|db| read(db, "WHERE hash = ?1 ORDER BY updated DESC, id DESC", [hash.as_slice()]))
+    pub fn chats_about(&self, identity: &FileIdentity) -> Result<Vec<Chat>> {
+        // Older releases knew a picture by all bytes of its file.
+        let which = "WHERE picture = ?1 OR file = ?2 ORDER BY updated DESC, id DESC";
+        self.at_one_moment(|db| read(db, which, params![identity.picture.as_slice(), identity.file.as_slice()]))
     }
 
     fn drop_turns(&self, chat: i64, sql: &str) -> Result<bool> {
@@ -119,15 +128,15 @@ impl Library {
 
 /// Records that a chat changed just now; `false` if it does not exist.
 fn touch(db: &Connection, id: i64) -> rusqlite::Result<bool> {
-    Ok(db.prepare_cached("UPDATE conversation SET updated = unixepoch() WHERE id = ?1")?.execute([id])? > 0)
+    let exists = db.prepare_cached("UPDATE conversation SET updated = unixepoch() WHERE id = ?1")?.execute([id])? > 0;
+    seal::CONVERSATION.seal(db, "id = ?1", [id])?;
+    Ok(exists)
 }
 
-/// Chats with their turns, all read in one transaction.
-fn read(db: &Connection, which: &str, values: impl Params) -> rusqlite::Result<Vec<Chat>> {
-    let moment = Transaction::new_unchecked(db, TransactionBehavior::Deferred)?;
-    let mut statement = moment.prepare_cached(&format!("SELECT {COLUMNS} FROM conversation {which}"))?;
-    let mut turns =
-        moment.prepare_cached("SELECT question, answer FROM turn WHERE conversation = ?1 ORDER BY position")?;
+/// Chats with their turns. They belong together only if all are read in one transaction.
+pub(crate) fn read(db: &Connection, which: &str, values: impl Params) -> rusqlite::Result<Vec<Chat>> {
+    let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM conversation {which}"))?;
+    let mut turns = db.prepare_cached("SELECT question, answer FROM turn WHERE conversation = ?1 ORDER BY position")?;
     let mut chats: Vec<Chat> = statement.query_map(values, chat_of)?.collect::<rusqlite::Result<_>>()?;
     for chat in &mut chats {
         let rows =
@@ -141,27 +150,11 @@ fn chat_of(row: &Row<'_>) -> rusqlite::Result<Chat> {
     Ok(Chat {
         id: row.get(0)?,
         path: paths::from_bytes(row.get_ref(1)?.as_blob()?),
-        hash: row.get(2)?,
-        model: text_of(row, 3)?,
-        started: row.get(4)?,
-        updated: row.get(5)?,
+        picture: hash_of(row, 2)?,
+        file: hash_of(row, 3)?,
+        model: text_of(row, 4)?,
+        started: row.get(5)?,
+        updated: row.get(6)?,
         turns: Vec::new(),
     })
-}
-
-/// Chats in which some text is damaged.
-pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<i64>> {
-    let mut statement = db.prepare(
-        "SELECT c.id, c.model, ifnull(t.question, ''), ifnull(t.answer, '') FROM conversation c
-         LEFT JOIN turn t ON t.conversation = c.id ORDER BY c.id, t.position",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut damaged = Vec::new();
-    while let Some(row) = rows.next()? {
-        if !is_text(row, 1)? || !is_text(row, 2)? || !is_text(row, 3)? {
-            damaged.push(row.get(0)?);
-        }
-    }
-    damaged.dedup();
-    Ok(damaged)
 }

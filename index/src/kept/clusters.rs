@@ -1,8 +1,10 @@
 //! Clusters as the application found them, with the names that the user gave, kept until it finds others.
 
+use super::given_names;
 use crate::catalogue::library::{Library, current_model};
 use crate::catalogue::paths;
 use crate::catalogue::rows::ModelRecord;
+use crate::catalogue::seal;
 use crate::catalogue::stored::{check_length, is_sound, row_checksum, text_of};
 use crate::error::{Error, Result, validate};
 use crate::escape;
@@ -215,6 +217,7 @@ impl Library {
                     finite(*reach),
                     model.fingerprint
                 ])?;
+                seal::CLUSTER.seal(db, "id = ?1", [id])?;
             }
             Ok(())
         })
@@ -236,6 +239,9 @@ impl Library {
                 "UPDATE cluster SET name = ?2, folded = ?3, by_hand = 1 WHERE id = ?1",
                 params![id, new, paths::fold(new)],
             )?;
+            seal::CLUSTER.seal(db, "id = ?1", [id])?;
+            given_names::drop_name(db, name)?;
+            given_names::keep(db, id)?;
             Ok(Some(true))
         })?;
         match done {
@@ -291,13 +297,16 @@ fn put_clusters(
             row_checksum(&bytes),
             bytes
         ])?;
-        ids.push(db.last_insert_rowid());
+        let id = db.last_insert_rowid();
+        seal::CLUSTER.seal(db, "id = ?1", [id])?;
+        ids.push(id);
     }
     for member in members {
         let cluster = member.cluster.and_then(|at| ids.get(at)).copied();
         put_member(db, &ClusterMember { photo: member.photo, cluster, cosine: member.cosine })?;
     }
-    Ok(())
+    let named = clusters.iter().zip(ids).filter(|(cluster, _)| cluster.by_hand);
+    named.map(|(_, id)| id).try_for_each(|id| given_names::keep(db, id))
 }
 
 /// Assigns a photo to a cluster; a photo that is gone in the meantime is skipped.
@@ -307,7 +316,21 @@ fn put_member(db: &Connection, member: &ClusterMember<i64>) -> rusqlite::Result<
          ON CONFLICT (photo) DO UPDATE SET cluster = ?2, cosine = ?3",
     )?
     .execute(params![member.photo, member.cluster, finite(member.cosine)])?;
-    Ok(())
+    seal::MEMBER.seal(db, "photo = ?1", [member.photo])
+}
+
+/// Clusters whose centroid is not what was written.
+pub(crate) fn damaged_centroids(db: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = db.prepare("SELECT id, checksum, centroid FROM cluster ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    let mut damaged = Vec::new();
+    while let Some(row) = rows.next()? {
+        let bytes = row.get_ref(2)?.as_blob()?;
+        if !is_sound(bytes, bytes.len() / 4, row.get(1)?) {
+            damaged.push(row.get(0)?);
+        }
+    }
+    Ok(damaged)
 }
 
 /// The number, or 0 for NaN and infinity: SQLite would store NaN as NULL.
@@ -315,7 +338,7 @@ fn finite(number: f32) -> f32 {
     if number.is_finite() { number } else { 0.0 }
 }
 
-fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let refused = |reason: &str| Error::Refused { what: "the name of a cluster".into(), reason: reason.into() };
     check_length("the name of a cluster", name, LONGEST_NAME)?;
     match paths::fold(name).trim() {
@@ -341,7 +364,7 @@ mod tests {
             path: PathBuf::from(format!("/p/{n}.jpg")),
             root: PathBuf::from("/p"),
             stamp: FileStamp { size: 1, mtime_ns: 1 },
-            hash: [n; 32],
+            identity: crate::FileIdentity { file: [n; 32], picture: [n; 32], version: 1 },
             facts: PhotoFacts::default(),
             embedding: vector.to_vec(),
             tags: Vec::new(),

@@ -5,6 +5,7 @@
 
 use crate::catalogue::library::Library;
 use crate::catalogue::paths::fold;
+use crate::catalogue::seal;
 use crate::catalogue::stored::{check_length, row_checksum, text_of};
 use crate::error::{Error, Result};
 use crate::escape;
@@ -146,6 +147,14 @@ impl LabelSet {
     }
 }
 
+impl LabelSet {
+    /// [`LabelSet::check`], and refuses a name that a query cannot contain.
+    pub(crate) fn check_all(&self) -> Result<()> {
+        self.check()?;
+        check_name(&self.name)
+    }
+}
+
 impl Library {
     /// Stores a label set under its name, and returns the set that had the name before. The classifiers of that set are
     /// deleted.
@@ -154,26 +163,8 @@ impl Library {
     /// [`Error::Refused`] for a set that cannot be used ([`LabelSet::check`]) or a name that a query cannot contain; or
     /// the catalogue cannot be written.
     pub fn save_label_set(&self, set: &LabelSet) -> Result<Option<LabelSet>> {
-        set.check()?;
-        check_name(&set.name)?;
-        let json = |list: &[String]| serde_json::to_string(list).unwrap_or_default();
-        self.write(|db| {
-            let before = read(db, &set.name)?.map(|(_, set)| set);
-            db.execute("DELETE FROM label_set WHERE folded = ?1", [fold(&set.name)])?;
-            db.execute(
-                "INSERT INTO label_set (name, folded, labels, background, templates, threshold)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    set.name,
-                    fold(&set.name),
-                    json(&set.labels),
-                    json(&set.background),
-                    json(&set.templates),
-                    set.threshold
-                ],
-            )?;
-            Ok(before)
-        })
+        set.check_all()?;
+        self.write(|db| put(db, set, None))
     }
 
     /// The label sets, by name.
@@ -252,6 +243,7 @@ impl Library {
                     "INSERT OR REPLACE INTO classifier (label_set, fingerprint, checksum, data) VALUES (?1, ?2, ?3, ?4)",
                     params![id, fingerprint, row_checksum(&bytes), bytes],
                 )?;
+                seal::CLASSIFIER.seal(db, "label_set = ?1 AND fingerprint = ?2", params![id, fingerprint])?;
             }
             Ok(())
         })
@@ -315,12 +307,41 @@ impl LabelFilter {
     }
 }
 
+/// Stores a set in the place of one of the same name, which it returns; `written` is when, in seconds since 1970, if not now.
+pub(crate) fn put(db: &Connection, set: &LabelSet, written: Option<i64>) -> rusqlite::Result<Option<LabelSet>> {
+    let json = |list: &[String]| serde_json::to_string(list).unwrap_or_default();
+    let before = read(db, &set.name)?.map(|(_, set)| set);
+    db.execute("DELETE FROM label_set WHERE folded = ?1", [fold(&set.name)])?;
+    db.execute(
+        "INSERT INTO label_set (name, folded, labels, background, templates, threshold, written)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ifnull(?7, unixepoch()))",
+        params![
+            set.name,
+            fold(&set.name),
+            json(&set.labels),
+            json(&set.background),
+            json(&set.templates),
+            set.threshold,
+            written
+        ],
+    )?;
+    seal::LABEL_SET.seal(db, "folded = ?1", [fold(&set.name)])?;
+    Ok(before)
+}
+
 const COLUMNS: &str = "id, name, labels, background, templates, threshold";
 
 fn read(db: &Connection, name: &str) -> rusqlite::Result<Option<(i64, LabelSet)>> {
     db.prepare_cached(&format!("SELECT {COLUMNS} FROM label_set WHERE folded = ?1"))?
         .query_row([fold(name)], set_of)
         .optional()
+}
+
+/// All sets and when each was saved, by name.
+pub(crate) fn with_times(db: &Connection) -> rusqlite::Result<Vec<(LabelSet, i64)>> {
+    let mut statement = db.prepare(&format!("SELECT {COLUMNS}, written FROM label_set ORDER BY folded"))?;
+    let rows = statement.query_map([], |row| Ok((set_of(row)?.1, row.get(6)?)))?;
+    rows.collect()
 }
 
 /// Reads a label set. A damaged list is read as empty, which [`LabelSet::check`] refuses for labels.
@@ -347,19 +368,6 @@ fn check_name(name: &str) -> Result<()> {
         return refused("it holds =, \" or a control character, which the NAME in label:NAME=LABEL cannot contain");
     }
     Ok(())
-}
-
-/// Names of the stored label sets that cannot be used.
-pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut damaged = Vec::new();
-    let mut statement = db.prepare(&format!("SELECT {COLUMNS} FROM label_set ORDER BY id"))?;
-    for set in statement.query_map([], set_of)? {
-        let (_, set) = set?;
-        if set.check().is_err() {
-            damaged.push(set.name);
-        }
-    }
-    Ok(damaged)
 }
 
 /// Set and fingerprint of the classifiers whose checksum or length is wrong.

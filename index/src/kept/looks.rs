@@ -5,8 +5,9 @@
 use super::captions::exists;
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
-use crate::catalogue::rows::{FileStamp, PhotoFiles};
-use crate::catalogue::stored::{row_checksum, size_of};
+use crate::catalogue::rows::{FileStamp, PhotoFile, PhotoFiles};
+use crate::catalogue::seal;
+use crate::catalogue::stored::{hash_of, row_checksum, size_of};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -54,6 +55,7 @@ impl Library {
                          ON CONFLICT (photo) DO UPDATE SET version = ?2, checksum = ?3, data = ?4",
                     )?
                     .execute(params![photo, version, row_checksum(look), look])?;
+                    seal::LOOK.seal(db, "photo = ?1", [photo])?;
                 }
             }
             Ok(())
@@ -83,15 +85,22 @@ impl Library {
 }
 
 fn files_of(db: &Connection, id: i64) -> rusqlite::Result<Option<PhotoFiles>> {
-    let hash = db.prepare_cached("SELECT hash FROM photo WHERE id = ?1")?.query_row([id], |row| row.get(0));
-    let Some(hash) = hash.optional()? else { return Ok(None) };
-    let mut statement = db.prepare_cached("SELECT path, size, mtime_ns FROM file WHERE photo = ?1 ORDER BY path")?;
+    let picture = db.prepare_cached("SELECT picture FROM photo WHERE id = ?1")?.query_row([id], |row| row.get(0));
+    let Some(picture) = picture.optional()? else { return Ok(None) };
+    let mut statement = db.prepare_cached(
+        "SELECT path, size, mtime_ns, hash, (taken IS NOT NULL) + (camera IS NOT NULL) + (latitude IS NOT NULL)
+         FROM file WHERE photo = ?1 ORDER BY path",
+    )?;
     let rows = statement.query_map([id], |row| {
-        let stamp = FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? };
-        Ok((paths::from_bytes(row.get_ref(0)?.as_blob()?), stamp))
+        Ok(PhotoFile {
+            path: paths::from_bytes(row.get_ref(0)?.as_blob()?),
+            stamp: FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? },
+            hash: hash_of(row, 3)?,
+            facts: row.get(4)?,
+        })
     })?;
     let files: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
-    Ok((!files.is_empty()).then_some(PhotoFiles { id, hash, files }))
+    Ok((!files.is_empty()).then_some(PhotoFiles { id, picture, files }))
 }
 
 /// Whether the look in columns `at` (checksum) and `at + 1` (bytes) is what was written.
@@ -100,7 +109,7 @@ fn is_sound(row: &Row<'_>, at: usize) -> rusqlite::Result<bool> {
     Ok(row_checksum(row.get_ref(at + 1)?.as_blob()?) == checksum)
 }
 
-/// Photos whose look is not what was written to the catalogue.
+/// Photos whose look has other bytes than were written to the catalogue.
 pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<i64>> {
     let mut statement = db.prepare("SELECT photo, checksum, data FROM look ORDER BY photo")?;
     let mut rows = statement.query([])?;

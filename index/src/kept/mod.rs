@@ -1,8 +1,10 @@
-//! What the catalogue keeps besides photos: captions, clusters, labels, chats, looks.
+//! What the catalogue keeps besides photos: captions, chats, clusters and the names given to them, labels, looks.
 
 pub(crate) mod captioner;
 pub(crate) mod captions;
 pub(crate) mod chats;
 pub(crate) mod clusters;
+pub(crate) mod given_names;
 pub(crate) mod labels;
 pub(crate) mod looks;
+pub(crate) mod transfer;

@@ -67,7 +67,7 @@ pub enum Filter {
     Wider(u32),
     /// It is at least this many pixels high.
     Taller(u32),
-    /// Its file has a size in bytes within these bounds, both included.
+    /// One of its files has a size in bytes within these bounds, both included.
     Size {
         /// The smallest size.
         min: Option<u64>,
@@ -178,7 +178,7 @@ impl Filter {
             Self::Size { min, max } => {
                 values.push(whole(min.unwrap_or(0)));
                 values.push(whole(max.unwrap_or(u64::MAX)));
-                "(p.size BETWEEN ? AND ?)".into()
+                "EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND f.size BETWEEN ? AND ?)".into()
             }
         })
     }

@@ -6,11 +6,11 @@ use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{ContentHash, PhotoFacts, ScoreStats, Tag};
-use crate::catalogue::stored::text_of;
-use crate::error::{Result, validate};
+use crate::catalogue::stored::{is_conversion, size_of, text_of};
+use crate::error::{Error, Result, validate};
 use crate::kept::clusters;
 use crate::kept::labels::LabelFilter;
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
@@ -59,8 +59,8 @@ pub struct SearchRequest {
 pub struct Hit {
     /// Its id.
     pub id: i64,
-    /// Hash of its content.
-    pub hash: ContentHash,
+    /// Hash of its picture.
+    pub picture: ContentHash,
     /// Its cosine with the query's vector.
     pub cosine: Option<f32>,
     /// Its BM25 score for the query's words and phrases.
@@ -77,7 +77,7 @@ pub struct Hit {
     pub caption: Option<String>,
     /// What it says about itself.
     pub facts: PhotoFacts,
-    /// Size of its files in bytes.
+    /// Size in bytes of the first of these files.
     pub size: u64,
     /// Number of photos folded into this one.
     pub folded: u32,
@@ -141,6 +141,15 @@ impl Searcher {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Number of photos that the library's model has not embedded, or whose embedding is damaged: no search by meaning
+    /// finds them.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn awaiting(&self) -> Result<usize> {
+        Ok(self.len.saturating_sub(self.vectors()?.map_or(0, Vectors::len)))
     }
 
     /// Finds photos. With neither a vector nor words nor phrases, it lists those that pass the filters, by id.
@@ -238,44 +247,18 @@ impl Searcher {
             Some(words) if !chosen.is_empty() => self.text()?.every(words)?,
             _ => HashSet::new(),
         };
-        self.library.sql(|db| {
-            let mut photo = db.prepare_cached(
-                "SELECT size, width, height, format, taken, camera, latitude, longitude, hash FROM photo WHERE id = ?1",
-            )?;
-            let mut tag = db.prepare_cached("SELECT label, score FROM tag WHERE photo = ?1 ORDER BY position")?;
-            let mut caption = db.prepare_cached("SELECT text FROM caption WHERE photo = ?1")?;
-            let mut file = db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path")?;
-            let mut hits = Vec::with_capacity(chosen.len());
-            for (candidate, folded) in chosen {
-                let id = candidate.id;
-                let found = photo.query_row([id], |row| {
-                    let facts = PhotoFacts {
-                        width: row.get(1)?,
-                        height: row.get(2)?,
-                        format: row.get(3)?,
-                        taken: row.get(4)?,
-                        camera: row.get(5)?,
-                        latitude: row.get(6)?,
-                        longitude: row.get(7)?,
-                    };
-                    Ok((crate::catalogue::stored::size_of(row.get(0)?), facts, row.get(8)?))
-                });
-                let Some((size, facts, hash)) = found.optional()? else { continue };
-                let tags = tag.query_map([id], |row| Ok(Tag { label: row.get(0)?, score: row.get(1)? }))?;
-                let tags = tags.collect::<rusqlite::Result<_>>()?;
-                let caption = caption.query_row([id], |row| text_of(row, 0)).optional()?;
-                let files = file.query_map([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
-                let mut paths = files.collect::<rusqlite::Result<Vec<PathBuf>>>()?;
-                paths.sort_by_cached_key(|path| !request.filters.prefers(path));
-                if paths.is_empty() {
-                    continue;
+        let mut hits = Vec::with_capacity(chosen.len());
+        for (candidate, folded) in chosen {
+            let id = candidate.id;
+            let hit = self.library.sql(|db| match hit(db, request, candidate, folded, all_words.contains(&id)) {
+                Err(error) if is_conversion(&error) => {
+                    Ok(Err(Error::DamagedPhoto { photo: id, path: first_path(db, id)?, reason: error.to_string() }))
                 }
-                let RankedPhoto { cosine, bm25, fused, .. } = candidate;
-                let all_words = all_words.contains(&id);
-                hits.push(Hit { id, hash, cosine, bm25, fused, all_words, paths, tags, caption, facts, size, folded });
-            }
-            Ok(hits)
-        })
+                read => read.map(Ok),
+            })?;
+            hits.extend(hit?);
+        }
+        Ok(hits)
     }
 
     /// The ids, ascending, and embeddings (unit vectors) of all photos that have one; none if the library has no model.
@@ -315,12 +298,7 @@ impl Searcher {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn paths(&self, ids: &[i64]) -> Result<Vec<Option<PathBuf>>> {
-        self.library.sql(|db| {
-            let mut file = db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path LIMIT 1")?;
-            let mut path =
-                |id: &i64| file.query_row([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?))).optional();
-            ids.iter().map(&mut path).collect()
-        })
+        self.library.sql(|db| ids.iter().map(|id| first_path(db, *id)).collect())
     }
 
     fn vectors(&self) -> Result<Option<&Vectors>> {
@@ -338,6 +316,56 @@ impl Searcher {
         let loaded = self.library.text(|db| TextSearch::load(db, &text::folder(&self.library)))?;
         Ok(self.text.get_or_init(|| loaded))
     }
+}
+
+/// The first path of a photo; `None` if it has no file.
+fn first_path(db: &Connection, id: i64) -> rusqlite::Result<Option<PathBuf>> {
+    db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path LIMIT 1")?
+        .query_row([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))
+        .optional()
+}
+
+/// What the catalogue knows about a photo; `None` if it has no file.
+fn hit(
+    db: &Connection,
+    request: &SearchRequest,
+    candidate: RankedPhoto,
+    folded: u32,
+    all_words: bool,
+) -> rusqlite::Result<Option<Hit>> {
+    let RankedPhoto { id, cosine, bm25, fused } = candidate;
+    let found = db
+        .prepare_cached(
+            "SELECT picture, width, height, format, taken, camera, latitude, longitude FROM photo WHERE id = ?1",
+        )?
+        .query_row([id], |row| {
+            let facts = PhotoFacts {
+                width: row.get(1)?,
+                height: row.get(2)?,
+                format: row.get(3)?,
+                taken: row.get(4)?,
+                camera: row.get(5)?,
+                latitude: row.get(6)?,
+                longitude: row.get(7)?,
+            };
+            Ok((row.get(0)?, facts))
+        });
+    let Some((picture, facts)) = found.optional()? else { return Ok(None) };
+    let mut tags = db.prepare_cached("SELECT label, score FROM tag WHERE photo = ?1 ORDER BY position")?;
+    let tags = tags.query_map([id], |row| Ok(Tag { label: row.get(0)?, score: row.get(1)? }))?;
+    let tags = tags.collect::<rusqlite::Result<_>>()?;
+    let caption = db
+        .prepare_cached("SELECT text FROM caption WHERE photo = ?1")?
+        .query_row([id], |row| text_of(row, 0))
+        .optional()?;
+    let mut files = db.prepare_cached("SELECT path, size FROM file WHERE photo = ?1 ORDER BY path")?;
+    let files =
+        files.query_map([id], |row| Ok((paths::from_bytes(row.get_ref(0)?.as_blob()?), size_of(row.get(1)?))))?;
+    let mut files = files.collect::<rusqlite::Result<Vec<(PathBuf, u64)>>>()?;
+    files.sort_by_cached_key(|(path, _)| !request.filters.prefers(path));
+    let Some(&(_, size)) = files.first() else { return Ok(None) };
+    let paths = files.into_iter().map(|(path, _)| path).collect();
+    Ok(Some(Hit { id, picture, cosine, bm25, fused, all_words, paths, tags, caption, facts, size, folded }))
 }
 
 /// All candidates, best first.

@@ -324,8 +324,9 @@ fn index(
         let id: i64 = row.get(0)?;
         let mut document = TantivyDocument::new();
         document.add_i64(id_field, id);
-        let camera_name: Option<String> = row.get(1)?;
-        document.add_text(camera, split(&camera_name.unwrap_or_default()));
+        if row.get_ref(1)? != ValueRef::Null {
+            document.add_text(camera, split(&text_of(row, 1)?));
+        }
         if row.get_ref(2)? != ValueRef::Null {
             document.add_text(caption, split(&text_of(row, 2)?));
         }
@@ -358,7 +359,7 @@ fn index(
         let mut rows = statement.query([id])?;
         let mut labels: HashMap<i64, Vec<String>> = HashMap::new();
         while let Some(row) = rows.next()? {
-            labels.entry(row.get(0)?).or_default().push(row.get(1)?);
+            labels.entry(row.get(0)?).or_default().push(text_of(row, 1)?);
         }
         Ok(labels)
     };

@@ -1,12 +1,15 @@
 //! Checking for damage, and repairing what can be repaired.
 
 use crate::catalogue::change_log::{About, log};
-use crate::catalogue::library::{Library, current_model};
+use crate::catalogue::library::Library;
+use crate::catalogue::seal::{self, Sealed};
 use crate::catalogue::stored::is_sound;
+use crate::catalogue::{paths, schema};
 use crate::error::{Error, Result};
 use crate::escape;
-use crate::kept::{captions, chats, labels, looks};
+use crate::kept::{captions, clusters, labels, looks};
 use crate::search::{cache, text, vectors};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
 /// What a check found; empty if everything is in order.
@@ -40,6 +43,11 @@ pub enum Remedy {
     Restore,
     /// It must be deleted and saved again.
     SaveAgain,
+    /// [`Library::repair`] takes the library as it is; what is missing must be indexed or written again, or restored from a
+    /// backup.
+    Accept,
+    /// The library's photos must be embedded again.
+    Reindex,
     /// The library must be made again, or restored from a backup.
     NewLibrary,
     /// It could not be read this time; that says nothing about damage.
@@ -59,9 +67,9 @@ impl Finding {
 }
 
 impl Library {
-    /// Verifies the catalogue's structure and every cache; with `full`, also every embedding, encoding and look, the
-    /// texts of captions and chats, label sets and classifiers, and tantivy's own checksums. A cache that is merely out
-    /// of date is not a finding: searches and the next run take care of it.
+    /// Verifies the catalogue's structure and history and every cache; with `full`, also every row and every embedding,
+    /// encoding, look and classifier, and tantivy's own checksums. A cache that is merely out of date is not a finding:
+    /// searches and the next run take care of it.
     ///
     /// # Errors
     /// The catalogue is too damaged to compare the caches with it.
@@ -75,8 +83,16 @@ impl Library {
                 return Ok(CheckReport { findings: vec![Finding::unread(&error)] });
             }
         };
+        let lost = self.lost_commits()?;
+        if lost > 0 {
+            let what = format!(
+                "the last {lost} of its commits are missing: its WAL was damaged, or an older copy was put in its place"
+            );
+            findings.push(in_file(Finding::new(what, Remedy::Accept)));
+        }
         if full {
-            for damaged in [self.sql(damaged_vectors), self.sql(damaged_texts)] {
+            let rows = seal::ALL.into_iter().map(|sealed| self.sql(|db| broken_rows(db, sealed)));
+            for damaged in rows.chain([self.sql(damaged_vectors), self.sql(damaged_values)]) {
                 match damaged {
                     Ok(damaged) => findings.extend(damaged.into_iter().map(in_file)),
                     Err(error) => findings.push(Finding::unread(&error)),
@@ -88,8 +104,8 @@ impl Library {
         Ok(CheckReport { findings })
     }
 
-    /// Drops damaged embeddings, encodings, looks and classifiers, so that they are computed again, and rebuilds the
-    /// caches. Damaged captions, chats and label sets stay: what is left of them may be worth reading.
+    /// Drops everything damaged that can be computed again, and rebuilds the caches. What a person wrote stays: what is
+    /// left of it may be worth reading.
     ///
     /// # Errors
     /// Another process is writing, or the catalogue or the disk fails.
@@ -116,8 +132,9 @@ impl Library {
             for photo in &looks {
                 db.execute("DELETE FROM look WHERE photo = ?1", [photo])?;
             }
-            Ok(())
+            repair_rows(db)
         })?;
+        self.accept_position()?;
         cache::clear(&vectors::folder(self))?;
         cache::clear(&text::folder(self))?;
         writer.refresh_caches(&mut |_, _, _| true)
@@ -134,7 +151,105 @@ fn structure(db: &Connection, full: bool) -> rusqlite::Result<Vec<String>> {
         let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
         problems.push(format!("a row of {table} refers to a missing row of {parent}"));
     }
+    if !schema::is_as_made(db)? {
+        problems.push("its tables are not those of this version".into());
+    }
     Ok(problems)
+}
+
+/// The rows of a table that are not what was written.
+fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>> {
+    let Sealed { table, key, .. } = sealed;
+    let by_hand = if sealed == seal::CAPTION { "captioner IS NULL" } else { "NULL" };
+    let mut statement = db.prepare(&format!(
+        "SELECT DISTINCT {key}, {by_hand} FROM {table} WHERE {} ORDER BY {key}",
+        sealed.is_broken()
+    ))?;
+    let mut rows = statement.query([])?;
+    let mut findings = Vec::new();
+    while let Some(row) = rows.next()? {
+        let named = match row.get_ref(0)? {
+            ValueRef::Blob(path) => escape::path(&paths::from_bytes(path)),
+            ValueRef::Text(name) => format!("{:?}", escape::text(&String::from_utf8_lossy(name))),
+            ValueRef::Integer(number) => number.to_string(),
+            other => format!("{other:?}"),
+        };
+        let of_photo = || format!("photo {named}{}", path_of(db, row).unwrap_or_default());
+        let by_hand = row.get::<_, Option<bool>>(1)?.unwrap_or(false);
+        let (what, remedy) = match table {
+            "photo" => (of_photo(), Remedy::DropAndIndex),
+            "embedding" => (format!("the embedding of {}", of_photo()), Remedy::DropAndIndex),
+            "encoding" => (format!("the encoding of {}", of_photo()), Remedy::DropUntilNeeded),
+            "classifier" => (format!("a classifier of label set {named}"), Remedy::DropUntilNeeded),
+            "tag" => (format!("the tags of {}", of_photo()), Remedy::DropAndIndex),
+            "caption" if by_hand => (format!("the caption of {}", of_photo()), Remedy::WriteAgain),
+            "caption" => (format!("the caption of {}", of_photo()), Remedy::DropUntilNeeded),
+            "member" => (format!("the cluster of {}", of_photo()), Remedy::DropAndIndex),
+            "look" => (format!("the look of {}", of_photo()), Remedy::DropUntilNeeded),
+            "file" | "root" | "failure" => (format!("the record of {named}"), Remedy::DropAndIndex),
+            "forgotten" => (format!("the record that {named} is forgotten"), Remedy::WriteAgain),
+            "last_seen" => (format!("the record of what was last at {named}"), Remedy::Rebuild),
+            "change" => (format!("entry {named} of the change log"), Remedy::Rebuild),
+            "conversation" | "turn" => (format!("chat {named}"), Remedy::Restore),
+            "cluster" => (format!("cluster {named}"), Remedy::DropUntilNeeded),
+            "label_set" => (format!("the label set {named}"), Remedy::SaveAgain),
+            "given_name" => (format!("the name {named} of a cluster"), Remedy::WriteAgain),
+            "named_picture" => (format!("a picture of the name {named} of a cluster"), Remedy::Rebuild),
+            _ => (format!("the model {named}"), Remedy::Reindex),
+        };
+        let verb = if table == "tag" { "are" } else { "is" };
+        findings.push(Finding::new(format!("{what} {verb} damaged"), remedy));
+    }
+    findings.dedup();
+    Ok(findings)
+}
+
+/// A path of the photo whose id is in the first column, in brackets.
+fn path_of(db: &Connection, row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
+    let id: i64 = row.get(0)?;
+    db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path LIMIT 1")?
+        .query_row([id], |row| Ok(format!(" ({})", escape::path(&paths::from_bytes(row.get_ref(0)?.as_blob()?)))))
+}
+
+/// Drops the broken rows that can be computed again, and lets the next indexing run do so.
+fn repair_rows(db: &Connection) -> rusqlite::Result<()> {
+    let broken = |sealed: Sealed| sealed.is_broken();
+    // What the model says of a photo and what the photo is are computed together: without an embedding they are again.
+    for sealed in [seal::PHOTO, seal::TAG] {
+        let (table, key) = (sealed.table, sealed.key);
+        let photos = format!("SELECT {key} FROM {table} WHERE {}", broken(sealed));
+        db.execute(&format!("INSERT INTO change (photo) {photos}"), [])?;
+        db.execute(&format!("DELETE FROM embedding WHERE photo IN ({photos})"), [])?;
+    }
+    db.execute(&format!("DELETE FROM tag WHERE photo IN (SELECT photo FROM tag WHERE {})", broken(seal::TAG)), [])?;
+    db.execute(&format!("UPDATE photo SET identified = 0 WHERE {}", broken(seal::PHOTO)), [])?;
+    seal::PHOTO.seal(db, "identified = 0", [])?;
+    // The folders are also written beside each of their files.
+    let lost = db.execute(&format!("DELETE FROM root WHERE {}", broken(seal::ROOT)), [])?;
+    let files = format!("FROM file WHERE {}", broken(seal::FILE));
+    db.execute(&format!("INSERT INTO change (photo) SELECT photo {files}"), [])?;
+    db.execute(&format!("DELETE {files}"), [])?;
+    if lost > 0 {
+        db.execute("INSERT OR IGNORE INTO root (path) SELECT DISTINCT root FROM file", [])?;
+        seal::ROOT.seal(db, "true", [])?;
+    }
+    let embeddings = format!("FROM embedding WHERE {}", broken(seal::EMBEDDING));
+    db.execute(&format!("INSERT INTO change (photo) SELECT photo {embeddings}"), [])?;
+    for sealed in [
+        seal::EMBEDDING,
+        seal::ENCODING,
+        seal::CLASSIFIER,
+        seal::FAILURE,
+        seal::LAST_SEEN,
+        seal::MEMBER,
+        seal::LOOK,
+        seal::CLUSTER,
+        seal::NAMED_PICTURE,
+    ] {
+        db.execute(&format!("DELETE FROM {} WHERE {}", sealed.table, broken(sealed)), [])?;
+    }
+    db.execute(&format!("DELETE FROM caption WHERE captioner IS NOT NULL AND {}", broken(seal::CAPTION)), [])?;
+    seal::CHANGE.seal(db, &broken(seal::CHANGE), [])
 }
 
 fn damaged_vectors(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
@@ -143,8 +258,8 @@ fn damaged_vectors(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
     Ok(damaged.map(|place| Finding::new(what(place), Remedy::DropAndIndex)).collect())
 }
 
-/// Damaged encodings, looks, captions, chats, label sets and classifiers.
-fn damaged_texts(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
+/// Damaged encodings, looks, centroids and classifiers.
+fn damaged_values(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
     let mut damaged = Vec::new();
     for (photo, captioner) in captions::damaged_encodings(db)? {
         let what = format!("the encoding of photo {photo} by captioner {} is damaged", escape::text(&captioner));
@@ -153,14 +268,8 @@ fn damaged_texts(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
     for photo in looks::damaged(db)? {
         damaged.push(Finding::new(format!("the look of photo {photo} is damaged"), Remedy::DropUntilNeeded));
     }
-    for photo in captions::damaged_captions(db)? {
-        damaged.push(Finding::new(format!("the caption of photo {photo} is damaged"), Remedy::WriteAgain));
-    }
-    for id in chats::damaged(db)? {
-        damaged.push(Finding::new(format!("chat {id} is damaged"), Remedy::Restore));
-    }
-    for name in labels::damaged(db)? {
-        damaged.push(Finding::new(format!("the label set {:?} is damaged", escape::text(&name)), Remedy::SaveAgain));
+    for id in clusters::damaged_centroids(db)? {
+        damaged.push(Finding::new(format!("the centroid of cluster {id} is damaged"), Remedy::DropAndIndex));
     }
     for (set, _) in labels::damaged_classifiers(db)? {
         let what = format!("a classifier of label set {set} is damaged");
@@ -171,9 +280,6 @@ fn damaged_texts(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
 
 /// Photo and model of the embeddings whose checksum or length is wrong.
 fn damaged_embeddings(db: &Connection) -> rusqlite::Result<Vec<(i64, i64)>> {
-    if current_model(db)?.is_none() {
-        return Ok(Vec::new());
-    }
     let mut statement = db.prepare(
         "SELECT photo, model, checksum, vector, dim FROM embedding JOIN model ON model.id = model ORDER BY photo, model",
     )?;

@@ -1,6 +1,8 @@
 //! Bringing the caches up to date, and tidying up, at the end of an indexing run.
 
-use crate::catalogue::library::current_model;
+use crate::catalogue::identity::carry_captions;
+use crate::catalogue::library::{WAITING_CAPTIONS, WAITING_NAMES, current_model};
+use crate::catalogue::rows::WaitingCounts;
 use crate::catalogue::writer::Writer;
 use crate::error::{Error, Result};
 use crate::search::text::{self, Failed};
@@ -63,20 +65,52 @@ impl Writer<'_> {
         self.prune_log()
     }
 
-    /// Drops photos without a file, and embeddings of other models once every photo has one of the current model.
+    /// Lets captions by hand follow edited pictures, and drops photos without a file and embeddings of other models once
+    /// every photo has one of the current model. A photo with a caption by hand stays, in case its picture returns, with
+    /// everything but its large encodings; so does an imported one that no file has shown yet.
     fn tidy(&mut self) -> Result<()> {
         let library = self.library;
-        let orphans = "FROM photo WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = photo.id)";
+        if library.sql(|db| db.query_row("SELECT EXISTS (SELECT 1 FROM last_seen)", [], |row| row.get(0)))? {
+            self.write(|db| carry_captions(db))?;
+        }
+        let orphans = "FROM photo WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = photo.id)
+            AND NOT EXISTS (SELECT 1 FROM caption c WHERE c.photo = photo.id
+            AND (c.captioner IS NULL OR photo.format = ''))";
+        let encodings = "FROM encoding WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = encoding.photo)";
         let others = "FROM embedding WHERE model <> (SELECT id FROM model WHERE current) AND NOT EXISTS (
-            SELECT 1 FROM photo p WHERE NOT EXISTS (SELECT 1 FROM embedding e JOIN model m ON m.id = e.model
-            WHERE m.current AND e.photo = p.id))";
-        for what in [orphans, others] {
+            SELECT 1 FROM file f WHERE NOT EXISTS (SELECT 1 FROM embedding e JOIN model m ON m.id = e.model
+            WHERE m.current AND e.photo = f.photo))";
+        for what in [orphans, encodings, others] {
             // Checked first, so that a run that changed nothing writes nothing.
             if library.sql(|db| db.query_row(&format!("SELECT EXISTS (SELECT 1 {what})"), [], |row| row.get(0)))? {
                 self.write(|db| db.execute(&format!("DELETE {what}"), []))?;
             }
         }
         Ok(())
+    }
+
+    /// Drops for good what a person wrote and waits for its picture, and returns what that was.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn discard_waiting(&mut self) -> Result<WaitingCounts> {
+        let waiting = self.library.waiting()?;
+        self.write(|db| {
+            db.execute(&format!("DELETE FROM caption WHERE photo IN (SELECT photo FROM {WAITING_CAPTIONS})"), [])?;
+            db.execute(&format!("DELETE FROM given_name WHERE id IN (SELECT id FROM {WAITING_NAMES})"), [])?;
+            Ok(())
+        })?;
+        self.tidy()?;
+        Ok(waiting)
+    }
+
+    /// Gives the space of what was dropped back to the file system.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written, or the disk has no room for a second copy of it.
+    pub fn compact(&mut self) -> Result<()> {
+        self.tidy()?;
+        self.library.sql(|db| db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);"))
     }
 
     /// Drops the entries of the log that both caches cover, but not those at the caches' own positions. Changes of
@@ -139,7 +173,7 @@ mod tests {
             path: format!("/p/{n}.jpg").into(),
             root: "/p".into(),
             stamp: FileStamp { size: 1, mtime_ns: 1 },
-            hash: [n; 32],
+            identity: crate::FileIdentity { file: [n; 32], picture: [n; 32], version: 1 },
             facts: PhotoFacts::default(),
             embedding: vec![0.6, 0.8],
             tags: Vec::new(),

@@ -55,7 +55,7 @@ fn photos_come_newest_first_and_know_their_content() {
     let searcher = library.searcher().unwrap();
     let hits = searcher.photos(&searcher.newest().unwrap()).unwrap();
     assert_eq!(names(&hits), ["b.jpg", "c.jpg", "a.jpg", "d.jpg"]);
-    assert_eq!(hits.iter().map(|hit| hit.hash).collect::<Vec<_>>(), [3, 2, 4, 1].map(hash));
+    assert_eq!(hits.iter().map(|hit| hit.picture).collect::<Vec<_>>(), [3, 2, 4, 1].map(hash));
 
     // The second file still exists.
     let mut writer = library.lock().unwrap();
@@ -73,7 +73,7 @@ fn snapshots_live_side_by_side() {
     let after = library.searcher().unwrap();
     assert_eq!((before.len(), after.len()), (4, 5));
     let question = || SearchRequest { vector: Some(vector(9, 4)), ..request(By::Meaning) };
-    assert_eq!(after.search(&question()).unwrap().hits[0].hash, hash(9));
+    assert_eq!(after.search(&question()).unwrap().hits[0].picture, hash(9));
     assert_eq!(before.search(&question()).unwrap().hits.len(), 4);
     assert_eq!((before.newest().unwrap().len(), after.newest().unwrap().len()), (4, 5));
 }

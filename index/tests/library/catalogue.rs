@@ -1,7 +1,7 @@
 //! The catalogue compared with a plain map, and its locks, roots, models and permissions.
 
 use crate::support::*;
-use snapseek_index::{By, Change, Error, Finding, Library, SearchRequest};
+use snapseek_index::{By, Change, Error, Finding, Library, Metadata, SearchRequest};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -61,13 +61,14 @@ fn random_operations_leave_what_a_plain_map_would_hold() {
                 expected.insert(path, content);
             }
             5..7 => {
-                let known = writer.knows(&hash(content)).unwrap();
+                let known = writer.knows(&identity(content)).unwrap();
                 assert!(known || !expected.values().any(|c| *c == content));
                 let known_change = Change::Known {
                     path: path.clone(),
                     root: "/photos".into(),
                     stamp: stamp(content),
-                    hash: hash(content),
+                    identity: identity(content),
+                    metadata: Metadata::default(),
                 };
                 writer.apply(&[known_change]).unwrap();
                 failed.remove(&path);
@@ -104,8 +105,9 @@ fn random_operations_leave_what_a_plain_map_would_hold() {
                     writer.apply(&[photo(&name, content, DIM, &["some thing"])]).unwrap();
                 }
                 for (path, content) in [(&path, 999), (&other, content)] {
-                    let (root, hash) = ("/photos".into(), hash(content));
-                    let change = Change::Known { path: path.clone(), root, stamp: stamp(content), hash };
+                    let (root, identity) = ("/photos".into(), identity(content));
+                    let metadata = Metadata::default();
+                    let change = Change::Known { path: path.clone(), root, stamp: stamp(content), identity, metadata };
                     writer.apply(&[change]).unwrap();
                 }
                 failed.remove(&path);
@@ -197,7 +199,7 @@ fn models_are_kept_apart() {
     refresh(&mut writer);
     writer.switch_model(&model("two", 8)).unwrap();
     assert!(!writer.file(Path::new("/photos/a.jpg")).unwrap().unwrap().embedded);
-    assert!(!writer.knows(&hash(1)).unwrap());
+    assert!(!writer.knows(&identity(1)).unwrap());
     // Meanwhile, words still find all photos, and meaning finds those that are embedded so far.
     assert_eq!(names(&find(&library, "cat")), ["a.jpg"]);
     writer.apply(&[photo("a.jpg", 1, 8, &["cat"])]).unwrap();
@@ -216,7 +218,7 @@ fn models_are_kept_apart() {
     writer.apply(&[photo("b.jpg", 2, 8, &["dog"])]).unwrap();
     refresh(&mut writer);
     writer.switch_model(&model("one", DIM)).unwrap();
-    assert!(!writer.knows(&hash(1)).unwrap() && !writer.knows(&hash(2)).unwrap());
+    assert!(!writer.knows(&identity(1)).unwrap() && !writer.knows(&identity(2)).unwrap());
     assert_eq!(library.status().unwrap().files, 2);
 }
 
@@ -228,8 +230,10 @@ fn vectors_that_are_no_embeddings_are_refused_and_nothing_is_written() {
     writer.set_model(&model("a", 4)).unwrap();
     for bad in [vec![0.0; 4], vec![f32::NAN; 4], vec![f32::INFINITY, 0.0, 0.0, 0.0], vec![1.0; 4], vec![1.0, 0.0, 0.0]]
     {
-        let Change::Photo { path, root, stamp, hash, facts, tags, .. } = photo("bad.jpg", 5, 4, &[]) else { panic!() };
-        let change = Change::Photo { path, root, stamp, hash, facts, tags, embedding: bad };
+        let Change::Photo { path, root, stamp, identity, facts, tags, .. } = photo("bad.jpg", 5, 4, &[]) else {
+            panic!()
+        };
+        let change = Change::Photo { path, root, stamp, identity, facts, tags, embedding: bad };
         let error = writer.apply(&[photo("good.jpg", 1, 4, &[]), change]).unwrap_err();
         assert!(error.to_string().contains("bad.jpg"), "{error}");
         assert_eq!(library.status().unwrap().files, 0);

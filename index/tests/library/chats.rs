@@ -19,7 +19,7 @@ fn chats_are_kept_as_they_were_had() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::create(folder.path()).unwrap();
     let name = Path::new("holiday \u{e9}\n.jpg");
-    let id = library.begin_chat(&hash(1), name, "blip2").unwrap();
+    let id = library.begin_chat(&identity(1), name, "blip2").unwrap();
     let hostile = "a \u{1b}]0;dog\u{7} \u{202e} \0 \u{65e5}\u{672c}";
     library.add_turn(id, "What is it?", hostile).unwrap();
     library.add_turn(id, "What colour is it?", "").unwrap();
@@ -27,7 +27,7 @@ fn chats_are_kept_as_they_were_had() {
     let expected = [turn("What is it?", hostile), turn("What colour is it?", ""), turn("", "red")];
     let read = || library.reopen().unwrap().chat(id).unwrap().unwrap();
     let chat = read();
-    assert_eq!((chat.path.as_path(), chat.hash, chat.model.as_str()), (name, hash(1), "blip2"));
+    assert_eq!((chat.path.as_path(), chat.picture, chat.model.as_str()), (name, hash(1), "blip2"));
     assert!(chat.started > 1_700_000_000 && chat.updated >= chat.started);
     assert_eq!(chat.turns, expected);
     assert!(library.drop_last_turn(id).unwrap());
@@ -45,7 +45,7 @@ fn chats_are_kept_as_they_were_had() {
     let error = library.add_turn(id, "still there?", "no").unwrap_err();
     assert!(matches!(error, Error::NoChat { .. }), "{error}");
     // Its id is not used again, and its turns are gone.
-    let next = library.begin_chat(&hash(1), name, "blip2").unwrap();
+    let next = library.begin_chat(&identity(1), name, "blip2").unwrap();
     assert!(next > id && library.chat(next).unwrap().unwrap().turns.is_empty());
 }
 
@@ -53,7 +53,7 @@ fn chats_are_kept_as_they_were_had() {
 fn the_one_that_changed_last_comes_first() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::create(folder.path()).unwrap();
-    let begin = |content| library.begin_chat(&hash(content), Path::new("a.jpg"), "m").unwrap();
+    let begin = |content| library.begin_chat(&identity(content), Path::new("a.jpg"), "m").unwrap();
     let all = [begin(1), begin(2), begin(1), begin(3)];
     assert_eq!(ids(&library.chats().unwrap()), [all[3], all[2], all[1], all[0]]);
     let db = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
@@ -61,10 +61,10 @@ fn the_one_that_changed_last_comes_first() {
     assert_eq!(ids(&library.chats().unwrap()), [all[3], all[2], all[1], all[0]]);
     library.add_turn(all[0], "q", "a").unwrap();
     assert_eq!(ids(&library.chats().unwrap()), [all[0], all[3], all[2], all[1]]);
-    let about = library.chats_about(&hash(1)).unwrap();
+    let about = library.chats_about(&identity(1)).unwrap();
     assert_eq!(ids(&about), [all[0], all[2]]);
     assert_eq!(about[0].turns, [turn("q", "a")]);
-    assert!(library.chats_about(&hash(4)).unwrap().is_empty());
+    assert!(library.chats_about(&identity(4)).unwrap().is_empty());
     assert_eq!(library.status().unwrap().chats, 4);
 }
 
@@ -72,7 +72,7 @@ fn the_one_that_changed_last_comes_first() {
 fn texts_are_bounded_and_never_cut() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::create(folder.path()).unwrap();
-    let id = library.begin_chat(&hash(1), Path::new("a.jpg"), "m").unwrap();
+    let id = library.begin_chat(&identity(1), Path::new("a.jpg"), "m").unwrap();
     // Characters, not bytes.
     let (question, answer) = ("\u{e9}".repeat(10_000), "\u{e9}".repeat(100_000));
     library.add_turn(id, &question, &answer).unwrap();
@@ -95,12 +95,12 @@ fn a_chat_survives_its_photo_and_a_run_of_indexing() {
     writer.apply(&[photo("a.jpg", 1, DIM, &[])]).unwrap();
     // From another handle, while the writer exists.
     let other = library.reopen().unwrap();
-    let id = other.begin_chat(&hash(1), path, "m").unwrap();
+    let id = other.begin_chat(&identity(1), path, "m").unwrap();
     other.add_turn(id, "q", "a").unwrap();
     writer.apply(&[Change::Remove { path: path.into() }]).unwrap();
     refresh(&mut writer);
-    assert_eq!(library.photo_by_hash(&hash(1)).unwrap(), None);
-    assert_eq!(ids(&library.chats_about(&hash(1)).unwrap()), [id]);
+    assert_eq!(library.photo_showing(&identity(1)).unwrap(), None);
+    assert_eq!(ids(&library.chats_about(&identity(1)).unwrap()), [id]);
     assert_eq!(library.chat(id).unwrap().unwrap().turns, [turn("q", "a")]);
 }
 
@@ -108,7 +108,7 @@ fn a_chat_survives_its_photo_and_a_run_of_indexing() {
 fn a_damaged_chat_is_reported_and_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::create(folder.path()).unwrap();
-    let id = library.begin_chat(&hash(1), Path::new("a.jpg"), "m").unwrap();
+    let id = library.begin_chat(&identity(1), Path::new("a.jpg"), "m").unwrap();
     library.add_turn(id, "what is it?", "a dog").unwrap();
     library.add_turn(id, "what colour?", "red").unwrap();
     assert!(library.check(true).unwrap().findings.is_empty());

@@ -1,7 +1,10 @@
 //! Damage to any file of a library: no panic, no wrong answer, found by `check`, repaired by the next run.
 
 use crate::support::*;
-use snapseek_index::{By, Change, Library, Remedy, SearchRequest};
+use snapseek_index::{
+    By, Change, Classifier, ClusterMember, Finding, LabelSet, Library, NewCluster, PhotoFacts, Remedy, ScoreStats,
+    SearchRequest, query,
+};
 use std::path::{Path, PathBuf};
 
 const DIM: usize = 16;
@@ -159,7 +162,8 @@ fn a_catalogue_that_was_set_back_disowns_its_caches() {
     assert_eq!(answers(folder.path()).unwrap(), before);
     // Even once the log has grown past the position of the caches.
     let library = Library::open(folder.path()).unwrap();
-    assert_eq!(library.check(false).unwrap().findings.len(), 2);
+    let remedies: Vec<Remedy> = library.check(false).unwrap().findings.iter().map(|f| f.remedy).collect();
+    assert_eq!(remedies, [Remedy::Accept, Remedy::Rebuild, Remedy::Rebuild]);
     for _ in 0..2 {
         library.lock().unwrap().apply(&many(1, 600, "gone")).unwrap();
     }
@@ -236,7 +240,7 @@ fn damaged_embeddings_are_found_dropped_and_wanted_again() {
     assert!(library.check(true).unwrap().findings.is_empty());
     let writer = library.lock().unwrap();
     assert!(!writer.file(Path::new("/photos/7.jpg")).unwrap().unwrap().embedded);
-    assert!(!writer.knows(&hash(7)).unwrap());
+    assert!(!writer.knows(&identity(7)).unwrap());
 }
 
 #[cfg(unix)]
@@ -290,4 +294,183 @@ fn what_check_says_of_a_catalogue_it_cannot_read_is_said_once() {
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(findings[0].remedy, Remedy::NewLibrary, "{findings:?}");
     assert_eq!(findings[0].what.matches("catalogue.sqlite").count(), 1, "{findings:?}");
+}
+
+/// A small library in which every table has rows.
+fn everything(folder: &Path) -> Library {
+    let library = Library::create(folder).unwrap();
+    let mut writer = library.lock().unwrap();
+    writer.add_root(Path::new("/photos")).unwrap();
+    writer.set_model(&model("a", DIM)).unwrap();
+    let facts = PhotoFacts {
+        width: 640,
+        height: 480,
+        format: "jpeg".into(),
+        taken: Some("2019-06-01T12:00:00".into()),
+        camera: Some("Canon".into()),
+        latitude: Some(52.5),
+        longitude: Some(13.4),
+    };
+    let mut photos = many(1, 6, "thing");
+    photos.iter_mut().for_each(|change| {
+        let Change::Photo { facts: kept, .. } = change else { panic!() };
+        *kept = facts.clone();
+    });
+    writer.apply(&photos).unwrap();
+    let (kind, message) = ("damaged".into(), "cut short".into());
+    let root = "/photos".into();
+    let failed = Change::Failed { path: "/photos/bad.jpg".into(), root, stamp: stamp(3), kind, message };
+    writer.apply(&[failed]).unwrap();
+    let neutral = ScoreStats { count: 5, mean: 0.1, std: 0.2 };
+    writer.set_neutral_scores(&neutral).unwrap();
+    library.set_caption_by_hand(1, "by hand").unwrap();
+    library.save_caption(2, "by a model", "print").unwrap();
+    library.set_caption_by_hand(5, "waits").unwrap();
+    writer.forget(Path::new("/photos/5.jpg")).unwrap();
+    library.save_encoding(2, "print", &[1.0, 2.0]).unwrap();
+    library.save_looks(1, &[(1, vec![1, 2, 3])]).unwrap();
+    let chat = library.begin_chat(&identity(1), Path::new("/photos/1.jpg"), "blip2").unwrap();
+    library.add_turn(chat, "What?", "An owl").unwrap();
+    let keywords = vec!["thing".into()];
+    let centroid = vector(1, DIM);
+    let cluster = NewCluster { name: "a".into(), by_hand: false, keywords, coherence: 0.9, centroid, reach: 0.5 };
+    library.save_clusters(&[cluster], &[ClusterMember { photo: 1, cluster: Some(0), cosine: 0.8 }]).unwrap();
+    library.rename_cluster("a", "Oma").unwrap();
+    let labels = vec!["cat".into(), "dog".into()];
+    let set = LabelSet { name: "pets".into(), labels, ..LabelSet::default() };
+    library.save_label_set(&set).unwrap();
+    let rows = [vector(1, DIM), vector(2, DIM)].concat();
+    library.save_classifier(&set, &model("a", DIM).fingerprint, &Classifier { scale: 10.0, rows }).unwrap();
+    drop(writer);
+    library
+}
+
+/// Every column of every table that holds anything: what it holds is changed, as a flipped bit would.
+#[test]
+fn no_value_of_the_catalogue_changes_unnoticed() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(everything(folder.path()));
+    let file = folder.path().join("catalogue.sqlite");
+    let list = |db: &rusqlite::Connection, sql: &str| -> Vec<String> {
+        let mut statement = db.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let db = rusqlite::Connection::open(&file).unwrap();
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let tables = list(&db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
+    drop(db);
+    let sound = std::fs::read(&file).unwrap();
+    let mut cases = 0;
+    // The position in the history is compared with the file beside the catalogue.
+    for table in tables.iter().filter(|table| *table != "commits") {
+        let db = rusqlite::Connection::open(&file).unwrap();
+        let columns = list(&db, &format!("SELECT name FROM pragma_table_info('{table}')"));
+        drop(db);
+        for column in columns {
+            let changed = format!(
+                "CASE typeof({column}) WHEN 'integer' THEN {column} + 1 WHEN 'real' THEN {column} + 0.25
+                 WHEN 'text' THEN 'x' || {column} WHEN 'blob' THEN CAST('x' || {column} AS BLOB) ELSE 7 END"
+            );
+            let db = rusqlite::Connection::open(&file).unwrap();
+            db.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON").unwrap();
+            let which = format!("rowid = (SELECT max(rowid) FROM {table})");
+            let sql = format!("UPDATE {table} SET {column} = {changed} WHERE {which}");
+            let all = format!("UPDATE OR REPLACE {table} SET {column} = {changed}");
+            // Tables without rowids, and unique columns, are changed in any way that works.
+            let done = db.execute(&sql, []).or_else(|_| db.execute(&all, []));
+            assert!(done.unwrap() > 0, "{table}.{column}: no row");
+            drop(db);
+            let library = Library::open(folder.path()).unwrap();
+            let findings = library.check(true).unwrap().findings;
+            assert!(!findings.is_empty(), "{table}.{column} went unnoticed");
+            // Whatever can be mended is mended, and nothing that was written by hand goes.
+            library.repair().unwrap();
+            assert_eq!(library.chats().unwrap().len(), 1, "{table}.{column}");
+            drop(library);
+            for side in ["-wal", "-shm"] {
+                let _ = std::fs::remove_file(folder.path().join(format!("catalogue.sqlite{side}")));
+            }
+            std::fs::write(&file, &sound).unwrap();
+            let _ = std::fs::remove_file(folder.path().join("position"));
+            cases += 1;
+        }
+    }
+    assert!(cases > 120, "{cases}");
+}
+
+#[test]
+fn what_can_be_computed_again_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = everything(folder.path());
+    let db = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
+    for damage in [
+        "UPDATE tag SET score = 9 WHERE photo = 1",
+        "UPDATE photo SET width = -5 WHERE id = 2",
+        "UPDATE file SET size = 77 WHERE photo = 3",
+        "UPDATE member SET cosine = 4",
+        "UPDATE caption SET text = 'by nobody' WHERE photo = 2",
+        "UPDATE root SET path = CAST('/elsewhere' AS BLOB)",
+    ] {
+        assert!(db.execute(damage, []).unwrap() > 0, "{damage}");
+    }
+    // A value out of range is an error that names its photo.
+    let request = SearchRequest { filters: query::parse("wider:1").unwrap().filters, ..request(By::Meaning) };
+    db.execute("UPDATE photo SET height = -1 WHERE id = 1", []).unwrap();
+    let error = library.searcher().unwrap().search(&request).unwrap_err().to_string();
+    assert!(error.contains("photo 1 (/photos/1.jpg)"), "{error}");
+    let named = |findings: &[Finding], what: &str| findings.iter().any(|finding| finding.what.contains(what));
+    let findings = library.check(true).unwrap().findings;
+    for what in
+        ["the tags of photo 1 (/photos/1.jpg) are damaged", "photo 2 (/photos/2.jpg) is damaged", "/photos/3.jpg"]
+    {
+        assert!(named(&findings, what), "{what}: {findings:?}");
+    }
+    library.repair().unwrap();
+    assert!(library.check(true).unwrap().findings.is_empty(), "{:?}", library.check(true));
+    assert_eq!(library.roots().unwrap(), [Path::new("/photos")]);
+    let writer = library.lock().unwrap();
+    assert!(writer.file(Path::new("/photos/3.jpg")).unwrap().is_none(), "it is read again");
+    for name in ["/photos/1.jpg", "/photos/2.jpg"] {
+        assert!(!writer.file(Path::new(name)).unwrap().unwrap().embedded, "{name}");
+    }
+    drop(writer);
+    library.lock().unwrap().apply(&many(1, 4, "thing")).unwrap();
+    assert_eq!(library.caption(1).unwrap().unwrap().text, "by hand");
+    assert_eq!(library.searcher().unwrap().search(&request).unwrap().hits.len(), 4);
+}
+
+#[test]
+fn a_wal_that_lost_its_end_is_noticed_until_it_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = everything(folder.path());
+    let wal = folder.path().join("catalogue.sqlite-wal");
+    let before = std::fs::read(&wal).unwrap();
+    library.set_caption_by_hand(1, "written last").unwrap();
+    let (main, after) = (std::fs::read(folder.path().join("catalogue.sqlite")).unwrap(), std::fs::read(&wal).unwrap());
+    assert!(after.len() > before.len());
+    let position = std::fs::read(folder.path().join("position")).unwrap();
+    let mut noticed = 0;
+    for flip in (before.len()..after.len()).step_by(511) {
+        let hurt = tempfile::tempdir().unwrap();
+        let mut wal = after.clone();
+        wal[flip] ^= 16;
+        std::fs::write(hurt.path().join("catalogue.sqlite"), &main).unwrap();
+        std::fs::write(hurt.path().join("catalogue.sqlite-wal"), wal).unwrap();
+        std::fs::write(hurt.path().join("position"), &position).unwrap();
+        let library = Library::open(hurt.path()).unwrap();
+        if library.caption(1).unwrap().unwrap().text == "written last" {
+            continue;
+        }
+        let findings = library.check(false).unwrap().findings;
+        assert!(findings.iter().any(|finding| finding.remedy == Remedy::Accept), "byte {flip}: {findings:?}");
+        assert_eq!(library.status().unwrap().lost_commits, 1);
+        // Going on does not hide it.
+        library.set_caption_by_hand(1, "written anew").unwrap();
+        library.set_caption_by_hand(2, "and more").unwrap();
+        assert!(library.lost_commits().unwrap() > 0);
+        library.repair().unwrap();
+        assert_eq!(library.lost_commits().unwrap(), 0);
+        noticed += 1;
+    }
+    assert!(noticed > 3, "{noticed}");
 }

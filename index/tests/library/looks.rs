@@ -1,7 +1,7 @@
 //! Looks are stored with their photos, and dropped where they are damaged.
 
-use crate::support::{hash, model, photo, stamp};
-use snapseek_index::{Change, Error, Library, Remedy};
+use crate::support::{hash, identity, model, photo, stamp};
+use snapseek_index::{Change, Error, Library, PhotoFile, Remedy};
 use std::path::PathBuf;
 
 const DIM: usize = 8;
@@ -15,7 +15,8 @@ fn library() -> (tempfile::TempDir, Library) {
         path: PathBuf::from("/photos").join(path),
         root: "/photos".into(),
         stamp: stamp(of),
-        hash: hash(of),
+        identity: identity(of),
+        metadata: Default::default(),
     };
     let photos = [photo("a.jpg", 1, DIM, &[]), photo("b.jpg", 2, DIM, &[]), photo("c.jpg", 3, DIM, &[])];
     writer.apply(&photos).unwrap();
@@ -67,11 +68,12 @@ fn photos_with_several_files_are_named_with_all_of_them() {
     let copies = library.copies().unwrap();
     let found: Vec<(i64, Vec<&str>)> = copies
         .iter()
-        .map(|photo| (photo.id, photo.files.iter().map(|(path, _)| path.to_str().unwrap()).collect()))
+        .map(|photo| (photo.id, photo.files.iter().map(|file| file.path.to_str().unwrap()).collect()))
         .collect();
     let b = vec!["/photos/b copy.jpg", "/photos/b.jpg", "/photos/z/b.jpg"];
     assert_eq!(found, [(1, vec!["/photos/a copy.jpg", "/photos/a.jpg"]), (2, b)]);
-    assert_eq!((copies[1].hash, copies[1].files[2].1), (hash(2), stamp(2)));
-    assert_eq!(library.files_of(3).unwrap().unwrap().files, [(PathBuf::from("/photos/c.jpg"), stamp(3))]);
+    assert_eq!((copies[1].picture, copies[1].files[2].stamp), (hash(2), stamp(2)));
+    let file = PhotoFile { path: "/photos/c.jpg".into(), stamp: stamp(3), hash: hash(3), facts: 0 };
+    assert_eq!(library.files_of(3).unwrap().unwrap().files, [file]);
     assert_eq!(library.files_of(99).unwrap(), None);
 }

@@ -11,3 +11,4 @@ mod label_sets;
 mod looks;
 mod search;
 mod support;
+mod written;

@@ -1,8 +1,8 @@
 //! Helpers that the tests of this crate share.
 
 use snapseek_index::{
-    By, Change, ContentHash, FileStamp, Filters, Hit, Library, ModelRecord, PhotoFacts, SearchRequest, Tag, Writer,
-    query,
+    By, Change, ContentHash, FileIdentity, FileStamp, Filters, Hit, Library, ModelRecord, PhotoFacts, SearchRequest,
+    Tag, Writer, query,
 };
 use std::path::PathBuf;
 
@@ -65,6 +65,11 @@ pub(crate) fn hash(content: u64) -> ContentHash {
     hash
 }
 
+/// A file whose bytes and picture depend only on `content`.
+pub(crate) fn identity(content: u64) -> FileIdentity {
+    FileIdentity { file: hash(content), picture: hash(content), version: 1 }
+}
+
 pub(crate) fn model(name: &str, dim: usize) -> ModelRecord {
     ModelRecord { name: name.into(), fingerprint: format!("fingerprint of {name}"), dim }
 }
@@ -79,7 +84,7 @@ pub(crate) fn photo(name: &str, content: u64, dim: usize, labels: &[&str]) -> Ch
         path: PathBuf::from("/photos").join(name),
         root: "/photos".into(),
         stamp: stamp(content),
-        hash: hash(content),
+        identity: identity(content),
         facts: PhotoFacts { width: 640, height: 480, format: "jpeg".into(), ..PhotoFacts::default() },
         embedding: vector(content, dim),
         tags: labels.iter().map(|label| Tag { label: (*label).into(), score: 0.5 }).collect(),

@@ -36,12 +36,12 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
     let Some(picture) = blip2.picture(&photo, library.as_ref(), cancel, console)? else {
         return Ok(Exit::Interrupted);
     };
-    if let Some(named) = named.as_ref().filter(|named| named.hash != picture.hash) {
+    if let Some(named) = named.as_ref().filter(|named| !named.is_about(&picture.identity)) {
         let photo = sanitize::path(&photo);
         return Err(Failure::usage(format!("chat {} is about another picture than {photo}", named.id)));
     }
     let earlier = match (named, &library) {
-        (None, Some(library)) if args.go_on => library.chats_about(&picture.hash)?.into_iter().next(),
+        (None, Some(library)) if args.go_on => library.chats_about(&picture.identity)?.into_iter().next(),
         (named, _) => named,
     };
     if args.go_on && earlier.is_none() {

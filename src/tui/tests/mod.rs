@@ -67,7 +67,7 @@ fn hit(id: i64) -> Hit {
         },
         size: 2_400_000,
         folded: 0,
-        hash: [7; 32],
+        picture: [7; 32],
     }
 }
 
@@ -86,6 +86,9 @@ fn standing() -> Standing {
         roots: vec!["/photos".into()],
         captions: CaptionCounts { photos: 99, captioned: 12, by_hand: 1 },
         chats: 2,
+        awaiting: 0,
+        waiting: snapseek_index::WaitingCounts::default(),
+        lost_commits: 0,
     };
     let failures = vec![
         ("/photos/broken.jpg".into(), "damaged".into(), "the picture ends too early".into()),

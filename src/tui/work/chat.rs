@@ -113,7 +113,7 @@ impl OpenChat<'_> {
             return Ok(None);
         };
         let earlier = match &library {
-            Some(library) => library.chats_about(&picture.hash)?.into_iter().next(),
+            Some(library) => library.chats_about(&picture.identity)?.into_iter().next(),
             None => None,
         };
         let mut talk = ChatSession::new(self.blip2, &picture, earlier)?;

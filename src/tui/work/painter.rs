@@ -109,7 +109,7 @@ fn paint(wanted: &WantedPicture, picker: &Picker, thumbnails: &Thumbnails) -> an
     };
     let edge = across.max(down).min(LARGEST);
     let picture =
-        if edge <= EDGE { thumbnails.get(&wanted.hash, &wanted.path)? } else { shrink::file(&wanted.path, edge)? };
+        if edge <= EDGE { thumbnails.get(&wanted.picture, &wanted.path)? } else { shrink::file(&wanted.path, edge)? };
     let protocol = graphics::encode(picture, picker, Size::new(width, height))?;
     Ok(EncodedPicture(protocol))
 }

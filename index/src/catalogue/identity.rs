@@ -1,0 +1,221 @@
+//! Which photo a file shows, and what becomes of a photo's captions when its files change or vanish.
+
+use super::change_log::{About, log};
+use super::paths;
+use super::rows::{ContentHash, FileIdentity};
+use super::seal;
+use super::stored::{LONGEST_CAPTION, text_of};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::Path;
+
+/// The photo with this picture, if the catalogue has it. A photo that is known only by an older kind of hash is known by
+/// the new one from now on.
+pub(crate) fn recognise(db: &Connection, identity: &FileIdentity) -> rusqlite::Result<Option<i64>> {
+    let mut known = find(db, &identity.picture)?;
+    while let Some((older, picture)) = outdated(db, identity, known)? {
+        rename(db, &picture, &identity.picture)?;
+        match known {
+            None => {
+                db.prepare_cached("UPDATE photo SET picture = ?2 WHERE id = ?1")?
+                    .execute(params![older, identity.picture.as_slice()])?;
+                known = Some(older);
+            }
+            Some(known) => merge(db, older, known)?,
+        }
+    }
+    if let Some(photo) = known {
+        let outdated = db
+            .prepare_cached("UPDATE photo SET identified = ?2 WHERE id = ?1 AND identified <> ?2")?
+            .execute(params![photo, identity.version])?;
+        if outdated > 0 {
+            seal::PHOTO.seal(db, "id = ?1", [photo])?;
+        }
+    }
+    Ok(known)
+}
+
+/// As [`recognise`], but changes nothing.
+pub(crate) fn look_up(db: &Connection, identity: &FileIdentity) -> rusqlite::Result<Option<i64>> {
+    match find(db, &identity.picture)? {
+        None => Ok(outdated(db, identity, None)?.map(|(photo, _)| photo)),
+        known => Ok(known),
+    }
+}
+
+fn find(db: &Connection, picture: &ContentHash) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached("SELECT id FROM photo WHERE picture = ?1")?
+        .query_row([picture.as_slice()], |row| row.get(0))
+        .optional()
+}
+
+/// The photo whose picture or one of whose files has this hash.
+pub(crate) fn with_hash(db: &Connection, hash: &ContentHash) -> rusqlite::Result<Option<i64>> {
+    match find(db, hash)? {
+        None => db
+            .prepare_cached("SELECT photo FROM file WHERE hash = ?1")?
+            .query_row([hash.as_slice()], |row| row.get(0))
+            .optional(),
+        known => Ok(known),
+    }
+}
+
+/// A photo other than `known` that was held by a file with just these bytes, and whose picture was hashed another way.
+fn outdated(
+    db: &Connection,
+    identity: &FileIdentity,
+    known: Option<i64>,
+) -> rusqlite::Result<Option<(i64, ContentHash)>> {
+    db.prepare_cached(
+        "SELECT id, picture FROM photo WHERE identified < ?1 AND id IS NOT ?2
+         AND (id IN (SELECT photo FROM file WHERE hash = ?3) OR (identified = 0 AND picture = ?3)) LIMIT 1",
+    )?
+    .query_row(params![identity.version, known, identity.file.as_slice()], |row| Ok((row.get(0)?, row.get(1)?)))
+    .optional()
+}
+
+/// Lets everything that refers to a picture by its hash refer to it by its new one.
+fn rename(db: &Connection, old: &ContentHash, new: &ContentHash) -> rusqlite::Result<()> {
+    let values = params![old.as_slice(), new.as_slice()];
+    db.prepare_cached("UPDATE conversation SET picture = ?2 WHERE picture = ?1")?.execute(values)?;
+    seal::CONVERSATION.seal(db, "picture = ?1", [new.as_slice()])?;
+    db.prepare_cached("UPDATE OR REPLACE named_picture SET picture = ?2 WHERE picture = ?1")?.execute(values)?;
+    seal::NAMED_PICTURE.seal(db, "picture = ?1", [new.as_slice()])
+}
+
+/// Makes one photo of two that show the same picture. Both captions stay if both were written by hand.
+fn merge(db: &Connection, from: i64, into: i64) -> rusqlite::Result<()> {
+    log(db, from, About::Photo)?;
+    log(db, into, About::Photo)?;
+    merge_captions(db, from, into)?;
+    let both = [from, into];
+    db.execute("UPDATE file SET photo = ?2 WHERE photo = ?1", both)?;
+    seal::FILE.seal(db, "photo = ?1", [into])?;
+    let embedded = |photo| db.prepare_cached("SELECT 1 FROM embedding WHERE photo = ?1")?.exists([photo]);
+    if !embedded(into)? {
+        for table in ["embedding", "tag"] {
+            db.execute(&format!("DELETE FROM {table} WHERE photo = ?1"), [into])?;
+            db.execute(&format!("UPDATE {table} SET photo = ?2 WHERE photo = ?1"), both)?;
+        }
+        seal::EMBEDDING.seal(db, "photo = ?1", [into])?;
+        seal::TAG.seal(db, "photo = ?1", [into])?;
+    }
+    for table in ["encoding", "member", "look", "last_seen"] {
+        db.execute(&format!("UPDATE OR IGNORE {table} SET photo = ?2 WHERE photo = ?1"), both)?;
+    }
+    for sealed in [seal::ENCODING, seal::MEMBER, seal::LOOK, seal::LAST_SEEN] {
+        sealed.seal(db, "photo = ?1", [into])?;
+    }
+    db.execute("DELETE FROM photo WHERE id = ?1", [from])?;
+    retell(db, into).map(drop)
+}
+
+fn merge_captions(db: &Connection, from: i64, into: i64) -> rusqlite::Result<()> {
+    let caption = |photo: i64| {
+        db.prepare_cached("SELECT text, captioner IS NULL, written FROM caption WHERE photo = ?1")?
+            .query_row([photo], |row| Ok((text_of(row, 0)?, row.get::<_, bool>(1)?, row.get::<_, i64>(2)?)))
+            .optional()
+    };
+    let (Some((text, by_hand, written)), kept) = (caption(from)?, caption(into)?) else { return Ok(()) };
+    let replaces = match kept {
+        Some((other, true, time)) if by_hand => {
+            let (newer, older) = if written > time { (&text, &other) } else { (&other, &text) };
+            let both = format!("{newer}; {older}");
+            if !newer.contains(older.as_str()) && both.chars().count() <= LONGEST_CAPTION {
+                db.execute(
+                    "UPDATE caption SET text = ?2, folded = ?3 WHERE photo = ?1",
+                    params![into, both, paths::padded_words(&both)],
+                )?;
+                seal::CAPTION.seal(db, "photo = ?1", [into])?;
+                return Ok(());
+            }
+            written > time
+        }
+        Some((_, true, _)) => false,
+        Some((_, false, time)) => by_hand || written > time,
+        None => true,
+    };
+    if replaces {
+        db.execute("DELETE FROM caption WHERE photo = ?1", [into])?;
+        db.execute("UPDATE caption SET photo = ?2 WHERE photo = ?1", [from, into])?;
+        seal::CAPTION.seal(db, "photo = ?1", [into])?;
+    }
+    Ok(())
+}
+
+/// Lets a photo say what its files say: of each fact what the first file by path that has it says. Returns whether
+/// anything changed. A photo without a file keeps what is known about it.
+pub(crate) fn retell(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
+    type ToldFacts = (Option<String>, Option<String>, Option<f64>, Option<f64>);
+    let facts = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let before: Option<ToldFacts> = db
+        .prepare_cached("SELECT taken, camera, latitude, longitude FROM photo WHERE id = ?1")?
+        .query_row([photo], facts)
+        .optional()?;
+    let mut statement =
+        db.prepare_cached("SELECT taken, camera, latitude, longitude FROM file WHERE photo = ?1 ORDER BY path")?;
+    let files: Vec<ToldFacts> = statement.query_map([photo], facts)?.collect::<rusqlite::Result<_>>()?;
+    let now: ToldFacts = (
+        files.iter().find_map(|file| file.0.clone()),
+        files.iter().find_map(|file| file.1.clone()),
+        files.iter().find_map(|file| file.2.filter(|_| file.3.is_some())),
+        files.iter().find_map(|file| file.3.filter(|_| file.2.is_some())),
+    );
+    let changed = !files.is_empty() && before.as_ref() != Some(&now);
+    if changed {
+        let (taken, camera, latitude, longitude) = now;
+        let folded = camera.as_deref().map(paths::fold);
+        db.prepare_cached(
+            "UPDATE photo SET taken = ?2, camera = ?3, camera_folded = ?4, latitude = ?5, longitude = ?6 WHERE id = ?1",
+        )?
+        .execute(params![photo, taken, camera, folded, latitude, longitude])?;
+    }
+    seal::PHOTO.seal(db, "id = ?1", [photo])?;
+    Ok(changed)
+}
+
+/// Remembers which photo was at a path that now loses it, if a caption by hand may have to follow.
+pub(crate) fn remember_last(db: &Connection, path: &Path, photo: i64) -> rusqlite::Result<()> {
+    let by_hand = "SELECT 1 FROM caption WHERE photo = ?1 AND captioner IS NULL";
+    if db.prepare_cached(by_hand)?.exists([photo])? {
+        let path = paths::bytes(path);
+        db.prepare_cached("INSERT OR REPLACE INTO last_seen (path, photo) VALUES (?1, ?2)")?
+            .execute(params![path, photo])?;
+        seal::LAST_SEEN.seal(db, "path = ?1", [path])?;
+    }
+    Ok(())
+}
+
+/// Carries captions by hand over to edited pictures: to the photo that is now at the path where the captioned one was,
+/// if no file shows that one any more. Done at the end of a run, when it is known what was merely moved. The caption
+/// stays with its own picture too, in case that returns.
+pub(crate) fn carry_captions(db: &Connection) -> rusqlite::Result<()> {
+    let held = "EXISTS (SELECT 1 FROM file f WHERE f.photo = l.photo)";
+    db.execute(&format!("DELETE FROM last_seen AS l WHERE {held}"), [])?;
+    let mut statement = db.prepare(
+        "SELECT l.path, f.photo, c.text, c.folded, c.written FROM last_seen l JOIN file f ON f.path = l.path
+         JOIN caption c ON c.photo = l.photo WHERE c.captioner IS NULL ORDER BY l.path",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut settled = Vec::new();
+    while let Some(row) = rows.next()? {
+        let path: Vec<u8> = row.get(0)?;
+        let photo: i64 = row.get(1)?;
+        let (text, folded, written): (String, String, i64) = (text_of(row, 2)?, text_of(row, 3)?, row.get(4)?);
+        let carried = db
+            .prepare_cached(
+                "INSERT INTO caption (photo, text, folded, captioner, written, carried) VALUES (?1, ?2, ?3, NULL, ?4, ?5)
+                 ON CONFLICT (photo) DO UPDATE SET text = ?2, folded = ?3, captioner = NULL, written = ?4, carried = ?5
+                 WHERE captioner IS NOT NULL",
+            )?
+            .execute(params![photo, text, folded, written, path])?;
+        if carried > 0 {
+            seal::CAPTION.seal(db, "photo = ?1", [photo])?;
+            log(db, photo, About::Words)?;
+        }
+        settled.push(path);
+    }
+    for path in settled {
+        db.execute("DELETE FROM last_seen WHERE path = ?1", [path])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Seals: a checksum in every row over the row's other columns, so that no flipped bit is taken for what was written.
+//!
+//! Large values (vectors, looks) have a checksum of their own, which the seal covers. Embeddings, encodings and
+//! classifiers of a library that comes from an older release have no seal until they are written again: they can be
+//! gigabytes, and all their other columns stand a second time in an index, with which SQLite's integrity check compares
+//! them.
+
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Params};
+use xxhash_rust::xxh3::Xxh3;
+
+/// A table whose rows are sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sealed {
+    pub(crate) table: &'static str,
+    /// The column that names a row to a person: the id of a photo, a path, a name.
+    pub(crate) key: &'static str,
+    /// Every column but the seal and large values.
+    columns: &'static str,
+    /// Whether rows of an older release have no seal.
+    late: bool,
+}
+
+const fn sealed(table: &'static str, key: &'static str, columns: &'static str) -> Sealed {
+    Sealed { table, key, columns, late: false }
+}
+
+const fn sealed_late(table: &'static str, key: &'static str, columns: &'static str) -> Sealed {
+    Sealed { table, key, columns, late: true }
+}
+
+pub(crate) const EMBEDDING: Sealed = sealed_late("embedding", "photo", "photo, model, checksum");
+pub(crate) const ENCODING: Sealed = sealed_late("encoding", "photo", "photo, captioner, checksum");
+pub(crate) const CLASSIFIER: Sealed = sealed_late("classifier", "label_set", "label_set, fingerprint, checksum");
+
+pub(crate) const MODEL: Sealed =
+    sealed("model", "name", "id, name, fingerprint, dim, current, neutral_count, neutral_mean, neutral_std");
+pub(crate) const ROOT: Sealed = sealed("root", "path", "path");
+pub(crate) const PHOTO: Sealed = sealed(
+    "photo",
+    "id",
+    "id, picture, identified, width, height, format, taken, camera, camera_folded, latitude, longitude",
+);
+pub(crate) const FILE: Sealed =
+    sealed("file", "path", "id, path, folded, root, size, mtime_ns, photo, hash, taken, camera, latitude, longitude");
+pub(crate) const TAG: Sealed = sealed("tag", "photo", "photo, position, label, folded, score");
+pub(crate) const FAILURE: Sealed = sealed("failure", "path", "path, size, mtime_ns, kind, message");
+pub(crate) const FORGOTTEN: Sealed = sealed("forgotten", "path", "path, forgotten");
+pub(crate) const CHANGE: Sealed = sealed("change", "seq", "seq, photo, token, about");
+pub(crate) const CAPTION: Sealed = sealed("caption", "photo", "photo, text, folded, captioner, written, carried");
+pub(crate) const CONVERSATION: Sealed =
+    sealed("conversation", "id", "id, picture, file, path, model, started, updated");
+pub(crate) const TURN: Sealed = sealed("turn", "conversation", "conversation, position, question, answer");
+pub(crate) const CLUSTER: Sealed =
+    sealed("cluster", "id", "id, name, folded, by_hand, keywords, coherence, reach, fingerprint, checksum");
+pub(crate) const MEMBER: Sealed = sealed("member", "photo", "photo, cluster, cosine");
+pub(crate) const LABEL_SET: Sealed =
+    sealed("label_set", "name", "id, name, folded, labels, background, templates, threshold, written");
+pub(crate) const LOOK: Sealed = sealed("look", "photo", "photo, version, checksum");
+pub(crate) const LAST_SEEN: Sealed = sealed("last_seen", "path", "path, photo");
+pub(crate) const GIVEN_NAME: Sealed = sealed("given_name", "name", "id, name, folded, written");
+pub(crate) const NAMED_PICTURE: Sealed = sealed("named_picture", "name", "name, picture");
+
+/// All of them.
+pub(crate) const ALL: [Sealed; 21] = [
+    EMBEDDING,
+    ENCODING,
+    CLASSIFIER,
+    MODEL,
+    ROOT,
+    PHOTO,
+    FILE,
+    TAG,
+    FAILURE,
+    FORGOTTEN,
+    CHANGE,
+    CAPTION,
+    CONVERSATION,
+    TURN,
+    CLUSTER,
+    MEMBER,
+    LABEL_SET,
+    LOOK,
+    LAST_SEEN,
+    GIVEN_NAME,
+    NAMED_PICTURE,
+];
+
+impl Sealed {
+    /// Seals the rows that satisfy `which`, after they were written.
+    pub(crate) fn seal(self, db: &Connection, which: &str, values: impl Params) -> rusqlite::Result<()> {
+        let Self { table, columns, .. } = self;
+        db.prepare_cached(&format!("UPDATE {table} SET seal = seal({columns}) WHERE {which}"))?.execute(values)?;
+        Ok(())
+    }
+
+    /// The condition that a row is not what was written.
+    pub(crate) fn is_broken(self) -> String {
+        let Self { columns, late, .. } = self;
+        if late { format!("seal <> seal({columns})") } else { format!("seal IS NOT seal({columns})") }
+    }
+
+    /// Seals all rows of a library that comes from an older release.
+    pub(crate) fn seal_all(self, db: &Connection) -> rusqlite::Result<()> {
+        if self.late { Ok(()) } else { self.seal(db, "true", []) }
+    }
+}
+
+/// Gives a connection the SQL function `seal`.
+pub(crate) fn register(db: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    db.create_scalar_function("seal", -1, flags, |values| Ok(checksum(values)))
+}
+
+/// XXH3 of the values, each with its type and length, so that no two rows look alike.
+fn checksum(values: &Context<'_>) -> i64 {
+    let mut hasher = Xxh3::new();
+    for at in 0..values.len() {
+        match values.get_raw(at) {
+            ValueRef::Null => hasher.update(&[0]),
+            ValueRef::Integer(number) => {
+                hasher.update(&[1]);
+                hasher.update(&number.to_le_bytes());
+            }
+            ValueRef::Real(number) => {
+                hasher.update(&[2]);
+                hasher.update(&number.to_le_bytes());
+            }
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                hasher.update(&[if matches!(values.get_raw(at), ValueRef::Text(_)) { 3 } else { 4 }]);
+                hasher.update(&(bytes.len() as u64).to_le_bytes());
+                hasher.update(bytes);
+            }
+        }
+    }
+    hasher.digest() as i64
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// A new column must not be left out of the seal.
+    #[test]
+    fn seals_cover_every_column() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = crate::Library::create(folder.path()).unwrap();
+        let tables: Vec<String> = library
+            .sql(|db| {
+                let mut statement = db.prepare(
+                    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
+                )?;
+                statement.query_map([], |row| row.get(0))?.collect()
+            })
+            .unwrap();
+        for table in tables {
+            let mut columns: Vec<String> = library
+                .sql(|db| {
+                    let mut statement = db.prepare("SELECT name FROM pragma_table_info(?1)")?;
+                    statement.query_map([&table], |row| row.get(0))?.collect()
+                })
+                .unwrap();
+            let Some(sealed) = ALL.iter().find(|sealed| sealed.table == table) else {
+                assert_eq!(table, "commits");
+                continue;
+            };
+            let mut covered: Vec<&str> = sealed.columns.split(", ").chain(["seal"]).collect();
+            // A large value has a checksum, which the seal covers.
+            let large = [
+                ("cluster", "centroid"),
+                ("look", "data"),
+                ("embedding", "vector"),
+                ("encoding", "data"),
+                ("classifier", "data"),
+            ];
+            covered.extend(large.iter().filter(|(of, _)| *of == table).map(|(_, column)| column));
+            covered.sort_unstable();
+            columns.sort();
+            assert_eq!(columns, covered, "{table}");
+        }
+    }
+
+    #[test]
+    fn values_that_differ_in_type_or_place_differ_in_seal() {
+        let db = Connection::open_in_memory().unwrap();
+        register(&db).unwrap();
+        let rows =
+            ["1, 'ab', 'c'", "1, 'a', 'bc'", "1.0, 'ab', 'c'", "1, x'6162', 'c'", "1, 'ab', NULL", "'1', 'ab', 'c'"];
+        let seals: std::collections::HashSet<i64> = rows
+            .iter()
+            .map(|row| db.query_row(&format!("SELECT seal({row})"), [], |row| row.get(0)).unwrap())
+            .collect();
+        assert_eq!(seals.len(), rows.len());
+    }
+}

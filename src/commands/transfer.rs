@@ -1,0 +1,102 @@
+//! `export` and `import`.
+
+use crate::cli::{ExportArgs, ImportArgs};
+use crate::clusters;
+use crate::config::Settings;
+use crate::exit::{Exit, Failure};
+use crate::terminal::console::Console;
+use crate::terminal::{sanitize, text};
+use crate::transfer;
+use anyhow::Context;
+use serde_json::json;
+use snapseek_index::{Imported, Library};
+use std::io::{BufReader, BufWriter, Write};
+use std::path::Path;
+
+pub(super) fn export(args: &ExportArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let library = Library::open(&settings.library)?;
+    if args.file == Path::new("-") {
+        let mut lines = Vec::new();
+        transfer::write(&library, &mut lines)?;
+        console.bytes(&lines)?;
+        return Ok(Exit::Success);
+    }
+    let shown = sanitize::path(&args.file);
+    if !args.force && args.file.symlink_metadata().is_ok() {
+        return Err(Failure::usage(format!("{shown} already exists; --force replaces it")));
+    }
+    // Renamed into place when it is complete, so that a full disk costs no older backup.
+    let written = write(&library, &args.file).with_context(|| format!("{shown} cannot be written"))?;
+    if settings.json {
+        console.json(&json!({"schema": 1, "records": written}))?;
+    } else {
+        console.line(&format!("wrote {} to {shown}", text::count(usize::try_from(written)?, "record")))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn write(library: &Library, file: &Path) -> anyhow::Result<u64> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Readable by its owner only, as tempfile creates files: captions are private.
+    let mut draft = tempfile::NamedTempFile::new_in(folder)?;
+    let mut out = BufWriter::new(&mut draft);
+    let count = transfer::write(library, &mut out)?;
+    out.flush()?;
+    drop(out);
+    draft.as_file().sync_all()?;
+    draft.persist(file)?;
+    Ok(count)
+}
+
+pub(super) fn import(args: &ImportArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let (shown, records) = if args.file == Path::new("-") {
+        ("stdin".into(), transfer::read(std::io::stdin().lock()))
+    } else {
+        let shown = sanitize::path(&args.file);
+        let file = std::fs::File::open(&args.file).with_context(|| format!("{shown} cannot be read"))?;
+        (shown, transfer::read(BufReader::new(file)))
+    };
+    let records = records.with_context(|| format!("{shown} is not imported, and nothing has changed"))?;
+    let library = Library::create(&settings.library)?;
+    let mut writer = library.lock()?;
+    let done = writer.import(&records).with_context(|| format!("{shown} is not imported, and nothing has changed"))?;
+    writer.refresh_caches(&mut |_, _, _| true)?;
+    drop(writer);
+    clusters::restore_names(&library)?;
+    report(&done, &library, settings, console)?;
+    Ok(Exit::Success)
+}
+
+fn report(done: &Imported, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<()> {
+    let waiting = library.waiting()?;
+    if settings.json {
+        let mut record = serde_json::to_value(done)?;
+        record["schema"] = 1.into();
+        record["waiting"] = json!(waiting);
+        return console.json(&record);
+    }
+    let kinds = [
+        (done.captions, "caption"),
+        (done.chats, "chat"),
+        (done.names, "name of a cluster"),
+        (done.label_sets, "label set"),
+        (done.forgotten, "forgotten path"),
+    ];
+    for (merged, what) in kinds {
+        let total = merged.added + merged.updated + merged.unchanged;
+        if total > 0 {
+            console.line(&format!(
+                "{total} {what}{}: {} added, {} replaced by newer ones, {} as they were",
+                if total == 1 || what.contains(" of ") { "" } else { "s" },
+                merged.added,
+                merged.updated,
+                merged.unchanged
+            ))?;
+        }
+    }
+    if waiting.captions > 0 {
+        let captions = text::count(usize::try_from(waiting.captions)?, "caption");
+        console.note(format_args!("{captions} wait for a picture that is not in the library yet"));
+    }
+    Ok(())
+}

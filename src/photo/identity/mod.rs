@@ -1,0 +1,138 @@
+//! The identity of a picture: a hash of what a file shows, without what it says about it.
+//!
+//! It covers the coded pixels, everything that decoding them depends on, and how to turn them upright, but no other
+//! metadata. A photo that was given a rating, a keyword or a place stays the same picture; one that was edited, cropped or
+//! turned does not. Two files of equal identity decode to the same pixels.
+
+mod gif;
+pub(super) mod parts;
+mod tiff;
+
+use super::format::{self, Format};
+use super::{exif, jpeg};
+use crate::panics::contained;
+use parts::Parts;
+
+/// Raised whenever the hash of the same file would be another one.
+pub const VERSION: u32 = 1;
+
+/// What can be told from a file without decoding it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outline {
+    /// BLAKE3 of what it shows; `None` if that cannot be told from the rest, so that all its bytes count.
+    pub picture: Option<[u8; 32]>,
+    /// As [`super::Facts::taken`].
+    pub taken: Option<String>,
+    /// As [`super::Facts::camera`].
+    pub camera: Option<String>,
+    /// As [`super::Facts::latitude`].
+    pub latitude: Option<f64>,
+    /// As [`super::Facts::longitude`].
+    pub longitude: Option<f64>,
+}
+
+/// Reads what can be told from a file's bytes without decoding them. Never fails: of a damaged file nothing is known.
+#[must_use]
+pub fn outline(bytes: &[u8]) -> Outline {
+    let Ok(format) = format::sniff(bytes) else { return Outline::default() };
+    let exif = contained(|| exif::read(format, bytes)).unwrap_or_default();
+    let picture = contained(|| picture(format, bytes, exif.orientation)).ok().flatten();
+    Outline {
+        picture,
+        taken: exif.taken,
+        camera: exif.camera,
+        latitude: exif.position.map(|p| p.0),
+        longitude: exif.position.map(|p| p.1),
+    }
+}
+
+/// Whether a file's bytes show the picture with this hash, or, for a picture that cannot be told from its file, are the
+/// file with this hash (BLAKE3).
+#[must_use]
+pub fn shows(bytes: &[u8], picture: &[u8; 32]) -> bool {
+    outline(bytes).picture.as_ref() == Some(picture) || blake3::hash(bytes).as_bytes() == picture
+}
+
+fn picture(format: Format, bytes: &[u8], orientation: u8) -> Option<[u8; 32]> {
+    let mut parts = Parts::default();
+    parts.add(format.name().as_bytes());
+    parts.add(&[orientation]);
+    match format {
+        Format::Jpeg => jpeg::shown(bytes, &mut parts)?,
+        Format::Png => png(bytes, &mut parts)?,
+        Format::WebP => webp(bytes, &mut parts)?,
+        Format::Gif => gif::shown(bytes, &mut parts)?,
+        Format::Tiff => tiff::shown(bytes, &mut parts)?,
+        // It has no metadata.
+        Format::Bmp => return None,
+    }
+    Some(parts.hash())
+}
+
+/// A PNG's header, palette, transparency and compressed pixels, however these are cut into chunks.
+fn png(bytes: &[u8], parts: &mut Parts) -> Option<()> {
+    let (mut rest, mut pixels) = (bytes.get(8..)?, 0_u64);
+    loop {
+        let length = usize::try_from(u32::from_be_bytes(*rest.first_chunk()?)).ok()?;
+        let (kind, data) = (rest.get(4..8)?, rest.get(8..)?.get(..length)?);
+        match kind {
+            b"IDAT" => {
+                pixels += length as u64;
+                parts.add_piece(data);
+            }
+            b"IEND" => {
+                parts.add_numbers(&[pixels]);
+                return Some(());
+            }
+            b"IHDR" | b"PLTE" | b"tRNS" | b"acTL" | b"fcTL" | b"fdAT" => {
+                parts.add(kind);
+                parts.add(data);
+            }
+            _ => {}
+        }
+        // Four bytes of checksum follow.
+        rest = rest.get(8 + length + 4..)?;
+    }
+}
+
+/// A WebP's frames. The extended header comes and goes with metadata: only what it says about the pixels counts.
+fn webp(bytes: &[u8], parts: &mut Parts) -> Option<()> {
+    if format::riff_is_cut(bytes) {
+        return None;
+    }
+    let length = usize::try_from(u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?)).ok()?;
+    let mut rest = bytes.get(12..length.checked_add(8)?)?;
+    let (mut extended, mut alpha) = (false, false);
+    while !rest.is_empty() {
+        let kind = rest.get(..4)?;
+        let length = usize::try_from(u32::from_le_bytes(*rest.get(4..)?.first_chunk()?)).ok()?;
+        let data = rest.get(8..)?.get(..length)?;
+        match kind {
+            b"VP8X" => {
+                let flags = *data.first()?;
+                (extended, alpha) = (true, flags & 0x10 != 0);
+                // The canvas of an animation.
+                if flags & 0x02 != 0 {
+                    parts.add(data.get(4..10)?);
+                }
+            }
+            b"VP8 " | b"VP8L" | b"ALPH" | b"ANMF" => {
+                // Without an extended header, the pixels themselves say whether some are transparent.
+                if kind == b"VP8L" && !extended {
+                    alpha = data.get(4)? & 0x10 != 0;
+                }
+                parts.add(kind);
+                parts.add(data);
+            }
+            b"ANIM" => parts.add(data.get(..4)?),
+            _ => {}
+        }
+        // Chunks have even lengths; the last one's padding may be missing.
+        rest = rest.get(8 + length + length % 2..).unwrap_or_default();
+    }
+    parts.add(&[u8::from(alpha)]);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests;
