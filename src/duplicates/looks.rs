@@ -44,7 +44,8 @@ impl Look {
     /// # Errors
     /// The bytes cannot be decoded.
     pub fn of_bytes(bytes: &[u8]) -> anyhow::Result<Self> {
-        Self::of(&photo::decode(bytes, Some(SHARP as u32), &LIMITS)?.picture)
+        let photo = photo::decode(bytes, Some(SHARP as u32), &LIMITS)?;
+        Self::of(&photo.picture)
     }
 
     /// The look of a picture.
@@ -137,6 +138,7 @@ fn squash(picture: &RgbPicture) -> anyhow::Result<Vec<u8>> {
         let [r, g, b] = rgb.map(u32::from);
         ((299 * r + 587 * g + 114 * b + 500) / 1000) as u8
     };
+    let picture = picture.resizable((0.0, 0.0, picture.full.0.into(), picture.full.1.into()));
     let grey: Vec<u8> = picture.data.as_chunks::<3>().0.iter().map(luma).collect();
     let source = ImageRef::new(picture.width, picture.height, &grey, PixelType::U8)
         .context("the picture's size and data do not match")?;

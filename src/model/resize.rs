@@ -22,6 +22,7 @@ pub(super) fn resize(
     height: u32,
     filter: ResizeFilter,
 ) -> anyhow::Result<Vec<u8>> {
+    let picture = picture.resizable(region);
     let source = ImageRef::new(picture.width, picture.height, &picture.data, PixelType::U8x3)
         .context("the picture's size and data do not match")?;
     let mut target = Image::new(width, height, PixelType::U8x3);

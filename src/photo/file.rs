@@ -1,16 +1,34 @@
 //! Reads whole files, and only regular ones.
 
+use super::budget::{FILES, Share};
 use super::{DecodeLimits, ErrorKind, PhotoError};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
+use std::ops::Deref;
 use std::path::Path;
 
+/// The bytes of a file. They hold their part of the memory for files until they are dropped.
+#[derive(Debug)]
+pub struct FileBytes {
+    bytes: Vec<u8>,
+    _memory: Share,
+}
+
+impl Deref for FileBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// The bytes of a regular file. A FIFO, device, socket or folder is refused without waiting for it or reading from it.
+/// All threads together hold at most 1 GiB of files: if there is no room for this one, it waits.
 ///
 /// # Errors
 /// `Unreadable` if the file cannot be opened or read or is not a regular one, `Empty`, `TooLarge` if it is over
 /// `limits.max_bytes`, `Changed` if its size or time changed while it was read.
-pub fn read(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, PhotoError> {
+pub fn read(path: &Path, limits: &DecodeLimits) -> Result<FileBytes, PhotoError> {
     let mut file = open(path).map_err(unreadable)?;
     let before = file.metadata().map_err(unreadable)?;
     if !before.is_file() {
@@ -21,16 +39,17 @@ pub fn read(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, PhotoError> {
     if size == 0 {
         return Err(PhotoError::new(ErrorKind::Empty, "the file has no bytes"));
     }
-    if size > limits.max_bytes {
-        let message = format!("the file has {size} bytes, more than the limit of {}", limits.max_bytes);
-        return Err(PhotoError::new(ErrorKind::TooLarge, message));
-    }
+    let most = limits.max_bytes.min(FILES.total());
+    let memory = Some(size).filter(|size| *size <= most).and_then(|size| FILES.take(size)).ok_or_else(|| {
+        let message = format!("the file has {size} bytes, more than the limit of {most}");
+        PhotoError::new(ErrorKind::TooLarge, message)
+    })?;
     let bytes = read_all(&mut file, size).map_err(unreadable)?;
     let after = file.metadata().map_err(unreadable)?;
     if bytes.len() as u64 != size || !same(&before, &after) {
         return Err(PhotoError::new(ErrorKind::Changed, "the file was written to while it was read: try again later"));
     }
-    Ok(bytes)
+    Ok(FileBytes { bytes, _memory: memory })
 }
 
 /// Opens without waiting: opening a FIFO for reading would hang until something writes to it.
@@ -68,7 +87,7 @@ mod tests {
     use super::*;
 
     fn kind(path: &Path, limits: DecodeLimits) -> ErrorKind {
-        read(path, &limits).unwrap_err().kind
+        read(path, &limits).map(drop).unwrap_err().kind
     }
 
     #[test]
@@ -77,7 +96,7 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, b"1234").unwrap();
         let limits = DecodeLimits { max_bytes: 4, ..Default::default() };
-        assert_eq!(read(&path, &limits).unwrap(), b"1234");
+        assert_eq!(&*read(&path, &limits).unwrap(), b"1234");
         assert_eq!(kind(&path, DecodeLimits { max_bytes: 3, ..limits }), ErrorKind::TooLarge);
         std::fs::write(&path, b"").unwrap();
         assert_eq!(kind(&path, limits), ErrorKind::Empty);

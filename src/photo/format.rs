@@ -61,6 +61,12 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, PhotoError> {
     }
 }
 
+/// Width and height in pixels that the header of a PNG claims.
+pub(super) fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let edge = |at: usize| bytes.get(at..)?.first_chunk().map(|edge| u32::from_be_bytes(*edge));
+    bytes.get(12..16).filter(|name| *name == b"IHDR").and(edge(16).zip(edge(20)))
+}
+
 /// Whether a RIFF file (WebP) has fewer bytes than its header says.
 pub(super) fn riff_is_cut(bytes: &[u8]) -> bool {
     let length = bytes.get(4..).and_then(|rest| rest.first_chunk());

@@ -5,8 +5,9 @@
 //! with grey. What it lacks is done here, on the segments before and between the scans: limits, the colour transform by
 //! libjpeg's rules, and a bound on the work that a few bytes can cause.
 
+use super::budget::Share;
 use super::identity::parts::Parts;
-use super::{DecodeLimits, ErrorKind, PhotoError, raster};
+use super::{ErrorKind, PhotoError, Request, raster};
 use crate::photo::picture::RgbPicture;
 use jpeg_decoder::{ColorTransform, Decoder};
 
@@ -16,19 +17,21 @@ const MAX_VISITS: u64 = 80_000_000;
 /// What the start of a scan costs, in blocks.
 const SCAN_START: u64 = 64;
 
-/// The picture, not yet upright.
-pub(super) fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<RgbPicture, PhotoError> {
+/// The picture, not yet upright, and the memory that it was given.
+pub(super) fn decode(bytes: &[u8], request: &Request<'_>) -> Result<(RgbPicture, Share), PhotoError> {
+    let limits = request.limits;
     let header = Header::parse(bytes)?;
     let (width, height) = (u32::from(header.frame.width), u32::from(header.frame.height));
     limits.check_size(width, height)?;
-    let divisor = target.map_or(1, |target| dct_scale(width, height, target));
-    limits.check_memory(width, height, header.frame.memory(divisor))?;
+    let divisor = request.target.map_or(1, |target| dct_scale(width, height, target));
     header.check_scans()?;
+    let reduced = (header.frame.width.div_ceil(divisor), header.frame.height.div_ceil(divisor));
+    let kept = (reduced.0.into(), reduced.1.into());
+    let memory = request.reserve((width, height), kept, header.frame.memory(divisor))?;
 
     let mut decoder = Decoder::new(bytes);
     decoder.set_color_transform(header.color_transform());
     decoder.set_max_decoding_buffer_size(usize::try_from(limits.max_alloc).unwrap_or(usize::MAX));
-    let reduced = (header.frame.width.div_ceil(divisor), header.frame.height.div_ceil(divisor));
     if divisor == 1 {
         // Asked to "scale" to the full size, it would reduce a picture that is one pixel wide.
         decoder.read_info()?;
@@ -46,13 +49,14 @@ pub(super) fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -
         _ => raster::repack(data, |[c, m, y, k]: [u8; 4]| [c, m, y].map(|ink| from_ink(ink, k))),
     };
     let covered = |full: u32| f64::from(full) / f64::from(divisor);
-    Ok(RgbPicture {
+    let picture = RgbPicture {
         width: reduced.0.into(),
         height: reduced.1.into(),
         data,
         full: (width, height),
         extent: (0.0, 0.0, covered(width), covered(height)),
-    })
+    };
+    Ok((picture, memory))
 }
 
 /// The largest of 1, 2, 4 and 8 by which the edges of a JPEG can be divided while the shortest keeps `target` pixels.

@@ -7,9 +7,11 @@
 //! `convert("RGB")`: lossless formats exactly, JPEG within the rounding of another inverse DCT. As in that reference,
 //! embedded ICC profiles are not applied.
 //!
-//! The bytes are not trusted: sizes are checked before memory is allocated, and a panic of a decoder becomes an error
+//! The bytes are not trusted: sizes are checked before memory is allocated, all threads together keep within one budget
+//! of memory (so hold no decoded photo while another is read or decoded), and a panic of a decoder becomes an error
 //! of that one picture ([`ErrorKind::Crashed`]), so the program must be built with `panic = "unwind"`.
 
+mod budget;
 mod error;
 mod exif;
 mod file;
@@ -24,20 +26,25 @@ mod tests;
 pub mod thumbnails;
 
 use crate::panics::contained;
+use budget::{PIXELS, Share};
 use format::Format;
 use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
-use picture::RgbPicture;
+use picture::{RESIZED_AT_ONCE, RgbPicture};
 use std::io::Cursor;
 
 pub use error::{ErrorKind, PhotoError};
-pub use file::read;
+pub use file::{FileBytes, read};
 pub use format::looks_like_picture;
 pub use jpeg::dct_scale;
 
 /// Maximum number of bytes for the rows, the unpacked text and the colour profile of a PNG.
 const PNG_CHUNKS: u64 = 64 << 20;
+
+/// Longest edge in pixels that a picture may have. Formats for photos end at 65,535; a longer edge takes decoders minutes
+/// for a file of a few bytes.
+const MAX_EDGE: u32 = 1_000_000;
 
 /// How large a picture may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +53,8 @@ pub struct DecodeLimits {
     pub max_pixels: u64,
     /// Maximum size of a file in bytes.
     pub max_bytes: u64,
-    /// Maximum number of bytes of all buffers of one decode together, estimated before they are allocated.
+    /// Maximum number of bytes of all buffers of one decode together, estimated before they are allocated. All threads
+    /// together hold at most 576 MiB, whatever this says.
     pub max_alloc: u64,
 }
 
@@ -54,12 +62,12 @@ impl Default for DecodeLimits {
     /// 400 million pixels, 1 GiB of file, 576 MiB of memory: enough for 100 megapixels of 16-bit RGB or of an 8-bit
     /// TIFF, and for nearly every JPEG that may be reduced.
     fn default() -> Self {
-        Self { max_pixels: 400_000_000, max_bytes: 1 << 30, max_alloc: 576 << 20 }
+        Self { max_pixels: 400_000_000, max_bytes: 1 << 30, max_alloc: PIXELS.total() }
     }
 }
 
 impl DecodeLimits {
-    /// Refuses a picture that is empty or has too many pixels.
+    /// Refuses a picture that is empty, has too many pixels or is too long.
     fn check_size(&self, width: u32, height: u32) -> Result<(), PhotoError> {
         if width == 0 || height == 0 {
             return Err(PhotoError::new(ErrorKind::Damaged, format!("the picture claims a size of {width}x{height}")));
@@ -69,19 +77,44 @@ impl DecodeLimits {
             let message = format!("{width}x{height} pixels are more than the limit of {most} million");
             return Err(PhotoError::new(ErrorKind::TooLarge, message));
         }
-        Ok(())
-    }
-
-    /// Refuses a picture if the `bytes` of memory that decoding needs are over the limit.
-    fn check_memory(&self, width: u32, height: u32, bytes: u64) -> Result<(), PhotoError> {
-        if bytes > self.max_alloc {
-            let (need, most) = (bytes.div_ceil(1 << 20), self.max_alloc >> 20);
-            let message = format!(
-                "decoding {width}x{height} pixels needs {need} MiB of memory, more than the limit of {most} MiB"
-            );
+        if width.max(height) > MAX_EDGE {
+            let message = format!("{width}x{height} pixels: an edge is longer than the limit of {MAX_EDGE} pixels");
             return Err(PhotoError::new(ErrorKind::TooLarge, message));
         }
         Ok(())
+    }
+}
+
+/// What is asked of a decoder.
+struct Request<'a> {
+    limits: &'a DecodeLimits,
+    /// As for [`decode`].
+    target: Option<u32>,
+    /// Rows will become columns in a second buffer.
+    turned: bool,
+}
+
+impl Request<'_> {
+    /// Waits for the memory that a picture needs, and refuses one that needs more than the limit. `decoding` is the
+    /// number of bytes for the decoder and the pixels it returns, `kept` the size that `full` is decoded at.
+    fn reserve(&self, full: (u32, u32), kept: (u32, u32), decoding: u64) -> Result<Share, PhotoError> {
+        let most = self.limits.max_alloc.min(PIXELS.total());
+        let pixels = u64::from(kept.0) * u64::from(kept.1) * 3;
+        let need = if self.turned { decoding.max(2 * pixels) } else { decoding };
+        let all = need.max((pixels + self.resizing(kept)).min(most));
+        Some(all).filter(|bytes| *bytes <= most).and_then(|bytes| PIXELS.take(bytes)).ok_or_else(|| {
+            let ((width, height), need, most) = (full, need.div_ceil(1 << 20), most >> 20);
+            let message = format!(
+                "decoding {width}x{height} pixels needs {need} MiB of memory, more than the limit of {most} MiB"
+            );
+            PhotoError::new(ErrorKind::TooLarge, message)
+        })
+    }
+
+    /// Bytes at most that the caller will need to resize a picture of this size to one with an edge of `target`.
+    fn resizing(&self, (width, height): (u32, u32)) -> u64 {
+        let columns = width.max(if self.turned { height } else { 0 }).min(RESIZED_AT_ONCE);
+        u64::from(columns) * u64::from(self.target.unwrap_or(0)) * 3
     }
 }
 
@@ -104,13 +137,14 @@ pub struct Facts {
     pub longitude: Option<f64>,
 }
 
-/// A decoded picture.
-#[derive(Clone, Debug, PartialEq)]
+/// A decoded picture. It holds its part of the memory for pictures until it is dropped.
+#[derive(Debug)]
 pub struct DecodedPhoto {
     /// The pixels, possibly fewer than the file holds (see [`decode`]).
     pub picture: RgbPicture,
     /// What else is known about it.
     pub facts: Facts,
+    _memory: Share,
 }
 
 /// Decodes a picture from the bytes of a file.
@@ -118,6 +152,8 @@ pub struct DecodedPhoto {
 /// `target` is the length in pixels of the shortest edge that the caller still needs: a larger JPEG may then be decoded
 /// at 1/2, 1/4 or 1/8 of its size, which is much faster, but never with a shortest edge under `target`. `None` decodes
 /// every pixel. Of an animation, the first frame is the picture.
+///
+/// If other threads hold much memory for pictures, it waits until there is enough for this one.
 ///
 /// # Errors
 /// Any [`ErrorKind`] except `Changed`. `Empty`: there are no bytes at all. `Unreadable`: a thread cannot be started.
@@ -130,38 +166,44 @@ pub fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Resul
 
 fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<DecodedPhoto, PhotoError> {
     let format = format::sniff(bytes)?;
+    // Facts that cannot be read are no reason to lose the picture.
+    let exif = contained(|| exif::read(format, bytes)).unwrap_or_default();
+    let turned = exif.orientation >= 5;
+    let request = Request { limits, target, turned };
     let input = Cursor::new(bytes);
-    let picture = match format {
-        Format::Jpeg => jpeg::decode(bytes, target, limits)?,
+    let (picture, mut memory) = match format {
+        Format::Jpeg => jpeg::decode(bytes, &request)?,
         Format::Png => {
+            // The decoder would only say that a row needs too much memory.
+            if let Some((width, height)) = format::png_size(bytes) {
+                limits.check_size(width, height)?;
+            }
             let mut allowed = Limits::no_limits();
             allowed.max_alloc = Some(limits.max_alloc.min(PNG_CHUNKS));
-            raster::pixels(PngDecoder::with_limits(input, allowed)?, 0, limits)?
+            raster::pixels(PngDecoder::with_limits(input, allowed)?, 0, &request)?
         }
         Format::WebP => WebPDecoder::new(input)
             .map_err(PhotoError::from)
             .and_then(|decoder| {
                 // A frame of RGBA; for an animation, also the canvas and the planes of the frame.
                 let scratch = if decoder.has_animation() { 10 } else { 4 };
-                raster::pixels(decoder, scratch, limits)
+                raster::pixels(decoder, scratch, &request)
             })
             .map_err(|error| match error.kind {
                 ErrorKind::Damaged if format::riff_is_cut(bytes) => PhotoError::truncated(),
                 _ => error,
             })?,
-        Format::Gif => raster::pixels(GifDecoder::new(input)?, 0, limits)?,
-        Format::Bmp => raster::pixels(BmpDecoder::new(input)?, 0, limits)?,
+        Format::Gif => raster::pixels(GifDecoder::new(input)?, 0, &request)?,
+        Format::Bmp => raster::pixels(BmpDecoder::new(input)?, 0, &request)?,
         Format::Tiff => {
             let decoder = TiffDecoder::new(input)?;
             // This decoder fills a buffer of its own first.
             let scratch = decoder.color_type().bytes_per_pixel().into();
-            raster::pixels(decoder, scratch, limits)?
+            raster::pixels(decoder, scratch, &request)?
         }
     };
-    // Facts that cannot be read are no reason to lose the picture.
-    let exif = contained(|| exif::read(format, bytes)).unwrap_or_default();
     let orientation = Orientation::from_exif(exif.orientation).unwrap_or(Orientation::NoTransforms);
-    let (width, height) = if exif.orientation >= 5 { (picture.full.1, picture.full.0) } else { picture.full };
+    let (width, height) = if turned { (picture.full.1, picture.full.0) } else { picture.full };
     let facts = Facts {
         width,
         height,
@@ -171,11 +213,9 @@ fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Resul
         latitude: exif.position.map(|p| p.0),
         longitude: exif.position.map(|p| p.1),
     };
-    if exif.orientation >= 5 {
-        // Rows become columns in a second buffer.
-        limits.check_memory(width, height, 2 * picture.data.len() as u64)?;
-    }
-    Ok(DecodedPhoto { picture: upright(picture, orientation)?, facts })
+    let picture = upright(picture, orientation)?;
+    memory.shrink_to(picture.data.capacity() as u64 + request.resizing((picture.width, picture.height)));
+    Ok(DecodedPhoto { picture, facts, _memory: memory })
 }
 
 fn upright(picture: RgbPicture, orientation: Orientation) -> Result<RgbPicture, PhotoError> {

@@ -1,18 +1,21 @@
 //! PNG, WebP, GIF, BMP and TIFF by the `image` crate, and the conversion of their many kinds of pixels to opaque RGB.
 
-use super::{DecodeLimits, ErrorKind, PhotoError};
+use super::budget::Share;
+use super::{ErrorKind, PhotoError, Request};
 use crate::photo::picture::RgbPicture;
 use image::{ColorType, ImageDecoder, Limits};
 
 /// Position of the high byte of a 16-bit sample. Decoders return samples in the machine's byte order.
 const HIGH: usize = if cfg!(target_endian = "big") { 0 } else { 1 };
 
-/// Reads the picture, not yet upright, from a decoder that needs `scratch` bytes per pixel besides those it returns.
+/// Reads the picture, not yet upright, from a decoder that needs `scratch` bytes per pixel besides those it returns, and
+/// the memory that it was given.
 pub(super) fn pixels(
     mut decoder: impl ImageDecoder,
     scratch: u64,
-    limits: &DecodeLimits,
-) -> Result<RgbPicture, PhotoError> {
+    request: &Request<'_>,
+) -> Result<(RgbPicture, Share), PhotoError> {
+    let limits = request.limits;
     let (width, height) = decoder.dimensions();
     limits.check_size(width, height)?;
     let color = decoder.color_type();
@@ -20,7 +23,8 @@ pub(super) fn pixels(
     // Pixels of fewer than three bytes need a second buffer, in which they are widened to RGB.
     let spread = if color.bytes_per_pixel() < 3 { 3 } else { 0 };
     let area = u64::from(width) * u64::from(height);
-    limits.check_memory(width, height, bytes.saturating_add(area.saturating_mul(scratch + spread)))?;
+    let decoding = bytes.saturating_add(area.saturating_mul(scratch + spread));
+    let memory = request.reserve((width, height), (width, height), decoding)?;
     let mut rest = Limits::no_limits();
     rest.max_alloc = Some(limits.max_alloc - bytes);
     decoder.set_limits(rest)?;
@@ -43,7 +47,7 @@ pub(super) fn pixels(
             return Err(PhotoError::new(ErrorKind::Unsupported, message));
         }
     };
-    Ok(RgbPicture::whole(width, height, data))
+    Ok((RgbPicture::whole(width, height, data), memory))
 }
 
 /// Converts pixels of `N` bytes to pixels of three, in place unless they grow.
@@ -59,6 +63,7 @@ pub(super) fn repack<const N: usize>(mut data: Vec<u8>, to_rgb: impl Fn([u8; N])
         }
     }
     data.truncate(count * 3);
+    data.shrink_to_fit();
     data
 }
 

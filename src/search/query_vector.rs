@@ -78,7 +78,8 @@ pub fn embed_file(path: &Path, model: &dyn Embed) -> anyhow::Result<Vec<f32>> {
     }
     let bytes = photo::read(path, &limits).with_context(name)?;
     let photo = photo::decode(&bytes, Some(2 * model.image_size()), &limits).with_context(name)?;
-    let pixels = model.prepare(&photo.picture)?;
+    let pixels = model.prepare(&photo.picture).with_context(name)?;
+    drop((bytes, photo));
     let vector = model.embed_pixels(&[pixels])?.pop().context("the model returned no embedding")?.vector;
     anyhow::ensure!(vector.iter().all(|v| v.is_finite()), "{}: the model produces NaN or infinity", name());
     Ok(vector)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const EXCEPTIONS: [(&str, &str); 0] = [];
 
 /// Types that may have the same name in several places: the associated types of traits.
-const SHARED_NAMES: [&str; 4] = ["Job", "Weights", "Inputs", "Error"];
+const SHARED_NAMES: [&str; 5] = ["Job", "Weights", "Inputs", "Error", "Target"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

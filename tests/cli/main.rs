@@ -9,6 +9,7 @@
 #[macro_use]
 mod support;
 
+mod bombs;
 mod captions;
 mod chat;
 mod classify;

@@ -173,6 +173,28 @@ pub(crate) fn start(command: &mut Command) -> Child {
     command.spawn().unwrap_or_else(|error| panic!("{:?} cannot be started: {error}", command.get_program()))
 }
 
+/// Runs a command to its end and returns its peak memory (resident, mapped files included) in bytes too.
+pub(crate) fn measured(mut command: Command) -> (Output, u64) {
+    let child = start(&mut command);
+    let status = format!("/proc/{}/status", child.id());
+    let watch = std::thread::spawn(move || {
+        let mut peak = 0;
+        // Once the process has ended, its status no longer has this line.
+        while let Some(kib) = std::fs::read_to_string(&status).ok().and_then(|text| high_water(&text)) {
+            peak = peak.max(kib * 1024);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        peak
+    });
+    let output = Output::of(child);
+    (output, watch.join().unwrap())
+}
+
+/// The peak memory in KiB in the text of `/proc/PID/status`.
+fn high_water(status: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?.trim().parse().ok()
+}
+
 /// The result of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Output {
