@@ -127,6 +127,9 @@ fn report(done: &Done, library: &Library, settings: &Settings, console: &Console
             parts.push(format!("{n} {word}"));
         }
     }
+    if summary.skipped > 0 {
+        parts.push(format!("{} skipped (pipes, sockets, devices or links to nothing)", summary.skipped));
+    }
     if summary.failed > 0 {
         let kinds: Vec<String> = summary.failures.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
         parts.push(format!("{} failed ({}; `snapseek status` lists them)", summary.failed, kinds.join(", ")));

@@ -70,6 +70,8 @@ pub struct IndexSummary {
     pub copied: u64,
     /// Records dropped because their file is gone.
     pub removed: u64,
+    /// Pipes, sockets, devices and links to nothing with a picture's name.
+    pub skipped: u64,
     /// Files and folders that could not be read.
     pub failed: u64,
     /// The same by kind.
@@ -262,6 +264,13 @@ impl IndexRun<'_, '_> {
                 self.seen.blind.push(path);
                 return Ok(None);
             }
+            WalkEvent::Skipped { path, root } => {
+                let hidden = is_hidden(&path, &root) && !self.options.hidden;
+                if !hidden && self.writer.file(&path)?.is_none() && !self.writer.is_forgotten(&path)? {
+                    self.summary.skipped += 1;
+                }
+                return Ok(None);
+            }
             WalkEvent::MissingRoot { root } => {
                 let message =
                     "the folder does not exist; its records are kept (`snapseek forget` drops them)".to_owned();
@@ -273,9 +282,7 @@ impl IndexRun<'_, '_> {
             }
         };
         let state = self.writer.file(&path)?;
-        let below_root = path.strip_prefix(&root).unwrap_or(&path);
-        let hidden = below_root.iter().any(|part| part.as_encoded_bytes().starts_with(b"."));
-        if hidden && state.is_none() && !self.options.hidden {
+        if is_hidden(&path, &root) && state.is_none() && !self.options.hidden {
             return Ok(None);
         }
         if let Some(state) = &state {
@@ -385,7 +392,7 @@ impl IndexRun<'_, '_> {
                 .collect();
             // A file that still exists was left out on purpose (ignore file, hidden folder) and does not count as lost.
             let (left_out, unseen): (Vec<_>, Vec<_>) =
-                unseen.into_iter().partition(|(_, path, _)| path.symlink_metadata().is_ok());
+                unseen.into_iter().partition(|(_, path, _)| walk::is_there(path));
             gone.extend(left_out);
             if self.options.prune {
                 gone.extend(unseen);
@@ -463,6 +470,12 @@ impl IndexRun<'_, '_> {
     }
 }
 
+/// Whether a path is hidden below its root.
+fn is_hidden(path: &Path, root: &Path) -> bool {
+    let below_root = path.strip_prefix(root).unwrap_or(path);
+    below_root.iter().any(|part| part.as_encoded_bytes().starts_with(b"."))
+}
+
 /// The picture files at or below `path`, sorted, as [`run`] would find them (if `path` is a file, its name does not
 /// matter); or what could not be read, and why.
 #[must_use]
@@ -472,13 +485,16 @@ pub fn pictures(path: &Path) -> Vec<Result<PathBuf, String>> {
     drop(out);
     let mut pictures: Vec<_> = found
         .iter()
-        .map(|found| match found {
-            WalkEvent::File { path, .. } => Ok(path),
+        .filter_map(|found| match found {
+            WalkEvent::File { path, .. } => Some(Ok(path)),
             WalkEvent::Problem { path, message, .. } => {
-                Err(format!("{}: {message}", crate::terminal::sanitize::path(&path)))
+                Some(Err(format!("{}: {message}", crate::terminal::sanitize::path(&path))))
             }
+            // In a folder it is no picture; but it may have been named.
+            WalkEvent::Skipped { path: skipped, .. } => (skipped == path)
+                .then(|| Err(format!("{} is a pipe, socket or device", crate::terminal::sanitize::path(path)))),
             WalkEvent::MissingRoot { root } => {
-                Err(format!("{} does not exist", crate::terminal::sanitize::path(&root)))
+                Some(Err(format!("{} does not exist", crate::terminal::sanitize::path(&root))))
             }
         })
         .collect();

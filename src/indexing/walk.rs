@@ -5,6 +5,7 @@ use crossbeam_channel::Sender;
 use ignore::WalkBuilder;
 use snapseek_index::FileStamp;
 use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,6 +16,8 @@ pub(super) enum WalkEvent {
     File { path: PathBuf, root: PathBuf, stamp: FileStamp },
     /// A folder or file that could not be read; files below it are not known to be gone.
     Problem { path: PathBuf, root: PathBuf, message: String },
+    /// What has a picture's name, but is none: a pipe, a socket, a device, or a link whose target is gone.
+    Skipped { path: PathBuf, root: PathBuf },
     /// A root that does not exist.
     MissingRoot { root: PathBuf },
 }
@@ -71,16 +74,29 @@ fn look(entry: Result<ignore::DirEntry, ignore::Error>, root: &Path) -> Option<W
     if kind.is_dir() || !(entry.depth() == 0 || crate::photo::looks_like_picture(path)) {
         return None;
     }
-    // A link to a photo counts as that photo, and a broken link as a problem; sockets and FIFOs are ignored.
-    let meta = match std::fs::metadata(path) {
-        Ok(meta) if meta.is_file() => meta,
-        Ok(_) => return None,
-        Err(error) => {
-            let (path, root) = (path.to_path_buf(), root.to_path_buf());
-            return Some(WalkEvent::Problem { path, root, message: error.to_string() });
-        }
-    };
-    Some(WalkEvent::File { path: path.to_path_buf(), root: root.to_path_buf(), stamp: photo_file::stamp(&meta) })
+    let (path, root) = (path.to_path_buf(), root.to_path_buf());
+    // A link to a photo counts as that photo.
+    match std::fs::metadata(&path) {
+        Ok(meta) if meta.is_file() => Some(WalkEvent::File { path, root, stamp: photo_file::stamp(&meta) }),
+        Ok(meta) if meta.is_dir() => None,
+        Ok(_) => Some(WalkEvent::Skipped { path, root }),
+        Err(error) if kind.is_symlink() && leads_nowhere(&error) => Some(WalkEvent::Skipped { path, root }),
+        Err(error) => Some(WalkEvent::Problem { path, root, message: error.to_string() }),
+    }
+}
+
+/// Whether there is a file at `path`, as far as can be known. A link whose target is gone is none.
+pub(super) fn is_there(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(_) => true,
+        Err(error) => !leads_nowhere(&error) && path.symlink_metadata().is_ok(),
+    }
+}
+
+/// Whether a path or the link at it leads to nothing, or in a circle.
+fn leads_nowhere(error: &io::Error) -> bool {
+    let circle = cfg!(unix) && error.raw_os_error() == Some(libc::ELOOP);
+    circle || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn path_of(error: &ignore::Error) -> Option<&Path> {

@@ -281,6 +281,44 @@ fn links_end_and_count_once() {
 }
 
 #[test]
+fn a_link_whose_target_is_gone_is_like_a_file_that_is_gone() {
+    let sandbox = Sandbox::with_photos(&["cat", "dog", "owl"]);
+    let outside = sandbox.path("outside");
+    fs::create_dir(&outside).unwrap();
+    let six = ["panda", "pig", "crab", "duck", "chair", "lemur"];
+    fs::create_dir(sandbox.photo("links")).unwrap();
+    for name in six {
+        let target = outside.join(name).with_extension("jpg");
+        fs::copy(fixture(&format!("photos/{name}.jpg")), &target).unwrap();
+        symlink(&target, sandbox.photo("links").join(format!("{name}.jpg"))).unwrap();
+    }
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("embedded", 9)]));
+    // All links of a folder lead nowhere: their disk may not be mounted.
+    let away = sandbox.path("away");
+    fs::rename(&outside, &away).unwrap();
+    for _ in 0..2 {
+        let held = sandbox.index().exits(0);
+        assert_eq!(counts(&held.line()), expect(&[("unchanged", 3), ("held_back", 6)]));
+        assert!(held.stderr.contains("6 of ") && held.stderr.contains("--prune"), "{held}");
+    }
+    assert_eq!(sandbox.status()["files"], 9);
+    fs::rename(&away, &outside).unwrap();
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 9)]));
+    // One is really gone; from then on it is only a link to nothing.
+    fs::remove_file(outside.join("panda.jpg")).unwrap();
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 8), ("removed", 1)]));
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 8), ("skipped", 1)]));
+    assert_eq!(sandbox.status()["failed"], 0);
+    fs::rename(&outside, &away).unwrap();
+    let pruned = sandbox.run(["index", ".", "--prune", "--json"]).exits(0).line();
+    assert_eq!(counts(&pruned), expect(&[("unchanged", 3), ("removed", 5), ("skipped", 1)]));
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 3), ("skipped", 6)]));
+    // With its target, a link is a photo again.
+    fs::rename(&away, &outside).unwrap();
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("embedded", 5), ("unchanged", 3), ("skipped", 1)]));
+}
+
+#[test]
 fn what_only_has_the_name_of_a_photo_does_not_hold_up_the_run() {
     let sandbox = Sandbox::with_photos(&["cat", "dog"]);
     assert!(Command::new("mkfifo").arg(sandbox.photo("pipe.jpg")).status().unwrap().success());
@@ -288,16 +326,25 @@ fn what_only_has_the_name_of_a_photo_does_not_hold_up_the_run() {
     fs::create_dir(sandbox.photo("folder.jpg")).unwrap();
     symlink("/dev/zero", sandbox.photo("zero.jpg")).unwrap();
     symlink("nowhere.jpg", sandbox.photo("broken-link.jpg")).unwrap();
+    symlink("circle.jpg", sandbox.photo("circle.jpg")).unwrap();
+    symlink("nowhere.txt", sandbox.photo("no-photo-anyway.txt")).unwrap();
     File::create(sandbox.photo("huge.jpg")).unwrap().set_len(1 << 40).unwrap();
 
-    for expected in [[("embedded", 2), ("failed", 2)], [("unchanged", 2), ("failed", 2)]] {
-        assert_eq!(counts(&sandbox.index().exits(4).line()), expect(&expected));
+    for seen in ["embedded", "unchanged"] {
+        let summary = sandbox.index().exits(4).line();
+        assert_eq!(counts(&summary), expect(&[(seen, 2), ("skipped", 5), ("failed", 1)]));
     }
+    let text = sandbox.run(["index", "."]).exits(4).text();
+    assert!(text.contains("5 skipped (pipes, sockets, devices or links to nothing), 1 failed"), "{text}");
     let failures = sandbox.status()["failures"].as_array().unwrap().clone();
     let named = |name: &str| failures.iter().find(|f| f["path"].as_str().unwrap().ends_with(name)).unwrap();
     assert_eq!(named("huge.jpg")["kind"], "too-large");
-    assert_eq!(named("broken-link.jpg")["kind"], "unreadable");
-    assert_eq!(failures.len(), 2);
+    assert_eq!(failures.len(), 1);
+    // Other commands pass over them in a folder too, and refuse one that is named.
+    fs::remove_file(sandbox.photo("huge.jpg")).unwrap();
+    assert_eq!(sandbox.run(["score", ".", "--text", "a dog", "--json"]).exits(0).lines().len(), 2);
+    let named = sandbox.run(["score", "pipe.jpg", "--text", "a dog"]);
+    assert!(named.code() > 1 && named.stderr.contains("pipe.jpg"), "{named}");
 
     // A pipe given by name is refused too; the program does not wait for it.
     sandbox.run(["similar", "pipe.jpg"]).exits(5);
@@ -351,9 +398,10 @@ fn what_is_forgotten_is_no_trouble_any_more() {
     fs::create_dir(&trip).unwrap();
     fs::copy(fixture("photos/owl.jpg"), trip.join("owl.jpg")).unwrap();
     symlink("nowhere", trip.join("dangling.jpg")).unwrap();
-    assert_eq!(sandbox.index().exits(4).line()["embedded"], 3);
+    let summary = sandbox.index().exits(0).line();
+    assert_eq!((&summary["embedded"], &summary["skipped"]), (&3.into(), &1.into()));
     sandbox.run(["forget", "trip"]).exits(0);
-    assert_eq!(sandbox.index().exits(0).line()["unchanged"], 2);
+    assert_eq!(counts(&sandbox.index().exits(0).line()), expect(&[("unchanged", 2)]));
     // A file that never was a photo, named and thereby a root of its own.
     let notes = sandbox.path("notes.txt");
     fs::write(&notes, "no photo").unwrap();

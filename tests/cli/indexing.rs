@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 /// Fails unless a summary has exactly these counts; all other counts must be zero.
 #[track_caller]
 fn assert_counts(summary: &Value, expected: &[(&str, u64)]) {
-    for key in ["embedded", "unchanged", "moved", "copied", "removed", "failed", "held_back"] {
+    for key in ["embedded", "unchanged", "moved", "copied", "removed", "skipped", "failed", "held_back"] {
         let wanted = expected.iter().find(|(name, _)| *name == key).map_or(0, |(_, n)| *n);
         assert_eq!(summary[key], wanted, "{key} in {summary}");
     }
