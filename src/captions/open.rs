@@ -49,8 +49,8 @@ pub fn open(settings: &Settings, console: &Console) -> anyhow::Result<NamedBlip2
         && !model::is_blip2(folder)
     {
         return Err(Failure::usage(format!(
-            "{} holds no BLIP-2, according to its config.json",
-            sanitize::path(folder)
+            "{} describes no BLIP-2, or is damaged",
+            sanitize::path(&folder.join("config.json"))
         )));
     }
     let name = model::short_name(&name).to_owned();

@@ -82,8 +82,8 @@ fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> a
     let source = installed(name)?;
     if !model::is_blip2(&source) {
         return Err(Failure::usage(format!(
-            "{} contains no BLIP-2 model: only BLIP-2 can be quantized",
-            sanitize::path(&source)
+            "{} describes no BLIP-2, or is damaged: only BLIP-2 can be quantized",
+            sanitize::path(&source.join("config.json"))
         )));
     }
     if Manifest::read(&source)?.is_some() {

@@ -2,7 +2,7 @@
 
 use super::failure::FailureKind;
 use super::quarantine::{JournalSlot, Quarantine};
-use crate::model::{Embed, Pixels};
+use crate::model::{Embed, Pixels, is_unit};
 use crate::photo::{self, DecodeLimits, ErrorKind};
 use crate::search::photo_file;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -211,8 +211,7 @@ impl<'a> IndexWorkers<'a> {
             };
             for (embedding, (job, identity, facts)) in embedded.into_iter().zip(meta) {
                 // The index would refuse it, and with it everything in the same transaction.
-                let length = embedding.vector.iter().map(|v| v * v).sum::<f32>();
-                if length.is_nan() || (length - 1.0).abs() > 1e-3 {
+                if !is_unit(&embedding.vector) {
                     let message = "the model produces NaN, infinity or a zero vector for this picture".to_owned();
                     if outcomes
                         .send(FileOutcome::Failed { job, kind: FailureKind::Photo(ErrorKind::Damaged), message })

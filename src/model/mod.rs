@@ -91,7 +91,7 @@ pub trait Embed: Send + Sync {
     /// A picture without pixels.
     fn prepare(&self, picture: &RgbPicture) -> anyhow::Result<Pixels>;
 
-    /// Embeds prepared pictures, in order.
+    /// Embeds prepared pictures, in order. A picture for which sound weights give no unit vector keeps what they give.
     ///
     /// # Errors
     /// The model's files are damaged, or memory runs out on its device.
@@ -156,6 +156,13 @@ fn fill(template: &str, text: &str) -> anyhow::Result<String> {
 #[must_use]
 pub fn products(x: &[f32], w: &[f32], length: usize) -> Vec<f32> {
     compute::matrix::multiply_slices_alike(x, w, length)
+}
+
+/// Whether a vector has unit length: not so if the model has produced NaN, infinity or zeros.
+#[must_use]
+pub fn is_unit(vector: &[f32]) -> bool {
+    let length = vector.iter().map(|v| v * v).sum::<f32>();
+    (length - 1.0).abs() <= 1e-3
 }
 
 /// Scales a vector to unit length; a zero vector stays unchanged.

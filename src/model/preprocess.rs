@@ -74,7 +74,12 @@ impl Preprocessing {
         };
         let (mean, std) = (file.image_mean, file.image_std);
         anyhow::ensure!(std.iter().all(|s| s.is_finite() && *s > 0.0), "{name}: a standard deviation is not positive");
-        Ok(Self { shortest_edge, crop, filter, rescale: file.rescale_factor.unwrap_or(1.0 / 255.0) as f32, mean, std })
+        let rescale = file.rescale_factor.unwrap_or(1.0 / 255.0) as f32;
+        anyhow::ensure!(
+            rescale.is_normal() && mean.iter().all(|m| m.is_finite()),
+            "{name}: the factor or a mean of the colours is not a number that a model has"
+        );
+        Ok(Self { shortest_edge, crop, filter, rescale, mean, std })
     }
 }
 

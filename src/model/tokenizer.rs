@@ -1,11 +1,14 @@
 //! Hugging Face tokenizers, whose library panics on some damaged files.
 
 use crate::panics::contained;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer as Library;
 
 /// The tokenizer of a model's folder.
-pub(super) struct Tokenizer(Library);
+pub(super) struct Tokenizer {
+    library: Library,
+    path: PathBuf,
+}
 
 /// How texts are cut into tokens.
 #[derive(Clone, Copy, Default)]
@@ -27,24 +30,32 @@ impl Tokenizer {
             library.set_encode_special_tokens(how.special_as_text);
             Ok(library)
         };
-        contained(read).map_err(|panic| damaged(&panic))?.map(Self).map_err(|error| damaged(&error))
+        let library = contained(read).map_err(|panic| damaged(&panic))?.map_err(|error| damaged(&error))?;
+        Ok(Self { library, path: path.to_path_buf() })
     }
 
     /// The ids of a text's tokens, including those that tokenizer.json adds, and the tokens as the vocabulary spells
     /// them.
     pub(super) fn encode(&self, text: &str) -> anyhow::Result<(Vec<u32>, Vec<String>)> {
-        let encoding = contained(|| self.0.encode(text, true)).map_err(unreadable)?.map_err(unreadable)?;
+        let encoded = contained(|| self.library.encode(text, true)).map_err(|panic| self.unable(&panic))?;
+        let encoding = encoded.map_err(|error| self.unable(&error))?;
         Ok((encoding.get_ids().to_vec(), encoding.get_tokens().to_vec()))
     }
 
     /// The text of tokens, without control tokens.
     pub(super) fn decode(&self, tokens: &[u32]) -> anyhow::Result<String> {
-        contained(|| self.0.decode(tokens, true)).map_err(unreadable)?.map_err(unreadable)
+        let decoded = contained(|| self.library.decode(tokens, true)).map_err(|panic| self.unable(&panic))?;
+        decoded.map_err(|error| self.unable(&error))
     }
-}
 
-fn unreadable(why: impl std::fmt::Display) -> anyhow::Error {
-    anyhow::anyhow!("the model's tokenizer cannot process this text: {why}")
+    /// The file, for messages.
+    pub(super) fn name(&self) -> std::path::Display<'_> {
+        self.path.display()
+    }
+
+    fn unable(&self, why: &dyn std::fmt::Display) -> anyhow::Error {
+        anyhow::anyhow!("{} cannot process this text: {why}", self.path.display())
+    }
 }
 
 #[cfg(test)]

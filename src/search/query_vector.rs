@@ -2,7 +2,7 @@
 
 use super::photo_file::{self, KnownPhoto};
 use crate::exit::Failure;
-use crate::model::Embed;
+use crate::model::{Embed, is_unit};
 use crate::photo::{self, DecodeLimits};
 use anyhow::Context;
 use snapseek_index::Library;
@@ -69,7 +69,7 @@ pub fn known(path: &Path, library: &Library) -> anyhow::Result<Option<(KnownPhot
 /// Decodes and embeds one file.
 ///
 /// # Errors
-/// The file cannot be read or decoded, or the model fails or produces NaN or infinity.
+/// The file cannot be read or decoded, or the model fails or produces NaN, infinity or a zero vector.
 pub fn embed_file(path: &Path, model: &dyn Embed) -> anyhow::Result<Vec<f32>> {
     let limits = DecodeLimits::default();
     let name = || format!("{} cannot be used", crate::terminal::sanitize::path(path));
@@ -81,6 +81,6 @@ pub fn embed_file(path: &Path, model: &dyn Embed) -> anyhow::Result<Vec<f32>> {
     let pixels = model.prepare(&photo.picture).with_context(name)?;
     drop((bytes, photo));
     let vector = model.embed_pixels(&[pixels])?.pop().context("the model returned no embedding")?.vector;
-    anyhow::ensure!(vector.iter().all(|v| v.is_finite()), "{}: the model produces NaN or infinity", name());
+    anyhow::ensure!(is_unit(&vector), "{}: the model produces NaN, infinity or a zero vector for it", name());
     Ok(vector)
 }

@@ -25,6 +25,7 @@ mod hostile_names;
 mod hub;
 mod indexing;
 mod levels;
+mod model_files;
 mod pictures;
 mod pull;
 mod quantize;

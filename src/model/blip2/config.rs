@@ -1,7 +1,9 @@
 //! The configuration of a Blip2ForConditionalGeneration in the Hugging Face layout: config.json and
 //! generation_config.json. Older files lack some keys; missing ones have the defaults of `transformers`.
 
+use crate::model::compute::ops::Activation;
 use crate::model::preprocess::read_json;
+use anyhow::Context;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -221,6 +223,9 @@ impl Blip2Config {
             text.max_position_embeddings > config.num_query_tokens + 1,
             "{name}: the context has no room for a text"
         );
+        for act in [&vision.hidden_act, &qformer.hidden_act, &text.activation_function] {
+            Activation::named(act).with_context(|| name.to_string())?;
+        }
         Ok(config)
     }
 

@@ -2,7 +2,7 @@
 //! memory.
 
 use super::config;
-use super::quantize::{GGUF, Manifest};
+use super::quantize::{GGUF, MANIFEST, Manifest};
 use crate::model::compute::weights::Weights;
 use crate::model::hub::fingerprint;
 use crate::model::preprocess::read_json;
@@ -38,7 +38,7 @@ pub(in crate::model) fn files_of(folder: &Path) -> anyhow::Result<Vec<String>> {
     let there = |name: &str| folder.join(name).is_file();
     let mut files: Vec<String> = SMALL_FILES.map(str::to_owned).to_vec();
     files.extend(there(GENERATION).then(|| GENERATION.to_owned()));
-    if there(GGUF) {
+    if there(GGUF) || there(MANIFEST) {
         files.push(GGUF.into());
     } else if there(WHOLE) {
         files.push(WHOLE.into());
@@ -81,11 +81,19 @@ fn weight_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files_of(folder)?.iter().filter(|name| weights(name)).map(|name| folder.join(name)).collect())
 }
 
-/// Maps the weights into memory.
+/// Maps the weights into memory. A quantized file without the checksum beside it is refused.
 pub(super) fn map(folder: &Path) -> anyhow::Result<Weights> {
     let files = weight_files(folder)?;
     match files.as_slice() {
-        [gguf] if gguf.ends_with(GGUF) => Weights::map_gguf(gguf),
+        [gguf] if gguf.ends_with(GGUF) => {
+            anyhow::ensure!(
+                Manifest::read(folder)?.is_some(),
+                "{} cannot be verified, because the manifest.json beside it is missing: make it again with `snapseek \
+                 models quantize`",
+                gguf.display()
+            );
+            Weights::map_gguf(gguf)
+        }
         shards => Weights::map_shards(shards, &Device::Cpu),
     }
 }

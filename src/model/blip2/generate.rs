@@ -110,7 +110,7 @@ impl Blip2 {
         let mut prompts = Vec::with_capacity(requests.len());
         for request in requests {
             let mut inputs = self.project(request.encoding)?;
-            inputs.extend(self.speaking()?.1.embed(&self.tokens(request.prompt)?)?);
+            inputs.extend(self.embed(&self.tokens(request.prompt)?)?);
             prompts.push((Sequence::default(), inputs));
         }
         Ok(self.complete(&mut cache, prompts, options, cancel, on_text)?.into_iter().map(|(made, _)| made).collect())
@@ -123,7 +123,7 @@ impl Blip2 {
     pub fn next_scores(&self, request: GenerateRequest) -> anyhow::Result<Vec<f32>> {
         let opt = &self.speaking()?.1;
         let mut inputs = self.project(request.encoding)?;
-        inputs.extend(opt.embed(&self.tokens(request.prompt)?)?);
+        inputs.extend(self.embed(&self.tokens(request.prompt)?)?);
         let (mut cache, mut sequence) = (KeyValueCache::new(opt), Sequence::default());
         let rows = inputs.len() / opt.hidden_size();
         let states = opt.forward(&mut cache, &mut [&mut sequence], &vec![0; rows], inputs, &|| true)?;
@@ -171,6 +171,7 @@ impl Blip2 {
             let mut last = vec![0; sequences.len()];
             of.iter().enumerate().for_each(|(row, sequence)| last[*sequence] = row);
             let mut scores = opt.logits(&gather(&states, size, last)?);
+            scores.chunks_exact(opt.vocabulary()).try_for_each(|row| self.check_scores(row))?;
             let mut rows = scores.chunks_exact_mut(opt.vocabulary());
             let mut tokens = Vec::new();
             for (n, draft) in drafts.iter_mut().enumerate().filter(|(_, draft)| !draft.open.is_empty()) {
@@ -185,7 +186,7 @@ impl Blip2 {
                 tokens.extend(steps.iter().map(|(_, token)| *token));
             }
             of = (0..tokens.len()).collect();
-            inputs = opt.embed(&tokens)?;
+            inputs = self.embed(&tokens)?;
             cache.keep(drafts.iter().flat_map(|draft| draft.open.iter().chain([&draft.done])));
         }
         let texts = drafts.into_iter().map(|draft| {
@@ -242,10 +243,10 @@ impl<'m> Session<'m> {
         let mut sequence = std::mem::take(&mut self.sequence);
         let inputs = if sequence.len() < picture {
             sequence.truncate(0);
-            [self.picture.clone(), opt.embed(&tokens)?].concat()
+            [self.picture.clone(), self.model.embed(&tokens)?].concat()
         } else {
             sequence.truncate(picture + known);
-            opt.embed(&tokens[known..])?
+            self.model.embed(&tokens[known..])?
         };
         self.cache.keep([&sequence]);
         let prompts = vec![(sequence, inputs)];

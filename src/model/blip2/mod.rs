@@ -28,6 +28,7 @@ use super::once::Once;
 use super::preprocess::{self, Preprocessing};
 use super::tokenizer::{Cutting, Tokenizer};
 use crate::photo::picture::RgbPicture;
+use anyhow::Context;
 use config::Blip2Config;
 use language::Opt;
 use layers::Linear;
@@ -42,6 +43,11 @@ const VERSION: &str = "blip2 1";
 /// The Q-Former's output for a picture: (query tokens, hidden), row by row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoding(pub Vec<f32>);
+
+/// Whether numbers that a model has computed are finite and not all zero.
+fn tells_something(numbers: &[f32]) -> bool {
+    numbers.iter().all(|number| number.is_finite()) && numbers.iter().any(|number| *number != 0.0)
+}
 
 /// A BLIP-2 model. Its weights are mapped; each part is loaded when it is first used.
 pub struct Blip2 {
@@ -128,7 +134,11 @@ impl Blip2 {
     /// # Errors
     /// The model's files are damaged.
     pub fn query(&self, states: &[f32]) -> anyhow::Result<Encoding> {
-        Ok(Encoding(self.seeing()?.1.forward(states)))
+        let encoding = self.seeing()?.1.forward(states);
+        if !tells_something(&encoding) {
+            return Err(self.weights.damaged("the model sees NaN, infinity or nothing but zeros in a picture"));
+        }
+        Ok(Encoding(encoding))
     }
 
     /// Runs the vision tower and the Q-Former; `None` if cancelled.
@@ -145,7 +155,26 @@ impl Blip2 {
     /// The model's files are damaged, or the encoding is of another model.
     pub fn project(&self, encoding: &Encoding) -> anyhow::Result<Vec<f32>> {
         anyhow::ensure!(encoding.0.len() == self.encoding_size(), "the encoding is from another model");
-        Ok(self.speaking()?.0.forward(&encoding.0, Activation::None))
+        let projected = self.speaking()?.0.forward(&encoding.0, Activation::None);
+        if !tells_something(&projected) {
+            return Err(self.weights.damaged("the projection produces NaN, infinity or nothing but zeros"));
+        }
+        Ok(projected)
+    }
+
+    /// The embeddings of tokens, (tokens, hidden).
+    fn embed(&self, tokens: &[u32]) -> anyhow::Result<Vec<f32>> {
+        let embedded = self.speaking()?.1.embed(tokens);
+        embedded.with_context(|| format!("{} and {}", self.tokenizer.name(), self.weights.name()))
+    }
+
+    /// Refuses weights that give every token the same score, or none.
+    fn check_scores(&self, scores: &[f32]) -> anyhow::Result<()> {
+        let first = scores.first();
+        if scores.iter().all(|score| score.is_finite()) && scores.iter().any(|score| Some(score) != first) {
+            return Ok(());
+        }
+        Err(self.weights.damaged("the language model gives every token the same score, or none"))
     }
 
     /// The tokens of a prompt, the start token first. Nothing in the text is treated as a control token.

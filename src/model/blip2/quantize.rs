@@ -21,7 +21,7 @@ use std::path::Path;
 /// The file that holds the weights.
 pub(super) const GGUF: &str = "model.gguf";
 /// The file that says what the folder was made from.
-const MANIFEST: &str = "manifest.json";
+pub(super) const MANIFEST: &str = "manifest.json";
 /// Must change whenever the written file changes.
 const VERSION: u32 = 1;
 
@@ -172,7 +172,8 @@ fn write(
         let bytes = if new == old {
             weights.bytes(name)?.to_vec()
         } else {
-            blocks(&weights.matrix(name, shape)?, *new).with_context(|| format!("weight {name}"))?
+            blocks(&weights.matrix(name, shape)?, *new)
+                .with_context(|| format!("{}: the weight {name}", weights.name()))?
         };
         writer.add(&bytes).with_context(|| format!("{} cannot be written", path.display()))?;
         done += count(shape);

@@ -2,6 +2,7 @@
 
 use crate::model::compute::ops::Activation;
 use crate::model::preprocess::read_json;
+use anyhow::Context;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -94,7 +95,8 @@ impl TowerFile {
             intermediate: self.intermediate_size.unwrap_or(4 * hidden),
             layers: self.num_hidden_layers.unwrap_or(12),
             heads: self.num_attention_heads.unwrap_or(heads),
-            activation: Activation::named(self.hidden_act.as_deref().unwrap_or("quick_gelu"))?,
+            activation: Activation::named(self.hidden_act.as_deref().unwrap_or("quick_gelu"))
+                .with_context(|| name.to_owned())?,
             eps: self.layer_norm_eps.unwrap_or(1e-5),
         };
         for size in [sizes.hidden, sizes.intermediate, sizes.layers, sizes.heads] {

@@ -10,7 +10,7 @@ use super::hub::fingerprint;
 use super::once::Once;
 use super::preprocess::{self, Preprocessing};
 use super::tokenizer::{Cutting, Tokenizer};
-use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, labels};
+use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, is_unit, labels};
 use crate::photo::picture::RgbPicture;
 use anyhow::Context;
 use candle_core::Tensor;
@@ -101,6 +101,14 @@ impl Clip {
         self.text.get(|| TextTower::load(Arc::clone(&self.weights), &self.config.text, self.identity.dim))
     }
 
+    /// Refuses weights that give anything but unit vectors.
+    fn check(&self, rows: &[Vec<f32>]) -> anyhow::Result<()> {
+        if rows.iter().all(|row| is_unit(row)) {
+            return Ok(());
+        }
+        Err(self.weights.damaged("the model produces NaN, infinity or a zero vector"))
+    }
+
     fn vision(&self) -> anyhow::Result<&VisionTower> {
         self.vision.get(|| VisionTower::load(&self.weights, &self.config.vision, self.identity.dim))
     }
@@ -117,7 +125,9 @@ impl Embed for Clip {
             return Ok(100.0);
         }
         let scale = self.weights.tensor("logit_scale", &[])?.to_scalar::<f32>()?.exp();
-        anyhow::ensure!(scale.is_finite() && scale > 0.0, "the checkpoint's logit_scale is out of range");
+        if !scale.is_finite() || scale <= 0.0 {
+            return Err(self.weights.damaged("its logit_scale is out of range"));
+        }
         Ok(scale)
     }
 
@@ -142,6 +152,11 @@ impl Embed for Clip {
         let values = batch.iter().flat_map(|p| &p.0).copied().collect();
         let pixels = Tensor::from_vec(values, (batch.len(), 3, size, size), &self.device)?;
         let rows = tower::unit_rows(&self.vision()?.forward(&pixels)?)?;
+        // It may be one picture's fault: that of no colour tells.
+        if !rows.iter().all(|row| is_unit(row)) {
+            let plain = Tensor::zeros((1, 3, size, size), candle_core::DType::F32, &self.device)?;
+            self.check(&tower::unit_rows(&self.vision()?.forward(&plain)?)?)?;
+        }
         let scale = self.logit_scale()?;
         let embed = |vector: Vec<f32>| {
             let tags = self.labels.get().map_or_else(Vec::new, |l| labels::likeliest(&tags::logits(&vector, l, scale)));
@@ -165,7 +180,9 @@ impl Embed for Clip {
         let mut embeddings = vec![Vec::new(); texts.len()];
         for group in lengths.into_values() {
             let batch: Vec<&[u32]> = group.iter().map(|n| ids[*n].as_slice()).collect();
-            for (n, embedding) in group.iter().zip(tower::unit_rows(&text_tower.forward(&batch)?)?) {
+            let rows = tower::unit_rows(&text_tower.forward(&batch)?)?;
+            self.check(&rows)?;
+            for (n, embedding) in group.iter().zip(rows) {
                 embeddings[*n] = embedding;
             }
         }
@@ -174,6 +191,7 @@ impl Embed for Clip {
 
     fn tokens(&self, text: &str) -> anyhow::Result<Tokens> {
         let (ids, tokens) = self.tokenizer()?.encode(text)?;
+        anyhow::ensure!(!ids.is_empty(), "{} is damaged: a text has no tokens", self.tokenizer_file.display());
         Ok(Tokens { ids, tokens })
     }
 

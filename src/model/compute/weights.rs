@@ -10,14 +10,17 @@ use safetensors::SafeTensors;
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Mapped weight files. Clones share the mappings.
 #[derive(Clone)]
 pub(in crate::model) struct Weights {
     files: Vec<Arc<Mmap>>,
+    paths: Arc<[PathBuf]>,
     places: Arc<HashMap<String, TensorPlace>>,
+    /// Tensors of types that are not read: their file, and the type.
+    unread: Arc<HashMap<String, (usize, safetensors::Dtype)>>,
     device: Device,
 }
 
@@ -40,7 +43,7 @@ impl Weights {
 
     /// Maps the shards of a checkpoint as one.
     pub(in crate::model) fn map_shards(paths: &[impl AsRef<Path>], device: &Device) -> anyhow::Result<Self> {
-        let (mut files, mut places) = (Vec::new(), HashMap::new());
+        let (mut files, mut places, mut unread) = (Vec::new(), HashMap::new(), HashMap::new());
         for path in paths {
             let path = path.as_ref();
             let file = map_file(path)?;
@@ -50,13 +53,17 @@ impl Weights {
             let (header, metadata) = SafeTensors::read_metadata(&file).with_context(problem)?;
             for (name, tensor) in metadata.tensors() {
                 let (start, end) = tensor.data_offsets;
-                let Some(dtype) = Dtype::of_safetensors(tensor.dtype) else { continue };
+                let Some(dtype) = Dtype::of_safetensors(tensor.dtype) else {
+                    unread.insert(name, (files.len(), tensor.dtype));
+                    continue;
+                };
                 let bytes = header + 8 + start..header + 8 + end;
                 places.insert(name, TensorPlace { file: files.len(), dtype, shape: tensor.shape.clone(), bytes });
             }
             files.push(file);
         }
-        Ok(Self { files, places: Arc::new(places), device: device.clone() })
+        let paths = paths.iter().map(|path| path.as_ref().to_path_buf()).collect();
+        Ok(Self { files, paths, places: Arc::new(places), unread: Arc::new(unread), device: device.clone() })
     }
 
     /// Maps a GGUF file.
@@ -67,7 +74,29 @@ impl Weights {
         })?;
         let place = |t: gguf::Tensor| (t.name, TensorPlace { file: 0, dtype: t.dtype, shape: t.shape, bytes: t.bytes });
         let places = tensors.into_iter().map(place).collect();
-        Ok(Self { files: vec![file], places: Arc::new(places), device: Device::Cpu })
+        Ok(Self {
+            files: vec![file],
+            paths: [path.to_path_buf()].into(),
+            places: Arc::new(places),
+            unread: Arc::default(),
+            device: Device::Cpu,
+        })
+    }
+
+    /// The files, for messages.
+    pub(in crate::model) fn name(&self) -> String {
+        match self.paths.as_ref() {
+            [] => String::new(),
+            [path] => path.display().to_string(),
+            [first, others @ ..] => format!("{} (with {} more shards)", first.display(), others.len()),
+        }
+    }
+
+    /// An error about weights that were read, but cannot be those of a model, and what helps.
+    pub(in crate::model) fn damaged(&self, what: &str) -> anyhow::Error {
+        let gguf = self.paths.iter().any(|path| path.extension().is_some_and(|ending| ending == "gguf"));
+        let way = if gguf { "run `snapseek models quantize` again" } else { "download the model again" };
+        anyhow::anyhow!("{} is damaged: {what}; delete it and {way}", self.name())
     }
 
     /// The total size of all mapped files in bytes.
@@ -78,20 +107,21 @@ impl Weights {
     /// The tensor `name` as f32 on the device.
     pub(in crate::model) fn tensor(&self, name: &str, shape: &[usize]) -> anyhow::Result<Tensor> {
         let (place, bytes) = self.find(name, shape)?;
-        let tensor = Tensor::from_raw_buffer(bytes, candle_dtype(name, place.dtype)?, shape, &self.device)?;
+        let tensor = Tensor::from_raw_buffer(bytes, self.candle_dtype(name, place)?, shape, &self.device)?;
         Ok(tensor.to_dtype(DType::F32)?)
     }
 
     /// Some rows of the matrix `name`, without reading the others: an embedding lookup.
     pub(in crate::model) fn rows(&self, name: &str, shape: [usize; 2], rows: &[u32]) -> anyhow::Result<Tensor> {
         let (place, all) = self.find(name, &shape)?;
-        let dtype = candle_dtype(name, place.dtype)?;
+        let dtype = self.candle_dtype(name, place)?;
         let row_bytes = shape[1] * dtype.size_in_bytes();
         let mut bytes = Vec::with_capacity(rows.len() * row_bytes);
         for &row in rows {
             let start = row as usize * row_bytes;
             let row = all.get(start..start + row_bytes);
-            bytes.extend_from_slice(row.with_context(|| format!("weight {name} has no row for a token of this text"))?);
+            let missing = || format!("{}: the weight {name} has no row for a token of this text", self.file(place));
+            bytes.extend_from_slice(row.with_context(missing)?);
         }
         Ok(Tensor::from_raw_buffer(&bytes, dtype, &[rows.len(), shape[1]], &self.device)?.to_dtype(DType::F32)?)
     }
@@ -102,7 +132,8 @@ impl Weights {
         let (place, _) = self.find(name, shape)?;
         let columns = shape[1..].iter().product();
         let file: Arc<Mmap> = Arc::clone(&self.files[place.file]);
-        Matrix::new(file, place.bytes.clone(), place.dtype, shape[0], columns).with_context(|| format!("weight {name}"))
+        Matrix::new(file, place.bytes.clone(), place.dtype, shape[0], columns)
+            .with_context(|| format!("{}: the weight {name}", self.file(place)))
     }
 
     /// A copy of the tensor `name`, as f32.
@@ -115,7 +146,7 @@ impl Weights {
 
     /// The bytes of the tensor `name`, as they are in its file.
     pub(in crate::model) fn bytes(&self, name: &str) -> anyhow::Result<&[u8]> {
-        let place = self.places.get(name).with_context(|| format!("the weight {name} is missing"))?;
+        let place = self.places.get(name).ok_or_else(|| self.missing(name))?;
         Ok(self.find(name, &place.shape)?.1)
     }
 
@@ -137,23 +168,38 @@ impl Weights {
     }
 
     fn find(&self, name: &str, shape: &[usize]) -> anyhow::Result<(&TensorPlace, &[u8])> {
-        let place = self.places.get(name).with_context(|| format!("the weight {name} is missing"))?;
+        let place = self.places.get(name).ok_or_else(|| self.missing(name))?;
         anyhow::ensure!(
             place.shape == shape,
-            "the weight {name} has the shape {:?}, but the configuration says {shape:?}",
+            "{}: the weight {name} has the shape {:?}, but the configuration says {shape:?}",
+            self.file(place),
             place.shape
         );
         let bytes = self.files[place.file].get(place.bytes.clone());
-        Ok((place, bytes.with_context(|| format!("the weight {name} is outside its file"))?))
+        Ok((place, bytes.with_context(|| format!("{}: the weight {name} is outside the file", self.file(place)))?))
     }
-}
 
-fn candle_dtype(name: &str, dtype: Dtype) -> anyhow::Result<DType> {
-    match dtype {
-        Dtype::F32 => Ok(DType::F32),
-        Dtype::F16 => Ok(DType::F16),
-        Dtype::Bf16 => Ok(DType::BF16),
-        Dtype::Q8_0 | Dtype::Q4K => anyhow::bail!("weight {name} is quantized"),
+    fn file(&self, place: &TensorPlace) -> std::path::Display<'_> {
+        self.paths[place.file].display()
+    }
+
+    fn missing(&self, name: &str) -> anyhow::Error {
+        match self.unread.get(name) {
+            Some((file, dtype)) => anyhow::anyhow!(
+                "{}: the weight {name} has the type {dtype:?}; F32, F16 and BF16 are supported",
+                self.paths[*file].display()
+            ),
+            None => anyhow::anyhow!("{}: the weight {name} is missing", self.name()),
+        }
+    }
+
+    fn candle_dtype(&self, name: &str, place: &TensorPlace) -> anyhow::Result<DType> {
+        match place.dtype {
+            Dtype::F32 => Ok(DType::F32),
+            Dtype::F16 => Ok(DType::F16),
+            Dtype::Bf16 => Ok(DType::BF16),
+            Dtype::Q8_0 | Dtype::Q4K => anyhow::bail!("{}: the weight {name} is quantized", self.file(place)),
+        }
     }
 }
 
