@@ -1,12 +1,13 @@
 //! Files that are not pictures, or damaged ones: each costs one line, never the run, and is not tried in every run.
 
-use crate::support::{PROGRAM, Sandbox, finish, fixture};
+use crate::support::{PROGRAM, Sandbox, finish, fixture, measured, random_clip};
 use image::ImageFormat;
 use serde_json::json;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
+use std::time::Instant;
 
 /// A small xorshift generator: the same files on every run.
 struct Random(u64);
@@ -54,6 +55,29 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
             bytes[from..].fill(random.below(256) as u8);
         }
     }
+}
+
+/// Small sound pictures: name and bytes, of every format and of rarer variants.
+fn sound_pictures() -> Vec<(String, Vec<u8>)> {
+    let formats = [
+        ("jpg", ImageFormat::Jpeg),
+        ("png", ImageFormat::Png),
+        ("gif", ImageFormat::Gif),
+        ("bmp", ImageFormat::Bmp),
+        ("tiff", ImageFormat::Tiff),
+        ("webp", ImageFormat::WebP),
+    ];
+    let mut sound: Vec<_> = formats.map(|(ending, format)| (format!("plain.{ending}"), picture(format))).into();
+    for folder in ["src/photo/testdata", "fixtures/reference/pictures"] {
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
+            let (path, name) = (entry.as_ref().unwrap().path(), entry.unwrap().file_name());
+            if path.metadata().unwrap().len() < 60_000 {
+                sound.push((name.into_string().unwrap(), fs::read(path).unwrap()));
+            }
+        }
+    }
+    sound.sort();
+    sound
 }
 
 /// A PNG of a few hundred bytes that claims to be a square with edges of this many pixels.
@@ -135,22 +159,11 @@ fn mutated_pictures_of_every_format_do_no_harm() {
     let good = ["dog", "owl", "panda"];
     let sandbox = Sandbox::with_photos(&good);
     let mut random = Random(0x5eed);
-    let formats = [
-        ("jpg", ImageFormat::Jpeg),
-        ("png", ImageFormat::Png),
-        ("gif", ImageFormat::Gif),
-        ("bmp", ImageFormat::Bmp),
-        ("tiff", ImageFormat::Tiff),
-        ("webp", ImageFormat::WebP),
-    ];
-    let mut contents = HashSet::new();
-    for (extension, format) in formats {
-        let sound = picture(format);
+    for (name, sound) in sound_pictures().into_iter().filter(|(name, _)| name.starts_with("plain.")) {
         for n in 0..10 {
             let mut bytes = sound.clone();
             mutate(&mut bytes, &mut random);
-            fs::write(sandbox.photo(format!("{n}.{extension}")), &bytes).unwrap();
-            contents.insert(bytes);
+            fs::write(sandbox.photo(format!("{n}-{name}")), &bytes).unwrap();
         }
     }
     let summary = sandbox.index().exits(4).line();
@@ -171,6 +184,58 @@ fn mutated_pictures_of_every_format_do_no_harm() {
     let again = sandbox.index().exits(4).line();
     assert_eq!((&again["embedded"], &again["failed"]), (&json!(0), &summary["failed"]));
     sandbox.run(["check", "--full"]).exits(0);
+}
+
+/// The long form of the test above: 10,000 mutations, others with another seed.
+#[test]
+#[ignore = "takes minutes: SNAPSEEK_SEED=1 cargo test --release --test cli ten_thousand -- --ignored --nocapture"]
+fn ten_thousand_mutated_pictures_do_no_harm() {
+    const BATCH: usize = 1000;
+    let seed = std::env::var("SNAPSEEK_SEED").map_or(0x5eed, |seed| seed.parse().unwrap());
+    // A seed of zero would stay zero.
+    let mut random = Random(seed ^ 0x9e37_79b9_7f4a_7c15);
+    let sound = sound_pictures();
+    let (clip, started) = (random_clip(), Instant::now());
+    let (mut embedded, mut slowest, mut most, mut kinds) = (0, 0.0_f64, 0, BTreeMap::<String, u64>::new());
+    for batch in 0..10 {
+        let sandbox = Sandbox::new();
+        for n in 0..BATCH {
+            let (name, bytes) = &sound[n % sound.len()];
+            let mut bytes = bytes.clone();
+            for _ in 0..=random.below(3) {
+                // What was cut to one byte stays so.
+                if bytes.len() > 1 {
+                    mutate(&mut bytes, &mut random);
+                }
+            }
+            fs::write(sandbox.photo(format!("{n}-{name}")), bytes).unwrap();
+        }
+        let run = Instant::now();
+        let (output, peak) = measured(sandbox.command(["index", ".", "--json", "--model", &clip]));
+        slowest = slowest.max(run.elapsed().as_secs_f64());
+        most = most.max(peak);
+        let summary = output.exits(4).line();
+        let count = |key: &str| summary[key].as_u64().unwrap();
+        let all = count("embedded") + count("failed") + count("copied");
+        assert_eq!(all, BATCH as u64, "batch {batch} of seed {seed}: {summary}");
+        embedded += count("embedded") + count("copied");
+        let failures = sandbox.status()["failures"].as_array().unwrap().clone();
+        assert_eq!(failures.len() as u64, count("failed"), "every failure is named");
+        for failure in failures {
+            assert!(Path::new(failure["path"].as_str().unwrap()).is_file(), "{failure}");
+            let kind = failure["kind"].as_str().unwrap();
+            assert!(kind != "quarantined", "batch {batch} of seed {seed}: {failure}");
+            *kinds.entry(kind.to_owned()).or_default() += 1;
+        }
+        assert!(peak < 900_000_000, "{peak} bytes");
+    }
+    println!(
+        "10,000 mutations of {} pictures, seed {seed}: {embedded} read, refused {kinds:?}; {:.0} s, the slowest run \
+         of {BATCH} {slowest:.1} s, peak memory {} MB",
+        sound.len(),
+        started.elapsed().as_secs_f64(),
+        most / 1_000_000
+    );
 }
 
 #[test]
