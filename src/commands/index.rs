@@ -127,6 +127,9 @@ fn report(done: &Done, library: &Library, settings: &Settings, console: &Console
             parts.push(format!("{n} {word}"));
         }
     }
+    if summary.refreshed > 0 {
+        parts.push(format!("{} with other metadata", summary.refreshed));
+    }
     if summary.skipped > 0 {
         parts.push(format!("{} skipped (pipes, sockets, devices or links to nothing)", summary.skipped));
     }

@@ -76,6 +76,29 @@ fn pictures() {
     );
 }
 
+/// A file that has the identity of another one is never decoded: so it must hold the same pixels, if any.
+#[test]
+fn equal_identity_means_equal_pixels() {
+    use snapseek::photo::{DecodeLimits, decode, identity::outline};
+    let mut random = Random(20_261_128);
+    let mut same = 0;
+    for (name, seed) in read(fixtures("reference/pictures")) {
+        let (picture, limits) = (outline(&seed).picture, DecodeLimits::default());
+        let pixels = decode(&seed, None, &limits).unwrap().picture;
+        for round in 0..200 {
+            let mut bytes = seed.clone();
+            random.mutate(&mut bytes);
+            if picture.is_some() && outline(&bytes).picture == picture && bytes != seed {
+                same += 1;
+                if let Ok(other) = decode(&bytes, None, &limits) {
+                    assert!(other.picture == pixels, "{name}, round {round}");
+                }
+            }
+        }
+    }
+    assert!(same > 20, "{same}");
+}
+
 #[test]
 fn headers_of_model_files() {
     let weights = fs::read(

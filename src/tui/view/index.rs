@@ -68,6 +68,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             for root in &status.roots {
                 lines.push(row("folder", crate::terminal::sanitize::path(root)));
             }
+            if status.awaiting > 0 {
+                lines.push(row("awaiting", format!("{} to be embedded: u does it", status.awaiting)));
+            }
+            if status.waiting.captions > 0 {
+                let captions = usize::try_from(status.waiting.captions).unwrap_or(usize::MAX);
+                lines.push(row("waiting", format!("{} for a picture that is gone", count(captions, "caption"))));
+            }
+            if status.lost_commits > 0 {
+                lines.push(row("lost", "the last changes: `snapseek check` says more".into()));
+            }
         }
         None if index.known => lines
             .push(Line::from(Span::styled("There is no library yet: `a` adds a folder and creates one.", theme.text))),
