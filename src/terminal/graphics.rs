@@ -58,16 +58,17 @@ pub fn picker(forced: Option<ProtocolType>) -> Picker {
     picker
 }
 
-/// [`picker`] for a program that does not have the terminal for itself: raw mode is on only while it is asked.
+/// [`picker`] for a program that does not have the terminal for itself: its modes are changed only while it is asked, and
+/// restored if a signal ends the program meanwhile.
 #[must_use]
 pub fn picker_of_a_line_terminal() -> Picker {
-    if !std::io::stdin().is_terminal() || crossterm::terminal::enable_raw_mode().is_err() {
-        return Picker::halfblocks();
+    #[cfg(unix)]
+    {
+        let Some(_waiting) = super::signals::Waiting::for_answers() else { return Picker::halfblocks() };
+        picker(None)
     }
-    let picker = picker(None);
-    // A terminal that took raw mode gives it back.
-    let _ = crossterm::terminal::disable_raw_mode();
-    picker
+    #[cfg(not(unix))]
+    picker(None)
 }
 
 /// Encodes a picture for at most `room` cells, keeping its proportions.

@@ -69,8 +69,13 @@ impl Person {
     /// Starts the program with these arguments, which must not contain quotes.
     pub(crate) fn start(sandbox: &Sandbox, args: &[&str]) -> Self {
         let quoted: String = args.iter().map(|arg| format!(" '{arg}'")).collect();
+        Self::at(sandbox, &format!("stty cols 200; exec {PROGRAM}{quoted}"))
+    }
+
+    /// Starts these commands of the shell.
+    fn at(sandbox: &Sandbox, line: &str) -> Self {
         let mut command: Command = sandbox.command_of("script");
-        command.arg("-qec").arg(format!("stty cols 200; exec {PROGRAM}{quoted}")).arg("/dev/null");
+        command.arg("-qec").arg(line).arg("/dev/null");
         command.env("SHELL", "/bin/sh").env("TERM", "xterm-256color").stdin(Stdio::piped());
         let mut child = start(&mut command);
         let (keys, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
@@ -134,5 +139,36 @@ impl Person {
         assert_eq!(status.code(), Some(code), "{}", shown.escape_ascii());
         assert!(!String::from_utf8_lossy(&shown).contains("panicked"), "{}", shown.escape_ascii());
         shown
+    }
+}
+
+#[test]
+fn a_terminal_that_does_not_answer_is_not_waited_for_and_is_left_as_it_was() {
+    needs!("script");
+    let sandbox = Sandbox::indexed(&["cat"]);
+    // The terminal of `script` answers nothing; the person types, but keys are no answer either.
+    for (signal, code) in [(None, 0), (Some("INT"), 130), (Some("TERM"), 130), (Some("HUP"), 130), (Some("QUIT"), 131)]
+    {
+        let line = format!(
+            "ulimit -c 0; stty -a > before; sh -c 'echo $$ > pid; exec {PROGRAM} search cat --preview'; code=$?; \
+             stty -a > after; exit $code"
+        );
+        let mut person = Person::at(&sandbox, &line);
+        person.sees("\x1b[c");
+        let asked = Instant::now();
+        if let Some(name) = signal {
+            let pid = std::fs::read_to_string(sandbox.photo("pid")).unwrap();
+            crate::crash::signal(pid.trim().parse().unwrap(), name);
+        } else {
+            for _ in 0..20 {
+                person.types("a");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            person.sees("cat.jpg");
+        }
+        person.leaves(code);
+        assert!(asked.elapsed() < Duration::from_secs(10), "{signal:?}: {:?}", asked.elapsed());
+        let modes = |name: &str| std::fs::read_to_string(sandbox.photo(name)).unwrap();
+        assert_eq!(modes("before"), modes("after"), "{signal:?}");
     }
 }

@@ -55,7 +55,7 @@ impl LineInput {
 
     /// Reads the next line.
     pub(super) fn next(&mut self) -> anyhow::Result<InputLine> {
-        let _waiting = Waiting::new();
+        let _waiting = Waiting::for_an_editor();
         let text = match self {
             Self::Editor(editor) => match editor.readline("> ") {
                 Ok(text) => text,
