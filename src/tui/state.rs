@@ -114,6 +114,8 @@ pub struct SearchState {
     pub error: Option<String>,
     /// The last answer without its photos.
     pub answer: Answer,
+    /// How many photos the library had when it was last searched.
+    pub library: Option<usize>,
     /// The photo to select when the answer arrives.
     pub keep: Option<i64>,
     /// The same source was requested again: the selected photo stays selected.
@@ -255,6 +257,14 @@ pub struct IndexState {
     pub top: usize,
 }
 
+impl IndexState {
+    /// How many photos the library has, by its status.
+    #[must_use]
+    pub fn photo_count(&self) -> Option<usize> {
+        self.standing.as_ref().map(|standing| usize::try_from(standing.status.photos).unwrap_or(usize::MAX))
+    }
+}
+
 /// An indexing run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunState {
@@ -343,6 +353,7 @@ impl State {
                 waiting: false,
                 error: None,
                 answer: Answer::default(),
+                library: None,
                 keep: None,
                 again: false,
                 history: Vec::new(),
@@ -395,6 +406,15 @@ impl State {
             effects.push(Effect::Index(beginning.index));
         }
         (state, effects)
+    }
+
+    /// How many photos the library has. Index shows the library's status, which may be newer than the last search; each
+    /// place counts by what it shows, so that no screen has two numbers.
+    #[must_use]
+    pub fn photo_count(&self) -> Option<usize> {
+        let known = self.index.photo_count();
+        let searched = self.search.library.filter(|count| *count > 0 || known.is_some());
+        if self.place == Place::Index { known } else { searched.or(known) }
     }
 
     /// A new generation number.

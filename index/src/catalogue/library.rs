@@ -117,6 +117,9 @@ impl Library {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn status(&self) -> Result<Status> {
+        // One snapshot, so that the numbers belong together.
+        let failed = |cause| Error::Catalogue { path: self.dir.join(CATALOGUE), cause };
+        let _snapshot = self.db.unchecked_transaction().map_err(failed)?;
         let (photos, files) = self.sql(|db| {
             db.query_row("SELECT count(DISTINCT photo), count(*) FROM file", [], |row| Ok((row.get(0)?, row.get(1)?)))
         })?;

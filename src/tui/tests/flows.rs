@@ -44,6 +44,31 @@ fn typing_is_asked_when_it_rests_and_old_answers_change_nothing() {
 }
 
 #[test]
+fn no_screen_counts_the_photos_in_two_ways() {
+    let mut state = with_photos(100, 24);
+    types(&mut state, "dog");
+    let generation = state.search.generation;
+    // The library has grown since its status was read.
+    let effects = tell(&mut state, Message::Found(generation, Ok(Answer { total: 140, ..answer(4, 10) })));
+    assert!(effects.contains(&Effect::Standing));
+    let screen = drawn(&state);
+    assert!(screen.contains("of 140 photos") && !screen.contains("99 photos"), "{screen}");
+    press(&mut state, "esc 6");
+    let screen = drawn(&state);
+    assert!(screen.contains("99 photos") && screen.contains("99 in 101 files") && !screen.contains("140"), "{screen}");
+    let mut newer = standing();
+    (newer.status.photos, newer.status.files) = (150, 150);
+    tell(&mut state, Message::Library(Ok(Some(Box::new(newer)))));
+    assert!(drawn(&state).contains("150 photos"));
+    press(&mut state, "1");
+    assert!(!drawn(&state).contains("150"), "the results shown are of 140");
+    let generation = state.search.generation;
+    let effects = tell(&mut state, Message::Found(generation, Ok(Answer { total: 150, ..answer(4, 10) })));
+    assert!(!effects.contains(&Effect::Standing));
+    assert_eq!(drawn(&state).matches("150 photos").count(), 2);
+}
+
+#[test]
 fn a_query_that_is_wrong_keeps_what_was_found() {
     let mut state = with_photos(80, 24);
     types(&mut state, "@");

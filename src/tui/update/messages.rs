@@ -21,8 +21,13 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             let selected = state.search.gallery.selected().filter(|_| again);
             let keep = state.search.keep.take().or(selected);
             state.search.gallery.fill(found, keep);
+            state.search.library = Some(answer.total);
             state.search.answer = answer;
             state.search.error = None;
+            // The library has changed: its status is out of date too.
+            if state.index.known && state.index.photo_count().unwrap_or(0) != state.search.answer.total {
+                effects.push(Effect::Standing);
+            }
         }
         // The earlier results stay: a half-written query may be wrong for a moment.
         Message::Found(_, Err(why)) => {

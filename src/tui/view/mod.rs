@@ -118,9 +118,7 @@ fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
         end = x + width;
     }
     let marked = if state.marks.is_empty() { String::new() } else { format!("● {} marked ", state.marks.len()) };
-    let photos = state.index.standing.as_ref().map_or(String::new(), |standing| {
-        format!("{} ", count(usize::try_from(standing.status.photos).unwrap_or(0), "photo"))
-    });
+    let photos = state.photo_count().map_or(String::new(), |photos| format!("{} ", count(photos, "photo")));
     let marks = format!("●{} ", state.marks.len());
     let short = if state.marks.is_empty() { photos.clone() } else { marks };
     for right in [format!("{marked} {photos}"), marked, short] {

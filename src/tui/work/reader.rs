@@ -100,8 +100,25 @@ fn answer(
     Ok(())
 }
 
+/// Reads of a library that is changing all the time: the last one counts, though its numbers may not fit together.
+const TRIES: usize = 4;
+
 /// The clusters, largest first, with their covers.
 pub(super) fn groups(library: &Library) -> anyhow::Result<Groups> {
+    let mut version = library.data_version()?;
+    let mut groups = groups_now(library)?;
+    for _ in 1..TRIES {
+        let now = library.data_version()?;
+        if now == version {
+            break;
+        }
+        version = now;
+        groups = groups_now(library)?;
+    }
+    Ok(groups)
+}
+
+fn groups_now(library: &Library) -> anyhow::Result<Groups> {
     let clusters = library.clusters()?;
     let inside: u64 = clusters.iter().map(|cluster| cluster.photos).sum();
     let outside = library.status()?.photos.saturating_sub(inside);
