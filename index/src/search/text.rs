@@ -24,7 +24,7 @@ use tantivy::tokenizer::{
     AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer,
     TokenStream,
 };
-use tantivy::{Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
+use tantivy::{DocAddress, DocId, DocSet, Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
 
 /// Raised whenever the fields or the splitting into words change; older caches are then rebuilt.
 const BASIS: u64 = 4;
@@ -54,10 +54,62 @@ impl Match {
 /// The words of some photos.
 struct TextPart {
     searcher: Searcher,
-    /// Photos whose words here are out of date.
-    masked: HashSet<i64>,
-    /// How many photos have anything in each field.
+    /// The photos of each segment whose words here are out of date, ascending. They count for nothing.
+    masked: Vec<Vec<DocId>>,
+    /// Number of the other photos.
+    count: u64,
+    /// How many of them have anything in each field.
     filled: [u64; FIELDS.len()],
+    /// How many words they have in each field, as precisely as BM25 knows the length of a field.
+    words: [u64; FIELDS.len()],
+}
+
+impl TextPart {
+    fn new(searcher: Searcher, changed: &HashSet<i64>, fields: &[Field]) -> tantivy::Result<Self> {
+        let mut part = Self { searcher, masked: Vec::new(), count: 0, filled: [0; _], words: [0; _] };
+        for segment in part.searcher.segment_readers() {
+            let ids = segment.fast_fields().i64("id")?;
+            let is_masked = |photo: &DocId| ids.first(*photo).is_none_or(|id| changed.contains(&id));
+            let masked: Vec<DocId> =
+                if changed.is_empty() { Vec::new() } else { (0..segment.max_doc()).filter(is_masked).collect() };
+            part.count += u64::from(segment.max_doc()) - masked.len() as u64;
+            for (at, field) in fields.iter().enumerate() {
+                let lengths = segment.get_fieldnorms_reader(*field)?;
+                let sound = (0..segment.max_doc()).filter(|photo| masked.binary_search(photo).is_err());
+                for length in sound.map(|photo| lengths.fieldnorm(photo)).filter(|length| *length > 0) {
+                    part.filled[at] += 1;
+                    part.words[at] += u64::from(length);
+                }
+            }
+            part.masked.push(masked);
+        }
+        Ok(part)
+    }
+
+    fn is_masked(&self, address: DocAddress) -> bool {
+        let masked = self.masked.get(address.segment_ord as usize);
+        masked.is_some_and(|masked| masked.binary_search(&address.doc_id).is_ok())
+    }
+
+    /// Number of photos with this word whose words are not out of date.
+    fn frequency(&self, term: &Term) -> tantivy::Result<u64> {
+        let mut frequency = self.searcher.doc_freq(term)?;
+        for (segment, masked) in self.searcher.segment_readers().iter().zip(&self.masked) {
+            let words = segment.inverted_index(term.field())?;
+            let Some(mut photos) = words.read_postings(term, IndexRecordOption::Basic)?.filter(|_| !masked.is_empty())
+            else {
+                continue;
+            };
+            for photo in masked {
+                // A posting list cannot be asked for a photo that it has passed.
+                if photos.doc() < *photo {
+                    photos.seek(*photo);
+                }
+                frequency = frequency.saturating_sub(u64::from(photos.doc() == *photo));
+            }
+        }
+        Ok(frequency)
+    }
 }
 
 /// The words of all photos.
@@ -128,13 +180,7 @@ impl TextSearch {
         let (_, fields) = schema();
         let base = opened.map(|(searcher, changed)| (searcher, changed.into_iter().collect()));
         let parts = base.into_iter().chain(delta.map(|searcher| (searcher, HashSet::new())));
-        let parts = parts.map(|(searcher, masked)| {
-            let mut filled = [0; FIELDS.len()];
-            for (filled, field) in filled.iter_mut().zip(fields) {
-                *filled = count_filled(&searcher, field)?;
-            }
-            Ok(TextPart { searcher, masked, filled })
-        });
+        let parts = parts.map(|(searcher, changed)| TextPart::new(searcher, &changed, &fields));
         let parts = parts.collect::<tantivy::Result<_>>()?;
         Ok(Self { parts, fields, plain: analyzer(false), without_stop_words: analyzer(true) })
     }
@@ -145,7 +191,16 @@ impl TextSearch {
         if terms.is_empty() {
             return Ok(Vec::new());
         }
-        self.run(&BooleanQuery::union(terms.iter().map(|(_, word)| self.word(word)).collect()))
+        // Added up word by word: tantivy adds in an order that depends on the segment, and so do the last bits.
+        let mut scores: HashMap<i64, f32> = HashMap::new();
+        for (_, word) in &terms {
+            for found in self.run(self.word(word).as_ref())? {
+                *scores.entry(found.id).or_default() += found.bm25;
+            }
+        }
+        let mut found: Vec<Match> = scores.into_iter().map(|(id, bm25)| Match { id, bm25 }).collect();
+        found.sort_unstable_by(Match::order);
+        Ok(found)
     }
 
     /// The photos that have each of these words in some field; none if only stop words are asked for.
@@ -201,7 +256,8 @@ impl TextSearch {
 
     fn run(&self, query: &dyn Query) -> Result<Vec<Match>> {
         let mut found = Vec::new();
-        for TextPart { searcher, masked, .. } in &self.parts {
+        for part in &self.parts {
+            let searcher = &part.searcher;
             let limit = usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX);
             if limit == 0 {
                 continue;
@@ -212,7 +268,7 @@ impl TextSearch {
             let ids = ids.collect::<tantivy::Result<Vec<_>>>()?;
             for (bm25, address) in hits {
                 let id = ids.get(address.segment_ord as usize).and_then(|column| column.first(address.doc_id));
-                found.extend(id.filter(|id| !masked.contains(id)).map(|id| Match { id, bm25 }));
+                found.extend(id.filter(|_| !part.is_masked(address)).map(|id| Match { id, bm25 }));
             }
         }
         found.sort_unstable_by(Match::order);
@@ -220,39 +276,29 @@ impl TextSearch {
     }
 }
 
-/// Statistics of cache and overlay together: with the cache's alone, the first photos to have a caption, or any other
-/// field, would score nothing. A photo that changed counts twice, which is too little to affect a ranking.
+/// Statistics of cache and overlay together, as a cache made now would have them: with the cache's alone, the first
+/// photos to have a caption, or any other field, would score nothing.
 ///
 /// BM25 compares a field's length with the average. The average here is over the photos that have the field: over all
 /// photos, every caption would seem very long as long as few photos have one.
 impl Bm25StatisticsProvider for TextSearch {
     fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
-        let (mut tokens, mut filled) = (0, 0);
-        for part in &self.parts {
-            tokens += part.searcher.total_num_tokens(field)?;
-            filled += self.fields.iter().zip(part.filled).find(|(other, _)| **other == field).map_or(0, |f| f.1);
-        }
+        let Some(at) = self.fields.iter().position(|other| *other == field) else { return Ok(0) };
+        let sum = |numbers: fn(&TextPart) -> &[u64; FIELDS.len()]| -> u64 {
+            self.parts.iter().filter_map(|part| numbers(part).get(at)).sum()
+        };
+        let (words, filled) = (sum(|part| &part.words), sum(|part| &part.filled));
         // tantivy divides this by the number of all photos to get the average.
-        Ok(tokens.saturating_mul(self.total_num_docs()?) / filled.max(1))
+        Ok(words.saturating_mul(self.total_num_docs()?) / filled.max(1))
     }
 
     fn total_num_docs(&self) -> tantivy::Result<u64> {
-        self.parts.iter().map(|part| part.searcher.total_num_docs()).sum()
+        Ok(self.parts.iter().map(|part| part.count).sum())
     }
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        self.parts.iter().map(|part| part.searcher.doc_freq(term)).sum()
+        self.parts.iter().map(|part| part.frequency(term)).sum()
     }
-}
-
-/// Number of photos that have anything in a field.
-fn count_filled(searcher: &Searcher, field: Field) -> tantivy::Result<u64> {
-    let mut count = 0;
-    for segment in searcher.segment_readers() {
-        let lengths = segment.get_fieldnorms_reader(field)?;
-        count += (0..segment.max_doc()).filter(|photo| lengths.fieldnorm_id(*photo) > 0).count() as u64;
-    }
-    Ok(count)
 }
 
 /// A failure of either engine.

@@ -145,6 +145,61 @@ fn axis(x: f32, y: f32, z: f32) -> Vec<f32> {
 }
 
 #[test]
+fn bm25_is_the_same_to_the_bit_whatever_the_caches_hold() {
+    const WORDS: [&str; 8] = ["castle", "night", "dog", "sea", "red", "old tower", "snow", "market"];
+    let mut random = Random(5);
+    // Longer than BM25 knows exactly, and shorter.
+    let mut text = |longest: usize| -> String {
+        (0..=random.below(longest)).map(|_| WORDS[random.below(WORDS.len())]).collect::<Vec<_>>().join(" ")
+    };
+    let name = |n: u64| format!("{} {n}.jpg", WORDS[n as usize % WORDS.len()]);
+    let photos: Vec<Change> = (0..120).map(|n| photo(&name(n), n, DIM, &[&text(3), &text(2)])).collect();
+    let (folder, library) = library_of(&photos, true);
+    let scores = || -> Vec<Vec<(i64, u32)>> {
+        let queries =
+            ["castle", "night dog old red snow", "market sea sea", "\"old tower\" dog", "tag:dog castle tower"];
+        let score = |query: &str| {
+            let mut hits: Vec<_> =
+                find(&library, query).iter().map(|hit| (hit.id, hit.bm25.map_or(0, f32::to_bits))).collect();
+            hits.sort_unstable();
+            hits
+        };
+        queries.into_iter().map(score).collect()
+    };
+    for round in 0..4_u64 {
+        for photo in (1 + round as i64..110).step_by(17) {
+            // Some have been removed.
+            let _ = library.set_caption_by_hand(photo, &text(90));
+        }
+        let mut writer = library.lock().unwrap();
+        let changes: Vec<Change> = (0..9)
+            .map(|n| match n % 3 {
+                0 => photo(&name(200 + 10 * round + n), 200 + 10 * round + n, DIM, &[&text(4)]),
+                1 => Change::Remove { path: PathBuf::from("/photos").join(name(30 * round + n)) },
+                // Another content at the same path.
+                _ => photo(&name(30 * round + n), 500 + 10 * round + n, DIM, &[&text(4)]),
+            })
+            .collect();
+        writer.apply(&changes).unwrap();
+        drop(writer);
+        let overlaid = scores();
+        assert!(overlaid.iter().all(|hits| hits.len() > 5), "{overlaid:?}");
+        let (text, aside) = (folder.path().join("text"), folder.path().join("aside"));
+        std::fs::rename(&text, &aside).unwrap();
+        assert_eq!(scores(), overlaid, "without a cache");
+        if round < 2 {
+            // The next round overlays more.
+            std::fs::rename(&aside, &text).unwrap();
+        } else {
+            std::fs::remove_dir_all(&aside).unwrap();
+            refresh(&mut library.lock().unwrap());
+            assert!(text.exists());
+            assert_eq!(scores(), overlaid, "with a fresh cache");
+        }
+    }
+}
+
+#[test]
 fn fusion_folding_and_limits() {
     let changes = [
         with_vector("near.jpg", 1, axis(1.0, 0.1, 0.0), "sea"),
