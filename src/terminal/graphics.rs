@@ -161,9 +161,12 @@ fn ask(tmux: bool) -> Vec<Response> {
         let left = PATIENCE.saturating_sub(started.elapsed());
         let Ok(left) = Timespec::try_from(left) else { break };
         let mut waiting = [PollFd::new(&stdin, PollFlags::IN)];
-        // The deadline has passed, the call was interrupted, or the terminal is closed: no more answers.
-        if !matches!(poll(&mut waiting, Some(&left)), Ok(1..)) {
-            break;
+        match poll(&mut waiting, Some(&left)) {
+            Ok(1..) => {}
+            // A signal: the thread that handles it ends the program, or the answers are still to come.
+            Err(rustix::io::Errno::INTR) => continue,
+            // The deadline has passed, or the terminal is closed: no more answers.
+            _ => break,
         }
         let Ok(count @ 1..) = rustix::io::read(&stdin, &mut bytes) else { break };
         read += count;
