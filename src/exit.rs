@@ -99,7 +99,9 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
 /// The error message for the user: what happened and, for an error of the library, what the user can do about it.
 #[must_use]
 pub fn explain(error: &anyhow::Error) -> String {
-    let advice = error.chain().filter_map(|cause| cause.downcast_ref::<Error>()).find_map(advice);
+    let of_the_library = error.chain().filter_map(|cause| cause.downcast_ref::<Error>()).find_map(advice);
+    let files = || error.chain().filter_map(|cause| cause.downcast_ref()).find_map(advice_about_a_file);
+    let advice = of_the_library.or_else(files);
     match advice {
         Some(advice) => format!("{error:#}; {advice}"),
         None => format!("{error:#}"),
@@ -125,14 +127,30 @@ fn advice(error: &Error) -> Option<String> {
         Error::DamagedLabelSet { .. } => "delete it with `snapseek labels delete` and save it again".into(),
         Error::NoCluster { known, .. } if known.is_empty() => "`snapseek cluster` creates them".into(),
         Error::NoClassifier { .. } => "try again".into(),
+        Error::NotALibrary { .. } => "nothing was changed: name another folder with --library".into(),
+        Error::UnreadWal { .. } => {
+            "copy the library's folder to a writable place, or open it once where it can be written".into()
+        }
+        Error::Full { .. } => "free some space and try again; nothing that was kept is lost".into(),
         // Moved, not deleted: the folder may contain other files.
         Error::Catalogue { path, .. } if error.is_damage() => format!(
             "it is damaged: move the library's folder {} away and index again to create a new one; the photos \
              themselves are never touched",
             escape::path(path.parent().unwrap_or(path))
         ),
+        _ if error.is_busy() => "another program is using it: try again".into(),
+        _ if error.is_read_only() => {
+            "make it writable or free some space on its disk, or copy the library's folder elsewhere".into()
+        }
+        _ if error.may_pass() => "try again, and look at the disk, its quota and its permissions if it stays".into(),
         _ => return None,
     })
+}
+
+/// What the user can do about a file that is not of the library and cannot be written.
+fn advice_about_a_file(error: &std::io::Error) -> Option<String> {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded).then(|| "free some space, or write to another disk".into())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What can go wrong. Errors state facts; the front end says what a user can do about them.
 
 use crate::catalogue::rows::ModelRecord;
+use crate::catalogue::second_look::{SecondLook, second_look};
 use crate::escape;
 use std::path::{Path, PathBuf};
 
@@ -146,6 +147,28 @@ pub enum Error {
         /// The names that exist.
         known: Vec<String>,
     },
+    /// The file in the catalogue's place is none, and not a damaged one either.
+    #[error("{} is not the catalogue of a snapseek library: {reason}", escape::path(path))]
+    NotALibrary {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        reason: String,
+    },
+    /// The last changes of the catalogue are in its WAL, which cannot be read where nothing can be written.
+    #[error("the last changes of {} are in its WAL, which cannot be read in a read-only folder", escape::path(path))]
+    UnreadWal {
+        /// The catalogue file.
+        path: PathBuf,
+    },
+    /// The disk is full, or what the user may have of it.
+    #[error("{} cannot be written: no space is left{}", escape::path(path), free_there(*free))]
+    Full {
+        /// The file or folder.
+        path: PathBuf,
+        /// How many bytes are free on its disk, if the system reports it.
+        free: Option<u64>,
+    },
     /// The catalogue cannot be read or written.
     #[error("the catalogue {} cannot be used: {}", escape::path(path), escape::text(&cause.to_string()))]
     Catalogue {
@@ -171,8 +194,15 @@ pub enum Error {
         reason: String,
     },
     /// The full-text engine failed.
+    // No source, or its text would be told twice.
     #[error("full-text search failed: {}", escape::text(&.0.to_string()))]
-    Text(#[from] tantivy::TantivyError),
+    Text(tantivy::TantivyError),
+}
+
+impl From<tantivy::TantivyError> for Error {
+    fn from(error: tantivy::TantivyError) -> Self {
+        Self::Text(error)
+    }
 }
 
 impl Error {
@@ -180,13 +210,104 @@ impl Error {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        let Self::Catalogue { cause, .. } = self else { return false };
-        matches!(cause.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+        matches!(self.code(), Some(DatabaseCorrupt | NotADatabase))
     }
 
-    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |cause| Self::Io { path: path.to_path_buf(), cause }
+    /// Whether another program kept the catalogue locked for too long.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+        matches!(self.code(), Some(DatabaseBusy | DatabaseLocked))
     }
+
+    /// Whether the catalogue had to be written and cannot be.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.code() == Some(rusqlite::ErrorCode::ReadOnly)
+    }
+
+    /// Whether the system failed to read or write the library, which says nothing about damage.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, OutOfMemory, SystemIoFailure};
+        if let Self::Io { cause, .. } = self {
+            // Input/output error, too many open files.
+            let passes = cfg!(unix) && matches!(cause.raw_os_error(), Some(5 | 23 | 24));
+            return passes || matches!(cause.kind(), std::io::ErrorKind::PermissionDenied);
+        }
+        matches!(self.code(), Some(CannotOpen | OutOfMemory | SystemIoFailure))
+    }
+
+    fn code(&self) -> Option<rusqlite::ErrorCode> {
+        let Self::Catalogue { cause, .. } = self else { return None };
+        cause.sqlite_error_code()
+    }
+
+    /// An error of the system with a file or folder; of a full disk it makes [`Error::Full`].
+    pub fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        move |cause| match cause.kind() {
+            StorageFull | QuotaExceeded => Self::Full { path: path.to_path_buf(), free: free_bytes(path) },
+            _ => Self::Io { path: path.to_path_buf(), cause },
+        }
+    }
+
+    /// An error of SQLite with this catalogue.
+    pub(crate) fn catalogue(path: &Path) -> impl Fn(rusqlite::Error) -> Self + '_ {
+        use rusqlite::ffi;
+        /// What SQLite may still want to write where it fails.
+        const NEEDED: u64 = 1 << 16;
+        move |cause| {
+            let free = free_bytes(path);
+            let is_full = match cause.sqlite_error().map(|error| error.extended_code) {
+                Some(ffi::SQLITE_FULL) => true,
+                // SQLite has another name for a full disk where it lengthens or syncs a file.
+                // So has this program: on a full disk the catalogue can only be opened for reading.
+                Some(
+                    ffi::SQLITE_READONLY
+                    | ffi::SQLITE_IOERR_WRITE
+                    | ffi::SQLITE_IOERR_FSYNC
+                    | ffi::SQLITE_IOERR_DIR_FSYNC
+                    | ffi::SQLITE_IOERR_TRUNCATE
+                    | ffi::SQLITE_IOERR_SHMSIZE
+                    | ffi::SQLITE_IOERR_SHMMAP
+                    | ffi::SQLITE_IOERR_SHMOPEN,
+                ) => free.is_some_and(|free| free < NEEDED),
+                _ => false,
+            };
+            if is_full {
+                return Self::Full { path: path.to_path_buf(), free };
+            }
+            let is_malformed = cause.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CORRUPT);
+            let cause = match is_malformed.then(|| second_look(path)) {
+                None | Some(SecondLook::Damage) => cause,
+                Some(SecondLook::Unread(path, cause)) => return Self::Io { path, cause },
+                Some(SecondLook::Sound) => rusqlite::Error::SqliteFailure(
+                    ffi::Error::new(ffi::SQLITE_IOERR_READ),
+                    Some("it could not be read for a moment".into()),
+                ),
+            };
+            Self::Catalogue { path: path.to_path_buf(), cause }
+        }
+    }
+}
+
+/// Free bytes on the disk of a file or folder that exists or will; `None` if the system does not report them.
+fn free_bytes(path: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let disk = path.ancestors().find_map(|there| rustix::fs::statvfs(there).ok())?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+fn free_there(free: Option<u64>) -> String {
+    free.map_or(String::new(), |free| format!(" ({free} bytes are free on its disk)"))
 }
 
 fn short(fingerprint: &str) -> String {
@@ -234,17 +355,28 @@ mod tests {
             Error::Captioning { path: path(), pid: None },
             Error::NewerSchema { path: path(), found: 2, known: 1 },
             Error::OlderSchema { path: path(), found: 1, wanted: 2 },
+            Error::NotALibrary { path: path(), reason: "x".into() },
+            Error::UnreadWal { path: path() },
             Error::io(&path())(std::io::ErrorKind::NotFound.into()),
+            Error::io(&path())(std::io::ErrorKind::StorageFull.into()),
             catalogue(rusqlite::ffi::SQLITE_IOERR),
             catalogue(rusqlite::ffi::SQLITE_CORRUPT),
         ] {
             let text = error.to_string();
             assert!(text.contains("/a\\nb\\x1b[2J") && !text.contains(char::is_control), "{text}");
         }
+        for error in [
+            Error::io(&path())(std::io::ErrorKind::QuotaExceeded.into()),
+            Error::catalogue(&path())(sqlite(rusqlite::ffi::SQLITE_FULL)),
+        ] {
+            assert!(matches!(error, Error::Full { .. }) && error.to_string().contains("bytes are free"), "{error}");
+        }
         for (code, damaged) in [
             (rusqlite::ffi::SQLITE_CORRUPT, true),
             (rusqlite::ffi::SQLITE_NOTADB, true),
             (rusqlite::ffi::SQLITE_BUSY, false),
+            (rusqlite::ffi::SQLITE_IOERR_READ, false),
+            (rusqlite::ffi::SQLITE_CANTOPEN, false),
         ] {
             assert_eq!(catalogue(code).is_damage(), damaged);
         }

@@ -1,5 +1,6 @@
 //! Copies the photos of a result into a folder.
 
+use super::unwritten;
 use crate::search::row::Row;
 use anyhow::Context;
 use std::fs::{self, File};
@@ -23,17 +24,18 @@ pub fn copy_to(rows: &[Row], folder: &Path, skipped: &mut dyn FnMut(&Path, io::E
                 continue;
             }
         };
-        let mut target = fresh(folder, Path::new(name))
-            .with_context(|| format!("{} is full or not writable", crate::terminal::sanitize::path(folder)))?;
-        io::copy(&mut from, &mut target)
-            .with_context(|| format!("copying {}", crate::terminal::sanitize::path(source)))?;
+        let (mut target, path) = fresh(folder, Path::new(name)).map_err(|error| unwritten(folder, error))?;
+        if let Err(error) = io::copy(&mut from, &mut target) {
+            let _ = fs::remove_file(&path);
+            return Err(unwritten(&path, error));
+        }
         copied += 1;
     }
     Ok(copied)
 }
 
 /// Creates a file with this name, or with a number added to it if the name is taken.
-fn fresh(folder: &Path, name: &Path) -> io::Result<File> {
+fn fresh(folder: &Path, name: &Path) -> io::Result<(File, PathBuf)> {
     let stem = name.file_stem().unwrap_or_default();
     for n in 1..10_000 {
         let mut candidate: PathBuf = folder.join(name);
@@ -46,9 +48,9 @@ fn fresh(folder: &Path, name: &Path) -> io::Result<File> {
                 candidate.as_mut_os_string().push(extension);
             }
         }
-        match File::create_new(candidate) {
+        match File::create_new(&candidate) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            outcome => return outcome,
+            outcome => return outcome.map(|file| (file, candidate)),
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())

@@ -119,15 +119,27 @@ pub fn json_file(rows: &[Row], file: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// The file already exists (exit code 2), or cannot be written.
 pub fn write_new(file: &Path, text: &str) -> anyhow::Result<()> {
-    let shown = sanitize::path(file);
-    let written =
-        std::fs::File::create_new(file).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
-    written.map_err(|error| match error.kind() {
+    let mut new = std::fs::File::create_new(file).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
-            crate::exit::Failure::usage(format!("{shown} already exists; nothing is overwritten"))
+            crate::exit::Failure::usage(format!("{} already exists; nothing is overwritten", sanitize::path(file)))
         }
-        _ => anyhow::Error::from(error).context(format!("{shown} cannot be written")),
+        _ => unwritten(file, error),
+    })?;
+    std::io::Write::write_all(&mut new, text.as_bytes()).map_err(|error| {
+        // Half a file would be in the way of the next try.
+        let _ = std::fs::remove_file(file);
+        unwritten(file, error)
     })
+}
+
+/// The error of a file that cannot be written.
+pub(crate) fn unwritten(file: &Path, error: std::io::Error) -> anyhow::Error {
+    match snapseek_index::Error::io(file)(error) {
+        snapseek_index::Error::Io { cause, .. } => {
+            anyhow::Error::from(cause).context(format!("{} cannot be written", sanitize::path(file)))
+        }
+        full => full.into(),
+    }
 }
 
 /// Sets `path` and, for a name that is not UTF-8, `path_base64` with its exact bytes.

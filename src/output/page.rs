@@ -1,9 +1,8 @@
 //! What all HTML pages have in common: one file, no scripts, nothing loaded from anywhere, foreign text escaped.
 
-use super::ReadSmall;
+use super::{ReadSmall, unwritten};
 use crate::exit::Failure;
 use crate::terminal::text;
-use anyhow::Context;
 use base64::Engine as _;
 use std::fmt::Write;
 use std::fs::File;
@@ -81,12 +80,13 @@ impl<'a> Page<'a> {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
             let folder = crate::terminal::sanitize::path(folder);
-            return Err(Failure::usage(format!("{}: the folder {folder} does not exist", unwritable(file))));
+            let file = crate::terminal::sanitize::path(file);
+            return Err(Failure::usage(format!("{file} cannot be written: the folder {folder} does not exist")));
         }
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // minus the umask
-        let draft = builder.tempfile_in(folder).with_context(|| unwritable(file))?;
+        let draft = builder.tempfile_in(folder).map_err(|error| unwritten(file, error))?;
         let mut page = Self { file, draft: BufWriter::new(draft), end };
         page.push(beginning)?;
         Ok(page)
@@ -105,7 +105,7 @@ impl<'a> Page<'a> {
     /// # Errors
     /// The disk is full.
     pub fn push(&mut self, markup: &str) -> anyhow::Result<()> {
-        self.draft.write_all(markup.as_bytes()).with_context(|| unwritable(self.file))
+        self.draft.write_all(markup.as_bytes()).map_err(|error| unwritten(self.file, error))
     }
 
     /// Completes the page and moves it to its final place.
@@ -115,12 +115,8 @@ impl<'a> Page<'a> {
     pub fn finish(mut self) -> anyhow::Result<()> {
         self.push(self.end)?;
         let draft = self.draft.into_inner().map_err(std::io::IntoInnerError::into_error);
-        draft.and_then(|draft| Ok(draft.persist(self.file)?)).map(drop).with_context(|| unwritable(self.file))
+        draft.and_then(|draft| Ok(draft.persist(self.file)?)).map(drop).map_err(|error| unwritten(self.file, error))
     }
-}
-
-fn unwritable(file: &Path) -> String {
-    format!("{} cannot be written", crate::terminal::sanitize::path(file))
 }
 
 /// Longest edge in pixels of a thumbnail on a page.

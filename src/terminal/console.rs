@@ -200,6 +200,9 @@ impl Console {
 pub fn to_stdout(bytes: &[u8]) -> io::Result<()> {
     io::stdout().lock().write_all(bytes).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, ClosedPipe),
+        kind @ (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            io::Error::new(kind, "stdout cannot be written: no space is left on its disk")
+        }
         _ => error,
     })
 }

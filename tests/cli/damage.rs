@@ -1,6 +1,7 @@
 //! Damage to the library's files: never a crash, never a wrong answer, found by `check`, repaired where possible.
 
-use crate::support::{Output, Sandbox};
+use crate::files::Nobody;
+use crate::support::{Output, PROGRAM, Sandbox, finish, fixture};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -212,4 +213,208 @@ fn a_catalogue_of_a_newer_version_is_refused_and_left_as_it_is() {
         assert!(said.contains("4000") && said.contains("newer"), "{said}");
     }
     assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn no_command_that_reads_makes_a_library() {
+    let sandbox = Sandbox::with_photos(&["cat"]);
+    let reading: [&[&str]; 21] = [
+        &["status"],
+        &["check", "--full", "--repair"],
+        &["search", "a cat"],
+        &["similar", "cat.jpg"],
+        &["cluster"],
+        &["cluster", "--csv"],
+        &["map", "--svg", "map.svg"],
+        &["describe"],
+        &["duplicates"],
+        &["caption", "show", "cat.jpg"],
+        &["caption", "set", "cat.jpg", "a cat"],
+        &["caption", "clear", "cat.jpg"],
+        &["chats", "list"],
+        &["chats", "show", "1"],
+        &["classify", "--labels", "cat,dog", "--save-as", "pets"],
+        &["labels", "list"],
+        &["labels", "delete", "pets"],
+        &["forget", "cat.jpg"],
+        &["reindex"],
+        &["index"],
+        &["tui", "--pictures", "none"],
+    ];
+    let library = sandbox.library();
+    for args in reading {
+        let refused = sandbox.run(args);
+        assert!(refused.code() != 0 && !library.exists(), "{args:?}: {refused}");
+    }
+    fs::create_dir(&library).unwrap();
+    for bytes in [&b""[..], b"x", b"SQLite format 3\0", &[b'y'; 5_000]] {
+        let file = catalogue(&sandbox);
+        fs::write(&file, bytes).unwrap();
+        for args in reading {
+            let refused = sandbox.run(args);
+            assert!(refused.code() != 0 && !refused.stderr.contains("panicked"), "{args:?}: {refused}");
+            assert_eq!(fs::read(&file).unwrap(), bytes, "{args:?}: {refused}");
+            assert_eq!(fs::read_dir(&library).unwrap().count(), 1, "{args:?}: {refused}");
+        }
+        let status = sandbox.run(["status"]);
+        let (code, says) = if bytes.is_empty() { (3, "there is no library") } else { (5, "is damaged") };
+        assert!(status.code() == code && status.stderr.contains(says), "{status}");
+        assert!(status.stderr.contains(library.to_str().unwrap()), "{status}");
+    }
+    // Nor does `index` replace what is there.
+    assert!(sandbox.index().exits(5).stderr.contains("is damaged"));
+    fs::write(catalogue(&sandbox), "").unwrap();
+    sandbox.index().exits(0);
+    assert_eq!(sandbox.status()["photos"], 1);
+}
+
+#[test]
+fn a_read_error_is_not_called_damage() {
+    needs!("strace");
+    let sandbox = Sandbox::indexed(&["cat", "dog"]);
+    let file = catalogue(&sandbox);
+    let aside = sandbox.path("aside.sqlite");
+    fs::copy(&file, &aside).unwrap();
+    let run = |inject: &str, path: &Path, args: &[&str]| {
+        let call = inject.split(':').next().unwrap();
+        let mut command = sandbox.command_of("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(path);
+        command.args(["-e", &format!("trace={call}"), "-e", &format!("inject={inject}"), PROGRAM]).args(args);
+        finish(command)
+    };
+    let caches = ["vectors", "text"].map(|folder| cache_file(&sandbox, folder));
+    for args in [&["status"][..], &["search", "a cat"], &["check", "--full"], &["index", "."]] {
+        let many = [1, 2, 3, 4, 6, 9, 14, 20, 30].map(|n| format!("pread64:error=EIO:when={n}+"));
+        let once = [2, 4, 7, 12].map(|n| format!("pread64:error=EIO:when={n}"));
+        let others = ["openat:error=EMFILE", "openat:error=EACCES"].map(String::from);
+        for inject in many.iter().chain(&once).chain(&others) {
+            let output = run(inject, &file, args);
+            let said = format!("{}{}", output.text(), output.stderr);
+            for wrong in ["is damaged", "malformed", "not a database", "there is no library", "panicked"] {
+                assert!(!said.contains(wrong), "{args:?}, {inject}: {output}");
+            }
+            assert!(!said.contains("disk I/O error: disk I/O error"), "{output}");
+            assert!(output.code() == 0 || said.contains(file.to_str().unwrap()), "{args:?}, {inject}: {output}");
+        }
+    }
+    // A cache that cannot be opened is slower, but not damaged.
+    for cache in &caches {
+        for error in ["EMFILE", "EACCES", "EIO"] {
+            let inject = format!("openat:error={error}");
+            let found = run(&inject, cache, &["check", "--full"]).exits(5).text();
+            assert!(found.contains("cannot be read") && found.contains("try again"), "{error}: {found}");
+            assert!(!found.contains("damaged") && found.contains(cache.to_str().unwrap()), "{error}: {found}");
+            run(&inject, cache, &["search", "a cat"]).exits(0);
+        }
+    }
+    put(&file, &fs::read(&aside).unwrap());
+    sandbox.run(["check", "--full"]).exits(0);
+}
+
+#[test]
+fn a_full_disk_is_named_with_what_is_free_and_the_library_stays() {
+    needs!("unshare");
+    let sandbox = Sandbox::with_photos(&["cat", "dog"]);
+    let disk = sandbox.path("disk");
+    fs::create_dir(&disk).unwrap();
+    fs::create_dir(sandbox.path("more")).unwrap();
+    fs::copy(fixture("photos/owl.jpg"), sandbox.path("more/owl.jpg")).unwrap();
+    // Each command with what it says, between two marks.
+    let script = r#"
+        mount -t tmpfs -o size=3m none "$1" || exit 77
+        export SNAPSEEK_LIBRARY="$1/library"
+        "$0" index -q . || exit 1
+        head -c 9000000 /dev/zero > "$1/fill" 2> /dev/null
+        run() { echo "== $*"; "$0" "$@" 2>&1; echo "-- $?"; }
+        run search "a cat" --by words
+        run check --full
+        run index ../more
+        run caption set cat.jpg "a cat"
+        run forget cat.jpg
+        run cluster -k 2
+        run search "a cat" --all --html "$1/page.html"
+        run search "a cat" --all --copy-to "$1/copies"
+        echo "== stdout"; "$0" search "a cat" --json 2>&1 > "$1/out"; echo "-- $?"
+        ls "$1" "$1/copies" > ../left
+        rm "$1/fill"
+        run index ../more
+        run check --full
+        mkdir ../small; mount -t tmpfs -o size=64k none ../small
+        SNAPSEEK_LIBRARY="$1/../small/library"
+        run index .
+    "#;
+    let mut command = sandbox.command_of("unshare");
+    command.args(["-m", "sh", "-c", script, PROGRAM]).arg(&disk);
+    let output = finish(command);
+    if output.code() == 77 || output.stderr.contains("unshare failed") {
+        // Only root may mount.
+        return;
+    }
+    let said = output.exits(0).text();
+    let parts: Vec<(&str, &str)> = said.split("== ").skip(1).map(|part| part.split_once('\n').unwrap()).collect();
+    let [words, check, index, set, forget, cluster, html, copy, stdout, later, sound, small] = parts[..] else {
+        panic!("{said}")
+    };
+    for (what, text) in [words, check, later, sound] {
+        assert!(text.ends_with("-- 0\n"), "{what}: {text}");
+    }
+    assert!(words.1.contains("cat.jpg"), "{}", words.1);
+    for (what, text) in [index, set, forget, cluster, html, copy, small] {
+        assert!(
+            text.contains("no space is left (0 bytes are free") && text.contains("free some space"),
+            "{what}: {text}"
+        );
+        assert!(text.contains(disk.to_str().unwrap()) || text.contains("small/library"), "{what}: {text}");
+        assert!(text.ends_with("-- 5\n") && !text.contains("damaged"), "{what}: {text}");
+    }
+    assert!(stdout.1.contains("stdout") && stdout.1.contains("no space"), "{}", stdout.1);
+    // No half files.
+    let left = fs::read_to_string(sandbox.path("left")).unwrap();
+    assert!(!left.contains("page.html") && !left.contains(".jpg"), "{left}");
+}
+
+#[test]
+fn a_wal_that_cannot_be_read_is_explained_and_never_left_out() {
+    needs!("setpriv", "strace");
+    let sandbox = Sandbox::indexed(&["cat", "dog"]);
+    // A run that is killed leaves its last changes in the WAL.
+    sandbox.add("owl");
+    let mut command = sandbox.command_of("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=unlink,unlinkat", "-P"]);
+    let wal = sandbox.library().join("catalogue.sqlite-wal");
+    command.arg(&wal).args(["-e", "inject=unlink,unlinkat:signal=SIGKILL", PROGRAM, "index", "."]);
+    assert_eq!(finish(command).code(), 137);
+    assert!(fs::metadata(&wal).is_ok());
+    let nobody = Nobody::new(&sandbox);
+    let program = nobody.program.to_str().unwrap();
+    for part in fs::read_dir(sandbox.library()).unwrap().map(|entry| entry.unwrap().path()) {
+        open_to_all(&part);
+    }
+    let _ = fs::remove_file(sandbox.library().join("catalogue.sqlite-shm"));
+    open_to_all(&sandbox.library());
+    let bytes = fs::read(&wal).unwrap();
+    for (what, bytes, readable) in
+        [("with changes", &bytes[..], false), ("without a whole frame", &bytes[..200.min(bytes.len())], true)]
+    {
+        if what == "with changes" && bytes.is_empty() {
+            continue;
+        }
+        fs::write(&wal, bytes).unwrap();
+        let output = finish(nobody.command(program, &["status"]));
+        if readable {
+            assert_eq!(output.code(), 0, "{what}: {output}");
+        } else {
+            assert!(output.code() == 5 && output.stderr.contains("WAL"), "{what}: {output}");
+            assert!(output.stderr.contains("copy the library's folder"), "{what}: {output}");
+        }
+    }
+    fs::write(&wal, &bytes).unwrap();
+    assert_eq!(sandbox.status()["photos"], 3);
+}
+
+/// Lets everybody read a file or folder, and nobody but root write it.
+fn open_to_all(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = if path.is_dir() { 0o555 } else { 0o444 };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }

@@ -39,7 +39,8 @@ impl Library {
     /// Opens the library in `dir`, or creates an empty one there that only its owner may read.
     ///
     /// # Errors
-    /// The folder cannot be created or written, or its library is damaged or of a newer version.
+    /// The folder cannot be created or written, its library is damaged or of a newer version, or the file in the
+    /// catalogue's place is something else.
     pub fn create(dir: &Path) -> Result<Self> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
@@ -47,22 +48,23 @@ impl Library {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(dir).map_err(Error::io(dir))?;
         let file = dir.join(CATALOGUE);
+        length(&file)?;
         // SQLite gives its side files the permissions of the main file.
         private().create(true).append(true).open(&file).map_err(Error::io(&file))?;
-        Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file)? })
+        Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file, true)? })
     }
 
     /// Opens the library in `dir`; a read-only folder is enough for searching.
     ///
     /// # Errors
-    /// [`Error::NoLibrary`] if there is none; or the library is damaged, of a newer version, or of an older version and
-    /// read-only.
+    /// [`Error::NoLibrary`] if there is none, or only an empty file; or the library cannot be read, is damaged, of a
+    /// newer version, or of an older version and read-only; or the file in the catalogue's place is something else.
     pub fn open(dir: &Path) -> Result<Self> {
         let file = dir.join(CATALOGUE);
-        if !std::fs::metadata(&file).is_ok_and(|meta| meta.is_file() && meta.len() > 0) {
+        if length(&file)?.is_none_or(|length| length == 0) {
             return Err(Error::NoLibrary { path: dir.to_path_buf() });
         }
-        Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file)? })
+        Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file, false)? })
     }
 
     /// Opens the same library again, for another thread.
@@ -118,8 +120,7 @@ impl Library {
     /// The catalogue cannot be read.
     pub fn status(&self) -> Result<Status> {
         // One snapshot, so that the numbers belong together.
-        let failed = |cause| Error::Catalogue { path: self.dir.join(CATALOGUE), cause };
-        let _snapshot = self.db.unchecked_transaction().map_err(failed)?;
+        let _snapshot = self.db.unchecked_transaction().map_err(Error::catalogue(&self.dir.join(CATALOGUE)))?;
         let (photos, files) = self.sql(|db| {
             db.query_row("SELECT count(DISTINCT photo), count(*) FROM file", [], |row| Ok((row.get(0)?, row.get(1)?)))
         })?;
@@ -298,7 +299,7 @@ impl Library {
 
     /// Runs reads or writes; an error names the catalogue that failed.
     pub(crate) fn sql<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        work(&self.db).map_err(|cause| Error::Catalogue { path: self.dir.join(CATALOGUE), cause })
+        work(&self.db).map_err(|cause| Error::catalogue(&self.dir.join(CATALOGUE))(cause))
     }
 
     /// Runs reads that all see the same moment.
@@ -321,6 +322,18 @@ impl Library {
             position::remember(&file, now);
             Ok(value)
         })
+    }
+}
+
+/// The length of a catalogue in bytes; `None` if there is none.
+fn length(file: &Path) -> Result<Option<u64>> {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    match std::fs::metadata(file) {
+        Ok(meta) if meta.is_file() => Ok(Some(meta.len())),
+        Ok(_) => Err(Error::NotALibrary { path: file.to_path_buf(), reason: "it is not a regular file".into() }),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
+        // That it cannot be seen does not mean that it does not exist.
+        Err(error) => Err(Error::io(file)(error)),
     }
 }
 

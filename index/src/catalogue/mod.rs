@@ -9,5 +9,6 @@ pub(crate) mod private_file;
 pub(crate) mod rows;
 pub(crate) mod schema;
 pub(crate) mod seal;
+pub(crate) mod second_look;
 pub(crate) mod stored;
 pub(crate) mod writer;

@@ -2,7 +2,7 @@
 
 use super::seal;
 use crate::error::{Error, Result};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -183,28 +183,51 @@ pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 /// The longest wait for another process that uses the catalogue.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Opens a catalogue, for writing where the file system allows it, and brings its schema up to date.
-pub(crate) fn connect(file: &Path) -> Result<Connection> {
-    let failed = |cause| Error::Catalogue { path: file.to_path_buf(), cause };
-    // Read from the bytes, so that SQLite does not touch a newer catalogue at all.
-    refuse_newer(file, header_version(file)?)?;
-    prepare(open_any(file).map_err(failed)?, file)
+/// What distinguishes our databases from those of other programs, as V1 sets it.
+const APPLICATION: u32 = 0x536e_6170;
+/// The size of SQLite's smallest database: one page of the smallest size.
+const SMALLEST: usize = 512;
+
+/// Opens a catalogue, for writing where the file system allows it, and brings its schema up to date. An empty one is
+/// refused unless `may_create`.
+pub(crate) fn connect(file: &Path, may_create: bool) -> Result<Connection> {
+    // Read from the bytes, so that SQLite does not touch a newer catalogue, or another program's database, at all.
+    if let Some((version, application)) = header(file)? {
+        // While it is being created, its first page has neither number yet.
+        if (version, application) != (0, 0) {
+            refuse_foreign(file, application)?;
+        }
+        refuse_newer(file, version)?;
+    }
+    prepare(open_any(file)?, file, may_create)
 }
 
 /// Sets up a connection to a catalogue and brings the schema up to date.
-fn prepare(mut db: Connection, file: &Path) -> Result<Connection> {
-    let failed = |cause| Error::Catalogue { path: file.to_path_buf(), cause };
-    let found = version(&db).map_err(failed)?;
+fn prepare(mut db: Connection, file: &Path, may_create: bool) -> Result<Connection> {
+    let failed = Error::catalogue(file);
+    let found = version(&db).map_err(&failed)?;
     refuse_newer(file, found)?;
-    if found < VERSION && db.is_readonly("main").map_err(failed)? {
+    if found == 0 {
+        let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&failed)?;
+        if tables > 0 {
+            refuse_foreign(file, 0)?;
+        }
+        if !may_create {
+            return Err(Error::NoLibrary { path: file.parent().unwrap_or(file).to_path_buf() });
+        }
+    } else {
+        let application = db.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(&failed)?;
+        refuse_foreign(file, application)?;
+    }
+    if found < VERSION && db.is_readonly("main").map_err(&failed)? {
         return Err(Error::OlderSchema { path: file.to_path_buf(), found, wanted: VERSION });
     }
-    db.busy_timeout(PATIENCE).map_err(failed)?;
+    db.busy_timeout(PATIENCE).map_err(&failed)?;
     db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;")
-        .map_err(failed)?;
+        .map_err(&failed)?;
     db.set_prepared_statement_cache_capacity(128);
-    seal::register(&db).map_err(failed)?;
-    migrate(&mut db, MIGRATIONS).map_err(failed)?;
+    seal::register(&db).map_err(&failed)?;
+    migrate(&mut db, MIGRATIONS).map_err(&failed)?;
     Ok(db)
 }
 
@@ -215,17 +238,34 @@ fn refuse_newer(file: &Path, found: u32) -> Result<()> {
     Ok(())
 }
 
-/// `user_version` from the header of a database file; 0 for a file too short to have one.
-fn header_version(file: &Path) -> Result<u32> {
-    let mut header = [0; 64];
-    let mut reader = std::fs::File::open(file).map_err(Error::io(file))?;
-    match reader.read_exact(&mut header) {
-        Ok(()) if header.starts_with(b"SQLite format 3\0") => {
-            Ok(u32::from_be_bytes([header[60], header[61], header[62], header[63]]))
+fn refuse_foreign(file: &Path, application: u32) -> Result<()> {
+    if application != APPLICATION {
+        return Err(Error::NotALibrary {
+            path: file.to_path_buf(),
+            reason: format!("it is a database of another program (its application id is {application:#x})"),
+        });
+    }
+    Ok(())
+}
+
+/// `user_version` and `application_id` from the header of a database file; `None` for an empty file, which SQLite takes
+/// for a new database. It would do the same with a file of a few bytes, but that is the rest of something.
+fn header(file: &Path) -> Result<Option<(u32, u32)>> {
+    let mut start = Vec::new();
+    let reader = std::fs::File::open(file).map_err(Error::io(file))?;
+    reader.take(SMALLEST as u64).read_to_end(&mut start).map_err(Error::io(file))?;
+    if start.is_empty() {
+        return Ok(None);
+    }
+    let number = |at: usize| Some(u32::from_be_bytes(start.get(at..at + 4)?.try_into().ok()?));
+    match (number(60), number(68)) {
+        (Some(version), Some(application)) if start.starts_with(b"SQLite format 3\0") && start.len() == SMALLEST => {
+            Ok(Some((version, application)))
         }
-        Ok(()) => Ok(0), // SQLite will report what is wrong with it
-        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(0),
-        Err(e) => Err(Error::io(file)(e)),
+        _ => {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
+            Err(Error::catalogue(file)(rusqlite::Error::SqliteFailure(code, Some("file is not a database".into()))))
+        }
     }
 }
 
@@ -237,22 +277,26 @@ fn version(db: &Connection) -> rusqlite::Result<u32> {
 
 /// Opens a catalogue, for reading only where it cannot be written. On a read-only disk SQLite cannot create the files
 /// that a WAL needs; if there is no WAL to read, the file is opened as immutable, which needs none.
-fn open_any(file: &Path) -> rusqlite::Result<Connection> {
+fn open_any(file: &Path) -> Result<Connection> {
+    let failed = Error::catalogue(file);
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let attempt = |db: Connection| version(&db).map(|_| db);
     let first = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(attempt);
-    let error = match first {
+    let error = match first.map_err(&failed) {
         Ok(db) => return Ok(db),
+        // Damage is the same, however the file is opened.
+        Err(error) if error.is_damage() => return Err(error),
         Err(error) => error,
     };
     let read_only = flags | OpenFlags::SQLITE_OPEN_READ_ONLY;
     if let Ok(db) = Connection::open_with_flags(file, read_only).and_then(attempt) {
         return Ok(db);
     }
-    let mut wal = file.as_os_str().to_owned();
-    wal.push("-wal");
-    if std::fs::metadata(wal).is_ok_and(|meta| meta.len() > 0) {
-        return Err(error);
+    if has_changes_beside(file)? {
+        // Without the WAL the answers would be those of an earlier day.
+        let of_the_folder = matches!(&error, Error::Catalogue { cause, .. }
+            if matches!(cause.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)));
+        return Err(if of_the_folder { Error::UnreadWal { path: file.to_path_buf() } } else { error });
     }
     let mut uri = String::from("file:");
     for byte in crate::catalogue::paths::bytes(file) {
@@ -263,6 +307,24 @@ fn open_any(file: &Path) -> rusqlite::Result<Connection> {
     }
     uri.push_str("?immutable=1");
     Connection::open_with_flags(uri, read_only | OpenFlags::SQLITE_OPEN_URI).and_then(attempt).map_err(|_| error)
+}
+
+/// Whether a WAL or a journal beside the catalogue may hold something: a WAL without a whole frame holds nothing.
+fn has_changes_beside(file: &Path) -> Result<bool> {
+    const FRAME: u64 = 32 + 24 + SMALLEST as u64;
+    for (suffix, least) in [("-wal", FRAME), ("-journal", SMALLEST as u64)] {
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(suffix);
+        let beside = Path::new(&beside);
+        // Opened too: an error that passes, such as too many open files, is no reason to leave it out.
+        match std::fs::File::open(beside).and_then(|file| file.metadata()) {
+            Ok(meta) if meta.len() >= least => return Ok(true),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io(beside)(error)),
+        }
+    }
+    Ok(false)
 }
 
 /// If several processes create the catalogue at once, SQLite refuses the switch at once instead of waiting, as two that
@@ -415,11 +477,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = first_release(folder.path());
         let read_only = || Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-        let error = prepare(read_only(), &file).unwrap_err();
+        let error = prepare(read_only(), &file, false).unwrap_err();
         assert!(matches!(error, Error::OlderSchema { found: 1, wanted: VERSION, .. }));
         assert!(error.to_string().contains("read-only"), "{error}");
-        drop(connect(&file).unwrap());
-        prepare(read_only(), &file).unwrap();
+        drop(connect(&file, false).unwrap());
+        prepare(read_only(), &file, false).unwrap();
     }
 
     #[test]
@@ -427,11 +489,63 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("x");
         let db = Connection::open(&file).unwrap();
-        db.execute_batch("CREATE TABLE t (a); PRAGMA user_version = 99;").unwrap();
+        db.execute_batch("CREATE TABLE t (a); PRAGMA user_version = 99; PRAGMA application_id = 0x536e6170;").unwrap();
         drop(db);
         let before = std::fs::read(&file).unwrap();
-        assert!(matches!(connect(&file), Err(Error::NewerSchema { found: 99, known: VERSION, .. })));
+        assert!(matches!(connect(&file, true), Err(Error::NewerSchema { found: 99, known: VERSION, .. })));
         assert_eq!(std::fs::read(&file).unwrap(), before);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn reading_makes_no_library_of_anything_and_creating_replaces_nothing() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = outer.path().join("library");
+        std::fs::create_dir(&folder).unwrap();
+        let file = folder.join("catalogue.sqlite");
+        let database = |sql: &str| {
+            let other = outer.path().join("other");
+            let _ = std::fs::remove_file(&other);
+            Connection::open(&other).unwrap().execute_batch(sql).unwrap();
+            std::fs::read(&other).unwrap()
+        };
+        let foreign = "CREATE TABLE t (a);";
+        let cases = [
+            ("one byte", b"x".to_vec(), true),
+            ("less than a page", database(foreign)[..300].to_vec(), true),
+            ("a text", b"no database\n".repeat(900), true),
+            ("zeros", vec![0; 8_192], true),
+            (
+                "another program's",
+                database(&format!("{foreign} PRAGMA application_id = 7; PRAGMA user_version = 900;")),
+                false,
+            ),
+            ("a nameless program's", database(foreign), false),
+            ("a nameless program's with a version", database(&format!("{foreign} PRAGMA user_version = 3;")), false),
+        ];
+        for (what, bytes, is_damage) in &cases {
+            std::fs::write(&file, bytes).unwrap();
+            for error in [Library::open(&folder).unwrap_err(), Library::create(&folder).unwrap_err()] {
+                let is_foreign = matches!(error, Error::NotALibrary { .. });
+                assert_eq!((error.is_damage(), is_foreign), (*is_damage, !*is_damage), "{what}: {error}");
+                assert!(error.to_string().contains(file.to_str().unwrap()), "{what}: {error}");
+            }
+            assert_eq!(&std::fs::read(&file).unwrap(), bytes, "{what}");
+            assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "{what}");
+        }
+        // What a library that is being created looks like.
+        for bytes in [Vec::new(), database("VACUUM")] {
+            std::fs::write(&file, &bytes).unwrap();
+            assert!(matches!(Library::open(&folder), Err(Error::NoLibrary { .. })));
+            assert_eq!(std::fs::read(&file).unwrap(), bytes);
+            drop(Library::create(&folder).unwrap());
+            Library::open(&folder).unwrap();
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(matches!(Library::open(&folder), Err(Error::NoLibrary { .. })) && !folder.exists());
+        std::fs::create_dir_all(&file).unwrap();
+        for error in [Library::open(&folder).unwrap_err(), Library::create(&folder).unwrap_err()] {
+            assert!(matches!(&error, Error::NotALibrary { .. }), "{error}");
+        }
     }
 }

@@ -8,6 +8,7 @@
 use crate::catalogue::change_log::Stamp;
 use crate::catalogue::private_file::private;
 use crate::error::{Error, Result};
+use crate::escape;
 use memmap2::Mmap;
 use rayon::prelude::*;
 use std::fs::File;
@@ -50,40 +51,78 @@ pub(crate) struct Cache {
 pub(crate) enum Unusable {
     /// There is no cache file.
     Missing,
-    /// It cannot be read, or is not what was written: its path and the reason.
+    /// It is not what was written: its path and the reason.
     Damaged(PathBuf, String),
+    /// It cannot be read this time, which says nothing about damage: its path and the reason.
+    Unread(PathBuf, String),
+}
+
+impl Unusable {
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Missing => None,
+            Self::Damaged(path, _) | Self::Unread(path, _) => Some(path),
+        }
+    }
+
+    /// What is wrong with the cache `name`; nothing about one that does not exist.
+    pub(crate) fn fault(self, name: &str) -> Option<CacheFault> {
+        match self {
+            Self::Missing => None,
+            Self::Damaged(path, reason) => {
+                Some(CacheFault::Damaged(format!("{}: the {name} cache is damaged: {reason}", escape::path(&path))))
+            }
+            Self::Unread(path, reason) => {
+                Some(CacheFault::Unread(format!("{}: the {name} cache cannot be read: {reason}", escape::path(&path))))
+            }
+        }
+    }
+}
+
+/// What is wrong with a cache, as text that is safe to print.
+pub(crate) enum CacheFault {
+    /// It must be rebuilt.
+    Damaged(String),
+    /// It could not be read this time.
+    Unread(String),
 }
 
 impl Cache {
     /// Opens and verifies the newest generation in `folder`.
     pub(crate) fn open(folder: &Path) -> Result<Self, Unusable> {
-        let mut failed: Option<(PathBuf, String)> = None;
+        let mut failed = Unusable::Missing;
         for _ in 0..TRIES {
             let (_, path) = generations(folder).pop().ok_or(Unusable::Missing)?;
-            if failed.as_ref().is_some_and(|(last, _)| *last == path) {
+            if failed.path() == Some(&path) {
                 break;
             }
-            match Self::map(&path) {
+            match Self::map(path) {
                 Ok(cache) => return Ok(cache),
                 // A writer may just have put a newer one in its place.
-                Err(reason) => failed = Some((path, reason)),
+                Err(reason) => failed = reason,
             }
         }
-        Err(failed.map_or(Unusable::Missing, |(path, reason)| Unusable::Damaged(path, reason)))
+        Err(failed)
     }
 
     #[allow(unsafe_code)]
-    fn map(path: &Path) -> Result<Self, String> {
+    fn map(path: PathBuf) -> Result<Self, Unusable> {
+        let unread = |error: std::io::Error| Unusable::Unread(path.clone(), error.to_string());
         // A writer creates nothing but regular files, and opening a pipe would wait forever.
-        if !std::fs::symlink_metadata(path).map_err(|e| e.to_string())?.is_file() {
-            return Err("it is not a regular file".into());
+        if !std::fs::symlink_metadata(&path).map_err(unread)?.is_file() {
+            return Err(Unusable::Damaged(path, "it is not a regular file".into()));
         }
-        let file = File::open(path).map_err(|e| e.to_string())?;
+        let file = File::open(&path).map_err(unread)?;
+        if file.metadata().map_err(unread)?.len() == 0 {
+            return Err(Unusable::Damaged(path, "it is empty".into()));
+        }
         // SAFETY: these files are written under another name and never changed once they are renamed; only damage from
         // outside while the map is open could change the bytes, as with every mapped file.
-        let map = unsafe { Mmap::map(&file) }.map_err(|e| e.to_string())?;
-        let (head, sections) = verify(&map).ok_or("its checksum or length is wrong")?;
-        Ok(Self { head, map, sections })
+        let map = unsafe { Mmap::map(&file) }.map_err(unread)?;
+        match verify(&map) {
+            Some((head, sections)) => Ok(Self { head, map, sections }),
+            None => Err(Unusable::Damaged(path, "its checksum or length is wrong".into())),
+        }
     }
 
     /// A section as numbers of type `T`; `None` if its length does not fit them.

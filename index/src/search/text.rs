@@ -3,7 +3,7 @@
 //! The index is one segment that tantivy builds in memory and that is stored as one cache file. Photos that changed
 //! since are indexed in memory at the first search of a snapshot (the overlay). Both are scored with joint statistics.
 
-use super::cache::{self, Cache, Head, Unusable};
+use super::cache::{self, Cache, CacheFault, Head};
 use crate::catalogue::change_log::Stamp;
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
@@ -141,20 +141,17 @@ pub(crate) fn count(cache: &Cache) -> u64 {
 }
 
 /// What is wrong with the cache, for `check`; with `full`, tantivy verifies its own checksums too.
-pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<String>> {
+pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<CacheFault>> {
     let cache = match Cache::open(&folder(library)) {
-        Err(Unusable::Missing) => return Ok(None),
-        Err(Unusable::Damaged(path, reason)) => {
-            return Ok(Some(format!("{}: the full-text cache is damaged: {reason}", escape::path(&path))));
-        }
+        Err(unusable) => return Ok(unusable.fault("full-text")),
         Ok(cache) if cache.head.basis != BASIS => return Ok(None),
         Ok(cache) => cache,
     };
     if library.sql(|db| cache.head.stamp.changed_since(db, true))?.is_none() {
-        return Ok(Some("the full-text cache does not match the catalogue".into()));
+        return Ok(Some(CacheFault::Damaged("the full-text cache does not match the catalogue".into())));
     }
     let damaged = |what: &dyn std::fmt::Display| {
-        Some(format!("the full-text cache is damaged: {}", escape::text(&what.to_string())))
+        Some(CacheFault::Damaged(format!("the full-text cache is damaged: {}", escape::text(&what.to_string()))))
     };
     let index = match unpack(&cache) {
         Ok(index) => index,

@@ -3,12 +3,14 @@
 use crate::catalogue::change_log::{About, log};
 use crate::catalogue::library::Library;
 use crate::catalogue::seal::{self, Sealed};
+use crate::catalogue::second_look::{SecondLook, second_look};
 use crate::catalogue::stored::is_sound;
 use crate::catalogue::{paths, schema};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::kept::{captions, clusters, labels, looks};
-use crate::search::{cache, text, vectors};
+use crate::search::cache::{self, CacheFault};
+use crate::search::{text, vectors};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
@@ -76,7 +78,15 @@ impl Library {
     pub fn check(&self, full: bool) -> Result<CheckReport> {
         let file = escape::path(&self.dir().join("catalogue.sqlite"));
         let in_file = |finding: Finding| Finding { what: format!("{file}: {}", finding.what), ..finding };
-        let mut findings: Vec<Finding> = match self.sql(|db| structure(db, full)) {
+        // Looked at twice, or a read error that passes would be called damage.
+        let twice = || match self.sql(|db| structure(db, full)) {
+            Ok(problems) if !problems.is_empty() => match second_look(&self.dir().join("catalogue.sqlite")) {
+                SecondLook::Unread(path, cause) => Err(Error::io(&path)(cause)),
+                SecondLook::Damage | SecondLook::Sound => self.sql(|db| structure(db, full)),
+            },
+            seen => seen,
+        };
+        let mut findings: Vec<Finding> = match twice() {
             Ok(problems) => problems.into_iter().map(|what| in_file(Finding::new(what, Remedy::NewLibrary))).collect(),
             // Everything else to check needs the catalogue.
             Err(error) => {
@@ -100,7 +110,10 @@ impl Library {
             }
         }
         let caches = [vectors::finding(self)?, text::finding(self, full)?];
-        findings.extend(caches.into_iter().flatten().map(|what| Finding::new(what, Remedy::Rebuild)));
+        findings.extend(caches.into_iter().flatten().map(|fault| match fault {
+            CacheFault::Damaged(what) => Finding::new(what, Remedy::Rebuild),
+            CacheFault::Unread(what) => Finding::new(what, Remedy::TryAgain),
+        }));
         Ok(CheckReport { findings })
     }
 

@@ -3,7 +3,7 @@
 mod graph;
 mod kernel;
 
-use super::cache::{self, Cache, Head, Unusable};
+use super::cache::{self, Cache, CacheFault, Head};
 use crate::catalogue::change_log::Stamp;
 use crate::catalogue::library::{Library, Model, current_model};
 use crate::catalogue::rows::ScoreStats;
@@ -61,21 +61,19 @@ pub(crate) fn usable(db: &Connection, model: &Model, folder: &Path) -> rusqlite:
 }
 
 /// What is wrong with the cache, for `check`.
-pub(crate) fn finding(library: &Library) -> Result<Option<String>> {
+pub(crate) fn finding(library: &Library) -> Result<Option<CacheFault>> {
     let Some(model) = library.sql(current_model)? else { return Ok(None) };
+    let rebuild = |what: &str| Some(CacheFault::Damaged(what.into()));
     Ok(match Cache::open(&folder(library)) {
-        Err(Unusable::Missing) => None,
-        Err(Unusable::Damaged(path, reason)) => {
-            Some(format!("{}: the vector cache is damaged: {reason}", crate::escape::path(&path)))
-        }
+        Err(unusable) => unusable.fault("vector"),
         Ok(cache) if cache.head.basis != basis(&model) => None,
         Ok(cache) if !Layout::is_sound(&cache, model.record.dim) => {
-            Some("the vector cache is damaged: the lengths of its sections are wrong".into())
+            rebuild("the vector cache is damaged: the lengths of its sections are wrong")
         }
-        Ok(cache) => library
-            .sql(|db| cache.head.stamp.changed_since(db, false))?
-            .is_none()
-            .then(|| "the vector cache does not match the catalogue".into()),
+        Ok(cache) if library.sql(|db| cache.head.stamp.changed_since(db, false))?.is_none() => {
+            rebuild("the vector cache does not match the catalogue")
+        }
+        Ok(_) => None,
     })
 }
 
