@@ -4,30 +4,68 @@
 use std::fmt::Write;
 use std::path::Path;
 
-/// Whether a character can drive a terminal, reorder the text around it, or hide.
+/// Whether a character can drive a terminal, reorder the text around it, or hide, wherever it stands. Those that can
+/// hide are `Default_Ignorable_Code_Point` of Unicode 17 (DerivedCoreProperties.txt), among them the fillers, and the
+/// characters of interlinear annotations. Only the two selectors of emoji depend on what stands before them.
 #[must_use]
 pub fn is_unsafe(c: char) -> bool {
     matches!(c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}'          // C0, DEL, C1
-        | '\u{ad}' | '\u{61c}' | '\u{180e}'        // soft hyphen, Arabic letter mark, Mongolian vowel separator
-        | '\u{200b}'..='\u{200f}'                  // zero width, left-to-right and right-to-left marks
-        | '\u{2028}'..='\u{202e}'                  // line and paragraph separators, bidi embeddings
-        | '\u{2060}'..='\u{206f}'                  // word joiner, bidi isolates
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}')
+        | '\u{ad}' | '\u{34f}' | '\u{61c}'          // soft hyphen, grapheme joiner, Arabic letter mark
+        | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' // Hangul fillers
+        | '\u{17b4}' | '\u{17b5}'                   // Khmer inherent vowels
+        | '\u{180b}'..='\u{180f}'                   // Mongolian variation selectors and vowel separator
+        | '\u{200b}'..='\u{200f}'                   // zero width, left-to-right and right-to-left marks
+        | '\u{2028}'..='\u{202e}'                   // line and paragraph separators, bidi embeddings
+        | '\u{2060}'..='\u{206f}'                   // word joiner, invisible operators, bidi isolates
+        | '\u{fe00}'..='\u{fe0d}'                   // variation selectors
+        | '\u{feff}' | '\u{fff0}'..='\u{fffb}'      // zero width no-break space; reserved, interlinear annotations
+        | '\u{1bca0}'..='\u{1bca3}'                 // shorthand format controls
+        | '\u{1d173}'..='\u{1d17a}'                 // musical format controls
+        | '\u{e0000}'..='\u{e0fff}') // tags, more variation selectors, reserved
+}
+
+/// The selectors that show a character as text or as an emoji: safe after such a character, where they belong, and
+/// hidden anywhere else.
+const SELECTORS: [char; 2] = ['\u{fe0e}', '\u{fe0f}'];
+
+/// Whether a selector may follow this character: the blocks of the bases in Unicode's emoji-variation-sequences.txt.
+fn takes_a_selector(c: char) -> bool {
+    matches!(c,
+        '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' | '\u{24c2}'
+        | '\u{2190}'..='\u{21ff}' | '\u{2300}'..='\u{23ff}' | '\u{25a0}'..='\u{27bf}' | '\u{2900}'..='\u{297f}'
+        | '\u{2b00}'..='\u{2bff}' | '\u{3030}' | '\u{303d}' | '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}')
+}
+
+/// The characters of a text, and whether each is unsafe where it stands.
+pub fn judged(text: &str) -> impl Iterator<Item = (char, bool)> + '_ {
+    let mut before = None;
+    let mut rest = text.chars();
+    std::iter::from_fn(move || {
+        let c = rest.next()?;
+        let is_unsafe = if SELECTORS.contains(&c) {
+            // A digit with a selector is a key only together with the key's frame.
+            let is_key = || rest.as_str().starts_with('\u{20e3}');
+            !before.is_some_and(|base| takes_a_selector(base) || matches!(base, '0'..='9' | '#' | '*') && is_key())
+        } else {
+            is_unsafe(c)
+        };
+        before = Some(c);
+        Some((c, is_unsafe))
+    })
 }
 
 /// `text` with every unsafe character escaped as `\n`, `\x1b` or `\u{202e}`.
 #[must_use]
 pub fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for (c, is_unsafe) in judged(text) {
         match c {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if is_unsafe(c) && (c as u32) < 0x100 => drop(write!(out, "\\x{:02x}", c as u32)),
-            c if is_unsafe(c) => drop(write!(out, "\\u{{{:x}}}", c as u32)),
+            c if is_unsafe && (c as u32) < 0x100 => drop(write!(out, "\\x{:02x}", c as u32)),
+            c if is_unsafe => drop(write!(out, "\\u{{{:x}}}", c as u32)),
             c => out.push(c),
         }
     }
@@ -67,12 +105,57 @@ mod tests {
     }
 
     #[test]
+    fn what_hides_is_escaped_and_what_belongs_stays() {
+        for c in
+            ['\u{34f}', '\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}', '\u{17b4}', '\u{17b5}', '\u{180b}', '\u{180f}']
+        {
+            assert_eq!(text(&format!("a{c}b")), format!("a\\u{{{:x}}}b", c as u32));
+        }
+        for c in [
+            '\u{2062}',
+            '\u{fe00}',
+            '\u{fe0f}',
+            '\u{fff9}',
+            '\u{1bca0}',
+            '\u{1d173}',
+            '\u{e0041}',
+            '\u{e01ef}',
+            '\u{e0fff}',
+        ] {
+            assert_eq!(text(&format!("a{c}b")), format!("a\\u{{{:x}}}b", c as u32));
+        }
+        for shown in [
+            "\u{2764}\u{fe0f}",
+            "\u{a9}\u{fe0e}",
+            "1\u{fe0f}\u{20e3}",
+            "\u{1f3d4}\u{fe0f}!",
+            "\u{1f1e9}\u{1f1ea}",
+            "\u{1f44b}\u{1f3fd}",
+        ] {
+            assert_eq!(text(shown), shown);
+        }
+        // One selector belongs, more of them carry something; and none belongs to a mere digit, or to nothing.
+        assert_eq!(text("\u{2764}\u{fe0f}\u{fe0f}"), "\u{2764}\u{fe0f}\\u{fe0f}");
+        assert_eq!(text("\u{fe0f}1\u{fe0f}"), "\\u{fe0f}1\\u{fe0f}");
+        // Letters and marks that are drawn, in any script.
+        for shown in [
+            "\u{d55c}\u{ae00} \u{1112}\u{1161}\u{11ab}",
+            "\u{915}\u{94d}\u{937}",
+            "\u{6a9}\u{62a}\u{627}\u{628}",
+            "\u{1820}\u{1828}",
+            "\u{1780}\u{17b6}",
+        ] {
+            assert_eq!(text(shown), shown);
+        }
+    }
+
+    #[test]
     fn no_unsafe_character_survives() {
         let mut state = 1_u32;
         for _ in 0..100_000 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             if let Some(c) = char::from_u32(state >> 11) {
-                assert!(!text(&format!("x{c}y")).chars().any(is_unsafe));
+                assert!(!judged(&text(&format!("x{c}y"))).any(|(_, is_unsafe)| is_unsafe));
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Text is escaped, never deleted, so that two different names never look the same.
 
-pub use snapseek_index::escape::{is_unsafe, path, text};
+pub use snapseek_index::escape::{is_unsafe, judged, path, text};
 
 use std::fmt::Write;
 
@@ -18,13 +18,13 @@ pub fn lines(message: &str) -> String {
 /// The value cannot be written as JSON.
 pub fn json(value: &impl serde::Serialize) -> serde_json::Result<String> {
     let plain = serde_json::to_string(value)?;
-    if !plain.chars().any(is_unsafe) {
+    if !judged(&plain).any(|(_, is_unsafe)| is_unsafe) {
         return Ok(plain);
     }
     // serde_json has already escaped C0 control characters, so the remaining ones can only be inside a string.
     let mut out = String::with_capacity(plain.len() + 16);
-    for c in plain.chars() {
-        if is_unsafe(c) {
+    for (c, is_unsafe) in judged(&plain) {
+        if is_unsafe {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 let _ = write!(out, "\\u{unit:04x}");
             }
@@ -41,9 +41,10 @@ mod tests {
 
     #[test]
     fn json_stays_the_same_data() {
-        let hostile = "a\u{9b}b\u{e0001}c\u{202e}\x1b\"\\";
+        let hostile = "a\u{9b}b\u{e0001}c\u{202e}\x1b\"\\d\u{fe0f}\u{3164}\u{2764}\u{fe0f}";
         let line = json(&hostile).unwrap();
-        assert!(!line.chars().any(is_unsafe));
+        assert!(!judged(&line).any(|(_, is_unsafe)| is_unsafe));
+        assert!(line.contains("\u{2764}\u{fe0f}"), "an emoji stays: {line}");
         assert_eq!(serde_json::from_str::<String>(&line).unwrap(), hostile);
     }
 }
