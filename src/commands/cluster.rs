@@ -149,9 +149,10 @@ fn show(library: &Library, args: &ClusterArgs, settings: &Settings, console: &Co
     } else if args.csv {
         csv::record(&["cluster", "photos", "coherence", "keywords"].map(Into::into), console)?;
         for cluster in &clusters {
-            let (photos, coherence) = (cluster.photos.to_string(), format!("{:.3}", cluster.coherence));
+            let (photos, coherence) =
+                (csv::number(cluster.photos), csv::number(format_args!("{:.3}", cluster.coherence)));
             let keywords = cluster.keywords.join("; ");
-            csv::record(&[cluster.name.as_str().into(), photos.into(), coherence.into(), keywords.into()], console)?;
+            csv::record(&[cluster.name.as_str().into(), photos, coherence, keywords.into()], console)?;
         }
     } else {
         table(&clusters, console)?;

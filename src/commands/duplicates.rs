@@ -163,21 +163,21 @@ fn records(found: &DuplicateGroups, console: &Console) -> anyhow::Result<()> {
     for (n, group) in found.groups.iter().enumerate() {
         for line in lines(group) {
             let CopyMember { hit, look, likeness, cosine, .. } = line.member;
-            let number = |value: Option<f32>| value.map_or(String::new(), |value| format!("{value:.4}"));
+            let number = |value: Option<f32>| csv::number(value.map_or(String::new(), |value| format!("{value:.4}")));
             let fields = [
-                (n + 1).to_string().into(),
+                csv::number(n + 1),
                 kind(group).into(),
                 line.keep.to_string().into(),
                 line.path.into(),
-                hit.facts.width.to_string().into(),
-                hit.facts.height.to_string().into(),
+                csv::number(hit.facts.width),
+                csv::number(hit.facts.height),
                 hit.facts.format.as_str().into(),
-                line.stamp.size.to_string().into(),
+                csv::number(line.stamp.size),
                 hit.facts.taken.as_deref().unwrap_or_default().into(),
                 date(line.stamp).into(),
-                number(look.as_ref().map(|look| look.sharpness)).into(),
-                number(*cosine).into(),
-                number(likeness.map(|likeness| likeness.score)).into(),
+                number(look.as_ref().map(|look| look.sharpness)),
+                number(*cosine),
+                number(likeness.map(|likeness| likeness.score)),
                 line.says.into(),
             ];
             csv::record(&fields, console)?;

@@ -90,7 +90,7 @@ fn comma_separated(rows: &[(&Path, Vec<Score>)], texts: &[String], console: &Con
     csv::record(&["path", "text", "cosine", "logit", "probability"].map(Field::from), console)?;
     for (path, scores) in rows {
         for (text, Score { cosine, logit, probability }) in texts.iter().zip(scores) {
-            let numbers = [cosine, logit, probability].map(|number| Field::from(format!("{number:.6}")));
+            let numbers = [cosine, logit, probability].map(|number| csv::number(format_args!("{number:.6}")));
             let fields: Vec<Field<'_>> =
                 [Field::from(*path), text.as_str().into()].into_iter().chain(numbers).collect();
             csv::record(&fields, console)?;

@@ -155,7 +155,7 @@ fn comma_separated(sorted: &SortedPhotos<'_>, top: usize, console: &Console) -> 
         let label = verdict.label.map_or("", |label| sorted.name(label));
         let mut fields: Vec<Field<'_>> = vec![path.as_path().into(), label.into()];
         let ranked = verdict.ranked.iter();
-        fields.extend(ranked.flat_map(|(label, p)| [sorted.name(*label).into(), format!("{p:.6}").into()]));
+        fields.extend(ranked.flat_map(|(label, p)| [sorted.name(*label).into(), csv::number(format_args!("{p:.6}"))]));
         csv::record(&fields, console)?;
     }
     Ok(())
