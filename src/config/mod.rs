@@ -8,6 +8,7 @@ pub use global_args::GlobalArgs;
 
 use crate::exit::Failure;
 use crate::model::compute::level::Level;
+use crate::model::kept;
 use crate::terminal::console::{Color, Console};
 use anyhow::Context;
 use etcetera::BaseStrategy;
@@ -129,12 +130,14 @@ impl Settings {
         Console::new(color, self.verbose, self.quiet)
     }
 
-    /// The folder for caches, whose contents can be rebuilt at any time.
+    /// The folder for caches, whose contents can be rebuilt at any time. If it exists, nobody else may look into it.
     ///
     /// # Errors
     /// No home directory is known.
     pub fn cache_dir() -> anyhow::Result<PathBuf> {
-        Ok(etcetera::choose_base_strategy()?.cache_dir().join("snapseek"))
+        let folder = etcetera::choose_base_strategy()?.cache_dir().join("snapseek");
+        kept::make_private(&folder);
+        Ok(folder)
     }
 }
 

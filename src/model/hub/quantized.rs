@@ -5,6 +5,7 @@
 use super::download::check_room;
 use super::store::{bytes_of, is_hex};
 use crate::model::blip2::{self, Bits, Manifest};
+use crate::model::kept::private_folder;
 use anyhow::Context;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -62,7 +63,7 @@ pub fn make(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> anyhow::Result<Form> {
     let (root, target) = (root(cache), place(cache, source, bits)?);
-    fs::create_dir_all(&root).with_context(|| format!("{} cannot be created", root.display()))?;
+    private_folder(&root).with_context(|| format!("{} cannot be created", root.display()))?;
     let lock = root.join("lock");
     let file = File::create(&lock).with_context(|| format!("{} cannot be written", lock.display()))?;
     match file.try_lock() {

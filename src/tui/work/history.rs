@@ -1,6 +1,7 @@
 //! Queries of earlier sessions, one per line, in the user's state folder.
 
 use super::{Context, spawn};
+use crate::model::kept;
 use crate::tui::event::Message;
 use crossbeam_channel::Sender;
 use etcetera::BaseStrategy;
@@ -26,6 +27,9 @@ impl History {
         let (out, queries) = crossbeam_channel::unbounded::<String>();
         let context = context.clone();
         let spawned = spawn("history", move || {
+            for place in file.parent().into_iter().chain([file.as_path()]) {
+                kept::make_private(place);
+            }
             let known = read(&file);
             if !known.is_empty() {
                 context.send(Message::History(known));
@@ -74,7 +78,7 @@ fn read(file: &Path) -> Vec<String> {
 
 fn append(file: &Path, query: &str) -> std::io::Result<()> {
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
+        kept::private_folder(folder)?;
     }
     let mut options = OpenOptions::new();
     options.create(true).append(true);
@@ -96,6 +100,11 @@ mod tests {
             append(&file, query).unwrap();
         }
         assert_eq!(read(&file), ["cat", "dog", "line break"]);
+        #[cfg(unix)]
+        for (place, mode) in [(file.as_path(), 0o600), (file.parent().unwrap(), 0o700)] {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(place).unwrap().permissions().mode() & 0o777, mode);
+        }
         std::fs::write(&file, b"\xff\xfe\n\n").unwrap();
         assert_eq!(read(&file).len(), 1);
         assert!(read(&dir.path().join("none")).is_empty());
