@@ -1,6 +1,7 @@
 //! Arguments of `ask`.
 
 use super::generate::GenerateArgs;
+use super::value::not_blank;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ pub struct AskArgs {
     /// A picture file, in the library or not
     pub photo: PathBuf,
     /// The question
+    #[arg(value_parser = not_blank)]
     pub question: String,
     /// How the answer is written
     #[command(flatten)]

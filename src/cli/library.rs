@@ -20,6 +20,9 @@ pub struct ForgetArgs {
     /// Files or folders
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
+    /// Do not ask before dropping everything, or several indexed folders at once
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// What `library` can do.

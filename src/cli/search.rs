@@ -1,6 +1,6 @@
 //! Arguments of `search` and `similar`, and how their results are shown.
 
-use super::value::{at_least_one, cosine, template};
+use super::value::{at_least_one, cosine, finite, template};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -42,7 +42,7 @@ pub struct ShowArgs {
     #[arg(short = 'n', long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
     /// Leave out results with a lower cosine
-    #[arg(long, value_name = "COSINE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "COSINE", allow_hyphen_values = true, value_parser = finite)]
     pub min_score: Option<f32>,
     /// Fold near-identical shots into the best one
     #[arg(long, value_name = "COSINE", num_args = 0..=1, default_missing_value = "0.97", require_equals = true, value_parser = cosine)]

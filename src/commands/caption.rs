@@ -197,11 +197,15 @@ fn clear(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::
 
 fn show(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    let mut any = false;
+    let (mut any, mut unknown) = (false, None);
     for photo in photos {
-        let Some(caption) =
-            photo_file::find(photo, &library)?.map(|known| library.caption(known.id())).transpose()?.flatten()
-        else {
+        let Some(known) = photo_file::find(photo, &library)? else {
+            if let Some(before) = unknown.replace(photo) {
+                console.warn(stranger(before));
+            }
+            continue;
+        };
+        let Some(caption) = library.caption(known.id())? else {
             console.note(format_args!("{} has no caption", sanitize::path(photo)));
             continue;
         };
@@ -215,9 +219,20 @@ fn show(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::R
             line(photo, &caption.text, console)?;
         }
     }
-    Ok(if any { Exit::Success } else { Exit::NothingFound })
+    match unknown {
+        Some(photo) if any => {
+            console.warn(stranger(photo));
+            Ok(Exit::Partial)
+        }
+        Some(photo) => Err(stranger(photo)),
+        None if any => Ok(Exit::Success),
+        None => Ok(Exit::NothingFound),
+    }
 }
 
 fn stranger(photo: &Path) -> anyhow::Error {
+    if !photo.exists() {
+        return Failure::usage(format!("{} does not exist, and the library has never seen it", sanitize::path(photo)));
+    }
     Failure::usage(format!("{0} is not in the library; `snapseek index {0}` adds it", sanitize::path(photo)))
 }

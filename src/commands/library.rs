@@ -8,6 +8,7 @@ use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
 use serde_json::json;
 use snapseek_index::{CheckReport, Library, Remedy, WaitingCounts};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Maximum number of failures listed without `-v`.
@@ -197,11 +198,16 @@ fn sentences(report: &CheckReport) -> Vec<String> {
 
 pub(super) fn forget(args: &ForgetArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
+    let paths = args.paths.iter().map(|path| named(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    if !args.yes && !may_forget(&paths, &library, console)? {
+        console.note("nothing was removed");
+        return Ok(Exit::NothingFound);
+    }
     let mut writer = library.lock()?;
     let roots = library.roots()?.len();
     let mut forgotten = 0;
-    for path in &args.paths {
-        forgotten += writer.forget(&named(path)?)?;
+    for path in &paths {
+        forgotten += writer.forget(path)?;
     }
     writer.refresh_caches(&mut |_, _, _| true)?;
     let roots = roots.saturating_sub(library.roots()?.len());
@@ -215,6 +221,33 @@ pub(super) fn forget(args: &ForgetArgs, settings: &Settings, console: &Console) 
         console.note("the library contains none of these paths");
     }
     Ok(if found { Exit::Success } else { Exit::NothingFound })
+}
+
+/// Asks the user before every folder of the library is dropped, or several by one path: `/` is one slip of the finger.
+///
+/// # Errors
+/// There is nobody to ask (exit code 2).
+fn may_forget(paths: &[PathBuf], library: &Library, console: &Console) -> anyhow::Result<bool> {
+    let roots = library.roots()?;
+    let below = |path: &PathBuf| roots.iter().filter(|root| root.starts_with(path)).count();
+    let everything = !roots.is_empty() && roots.iter().all(|root| paths.iter().any(|path| root.starts_with(path)));
+    if !everything && paths.iter().all(|path| below(path) < 2) {
+        return Ok(true);
+    }
+    let dropped = roots.iter().filter(|root| paths.iter().any(|path| root.starts_with(path))).count();
+    let what = match everything {
+        true => format!(
+            "everything, {} in {},",
+            text::count(usize::try_from(library.status()?.files)?, "file"),
+            text::count(dropped, "folder")
+        ),
+        false => text::count(dropped, "indexed folder"),
+    };
+    if !console.stderr_terminal || !std::io::stdin().is_terminal() {
+        let what = format!("this would remove {what} from the library");
+        return Err(Failure::usage(format!("{what}: name less, or add --yes if that is what you want")));
+    }
+    Ok(console.confirm(&format!("Remove {what} from the library? The files themselves are not touched.")))
 }
 
 /// The path as the catalogue stores it: the folder is canonical, but a link to a photo keeps its own name.

@@ -113,7 +113,7 @@ impl Keymap {
     /// of the same place.
     ///
     /// # Errors
-    /// An action or a key does not exist (exit code 2).
+    /// An action or a key does not exist, or no key is left to quit (exit code 2).
     pub fn new(changes: &BTreeMap<String, Vec<String>>) -> anyhow::Result<Self> {
         let mut map = Self::default();
         for (name, keys) in changes {
@@ -147,6 +147,11 @@ impl Keymap {
                 }
                 map.keys[at].clone_from(&wanted);
             }
+        }
+        if map.keys_of("quit").is_empty() {
+            return Err(Failure::usage(
+                "the config file: `[keys]` leaves the action \"quit\" without a key, so there would be no way out",
+            ));
         }
         Ok(map)
     }
@@ -215,6 +220,9 @@ mod tests {
         let map = keys("mark", &["m", "ctrl-space"]).unwrap();
         assert_eq!(map.action(Place::Search, Key::read("m").unwrap()), Some(Action::Mark));
         assert_eq!(map.keys_of("more-like-this"), "", "its key was taken");
+        let error = keys("quit", &[]).unwrap_err().to_string();
+        assert!(error.contains("quit") && error.contains("without a key"), "{error}");
+        assert!(keys("suspend", &["q", "ctrl-c"]).is_err() && keys("suspend", &["q"]).is_ok());
         let error = keys("more-like-that", &["x"]).unwrap_err().to_string();
         assert!(error.contains("more-like-this"), "{error}");
         assert!(keys("mark", &["ctrl-nothing"]).is_err() && keys("mark", &[""]).is_err());

@@ -170,3 +170,59 @@ fn status_check_and_forget_speak_json_too() {
     assert_eq!((&models[0]["name"], &models[0]["dim"]), (&json!("starter"), &json!(384)));
     assert!(!models[0]["licence"].as_str().unwrap().is_empty());
 }
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_happens() {
+    let sandbox = Sandbox::indexed(&["cat"]);
+    for args in [
+        &["search", "a cat", "--min-score", "nan"][..],
+        &["similar", "cat.jpg", "--min-score", "inf"],
+        &["search", "a cat", "--unique=nan"],
+        &["ask", "cat.jpg", ""],
+        &["ask", "cat.jpg", " \t"],
+    ] {
+        let refused = sandbox.run(args).exits(2);
+        assert!(refused.stderr.contains("must"), "{refused}");
+    }
+    sandbox.run(["search", "a cat", "--min-score", "-0.5"]).exits(0);
+    let config = sandbox.path("home/config/snapseek");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(config.join("config.toml"), "[keys]\nquit = []\n").unwrap();
+    let refused = sandbox.run(["tui"]).exits(2);
+    assert!(refused.stderr.contains("quit") && refused.stderr.contains("without a key"), "{refused}");
+}
+
+#[test]
+fn caption_show_tells_a_missing_file_from_one_without_a_caption() {
+    let sandbox = Sandbox::indexed(&["cat", "dog"]);
+    sandbox.run(["caption", "set", "cat.jpg", "a cat"]).exits(0);
+    assert!(sandbox.run(["caption", "show", "dog.jpg"]).exits(1).stderr.contains("has no caption"));
+    let missing = sandbox.run(["caption", "show", "nothing.jpg"]).exits(2);
+    assert!(missing.stderr.contains("nothing.jpg does not exist"), "{missing}");
+    let both = sandbox.run(["caption", "show", "nothing.jpg", "cat.jpg"]).exits(4);
+    assert!(both.text().contains("a cat") && both.stderr.contains("does not exist"), "{both}");
+    std::fs::copy(crate::support::fixture("photos/owl.jpg"), sandbox.photo("owl.jpg")).unwrap();
+    assert!(sandbox.run(["caption", "show", "owl.jpg"]).exits(2).stderr.contains("is not in the library"));
+    // What the library knows is shown, even if the file is gone.
+    std::fs::remove_file(sandbox.photo("cat.jpg")).unwrap();
+    assert!(sandbox.run(["caption", "show", "cat.jpg"]).exits(0).text().contains("a cat"));
+}
+
+#[test]
+fn csv_has_no_formulas() {
+    let sandbox = Sandbox::new();
+    for name in ["=1+1", "+a", "-b", "@c", "plain"] {
+        std::fs::copy(crate::support::fixture("photos/cat.jpg"), sandbox.photo(format!("{name}.jpg"))).unwrap();
+    }
+    let files = ["=1+1.jpg", "+a.jpg", "./-b.jpg", "@c.jpg", "plain.jpg"];
+    let texts = ["--text", "=HYPERLINK(0)", "--text", "a cat"];
+    let csv = sandbox.run(["score", "--csv"].iter().chain(&texts).chain(&["--"]).chain(&files)).exits(0);
+    let mut reader = csv::Reader::from_reader(csv.stdout.as_slice());
+    let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(records.len(), 10);
+    for (n, record) in records.iter().enumerate() {
+        let cell = |text: &str| if text.starts_with(['=', '+', '@']) { format!("'{text}") } else { text.to_owned() };
+        assert_eq!((&record[0], &record[1]), (cell(files[n / 2]).as_str(), cell(texts[1 + n % 2 * 2]).as_str()));
+        assert!(record.iter().skip(2).all(|number| number.parse::<f64>().is_ok()), "{record:?}");
+    }
+}

@@ -385,10 +385,62 @@ fn what_is_forgotten_stays_forgotten_until_it_is_named() {
 #[test]
 fn a_forgotten_root_is_covered_no_more() {
     let sandbox = Sandbox::indexed(&["cat", "dog"]);
-    assert_eq!(sandbox.run(["forget", ".", "--json"]).exits(0).line()["forgotten"], 2);
+    assert_eq!(sandbox.run(["forget", ".", "--yes", "--json"]).exits(0).line()["forgotten"], 2);
     let status = sandbox.status();
     assert_eq!((&status["photos"], status["folders"].as_array().unwrap().len()), (&0.into(), 0));
     sandbox.run(["index"]).exits(2);
+}
+
+#[test]
+fn everything_is_forgotten_only_on_purpose() {
+    let sandbox = Sandbox::with_photos(&["cat"]);
+    for (folder, name) in [("trip", "dog"), ("home", "owl")] {
+        fs::create_dir_all(sandbox.path("disk").join(folder)).unwrap();
+        let to = sandbox.path("disk").join(folder).join(format!("{name}.jpg"));
+        fs::copy(fixture(&format!("photos/{name}.jpg")), to).unwrap();
+    }
+    sandbox.run(["index", ".", "../disk/trip", "../disk/home"]).exits(0);
+    for paths in [&["/"][..], &["../disk"], &[".", "../disk/trip", "../disk/home"]] {
+        let refused = sandbox.run(["forget"].iter().chain(paths)).exits(2);
+        assert!(refused.stderr.contains("--yes"), "{refused}");
+        assert_eq!(sandbox.status()["photos"], 3);
+    }
+    assert!(sandbox.run(["forget", "/"]).stderr.contains("everything, 3 files in 3 folders,"));
+    // On a terminal, a person is asked.
+    if !crate::support::lacks("script") {
+        let mut person = crate::terminal::Person::start(&sandbox, &["forget", "/"]);
+        person.sees("everything, 3 files in 3 folders, from the library?");
+        person.types("n\n");
+        person.leaves(1);
+        assert_eq!(sandbox.status()["photos"], 3);
+        let mut person = crate::terminal::Person::start(&sandbox, &["forget", "../disk"]);
+        person.sees("2 indexed folders from the library?");
+        person.types("y\n");
+        person.leaves(0);
+        assert_eq!(sandbox.status()["photos"], 1);
+    }
+    // One folder of several, and a file, are meant as they are said.
+    sandbox.run(["index", "../disk/trip", "../disk/home"]).exits(0);
+    sandbox.run(["forget", "../disk/trip"]).exits(0);
+    sandbox.run(["forget", "../disk/home/owl.jpg"]).exits(0);
+    assert_eq!(sandbox.run(["forget", "/", "--yes", "--json"]).exits(0).line()["folders"], 2);
+}
+
+#[test]
+fn nobody_else_can_look_into_the_cache() {
+    let sandbox = Sandbox::with_photos(&["cat"]);
+    let cache = sandbox.path("home/cache/snapseek");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    // As earlier releases left it.
+    fs::create_dir_all(&cache).unwrap();
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o755)).unwrap();
+    sandbox.index().exits(0);
+    assert_eq!(mode(&cache), 0o700);
+    fs::remove_dir_all(sandbox.path("home/cache")).unwrap();
+    sandbox.run(["demo", sandbox.photos().to_str().unwrap()]);
+    for path in [sandbox.library(), cache] {
+        assert_eq!(mode(&path), 0o700, "{path:?}");
+    }
 }
 
 #[test]
