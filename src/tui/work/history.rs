@@ -56,9 +56,14 @@ fn place() -> Option<PathBuf> {
 
 /// The queries, oldest first, each once.
 fn read(file: &Path) -> Vec<String> {
-    use std::io::Read;
+    use std::io::{Read, Seek, SeekFrom};
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(file).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
+    // Of a file that is too large, the newest queries count.
+    let read = std::fs::File::open(file).and_then(|mut file| {
+        let skipped = file.metadata()?.len().saturating_sub(LARGEST);
+        file.seek(SeekFrom::Start(skipped))?;
+        file.take(LARGEST).read_to_end(&mut bytes)
+    });
     if read.is_err() {
         return Vec::new();
     }
@@ -71,7 +76,8 @@ fn read(file: &Path) -> Vec<String> {
     }
     known.reverse();
     if bytes.len() as u64 > LARGEST / 2 {
-        let _ = std::fs::write(file, known.join("\n") + "\n");
+        // Atomically: a full disk must not cost what was asked before.
+        let _ = kept::replace(file, (known.join("\n") + "\n").as_bytes());
     }
     known
 }
@@ -108,5 +114,11 @@ mod tests {
         std::fs::write(&file, b"\xff\xfe\n\n").unwrap();
         assert_eq!(read(&file).len(), 1);
         assert!(read(&dir.path().join("none")).is_empty());
+        let many: String = (0..200_000).map(|n| format!("query {n}\n")).collect();
+        std::fs::write(&file, many).unwrap();
+        let known = read(&file);
+        assert_eq!((known.len(), known.last().map(String::as_str)), (MOST, Some("query 199999")));
+        assert_eq!(read(&file), known, "it was shortened");
+        assert!(std::fs::metadata(&file).unwrap().len() < 20_000);
     }
 }
