@@ -232,7 +232,7 @@ pub fn write(library: &Library, out: &mut dyn Write) -> anyhow::Result<u64> {
     Ok(count)
 }
 
-/// Reads what [`write`] wrote; empty lines are skipped.
+/// Reads what [`write()`] wrote; empty lines are skipped.
 ///
 /// # Errors
 /// A line cannot be read or is not what it should be; the error names its number.
