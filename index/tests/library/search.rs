@@ -168,8 +168,8 @@ fn bm25_is_the_same_to_the_bit_whatever_the_caches_hold() {
     };
     for round in 0..4_u64 {
         for photo in (1 + round as i64..110).step_by(17) {
-            // Some have been removed.
-            let _ = library.set_caption_by_hand(photo, &text(90));
+            // Some have been removed. A caption by hand would follow to another content.
+            let _ = library.save_caption(photo, &text(90), "print");
         }
         let mut writer = library.lock().unwrap();
         let changes: Vec<Change> = (0..9)
