@@ -10,6 +10,7 @@
 mod support;
 
 mod bombs;
+mod campaign;
 mod captions;
 mod chat;
 mod classify;

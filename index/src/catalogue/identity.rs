@@ -8,6 +8,10 @@ use super::stored::{LONGEST_CAPTION, text_of};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
 
+/// Photos that no file shows and of which nothing is kept: neither by hand, nor by an import before a file showed them.
+pub(crate) const ORPHANS: &str = "FROM photo WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = photo.id)
+    AND NOT EXISTS (SELECT 1 FROM caption c WHERE c.photo = photo.id AND (c.captioner IS NULL OR photo.format = ''))";
+
 /// The photo with this picture, if the catalogue has it. A photo that is known only by an older kind of hash is known by
 /// the new one from now on.
 pub(crate) fn recognise(db: &Connection, identity: &FileIdentity) -> rusqlite::Result<Option<i64>> {

@@ -1,6 +1,7 @@
 //! A small file that remembers how many commits were made, because SQLite drops the damaged end of a WAL without a word.
 
 use super::private_file::private;
+use super::seal;
 use rusqlite::Connection;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -22,7 +23,7 @@ pub(crate) struct Position {
 /// Counts one more commit, in the transaction that it ends.
 pub(crate) fn advance(db: &Connection) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE commits SET count = count + 1, token = random()")?.execute([])?;
-    Ok(())
+    seal::seal_commits(db)
 }
 
 /// The catalogue's own position.

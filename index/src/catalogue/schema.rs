@@ -151,7 +151,8 @@ INSERT INTO given_name (name, folded, written) SELECT name, folded, 0 FROM clust
 INSERT INTO named_picture (name, picture) SELECT g.id, p.picture FROM given_name g
     JOIN cluster c ON c.folded = g.folded JOIN member m ON m.cluster = c.id JOIN photo p ON p.id = m.photo;
 CREATE TABLE commits (
-    id INTEGER PRIMARY KEY CHECK (id = 0), count INTEGER NOT NULL, token INTEGER NOT NULL DEFAULT (random())
+    id INTEGER PRIMARY KEY CHECK (id = 0), count INTEGER NOT NULL, token INTEGER NOT NULL DEFAULT (random()),
+    seal INTEGER
 );
 INSERT INTO commits (id, count) VALUES (0, 0);
 ALTER TABLE model ADD COLUMN seal INTEGER;
@@ -228,7 +229,17 @@ fn prepare(mut db: Connection, file: &Path, may_create: bool) -> Result<Connecti
     db.set_prepared_statement_cache_capacity(128);
     seal::register(&db).map_err(&failed)?;
     migrate(&mut db, MIGRATIONS).map_err(&failed)?;
+    // The disk may have failed while the catalogue was made. What a WAL holds must be read first, and is not touched.
+    if lacks_wal(&db).map_err(&failed)? && !has_wal(file) {
+        switch_to_wal(&db).map_err(&failed)?;
+    }
     Ok(db)
+}
+
+fn has_wal(file: &Path) -> bool {
+    let mut wal = file.as_os_str().to_owned();
+    wal.push("-wal");
+    std::fs::metadata(wal).is_ok_and(|meta| meta.len() > 0)
 }
 
 fn refuse_newer(file: &Path, found: u32) -> Result<()> {
@@ -344,15 +355,22 @@ fn switch_to_wal(db: &Connection) -> rusqlite::Result<()> {
     }
 }
 
+/// Whether a catalogue has lost the mark of a WAL, without which SQLite would not read one. A file opened as immutable
+/// has none.
+pub(crate) fn lacks_wal(db: &Connection) -> rusqlite::Result<bool> {
+    let mode: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    Ok(mode != "wal" && !db.is_readonly("main")?)
+}
+
 /// Whether the tables are what the migrations make.
 pub(crate) fn is_as_made(db: &Connection) -> rusqlite::Result<bool> {
-    type Object = (String, String, Option<String>);
+    type Object = (String, String, String, Option<String>);
     let tables = |db: &Connection| -> rusqlite::Result<Vec<Object>> {
-        let mut statement = db.prepare("SELECT name, tbl_name, sql FROM sqlite_schema ORDER BY name")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut statement = db.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
         let mut tables = rows.collect::<rusqlite::Result<Vec<Object>>>()?;
         // SQLite's own statistics may be there or not.
-        tables.retain(|(name, _, _)| !name.starts_with("sqlite_stat"));
+        tables.retain(|(_, name, _, _)| !name.starts_with("sqlite_stat"));
         Ok(tables)
     };
     let mut sample = Connection::open_in_memory()?;
@@ -375,6 +393,7 @@ fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
         transaction.execute_batch(step)?;
         if at + 1 == SEALS {
             seal::ALL.iter().try_for_each(|sealed| sealed.seal_all(&transaction))?;
+            seal::seal_commits(&transaction)?;
         }
     }
     transaction.execute_batch(&format!("PRAGMA user_version = {}", done.max(steps.len())))?;

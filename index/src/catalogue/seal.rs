@@ -107,6 +107,23 @@ impl Sealed {
     }
 }
 
+/// The seal of the row of `commits`: over how many commits there are, and the last id that each table gave.
+const COMMITS: &str = "seal(count, token, (SELECT group_concat(hex(name) || ' ' || seq) FROM
+    (SELECT name, seq FROM sqlite_sequence ORDER BY name)))";
+
+/// Seals the count of commits, as the last change of a transaction.
+pub(crate) fn seal_commits(db: &Connection) -> rusqlite::Result<()> {
+    db.prepare_cached(&format!("UPDATE commits SET seal = {COMMITS}"))?.execute([])?;
+    Ok(())
+}
+
+/// Whether the count of commits and the last ids are what was written.
+pub(crate) fn commits_are_sound(db: &Connection) -> rusqlite::Result<bool> {
+    db.query_row(&format!("SELECT count(*) = 1 AND min(seal IS {COMMITS}) FROM commits"), [], |row| {
+        Ok(row.get::<_, Option<bool>>(0)?.unwrap_or(false))
+    })
+}
+
 /// Gives a connection the SQL function `seal`.
 pub(crate) fn register(db: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;

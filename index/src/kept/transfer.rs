@@ -210,6 +210,9 @@ impl Writer<'_> {
                     }
                 }
             }
+            // At once, so that a kill leaves nothing halfway.
+            identity::carry_captions(db)?;
+            db.execute(&format!("DELETE {}", identity::ORPHANS), [])?;
             Ok(done)
         })
     }

@@ -93,6 +93,10 @@ impl Library {
                 return Ok(CheckReport { findings: vec![Finding::unread(&error)] });
             }
         };
+        if self.sql(schema::lacks_wal)? {
+            let what = "its header does not say any more that it has a WAL";
+            findings.push(in_file(Finding::new(what.into(), Remedy::NewLibrary)));
+        }
         let lost = self.lost_commits()?;
         if lost > 0 {
             let what = format!(
@@ -102,7 +106,7 @@ impl Library {
         }
         if full {
             let rows = seal::ALL.into_iter().map(|sealed| self.sql(|db| broken_rows(db, sealed)));
-            for damaged in rows.chain([self.sql(damaged_vectors), self.sql(damaged_values)]) {
+            for damaged in rows.chain([self.sql(broken_counts), self.sql(damaged_vectors), self.sql(damaged_values)]) {
                 match damaged {
                     Ok(damaged) => findings.extend(damaged.into_iter().map(in_file)),
                     Err(error) => findings.push(Finding::unread(&error)),
@@ -215,6 +219,13 @@ fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>
     }
     findings.dedup();
     Ok(findings)
+}
+
+/// The counts that the next change continues.
+fn broken_counts(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
+    let what = "the count of its commits, or of the ids that it gave, is damaged";
+    let sound = seal::commits_are_sound(db)?;
+    Ok((!sound).then(|| Finding::new(what.into(), Remedy::Accept)).into_iter().collect())
 }
 
 /// A path of the photo whose id is in the first column, in brackets.

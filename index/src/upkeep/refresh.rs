@@ -1,6 +1,6 @@
 //! Bringing the caches up to date, and tidying up, at the end of an indexing run.
 
-use crate::catalogue::identity::carry_captions;
+use crate::catalogue::identity::{ORPHANS, carry_captions};
 use crate::catalogue::library::{WAITING_CAPTIONS, WAITING_NAMES, current_model};
 use crate::catalogue::rows::WaitingCounts;
 use crate::catalogue::writer::Writer;
@@ -73,14 +73,11 @@ impl Writer<'_> {
         if library.sql(|db| db.query_row("SELECT EXISTS (SELECT 1 FROM last_seen)", [], |row| row.get(0)))? {
             self.write(|db| carry_captions(db))?;
         }
-        let orphans = "FROM photo WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = photo.id)
-            AND NOT EXISTS (SELECT 1 FROM caption c WHERE c.photo = photo.id
-            AND (c.captioner IS NULL OR photo.format = ''))";
         let encodings = "FROM encoding WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = encoding.photo)";
         let others = "FROM embedding WHERE model <> (SELECT id FROM model WHERE current) AND NOT EXISTS (
             SELECT 1 FROM file f WHERE NOT EXISTS (SELECT 1 FROM embedding e JOIN model m ON m.id = e.model
             WHERE m.current AND e.photo = f.photo))";
-        for what in [orphans, encodings, others] {
+        for what in [ORPHANS, encodings, others] {
             // Checked first, so that a run that changed nothing writes nothing.
             if library.sql(|db| db.query_row(&format!("SELECT EXISTS (SELECT 1 {what})"), [], |row| row.get(0)))? {
                 self.write(|db| db.execute(&format!("DELETE {what}"), []))?;
