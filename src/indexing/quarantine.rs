@@ -45,7 +45,7 @@ impl Quarantine {
             std::fs::read(&strikes_file).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
         let mut slots = Vec::new();
         if let Ok(file) = File::open(&journal) {
-            file.take(MAX_SLOTS * KEY as u64).read_to_end(&mut slots)?;
+            file.take(MAX_SLOTS * KEY as u64).read_to_end(&mut slots).map_err(named(&journal))?;
         }
         let left = slots.chunks_exact(KEY).filter(|s| s.iter().all(u8::is_ascii_hexdigit));
         for key in left {
@@ -53,7 +53,7 @@ impl Quarantine {
         }
         let quarantine = Self { journal, strikes_file, strikes };
         quarantine.save()?;
-        private().create(true).truncate(true).open(&quarantine.journal)?;
+        private().create(true).truncate(true).open(&quarantine.journal).map_err(named(&quarantine.journal))?;
         Ok(quarantine)
     }
 
@@ -72,15 +72,15 @@ impl Quarantine {
 
     /// The journal's slot for one decoding thread.
     pub(super) fn slot(&self, number: u64) -> io::Result<JournalSlot> {
-        let file = private().open(&self.journal)?;
-        Ok(JournalSlot { file, offset: number * KEY as u64 })
+        let file = private().open(&self.journal).map_err(named(&self.journal))?;
+        Ok(JournalSlot { file, journal: self.journal.clone(), offset: number * KEY as u64 })
     }
 
     fn save(&self) -> io::Result<()> {
         if self.strikes.is_empty() && !self.strikes_file.exists() {
             return Ok(());
         }
-        replace(&self.strikes_file, &serde_json::to_vec(&self.strikes)?)
+        replace(&self.strikes_file, &serde_json::to_vec(&self.strikes)?).map_err(named(&self.strikes_file))
     }
 }
 
@@ -88,6 +88,7 @@ impl Quarantine {
 #[derive(Debug)]
 pub(super) struct JournalSlot {
     file: File,
+    journal: PathBuf,
     offset: u64,
 }
 
@@ -102,9 +103,14 @@ impl JournalSlot {
     }
 
     fn write(&mut self, key: &[u8]) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.offset))?;
-        self.file.write_all(key)
+        let written = self.file.seek(SeekFrom::Start(self.offset)).and_then(|_| self.file.write_all(key));
+        written.map_err(named(&self.journal))
     }
+}
+
+/// Says which file an error is about.
+fn named(file: &Path) -> impl Fn(io::Error) -> io::Error + '_ {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", crate::terminal::sanitize::path(file)))
 }
 
 /// Options to write a file that only its owner may read.
