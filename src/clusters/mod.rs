@@ -344,10 +344,15 @@ pub fn restore_names(library: &Library) -> anyhow::Result<usize> {
         library.members()?.iter().filter_map(|member| Some((member.photo, *at.get(&member.cluster?)?))).collect();
     let sizes: Vec<u64> = free.iter().map(|cluster| cluster.photos).collect();
     let found = pass_on(&names, &places, &sizes);
+    let mut restored = 0;
     for (at, name) in &found {
-        library.rename_cluster(&free[*at].name, name)?;
+        // Another cluster may have the name by chance: then it waits on.
+        match library.rename_cluster(&free[*at].name, name) {
+            Err(snapseek_index::Error::Refused { .. }) => {}
+            renamed => renamed.map(|()| restored += 1)?,
+        }
     }
-    Ok(found.len())
+    Ok(restored)
 }
 
 /// Which new group each name given by hand passes to.

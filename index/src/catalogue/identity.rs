@@ -63,6 +63,13 @@ pub(crate) fn with_hash(db: &Connection, hash: &ContentHash) -> rusqlite::Result
     }
 }
 
+/// The picture of the photo that [`with_hash`] finds.
+pub(crate) fn picture_of(db: &Connection, hash: &ContentHash) -> rusqlite::Result<Option<ContentHash>> {
+    with_hash(db, hash)?
+        .map(|photo| db.query_row("SELECT picture FROM photo WHERE id = ?1", [photo], |row| row.get(0)))
+        .transpose()
+}
+
 /// A photo other than `known` that was held by a file with just these bytes, and whose picture was hashed another way.
 fn outdated(
     db: &Connection,
@@ -126,8 +133,8 @@ fn merge_captions(db: &Connection, from: i64, into: i64) -> rusqlite::Result<()>
             let both = format!("{newer}; {older}");
             if !newer.contains(older.as_str()) && both.chars().count() <= LONGEST_CAPTION {
                 db.execute(
-                    "UPDATE caption SET text = ?2, folded = ?3 WHERE photo = ?1",
-                    params![into, both, paths::padded_words(&both)],
+                    "UPDATE caption SET text = ?2, folded = ?3, written = ?4 WHERE photo = ?1",
+                    params![into, both, paths::padded_words(&both), written.max(time)],
                 )?;
                 seal::CAPTION.seal(db, "photo = ?1", [into])?;
                 return Ok(());
@@ -197,7 +204,8 @@ pub(crate) fn carry_captions(db: &Connection) -> rusqlite::Result<()> {
     db.execute(&format!("DELETE FROM last_seen AS l WHERE {held}"), [])?;
     let mut statement = db.prepare(
         "SELECT l.path, f.photo, c.text, c.folded, c.written FROM last_seen l JOIN file f ON f.path = l.path
-         JOIN caption c ON c.photo = l.photo WHERE c.captioner IS NULL ORDER BY l.path",
+         JOIN caption c ON c.photo = l.photo WHERE c.captioner IS NULL
+         AND NOT EXISTS (SELECT 1 FROM file g WHERE g.photo = f.photo AND g.path <> l.path) ORDER BY l.path",
     )?;
     let mut rows = statement.query([])?;
     let mut settled = Vec::new();

@@ -235,12 +235,15 @@ impl Library {
             if id_of(db, new)?.is_some_and(|other| other != id) {
                 return Ok(Some(false));
             }
+            let by_hand: bool = db.query_row("SELECT by_hand FROM cluster WHERE id = ?1", [id], |row| row.get(0))?;
             db.execute(
                 "UPDATE cluster SET name = ?2, folded = ?3, by_hand = 1 WHERE id = ?1",
                 params![id, new, paths::fold(new)],
             )?;
             seal::CLUSTER.seal(db, "id = ?1", [id])?;
-            given_names::drop_name(db, name)?;
+            if by_hand {
+                given_names::drop_name(db, name)?;
+            }
             given_names::keep(db, id)?;
             Ok(Some(true))
         })?;

@@ -10,7 +10,7 @@ use crate::catalogue::seal;
 use crate::catalogue::stored::{LONGEST_CAPTION, check_length, text_of};
 use crate::catalogue::writer::{Writer, forget_below, put_forgotten};
 use crate::catalogue::{identity, paths};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kept::labels::LabelSet;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
@@ -187,6 +187,7 @@ impl Writer<'_> {
     /// written.
     pub fn import(&mut self, records: &[Written]) -> Result<Imported> {
         records.iter().try_for_each(check)?;
+        let roots = self.library.roots()?;
         self.write(|db| {
             let mut done = Imported::default();
             for record in records {
@@ -199,7 +200,9 @@ impl Writer<'_> {
                     Written::LabelSet { set, written } => done.label_sets.count(put_label_set(db, set, *written)?),
                     Written::Forgotten { path, forgotten } => {
                         let mut known = db.prepare_cached("SELECT 1 FROM forgotten WHERE path = ?1")?;
-                        let known = known.exists([paths::bytes(path)])?;
+                        // What is a folder of this library is not dropped by what another one forgot.
+                        let covers = *forgotten && roots.iter().any(|root| root.starts_with(path));
+                        let known = covers || known.exists([paths::bytes(path)])?;
                         if !known {
                             if *forgotten {
                                 forget_below(db, path)?;
@@ -228,6 +231,10 @@ fn check(record: &Written) -> Result<()> {
         }),
         Written::Name { name, .. } => clusters::check_name(name),
         Written::LabelSet { set, .. } => set.check_all(),
+        // Everything is below an empty path.
+        Written::Forgotten { path, .. } if !path.is_absolute() => {
+            Err(Error::Refused { what: "a forgotten path".into(), reason: "it is not absolute".into() })
+        }
         Written::Forgotten { .. } => Ok(()),
     }
 }
@@ -278,10 +285,7 @@ fn put_caption(db: &Connection, record: &Written) -> rusqlite::Result<Fate> {
 
 fn put_chat(db: &Connection, chat: &Chat) -> rusqlite::Result<Fate> {
     let Chat { path, picture, file, model, started, updated, turns, .. } = chat;
-    let picture = identity::with_hash(db, picture)?
-        .map(|photo| db.query_row("SELECT picture FROM photo WHERE id = ?1", [photo], |row| row.get(0)))
-        .transpose()?
-        .unwrap_or(*picture);
+    let picture = identity::picture_of(db, picture)?.unwrap_or(*picture);
     let known: Option<(i64, i64)> = db
         .prepare_cached(
             "SELECT id, updated FROM conversation WHERE (picture = ?1 OR file = ?2) AND path = ?3 AND model = ?4
@@ -328,7 +332,9 @@ fn put_name(db: &Connection, name: &str, written: i64, pictures: &[ContentHash])
     if known.is_some_and(|time| time >= written) {
         return Ok(Fate::Unchanged);
     }
-    given_names::put(db, name, Some(written), pictures)?;
+    let resolve = |picture: &ContentHash| Ok(identity::picture_of(db, picture)?.unwrap_or(*picture));
+    let pictures: Vec<ContentHash> = pictures.iter().map(resolve).collect::<rusqlite::Result<_>>()?;
+    given_names::put(db, name, Some(written), &pictures)?;
     Ok(if known.is_some() { Fate::Updated } else { Fate::Added })
 }
 
