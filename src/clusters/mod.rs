@@ -94,9 +94,9 @@ pub fn make(
 /// Splits one cluster into the clusters inside it or, if none stand out, in two. Returns how many clusters replace it:
 /// 1 if its photos cannot be distinguished, `None` if `progress` stopped it; in both cases nothing changes.
 ///
-/// The parts get new ids and new names, which no cluster has, the old one included; an old name that the user gave waits
-/// for a cluster of the same photos. Every photo of the cluster goes to the nearest part. All other clusters keep their ids, names, photos
-/// and reach, and photos outside all clusters stay outside.
+/// The parts get new ids and new names, which no cluster has, the old one included; an old name that the user gave
+/// waits for a cluster of the same photos. Every photo of the cluster goes to the nearest part. All other clusters keep
+/// their ids, names, photos and reach, and photos outside all clusters stay outside.
 ///
 /// # Errors
 /// The cluster has fewer than four photos (exit code 2) or no longer exists, the model's files are damaged, or the

@@ -42,8 +42,8 @@ pub use jpeg::dct_scale;
 /// Maximum number of bytes for the rows, the unpacked text and the colour profile of a PNG.
 const PNG_CHUNKS: u64 = 64 << 20;
 
-/// Longest edge in pixels that a picture may have. Formats for photos end at 65,535; a longer edge takes decoders minutes
-/// for a file of a few bytes.
+/// Longest edge in pixels that a picture may have. Formats for photos end at 65,535; a longer edge takes decoders
+/// minutes for a file of a few bytes.
 const MAX_EDGE: u32 = 1_000_000;
 
 /// How large a picture may be.

@@ -8,8 +8,8 @@ use image::{ColorType, ImageDecoder, Limits};
 /// Position of the high byte of a 16-bit sample. Decoders return samples in the machine's byte order.
 const HIGH: usize = if cfg!(target_endian = "big") { 0 } else { 1 };
 
-/// Reads the picture, not yet upright, from a decoder that needs `scratch` bytes per pixel besides those it returns, and
-/// the memory that it was given.
+/// Reads the picture, not yet upright, from a decoder that needs `scratch` bytes per pixel besides those it returns,
+/// and the memory that it was given.
 pub(super) fn pixels(
     mut decoder: impl ImageDecoder,
     scratch: u64,

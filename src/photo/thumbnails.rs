@@ -46,9 +46,9 @@ impl Thumbnails {
         Self { folder: cache.join("thumbnails"), limit, written: AtomicU64::new(0), trimming: Mutex::new(()) }
     }
 
-    /// The thumbnail of the photo with this picture ([`identity`]) at `path`, upright, with its longest edge at most [`EDGE`]
-    /// pixels: from the cache, otherwise made from the file and cached. If the file shows another picture by now, that is
-    /// shown, but not cached.
+    /// The thumbnail of the photo with this picture ([`identity`]) at `path`, upright, with its longest edge at most
+    /// [`EDGE`] pixels: from the cache, otherwise made from the file and cached. If the file shows another picture by
+    /// now, that is shown, but not cached.
     ///
     /// # Errors
     /// The file no longer exists, even if its thumbnail is cached, or it has to be decoded and cannot be. A cache that

@@ -58,8 +58,8 @@ pub fn picker(forced: Option<ProtocolType>) -> Picker {
     picker
 }
 
-/// [`picker`] for a program that does not have the terminal for itself: its modes are changed only while it is asked, and
-/// restored if a signal ends the program meanwhile.
+/// [`picker`] for a program that does not have the terminal for itself: its modes are changed only while it is asked,
+/// and restored if a signal ends the program meanwhile.
 #[must_use]
 pub fn picker_of_a_line_terminal() -> Picker {
     #[cfg(unix)]

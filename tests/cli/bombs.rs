@@ -1,5 +1,6 @@
 //! Small files that claim much, are thin as a thread or never end: refused or right, within 900 MB and, on an idle
-//! machine, two seconds. `SNAPSEEK_BOMBS=1 cargo test --release --test cli bombs -- --nocapture --test-threads 1` prints the figures.
+//! machine, two seconds. `SNAPSEEK_BOMBS=1 cargo test --release --test cli bombs -- --nocapture --test-threads 1`
+//! prints the figures.
 
 use crate::support::{Output, Sandbox, measured, random_blip2, random_clip};
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, RgbImage};

@@ -12,8 +12,8 @@ use std::path::Path;
 pub(crate) const ORPHANS: &str = "FROM photo WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = photo.id)
     AND NOT EXISTS (SELECT 1 FROM caption c WHERE c.photo = photo.id AND (c.captioner IS NULL OR photo.format = ''))";
 
-/// The photo with this picture, if the catalogue has it. A photo that is known only by an older kind of hash is known by
-/// the new one from now on.
+/// The photo with this picture, if the catalogue has it. A photo that is known only by an older kind of hash is known
+/// by the new one from now on.
 pub(crate) fn recognise(db: &Connection, identity: &FileIdentity) -> rusqlite::Result<Option<i64>> {
     let mut known = find(db, &identity.picture)?;
     while let Some((older, picture)) = outdated(db, identity, known)? {
@@ -179,8 +179,8 @@ pub(crate) fn retell(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
             "UPDATE photo SET taken = ?2, camera = ?3, camera_folded = ?4, latitude = ?5, longitude = ?6 WHERE id = ?1",
         )?
         .execute(params![photo, taken, camera, folded, latitude, longitude])?;
+        seal::PHOTO.seal(db, "id = ?1", [photo])?;
     }
-    seal::PHOTO.seal(db, "id = ?1", [photo])?;
     Ok(changed)
 }
 

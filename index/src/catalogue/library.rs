@@ -316,8 +316,7 @@ impl Library {
             let before = position::of_catalogue(&transaction)?;
             let lost = position::read(&file).map_or(0, |remembered| position::missing(remembered, before));
             let value = work(&transaction)?;
-            position::advance(&transaction)?;
-            let now = Position { lost, ..position::of_catalogue(&transaction)? };
+            let now = Position { lost, ..position::advance(&transaction)? };
             transaction.commit()?;
             position::remember(&file, now);
             Ok(value)

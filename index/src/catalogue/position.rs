@@ -1,8 +1,9 @@
-//! A small file that remembers how many commits were made, because SQLite drops the damaged end of a WAL without a word.
+//! A small file that remembers how many commits were made, because SQLite drops the damaged end of a WAL without a
+//! word.
 
 use super::private_file::private;
 use super::seal;
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use std::io::{Read, Write};
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
@@ -20,16 +21,22 @@ pub(crate) struct Position {
     pub(crate) lost: i64,
 }
 
-/// Counts one more commit, in the transaction that it ends.
-pub(crate) fn advance(db: &Connection) -> rusqlite::Result<()> {
-    db.prepare_cached("UPDATE commits SET count = count + 1, token = random()")?.execute([])?;
-    seal::seal_commits(db)
+/// Counts one more commit, in the transaction that it ends, and returns the position after it.
+pub(crate) fn advance(db: &Connection) -> rusqlite::Result<Position> {
+    let now = db
+        .prepare_cached("UPDATE commits SET count = count + 1, token = random() RETURNING count, token")?
+        .query_row([], position_of)?;
+    seal::seal_commits(db)?;
+    Ok(now)
 }
 
 /// The catalogue's own position.
 pub(crate) fn of_catalogue(db: &Connection) -> rusqlite::Result<Position> {
-    db.prepare_cached("SELECT count, token FROM commits")?
-        .query_row([], |row| Ok(Position { count: row.get(0)?, token: row.get(1)?, lost: 0 }))
+    db.prepare_cached("SELECT count, token FROM commits")?.query_row([], position_of)
+}
+
+fn position_of(row: &Row<'_>) -> rusqlite::Result<Position> {
+    Ok(Position { count: row.get(0)?, token: row.get(1)?, lost: 0 })
 }
 
 /// How many commits the catalogue lacks that `remembered` knows of.
@@ -53,8 +60,8 @@ pub(crate) fn read(file: &Path) -> Option<Position> {
     }
 }
 
-/// Remembers a position. It must never be ahead of the catalogue, so it is written after the commit; a failure only means
-/// that less is noticed.
+/// Remembers a position. It must never be ahead of the catalogue, so it is written after the commit; a failure only
+/// means that less is noticed.
 pub(crate) fn remember(file: &Path, position: Position) {
     let words = [MAGIC as i64, position.count, position.token, position.lost];
     let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();

@@ -130,8 +130,8 @@ pub struct Status {
     pub awaiting: u64,
     /// What a person wrote and waits for its picture.
     pub waiting: WaitingCounts,
-    /// Commits that are missing from the catalogue although they were made: its WAL was damaged, or it was replaced by an
-    /// older copy.
+    /// Commits that are missing from the catalogue although they were made: its WAL was damaged, or it was replaced by
+    /// an older copy.
     pub lost_commits: u64,
 }
 
@@ -281,8 +281,8 @@ pub enum Change {
         /// The model's tags, best first.
         tags: Vec<Tag>,
     },
-    /// This path holds a picture that the library already knows. If the library no longer knows it, the path is dropped,
-    /// so that the next run reads the file again.
+    /// This path holds a picture that the library already knows. If the library no longer knows it, the path is
+    /// dropped, so that the next run reads the file again.
     Known {
         /// The file.
         path: PathBuf,

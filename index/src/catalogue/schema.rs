@@ -111,11 +111,11 @@ CREATE TABLE look (
 ";
 
 /// Photos are known by what they show (`picture`; until version `identified` of that hash was made, the hash of a whole
-/// file), and files by the hash of all their bytes; what a file says about itself belongs to the file, and the photo has
-/// what its files say together. `last_seen` is the photo that was last at a path, for as long as something that a person
-/// wrote about it may have to follow. `carried` is the path at which a caption was carried over to an edited picture.
-/// `given_name` and `named_picture` are names of clusters that a person gave, and the pictures that were meant.
-/// `commits` counts what was written. `seal` is [`crate::catalogue::seal`].
+/// file), and files by the hash of all their bytes; what a file says about itself belongs to the file, and the photo
+/// has what its files say together. `last_seen` is the photo that was last at a path, for as long as something that a
+/// person wrote about it may have to follow. `carried` is the path at which a caption was carried over to an edited
+/// picture. `given_name` and `named_picture` are names of clusters that a person gave, and the pictures that were
+/// meant. `commits` counts what was written. `seal` is [`crate::catalogue::seal`].
 const PICTURES: &str = "
 ALTER TABLE photo RENAME COLUMN hash TO picture;
 ALTER TABLE photo DROP COLUMN size;

@@ -1,8 +1,10 @@
 //! Values as they are stored: checked when written and again when read, because a disk may change them.
 
+use super::paths;
 use super::rows::ContentHash;
 use crate::error::{Error, Result};
-use rusqlite::Row;
+use rusqlite::{Connection, OptionalExtension, Row};
+use std::path::PathBuf;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The most characters that a caption may have, and also a question.
@@ -49,6 +51,13 @@ pub(crate) fn text_of(row: &Row<'_>, at: usize) -> rusqlite::Result<String> {
 /// The hash in a column; zeros if it is damaged: the rest of the row is worth reading.
 pub(crate) fn hash_of(row: &Row<'_>, at: usize) -> rusqlite::Result<ContentHash> {
     Ok(row.get_ref(at)?.as_bytes().ok().and_then(|bytes| bytes.try_into().ok()).unwrap_or_default())
+}
+
+/// The first path of a photo; `None` if it has no file.
+pub(crate) fn first_path(db: &Connection, photo: i64) -> rusqlite::Result<Option<PathBuf>> {
+    db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path LIMIT 1")?
+        .query_row([photo], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))
+        .optional()
 }
 
 /// Whether a value could not be read as what it must be, which only damage explains.

@@ -36,8 +36,8 @@ pub struct Captioner<'a> {
 
 impl Library {
     /// Takes the lock for captioning the library's photos with the model of this fingerprint. With `recaption`, photos
-    /// whose caption another model wrote are pending too. The system releases the lock when the process ends, however it
-    /// ends. The lock excludes neither a [`crate::Writer`] nor captions that are set one by one.
+    /// whose caption another model wrote are pending too. The system releases the lock when the process ends, however
+    /// it ends. The lock excludes neither a [`crate::Writer`] nor captions that are set one by one.
     ///
     /// # Errors
     /// [`Error::Captioning`] at once if another process or handle holds it; or the folder is read-only.

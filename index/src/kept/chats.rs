@@ -1,7 +1,8 @@
 //! Chats about pictures.
 //!
-//! Chats are kept until they are deleted. They refer to their picture by what it shows, so a picture that is moved, given
-//! other metadata, forgotten or was never in the library keeps its chats. Like captions, they are written without a [`crate::Writer`].
+//! Chats are kept until they are deleted. They refer to their picture by what it shows, so a picture that is moved,
+//! given other metadata, forgotten or was never in the library keeps its chats. Like captions, they are written without
+//! a [`crate::Writer`].
 
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;

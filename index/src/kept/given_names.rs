@@ -1,5 +1,5 @@
-//! Names of clusters that a person gave. Clusters come and go; a name stays, with the pictures that it was given to, and
-//! passes to the cluster that has most of them.
+//! Names of clusters that a person gave. Clusters come and go; a name stays, with the pictures that it was given to,
+//! and passes to the cluster that has most of them.
 
 use crate::catalogue::library::{Library, WAITING_NAMES};
 use crate::catalogue::paths;
@@ -59,8 +59,8 @@ pub(crate) fn keep(db: &Connection, cluster: i64) -> rusqlite::Result<()> {
     put(db, &name, None, &pictures)
 }
 
-/// Writes a name and its pictures, in the place of what the name was given to before; `written` is when, in seconds since
-/// 1970, if not now or when the same was written before.
+/// Writes a name and its pictures, in the place of what the name was given to before; `written` is when, in seconds
+/// since 1970, if not now or when the same was written before.
 pub(crate) fn put(db: &Connection, name: &str, written: Option<i64>, pictures: &[ContentHash]) -> rusqlite::Result<()> {
     let id: i64 = db
         .prepare_cached(

@@ -145,9 +145,7 @@ impl LabelSet {
         }
         Ok(())
     }
-}
 
-impl LabelSet {
     /// [`LabelSet::check`], and refuses a name that a query cannot contain.
     pub(crate) fn check_all(&self) -> Result<()> {
         self.check()?;
@@ -307,7 +305,8 @@ impl LabelFilter {
     }
 }
 
-/// Stores a set in the place of one of the same name, which it returns; `written` is when, in seconds since 1970, if not now.
+/// Stores a set in the place of one of the same name, which it returns; `written` is when, in seconds since 1970, if
+/// not now.
 pub(crate) fn put(db: &Connection, set: &LabelSet, written: Option<i64>) -> rusqlite::Result<Option<LabelSet>> {
     let json = |list: &[String]| serde_json::to_string(list).unwrap_or_default();
     let before = read(db, &set.name)?.map(|(_, set)| set);

@@ -179,12 +179,12 @@ fn forgotten(db: &Connection) -> rusqlite::Result<Vec<Written>> {
 }
 
 impl Writer<'_> {
-    /// Merges records into the library, all or none: what a person wrote wins over what a model wrote, otherwise the newer
-    /// one wins. Captions of pictures that the library does not hold wait for them.
+    /// Merges records into the library, all or none: what a person wrote wins over what a model wrote, otherwise the
+    /// newer one wins. Captions of pictures that the library does not hold wait for them.
     ///
     /// # Errors
-    /// [`crate::Error::Refused`] for a record that the library could not have written itself, or the catalogue cannot be
-    /// written.
+    /// [`crate::Error::Refused`] for a record that the library could not have written itself, or the catalogue cannot
+    /// be written.
     pub fn import(&mut self, records: &[Written]) -> Result<Imported> {
         records.iter().try_for_each(check)?;
         let roots = self.library.roots()?;
@@ -325,27 +325,33 @@ fn put_chat(db: &Connection, chat: &Chat) -> rusqlite::Result<Fate> {
 }
 
 fn put_name(db: &Connection, name: &str, written: i64, pictures: &[ContentHash]) -> rusqlite::Result<Fate> {
-    let known: Option<i64> = db
-        .prepare_cached("SELECT written FROM given_name WHERE folded = ?1")?
-        .query_row([paths::fold(name)], |row| row.get(0))
-        .optional()?;
-    if known.is_some_and(|time| time >= written) {
-        return Ok(Fate::Unchanged);
+    let fate = fate_of(db, "given_name", name, written)?;
+    if fate == Fate::Unchanged {
+        return Ok(fate);
     }
     let resolve = |picture: &ContentHash| Ok(identity::picture_of(db, picture)?.unwrap_or(*picture));
     let pictures: Vec<ContentHash> = pictures.iter().map(resolve).collect::<rusqlite::Result<_>>()?;
     given_names::put(db, name, Some(written), &pictures)?;
-    Ok(if known.is_some() { Fate::Updated } else { Fate::Added })
+    Ok(fate)
 }
 
 fn put_label_set(db: &Connection, set: &LabelSet, written: i64) -> rusqlite::Result<Fate> {
-    let known: Option<i64> = db
-        .prepare_cached("SELECT written FROM label_set WHERE folded = ?1")?
-        .query_row([paths::fold(&set.name)], |row| row.get(0))
-        .optional()?;
-    if known.is_some_and(|time| time >= written) {
-        return Ok(Fate::Unchanged);
+    let fate = fate_of(db, "label_set", &set.name, written)?;
+    if fate != Fate::Unchanged {
+        labels::put(db, set, Some(written))?;
     }
-    labels::put(db, set, Some(written))?;
-    Ok(if known.is_some() { Fate::Updated } else { Fate::Added })
+    Ok(fate)
+}
+
+/// What becomes of a record that a table keeps under its name: the newer one stays.
+fn fate_of(db: &Connection, table: &str, name: &str, written: i64) -> rusqlite::Result<Fate> {
+    let known: Option<i64> = db
+        .prepare_cached(&format!("SELECT written FROM {table} WHERE folded = ?1"))?
+        .query_row([paths::fold(name)], |row| row.get(0))
+        .optional()?;
+    Ok(match known {
+        None => Fate::Added,
+        Some(time) if time < written => Fate::Updated,
+        Some(_) => Fate::Unchanged,
+    })
 }

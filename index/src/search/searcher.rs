@@ -6,7 +6,7 @@ use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{ContentHash, PhotoFacts, ScoreStats, Tag};
-use crate::catalogue::stored::{is_conversion, size_of, text_of};
+use crate::catalogue::stored::{first_path, is_conversion, size_of, text_of};
 use crate::error::{Error, Result, validate};
 use crate::kept::clusters;
 use crate::kept::labels::LabelFilter;
@@ -316,13 +316,6 @@ impl Searcher {
         let loaded = self.library.text(|db| TextSearch::load(db, &text::folder(&self.library)))?;
         Ok(self.text.get_or_init(|| loaded))
     }
-}
-
-/// The first path of a photo; `None` if it has no file.
-fn first_path(db: &Connection, id: i64) -> rusqlite::Result<Option<PathBuf>> {
-    db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path LIMIT 1")?
-        .query_row([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))
-        .optional()
 }
 
 /// What the catalogue knows about a photo; `None` if it has no file.

@@ -4,7 +4,7 @@ use crate::catalogue::change_log::{About, log};
 use crate::catalogue::library::Library;
 use crate::catalogue::seal::{self, Sealed};
 use crate::catalogue::second_look::{SecondLook, second_look};
-use crate::catalogue::stored::is_sound;
+use crate::catalogue::stored::{first_path, is_sound};
 use crate::catalogue::{paths, schema};
 use crate::error::{Error, Result};
 use crate::escape;
@@ -45,8 +45,8 @@ pub enum Remedy {
     Restore,
     /// It must be deleted and saved again.
     SaveAgain,
-    /// [`Library::repair`] takes the library as it is; what is missing must be indexed or written again, or restored from a
-    /// backup.
+    /// [`Library::repair`] takes the library as it is; what is missing must be indexed or written again, or restored
+    /// from a backup.
     Accept,
     /// The library's photos must be embedded again.
     Reindex,
@@ -228,11 +228,10 @@ fn broken_counts(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
     Ok((!sound).then(|| Finding::new(what.into(), Remedy::Accept)).into_iter().collect())
 }
 
-/// A path of the photo whose id is in the first column, in brackets.
+/// A path of the photo whose id is in the first column, in brackets; nothing if it has no file.
 fn path_of(db: &Connection, row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
-    let id: i64 = row.get(0)?;
-    db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path LIMIT 1")?
-        .query_row([id], |row| Ok(format!(" ({})", escape::path(&paths::from_bytes(row.get_ref(0)?.as_blob()?)))))
+    let path = first_path(db, row.get(0)?)?;
+    Ok(path.map(|path| format!(" ({})", escape::path(&path))).unwrap_or_default())
 }
 
 /// Drops the broken rows that can be computed again, and lets the next indexing run do so.

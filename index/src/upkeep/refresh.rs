@@ -65,9 +65,9 @@ impl Writer<'_> {
         self.prune_log()
     }
 
-    /// Lets captions by hand follow edited pictures, and drops photos without a file and embeddings of other models once
-    /// every photo has one of the current model. A photo with a caption by hand stays, in case its picture returns, with
-    /// everything but its large encodings; so does an imported one that no file has shown yet.
+    /// Lets captions by hand follow edited pictures, and drops photos without a file and embeddings of other models
+    /// once every photo has one of the current model. A photo with a caption by hand stays, in case its picture
+    /// returns, with everything but its large encodings; so does an imported one that no file has shown yet.
     fn tidy(&mut self) -> Result<()> {
         let library = self.library;
         if library.sql(|db| db.query_row("SELECT EXISTS (SELECT 1 FROM last_seen)", [], |row| row.get(0)))? {

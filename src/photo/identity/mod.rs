@@ -1,8 +1,8 @@
 //! The identity of a picture: a hash of what a file shows, without what it says about it.
 //!
 //! It covers the coded pixels, everything that decoding them depends on, and how to turn them upright, but no other
-//! metadata. A photo that was given a rating, a keyword or a place stays the same picture; one that was edited, cropped or
-//! turned does not. Two files of equal identity decode to the same pixels.
+//! metadata. A photo that was given a rating, a keyword or a place stays the same picture; one that was edited, cropped
+//! or turned does not. Two files of equal identity decode to the same pixels.
 
 mod gif;
 pub(super) mod parts;
