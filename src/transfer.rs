@@ -27,6 +27,8 @@ enum Line {
     Caption {
         picture: Hash,
         paths: Vec<Name>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        gone: bool,
         text: String,
         by_hand: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,9 +143,10 @@ impl Name {
 impl From<Written> for Line {
     fn from(written: Written) -> Self {
         match written {
-            Written::Caption { picture, paths, text, captioner, written, carried } => Self::Caption {
+            Written::Caption { picture, paths, gone, text, captioner, written, carried } => Self::Caption {
                 picture: Hash(picture),
                 paths: paths.iter().map(|path| Name::of(path)).collect(),
+                gone,
                 text,
                 by_hand: captioner.is_none(),
                 captioner,
@@ -183,11 +186,12 @@ impl Line {
                 );
                 return Ok(None);
             }
-            Self::Caption { picture, paths, text, by_hand, captioner, written, carried } => {
+            Self::Caption { picture, paths, gone, text, by_hand, captioner, written, carried } => {
                 ensure!(by_hand == captioner.is_none(), "a caption is by hand or has a captioner");
                 Written::Caption {
                     picture: picture.0,
                     paths: paths.into_iter().map(Name::path).collect::<anyhow::Result<_>>()?,
+                    gone,
                     text,
                     captioner,
                     written: written.0,
@@ -216,26 +220,34 @@ impl Line {
     }
 }
 
-/// Writes everything that people and models wrote, one JSON object a line, and returns the number of records. The same
-/// library gives the same bytes.
+/// How many records were exported.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Exported {
+    /// Records that were written.
+    pub records: u64,
+    /// Damaged ones: what could not be read of them is missing.
+    pub damaged: u64,
+}
+
+/// Writes everything that people and models wrote, one JSON object a line. The same library gives the same bytes.
 ///
 /// # Errors
 /// The catalogue cannot be read, or `out` cannot be written.
-pub fn write(library: &Library, out: &mut dyn Write) -> anyhow::Result<u64> {
+pub fn write(library: &Library, out: &mut dyn Write) -> anyhow::Result<Exported> {
     let mut put = |line: &Line| -> anyhow::Result<()> { Ok(writeln!(out, "{}", sanitize::json(line)?)?) };
     put(&Line::Snapseek { format: FORMAT })?;
-    let mut count = 0;
-    library.written(|written| {
-        count += 1;
+    let mut records = 0;
+    let damaged = library.written(|written| {
+        records += 1;
         put(&written.into())
     })?;
-    Ok(count)
+    Ok(Exported { records, damaged })
 }
 
 /// Reads what [`write()`] wrote; empty lines are skipped.
 ///
 /// # Errors
-/// A line cannot be read or is not what it should be; the error names its number.
+/// A line cannot be read or is not what a library could have written; the error names its number.
 pub fn read(mut input: impl BufRead) -> anyhow::Result<Vec<Written>> {
     let mut records = Vec::new();
     for number in 1_u64.. {
@@ -254,7 +266,11 @@ pub fn read(mut input: impl BufRead) -> anyhow::Result<Vec<Written>> {
         if number == 1 && !matches!(line, Line::Snapseek { .. }) {
             bail!("its first line is not that of a file by `snapseek export`");
         }
-        records.extend(line.written().with_context(|| format!("line {number}"))?);
+        let record = line.written().and_then(|record| {
+            record.iter().try_for_each(Written::check)?;
+            Ok(record)
+        });
+        records.extend(record.with_context(|| format!("line {number}"))?);
     }
     Ok(records)
 }

@@ -74,7 +74,7 @@ pub fn make(
     let Some(names) = vocabulary.names(&found, &ids, &vectors, &searcher, progress)? else { return Ok(None) };
 
     let mut heirs = heirs(library, &ids, &found)?;
-    let mut taken: HashSet<String> = heirs.names.values().map(|name| folded_name(name)).collect();
+    let mut taken: HashSet<String> = heirs.names.values().chain(&heirs.waiting).map(|name| folded_name(name)).collect();
     let clusters: Vec<NewCluster> = found
         .groups
         .iter()
@@ -142,7 +142,9 @@ pub fn split(
 
     let vocabulary = Vocabulary { model, keywords: &[], cache };
     let Some(names) = vocabulary.names(&parts, &ids, &vectors, &searcher, progress)? else { return Ok(None) };
-    let mut taken: HashSet<String> = clusters.iter().map(|known| folded_name(&known.name)).collect();
+    let waiting = library.given_names(true)?;
+    let taken = clusters.iter().map(|known| &known.name).chain(waiting.iter().map(|given| &given.name));
+    let mut taken: HashSet<String> = taken.map(|name| folded_name(name)).collect();
     let named: Vec<NewCluster> = parts
         .groups
         .iter()

@@ -38,7 +38,11 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
             "files": status.files, "model": status.model.as_ref().map(|m| &m.name), "bytes": status.bytes,
             "captioned": status.captions.captioned, "captioned_by_hand": status.captions.by_hand,
             "conversations": status.chats, "awaiting_embedding": status.awaiting, "waiting": status.waiting,
-            "carried": carried, "lost_commits": status.lost_commits,
+            "carried": carried, "forgotten": status.forgotten.iter().map(|path| {
+                let mut record = json!({});
+                output::put_path(&mut record, path);
+                record
+            }).collect::<Vec<_>>(), "lost_commits": status.lost_commits,
             "folders": status.roots.iter().map(|r| r.to_string_lossy()).collect::<Vec<_>>(),
             "failed": failures.len(), "failures": failed}))?;
         return Ok(Exit::Success);
@@ -71,6 +75,13 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     ] {
         if count > 0 {
             row("waiting", format!("{} for {awaited}", text::count(usize::try_from(count)?, what)))?;
+        }
+    }
+    if !status.forgotten.is_empty() {
+        let paths = text::count(status.forgotten.len(), "path");
+        row("forgotten", format!("{paths} left out until named to `snapseek index`"))?;
+        for path in status.forgotten.iter().filter(|_| console.is_verbose()) {
+            console.line(&format!("  {}", sanitize::path(path)))?;
         }
     }
     if status.lost_commits > 0 {
@@ -115,10 +126,9 @@ pub(super) fn library(action: &LibraryAction, settings: &Settings, console: &Con
     let library = Library::open(&settings.library)?;
     let mut writer = library.lock()?;
     let before = library.status()?;
-    let WaitingCounts { captions, names } = before.waiting;
     let mut discarded = WaitingCounts::default();
-    if *discard_orphans && captions + names > 0 {
-        let question = format!("Throw away {captions} captions and {names} names that wait for their picture?");
+    if *discard_orphans && before.waiting != discarded {
+        let question = format!("Throw away {} that wait for their picture?", captions_and_names(before.waiting));
         if !*yes && !console.confirm(&question) {
             return Err(Failure::usage("nothing was thrown away; --yes does it without asking"));
         }
@@ -130,11 +140,16 @@ pub(super) fn library(action: &LibraryAction, settings: &Settings, console: &Con
         console.json(&json!({"schema": 1, "freed": freed, "discarded": discarded}))?;
     } else {
         if *discard_orphans {
-            console.line(&format!("threw away {} captions and {} names", discarded.captions, discarded.names))?;
+            console.line(&format!("threw away {}", captions_and_names(discarded)))?;
         }
         console.line(&format!("gave {} back to the disk", text::size(freed)))?;
     }
     Ok(Exit::Success)
+}
+
+fn captions_and_names(count: WaitingCounts) -> String {
+    let of = |n, noun| text::count(usize::try_from(n).unwrap_or(usize::MAX), noun);
+    format!("{} and {}", of(count.captions, "caption"), of(count.names, "name"))
 }
 
 pub(super) fn check(args: &CheckArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {

@@ -6,7 +6,7 @@ use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
-use crate::transfer;
+use crate::transfer::{self, Exported};
 use anyhow::Context;
 use serde_json::json;
 use snapseek_index::{Imported, Library};
@@ -17,25 +17,38 @@ pub(super) fn export(args: &ExportArgs, settings: &Settings, console: &Console) 
     let library = Library::open(&settings.library)?;
     if args.file == Path::new("-") {
         let mut lines = Vec::new();
-        transfer::write(&library, &mut lines)?;
+        let exported = transfer::write(&library, &mut lines)?;
         console.bytes(&lines)?;
-        return Ok(Exit::Success);
+        return Ok(whole(exported, console));
     }
     let shown = sanitize::path(&args.file);
     if !args.force && args.file.symlink_metadata().is_ok() {
         return Err(Failure::usage(format!("{shown} already exists; --force replaces it")));
     }
     // Renamed into place when it is complete, so that a full disk costs no older backup.
-    let written = write(&library, &args.file).with_context(|| format!("{shown} cannot be written"))?;
+    let exported = write(&library, &args.file).with_context(|| format!("{shown} cannot be written"))?;
     if settings.json {
-        console.json(&json!({"schema": 1, "records": written}))?;
+        console.json(&json!({"schema": 1, "records": exported.records, "damaged": exported.damaged}))?;
     } else {
-        console.line(&format!("wrote {} to {shown}", text::count(usize::try_from(written)?, "record")))?;
+        console.line(&format!("wrote {} to {shown}", text::count(usize::try_from(exported.records)?, "record")))?;
     }
-    Ok(Exit::Success)
+    Ok(whole(exported, console))
 }
 
-fn write(library: &Library, file: &Path) -> anyhow::Result<u64> {
+/// The exit code of an export, and a warning if something of it is damaged.
+fn whole(exported: Exported, console: &Console) -> Exit {
+    if exported.damaged == 0 {
+        return Exit::Success;
+    }
+    console.warn(format_args!(
+        "damaged records: {}; what cannot be read of them is missing. `snapseek check --full` names them, and an older \
+         export may hold them whole.",
+        exported.damaged
+    ));
+    Exit::Partial
+}
+
+fn write(library: &Library, file: &Path) -> anyhow::Result<Exported> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Readable by its owner only, as tempfile creates files: captions are private.
     let mut draft = tempfile::NamedTempFile::new_in(folder)?;
@@ -96,7 +109,8 @@ fn report(done: &Imported, library: &Library, settings: &Settings, console: &Con
     }
     if waiting.captions > 0 {
         let captions = text::count(usize::try_from(waiting.captions)?, "caption");
-        console.note(format_args!("{captions} wait for a picture that is not in the library yet"));
+        let verb = if waiting.captions == 1 { "waits" } else { "wait" };
+        console.note(format_args!("{captions} {verb} for a picture that is not in the library yet"));
     }
     Ok(())
 }

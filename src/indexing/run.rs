@@ -80,6 +80,9 @@ pub struct IndexSummary {
     pub held_back: u64,
     /// The run was interrupted.
     pub interrupted: bool,
+    /// Whether the run has seen every folder of the library, so that what no file shows is gone ([`Writer::settle`]).
+    #[serde(skip)]
+    pub whole: bool,
 }
 
 /// Indexes `roots` into the library of `writer`.
@@ -125,6 +128,9 @@ pub fn run(
     run.summary.interrupted = cancel.load(Ordering::Relaxed);
     if !run.summary.interrupted {
         run.drop_vanished(roots)?;
+        let covered = |root: &PathBuf| roots.iter().any(|walked| root.starts_with(walked));
+        let unseen = run.seen.is_disturbed || run.summary.held_back > 0;
+        run.summary.whole = !unseen && library.roots()?.iter().all(covered);
     }
     Ok(run.summary)
 }
@@ -144,6 +150,9 @@ struct Seen {
     blind: Vec<PathBuf>,
     /// Roots that do not exist.
     missing: HashSet<PathBuf>,
+    /// Something new to the catalogue could not be read that could be in the last run. What stays unreadable disturbs
+    /// no longer: otherwise nothing would be settled ever.
+    is_disturbed: bool,
 }
 
 struct IndexRun<'a, 'w> {
@@ -361,6 +370,7 @@ impl IndexRun<'_, '_> {
     fn unseen(&mut self, kind: FailureKind, path: PathBuf, root: PathBuf, message: String) -> anyhow::Result<()> {
         self.count_failure(kind, &path, &message);
         if self.writer.file(&path)?.is_none() {
+            self.seen.is_disturbed |= self.writer.failure(&path)?.is_none();
             let stamp = FileStamp { size: 0, mtime_ns: 0 };
             self.pending.push(Change::Failed { path, root, stamp, kind: kind.to_string(), message });
         }

@@ -143,6 +143,82 @@ fn a_caption_waits_for_its_picture_and_follows_an_edit() {
 }
 
 #[test]
+fn a_caption_follows_nothing_before_every_folder_was_seen() {
+    let sandbox = Sandbox::with_photos(&["owl", "cat"]);
+    let other = sandbox.path("other");
+    fs::create_dir(&other).unwrap();
+    fs::copy(fixture("photos/dog.jpg"), other.join("dog.jpg")).unwrap();
+    let photos = sandbox.photos();
+    sandbox.run([Path::new("index"), &photos, &other]).exits(0);
+    set(&sandbox, "owl.jpg", "Eule im Garten");
+    // The photo is moved into the other folder, and another one gets its name.
+    fs::rename(sandbox.photo("owl.jpg"), other.join("eule.jpg")).unwrap();
+    fs::copy(fixture("photos/africa.jpg"), sandbox.photo("owl.jpg")).unwrap();
+    sandbox.run([Path::new("index"), &photos]).exits(0);
+    assert_eq!(sandbox.status()["waiting"]["captions"], 1);
+    sandbox.run(["caption", "show", "owl.jpg"]).exits(1);
+    sandbox.run(["index"]).exits(0);
+    sandbox.run(["caption", "show", "owl.jpg"]).exits(1);
+    assert_eq!(caption(&sandbox, "../other/eule.jpg"), "Eule im Garten");
+    assert_eq!((&sandbox.status()["waiting"]["captions"], &sandbox.status()["carried"]), (&json!(0), &json!([])));
+    // A name that was free for a while is used again.
+    fs::remove_file(other.join("eule.jpg")).unwrap();
+    sandbox.run(["index", "--prune"]).exits(0);
+    fs::copy(fixture("photos/igloo.jpg"), other.join("eule.jpg")).unwrap();
+    sandbox.run(["index"]).exits(0);
+    sandbox.run(["caption", "show", "../other/eule.jpg"]).exits(1);
+    let file = sandbox.path("a.jsonl");
+    assert_eq!(export(&sandbox, "a.jsonl")[1]["gone"], true);
+    fs::remove_dir_all(sandbox.library()).unwrap();
+    sandbox.run([Path::new("index"), &photos, &other]).exits(0);
+    let imported = sandbox.run([Path::new("import"), &file]).exits(0);
+    assert!(imported.stderr.contains("1 caption waits for a picture"), "{imported}");
+    sandbox.run(["index"]).exits(0);
+    sandbox.run(["caption", "show", "../other/eule.jpg"]).exits(1);
+    export(&sandbox, "b.jsonl");
+    assert_eq!(fs::read(file).unwrap(), fs::read(sandbox.path("b.jsonl")).unwrap());
+}
+
+#[test]
+fn what_is_forgotten_inside_a_folder_stays_so() {
+    let sandbox = Sandbox::indexed(&["owl", "cat", "dog"]);
+    fs::copy(sandbox.photo("cat.jpg"), sandbox.photo("kitten.jpg")).unwrap();
+    index(&sandbox, &[]);
+    set(&sandbox, "cat.jpg", "Minka");
+    sandbox.run(["forget", "dog.jpg", "kitten.jpg"]).exits(0);
+    let photos = sandbox.photos();
+    sandbox.run([Path::new("forget"), Path::new("--yes"), &photos]).exits(0);
+    assert_eq!(index(&sandbox, &[]), json!({"embedded": 1, "copied": 1}));
+    let shown = sandbox.run(["status", "-v"]).exits(0).text();
+    assert!(shown.contains("2 paths left out") && shown.contains("/dog.jpg"), "{shown}");
+    assert_eq!(sandbox.status()["forgotten"].as_array().unwrap().len(), 2);
+    let before = export(&sandbox, "a.jsonl");
+    assert_eq!(before[1]["paths"].as_array().unwrap().len(), 1, "{before:#?}");
+    fs::remove_dir_all(sandbox.library()).unwrap();
+    sandbox.index().exits(0);
+    sandbox.run([Path::new("import"), &sandbox.path("a.jsonl")]).exits(0);
+    assert_eq!(export(&sandbox, "b.jsonl"), before);
+    // It comes back when it is named.
+    sandbox.run(["index", "dog.jpg"]).exits(0);
+    assert_eq!(sandbox.status()["forgotten"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_export_says_what_is_damaged() {
+    let sandbox = Sandbox::indexed(&["owl", "cat"]);
+    set(&sandbox, "owl.jpg", "Eule");
+    set(&sandbox, "cat.jpg", "Minka");
+    let db = rusqlite::Connection::open(sandbox.library().join("catalogue.sqlite")).unwrap();
+    db.execute("UPDATE caption SET written = 'soon' WHERE text = 'Minka'", []).unwrap();
+    let file = sandbox.path("a.jsonl");
+    let said = sandbox.run([Path::new("export"), &file, Path::new("--json")]).exits(4);
+    assert_eq!(said.line(), json!({"schema": 1, "records": 1, "damaged": 1}));
+    assert!(said.stderr.contains("damaged records: 1"), "{said}");
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 2);
+    assert_eq!(sandbox.run(["export", "-"]).exits(4).stdout, fs::read(&file).unwrap());
+}
+
+#[test]
 fn a_library_of_schema_5_loses_nothing() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.library()).unwrap();
@@ -248,7 +324,7 @@ fn what_is_no_export_is_refused_with_its_line_and_changes_nothing() {
                 json!({"kind": "caption", "picture": "00".repeat(32), "paths": [], "text": "x".repeat(10_001),
                     "by_hand": true, "written": "2026-01-01T00:00:00Z"})
             ),
-            "10000 are allowed",
+            "line 2: a caption is refused: it has 10001 characters; 10000 are allowed",
         ),
         (
             &format!(

@@ -13,8 +13,11 @@ pub(crate) const ORPHANS: &str = "FROM photo WHERE NOT EXISTS (SELECT 1 FROM fil
     AND NOT EXISTS (SELECT 1 FROM caption c WHERE c.photo = photo.id AND (c.captioner IS NULL OR photo.format = ''))";
 
 /// The photo with this picture, if the catalogue has it. A photo that is known only by an older kind of hash is known
-/// by the new one from now on.
+/// by the new one from now on, and so is what refers to the picture by that.
 pub(crate) fn recognise(db: &Connection, identity: &FileIdentity) -> rusqlite::Result<Option<i64>> {
+    if identity.file != identity.picture {
+        rename(db, &identity.file, &identity.picture)?;
+    }
     let mut known = find(db, &identity.picture)?;
     while let Some((older, picture)) = outdated(db, identity, known)? {
         rename(db, &picture, &identity.picture)?;
@@ -84,13 +87,29 @@ fn outdated(
     .optional()
 }
 
+/// Drops a photo if no file shows it and nothing of it is kept, or what is large of it if it is kept.
+pub(crate) fn let_go(db: &Connection, photo: i64) -> rusqlite::Result<()> {
+    if !is_held(db, photo)? {
+        db.prepare_cached(&format!("DELETE {ORPHANS} AND id = ?1"))?.execute([photo])?;
+        db.prepare_cached("DELETE FROM encoding WHERE photo = ?1")?.execute([photo])?;
+    }
+    Ok(())
+}
+
+/// Whether a file shows this photo.
+pub(crate) fn is_held(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT 1 FROM file WHERE photo = ?1")?.exists([photo])
+}
+
 /// Lets everything that refers to a picture by its hash refer to it by its new one.
 fn rename(db: &Connection, old: &ContentHash, new: &ContentHash) -> rusqlite::Result<()> {
-    let values = params![old.as_slice(), new.as_slice()];
-    db.prepare_cached("UPDATE conversation SET picture = ?2 WHERE picture = ?1")?.execute(values)?;
-    seal::CONVERSATION.seal(db, "picture = ?1", [new.as_slice()])?;
-    db.prepare_cached("UPDATE OR REPLACE named_picture SET picture = ?2 WHERE picture = ?1")?.execute(values)?;
-    seal::NAMED_PICTURE.seal(db, "picture = ?1", [new.as_slice()])
+    for sealed in [seal::CONVERSATION, seal::NAMED_PICTURE] {
+        let sql = format!("UPDATE OR REPLACE {} SET picture = ?2 WHERE picture = ?1", sealed.table);
+        if db.prepare_cached(&sql)?.execute([old.as_slice(), new.as_slice()])? > 0 {
+            sealed.seal(db, "picture = ?1", [new.as_slice()])?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes one photo of two that show the same picture. Both captions stay if both were written by hand.
@@ -120,29 +139,45 @@ fn merge(db: &Connection, from: i64, into: i64) -> rusqlite::Result<()> {
     retell(db, into).map(drop)
 }
 
+/// A caption, and what decides which of two stays.
+pub(crate) struct CaptionText {
+    pub(crate) text: String,
+    pub(crate) by_hand: bool,
+    pub(crate) written: i64,
+}
+
+/// The caption of a photo.
+pub(crate) fn caption_text(db: &Connection, photo: i64) -> rusqlite::Result<Option<CaptionText>> {
+    db.prepare_cached("SELECT text, captioner IS NULL, written FROM caption WHERE photo = ?1")?
+        .query_row([photo], |row| {
+            Ok(CaptionText { text: text_of(row, 0)?, by_hand: row.get(1)?, written: row.get(2)? })
+        })
+        .optional()
+}
+
+/// The texts of two captions by hand, the newer one first; `None` if one holds the other, or both are too long for one.
+pub(crate) fn both_texts(a: &CaptionText, b: &CaptionText) -> Option<String> {
+    let (newer, older) = if b.written > a.written { (b, a) } else { (a, b) };
+    let both = format!("{}; {}", newer.text, older.text);
+    let whole = newer.text.contains(&older.text) || both.chars().count() > LONGEST_CAPTION;
+    (!whole).then_some(both)
+}
+
 fn merge_captions(db: &Connection, from: i64, into: i64) -> rusqlite::Result<()> {
-    let caption = |photo: i64| {
-        db.prepare_cached("SELECT text, captioner IS NULL, written FROM caption WHERE photo = ?1")?
-            .query_row([photo], |row| Ok((text_of(row, 0)?, row.get::<_, bool>(1)?, row.get::<_, i64>(2)?)))
-            .optional()
-    };
-    let (Some((text, by_hand, written)), kept) = (caption(from)?, caption(into)?) else { return Ok(()) };
+    let (Some(moved), kept) = (caption_text(db, from)?, caption_text(db, into)?) else { return Ok(()) };
     let replaces = match kept {
-        Some((other, true, time)) if by_hand => {
-            let (newer, older) = if written > time { (&text, &other) } else { (&other, &text) };
-            let both = format!("{newer}; {older}");
-            if !newer.contains(older.as_str()) && both.chars().count() <= LONGEST_CAPTION {
+        Some(kept) if kept.by_hand && moved.by_hand => {
+            if let Some(both) = both_texts(&kept, &moved) {
                 db.execute(
                     "UPDATE caption SET text = ?2, folded = ?3, written = ?4 WHERE photo = ?1",
-                    params![into, both, paths::padded_words(&both), written.max(time)],
+                    params![into, both, paths::padded_words(&both), moved.written.max(kept.written)],
                 )?;
                 seal::CAPTION.seal(db, "photo = ?1", [into])?;
                 return Ok(());
             }
-            written > time
+            moved.written > kept.written
         }
-        Some((_, true, _)) => false,
-        Some((_, false, time)) => by_hand || written > time,
+        Some(kept) => (moved.by_hand, moved.written) > (kept.by_hand, kept.written),
         None => true,
     };
     if replaces {
@@ -184,50 +219,72 @@ pub(crate) fn retell(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
     Ok(changed)
 }
 
-/// Remembers which photo was at a path that now loses it, if a caption by hand may have to follow.
+/// Remembers which photo was at a path that now loses it, if it has a caption by hand.
 pub(crate) fn remember_last(db: &Connection, path: &Path, photo: i64) -> rusqlite::Result<()> {
+    put_last(db, path, photo, false)
+}
+
+/// As [`remember_last`]; with `ended`, no caption may follow.
+pub(crate) fn put_last(db: &Connection, path: &Path, photo: i64, ended: bool) -> rusqlite::Result<()> {
     let by_hand = "SELECT 1 FROM caption WHERE photo = ?1 AND captioner IS NULL";
     if db.prepare_cached(by_hand)?.exists([photo])? {
         let path = paths::bytes(path);
-        db.prepare_cached("INSERT OR REPLACE INTO last_seen (path, photo) VALUES (?1, ?2)")?
-            .execute(params![path, photo])?;
+        db.prepare_cached("INSERT OR REPLACE INTO last_seen (path, photo, ended) VALUES (?1, ?2, ?3)")?
+            .execute(params![path, photo, ended])?;
         seal::LAST_SEEN.seal(db, "path = ?1", [path])?;
     }
     Ok(())
 }
 
-/// Carries captions by hand over to edited pictures: to the photo that is now at the path where the captioned one was,
-/// if no file shows that one any more. Done at the end of a run, when it is known what was merely moved. The caption
-/// stays with its own picture too, in case that returns.
+/// Lets nothing follow the photo that was last at this path.
+pub(crate) fn end_last(db: &Connection, path: &Path) -> rusqlite::Result<()> {
+    let path = paths::bytes(path);
+    if db.prepare_cached("UPDATE last_seen SET ended = 1 WHERE path = ?1")?.execute([path])? > 0 {
+        seal::LAST_SEEN.seal(db, "path = ?1", [path])?;
+    }
+    Ok(())
+}
+
+/// Carries captions by hand over to edited pictures ([`carry_caption`]), at the end of a run that saw everything, when
+/// it is known what was merely moved. What cannot follow now never will, unless its path cannot be read at present.
 pub(crate) fn carry_captions(db: &Connection) -> rusqlite::Result<()> {
-    let held = "EXISTS (SELECT 1 FROM file f WHERE f.photo = l.photo)";
-    db.execute(&format!("DELETE FROM last_seen AS l WHERE {held}"), [])?;
-    let mut statement = db.prepare(
-        "SELECT l.path, f.photo, c.text, c.folded, c.written FROM last_seen l JOIN file f ON f.path = l.path
-         JOIN caption c ON c.photo = l.photo WHERE c.captioner IS NULL
-         AND NOT EXISTS (SELECT 1 FROM file g WHERE g.photo = f.photo AND g.path <> l.path) ORDER BY l.path",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut settled = Vec::new();
-    while let Some(row) = rows.next()? {
-        let path: Vec<u8> = row.get(0)?;
-        let photo: i64 = row.get(1)?;
-        let (text, folded, written): (String, String, i64) = (text_of(row, 2)?, text_of(row, 3)?, row.get(4)?);
-        let carried = db
-            .prepare_cached(
-                "INSERT INTO caption (photo, text, folded, captioner, written, carried) VALUES (?1, ?2, ?3, NULL, ?4, ?5)
-                 ON CONFLICT (photo) DO UPDATE SET text = ?2, folded = ?3, captioner = NULL, written = ?4, carried = ?5
-                 WHERE captioner IS NOT NULL",
-            )?
-            .execute(params![photo, text, folded, written, path])?;
-        if carried > 0 {
-            seal::CAPTION.seal(db, "photo = ?1", [photo])?;
-            log(db, photo, About::Words)?;
+    db.execute("DELETE FROM last_seen WHERE photo IN (SELECT photo FROM file)", [])?;
+    let mut statement = db.prepare("SELECT path FROM last_seen WHERE NOT ended ORDER BY path")?;
+    let paths: Vec<Vec<u8>> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    for path in paths {
+        carry_caption(db, &path)?;
+        if !db.prepare_cached("SELECT 1 FROM failure WHERE path = ?1")?.exists([&path])? {
+            end_last(db, &paths::from_bytes(&path))?;
         }
-        settled.push(path);
     }
-    for path in settled {
-        db.execute("DELETE FROM last_seen WHERE path = ?1", [path])?;
+    Ok(())
+}
+
+/// Carries the caption by hand of the photo that was last at a path over to the photo that took its place there, if no
+/// file shows the former and only this one the latter. The caption stays with its own picture too, in case that
+/// returns.
+pub(crate) fn carry_caption(db: &Connection, path: &[u8]) -> rusqlite::Result<()> {
+    let follower = db
+        .prepare_cached(
+            "SELECT f.photo, c.text, c.folded, c.written FROM last_seen l JOIN file f ON f.path = l.path
+             JOIN caption c ON c.photo = l.photo WHERE l.path = ?1 AND NOT l.ended AND c.captioner IS NULL
+             AND NOT EXISTS (SELECT 1 FROM file g WHERE g.photo = l.photo)
+             AND NOT EXISTS (SELECT 1 FROM file g WHERE g.photo = f.photo AND g.path <> l.path)",
+        )?
+        .query_row([path], |row| Ok((row.get::<_, i64>(0)?, text_of(row, 1)?, text_of(row, 2)?, row.get::<_, i64>(3)?)))
+        .optional()?;
+    let Some((photo, text, folded, written)) = follower else { return Ok(()) };
+    let carried = db
+        .prepare_cached(
+            "INSERT INTO caption (photo, text, folded, captioner, written, carried) VALUES (?1, ?2, ?3, NULL, ?4, ?5)
+             ON CONFLICT (photo) DO UPDATE SET text = ?2, folded = ?3, captioner = NULL, written = ?4, carried = ?5
+             WHERE captioner IS NOT NULL",
+        )?
+        .execute(params![photo, text, folded, written, path])?;
+    if carried > 0 {
+        seal::CAPTION.seal(db, "photo = ?1", [photo])?;
+        log(db, photo, About::Words)?;
     }
+    db.prepare_cached("DELETE FROM last_seen WHERE path = ?1")?.execute([path])?;
     Ok(())
 }

@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 const CATALOGUE: &str = "catalogue.sqlite";
 const POSITION: &str = "position";
 
-/// Captions of photos without a file; those by models are gone at the end of a run, but for imported ones.
-pub(crate) const WAITING_CAPTIONS: &str = "caption c WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = c.photo)";
+/// Captions of photos without a file, by hand or imported before a file showed them.
+pub(crate) const WAITING_CAPTIONS: &str = "caption c WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = c.photo)
+    AND (c.captioner IS NULL OR EXISTS (SELECT 1 FROM photo p WHERE p.id = c.photo AND p.format = ''))";
 /// Names given by hand that no cluster has.
 pub(crate) const WAITING_NAMES: &str = "given_name g WHERE NOT EXISTS
     (SELECT 1 FROM cluster c WHERE c.by_hand AND c.folded = g.folded)";
@@ -135,6 +136,7 @@ impl Library {
             chats,
             awaiting: self.awaiting()?,
             waiting: self.waiting()?,
+            forgotten: self.forgotten()?,
             lost_commits: self.lost_commits()?,
         })
     }
@@ -163,6 +165,18 @@ impl Library {
         self.sql(|db| {
             let count = |what| db.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0));
             Ok(WaitingCounts { captions: count(WAITING_CAPTIONS)?, names: count(WAITING_NAMES)? })
+        })
+    }
+
+    /// The paths that are forgotten ([`crate::Writer::is_forgotten`]), ascending.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn forgotten(&self) -> Result<Vec<PathBuf>> {
+        self.sql(|db| {
+            let mut statement = db.prepare_cached("SELECT path FROM forgotten WHERE forgotten ORDER BY path")?;
+            let rows = statement.query_map([], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
+            rows.collect()
         })
     }
 
@@ -236,8 +250,7 @@ impl Library {
     pub fn photo_showing(&self, identity: &FileIdentity) -> Result<Option<i64>> {
         self.sql(|db| {
             let Some(photo) = identity::look_up(db, identity)? else { return Ok(None) };
-            let held = db.prepare_cached("SELECT 1 FROM file WHERE photo = ?1")?.exists([photo])?;
-            Ok(held.then_some(photo))
+            Ok(identity::is_held(db, photo)?.then_some(photo))
         })
     }
 
@@ -272,8 +285,8 @@ impl Library {
         })
     }
 
-    /// Whether the library's model has embedded what a file shows. It stays known until the end of the run in which its
-    /// last file disappears, so that files that swap names are not embedded again.
+    /// Whether the library's model has embedded what a file shows. It stays known until [`crate::Writer::settle`] after
+    /// its last file has disappeared, so that files that swap names are not embedded again.
     ///
     /// # Errors
     /// The catalogue cannot be read.

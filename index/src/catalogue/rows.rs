@@ -130,6 +130,8 @@ pub struct Status {
     pub awaiting: u64,
     /// What a person wrote and waits for its picture.
     pub waiting: WaitingCounts,
+    /// Paths that are forgotten, ascending.
+    pub forgotten: Vec<PathBuf>,
     /// Commits that are missing from the catalogue although they were made: its WAL was damaged, or it was replaced by
     /// an older copy.
     pub lost_commits: u64,

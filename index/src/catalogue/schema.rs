@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// One step per schema version; a step that was released is never changed.
-const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES];
+const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
 /// position in this library's history from the same number in another history (a restored backup, a copied cache).
@@ -175,14 +175,19 @@ ALTER TABLE encoding ADD COLUMN seal INTEGER;
 ALTER TABLE classifier ADD COLUMN seal INTEGER;
 ";
 
+/// `ended`: what is at the path now, or comes there, has nothing to do with that photo.
+const ENDED: &str = "
+ALTER TABLE last_seen ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
+";
+
 /// The schema version from which on rows have seals.
 const SEALS: usize = 6;
 
 /// The newest schema version.
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 
-/// The longest wait for another process that uses the catalogue.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest wait for another process that uses the catalogue: importing a million captions takes half of it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What distinguishes our databases from those of other programs, as V1 sets it.
 const APPLICATION: u32 = 0x536e_6170;
@@ -389,12 +394,13 @@ fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read again: another process may have migrated it first.
     let done = version(&transaction)? as usize;
-    for (at, step) in steps.iter().enumerate().skip(done) {
-        transaction.execute_batch(step)?;
-        if at + 1 == SEALS {
-            seal::ALL.iter().try_for_each(|sealed| sealed.seal_all(&transaction))?;
-            seal::seal_commits(&transaction)?;
-        }
+    steps.iter().skip(done).try_for_each(|step| transaction.execute_batch(step))?;
+    if done < SEALS && steps.len() >= SEALS {
+        seal::ALL.iter().try_for_each(|sealed| sealed.seal_all(&transaction))?;
+        seal::seal_commits(&transaction)?;
+    } else if done == SEALS {
+        // Only this table has got a column since.
+        seal::LAST_SEEN.seal_all(&transaction)?;
     }
     transaction.execute_batch(&format!("PRAGMA user_version = {}", done.max(steps.len())))?;
     transaction.commit()

@@ -58,7 +58,7 @@ pub(crate) const MEMBER: Sealed = sealed("member", "photo", "photo, cluster, cos
 pub(crate) const LABEL_SET: Sealed =
     sealed("label_set", "name", "id, name, folded, labels, background, templates, threshold, written");
 pub(crate) const LOOK: Sealed = sealed("look", "photo", "photo, version, checksum");
-pub(crate) const LAST_SEEN: Sealed = sealed("last_seen", "path", "path, photo");
+pub(crate) const LAST_SEEN: Sealed = sealed("last_seen", "path", "path, photo, ended");
 pub(crate) const GIVEN_NAME: Sealed = sealed("given_name", "name", "id, name, folded, written");
 pub(crate) const NAMED_PICTURE: Sealed = sealed("named_picture", "name", "name, picture");
 

@@ -1,7 +1,7 @@
 //! The one writer of a library.
 
 use super::change_log::{About, log};
-use super::identity::{recognise, remember_last, retell};
+use super::identity::{end_last, is_held, let_go, recognise, remember_last, retell};
 use super::library::{self, Library, Model, current_model};
 use super::paths;
 use super::private_file::take_lock;
@@ -223,13 +223,14 @@ impl Writer<'_> {
         self.library.sql(|db| is_forgotten(db, path))
     }
 
-    /// Undoes [`Writer::forget`] for this path and everything below it, so that the next run indexes it again.
+    /// Undoes [`Writer::forget`] for this path, so that the next run indexes it again, but for what was forgotten inside
+    /// it.
     ///
     /// # Errors
     /// The catalogue cannot be written.
     pub fn remember(&mut self, path: &Path) -> Result<()> {
         self.write(|db| {
-            delete_below(db, "forgotten", path)?;
+            db.execute("DELETE FROM forgotten WHERE path = ?1", [paths::bytes(path)])?;
             if is_forgotten(db, path)? {
                 // A folder above it is forgotten, and stays so.
                 put_forgotten(db, path, false)?;
@@ -254,23 +255,30 @@ fn is_forgotten(db: &Connection, path: &Path) -> rusqlite::Result<bool> {
     Ok(false)
 }
 
-/// Drops everything at or below a path: files, failures, roots, and what was forgotten there.
+/// Drops everything at or below a path: files, failures, roots, and exceptions from what is forgotten. What was
+/// forgotten there stays so.
 pub(crate) fn forget_below(db: &Connection, path: &Path) -> rusqlite::Result<()> {
     let (from, to) = paths::below(path);
     let mut statement = db.prepare("SELECT path, photo FROM file WHERE path = ?1 OR (path >= ?2 AND path < ?3)")?;
-    let mut rows = statement.query(params![paths::bytes(path), from, to])?;
-    let mut photos = HashSet::new();
-    while let Some(row) = rows.next()? {
-        let photo = row.get(1)?;
-        remember_last(db, &paths::from_bytes(row.get_ref(0)?.as_blob()?), photo)?;
-        photos.insert(photo);
-    }
-    for table in ["file", "failure", "root", "forgotten"] {
+    let files = statement.query_map(params![paths::bytes(path), from, to], |row| {
+        Ok((paths::from_bytes(row.get_ref(0)?.as_blob()?), row.get::<_, i64>(1)?))
+    })?;
+    let files: Vec<(PathBuf, i64)> = files.collect::<rusqlite::Result<_>>()?;
+    for table in ["file", "failure", "root"] {
         delete_below(db, table, path)?;
     }
+    db.prepare_cached("DELETE FROM forgotten WHERE NOT forgotten AND (path = ?1 OR (path >= ?2 AND path < ?3))")?
+        .execute(params![paths::bytes(path), from, to])?;
+    for (path, photo) in &files {
+        if !is_held(db, *photo)? {
+            remember_last(db, path, *photo)?;
+        }
+    }
+    let photos: HashSet<i64> = files.into_iter().map(|(_, photo)| photo).collect();
     for photo in photos {
         log(db, photo, About::Photo)?;
         retell(db, photo)?;
+        let_go(db, photo)?;
     }
     Ok(())
 }
@@ -299,7 +307,7 @@ fn delete_below(db: &Connection, table: &str, path: &Path) -> rusqlite::Result<(
 fn apply_one(db: &Connection, change: &Change, model: Option<&Model>) -> rusqlite::Result<()> {
     match change {
         Change::Photo { path, root, stamp, identity, facts, embedding, tags } => {
-            let photo = put_photo(db, identity, facts)?;
+            let (photo, is_new) = put_photo(db, identity, facts)?;
             if let Some(model) = model {
                 put_embedding(db, photo, model.id, embedding)?;
             }
@@ -307,10 +315,14 @@ fn apply_one(db: &Connection, change: &Change, model: Option<&Model>) -> rusqlit
             log(db, photo, About::Photo)?;
             let PhotoFacts { taken, camera, latitude, longitude, .. } = facts.clone();
             let metadata = Metadata { taken, camera, latitude, longitude };
-            put_file(db, &FileRow { path, root, stamp: *stamp, hash: &identity.file, metadata: &metadata }, photo)
+            let file = FileRow { path, root, stamp: *stamp, hash: &identity.file, metadata: &metadata };
+            put_file(db, &file, photo, is_new)
         }
         Change::Known { path, root, stamp, identity, metadata } => match recognise(db, identity)? {
-            Some(photo) => put_file(db, &FileRow { path, root, stamp: *stamp, hash: &identity.file, metadata }, photo),
+            Some(photo) => {
+                let file = FileRow { path, root, stamp: *stamp, hash: &identity.file, metadata };
+                put_file(db, &file, photo, false)
+            }
             None => drop_path(db, path),
         },
         Change::Failed { path, root: _, stamp, kind, message } => {
@@ -324,10 +336,12 @@ fn apply_one(db: &Connection, change: &Change, model: Option<&Model>) -> rusqlit
     }
 }
 
-/// Writes what a picture is. What its files say about it follows with [`put_file`].
-fn put_photo(db: &Connection, identity: &FileIdentity, facts: &PhotoFacts) -> rusqlite::Result<i64> {
+/// Writes what a picture is, and returns the photo and whether it is new. What its files say about it follows with
+/// [`put_file`].
+fn put_photo(db: &Connection, identity: &FileIdentity, facts: &PhotoFacts) -> rusqlite::Result<(i64, bool)> {
     let PhotoFacts { width, height, format, .. } = facts;
-    let photo = match recognise(db, identity)? {
+    let known = recognise(db, identity)?;
+    let photo = match known {
         Some(photo) => {
             db.prepare_cached("UPDATE photo SET width = ?2, height = ?3, format = ?4 WHERE id = ?1")?
                 .execute(params![photo, width, height, format])?;
@@ -343,7 +357,7 @@ fn put_photo(db: &Connection, identity: &FileIdentity, facts: &PhotoFacts) -> ru
             })?,
     };
     seal::PHOTO.seal(db, "id = ?1", [photo])?;
-    Ok(photo)
+    Ok((photo, known.is_none()))
 }
 
 fn put_embedding(db: &Connection, photo: i64, model: i64, embedding: &[f32]) -> rusqlite::Result<()> {
@@ -375,7 +389,8 @@ struct FileRow<'a> {
     metadata: &'a Metadata,
 }
 
-fn put_file(db: &Connection, file: &FileRow<'_>, photo: i64) -> rusqlite::Result<()> {
+/// Writes that a file shows a photo. `is_new`: this file has brought the photo into the library.
+fn put_file(db: &Connection, file: &FileRow<'_>, photo: i64, is_new: bool) -> rusqlite::Result<()> {
     let FileRow { path, root, stamp, hash, metadata } = file;
     let (name, Metadata { taken, camera, latitude, longitude }) = (paths::bytes(path), metadata);
     db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([name])?;
@@ -407,6 +422,10 @@ fn put_file(db: &Connection, file: &FileRow<'_>, photo: i64) -> rusqlite::Result
         log(db, photo, About::Photo)?;
         if let Some(before) = before {
             leave(db, path, before)?;
+        }
+        if !is_new {
+            // It is no edit of what was here before.
+            end_last(db, path)?;
         }
     }
     Ok(())

@@ -28,17 +28,18 @@ impl Library {
     /// The catalogue cannot be written.
     pub fn begin_chat(&self, identity: &FileIdentity, path: &Path, model: &str) -> Result<i64> {
         self.write(|db| {
-            let id = db
-                .prepare_cached(
-                    "INSERT INTO conversation (picture, file, path, model, started, updated)
-                     VALUES (?1, ?2, ?3, ?4, unixepoch(), unixepoch()) RETURNING id",
-                )?
-                .query_row(
-                    params![identity.picture.as_slice(), identity.file.as_slice(), paths::bytes(path), model],
-                    |row| row.get(0),
-                )?;
-            seal::CONVERSATION.seal(db, "id = ?1", [id])?;
-            Ok(id)
+            let now = db.query_row("SELECT unixepoch()", [], |row| row.get(0))?;
+            let chat = Chat {
+                id: 0,
+                path: path.to_path_buf(),
+                picture: identity.picture,
+                file: identity.file,
+                model: model.to_owned(),
+                started: now,
+                updated: now,
+                turns: Vec::new(),
+            };
+            insert(db, &chat)
         })
     }
 
@@ -132,6 +133,33 @@ fn touch(db: &Connection, id: i64) -> rusqlite::Result<bool> {
     let exists = db.prepare_cached("UPDATE conversation SET updated = unixepoch() WHERE id = ?1")?.execute([id])? > 0;
     seal::CONVERSATION.seal(db, "id = ?1", [id])?;
     Ok(exists)
+}
+
+/// Adds a chat without its turns, and returns its id.
+pub(crate) fn insert(db: &Connection, chat: &Chat) -> rusqlite::Result<i64> {
+    let Chat { path, picture, file, model, started, updated, .. } = chat;
+    let id = db
+        .prepare_cached(
+            "INSERT INTO conversation (picture, file, path, model, started, updated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
+        )?
+        .query_row(
+            params![picture.as_slice(), file.as_slice(), paths::bytes(path), model, started, updated],
+            |row| row.get(0),
+        )?;
+    seal::CONVERSATION.seal(db, "id = ?1", [id])?;
+    Ok(id)
+}
+
+/// Replaces the turns of a chat.
+pub(crate) fn put_turns(db: &Connection, chat: i64, turns: &[Turn]) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM turn WHERE conversation = ?1", [chat])?;
+    for (position, Turn { question, answer }) in (1..).zip(turns) {
+        db.prepare_cached("INSERT INTO turn (conversation, position, question, answer) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![chat, position, question, answer])?;
+    }
+    seal::TURN.seal(db, "conversation = ?1", [chat])?;
+    seal::CONVERSATION.seal(db, "id = ?1", [chat])
 }
 
 /// Chats with their turns. They belong together only if all are read in one transaction.

@@ -241,10 +241,7 @@ impl Library {
                 params![id, new, paths::fold(new)],
             )?;
             seal::CLUSTER.seal(db, "id = ?1", [id])?;
-            if by_hand {
-                given_names::drop_name(db, name)?;
-            }
-            given_names::keep(db, id)?;
+            given_names::keep(db, id, by_hand.then_some(name))?;
             Ok(Some(true))
         })?;
         match done {
@@ -309,7 +306,7 @@ fn put_clusters(
         put_member(db, &ClusterMember { photo: member.photo, cluster, cosine: member.cosine })?;
     }
     let named = clusters.iter().zip(ids).filter(|(cluster, _)| cluster.by_hand);
-    named.map(|(_, id)| id).try_for_each(|id| given_names::keep(db, id))
+    named.map(|(_, id)| id).try_for_each(|id| given_names::keep(db, id, None))
 }
 
 /// Assigns a photo to a cluster; a photo that is gone in the meantime is skipped.

@@ -49,13 +49,20 @@ impl Library {
     }
 }
 
-/// Keeps the name of a cluster and which pictures have it now.
-pub(crate) fn keep(db: &Connection, cluster: i64) -> rusqlite::Result<()> {
+/// Keeps the name of a cluster and which pictures have it now. Those that no file shows at present keep it too, and
+/// also that which the cluster had before (`former`) if that was given by hand and goes.
+pub(crate) fn keep(db: &Connection, cluster: i64, former: Option<&str>) -> rusqlite::Result<()> {
     let name: String = db.query_row("SELECT name FROM cluster WHERE id = ?1", [cluster], |row| text_of(row, 0))?;
-    let mut members =
-        db.prepare_cached("SELECT p.picture FROM member m JOIN photo p ON p.id = m.photo WHERE m.cluster = ?1")?;
-    let pictures: Vec<ContentHash> =
-        members.query_map([cluster], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut pictures = db.prepare_cached(
+        "SELECT p.picture FROM member m JOIN photo p ON p.id = m.photo WHERE m.cluster = ?1
+         UNION SELECT n.picture FROM named_picture n JOIN given_name g ON g.id = n.name WHERE g.folded IN (?2, ?3)
+         AND NOT EXISTS (SELECT 1 FROM photo p JOIN file f ON f.photo = p.id WHERE p.picture = n.picture)",
+    )?;
+    let names = params![cluster, paths::fold(&name), former.map(paths::fold)];
+    let pictures: Vec<ContentHash> = pictures.query_map(names, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    if let Some(former) = former {
+        db.execute("DELETE FROM given_name WHERE folded = ?1", [paths::fold(former)])?;
+    }
     put(db, &name, None, &pictures)
 }
 
@@ -76,10 +83,4 @@ pub(crate) fn put(db: &Connection, name: &str, written: Option<i64>, pictures: &
             .execute(params![id, picture.as_slice()])?;
     }
     seal::NAMED_PICTURE.seal(db, "name = ?1", [id])
-}
-
-/// Drops a name that the user has replaced by another.
-pub(crate) fn drop_name(db: &Connection, name: &str) -> rusqlite::Result<()> {
-    db.execute("DELETE FROM given_name WHERE folded = ?1", [paths::fold(name)])?;
-    Ok(())
 }

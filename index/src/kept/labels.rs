@@ -328,7 +328,7 @@ pub(crate) fn put(db: &Connection, set: &LabelSet, written: Option<i64>) -> rusq
     Ok(before)
 }
 
-const COLUMNS: &str = "id, name, labels, background, templates, threshold";
+pub(crate) const COLUMNS: &str = "id, name, labels, background, templates, threshold";
 
 fn read(db: &Connection, name: &str) -> rusqlite::Result<Option<(i64, LabelSet)>> {
     db.prepare_cached(&format!("SELECT {COLUMNS} FROM label_set WHERE folded = ?1"))?
@@ -336,15 +336,8 @@ fn read(db: &Connection, name: &str) -> rusqlite::Result<Option<(i64, LabelSet)>
         .optional()
 }
 
-/// All sets and when each was saved, by name.
-pub(crate) fn with_times(db: &Connection) -> rusqlite::Result<Vec<(LabelSet, i64)>> {
-    let mut statement = db.prepare(&format!("SELECT {COLUMNS}, written FROM label_set ORDER BY folded"))?;
-    let rows = statement.query_map([], |row| Ok((set_of(row)?.1, row.get(6)?)))?;
-    rows.collect()
-}
-
-/// Reads a label set. A damaged list is read as empty, which [`LabelSet::check`] refuses for labels.
-fn set_of(row: &Row<'_>) -> rusqlite::Result<(i64, LabelSet)> {
+/// Reads a label set from [`COLUMNS`]. A damaged list is read as empty, which [`LabelSet::check`] refuses for labels.
+pub(crate) fn set_of(row: &Row<'_>) -> rusqlite::Result<(i64, LabelSet)> {
     let list = |at| Ok::<_, rusqlite::Error>(serde_json::from_str(&text_of(row, at)?).unwrap_or_default());
     let set = LabelSet {
         name: text_of(row, 1)?,

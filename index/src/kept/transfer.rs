@@ -2,19 +2,21 @@
 //! hashes and paths, so that it outlives the library, and needs nothing that can be computed again.
 
 use super::chats::{LONGEST_ANSWER, LONGEST_QUESTION};
-use super::{clusters, given_names, labels};
+use super::labels::{self, LabelSet};
+use super::{clusters, given_names};
 use crate::catalogue::change_log::{About, log};
+use crate::catalogue::identity::{self, CaptionText};
 use crate::catalogue::library::Library;
+use crate::catalogue::paths;
 use crate::catalogue::rows::{Chat, ContentHash};
-use crate::catalogue::seal;
-use crate::catalogue::stored::{LONGEST_CAPTION, check_length, text_of};
+use crate::catalogue::seal::{self, Sealed};
+use crate::catalogue::stored::{LONGEST_CAPTION, check_length, is_conversion, text_of};
 use crate::catalogue::writer::{Writer, forget_below, put_forgotten};
-use crate::catalogue::{identity, paths};
 use crate::error::{Error, Result};
-use crate::kept::labels::LabelSet;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 /// Something that a person or a model wrote.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub enum Written {
         picture: ContentHash,
         /// The files that show it or, if none does, where it was last.
         paths: Vec<PathBuf>,
+        /// A run has not found it at these paths, so what comes there later has nothing to do with it.
+        gone: bool,
         /// The text.
         text: String,
         /// Fingerprint of the model that wrote it; `None` if it was written by hand.
@@ -105,26 +109,65 @@ impl Merged {
     }
 }
 
+/// The tables that hold what is exported.
+const WRITTEN: [Sealed; 7] = [
+    seal::CAPTION,
+    seal::CONVERSATION,
+    seal::TURN,
+    seal::GIVEN_NAME,
+    seal::NAMED_PICTURE,
+    seal::LABEL_SET,
+    seal::FORGOTTEN,
+];
+
 impl Library {
-    /// Calls `take` with everything that people and models wrote, in an order that depends on nothing else. All of it
-    /// is read at one moment.
+    /// Calls `take` with everything that people and models wrote, in an order that depends on nothing else, and returns
+    /// how much of it is damaged: what cannot be read, or not be imported again, is left out. All of it is read at one
+    /// moment.
     ///
     /// # Errors
     /// The catalogue cannot be read, or `take` fails.
     pub fn written<E: From<crate::Error>>(
         &self,
         mut take: impl FnMut(Written) -> std::result::Result<(), E>,
-    ) -> std::result::Result<(), E> {
-        let all = self.at_one_moment(|db| {
-            let mut all = captions(db)?;
-            all.extend(chats(db)?);
-            all.extend(names(db)?);
-            all.extend(labels::with_times(db)?.into_iter().map(|(set, written)| Written::LabelSet { set, written }));
-            all.extend(forgotten(db)?);
-            Ok(all)
+    ) -> std::result::Result<u64, E> {
+        let (all, broken) = self.at_one_moment(|db| {
+            let mut all = Vec::new();
+            for read in [captions, chats, names, label_sets, forgotten] {
+                all.extend(read(db)?);
+            }
+            let mut broken: u64 = 0;
+            for sealed in WRITTEN {
+                let sql = format!("SELECT count(*) FROM {} WHERE {}", sealed.table, sealed.is_broken());
+                broken += db.query_row(&sql, [], |row| row.get::<_, u64>(0))?;
+            }
+            Ok((all, broken))
         })?;
-        all.into_iter().try_for_each(&mut take)
+        let mut left_out = 0;
+        for record in all {
+            match record.check() {
+                Ok(()) => take(record)?,
+                Err(_) => left_out += 1,
+            }
+        }
+        Ok(broken.max(left_out))
     }
+}
+
+/// The records of these rows, but for those that are damaged.
+fn readable(
+    rows: &mut Rows<'_>,
+    mut record: impl FnMut(&Row<'_>) -> rusqlite::Result<Written>,
+) -> rusqlite::Result<Vec<Written>> {
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        match record(row) {
+            Ok(record) => records.push(record),
+            Err(error) if is_conversion(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(records)
 }
 
 fn captions(db: &Connection) -> rusqlite::Result<Vec<Written>> {
@@ -133,67 +176,107 @@ fn captions(db: &Connection) -> rusqlite::Result<Vec<Written>> {
          ORDER BY p.picture",
     )?;
     let mut files = db.prepare(
-        "SELECT path FROM file WHERE photo = ?1 UNION SELECT path FROM last_seen WHERE photo = ?1 ORDER BY path",
+        "SELECT path, ended FROM (SELECT path, 0 AS ended FROM file WHERE photo = ?1
+         UNION SELECT path, ended FROM last_seen WHERE photo = ?1) ORDER BY path",
     )?;
-    let mut rows = statement.query([])?;
-    let mut captions = Vec::new();
-    while let Some(row) = rows.next()? {
-        let paths =
-            files.query_map([row.get::<_, i64>(5)?], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
-        captions.push(Written::Caption {
+    readable(&mut statement.query([])?, |row| {
+        let mut rows = files.query([row.get::<_, i64>(5)?])?;
+        let mut paths = Vec::new();
+        while let Some(row) = rows.next()? {
+            if let (Ok(path), Ok(ended)) = (row.get_ref(0)?.as_blob(), row.get::<_, bool>(1)) {
+                paths.push((paths::from_bytes(path), ended));
+            }
+        }
+        let gone = paths.iter().all(|(_, ended)| *ended) && !paths.is_empty();
+        Ok(Written::Caption {
             picture: row.get(0)?,
-            paths: paths.collect::<rusqlite::Result<_>>()?,
+            paths: paths.into_iter().filter(|(_, ended)| *ended == gone).map(|(path, _)| path).collect(),
+            gone,
             text: text_of(row, 1)?,
             captioner: row.get(2)?,
             written: row.get(3)?,
             carried: row.get_ref(4)?.as_blob_or_null()?.map(paths::from_bytes),
-        });
-    }
-    Ok(captions)
+        })
+    })
 }
 
 fn chats(db: &Connection) -> rusqlite::Result<Vec<Written>> {
-    let chats = super::chats::read(db, "ORDER BY picture, started, path, model, id", [])?;
-    Ok(chats.into_iter().map(Written::Chat).collect())
+    let mut statement = db.prepare("SELECT id FROM conversation ORDER BY picture, started, path, model, id")?;
+    readable(&mut statement.query([])?, |row| {
+        let chat = super::chats::read(db, "WHERE id = ?1", [row.get::<_, i64>(0)?])?.pop();
+        chat.map(Written::Chat).ok_or(rusqlite::Error::QueryReturnedNoRows)
+    })
 }
 
 fn names(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare("SELECT id, name, written FROM given_name ORDER BY folded")?;
     let mut pictures = db.prepare("SELECT picture FROM named_picture WHERE name = ?1 ORDER BY picture")?;
-    let mut rows = statement.query([])?;
-    let mut names = Vec::new();
-    while let Some(row) = rows.next()? {
-        let pictures = pictures.query_map([row.get::<_, i64>(0)?], |row| row.get(0))?;
-        let pictures = pictures.collect::<rusqlite::Result<_>>()?;
-        names.push(Written::Name { name: text_of(row, 1)?, written: row.get(2)?, pictures });
-    }
-    Ok(names)
+    readable(&mut statement.query([])?, |row| {
+        let mut rows = pictures.query([row.get::<_, i64>(0)?])?;
+        let mut pictures = Vec::new();
+        while let Some(row) = rows.next()? {
+            pictures.extend(row.get::<_, ContentHash>(0).ok());
+        }
+        Ok(Written::Name { name: text_of(row, 1)?, written: row.get(2)?, pictures })
+    })
+}
+
+fn label_sets(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+    let mut statement = db.prepare(&format!("SELECT {}, written FROM label_set ORDER BY folded", labels::COLUMNS))?;
+    readable(&mut statement.query([])?, |row| {
+        Ok(Written::LabelSet { set: labels::set_of(row)?.1, written: row.get("written")? })
+    })
 }
 
 fn forgotten(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare("SELECT path, forgotten FROM forgotten ORDER BY path")?;
-    let rows = statement.query_map([], |row| {
+    readable(&mut statement.query([])?, |row| {
         Ok(Written::Forgotten { path: paths::from_bytes(row.get_ref(0)?.as_blob()?), forgotten: row.get(1)? })
-    })?;
-    rows.collect()
+    })
+}
+
+impl Written {
+    /// Refuses what a library could not have written itself.
+    ///
+    /// # Errors
+    /// [`crate::Error::Refused`], which says what is wrong.
+    pub fn check(&self) -> Result<()> {
+        let refused = |what: &str, reason: &str| Err(Error::Refused { what: what.into(), reason: reason.into() });
+        match self {
+            Self::Caption { text, captioner: None, .. } if text.trim().is_empty() => {
+                refused("a caption by hand", "it is empty")
+            }
+            Self::Caption { text, .. } => check_length("a caption", text, LONGEST_CAPTION),
+            Self::Chat(chat) => chat.turns.iter().try_for_each(|turn| {
+                check_length("a question", &turn.question, LONGEST_QUESTION)?;
+                check_length("an answer", &turn.answer, LONGEST_ANSWER)
+            }),
+            Self::Name { name, .. } => clusters::check_name(name),
+            Self::LabelSet { set, .. } => set.check_all(),
+            // Everything is below an empty path.
+            Self::Forgotten { path, .. } if !path.is_absolute() => refused("a forgotten path", "it is not absolute"),
+            Self::Forgotten { .. } => Ok(()),
+        }
+    }
 }
 
 impl Writer<'_> {
     /// Merges records into the library, all or none: what a person wrote wins over what a model wrote, otherwise the
-    /// newer one wins. Captions of pictures that the library does not hold wait for them.
+    /// newer one wins, and no turn of a chat is lost. Captions of pictures that the library does not hold wait for
+    /// them.
     ///
     /// # Errors
-    /// [`crate::Error::Refused`] for a record that the library could not have written itself, or the catalogue cannot
-    /// be written.
+    /// [`crate::Error::Refused`] for a record that fails [`Written::check`], or the catalogue cannot be written.
     pub fn import(&mut self, records: &[Written]) -> Result<Imported> {
-        records.iter().try_for_each(check)?;
+        records.iter().try_for_each(Written::check)?;
         let roots = self.library.roots()?;
         self.write(|db| {
             let mut done = Imported::default();
+            let (mut captions, mut chats) = (CaptionImport::default(), Vec::new());
             for record in records {
                 match record {
-                    Written::Caption { .. } => done.captions.count(put_caption(db, record)?),
-                    Written::Chat(chat) => done.chats.count(put_chat(db, chat)?),
+                    Written::Caption { .. } => done.captions.count(captions.put(db, record)?),
+                    Written::Chat(chat) => chats.push(chat),
                     Written::Name { name, written, pictures } => {
                         done.names.count(put_name(db, name, *written, pictures)?);
                     }
@@ -213,115 +296,122 @@ impl Writer<'_> {
                     }
                 }
             }
+            done.chats = put_chats(db, &chats)?;
             // At once, so that a kill leaves nothing halfway.
-            identity::carry_captions(db)?;
-            db.execute(&format!("DELETE {}", identity::ORPHANS), [])?;
+            captions.paths.iter().try_for_each(|path| identity::carry_caption(db, paths::bytes(path)))?;
             Ok(done)
         })
     }
 }
 
-/// Refuses what could not have been written otherwise.
-fn check(record: &Written) -> Result<()> {
-    match record {
-        Written::Caption { text, .. } => check_length("a caption", text, LONGEST_CAPTION),
-        Written::Chat(chat) => chat.turns.iter().try_for_each(|turn| {
-            check_length("a question", &turn.question, LONGEST_QUESTION)?;
-            check_length("an answer", &turn.answer, LONGEST_ANSWER)
-        }),
-        Written::Name { name, .. } => clusters::check_name(name),
-        Written::LabelSet { set, .. } => set.check_all(),
-        // Everything is below an empty path.
-        Written::Forgotten { path, .. } if !path.is_absolute() => {
-            Err(Error::Refused { what: "a forgotten path".into(), reason: "it is not absolute".into() })
-        }
-        Written::Forgotten { .. } => Ok(()),
-    }
+/// The captions of one import.
+#[derive(Default)]
+struct CaptionImport<'a> {
+    /// Under which picture each photo's caption stands in the file.
+    pictures: HashMap<i64, ContentHash>,
+    /// Where a caption may follow an edited picture.
+    paths: Vec<&'a Path>,
 }
 
-fn put_caption(db: &Connection, record: &Written) -> rusqlite::Result<Fate> {
-    let Written::Caption { picture, paths: files, text, captioner, written, carried } = record else {
-        return Ok(Fate::Unchanged);
-    };
-    let photo = match identity::with_hash(db, picture)? {
-        Some(photo) => photo,
-        None => {
-            // Nothing is known of the picture until a file shows it.
-            let photo = db
-                .prepare_cached(
-                    "INSERT INTO photo (picture, width, height, format) VALUES (?1, 0, 0, '') RETURNING id",
-                )?
-                .query_row([picture.as_slice()], |row| row.get(0))?;
-            seal::PHOTO.seal(db, "id = ?1", [photo])?;
-            photo
-        }
-    };
-    let known: Option<(bool, i64)> = db
-        .prepare_cached("SELECT captioner IS NULL, written FROM caption WHERE photo = ?1")?
-        .query_row([photo], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    if known.is_some_and(|known| known >= (captioner.is_none(), *written)) {
-        return Ok(Fate::Unchanged);
-    }
-    db.prepare_cached(
-        "INSERT OR REPLACE INTO caption (photo, text, folded, captioner, written, carried)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute(params![
-        photo,
-        text,
-        paths::padded_words(text),
-        captioner,
-        written,
-        carried.as_deref().map(paths::bytes)
-    ])?;
-    seal::CAPTION.seal(db, "photo = ?1", [photo])?;
-    log(db, photo, About::Words)?;
-    if !db.prepare_cached("SELECT 1 FROM file WHERE photo = ?1")?.exists([photo])? {
-        files.iter().try_for_each(|path| identity::remember_last(db, path, photo))?;
-    }
-    Ok(if known.is_some() { Fate::Updated } else { Fate::Added })
-}
-
-fn put_chat(db: &Connection, chat: &Chat) -> rusqlite::Result<Fate> {
-    let Chat { path, picture, file, model, started, updated, turns, .. } = chat;
-    let picture = identity::picture_of(db, picture)?.unwrap_or(*picture);
-    let known: Option<(i64, i64)> = db
-        .prepare_cached(
-            "SELECT id, updated FROM conversation WHERE (picture = ?1 OR file = ?2) AND path = ?3 AND model = ?4
-             AND started = ?5",
+impl<'a> CaptionImport<'a> {
+    fn put(&mut self, db: &Connection, record: &'a Written) -> rusqlite::Result<Fate> {
+        let Written::Caption { picture, paths: files, gone, text, captioner, written, carried } = record else {
+            return Ok(Fate::Unchanged);
+        };
+        let photo = match identity::with_hash(db, picture)? {
+            Some(photo) => photo,
+            None => {
+                // Nothing is known of the picture until a file shows it.
+                let photo = db
+                    .prepare_cached(
+                        "INSERT INTO photo (picture, width, height, format) VALUES (?1, 0, 0, '') RETURNING id",
+                    )?
+                    .query_row([picture.as_slice()], |row| row.get(0))?;
+                seal::PHOTO.seal(db, "id = ?1", [photo])?;
+                photo
+            }
+        };
+        let known = identity::caption_text(db, photo)?;
+        // An older release knew two files of one picture as two pictures.
+        let twin = self.pictures.insert(photo, *picture).is_some_and(|other| other != *picture);
+        let own = CaptionText { text: text.clone(), by_hand: captioner.is_none(), written: *written };
+        let both = known.as_ref().filter(|known| twin && known.by_hand && own.by_hand);
+        let both = both.and_then(|known| Some((identity::both_texts(known, &own)?, known.written.max(own.written))));
+        let is_newer = known.as_ref().is_none_or(|known| (own.by_hand, own.written) > (known.by_hand, known.written));
+        let Some((text, written)) = both.or(is_newer.then_some((own.text, own.written))) else {
+            return Ok(Fate::Unchanged);
+        };
+        db.prepare_cached(
+            "INSERT OR REPLACE INTO caption (photo, text, folded, captioner, written, carried)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .query_row(params![picture.as_slice(), file.as_slice(), paths::bytes(path), model, started], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
-    let (id, fate) = match known {
-        Some((_, time)) if time >= *updated => return Ok(Fate::Unchanged),
-        Some((id, _)) => {
-            db.execute("DELETE FROM turn WHERE conversation = ?1", [id])?;
-            db.execute("UPDATE conversation SET updated = ?2 WHERE id = ?1", [id, *updated])?;
-            (id, Fate::Updated)
+        .execute(params![
+            photo,
+            text,
+            paths::padded_words(&text),
+            captioner,
+            written,
+            carried.as_deref().map(paths::bytes)
+        ])?;
+        seal::CAPTION.seal(db, "photo = ?1", [photo])?;
+        log(db, photo, About::Words)?;
+        if !identity::is_held(db, photo)? {
+            for path in files {
+                identity::put_last(db, path, photo, *gone)?;
+                self.paths.push(path);
+            }
         }
-        None => {
-            let id = db
-                .prepare_cached(
-                    "INSERT INTO conversation (picture, file, path, model, started, updated)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
-                )?
-                .query_row(
-                    params![picture.as_slice(), file.as_slice(), paths::bytes(path), model, started, updated],
-                    |row| row.get(0),
-                )?;
-            (id, Fate::Added)
-        }
-    };
-    for (position, turn) in turns.iter().enumerate() {
-        db.prepare_cached("INSERT INTO turn (conversation, position, question, answer) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![id, position + 1, turn.question, turn.answer])?;
+        Ok(if known.is_some() { Fate::Updated } else { Fate::Added })
     }
-    seal::CONVERSATION.seal(db, "id = ?1", [id])?;
-    seal::TURN.seal(db, "conversation = ?1", [id])?;
-    Ok(fate)
+}
+
+/// Merges chats. A chat with the same picture, path, model and second as one of the library is the same one if one of
+/// them goes on where the other ends; otherwise it was continued in two libraries, and both stay.
+fn put_chats(db: &Connection, chats: &[&Chat]) -> rusqlite::Result<Merged> {
+    let (mut done, mut taken, mut rest) = (Merged::default(), HashSet::new(), Vec::new());
+    // Those that are the same first, so that none of them is taken for the beginning of another.
+    for chat in chats {
+        match like(db, chat)?.iter().find(|known| known.turns == chat.turns && !taken.contains(&known.id)) {
+            Some(known) => {
+                taken.insert(known.id);
+                done.count(Fate::Unchanged);
+            }
+            None => rest.push(*chat),
+        }
+    }
+    for chat in rest {
+        let picture = identity::picture_of(db, &chat.picture)?.unwrap_or(chat.picture);
+        let continues =
+            |known: &Chat| known.turns.starts_with(&chat.turns) || chat.turns.starts_with(known.turns.as_slice());
+        let known = like(db, chat)?.into_iter().find(|known| !taken.contains(&known.id) && continues(known));
+        let (id, fate) = match known {
+            Some(known) if known.turns.len() >= chat.turns.len() => (known.id, Fate::Unchanged),
+            Some(known) => {
+                db.execute(
+                    "UPDATE conversation SET updated = ?2 WHERE id = ?1",
+                    [known.id, known.updated.max(chat.updated)],
+                )?;
+                (known.id, Fate::Updated)
+            }
+            None => (super::chats::insert(db, &Chat { picture, ..(*chat).clone() })?, Fate::Added),
+        };
+        if fate != Fate::Unchanged {
+            super::chats::put_turns(db, id, &chat.turns)?;
+        }
+        taken.insert(id);
+        done.count(fate);
+    }
+    Ok(done)
+}
+
+/// The library's chats with the same picture, path, model and second.
+fn like(db: &Connection, chat: &Chat) -> rusqlite::Result<Vec<Chat>> {
+    let picture = identity::picture_of(db, &chat.picture)?.unwrap_or(chat.picture);
+    super::chats::read(
+        db,
+        "WHERE (picture = ?1 OR file = ?2) AND path = ?3 AND model = ?4 AND started = ?5 ORDER BY id",
+        params![picture.as_slice(), chat.file.as_slice(), paths::bytes(&chat.path), chat.model, chat.started],
+    )
 }
 
 fn put_name(db: &Connection, name: &str, written: i64, pictures: &[ContentHash]) -> rusqlite::Result<Fate> {

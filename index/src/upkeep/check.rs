@@ -1,6 +1,7 @@
 //! Checking for damage, and repairing what can be repaired.
 
 use crate::catalogue::change_log::{About, log};
+use crate::catalogue::identity::remember_last;
 use crate::catalogue::library::Library;
 use crate::catalogue::seal::{self, Sealed};
 use crate::catalogue::second_look::{SecondLook, second_look};
@@ -250,6 +251,13 @@ fn repair_rows(db: &Connection) -> rusqlite::Result<()> {
     // The folders are also written beside each of their files.
     let lost = db.execute(&format!("DELETE FROM root WHERE {}", broken(seal::ROOT)), [])?;
     let files = format!("FROM file WHERE {}", broken(seal::FILE));
+    let mut lost_files = db.prepare(&format!("SELECT path, photo {files} AND photo IN (SELECT id FROM photo)"))?;
+    let mut rows = lost_files.query([])?;
+    while let Some(row) = rows.next()? {
+        if let (Ok(path), Ok(photo)) = (row.get_ref(0)?.as_blob(), row.get(1)) {
+            remember_last(db, &paths::from_bytes(path), photo)?;
+        }
+    }
     db.execute(&format!("INSERT INTO change (photo) SELECT photo {files}"), [])?;
     db.execute(&format!("DELETE {files}"), [])?;
     if lost > 0 {

@@ -13,8 +13,8 @@ use crate::search::vectors::{self, GRAPH_FROM};
 const SLACK: u64 = 200;
 
 impl Writer<'_> {
-    /// Brings the caches up to date where that is worth it, and drops what is no longer needed. `progress` gets the
-    /// name of a cache, the photos done and their total; once it returns `false`, the rest is left for the next time.
+    /// Brings the caches up to date where that is worth it. `progress` gets the name of a cache, the photos done and
+    /// their total; once it returns `false`, the rest is left for the next time.
     ///
     /// # Errors
     /// The catalogue cannot be read, or a cache cannot be written.
@@ -32,7 +32,6 @@ impl Writer<'_> {
         graph_from: usize,
         progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
     ) -> Result<()> {
-        self.tidy()?;
         let library = self.library;
         if let Some(model) = library.sql(current_model)? {
             let folder = vectors::folder(library);
@@ -65,14 +64,26 @@ impl Writer<'_> {
         self.prune_log()
     }
 
-    /// Lets captions by hand follow edited pictures, and drops photos without a file and embeddings of other models
-    /// once every photo has one of the current model. A photo with a caption by hand stays, in case its picture
-    /// returns, with everything but its large encodings; so does an imported one that no file has shown yet.
-    fn tidy(&mut self) -> Result<()> {
-        let library = self.library;
-        if library.sql(|db| db.query_row("SELECT EXISTS (SELECT 1 FROM last_seen)", [], |row| row.get(0)))? {
+    /// Draws the conclusions of an indexing run that has seen every folder of the library: what no file shows any more
+    /// is gone, and was not merely moved. Captions by hand follow edited pictures, and what is no longer needed is
+    /// dropped: photos without a file, and embeddings of other models once every photo has one of the current model. A
+    /// photo with a caption by hand stays, in case its picture returns, with everything but its large encodings; so
+    /// does an imported one that no file has shown yet.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn settle(&mut self) -> Result<()> {
+        let open =
+            "SELECT EXISTS (SELECT 1 FROM last_seen l WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = l.photo)
+            OR NOT ended AND NOT EXISTS (SELECT 1 FROM failure e WHERE e.path = l.path))";
+        if self.library.sql(|db| db.query_row(open, [], |row| row.get(0)))? {
             self.write(|db| carry_captions(db))?;
         }
+        self.drop_unneeded()
+    }
+
+    fn drop_unneeded(&mut self) -> Result<()> {
+        let library = self.library;
         let encodings = "FROM encoding WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = encoding.photo)";
         let others = "FROM embedding WHERE model <> (SELECT id FROM model WHERE current) AND NOT EXISTS (
             SELECT 1 FROM file f WHERE NOT EXISTS (SELECT 1 FROM embedding e JOIN model m ON m.id = e.model
@@ -97,7 +108,7 @@ impl Writer<'_> {
             db.execute(&format!("DELETE FROM given_name WHERE id IN (SELECT id FROM {WAITING_NAMES})"), [])?;
             Ok(())
         })?;
-        self.tidy()?;
+        self.drop_unneeded()?;
         Ok(waiting)
     }
 
@@ -106,7 +117,6 @@ impl Writer<'_> {
     /// # Errors
     /// The catalogue cannot be written, or the disk has no room for a second copy of it.
     pub fn compact(&mut self) -> Result<()> {
-        self.tidy()?;
         self.library.sql(|db| db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);"))
     }
 

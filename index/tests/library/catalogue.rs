@@ -262,10 +262,15 @@ fn forgotten_files_stay_forgotten_until_named() {
     assert!(forgotten(&writer, "/photos/sub/b.jpg"), "forgetting twice is forgetting");
     writer.remember(Path::new("/photos/sub/b.jpg")).unwrap();
     assert!(!forgotten(&writer, "/photos/sub/b.jpg") && forgotten(&writer, "/photos/sub/c.jpg"));
+    // What is said of a folder changes nothing that was said of a path inside it.
     writer.remember(Path::new("/photos")).unwrap();
-    assert!(!forgotten(&writer, "/photos/sub/c.jpg"));
+    assert!(forgotten(&writer, "/photos/sub/c.jpg") && !forgotten(&writer, "/photos/sub/b.jpg"));
     assert_eq!(writer.forget(Path::new("/photos")).unwrap(), 1);
-    assert!(!forgotten(&writer, "/photos/a.jpg"));
+    assert!(!forgotten(&writer, "/photos/a.jpg") && forgotten(&writer, "/photos/sub/c.jpg"));
+    assert!(forgotten(&writer, "/photos/sub/b.jpg"), "an exception goes with what it was one of");
+    assert_eq!(library.forgotten().unwrap(), [Path::new("/photos/sub")]);
+    writer.remember(Path::new("/photos/sub")).unwrap();
+    assert!(!forgotten(&writer, "/photos/sub/c.jpg"));
     assert_eq!(library.roots().unwrap(), [Path::new("/other")]);
     assert_eq!(library.status().unwrap().files, 0);
 }

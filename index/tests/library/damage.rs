@@ -439,6 +439,48 @@ fn what_can_be_computed_again_is() {
 }
 
 #[test]
+fn what_is_damaged_stops_no_export() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = everything(folder.path());
+    library.lock().unwrap().compact().unwrap();
+    let export = |library: &Library| {
+        let mut records = 0;
+        let damaged = library.written(|record| {
+            records += 1;
+            record.check()
+        });
+        (records, damaged.unwrap())
+    };
+    assert_eq!(export(&library), (7, 0));
+    let mut cases = 0;
+    for table in ["caption", "conversation", "turn", "given_name", "named_picture", "label_set", "forgotten"] {
+        let columns: Vec<String> = {
+            let db = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
+            let mut statement = db.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
+            statement.query_map([table], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        for column in columns {
+            for value in ["x'00ff'", "'?'", "7"] {
+                let copy = tempfile::tempdir().unwrap();
+                let file = copy.path().join("catalogue.sqlite");
+                std::fs::copy(folder.path().join("catalogue.sqlite"), &file).unwrap();
+                let db = rusqlite::Connection::open(&file).unwrap();
+                db.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+                let which = format!("rowid = (SELECT min(rowid) FROM {table})");
+                let which = if matches!(table, "named_picture" | "forgotten") { "true" } else { &which };
+                // Some columns can hold no such value.
+                if db.execute(&format!("UPDATE {table} SET {column} = {value} WHERE {which}"), []).is_ok() {
+                    cases += 1;
+                    let (records, damaged) = export(&Library::open(copy.path()).unwrap());
+                    assert!(damaged > 0 && records >= 6, "{table}.{column} = {value}: {records}, {damaged}");
+                }
+            }
+        }
+    }
+    assert!(cases > 80, "{cases}");
+}
+
+#[test]
 fn a_wal_that_lost_its_end_is_noticed_until_it_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let library = everything(folder.path());

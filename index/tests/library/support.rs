@@ -91,7 +91,9 @@ pub(crate) fn photo(name: &str, content: u64, dim: usize, labels: &[&str]) -> Ch
     }
 }
 
+/// Does what comes at the end of a run.
 pub(crate) fn refresh(writer: &mut Writer<'_>) {
+    writer.settle().unwrap();
     writer.refresh_caches(&mut |_, _, _| true).unwrap();
 }
 

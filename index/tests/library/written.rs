@@ -31,7 +31,12 @@ fn gone(name: &str) -> Change {
     Change::Remove { path: path(name) }
 }
 
-/// Makes these changes, and ends the run.
+fn failed(name: &str) -> Change {
+    let (kind, message) = ("damaged".into(), "it ends early".into());
+    Change::Failed { path: path(name), root: "/photos".into(), stamp: stamp(1), kind, message }
+}
+
+/// Makes these changes, and ends a run that saw everything.
 fn run(library: &Library, changes: &[Change]) {
     let mut writer = library.lock().unwrap();
     writer.apply(changes).unwrap();
@@ -123,10 +128,57 @@ fn a_caption_follows_an_edited_picture_and_says_so() {
     // What is written anew is no longer merely carried.
     write(&library, "owl.jpg", "Eule, beschnitten");
     assert!(library.carried_captions().unwrap().is_empty());
-    // An edit while the file was gone for a run.
-    run(&library, &[gone("owl.jpg")]);
+    // An edit that could not be read for a run.
+    run(&library, &[failed("owl.jpg")]);
     run(&library, &[shows("owl.jpg", 4, 4)]);
     assert_eq!(text(&library, "owl.jpg").as_deref(), Some("Eule, beschnitten"));
+}
+
+#[test]
+fn only_a_run_that_saw_everything_carries_captions_and_drops_photos() {
+    let (_folder, library) = with(&[shows("owl.jpg", 1, 1), shows("cat.jpg", 2, 2)]);
+    write(&library, "owl.jpg", "Eule im Garten");
+    library.save_caption(2, "a cat", "print").unwrap();
+    // Both are moved, and a new photo takes a name; the run is interrupted before it finds them.
+    let partly = |changes: &[Change]| {
+        let mut writer = library.lock().unwrap();
+        writer.apply(changes).unwrap();
+        writer.refresh_caches(&mut |_, _, _| true).unwrap();
+        writer.compact().unwrap();
+    };
+    partly(&[shows("owl.jpg", 3, 3), gone("cat.jpg")]);
+    assert_eq!((text(&library, "owl.jpg"), captions_waiting(&library)), (None, 1));
+    partly(&[known("sorted/cat.jpg", 2, 2, None)]);
+    assert_eq!(text(&library, "sorted/cat.jpg").as_deref(), Some("a cat"));
+    run(&library, &[known("sorted/owl.jpg", 1, 1, None)]);
+    assert_eq!((text(&library, "owl.jpg"), captions_waiting(&library)), (None, 0));
+    assert_eq!(text(&library, "sorted/owl.jpg").as_deref(), Some("Eule im Garten"));
+}
+
+#[test]
+fn a_caption_follows_no_photo_that_is_not_an_edit() {
+    let photos = [shows("owl.jpg", 1, 1), shows("cat.jpg", 2, 2), shows("dog.jpg", 3, 3)];
+    let (_folder, library) = with(&photos);
+    write(&library, "owl.jpg", "Eule im Garten");
+    write(&library, "cat.jpg", "Minka");
+    // A photo of the library moves to the name of one that was deleted.
+    run(&library, &[known("owl.jpg", 3, 3, None), gone("dog.jpg")]);
+    assert_eq!(text(&library, "owl.jpg"), None);
+    // A new photo gets a name that was free.
+    run(&library, &[gone("cat.jpg")]);
+    run(&library, &[shows("cat.jpg", 4, 4)]);
+    assert_eq!((text(&library, "cat.jpg"), captions_waiting(&library)), (None, 2));
+    // All of that is known in the next library too, in which the photos of these names are new.
+    let records = exported(&library);
+    let (_other, new) = with(&[shows("owl.jpg", 3, 3), shows("cat.jpg", 4, 4)]);
+    new.lock().unwrap().import(&records).unwrap();
+    run(&new, &[]);
+    assert_eq!(text(&new, "cat.jpg"), None);
+    assert_eq!((exported(&new), captions_waiting(&new)), (records, 2));
+    // Both return.
+    run(&library, &[known("x.jpg", 1, 1, None), known("y.jpg", 2, 2, None)]);
+    assert_eq!(text(&library, "x.jpg").as_deref(), Some("Eule im Garten"));
+    assert_eq!(text(&library, "y.jpg").as_deref(), Some("Minka"));
 }
 
 #[test]
@@ -180,11 +232,16 @@ fn a_name_waits_for_a_cluster_of_its_photos() {
     run(&library, &[gone("1.jpg"), known("x.jpg", 9, 2, None)]);
     let names = library.given_names(true).unwrap();
     assert_eq!((names[0].photos.as_slice(), names[0].pictures), ([2].as_slice(), 2));
-    // A name that its owner replaced is gone; one that a cluster has waits no more.
+    // A name that its owner replaced is gone; one that a cluster has waits no more. Pictures that are away keep theirs.
     library.rename_cluster("c", "Oma").unwrap();
     library.rename_cluster("Oma", "Opa").unwrap();
-    let names: Vec<String> = library.given_names(false).unwrap().into_iter().map(|name| name.name).collect();
-    assert_eq!((names, library.waiting().unwrap().names), (vec!["Opa".to_owned()], 0));
+    library.save_clusters(&[cluster("Opa", true)], &[member(2, 0), member(3, 0)]).unwrap();
+    let names = library.given_names(false).unwrap();
+    assert_eq!((names.len(), names[0].name.as_str(), names[0].pictures), (1, "Opa", 3));
+    assert_eq!(library.waiting().unwrap().names, 0);
+    run(&library, &[shows("1.jpg", 1, 1)]);
+    let back = library.photo_at(&path("1.jpg")).unwrap().unwrap();
+    assert!(library.given_names(false).unwrap()[0].photos.contains(&back));
 }
 
 #[test]
@@ -210,9 +267,37 @@ fn what_an_older_release_knew_by_its_bytes_becomes_known_by_its_picture() {
     assert_eq!(text(&library, "b.jpg"), Some(both));
     let about = library.chats_about(&FileIdentity { file: hash(77), ..identity(100) }).unwrap();
     assert_eq!(about.iter().map(|chat| chat.id).collect::<Vec<_>>(), [chat]);
+    // An export of that release, imported where the files are known by their pictures already, loses nothing either.
+    let text_of = |bytes: u64, text: &str| Written::Caption {
+        picture: hash(bytes),
+        paths: Vec::new(),
+        gone: false,
+        text: text.into(),
+        captioner: None,
+        written: bytes as i64,
+        carried: None,
+    };
+    let older = [text_of(1, "Eule"), text_of(2, "im Garten"), name_of(&[1, 2])];
+    let (_other, new) = with(&[shows("a.jpg", 1, 100)]);
+    run(&new, &[known("b.jpg", 2, 100, None)]);
+    for _ in 0..2 {
+        new.lock().unwrap().import(&older).unwrap();
+        assert_eq!(text(&new, "a.jpg").as_deref(), Some("im Garten; Eule"));
+        assert_eq!(new.given_names(true).unwrap()[0].photos.len(), 1);
+    }
+    // And imported before the files are met.
+    let (_third, empty) = with(&[]);
+    empty.lock().unwrap().import(&older).unwrap();
+    run(&empty, &[shows("a.jpg", 1, 100), known("b.jpg", 2, 100, None)]);
+    assert_eq!(text(&empty, "b.jpg").as_deref(), Some("im Garten; Eule"));
+    assert_eq!(empty.given_names(true).unwrap()[0].photos.len(), 1);
     // An overwritten file is another picture all the same.
     run(&library, &[shows("c.jpg", 4, 400)]);
     assert_eq!(library.photo_showing(&identity(300)).unwrap(), None);
+}
+
+fn name_of(pictures: &[u64]) -> Written {
+    Written::Name { name: "Eulen".into(), written: 1, pictures: pictures.iter().map(|n| hash(*n)).collect() }
 }
 
 /// Everything that was written, as it is exported.
@@ -273,6 +358,7 @@ fn imports_merge_and_the_newest_by_hand_wins() {
         captioner: (!by_hand).then(|| "print".into()),
         written,
         carried: None,
+        gone: false,
     };
     let import = |record: Written| {
         let done = library.lock().unwrap().import(&[record]).unwrap().captions;
@@ -307,6 +393,25 @@ fn imports_merge_and_the_newest_by_hand_wins() {
         let kept = library.chats().unwrap();
         assert_eq!((kept.len(), kept[0].turns.len()), (1, turns));
     }
+    // Continued on two machines, or two chats of one second: both stay, and none comes twice.
+    let other = |mut record| {
+        let Written::Chat(chat) = &mut record else { panic!() };
+        chat.turns.last_mut().unwrap().answer = "a cat".into();
+        record
+    };
+    let records = [chat(8, 1), chat(8, 3), other(chat(6, 2)), chat(8, 4)];
+    for expected in [(3, 0), (0, 0)] {
+        let done = library.lock().unwrap().import(&records).unwrap().chats;
+        assert_eq!((done.added, done.updated), expected);
+        let mut turns: Vec<usize> = library.chats().unwrap().iter().map(|chat| chat.turns.len()).collect();
+        turns.sort_unstable();
+        assert_eq!(turns, [1, 2, 3, 4]);
+    }
+    // What cannot be written otherwise is not imported either.
+    for text in ["", " "] {
+        let refused = library.lock().unwrap().import(&[caption(text, true, 9)]).unwrap_err().to_string();
+        assert!(refused.contains("empty"), "{refused}");
+    }
     assert!(library.check(true).unwrap().findings.is_empty());
 }
 
@@ -320,6 +425,7 @@ fn imported_captions_wait_for_pictures_and_fall_back_on_paths() {
         captioner: (!by_hand).then(|| "print".into()),
         written: 5,
         carried: None,
+        gone: false,
     };
     let records = [caption(8, "later.jpg", false), caption(9, "owl.jpg", true)];
     library.lock().unwrap().import(&records).unwrap();

@@ -87,6 +87,7 @@ fn standing() -> Standing {
         captions: CaptionCounts { photos: 99, captioned: 12, by_hand: 1 },
         chats: 2,
         awaiting: 0,
+        forgotten: Vec::new(),
         waiting: snapseek_index::WaitingCounts::default(),
         lost_commits: 0,
     };
