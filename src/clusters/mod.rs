@@ -349,10 +349,7 @@ pub fn restore_names(library: &Library) -> anyhow::Result<usize> {
     let mut restored = 0;
     for (at, name) in &found {
         // Another cluster may have the name by chance: then it waits on.
-        match library.rename_cluster(&free[*at].name, name) {
-            Err(snapseek_index::Error::Refused { .. }) => {}
-            renamed => renamed.map(|()| restored += 1)?,
-        }
+        restored += usize::from(library.restore_name(free[*at].id, name)?);
     }
     Ok(restored)
 }

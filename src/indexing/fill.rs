@@ -82,9 +82,6 @@ pub fn fill(
     labels?;
     steps.flush();
     let mut summary = run::run(library, writer, chosen.model.as_ref(), folders, options, cancel, console)?;
-    if summary.whole {
-        writer.settle()?;
-    }
     writer.refresh_caches(&mut |what, done, total| {
         if done == 0 && total > 20_000 {
             console.note(format_args!("bringing the {what} up to date ({total})"));

@@ -80,9 +80,6 @@ pub struct IndexSummary {
     pub held_back: u64,
     /// The run was interrupted.
     pub interrupted: bool,
-    /// Whether the run has seen every folder of the library, so that what no file shows is gone ([`Writer::settle`]).
-    #[serde(skip)]
-    pub whole: bool,
 }
 
 /// Indexes `roots` into the library of `writer`.
@@ -130,7 +127,10 @@ pub fn run(
         run.drop_vanished(roots)?;
         let covered = |root: &PathBuf| roots.iter().any(|walked| root.starts_with(walked));
         let unseen = run.seen.is_disturbed || run.summary.held_back > 0;
-        run.summary.whole = !unseen && library.roots()?.iter().all(covered);
+        if !unseen && library.roots()?.iter().all(covered) {
+            // Draws the conclusions of a run that has seen every folder of the library.
+            run.writer.settle(&|path| run.seen.looked_at(path, roots) && !walk::is_there(path))?;
+        }
     }
     Ok(run.summary)
 }
@@ -150,9 +150,22 @@ struct Seen {
     blind: Vec<PathBuf>,
     /// Roots that do not exist.
     missing: HashSet<PathBuf>,
-    /// Something new to the catalogue could not be read that could be in the last run. What stays unreadable disturbs
-    /// no longer: otherwise nothing would be settled ever.
+    /// Something could not be read that could be in the last run: it may be what is missing elsewhere. What stays
+    /// unreadable disturbs no longer; otherwise nothing would be settled ever.
     is_disturbed: bool,
+}
+
+impl Seen {
+    /// Whether this path is below something that could not be read.
+    fn blind_to(&self, path: &Path) -> bool {
+        self.blind.iter().any(|folder| path.starts_with(folder))
+    }
+
+    /// Whether the walk over these roots would have met a file at this path.
+    fn looked_at(&self, path: &Path, roots: &[PathBuf]) -> bool {
+        let below = |root: &PathBuf| path.starts_with(root) && !self.missing.contains(root);
+        roots.iter().any(below) && !self.blind_to(path)
+    }
 }
 
 struct IndexRun<'a, 'w> {
@@ -357,6 +370,8 @@ impl IndexRun<'_, '_> {
             FileOutcome::Failed { job, kind, message } => {
                 self.count_failure(kind, &job.path, &message);
                 self.seen.failed.insert(job.path.clone());
+                // It may be copied at this moment.
+                self.seen.is_disturbed |= self.writer.failure(&job.path)?.is_none_or(|known| known.stamp != job.stamp);
                 let Job { path, root, stamp, .. } = job;
                 self.pending.push(Change::Failed { path, root, stamp, kind: kind.to_string(), message });
             }
@@ -369,8 +384,9 @@ impl IndexRun<'_, '_> {
     /// Records what could not be read. Unlike a failed file, it may well be unchanged, so an existing record stays.
     fn unseen(&mut self, kind: FailureKind, path: PathBuf, root: PathBuf, message: String) -> anyhow::Result<()> {
         self.count_failure(kind, &path, &message);
-        if self.writer.file(&path)?.is_none() {
-            self.seen.is_disturbed |= self.writer.failure(&path)?.is_none();
+        let known = self.writer.file(&path)?.is_some();
+        self.seen.is_disturbed |= known || self.writer.failure(&path)?.is_none();
+        if !known {
             let stamp = FileStamp { size: 0, mtime_ns: 0 };
             self.pending.push(Change::Failed { path, root, stamp, kind: kind.to_string(), message });
         }
@@ -398,7 +414,7 @@ impl IndexRun<'_, '_> {
                 .writer
                 .unseen(root, &self.seen.files)?
                 .into_iter()
-                .filter(|(_, path, _)| !self.seen.added.contains(path) && !self.blind(path))
+                .filter(|(_, path, _)| !self.seen.added.contains(path) && !self.seen.blind_to(path))
                 .collect();
             // A file that still exists was left out on purpose (ignore file, hidden folder) and does not count as lost.
             let (left_out, unseen): (Vec<_>, Vec<_>) =
@@ -436,7 +452,7 @@ impl IndexRun<'_, '_> {
         self.summary.copied = self.seen.known.values().sum();
         for failure in self.library.failures()? {
             let below = roots.iter().any(|r| failure.path.starts_with(r) && !self.seen.missing.contains(r));
-            if below && !self.seen.failed.contains(&failure.path) && !self.blind(&failure.path) {
+            if below && !self.seen.failed.contains(&failure.path) && !self.seen.blind_to(&failure.path) {
                 self.pending.push(Change::Remove { path: failure.path });
             }
         }
@@ -452,12 +468,21 @@ impl IndexRun<'_, '_> {
             lost: usize,
             moved: usize,
         }
+        let mut elsewhere = HashSet::new();
+        for (id, _, hash) in unseen {
+            let held = || -> anyhow::Result<bool> {
+                Ok(self.writer.files_with(hash)?.iter().any(|file| self.seen.files.contains(file)))
+            };
+            if self.seen.known.contains_key(hash) || held()? {
+                elsewhere.insert(*id);
+            }
+        }
         let mut losses = BTreeMap::<&Path, Loss>::new();
-        for (_, path, hash) in unseen {
+        for (id, path, _) in unseen {
             for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(root)) {
                 let loss = losses.entry(folder).or_default();
                 loss.lost += 1;
-                loss.moved += usize::from(self.seen.known.contains_key(hash));
+                loss.moved += usize::from(elsewhere.contains(id));
             }
         }
         let mut suspicious: Vec<PathBuf> = Vec::new();
@@ -473,10 +498,6 @@ impl IndexRun<'_, '_> {
             }
         }
         Ok(suspicious)
-    }
-
-    fn blind(&self, path: &Path) -> bool {
-        self.seen.blind.iter().any(|folder| path.starts_with(folder))
     }
 }
 

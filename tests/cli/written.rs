@@ -180,6 +180,46 @@ fn a_caption_follows_nothing_before_every_folder_was_seen() {
 }
 
 #[test]
+fn what_cannot_be_read_yet_may_be_what_is_missing() {
+    let sandbox = Sandbox::indexed(&["owl", "cat", "dog"]);
+    set(&sandbox, "owl.jpg", "Eule im Garten");
+    // The photo is being copied, and another one has its name.
+    let owl = fs::read(sandbox.photo("owl.jpg")).unwrap();
+    fs::write(sandbox.photo("copy.jpg"), &owl[..owl.len() / 2]).unwrap();
+    fs::copy(fixture("photos/africa.jpg"), sandbox.photo("owl.jpg")).unwrap();
+    sandbox.index().exits(4);
+    assert_eq!(sandbox.status()["waiting"]["captions"], 1);
+    fs::write(sandbox.photo("copy.jpg"), &owl).unwrap();
+    sandbox.index().exits(0);
+    assert_eq!(caption(&sandbox, "copy.jpg"), "Eule im Garten");
+    sandbox.run(["caption", "show", "owl.jpg"]).exits(1);
+
+    // A folder whose only photo was moved earlier hides nothing.
+    let other = sandbox.path("other");
+    fs::create_dir(&other).unwrap();
+    fs::copy(fixture("photos/igloo.jpg"), other.join("igloo.jpg")).unwrap();
+    let photos = sandbox.photos();
+    sandbox.run([Path::new("index"), &other]).exits(0);
+    fs::rename(other.join("igloo.jpg"), sandbox.photo("igloo.jpg")).unwrap();
+    sandbox.run([Path::new("index"), &photos]).exits(0);
+    fs::copy(fixture("photos/koala.jpg"), sandbox.photo("copy.jpg")).unwrap();
+    assert_eq!(sandbox.run(["index", "--json"]).exits(0).line()["held_back"], 0);
+    assert_eq!(caption(&sandbox, "copy.jpg"), "Eule im Garten");
+
+    // What a run has not looked at is not empty: a forgotten folder.
+    fs::create_dir(sandbox.photo("trip")).unwrap();
+    fs::copy(fixture("photos/panda.jpg"), sandbox.photo("trip/panda.jpg")).unwrap();
+    sandbox.run(["index"]).exits(0);
+    set(&sandbox, "trip/panda.jpg", "Pandabaer");
+    sandbox.run(["forget", "trip"]).exits(0);
+    sandbox.run(["index"]).exits(0);
+    fs::copy(fixture("photos/bison.jpg"), sandbox.photo("trip/panda.jpg")).unwrap();
+    sandbox.run(["index", "trip"]).exits(0);
+    sandbox.run(["index"]).exits(0);
+    assert_eq!(caption(&sandbox, "trip/panda.jpg"), "Pandabaer");
+}
+
+#[test]
 fn what_is_forgotten_inside_a_folder_stays_so() {
     let sandbox = Sandbox::indexed(&["owl", "cat", "dog"]);
     fs::copy(sandbox.photo("cat.jpg"), sandbox.photo("kitten.jpg")).unwrap();

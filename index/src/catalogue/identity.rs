@@ -6,7 +6,7 @@ use super::rows::{ContentHash, FileIdentity};
 use super::seal;
 use super::stored::{LONGEST_CAPTION, text_of};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Photos that no file shows and of which nothing is kept: neither by hand, nor by an import before a file showed them.
 pub(crate) const ORPHANS: &str = "FROM photo WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = photo.id)
@@ -142,45 +142,69 @@ fn merge(db: &Connection, from: i64, into: i64) -> rusqlite::Result<()> {
 /// A caption, and what decides which of two stays.
 pub(crate) struct CaptionText {
     pub(crate) text: String,
-    pub(crate) by_hand: bool,
+    pub(crate) source: CaptionSource,
     pub(crate) written: i64,
+}
+
+/// Where a caption comes from; the later one counts more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum CaptionSource {
+    Model,
+    /// By hand, for the picture before an edit.
+    Carried,
+    Hand,
+}
+
+impl CaptionSource {
+    pub(crate) fn of(by_hand: bool, carried: bool) -> Self {
+        match (by_hand, carried) {
+            (false, _) => Self::Model,
+            (true, true) => Self::Carried,
+            (true, false) => Self::Hand,
+        }
+    }
+}
+
+impl CaptionText {
+    pub(crate) fn replaces(&self, other: &Self) -> bool {
+        (self.source, self.written) > (other.source, other.written)
+    }
 }
 
 /// The caption of a photo.
 pub(crate) fn caption_text(db: &Connection, photo: i64) -> rusqlite::Result<Option<CaptionText>> {
-    db.prepare_cached("SELECT text, captioner IS NULL, written FROM caption WHERE photo = ?1")?
+    db.prepare_cached("SELECT text, captioner IS NULL, carried IS NOT NULL, written FROM caption WHERE photo = ?1")?
         .query_row([photo], |row| {
-            Ok(CaptionText { text: text_of(row, 0)?, by_hand: row.get(1)?, written: row.get(2)? })
+            let source = CaptionSource::of(row.get(1)?, row.get(2)?);
+            Ok(CaptionText { text: text_of(row, 0)?, source, written: row.get(3)? })
         })
         .optional()
 }
 
-/// The texts of two captions by hand, the newer one first; `None` if one holds the other, or both are too long for one.
+/// The texts of two captions by hand, the newer one first; `None` if they are not both by hand, if one holds the words
+/// of the other, or if both are too long for one.
 pub(crate) fn both_texts(a: &CaptionText, b: &CaptionText) -> Option<String> {
+    if a.source != CaptionSource::Hand || b.source != CaptionSource::Hand {
+        return None;
+    }
     let (newer, older) = if b.written > a.written { (b, a) } else { (a, b) };
     let both = format!("{}; {}", newer.text, older.text);
-    let whole = newer.text.contains(&older.text) || both.chars().count() > LONGEST_CAPTION;
-    (!whole).then_some(both)
+    let holds = paths::padded_words(&newer.text).contains(&paths::padded_words(&older.text));
+    (!holds && both.chars().count() <= LONGEST_CAPTION).then_some(both)
 }
 
 fn merge_captions(db: &Connection, from: i64, into: i64) -> rusqlite::Result<()> {
     let (Some(moved), kept) = (caption_text(db, from)?, caption_text(db, into)?) else { return Ok(()) };
-    let replaces = match kept {
-        Some(kept) if kept.by_hand && moved.by_hand => {
-            if let Some(both) = both_texts(&kept, &moved) {
-                db.execute(
-                    "UPDATE caption SET text = ?2, folded = ?3, written = ?4 WHERE photo = ?1",
-                    params![into, both, paths::padded_words(&both), moved.written.max(kept.written)],
-                )?;
-                seal::CAPTION.seal(db, "photo = ?1", [into])?;
-                return Ok(());
-            }
-            moved.written > kept.written
-        }
-        Some(kept) => (moved.by_hand, moved.written) > (kept.by_hand, kept.written),
-        None => true,
-    };
-    if replaces {
+    if let Some(kept) = &kept
+        && let Some(both) = both_texts(kept, &moved)
+    {
+        db.execute(
+            "UPDATE caption SET text = ?2, folded = ?3, written = ?4 WHERE photo = ?1",
+            params![into, both, paths::padded_words(&both), moved.written.max(kept.written)],
+        )?;
+        return seal::CAPTION.seal(db, "photo = ?1", [into]);
+    }
+    if kept.is_none_or(|kept| moved.replaces(&kept)) {
         db.execute("DELETE FROM caption WHERE photo = ?1", [into])?;
         db.execute("UPDATE caption SET photo = ?2 WHERE photo = ?1", [from, into])?;
         seal::CAPTION.seal(db, "photo = ?1", [into])?;
@@ -221,15 +245,20 @@ pub(crate) fn retell(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
 
 /// Remembers which photo was at a path that now loses it, if it has a caption by hand.
 pub(crate) fn remember_last(db: &Connection, path: &Path, photo: i64) -> rusqlite::Result<()> {
-    put_last(db, path, photo, false)
+    put_last(db, "INSERT OR REPLACE", path, photo, false)
 }
 
-/// As [`remember_last`]; with `ended`, no caption may follow.
-pub(crate) fn put_last(db: &Connection, path: &Path, photo: i64, ended: bool) -> rusqlite::Result<()> {
+/// As [`remember_last`], for what another library remembered; what this one knows of the path stays. With `ended`, no
+/// caption may follow.
+pub(crate) fn import_last(db: &Connection, path: &Path, photo: i64, ended: bool) -> rusqlite::Result<()> {
+    put_last(db, "INSERT OR IGNORE", path, photo, ended)
+}
+
+fn put_last(db: &Connection, insert: &str, path: &Path, photo: i64, ended: bool) -> rusqlite::Result<()> {
     let by_hand = "SELECT 1 FROM caption WHERE photo = ?1 AND captioner IS NULL";
     if db.prepare_cached(by_hand)?.exists([photo])? {
         let path = paths::bytes(path);
-        db.prepare_cached("INSERT OR REPLACE INTO last_seen (path, photo, ended) VALUES (?1, ?2, ?3)")?
+        db.prepare_cached(&format!("{insert} INTO last_seen (path, photo, ended) VALUES (?1, ?2, ?3)"))?
             .execute(params![path, photo, ended])?;
         seal::LAST_SEEN.seal(db, "path = ?1", [path])?;
     }
@@ -245,25 +274,25 @@ pub(crate) fn end_last(db: &Connection, path: &Path) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Carries captions by hand over to edited pictures ([`carry_caption`]), at the end of a run that saw everything, when
-/// it is known what was merely moved. What cannot follow now never will, unless its path cannot be read at present.
-pub(crate) fn carry_captions(db: &Connection) -> rusqlite::Result<()> {
-    db.execute("DELETE FROM last_seen WHERE photo IN (SELECT photo FROM file)", [])?;
+/// The paths whose last photo may have to be followed.
+pub(crate) fn open_paths(db: &Connection) -> rusqlite::Result<Vec<PathBuf>> {
     let mut statement = db.prepare("SELECT path FROM last_seen WHERE NOT ended ORDER BY path")?;
-    let paths: Vec<Vec<u8>> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    for path in paths {
-        carry_caption(db, &path)?;
-        if !db.prepare_cached("SELECT 1 FROM failure WHERE path = ?1")?.exists([&path])? {
-            end_last(db, &paths::from_bytes(&path))?;
-        }
-    }
-    Ok(())
+    let paths = statement.query_map([], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
+    paths.collect()
+}
+
+/// Carries captions by hand over to edited pictures ([`carry_caption`]), at the end of a run that saw everything, when
+/// it is known what was merely moved. Nothing follows any more at the paths that are `gone`.
+pub(crate) fn carry_captions(db: &Connection, open: &[PathBuf], gone: &[&PathBuf]) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM last_seen WHERE photo IN (SELECT photo FROM file)", [])?;
+    open.iter().try_for_each(|path| carry_caption(db, paths::bytes(path)))?;
+    gone.iter().try_for_each(|path| end_last(db, path))
 }
 
 /// Carries the caption by hand of the photo that was last at a path over to the photo that took its place there, if no
 /// file shows the former and only this one the latter. The caption stays with its own picture too, in case that
 /// returns.
-pub(crate) fn carry_caption(db: &Connection, path: &[u8]) -> rusqlite::Result<()> {
+fn carry_caption(db: &Connection, path: &[u8]) -> rusqlite::Result<()> {
     let follower = db
         .prepare_cached(
             "SELECT f.photo, c.text, c.folded, c.written FROM last_seen l JOIN file f ON f.path = l.path

@@ -47,12 +47,24 @@ pub(crate) fn fold(text: &str) -> String {
     folded
 }
 
+const UMLAUTS: [char; 6] = ['ä', 'ö', 'ü', 'Ä', 'Ö', 'Ü'];
+
 /// The characters of a text without accents and in one form: most systems write names composed, macOS decomposed.
 ///
 /// Marks of combining class 0, such as the vowels of Hindi or Thai, are not accents: words can differ by them alone.
 /// The rest is composed again (NFC), so that a Korean syllable stays one character.
 pub(crate) fn plain(text: &str) -> impl Iterator<Item = char> {
     text.nfkd().filter(|c| !is_combining_mark(*c) || canonical_combining_class(*c) == 0).nfc()
+}
+
+/// As [`plain`], but with the umlauts of German, which have another spelling ([`crate::search::umlauts`]).
+pub(crate) fn plain_but_umlauts(text: &str) -> String {
+    let composed: String = text.nfc().collect();
+    let parts = composed.split_inclusive(UMLAUTS).map(|part| match part.chars().next_back() {
+        Some(last) if UMLAUTS.contains(&last) => (part.trim_end_matches(last), Some(last)),
+        _ => (part, None),
+    });
+    parts.flat_map(|(part, umlaut)| plain(part).chain(umlaut)).collect()
 }
 
 /// The words of a text, folded, with one space around each, so that a search for `' word '` finds whole words.

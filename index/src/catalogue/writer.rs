@@ -187,6 +187,18 @@ impl Writer<'_> {
         })
     }
 
+    /// The ids of the files that show this picture.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn files_with(&self, picture: &ContentHash) -> Result<Vec<i64>> {
+        self.library.sql(|db| {
+            let mut statement =
+                db.prepare_cached("SELECT f.id FROM file f JOIN photo p ON p.id = f.photo WHERE p.picture = ?1")?;
+            statement.query_map([picture.as_slice()], |row| row.get(0))?.collect()
+        })
+    }
+
     /// How many files the catalogue has at or below `root`.
     ///
     /// # Errors

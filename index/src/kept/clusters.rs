@@ -241,7 +241,7 @@ impl Library {
                 params![id, new, paths::fold(new)],
             )?;
             seal::CLUSTER.seal(db, "id = ?1", [id])?;
-            given_names::keep(db, id, by_hand.then_some(name))?;
+            given_names::give(db, id, by_hand.then_some(name))?;
             Ok(Some(true))
         })?;
         match done {
@@ -249,6 +249,23 @@ impl Library {
             Some(false) => Err(taken(new)),
             None => Err(self.no_cluster(name)?),
         }
+    }
+
+    /// Gives a cluster a name by hand that waits, because the cluster has most of its pictures. Returns `false` and
+    /// changes nothing if another cluster has it.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn restore_name(&self, cluster: i64, name: &str) -> Result<bool> {
+        self.write(|db| {
+            if id_of(db, name)?.is_some_and(|other| other != cluster) {
+                return Ok(false);
+            }
+            let values = params![cluster, name, paths::fold(name)];
+            db.execute("UPDATE cluster SET name = ?2, folded = ?3, by_hand = 1 WHERE id = ?1", values)?;
+            seal::CLUSTER.seal(db, "id = ?1", [cluster])?;
+            Ok(true)
+        })
     }
 
     /// The error for a cluster that does not exist, with the names of those that do.
@@ -306,7 +323,7 @@ fn put_clusters(
         put_member(db, &ClusterMember { photo: member.photo, cluster, cosine: member.cosine })?;
     }
     let named = clusters.iter().zip(ids).filter(|(cluster, _)| cluster.by_hand);
-    named.map(|(_, id)| id).try_for_each(|id| given_names::keep(db, id, None))
+    named.map(|(_, id)| id).try_for_each(|id| given_names::keep(db, id))
 }
 
 /// Assigns a photo to a cluster; a photo that is gone in the meantime is skipped.

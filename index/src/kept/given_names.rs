@@ -49,13 +49,14 @@ impl Library {
     }
 }
 
-/// Keeps the name of a cluster and which pictures have it now. Those that no file shows at present keep it too, and
-/// also that which the cluster had before (`former`) if that was given by hand and goes.
-pub(crate) fn keep(db: &Connection, cluster: i64, former: Option<&str>) -> rusqlite::Result<()> {
+/// Keeps the name that a person gave to a cluster, and to which pictures: those that the cluster has, those that had the
+/// name while no cluster had it, and of the cluster's former name by hand, which goes, those that no file shows now.
+pub(crate) fn give(db: &Connection, cluster: i64, former: Option<&str>) -> rusqlite::Result<()> {
     let name: String = db.query_row("SELECT name FROM cluster WHERE id = ?1", [cluster], |row| text_of(row, 0))?;
     let mut pictures = db.prepare_cached(
         "SELECT p.picture FROM member m JOIN photo p ON p.id = m.photo WHERE m.cluster = ?1
-         UNION SELECT n.picture FROM named_picture n JOIN given_name g ON g.id = n.name WHERE g.folded IN (?2, ?3)
+         UNION SELECT n.picture FROM named_picture n JOIN given_name g ON g.id = n.name
+         WHERE g.folded = ?2 AND ?2 IS NOT ?3 OR g.folded = ?3
          AND NOT EXISTS (SELECT 1 FROM photo p JOIN file f ON f.photo = p.id WHERE p.picture = n.picture)",
     )?;
     let names = params![cluster, paths::fold(&name), former.map(paths::fold)];
@@ -64,6 +65,14 @@ pub(crate) fn keep(db: &Connection, cluster: i64, former: Option<&str>) -> rusql
         db.execute("DELETE FROM given_name WHERE folded = ?1", [paths::fold(former)])?;
     }
     put(db, &name, None, &pictures)
+}
+
+/// Keeps the name of a cluster that got it because it has most of the name's pictures. These stay what they are:
+/// otherwise a name could wander, cluster by cluster, to pictures that it was never given to.
+pub(crate) fn keep(db: &Connection, cluster: i64) -> rusqlite::Result<()> {
+    let folded: String = db.query_row("SELECT folded FROM cluster WHERE id = ?1", [cluster], |row| text_of(row, 0))?;
+    let known = db.prepare_cached("SELECT 1 FROM given_name WHERE folded = ?1")?.exists([folded])?;
+    if known { Ok(()) } else { give(db, cluster, None) }
 }
 
 /// Writes a name and its pictures, in the place of what the name was given to before; `written` is when, in seconds

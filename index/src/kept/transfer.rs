@@ -5,7 +5,7 @@ use super::chats::{LONGEST_ANSWER, LONGEST_QUESTION};
 use super::labels::{self, LabelSet};
 use super::{clusters, given_names};
 use crate::catalogue::change_log::{About, log};
-use crate::catalogue::identity::{self, CaptionText};
+use crate::catalogue::identity::{self, CaptionSource, CaptionText};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{Chat, ContentHash};
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Something that a person or a model wrote.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,7 +177,8 @@ fn captions(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     )?;
     let mut files = db.prepare(
         "SELECT path, ended FROM (SELECT path, 0 AS ended FROM file WHERE photo = ?1
-         UNION SELECT path, ended FROM last_seen WHERE photo = ?1) ORDER BY path",
+         UNION SELECT path, ended FROM last_seen WHERE photo = ?1
+         AND NOT EXISTS (SELECT 1 FROM file WHERE photo = ?1)) ORDER BY path",
     )?;
     readable(&mut statement.query([])?, |row| {
         let mut rows = files.query([row.get::<_, i64>(5)?])?;
@@ -187,6 +188,7 @@ fn captions(db: &Connection) -> rusqlite::Result<Vec<Written>> {
                 paths.push((paths::from_bytes(path), ended));
             }
         }
+        // Where it was last counts only if no file shows it.
         let gone = paths.iter().all(|(_, ended)| *ended) && !paths.is_empty();
         Ok(Written::Caption {
             picture: row.get(0)?,
@@ -273,7 +275,9 @@ impl Writer<'_> {
         self.write(|db| {
             let mut done = Imported::default();
             let (mut captions, mut chats) = (CaptionImport::default(), Vec::new());
-            for record in records {
+            // Where two photos were last at one path, that which may be followed is remembered.
+            let is_gone = |record: &&Written| matches!(record, Written::Caption { gone: true, .. });
+            for record in records.iter().filter(|r| !is_gone(r)).chain(records.iter().filter(is_gone)) {
                 match record {
                     Written::Caption { .. } => done.captions.count(captions.put(db, record)?),
                     Written::Chat(chat) => chats.push(chat),
@@ -297,8 +301,6 @@ impl Writer<'_> {
                 }
             }
             done.chats = put_chats(db, &chats)?;
-            // At once, so that a kill leaves nothing halfway.
-            captions.paths.iter().try_for_each(|path| identity::carry_caption(db, paths::bytes(path)))?;
             Ok(done)
         })
     }
@@ -306,15 +308,13 @@ impl Writer<'_> {
 
 /// The captions of one import.
 #[derive(Default)]
-struct CaptionImport<'a> {
-    /// Under which picture each photo's caption stands in the file.
+struct CaptionImport {
+    /// Under which picture the caption of each photo stands in the file from which it is.
     pictures: HashMap<i64, ContentHash>,
-    /// Where a caption may follow an edited picture.
-    paths: Vec<&'a Path>,
 }
 
-impl<'a> CaptionImport<'a> {
-    fn put(&mut self, db: &Connection, record: &'a Written) -> rusqlite::Result<Fate> {
+impl CaptionImport {
+    fn put(&mut self, db: &Connection, record: &Written) -> rusqlite::Result<Fate> {
         let Written::Caption { picture, paths: files, gone, text, captioner, written, carried } = record else {
             return Ok(Fate::Unchanged);
         };
@@ -333,14 +333,19 @@ impl<'a> CaptionImport<'a> {
         };
         let known = identity::caption_text(db, photo)?;
         // An older release knew two files of one picture as two pictures.
-        let twin = self.pictures.insert(photo, *picture).is_some_and(|other| other != *picture);
-        let own = CaptionText { text: text.clone(), by_hand: captioner.is_none(), written: *written };
-        let both = known.as_ref().filter(|known| twin && known.by_hand && own.by_hand);
+        let twin = self.pictures.get(&photo).is_some_and(|other| other != picture);
+        let source = CaptionSource::of(captioner.is_none(), carried.is_some());
+        let own = CaptionText { text: text.clone(), source, written: *written };
+        let both = known.as_ref().filter(|_| twin);
         let both = both.and_then(|known| Some((identity::both_texts(known, &own)?, known.written.max(own.written))));
-        let is_newer = known.as_ref().is_none_or(|known| (own.by_hand, own.written) > (known.by_hand, known.written));
+        let is_newer = known.as_ref().is_none_or(|known| own.replaces(known));
         let Some((text, written)) = both.or(is_newer.then_some((own.text, own.written))) else {
+            if known.is_some_and(|known| known.text == *text) {
+                self.pictures.insert(photo, *picture);
+            }
             return Ok(Fate::Unchanged);
         };
+        self.pictures.insert(photo, *picture);
         db.prepare_cached(
             "INSERT OR REPLACE INTO caption (photo, text, folded, captioner, written, carried)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -356,10 +361,7 @@ impl<'a> CaptionImport<'a> {
         seal::CAPTION.seal(db, "photo = ?1", [photo])?;
         log(db, photo, About::Words)?;
         if !identity::is_held(db, photo)? {
-            for path in files {
-                identity::put_last(db, path, photo, *gone)?;
-                self.paths.push(path);
-            }
+            files.iter().try_for_each(|path| identity::import_last(db, path, photo, *gone))?;
         }
         Ok(if known.is_some() { Fate::Updated } else { Fate::Added })
     }
@@ -400,6 +402,12 @@ fn put_chats(db: &Connection, chats: &[&Chat]) -> rusqlite::Result<Merged> {
         }
         taken.insert(id);
         done.count(fate);
+    }
+    // What an older release knew by the bytes of its file is known by its picture now.
+    for Chat { picture, file, .. } in chats.iter().filter(|chat| chat.picture != chat.file) {
+        db.prepare_cached("UPDATE conversation SET picture = ?1 WHERE file = ?2 AND picture = file")?
+            .execute([picture.as_slice(), file.as_slice()])?;
+        seal::CONVERSATION.seal(db, "file = ?1", [file.as_slice()])?;
     }
     Ok(done)
 }

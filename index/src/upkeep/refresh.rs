@@ -1,12 +1,13 @@
 //! Bringing the caches up to date, and tidying up, at the end of an indexing run.
 
-use crate::catalogue::identity::{ORPHANS, carry_captions};
+use crate::catalogue::identity::{ORPHANS, carry_captions, open_paths};
 use crate::catalogue::library::{WAITING_CAPTIONS, WAITING_NAMES, current_model};
 use crate::catalogue::rows::WaitingCounts;
 use crate::catalogue::writer::Writer;
 use crate::error::{Error, Result};
 use crate::search::text::{self, Failed};
 use crate::search::vectors::{self, GRAPH_FROM};
+use std::path::{Path, PathBuf};
 
 /// Photos that may change before a cache is rebuilt. Until then every search reads them one by one, which costs it less
 /// than a millisecond per hundred.
@@ -68,16 +69,18 @@ impl Writer<'_> {
     /// is gone, and was not merely moved. Captions by hand follow edited pictures, and what is no longer needed is
     /// dropped: photos without a file, and embeddings of other models once every photo has one of the current model. A
     /// photo with a caption by hand stays, in case its picture returns, with everything but its large encodings; so
-    /// does an imported one that no file has shown yet.
+    /// does an imported one that no file has shown yet. `is_gone` says whether the run has found nothing at a path.
     ///
     /// # Errors
     /// The catalogue cannot be written.
-    pub fn settle(&mut self) -> Result<()> {
-        let open =
-            "SELECT EXISTS (SELECT 1 FROM last_seen l WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = l.photo)
-            OR NOT ended AND NOT EXISTS (SELECT 1 FROM failure e WHERE e.path = l.path))";
-        if self.library.sql(|db| db.query_row(open, [], |row| row.get(0)))? {
-            self.write(|db| carry_captions(db))?;
+    pub fn settle(&mut self, is_gone: &dyn Fn(&Path) -> bool) -> Result<()> {
+        let open = self.library.sql(open_paths)?;
+        let gone: Vec<&PathBuf> = open.iter().filter(|path| is_gone(path)).collect();
+        let due = "SELECT EXISTS (SELECT 1 FROM last_seen l WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = l.photo)
+            OR NOT ended AND EXISTS (SELECT 1 FROM file f WHERE f.path = l.path AND NOT EXISTS
+            (SELECT 1 FROM file g WHERE g.photo = f.photo AND g.path <> f.path)))";
+        if !gone.is_empty() || self.library.sql(|db| db.query_row(due, [], |row| row.get(0)))? {
+            self.write(|db| carry_captions(db, &open, &gone))?;
         }
         self.drop_unneeded()
     }

@@ -93,7 +93,7 @@ pub(crate) fn photo(name: &str, content: u64, dim: usize, labels: &[&str]) -> Ch
 
 /// Does what comes at the end of a run.
 pub(crate) fn refresh(writer: &mut Writer<'_>) {
-    writer.settle().unwrap();
+    writer.settle(&|_| false).unwrap();
     writer.refresh_caches(&mut |_, _, _| true).unwrap();
 }
 
@@ -109,6 +109,7 @@ pub(crate) fn request(by: By) -> SearchRequest {
         min_score: None,
         unique: None,
         exclude: Vec::new(),
+        ..SearchRequest::default()
     }
 }
 
