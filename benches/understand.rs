@@ -35,7 +35,7 @@ fn main() {
     let rows: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
     println!("{photos} x {dim}, {} MB of vectors; peak memory before: {}", photos * dim * 4 / 1_000_000, peak());
     let start = Instant::now();
-    let found = cluster(&rows, LinkageOptions { count: None, min_size: 5 }, &mut |_, _| true).unwrap();
+    let found = cluster(&rows, LinkageOptions { count: None, min_size: 5, least_size: 5 }, &mut |_, _| true).unwrap();
     println!(
         "clusters           {:8.1} s, {} of them; peak memory {}",
         start.elapsed().as_secs_f64(),

@@ -28,7 +28,7 @@ fn main() -> anyhow::Result<()> {
     fill(&library, &mut writer, &chosen, &folders, &IndexOptions::new(2), &cancel, &console)?;
 
     let means = Means { library: &library, model: &|| Ok(Arc::clone(&chosen)), cancel: &cancel, console: &console };
-    let (rows, _) = Question::new(parse(query)?, By::Both, None, &means)?.ask(&library.searcher()?, 5)?;
+    let rows = Question::new(parse(query)?, By::Both, None, &means)?.ask(&library.searcher()?, 5)?.rows;
     for row in rows.iter().take(5) {
         console.line(&format!("{:.3}  {}", row.hit.cosine.unwrap_or_default(), row.path().display()))?;
     }

@@ -42,6 +42,11 @@ impl Failure {
         Self { exit: Exit::Interrupted, message: "interrupted".into() }.into()
     }
 
+    /// Nothing was found (exit code 1).
+    pub fn nothing(message: impl Into<String>) -> anyhow::Error {
+        Self { exit: Exit::NothingFound, message: message.into() }.into()
+    }
+
     /// The library or a model is missing (exit code 3).
     pub fn missing(message: impl Into<String>) -> anyhow::Error {
         Self { exit: Exit::Missing, message: message.into() }.into()

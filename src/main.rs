@@ -1,7 +1,7 @@
 //! Arguments in, exit code out.
 
 use clap::{CommandFactory, FromArgMatches};
-use snapseek::cli::Cli;
+use snapseek::cli::{self, Cli};
 use snapseek::config::Settings;
 use snapseek::exit::{Exit, exit_of, explain};
 use snapseek::terminal::sanitize;
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         Ok(matches) => matches,
         // clap's error messages quote the arguments unescaped.
         Err(error) if error.use_stderr() => {
-            let _ = write!(std::io::stderr(), "{}", sanitize::lines(&error.render().to_string()));
+            let _ = write!(std::io::stderr(), "{}", sanitize::lines(&usage_error(&error)));
             return ExitCode::from(Exit::Usage as u8);
         }
         Err(help) => help.exit(),
@@ -31,6 +31,19 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(exit as u8)
+}
+
+/// What clap says, in the form of our own errors, and a hint for a query whose minus was taken for an option.
+fn usage_error(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").map_or(text.clone(), |text| format!("snapseek: {text}"));
+    let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
+    match cli::subtracted_word(&arguments) {
+        Some(word) => {
+            format!("{text}\nIf {word} is part of the query, put the whole query in quotes: \"castle {word}\"\n")
+        }
+        None => text,
+    }
 }
 
 fn run(matches: &clap::ArgMatches) -> anyhow::Result<Exit> {

@@ -52,6 +52,8 @@ pub fn choose(
 ) -> anyhow::Result<Chosen> {
     let remembered = library.map(Library::model).transpose()?.flatten();
     let spec = spec(&settings.model)?;
+    // Before the model of the library is opened, which is not to blame.
+    device(settings)?;
     let chosen = match (&spec, &remembered) {
         (ModelSpec::Auto, Some(record)) => open(&self::spec(&record.name)?, settings)
             .with_context(|| format!("this library was indexed with the model {}", record.name))?,
@@ -120,21 +122,25 @@ pub fn pull(
     })
 }
 
-fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
-    let device = match settings.device {
-        DeviceChoice::Cpu => Device::Cpu,
-        DeviceChoice::Cuda => Device::Cuda,
-        DeviceChoice::Metal => Device::Metal,
-    };
-    let built = match settings.device {
-        DeviceChoice::Cpu => true,
-        DeviceChoice::Cuda => cfg!(feature = "cuda"),
-        DeviceChoice::Metal => cfg!(feature = "metal"),
+/// The device that the user chose.
+///
+/// # Errors
+/// The program was built without it (exit code 2).
+fn device(settings: &Settings) -> anyhow::Result<Device> {
+    let (device, built) = match settings.device {
+        DeviceChoice::Cpu => (Device::Cpu, true),
+        DeviceChoice::Cuda => (Device::Cuda, cfg!(feature = "cuda")),
+        DeviceChoice::Metal => (Device::Metal, cfg!(feature = "metal")),
     };
     if !built {
         let feature = format!("{device:?}").to_lowercase();
         return Err(Failure::usage(format!("this program was built without --features {feature}: use --device cpu")));
     }
+    Ok(device)
+}
+
+fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
+    let device = device(settings)?;
     let model = match spec {
         ModelSpec::Starter => model::starter()?,
         _ => {

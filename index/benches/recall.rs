@@ -120,6 +120,7 @@ fn meaning(vector: &[f32], limit: usize) -> SearchRequest {
         min_score: None,
         unique: None,
         exclude: Vec::new(),
+        ..SearchRequest::default()
     }
 }
 

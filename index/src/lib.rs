@@ -66,11 +66,13 @@ pub use catalogue::rows::{
 pub use catalogue::writer::Writer;
 pub use error::{Error, Result};
 pub use kept::captioner::Captioner;
-pub use kept::clusters::{Cluster, ClusterMember, NewCluster, folded_name};
+pub use kept::cluster_history::PastClusters;
+pub use kept::cluster_rows::{ClusterMember, NewCluster};
+pub use kept::clusters::{Cluster, folded_name};
 pub use kept::given_names::GivenName;
 pub use kept::labels::{Classifier, LabelSet};
 pub use kept::transfer::{Imported, Merged, Written};
-pub use search::filters::{Clause, Filter, Filters, Phrase};
+pub use search::filters::{Clause, Fact, Filter, Filters, Phrase};
 pub use search::query;
-pub use search::searcher::{By, Hit, Response, SearchRequest, Searcher};
+pub use search::searcher::{By, Hit, Order, Response, SearchRequest, Searcher};
 pub use upkeep::check::{CheckReport, Finding, Remedy};

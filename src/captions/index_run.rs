@@ -32,7 +32,8 @@ pub struct CaptionSummary {
     pub interrupted: bool,
 }
 
-/// Captions the photos that have no caption or, with `recaption`, one by another model.
+/// Captions the photos that have no caption or, with `recaption`, one by another model; if `folders` are given, only
+/// those with a file in one of them.
 ///
 /// # Errors
 /// Another process is captioning, the catalogue cannot be written, or the model fails. What was written is kept.
@@ -41,10 +42,12 @@ pub fn run(
     blip2: &NamedBlip2,
     options: &GenerateOptions,
     recaption: bool,
+    folders: &[PathBuf],
     cancel: &AtomicBool,
     console: &Console,
 ) -> anyhow::Result<CaptionSummary> {
     let captioner = library.captioner(blip2.model.fingerprint(), recaption)?;
+    let captioner = if folders.is_empty() { captioner } else { captioner.within(folders) };
     let mut progress = PhotoProgress::new(console);
     progress.expect_captions(captioner.pending_count()?);
     let reader = library.reopen()?;

@@ -2,6 +2,7 @@
 
 use super::generate::GenerateArgs;
 use clap::{Args, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Arguments of `caption`.
@@ -10,7 +11,7 @@ pub struct CaptionArgs {
     /// Set, clear or show captions
     #[command(subcommand)]
     pub action: Option<CaptionAction>,
-    /// Picture files, in the library or not
+    /// Picture files and folders, in the library or not
     #[arg(required = true)]
     pub photos: Vec<PathBuf>,
     /// Continue from these words; the caption is shown but not saved
@@ -28,14 +29,18 @@ pub enum CaptionAction {
     Set {
         /// The photo
         photo: PathBuf,
-        /// Its caption
-        text: String,
+        /// Its caption; several words need no quotes
+        #[arg(required = true)]
+        text: Vec<String>,
     },
     /// Remove the captions of photos, whether a model or a person wrote them
     Clear {
-        /// The photos
+        /// Photos, folders, or a query
         #[arg(required = true)]
-        photos: Vec<PathBuf>,
+        photos: Vec<OsString>,
+        /// Do not ask before captions written by hand are removed from several photos
+        #[arg(long)]
+        yes: bool,
     },
     /// Print the captions of photos
     Show {
@@ -48,7 +53,8 @@ pub enum CaptionAction {
 pub(super) const CAPTION_HELP: &str = r#"EXAMPLES
   snapseek caption holiday.jpg
   snapseek caption *.jpg --json --num-beams 5
-  snapseek caption set holiday.jpg "Grandma's house in Ticino"
+  snapseek caption ~/Pictures/2019
+  snapseek caption set holiday.jpg Grandma at home in Ticino
+  snapseek caption clear "taken:2019 has:caption"
   snapseek caption show holiday.jpg
-The caption of a photo in the library is saved, and `snapseek search` finds it at once. A file called set, clear or show
-needs ./ before its name."#;
+The caption of a photo in the library is saved, and `snapseek search` finds it at once. A file called set, clear or show needs ./ before its name."#;

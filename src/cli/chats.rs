@@ -1,6 +1,7 @@
 //! Arguments of `chats`.
 
 use clap::{Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What `chats` can do.
@@ -11,16 +12,17 @@ pub enum ChatsAction {
         /// Only chats about this photo
         photo: Option<PathBuf>,
     },
-    /// Print a chat
+    /// Print a chat, or all chats about a photo
     Show {
-        /// The chat's number
-        id: i64,
+        /// The chat's number, or the photo
+        #[arg(value_name = "ID|PHOTO")]
+        chat: OsString,
     },
     /// Write chats to stdout
     Export {
-        /// The chats' numbers
-        #[arg(required = true)]
-        ids: Vec<i64>,
+        /// The chats' numbers, or photos
+        #[arg(required = true, value_name = "ID|PHOTO")]
+        chats: Vec<OsString>,
         /// The output format
         #[arg(long, value_enum, default_value = "md")]
         format: ChatFormat,
@@ -28,8 +30,13 @@ pub enum ChatsAction {
     /// Delete a chat
     Delete {
         /// The chat's number
+        #[arg(value_parser = number)]
         id: i64,
     },
+}
+
+fn number(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "must be the number of a chat; `snapseek chats list` lists them".to_owned())
 }
 
 /// The format of an exported chat.

@@ -63,7 +63,4 @@ EXAMPLES
   snapseek classify --set pets taken:2019 --html pets.html
   snapseek classify --labels-file rooms.txt ~/Pictures/house --csv > rooms.csv
 
-A label is inserted into the model's prompt templates ("a photo of a dog"), so write it as a plain noun. The
-probabilities of a photo sum to 1 over the given labels: a photo that fits none of them still gets the likeliest one,
-unless --threshold or --background rules it out. The built-in starter model knows fewer things than CLIP and is less
-certain about them."#;
+A label is inserted into the model's prompt templates ("a photo of a dog"), so write it as a plain noun. The probabilities of a photo sum to 1 over the given labels: a photo that fits none of them still gets the likeliest one, unless --threshold or --background rules it out. The built-in starter model knows fewer things than CLIP and is less certain about them."#;

@@ -8,4 +8,7 @@ use std::path::PathBuf;
 pub struct DescribeArgs {
     /// An indexed folder [default: the whole library]
     pub folder: Option<PathBuf>,
+    /// Write comma-separated values, one number per line
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
 }

@@ -17,6 +17,9 @@ pub struct DuplicatesArgs {
     /// Write a self-contained page that shows the groups side by side
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    /// Write a shell script that moves all files except those to keep to the trash, each only if it is still the same
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
     /// Print the paths of all files except those to keep, each followed by a NUL byte (for xargs -0)
     #[arg(long, conflicts_with_all = ["json", "csv"])]
     pub paths0: bool,
@@ -29,7 +32,7 @@ pub struct DuplicatesArgs {
 pub(super) const DUPLICATES_HELP: &str = "EXAMPLES
   snapseek duplicates                                groups, and which file of each to keep
   snapseek duplicates --html duplicates.html         the same as a page with pictures
+  snapseek duplicates --script tidy.sh               read it, then run it: sh tidy.sh; snapseek index
   snapseek duplicates --exact --paths0 | xargs -0 -r trash
 
-Nothing is ever deleted. A changed copy is the picture resized, recompressed, converted, brightened, turned, framed or
-slightly cropped. Look at the groups before you delete files: frames of one burst are hard to tell from copies.";
+Nothing is ever deleted. A changed copy is the picture resized, recompressed, converted, brightened, turned, framed or slightly cropped. Look at the groups before you delete files: frames of one burst are hard to tell from copies.";

@@ -22,6 +22,7 @@ mod shell;
 mod transfer;
 mod tui;
 mod value;
+mod watch;
 
 pub use ask::AskArgs;
 pub use caption::{CaptionAction, CaptionArgs};
@@ -40,10 +41,11 @@ pub use library::{CheckArgs, ForgetArgs, LibraryAction};
 pub use map::MapArgs;
 pub use models::ModelsAction;
 pub use score::ScoreArgs;
-pub use search::{Ranking, SearchArgs, ShowArgs, SimilarArgs};
+pub use search::{Column, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
 pub use shell::{CompletionsArgs, ManArgs};
 pub use transfer::{ExportArgs, ImportArgs};
 pub use tui::TuiArgs;
+pub use watch::WatchArgs;
 
 use crate::config::GlobalArgs;
 use clap::{Parser, Subcommand};
@@ -54,8 +56,8 @@ use clap::{Parser, Subcommand};
 #[command(
     after_help = "EXIT CODES\n  0 found or done   1 nothing found   2 wrong usage   3 the library or a model is missing\n  \
     4 finished, but some files could not be read   5 failed for another reason   130 interrupted\n\n\
-    CONFIG\n  $XDG_CONFIG_HOME/snapseek/config.toml with the keys library, model, device, threads, offline, color,\n  \
-    limit, blip2, precision, theme, pictures, watch, [keys]. A flag wins over an environment variable, which wins over the file."
+    CONFIG\n  $XDG_CONFIG_HOME/snapseek/config.toml with the keys library, model, device, threads, offline, color, \
+    limit, exclude, blip2, precision, theme, pictures, watch, [keys]. A flag wins over an environment variable, which wins over the file."
 )]
 pub struct Cli {
     /// What to do [default: open the terminal UI]
@@ -66,6 +68,19 @@ pub struct Cli {
     pub global: GlobalArgs,
 }
 
+/// The first word of a query in these arguments that begins with a minus and is no option, such as `-night`.
+#[must_use]
+pub fn subtracted_word(arguments: &[String]) -> Option<&str> {
+    let takes_query = ["search", "classify", "caption"];
+    let at = arguments.iter().position(|argument| takes_query.contains(&argument.as_str()))?;
+    let words = arguments.get(at + 1..)?.iter().take_while(|argument| *argument != "--");
+    let is_word = |argument: &&String| {
+        let letters = argument.strip_prefix('-').unwrap_or_default();
+        letters.chars().count() > 1 && letters.chars().all(|c| c.is_alphabetic())
+    };
+    words.filter(is_word).map(String::as_str).next()
+}
+
 /// Every subcommand.
 #[derive(Subcommand, Debug)]
 pub enum Command {
@@ -74,6 +89,9 @@ pub enum Command {
     Tui(TuiArgs),
     /// Index photo folders; later runs only process what has changed
     Index(IndexArgs),
+    /// Index folders, and again whenever something in them has changed
+    #[command(after_help = watch::WATCH_HELP)]
+    Watch(WatchArgs),
     /// Find photos by words, by example, or by both
     #[command(after_help = search::SEARCH_HELP)]
     Search(SearchArgs),

@@ -1,6 +1,6 @@
 //! Arguments of `search` and `similar`, and how their results are shown.
 
-use super::value::{at_least_one, cosine, finite, template};
+use super::value::{cosine, finite, how_many, template};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 pub struct SearchArgs {
     /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: ext: wider: taller: size: tag: label: cluster:
-    /// caption:
+    /// caption: has:; - reads a picture, or queries line by line, from standard input
     #[arg(required = true)]
     pub query: Vec<String>,
     /// What ranks the results
@@ -28,7 +28,7 @@ pub struct SearchArgs {
 /// Arguments of `similar`.
 #[derive(Args, Debug)]
 pub struct SimilarArgs {
-    /// A photo in the library, or any picture file
+    /// A photo in the library, or any picture file; - reads a picture, or paths line by line, from standard input
     pub picture: PathBuf,
     /// How results are shown
     #[command(flatten)]
@@ -38,9 +38,21 @@ pub struct SimilarArgs {
 /// How results are shown.
 #[derive(Args, Debug)]
 pub struct ShowArgs {
-    /// Maximum number of results [default: 10]
-    #[arg(short = 'n', long, value_name = "N", value_parser = at_least_one)]
+    /// Maximum number of results, or all [default: 10]
+    #[arg(short = 'n', long, value_name = "N", value_parser = how_many)]
     pub limit: Option<usize>,
+    /// Sort the matches by something else than how well they match
+    #[arg(long, value_enum, value_name = "BY", default_value = "score")]
+    pub sort: Sort,
+    /// Reverse the order
+    #[arg(short, long)]
+    pub reverse: bool,
+    /// Show more about each photo, separated by commas
+    #[arg(long, value_enum, value_name = "COLUMNS", value_delimiter = ',', conflicts_with_all = ["json", "paths0"])]
+    pub columns: Vec<Column>,
+    /// Print each path whole, on a line of its own
+    #[arg(long, conflicts_with_all = ["json", "paths0"])]
+    pub long: bool,
     /// Leave out results with a lower cosine
     #[arg(long, value_name = "COSINE", allow_hyphen_values = true, value_parser = finite)]
     pub min_score: Option<f32>,
@@ -59,9 +71,40 @@ pub struct ShowArgs {
     /// Copy the results into this folder (no file is overwritten)
     #[arg(long, value_name = "DIR")]
     pub copy_to: Option<PathBuf>,
+    /// Make symbolic links to the results in this folder, numbered as copies are
+    #[arg(long, value_name = "DIR")]
+    pub link_to: Option<PathBuf>,
     /// Write a self-contained contact sheet with thumbnails
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+/// What results are sorted by.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// How well they match; the newest first if the query has filters only
+    Score,
+    /// When they were taken, newest first
+    Date,
+    /// Name of the file
+    Name,
+    /// Size of the file, largest first
+    Size,
+    /// Path
+    Path,
+}
+
+/// What a table can show about a photo.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// When it was taken
+    Date,
+    /// The camera
+    Camera,
+    /// Size of the file
+    Size,
+    /// Width and height
+    Pixels,
 }
 
 /// What ranks the results.
@@ -83,5 +126,11 @@ pub(super) const SEARCH_HELP: &str = r#"QUERY LANGUAGE (quote the query; write -
   2*sunset 0.5*@beach.jpg       weights
   path:2019 tag:dog caption:"red car" cluster:"bird, hen" ext:jpg,png camera:canon
   label:pets=dog label:pets     photos with this label, or any label, of a set saved by `classify --save-as`
-  taken:2019-06..2019-09 wider:2000 taller:1000 size:>2M       a minus before any of these excludes
-  \-word \@word                 a plain word that begins with - or @"#;
+  taken:2019-06..2019-09 taken:>2020 wider:2000 taller:1000 size:>2M
+  has:caption has:date has:camera has:place has:tags has:cluster has:chat
+                                a minus before any of these excludes
+  \-word \@word                 a plain word that begins with - or @
+
+COLUMNS
+  cosine   how near the photo is to the meaning of the query, from -1 to 1; what is near depends on the model
+  words    how well its caption, tags, names and camera have the words of the query (BM25); - if they have none"#;

@@ -24,12 +24,10 @@ pub(super) const EXPORT_HELP: &str = "\
 EXAMPLES
   snapseek export ~/backup/photos.jsonl
   snapseek export - | grep Ticino
-The file holds captions, chats, names of clusters, label sets and forgotten paths, one JSON object a line; everything
-else can be computed again from the photos.";
+The file holds captions, chats, names of clusters, label sets and forgotten paths, one JSON object a line; everything else can be computed again from the photos.";
 
 pub(super) const IMPORT_HELP: &str = "\
 EXAMPLES
   snapseek import ~/backup/photos.jsonl
   ssh nas snapseek export - | snapseek import -
-What was written by hand wins over what a model wrote, and otherwise the newer one. Captions of pictures that the library
-does not hold wait for them.";
+What was written by hand wins over what a model wrote, and otherwise the newer one. Captions of pictures that the library does not hold wait for them.";

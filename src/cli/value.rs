@@ -8,6 +8,11 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number of at least 1".into())
 }
 
+/// A number of at least 1, or `all`.
+pub(super) fn how_many(text: &str) -> Result<usize, String> {
+    if text == "all" { Ok(usize::MAX) } else { at_least_one(text).map_err(|error| format!("{error}, or all")) }
+}
+
 pub(super) fn finite(text: &str) -> Result<f32, String> {
     text.parse().ok().filter(|number: &f32| number.is_finite()).ok_or_else(|| "must be a number".into())
 }

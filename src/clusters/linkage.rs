@@ -20,6 +20,11 @@ const EACH: usize = 60;
 const DISTINCT: f64 = 0.05;
 /// The share of the best silhouette from which a cut is nearly as good.
 const NEARLY: f64 = 0.8;
+/// The share of the best silhouette of several clusters from which a cut is about as good: a few photos more or less
+/// decide which of them is the best.
+const ABOUT: f64 = 0.90;
+/// The distance up to which two clusters are the same, but for rounding.
+const SAME: f32 = 1e-5;
 /// How many standard deviations below the mean cosine of a cluster's members a photo may be and still belong to it.
 const REACH: f32 = 2.5;
 /// The least standard deviation of a cluster: with less, a cluster of twins would admit nothing else.
@@ -32,6 +37,8 @@ pub struct LinkageOptions {
     pub count: Option<usize>,
     /// The least number of members in a cluster.
     pub min_size: usize,
+    /// The same where otherwise there are fewer clusters than `count`.
+    pub least_size: usize,
 }
 
 /// A cluster of vectors.
@@ -60,7 +67,8 @@ pub struct Clustering {
 /// order of the vectors.
 #[must_use]
 pub fn cluster(vectors: &[&[f32]], options: LinkageOptions, report: &mut StepFn<'_>) -> Option<Clustering> {
-    if vectors.len() < options.min_size.max(2) {
+    let fewest = if options.count.is_some() { options.least_size } else { options.min_size };
+    if vectors.len() < fewest.max(2) || options.count == Some(0) {
         return Some(Clustering { groups: Vec::new(), places: vec![(None, 0.0); vectors.len()] });
     }
     // Sorted by content: the order of ids depends on which photo was indexed first.
@@ -70,11 +78,24 @@ pub fn cluster(vectors: &[&[f32]], options: LinkageOptions, report: &mut StepFn<
     let (points, places) = summarize(&sorted, SUMMARY, report)?;
     let tree = Tree::new(&points, &places);
     let labels = match options.count {
-        Some(count) => tree.with_count(count, options.min_size),
+        Some(count) => {
+            let found = |labels: &Vec<Option<usize>>| labels.iter().flatten().max().map_or(0, |most| most + 1);
+            let mut sizes = (options.least_size.clamp(1, options.min_size)..=options.min_size).rev();
+            let mut labels = Vec::new();
+            while found(&labels) < count
+                && let Some(size) = sizes.next()
+            {
+                labels = tree.with_count(count, size);
+            }
+            labels
+        }
         None => tree.best(options.min_size, report)?,
     };
     let assigned: Vec<Option<usize>> = places.iter().map(|(point, _)| labels[*point]).collect();
-    let found = settle(&sorted, assigned, options.min_size, report)?;
+    let found = match options.count {
+        Some(_) => keep(&sorted, &assigned, report)?,
+        None => settle(&sorted, assigned, options.min_size, report)?,
+    };
     let mut in_order = vec![(None, 0.0); vectors.len()];
     for (place, at) in found.places.into_iter().zip(order) {
         in_order[at] = place;
@@ -114,6 +135,8 @@ struct Tree {
     /// The pairs of clusters that are joined: a number below the number of points is a point, a larger one the result
     /// of an earlier step.
     joins: Vec<(usize, usize)>,
+    /// The mean distance between the two of each pair.
+    heights: Vec<f32>,
 }
 
 impl Tree {
@@ -140,7 +163,8 @@ impl Tree {
             (0..n).flat_map(|row| distances[row * n + row + 1..(row + 1) * n].iter().copied()).collect();
         let dendrogram = kodama::linkage(&mut condensed, n, kodama::Method::Average);
         let joins = dendrogram.steps().iter().map(|step| (step.cluster1, step.cluster2)).collect();
-        Self { distances, weights, joins }
+        let heights = dendrogram.steps().iter().map(|step| step.dissimilarity).collect();
+        Self { distances, weights, joins, heights }
     }
 
     /// The cluster of each point when there are `count` clusters, small ones included.
@@ -176,49 +200,78 @@ impl Tree {
         labels.into_iter().map(|label| counts(label).then_some(label)).collect()
     }
 
-    /// The first cut with `count` clusters that are large enough; if there is none, the one with most of them.
+    /// `count` clusters of at least `min_size` vectors, or as many as there are: from all photos on, the cluster is
+    /// divided whose parts are furthest apart, until there are enough. What is split off on the way and is smaller
+    /// belongs to none. More clusters are asked for, more are found, one by one.
     fn with_count(&self, count: usize, min_size: usize) -> Vec<Option<usize>> {
-        let mut best = (0, 1);
-        for k in 1..=self.weights.len() {
-            let large = self.sizes(&self.cut(k)).into_iter().filter(|size| *size >= min_size).count();
-            if large > best.0 && large <= count {
-                best = (large, k);
-            }
-            if large == count {
-                break;
+        let n = self.weights.len();
+        let mut sizes = self.weights.clone();
+        for (a, b) in &self.joins {
+            sizes.push(sizes[*a] + sizes[*b]);
+        }
+        // For each node, the first node below it, or itself, that divides into two large ones.
+        let mut divides: Vec<Option<usize>> = vec![None; n];
+        for (node, ((a, b), height)) in (n..).zip(self.joins.iter().zip(&self.heights)) {
+            let large = |node: &&usize| sizes[**node] >= min_size;
+            divides.push(match [a, b].into_iter().filter(large).collect::<Vec<_>>()[..] {
+                // Photos that are the same cannot be told apart.
+                [_, _] => (*height > SAME).then_some(node),
+                [one] => divides[*one],
+                _ => None,
+            });
+        }
+        let root = sizes.len() - 1;
+        let mut clusters: Vec<usize> = Vec::from_iter((sizes[root] >= min_size).then_some(root));
+        while clusters.len() < count {
+            // Later joins are of clusters that are further apart.
+            let furthest = (0..clusters.len()).max_by_key(|at| divides[clusters[*at]]);
+            let Some((at, node)) = furthest.and_then(|at| Some((at, divides[clusters[at]]?))) else { break };
+            let (a, b) = self.joins[node - n];
+            clusters[at] = a;
+            clusters.push(b);
+        }
+        let mut labels = vec![None; sizes.len()];
+        clusters.iter().enumerate().for_each(|(label, node)| labels[*node] = Some(label));
+        for (node, (a, b)) in (n..sizes.len()).zip(&self.joins).rev() {
+            if let Some(label) = labels[node] {
+                (labels[*a], labels[*b]) = (Some(label), Some(label));
             }
         }
-        let labels = self.cut(best.1);
-        let sizes = self.sizes(&labels);
-        Self::only(labels, |label| sizes[label] >= min_size)
+        labels.truncate(n);
+        labels
     }
 
     /// The cut with the best mean silhouette, to which photos in clusters that are too small or not distinct add
-    /// nothing. A cut into several clusters wins if it is nearly as good, because the best is often a mere split in
-    /// two.
+    /// nothing. A cut into several clusters wins if it is nearly as good, because the best is often a mere split in two;
+    /// of all that are about as good, the one with most clusters.
     fn best(&self, min_size: usize, report: &mut StepFn<'_>) -> Option<Vec<Option<usize>>> {
         // Up to the end: strays are joined last, and until then each is a cluster by itself.
         let most = self.weights.len() - 1;
         let total = self.weights.iter().sum::<usize>();
         let several = (total as f64).ln().ceil() as usize;
-        let (mut best, mut best_of_several) = ((0.0, None), (0.0, None));
+        // Of each cut: the number of clusters, that of the distinct ones, and the silhouette.
+        let mut cuts: Vec<(usize, usize, f64)> = Vec::new();
         let mut k = 2;
         while k <= most {
             report(k, most).then_some(())?;
             let labels = self.cut(k);
             let distinct: Vec<f64> = self.distinct(&labels, min_size).into_iter().flatten().collect();
-            let silhouette = distinct.iter().sum::<f64>() / total as f64;
-            if silhouette > best.0 {
-                best = (silhouette, Some(k));
-            }
-            if distinct.len() >= several && silhouette > best_of_several.0 {
-                best_of_several = (silhouette, Some(k));
-            }
+            cuts.push((k, distinct.len(), distinct.iter().sum::<f64>() / total as f64));
             k += if k < EACH { 1 } else { k / 20 };
         }
-        let chosen = if best_of_several.0 >= NEARLY * best.0 { best_of_several.1 } else { best.1 };
-        let Some(k) = chosen else { return Some(vec![None; self.weights.len()]) };
-        let labels = self.cut(k);
+        let best = |least: usize| {
+            let cuts = cuts.iter().filter(|(_, distinct, silhouette)| *distinct >= least && *silhouette > 0.0);
+            cuts.max_by(|a, b| a.2.total_cmp(&b.2).then(b.0.cmp(&a.0)))
+        };
+        let chosen = match (best(1), best(several)) {
+            (Some(best), Some(of_several)) if of_several.2 >= NEARLY * best.2 => {
+                let about = cuts.iter().filter(|cut| cut.2 >= ABOUT * of_several.2);
+                about.max_by(|a, b| a.1.cmp(&b.1).then(a.2.total_cmp(&b.2)).then(b.0.cmp(&a.0))).unwrap_or(of_several)
+            }
+            (Some(best), _) => best,
+            (None, _) => return Some(vec![None; self.weights.len()]),
+        };
+        let labels = self.cut(chosen.0);
         let distinct = self.distinct(&labels, min_size);
         Some(Self::only(labels, |label| distinct[label].is_some()))
     }
@@ -245,6 +298,30 @@ impl Tree {
         let enough = |(sum, size): (f64, usize)| (size >= min_size && sum >= DISTINCT * size as f64).then_some(sum);
         sums.into_iter().zip(sizes).map(enough).collect()
     }
+}
+
+/// Turns an assignment into groups with a reach, and lets vectors without a group join the nearest that reaches them.
+fn keep(vectors: &[&[f32]], assigned: &[Option<usize>], report: &mut StepFn<'_>) -> Option<Clustering> {
+    let mut groups = groups_of(vectors, assigned);
+    if groups.is_empty() {
+        return Some(Clustering { groups, places: vec![(None, 0.0); vectors.len()] });
+    }
+    let centroids: Vec<f32> = groups.iter().flat_map(|group| &group.centroid).copied().collect();
+    let nearest = kmeans::nearest(vectors, &centroids, report)?;
+    let dim = vectors.first().map_or(1, |vector| vector.len());
+    let mut places: Vec<(Option<usize>, f32)> = Vec::with_capacity(vectors.len());
+    for ((own, vector), (nearest, cosine)) in assigned.iter().zip(vectors).zip(nearest) {
+        places.push(match own {
+            Some(own) => {
+                let centroid = &centroids[own * dim..(own + 1) * dim];
+                (Some(*own), vector.iter().zip(centroid).map(|(a, b)| a * b).sum())
+            }
+            None => ((cosine >= groups[nearest].reach).then_some(nearest), cosine),
+        });
+    }
+    groups.iter_mut().for_each(|group| group.size = 0);
+    places.iter().filter_map(|place| place.0).for_each(|group| groups[group].size += 1);
+    Some(ordered(Clustering { groups, places }))
 }
 
 /// Turns a first assignment into groups with a reach; each vector belongs to the nearest group, if that reaches it.
@@ -362,7 +439,7 @@ mod tests {
 
     fn find(vectors: &[Vec<f32>], count: Option<usize>) -> Clustering {
         let vectors: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
-        cluster(&vectors, LinkageOptions { count, min_size: 5 }, &mut |_, _| true).unwrap()
+        cluster(&vectors, LinkageOptions { count, min_size: 5, least_size: 5 }, &mut |_, _| true).unwrap()
     }
 
     #[test]
@@ -396,8 +473,17 @@ mod tests {
     }
 
     #[test]
-    fn more_clusters_than_can_be_found_are_as_many_as_can() {
+    fn more_clusters_are_asked_for_more_are_found() {
         let vectors = blobs(6, 20, 5);
+        let mut before = 0;
+        for count in 1..=125 {
+            let found = find(&vectors, Some(count)).groups.len();
+            assert!(found == count || found == before && found >= 6, "{count}: {found} clusters");
+            before = found;
+        }
+        let rows: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
+        let small = LinkageOptions { count: Some(50), min_size: 5, least_size: 1 };
+        assert_eq!(cluster(&rows, small, &mut |_, _| true).unwrap().groups.len(), 50);
         for count in [30, 124, 125, 126, 2_000] {
             let found = find(&vectors, Some(count));
             assert!((6..=25).contains(&found.groups.len()), "{count}: {} clusters", found.groups.len());
@@ -413,6 +499,8 @@ mod tests {
         }
         let vectors = blobs(2, 20, 0);
         let vectors: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
-        assert!(cluster(&vectors, LinkageOptions { count: None, min_size: 5 }, &mut |_, _| false).is_none());
+        assert!(
+            cluster(&vectors, LinkageOptions { count: None, min_size: 5, least_size: 5 }, &mut |_, _| false).is_none()
+        );
     }
 }

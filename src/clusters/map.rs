@@ -106,15 +106,21 @@ fn around(spots: &[(f32, f32)], places: &[usize]) -> Vec<(f32, f32)> {
     places.iter().map(spiral).collect()
 }
 
-/// Scales positions into the middle of the unit square, by the same factor in both directions.
+/// Scales positions so that they fill the unit square; the few that are far outside lie at its edge. The directions of
+/// t-SNE mean nothing, so each has its own scale.
 fn fit(spots: &[(f32, f32)]) -> Vec<(f32, f32)> {
     let bounds = |of: fn(&(f32, f32)) -> f32| {
-        spots.iter().map(of).fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
+        let mut values: Vec<f32> = spots.iter().map(of).collect();
+        values.sort_by(f32::total_cmp);
+        let strays = values.len() / 100;
+        let at = |n: usize| values.get(n).copied().unwrap_or(0.0);
+        (at(strays), at(values.len().saturating_sub(strays + 1)))
     };
-    let ((left, right), (top, bottom)) = (bounds(|spot| spot.0), bounds(|spot| spot.1));
-    let scale = 1.0 / (right - left).max(bottom - top).max(1e-9);
-    let middle = |v: f32, low: f32, high: f32| (0.5 + (v - (low + high) / 2.0) * scale).clamp(0.0, 1.0);
-    spots.iter().map(|(x, y)| (middle(*x, left, right), middle(*y, top, bottom))).collect()
+    let scaled = |v: f32, (low, high): (f32, f32)| {
+        if high - low < 1e-9 { 0.5 } else { ((v - low) / (high - low)).clamp(0.0, 1.0) }
+    };
+    let (across, down) = (bounds(|spot| spot.0), bounds(|spot| spot.1));
+    spots.iter().map(|(x, y)| (scaled(*x, across), scaled(*y, down))).collect()
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ use std::path::Path;
 /// Minimum size of a cluster, in a library of at least [`MANY`] photos and in a smaller one.
 const MIN_SIZE: (usize, usize) = (5, 3);
 const MANY: usize = 500;
+/// Minimum size of a cluster if so many are asked for that there are not enough larger ones.
+const LEAST_SIZE: usize = 2;
 /// Minimum number of photos in a cluster that can be split.
 const SPLITTABLE: usize = 4;
 /// Maximum number of photos of a cluster that are sampled to choose its keywords.
@@ -35,9 +37,24 @@ const STOP_WORDS: &str = "the and with for from into that this are was were his 
 /// Shown if another process has replaced the clusters in the meantime.
 const GONE: &str = "this cluster no longer exists; `snapseek cluster` lists the current ones";
 
+/// Which clusters are made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remake {
+    /// All but those that the user named.
+    Unnamed,
+    /// All.
+    All,
+}
+
 /// The result of making clusters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
+    /// How many clusters there were before.
+    pub before: usize,
+    /// How many there are now.
+    pub now: usize,
+    /// How many of them the user had named, which stay as they were.
+    pub named: usize,
     /// Names given by hand that no new cluster has, because none has enough of the same photos. They are kept for one
     /// that does.
     pub waiting: Vec<String>,
@@ -46,25 +63,37 @@ pub struct Made {
 /// The default for a library with this many photos: as many clusters as fit it best, none of them tiny.
 #[must_use]
 pub fn options(photos: usize) -> LinkageOptions {
-    LinkageOptions { count: None, min_size: if photos < MANY { MIN_SIZE.1 } else { MIN_SIZE.0 } }
+    let min_size = if photos < MANY { MIN_SIZE.1 } else { MIN_SIZE.0 };
+    LinkageOptions { count: None, min_size, least_size: LEAST_SIZE }
 }
 
-/// Finds the library's clusters from scratch, names them and stores them in place of the old ones. A name that the user
-/// gave passes to the cluster that holds most of the same photos. `None` if `progress` stopped it; then nothing
-/// changes.
+/// Finds the library's clusters from scratch, names them and stores them in place of the old ones. Clusters that the
+/// user named stay as they are, and the others are made of the photos that are not in them (`options.count` counts
+/// them too), unless `remake` is [`Remake::All`]: then a name that the user gave passes to the cluster that holds most
+/// of the same photos. `None` if `progress` stopped it; then nothing changes.
 ///
 /// # Errors
 /// The model's files are damaged, or the catalogue cannot be read or written.
 pub fn make(
     library: &Library,
     model: &dyn Embed,
-    options: LinkageOptions,
+    mut options: LinkageOptions,
+    remake: Remake,
     keywords: &[String],
     cache: &Path,
     progress: &mut Progress<'_>,
 ) -> anyhow::Result<Option<Made>> {
+    // New photos join the clusters that stay.
+    adopt(library)?;
+    let old = library.clusters()?;
+    let named: Vec<&Cluster> = old.iter().filter(|cluster| cluster.by_hand && remake == Remake::Unnamed).collect();
+    let kept_ids: HashSet<i64> = named.iter().map(|cluster| cluster.id).collect();
+    let inside = |member: ClusterMember<i64>| kept_ids.contains(&member.cluster?).then_some(member.photo);
+    let inside: HashSet<i64> = library.members()?.into_iter().filter_map(inside).collect();
+    options.count = options.count.map(|count| count.saturating_sub(named.len()));
     let searcher = library.searcher()?;
-    let embeddings = searcher.embeddings()?;
+    let mut embeddings = searcher.embeddings()?;
+    embeddings.retain(|(id, _)| !inside.contains(id));
     let vectors: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();
     let step = &mut |done, total| progress.step("comparing photos", done, total);
     let Some(found) = linkage::cluster(&vectors, options, step) else { return Ok(None) };
@@ -73,8 +102,9 @@ pub fn make(
     let vocabulary = Vocabulary { model, keywords, cache };
     let Some(names) = vocabulary.names(&found, &ids, &vectors, &searcher, progress)? else { return Ok(None) };
 
-    let mut heirs = heirs(library, &ids, &found)?;
-    let mut taken: HashSet<String> = heirs.names.values().chain(&heirs.waiting).map(|name| folded_name(name)).collect();
+    let mut heirs = heirs(library, remake, &ids, &found)?;
+    let taken = heirs.names.values().chain(&heirs.waiting).chain(named.iter().map(|cluster| &cluster.name));
+    let mut taken: HashSet<String> = taken.map(|name| folded_name(name)).collect();
     let clusters: Vec<NewCluster> = found
         .groups
         .iter()
@@ -87,8 +117,11 @@ pub fn make(
             NewCluster { by_hand: is_by_hand, ..kept(group, name, keywords) }
         })
         .collect();
-    library.save_clusters(&clusters, &members(&ids, &found))?;
-    Ok(Some(Made { waiting: heirs.waiting }))
+    library.save_clusters(&clusters, &members(&ids, &found), remake == Remake::Unnamed)?;
+    let now = named.len() + clusters.len();
+    // A name that waited before is no news.
+    let waiting = if remake == Remake::All { heirs.waiting } else { Vec::new() };
+    Ok(Some(Made { before: old.len(), now, named: named.len(), waiting }))
 }
 
 /// Splits one cluster into the clusters inside it or, if none stand out, in two. Returns how many clusters replace it:
@@ -122,7 +155,8 @@ pub fn split(
     }
     let natural = options(ids.len());
     // When splitting in two, a single photo is split off only as a last resort.
-    let in_two = [natural.min_size, 1].map(|min_size| LinkageOptions { count: Some(2), min_size });
+    let in_two =
+        [natural.min_size, 1].map(|min_size| LinkageOptions { count: Some(2), min_size, least_size: min_size });
     let mut parts = Clustering::default();
     for options in [natural].into_iter().chain(in_two).filter(|options| 2 * options.min_size <= ids.len()) {
         let step = &mut |done, total| progress.step("comparing photos", done, total);
@@ -360,8 +394,9 @@ struct Heirs {
     waiting: Vec<String>,
 }
 
-fn heirs(library: &Library, ids: &[i64], found: &Clustering) -> anyhow::Result<Heirs> {
-    let given = library.given_names(false)?;
+fn heirs(library: &Library, remake: Remake, ids: &[i64], found: &Clustering) -> anyhow::Result<Heirs> {
+    // A cluster that stays keeps its name.
+    let given = library.given_names(remake == Remake::Unnamed)?;
     let places = ids.iter().zip(&found.places).filter_map(|(id, (group, _))| Some((*id, (*group)?)));
     let sizes: Vec<u64> = found.groups.iter().map(|group| group.size as u64).collect();
     let names = pass_on(&given, &places.collect(), &sizes);

@@ -92,7 +92,7 @@ impl World {
             cosine: 0.8,
         };
         let members: Vec<_> = (1..=count).map(|n| member(n, 0)).chain([member(count + 1, 1)]).collect();
-        library.save_clusters(&[mine, kept(&group, "other".into(), Vec::new())], &members).unwrap();
+        library.save_clusters(&[mine, kept(&group, "other".into(), Vec::new())], &members, false).unwrap();
         Self { folder, library, model: FakeModel(Identity { fingerprint: "print".into(), dim: DIM }) }
     }
 

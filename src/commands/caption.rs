@@ -1,19 +1,23 @@
 //! `caption`: sentences about what photos show, written by the model or by hand.
 
+use super::selection;
 use crate::captions::look::SeenPicture;
 use crate::captions::open::{self, NamedBlip2};
 use crate::captions::run::{CaptionWork, CaptionWriter};
 use crate::cli::{CaptionAction, CaptionArgs};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure, explain};
+use crate::indexing::run;
 use crate::model::blip2::Generated;
 use crate::output;
 use crate::search::photo_file;
 use crate::terminal::console::Console;
 use crate::terminal::progress::PhotoProgress;
-use crate::terminal::{sanitize, signals};
+use crate::terminal::{sanitize, signals, text};
 use serde_json::json;
 use snapseek_index::Library;
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -26,33 +30,34 @@ pub(super) fn run(args: &CaptionArgs, settings: &Settings, console: &Console) ->
         Some(_) if !args.photos.is_empty() => {
             Err(Failure::usage("a file called set, clear or show needs ./ before its name"))
         }
-        Some(CaptionAction::Set { photo, text }) => set(photo, text, settings, console),
-        Some(CaptionAction::Clear { photos }) => clear(photos, settings, console),
+        Some(CaptionAction::Set { photo, text }) => set(photo, &text.join(" "), settings, console),
+        Some(CaptionAction::Clear { photos, yes }) => clear(photos, *yes, settings, console),
         Some(CaptionAction::Show { photos }) => show(photos, settings, console),
     }
 }
 
 fn write(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let options = args.generate.options(CAPTION_TOKENS)?;
+    let (photos, problems) = pictures(&args.photos)?;
+    problems.iter().for_each(|problem| console.warn(problem));
     let blip2 = open::open(settings, console)?;
     let library = open::library(settings, console);
     let reader = library.as_ref().map(Library::reopen).transpose()?;
     let cancel = signals::cancel()?;
     // A bar only for several photos: a single caption does not take long.
-    let mut progress = (args.photos.len() > 1 && console.wants_bar()).then(|| PhotoProgress::new(console));
+    let mut progress = (photos.len() > 1 && console.wants_bar()).then(|| PhotoProgress::new(console));
     if let Some(progress) = &mut progress {
-        progress.expect_captions(args.photos.len() as u64);
+        progress.expect_captions(photos.len() as u64);
     }
-    let photos = args.photos.iter();
     let mut run = NamedPhotos {
-        photos,
+        photos: photos.iter(),
         keep: args.prompt.is_none(),
         blip2: &blip2,
         library,
         settings,
         console,
         progress,
-        complete: true,
+        complete: problems.is_empty(),
     };
     let prompt = args.prompt.as_deref().unwrap_or_default();
     let writer = CaptionWriter { blip2: &blip2, options: &options, prompt, cancel };
@@ -63,6 +68,33 @@ fn write(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::
         (false, true) => Exit::Success,
         (false, false) => Exit::Partial,
     })
+}
+
+/// The pictures that were named and those in the folders that were named; and what could not be read.
+///
+/// # Errors
+/// None of what was named exists (exit code 2).
+fn pictures(named: &[PathBuf]) -> anyhow::Result<(Vec<PathBuf>, Vec<String>)> {
+    selection::must_exist(named)?;
+    let (mut photos, mut problems, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    let mut is_new = |path: &Path| seen.insert(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()));
+    for path in named {
+        if !path.is_dir() {
+            photos.extend(is_new(path).then(|| path.clone()));
+            continue;
+        }
+        let found = run::pictures(path);
+        if found.is_empty() {
+            problems.push(format!("there are no pictures in {}", sanitize::path(path)));
+        }
+        for found in found {
+            match found {
+                Ok(photo) => photos.extend(is_new(&photo).then_some(photo)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+    Ok((photos, problems))
 }
 
 /// The photos that the user named.
@@ -178,16 +210,28 @@ fn set(photo: &Path, text: &str, settings: &Settings, console: &Console) -> anyh
     Ok(Exit::Success)
 }
 
-fn clear(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+fn clear(named: &[OsString], yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    let mut cleared = 0;
-    for photo in photos {
-        let id = photo_file::find(photo, &library)?.ok_or_else(|| stranger(photo))?.id();
-        if library.clear_caption(id)? {
-            cleared += 1;
-        } else {
-            console.note(format_args!("{} has no caption", sanitize::path(photo)));
+    let photos = selection::photos_of(named, &library, settings, console)?;
+    let mut by_hand = 0;
+    for photo in &photos {
+        by_hand += usize::from(library.caption(*photo)?.is_some_and(|caption| caption.captioner.is_none()));
+    }
+    if photos.len() > 1 && by_hand > 0 && !yes {
+        let captions = text::count(by_hand, "caption");
+        if !console.confirm(&format!("Remove {captions} written by hand?")) {
+            return Err(Failure::usage(format!("{captions} by hand would be removed: --yes does it without asking")));
         }
+    }
+    if photos.is_empty() {
+        console.note("no photo matches (there is no file or folder of that name)");
+    }
+    let mut cleared = 0;
+    for photo in &photos {
+        cleared += usize::from(library.clear_caption(*photo)?);
+    }
+    if cleared < photos.len() {
+        console.note(format_args!("{} of {} had a caption", cleared, text::count(photos.len(), "photo")));
     }
     if settings.json {
         console.json(&json!({"schema": 1, "cleared": cleared}))?;
@@ -230,7 +274,7 @@ fn show(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::R
     }
 }
 
-fn stranger(photo: &Path) -> anyhow::Error {
+pub(super) fn stranger(photo: &Path) -> anyhow::Error {
     if !photo.exists() {
         return Failure::usage(format!("{} does not exist, and the library has never seen it", sanitize::path(photo)));
     }

@@ -3,7 +3,7 @@
 use crate::chat::export::{markdown, record};
 use crate::cli::{ChatFormat, ChatsAction};
 use crate::config::Settings;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::photo::{self, DecodeLimits};
 use crate::search::photo_file;
@@ -12,25 +12,26 @@ use crate::terminal::sanitize;
 use crate::terminal::text::{self, time};
 use serde_json::json;
 use snapseek_index::{Chat, Error, Library};
+use std::ffi::OsStr;
 use std::path::Path;
 
 pub(super) fn run(action: &ChatsAction, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    let one = |id| library.chat(id)?.ok_or(Error::NoChat { id });
     match action {
         ChatsAction::List { photo } => list(&library, photo.as_deref(), settings, console),
-        ChatsAction::Show { id } => {
-            let chat = one(*id)?;
-            if settings.json {
-                console.json(&record(&chat))?;
-            } else {
-                show(&chat, console)?;
+        ChatsAction::Show { chat } => {
+            for chat in named(&library, chat)? {
+                if settings.json {
+                    console.json(&record(&chat))?;
+                } else {
+                    show(&chat, console)?;
+                }
             }
             Ok(Exit::Success)
         }
-        ChatsAction::Export { ids, format } => {
-            let chats = ids.iter().map(|id| one(*id)).collect::<Result<Vec<_>, _>>()?;
-            for (n, chat) in chats.iter().enumerate() {
+        ChatsAction::Export { chats, format } => {
+            let chats = chats.iter().map(|chat| named(&library, chat)).collect::<anyhow::Result<Vec<_>>>()?;
+            for (n, chat) in chats.iter().flatten().enumerate() {
                 if settings.json || *format == ChatFormat::Json {
                     console.json(&record(chat))?;
                 } else {
@@ -84,6 +85,24 @@ fn list(library: &Library, photo: Option<&Path>, settings: &Settings, console: &
         console.note("there are no saved chats; `snapseek chat PHOTO` begins one");
     }
     Ok(if chats.is_empty() { Exit::NothingFound } else { Exit::Success })
+}
+
+/// The chat with this number, or the chats about this photo, oldest first.
+fn named(library: &Library, name: &OsStr) -> anyhow::Result<Vec<Chat>> {
+    let path = Path::new(name);
+    if let Some(id) = name.to_str().and_then(|name| name.parse().ok()).filter(|_| !path.exists()) {
+        return Ok(vec![library.chat(id)?.ok_or(Error::NoChat { id })?]);
+    }
+    let mut chats = about(library, path)?;
+    chats.reverse();
+    match (chats.is_empty(), path.exists()) {
+        (false, _) => Ok(chats),
+        (true, true) => Err(Failure::nothing(format!("there are no chats about {}", sanitize::path(path)))),
+        (true, false) => Err(Failure::usage(format!(
+            "{} is neither the number of a chat nor a photo; `snapseek chats list` lists the chats",
+            sanitize::path(path)
+        ))),
+    }
 }
 
 /// The chats about a picture; if its file cannot be read, the chats that were begun with this path.

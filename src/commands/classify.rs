@@ -10,16 +10,14 @@ use crate::model::Embed;
 use crate::model_choice::{self, Offer};
 use crate::output::verdicts::{self, SortedPhotos, VerdictOutputs};
 use crate::photo::shrink;
-use crate::search::question::{self, Means, Question};
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
 use crate::terminal::{sanitize, signals};
 use anyhow::Context;
-use snapseek_index::{By, Classifier, Error, LabelSet, Library};
+use snapseek_index::{Classifier, Error, LabelSet, Library};
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Maximum size of a labels file in bytes.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -46,7 +44,9 @@ pub(super) fn classify(args: &ClassifyArgs, settings: &Settings, console: &Conso
             let model = model_choice::choose(Some(&library), settings, console, Offer::None)?.model;
             let classifier = classifier(&mut set, args, model.as_ref(), settings, &mut progress, console)?;
             let wanted = match &selection {
-                Selection::Query(text) => Some(matches(text, &library, settings, console)?),
+                Selection::Query(text) => {
+                    Some(selection::matches(text, &library, settings, console)?.into_iter().collect::<HashSet<i64>>())
+                }
                 _ => None,
             };
             let searcher = library.searcher()?;
@@ -86,15 +86,6 @@ pub(super) fn classify(args: &ClassifyArgs, settings: &Settings, console: &Conso
         (true, true) => Exit::Success,
         (false, true) => Exit::NothingFound,
     })
-}
-
-/// The photos that match a query.
-fn matches(text: &str, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<HashSet<i64>> {
-    let model = || model_choice::choose(Some(library), settings, console, Offer::None).map(Arc::new);
-    let means = Means { library, model: &model, cancel: signals::cancel()?, console };
-    let question = Question::new(question::parse(text)?, By::Both, None, &means)?;
-    let rows = question.matches(&library.searcher()?)?;
-    Ok(rows.into_iter().map(|row| row.hit.id).collect())
 }
 
 /// The label set that the arguments describe.

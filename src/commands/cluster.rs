@@ -1,19 +1,19 @@
 //! `cluster`: groups of photos that look alike, and their names.
 
 use crate::cli::{ClusterAction, ClusterArgs};
-use crate::clusters;
 use crate::clusters::linkage::LinkageOptions;
+use crate::clusters::{self, Remake};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::model_choice::{self, Offer};
 use crate::output::csv;
 use crate::output::page::{self, Page};
 use crate::photo::shrink;
-use crate::terminal::console::Console;
+use crate::terminal::console::{self, Console};
 use crate::terminal::progress::Progress;
 use crate::terminal::{sanitize, signals, text};
 use serde_json::json;
-use snapseek_index::{Cluster, ClusterMember, Error, Hit, Library, Searcher, folded_name};
+use snapseek_index::{Cluster, ClusterMember, Error, Hit, Library, PastClusters, Searcher, folded_name};
 use std::path::Path;
 
 /// Number of photos of a cluster that a page shows, and that JSON names.
@@ -30,13 +30,19 @@ pub(super) fn cluster(args: &ClusterArgs, settings: &Settings, console: &Console
             console.note(format_args!("{} is now {}", sanitize::text(name), sanitize::text(new.trim())));
             return Ok(Exit::Success);
         }
+        Some(ClusterAction::History) => return history(&library, settings, console),
+        Some(ClusterAction::Restore { number }) => {
+            library.restore_clusters(*number)?;
+            return show(&library, args, settings, console);
+        }
         Some(ClusterAction::Split { name }) => return split(&library, name, args, settings, console),
         None => {}
     }
     if let Some(file) = &args.html {
         page::check(file, "--html")?;
     }
-    let rebuild = args.count.is_some() || args.auto || args.min_size.is_some() || args.keywords.is_some();
+    let rebuild =
+        args.count.is_some() || args.auto || args.rebuild_named || args.min_size.is_some() || args.keywords.is_some();
     if rebuild || library.clusters()?.is_empty() {
         if !make(&library, args, settings, console)? {
             console.note("interrupted: the clusters are unchanged");
@@ -95,12 +101,32 @@ pub(super) fn make(
     let keywords = args.keywords.as_deref().map(words_of).transpose()?.unwrap_or_default();
     let model = model_choice::choose(Some(library), settings, console, Offer::None)?.model;
     let usual = clusters::options(library.searcher()?.len());
-    let options = LinkageOptions { count: args.count, min_size: args.min_size.unwrap_or(usual.min_size) };
+    let options = LinkageOptions {
+        count: args.count,
+        min_size: args.min_size.unwrap_or(usual.min_size),
+        least_size: args.min_size.unwrap_or(usual.least_size),
+    };
+    let remake = if args.rebuild_named { Remake::All } else { Remake::Unnamed };
     let cache = Settings::cache_dir()?;
     let mut progress = Progress::new(console, signals::cancel()?);
-    let made = clusters::make(library, model.as_ref(), options, &keywords, &cache, &mut progress)?;
+    let made = clusters::make(library, model.as_ref(), options, remake, &keywords, &cache, &mut progress)?;
     drop(progress);
     let Some(made) = made else { return Ok(false) };
+    if let Some(asked) = args.count.filter(|asked| *asked != made.now) {
+        if made.now < asked {
+            let smaller = if options.least_size > 1 { "; --min-size 1 allows smaller ones" } else { "" };
+            console.note(format_args!("only {} can be told apart{smaller}", made.now));
+        } else {
+            console.note(format_args!("{} named by hand stay; --rebuild-named makes them anew, too", made.named));
+        }
+    }
+    if made.now < made.before {
+        let before = text::count(made.before, "cluster");
+        console.note(format_args!(
+            "there are fewer than before ({before}): `snapseek cluster history` lists them, `cluster restore` brings \
+             them back"
+        ));
+    }
     for name in made.waiting {
         console.note(format_args!(
             "no cluster contains most of the photos of {} any more: the name is kept for one that does",
@@ -108,6 +134,29 @@ pub(super) fn make(
         ));
     }
     Ok(true)
+}
+
+fn history(library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let past = library.past_clusters()?;
+    for PastClusters { id, until, names, photos } in &past {
+        if settings.json {
+            console.json(&json!({"schema": 1, "number": id, "until": until, "photos": photos, "clusters": names}))?;
+            continue;
+        }
+        let (clusters, photos) = (text::count(names.len(), "cluster"), text::count(usize::try_from(*photos)?, "photo"));
+        let names = sanitize::text(&names.join(", "));
+        if console.terminal {
+            let head = format!("{id:>4}  until {}  {clusters} of {photos}", text::time(*until));
+            let room = console::width().saturating_sub(head.len() + 2);
+            console.line(&format!("{head}  {}", console.style("2", &text::shorten_end(&names, room))))?;
+        } else {
+            console.line(&format!("{id}\t{}\t{clusters}\t{photos}\t{names}", text::time(*until)))?;
+        }
+    }
+    if past.is_empty() {
+        console.note("there are no earlier clusters");
+    }
+    Ok(if past.is_empty() { Exit::NothingFound } else { Exit::Success })
 }
 
 fn words_of(file: &Path) -> anyhow::Result<Vec<String>> {

@@ -1,13 +1,14 @@
 //! `describe`: what a folder or the whole library contains.
 
+use super::selection;
 use crate::cli::DescribeArgs;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::output::{self, csv};
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
 use serde_json::json;
-use snapseek_index::{Clause, Filter, Filters, Hit, Library, SearchRequest};
+use snapseek_index::{Hit, Library};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -22,20 +23,11 @@ pub(super) fn describe(args: &DescribeArgs, settings: &Settings, console: &Conso
         Err(_) => std::path::absolute(folder),
     });
     let folder = folder.transpose()?;
-    let below = |path: &Path| folder.as_ref().is_none_or(|folder| path.starts_with(folder));
     let searcher = library.searcher()?;
-    let mut photos = match &folder {
-        Some(folder) => {
-            let filter = Filter::Path(folder.to_string_lossy().into_owned());
-            let filters = Filters { clauses: vec![Clause { filter, exclude: false }] };
-            searcher.search(&SearchRequest { filters, limit: searcher.len(), ..Default::default() })?.hits
-        }
+    let photos = match &folder {
+        Some(folder) => selection::below(folder, &searcher)?,
         None => searcher.photos(&searcher.embeddings()?.iter().map(|(id, _)| *id).collect::<Vec<_>>())?,
     };
-    for photo in &mut photos {
-        photo.paths.retain(|path| below(path));
-    }
-    photos.retain(|photo| !photo.paths.is_empty());
     if photos.is_empty() {
         let place = args.folder.as_ref().map_or(String::new(), |folder| format!(" in {}", sanitize::path(folder)));
         return Err(Failure::missing(format!("the library contains no photos{place}; `snapseek index` adds them")));
@@ -43,6 +35,8 @@ pub(super) fn describe(args: &DescribeArgs, settings: &Settings, console: &Conso
     let summary = FolderSummary::of(&photos, &library)?;
     if settings.json {
         summary.json(args.folder.as_deref(), console)?
+    } else if args.csv {
+        summary.csv(console)?
     } else {
         summary.print(console)?
     }
@@ -92,6 +86,42 @@ impl FolderSummary {
         })
     }
 
+    /// Name by name, what there is and how often.
+    fn lists(&self) -> [(&'static str, &Counts); 5] {
+        [
+            ("years", &self.years),
+            ("cameras", &self.cameras),
+            ("formats", &self.formats),
+            ("tags", &self.tags),
+            ("clusters", &self.clusters),
+        ]
+    }
+
+    fn csv(&self, console: &Console) -> anyhow::Result<()> {
+        csv::record(&["kind", "name", "number"].map(Into::into), console)?;
+        let (first, last) = self.taken.clone().unwrap_or_default();
+        for (kind, name, number) in [
+            ("photos", String::new(), self.photos as u64),
+            ("files", String::new(), self.files as u64),
+            ("bytes", String::new(), self.bytes),
+            ("captioned", String::new(), self.captioned as u64),
+            ("with place", String::new(), self.placed as u64),
+            ("first", first, 1),
+            ("last", last, 1),
+        ] {
+            if matches!(kind, "first" | "last") && name.is_empty() {
+                continue;
+            }
+            csv::record(&[kind.into(), name.into(), csv::number(number)], console)?;
+        }
+        for (kind, counts) in self.lists() {
+            for (name, number) in counts {
+                csv::record(&[kind.into(), name.as_str().into(), csv::number(number)], console)?;
+            }
+        }
+        Ok(())
+    }
+
     fn print(&self, console: &Console) -> anyhow::Result<()> {
         let row =
             |name: &str, value: &str| console.line(&format!("{} {value}", console.style("2", &format!("{name:<10}"))));
@@ -105,14 +135,7 @@ impl FolderSummary {
         if let Some((first, last)) = &self.taken {
             row("taken", &format!("{} to {}", sanitize::text(first), sanitize::text(last)))?;
         }
-        let lists = [
-            ("years", &self.years),
-            ("cameras", &self.cameras),
-            ("formats", &self.formats),
-            ("tags", &self.tags),
-            ("clusters", &self.clusters),
-        ];
-        for (name, counts) in lists {
+        for (name, counts) in self.lists() {
             if !counts.is_empty() {
                 row(name, &list(counts))?;
             }

@@ -5,6 +5,7 @@ use crate::config::Settings;
 use crate::duplicates::{self, CopyGroup, CopyKinds, CopyMember, DuplicateGroups, NEAR, keep};
 use crate::exit::Exit;
 use crate::output::page::{self, Page};
+use crate::output::trash_script::{self, Copies, Copy};
 use crate::output::{self, csv};
 use crate::photo::shrink;
 use crate::terminal::console::Console;
@@ -37,6 +38,23 @@ pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &C
         return Ok(Exit::Interrupted);
     };
     tell_problems(&found, console);
+    if let Some(file) = &args.script {
+        let mut progress = Progress::new(console, signals::cancel()?);
+        let moved = trash_script::write(&copies(&found, &library)?, file, &mut |done, total| {
+            progress.step("hashing", done, total)
+        })?;
+        drop(progress);
+        let Some(moved) = moved else {
+            console.note("interrupted: the script was not written");
+            return Ok(Exit::Interrupted);
+        };
+        library.propose_removal(&moved)?;
+        let files = text::count(moved.len(), "file");
+        console.note(format_args!("{} moves {files} to the trash: read it, then run it with sh", sanitize::path(file)));
+    } else if args.paths0 {
+        let paths: Vec<&Path> = others(&found).map(|file| file.path.as_path()).collect();
+        library.propose_removal(&paths)?;
+    }
     if let Some(file) = &args.html {
         html(&found, file)?;
         console.note(format_args!("wrote {} to {}", groups(&found), sanitize::path(file)));
@@ -44,7 +62,7 @@ pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &C
     if settings.json {
         found.groups.iter().enumerate().try_for_each(|(n, group)| console.json(&record(n + 1, group)))?;
     } else if args.paths0 {
-        for (_, PhotoFile { path, .. }) in found.groups.iter().flat_map(|group| group.files().skip(1)) {
+        for PhotoFile { path, .. } in others(&found) {
             console.bytes(&[&console.path_bytes(path), b"\0".as_slice()].concat())?;
         }
     } else if args.csv {
@@ -65,6 +83,39 @@ pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &C
         (true, true) => Exit::NothingFound,
         (true, false) => Exit::Success,
     })
+}
+
+/// All files but those to keep.
+fn others(found: &DuplicateGroups) -> impl Iterator<Item = &PhotoFile> {
+    found.groups.iter().flat_map(|group| group.files().skip(1)).map(|(_, file)| file)
+}
+
+/// The groups for a script, with what each copy says that the file to keep does not.
+fn copies<'a>(found: &'a DuplicateGroups, library: &Library) -> anyhow::Result<Vec<Copies<'a>>> {
+    let mut groups = Vec::with_capacity(found.groups.len());
+    for group in &found.groups {
+        let mut lines = lines(group).into_iter();
+        let Some(kept) = lines.next() else { continue };
+        let kept_caption = library.caption(kept.member.hit.id)?.filter(|caption| caption.captioner.is_none());
+        let mut copies = Vec::new();
+        for FileLine { member, path, says, .. } in lines {
+            let mut says = vec![says];
+            let (own, other) = (&member.hit.facts, &kept.member.hit.facts);
+            let dates = own.taken.as_ref().filter(|taken| Some(*taken) != other.taken.as_ref());
+            says.extend(dates.map(|taken| format!("taken {taken}")));
+            let cameras = own.camera.as_ref().filter(|camera| Some(*camera) != other.camera.as_ref());
+            says.extend(cameras.map(|camera| format!("camera {camera}")));
+            if own.latitude.is_some() && other.latitude.is_none() {
+                says.push("has a place".into());
+            }
+            let caption = library.caption(member.hit.id)?.filter(|caption| caption.captioner.is_none());
+            let caption = caption.filter(|own| kept_caption.as_ref().is_none_or(|kept| kept.text != own.text));
+            says.extend(caption.map(|caption| format!("its caption by hand: {}", caption.text)));
+            copies.push(Copy { path, says: says.join("; ") });
+        }
+        groups.push(Copies { kept: kept.path, reason: kept.says, copies });
+    }
+    Ok(groups)
 }
 
 fn groups(found: &DuplicateGroups) -> String {

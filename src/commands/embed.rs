@@ -1,5 +1,6 @@
 //! `embed` and `tokens`: the embeddings that a model makes and the tokens that it reads.
 
+use super::selection;
 use crate::cli::{EmbedArgs, TokensArgs};
 use crate::config::Settings;
 use crate::exit::Exit;
@@ -18,6 +19,7 @@ pub(super) fn embed(
     settings: &Settings,
     console: &Console,
 ) -> anyhow::Result<Exit> {
+    selection::must_exist(&args.image)?;
     let chosen = model_choice::asked(settings, console, Offer::None)?;
     let matches = matches.subcommand_matches("embed").context("not called as `embed`")?;
     let places = |id: &str| matches.indices_of(id).into_iter().flatten().collect::<Vec<_>>();

@@ -14,6 +14,7 @@ use crate::photo::DecodeLimits;
 use crate::terminal::console::Console;
 use crate::terminal::signals;
 use snapseek_index::Library;
+use std::path::PathBuf;
 use std::time::Instant;
 
 pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -21,6 +22,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     let library =
         if folders.is_empty() { Library::open(&settings.library)? } else { Library::create(&settings.library)? };
     let mut writer = library.lock()?;
+    let named = folders.clone();
     let folders = if folders.is_empty() { library.roots()? } else { folders };
     if folders.is_empty() {
         return Err(Failure::usage("the library has no folder yet: name one, as in `snapseek index ~/Pictures`"));
@@ -30,6 +32,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     let options = IndexOptions {
         prune: args.prune,
         hidden: args.hidden,
+        excludes: if args.no_default_excludes { settings.exclude.clone() } else { settings.excludes() },
         retry: args.retry,
         limits: DecodeLimits { max_pixels: args.max_megapixels.saturating_mul(1_000_000), ..DecodeLimits::default() },
         ..IndexOptions::new(settings.threads)
@@ -45,7 +48,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     if !settings.json {
         report(&done, &library, settings, console)?;
     }
-    let captioned = captions(&library, args.recaption, settings, console);
+    let captioned = captions(&library, args.recaption, &named, settings, console);
     done.captions = captioned.as_ref().ok().copied();
     if settings.json {
         report(&done, &library, settings, console)?;
@@ -53,17 +56,19 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     captioned.map(|captions| if captions.interrupted { Exit::Interrupted } else { exit(&done) })
 }
 
-/// Captions the photos that have no caption yet; with `recaption`, also those captioned by another model.
+/// Captions the photos in `folders`, or all, that have no caption yet; with `recaption`, also those captioned by another
+/// model.
 fn captions(
     library: &Library,
     recaption: bool,
+    folders: &[PathBuf],
     settings: &Settings,
     console: &Console,
 ) -> anyhow::Result<CaptionSummary> {
     let blip2 = open::open(settings, console)?;
     let started = Instant::now();
     let options = generate::GenerateOptions::greedy(CAPTION_TOKENS);
-    let done = index_run::run(library, &blip2, &options, recaption, signals::cancel()?, console)?;
+    let done = index_run::run(library, &blip2, &options, recaption, folders, signals::cancel()?, console)?;
     if !settings.json {
         let seconds = started.elapsed().as_secs_f64();
         let rate = if done.captioned > 0 && seconds > 0.0 {
@@ -86,9 +91,10 @@ pub(super) fn reindex(args: &ReindexArgs, settings: &Settings, console: &Console
     let chosen = model_choice::asked(settings, console, Offer::unless(args.yes))?;
     writer.switch_model(&chosen.record)?;
     let folders = library.roots()?;
-    // Hidden files and large pictures that were indexed before stay in the library.
+    // Hidden and excluded files and large pictures that were indexed before stay in the library.
     let options = IndexOptions {
-        keep_hidden: true,
+        keep: true,
+        excludes: settings.excludes(),
         limits: DecodeLimits { max_pixels: u64::MAX, ..DecodeLimits::default() },
         ..IndexOptions::new(settings.threads)
     };
@@ -101,14 +107,16 @@ pub(super) fn reindex(args: &ReindexArgs, settings: &Settings, console: &Console
 fn exit(done: &Done) -> Exit {
     if done.summary.interrupted {
         Exit::Interrupted
-    } else if done.summary.failed > 0 || done.captions.is_some_and(|captions| captions.failed > 0) {
+    } else if done.summary.failed > done.summary.failed_before
+        || done.captions.is_some_and(|captions| captions.failed > 0)
+    {
         Exit::Partial
     } else {
         Exit::Success
     }
 }
 
-fn report(done: &Done, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<()> {
+pub(super) fn report(done: &Done, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<()> {
     let Done { summary, seconds, captions } = done;
     if settings.json {
         let mut value = serde_json::to_value(summary)?;
@@ -134,7 +142,10 @@ fn report(done: &Done, library: &Library, settings: &Settings, console: &Console
         parts.push(format!("{} skipped (pipes, sockets, devices or links to nothing)", summary.skipped));
     }
     if summary.failed > 0 {
-        let kinds: Vec<String> = summary.failures.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        let mut kinds: Vec<String> = summary.failures.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+        if summary.failed_before > 0 {
+            kinds.push(format!("{} of them in an earlier run too", summary.failed_before));
+        }
         parts.push(format!("{} failed ({}; `snapseek status` lists them)", summary.failed, kinds.join(", ")));
     }
     let rate = if summary.embedded > 0 && *seconds > 0.0 {

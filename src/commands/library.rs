@@ -220,18 +220,36 @@ pub(super) fn forget(args: &ForgetArgs, settings: &Settings, console: &Console) 
     }
     let mut writer = library.lock()?;
     let roots = library.roots()?.len();
-    let mut forgotten = 0;
+    let (mut forgotten, mut failing) = (0, 0);
     for path in &paths {
+        failing += library.failures()?.iter().filter(|failure| failure.path.starts_with(path)).count();
         forgotten += writer.forget(path)?;
     }
     writer.refresh_caches(&mut |_, _, _| true)?;
     let roots = roots.saturating_sub(library.roots()?.len());
-    let found = forgotten > 0 || roots > 0;
+    let found = forgotten > 0 || roots > 0 || failing > 0;
     if settings.json {
-        console.json(&json!({"schema": 1, "forgotten": forgotten, "folders": roots}))?;
+        console.json(&json!({"schema": 1, "forgotten": forgotten, "folders": roots, "failures": failing}))?;
     } else if found {
         let files = text::count(usize::try_from(forgotten)?, "file");
         console.line(&format!("removed {files} from the library; the files themselves are untouched"))?;
+        let mut left_out = Vec::new();
+        for path in &paths {
+            if writer.is_forgotten(path)? {
+                left_out.push(text::display_path(path));
+            }
+        }
+        if !left_out.is_empty() {
+            let failing = if failing > 0 {
+                format!(" ({} that could not be read)", text::count(failing, "file"))
+            } else {
+                String::new()
+            };
+            console.note(format_args!(
+                "left out from now on{failing}, until named to `snapseek index`: {}",
+                left_out.join(", ")
+            ));
+        }
     } else {
         console.note("the library contains none of these paths");
     }

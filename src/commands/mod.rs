@@ -21,11 +21,12 @@ mod selection;
 mod shell;
 mod transfer;
 mod tui;
+mod watch;
 
 use crate::cli::{Cli, Command, TuiArgs};
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::terminal::console::Console;
+use crate::terminal::console::{self, Console};
 use clap::{ArgMatches, CommandFactory};
 use snapseek_index::Searcher;
 use std::io::{IsTerminal, Write};
@@ -51,6 +52,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
     match command {
         Command::Tui(args) => tui::tui(&args, settings, console),
         Command::Index(args) => index::index(&args, settings, console),
+        Command::Watch(args) => watch::watch(&args, settings, console),
         Command::Reindex(args) => index::reindex(&args, settings, console),
         Command::Search(args) => search::search(&args, settings, console),
         Command::Similar(args) => search::similar(&args, settings, console),
@@ -89,12 +91,17 @@ fn note_awaiting(searcher: &Searcher, console: &Console) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `snapseek` without a command: the terminal UI for a person, help for a script.
+/// `snapseek` without a command: the terminal UI for a person whose terminal can show it, otherwise help.
 fn alone(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    if console.terminal && std::io::stdin().is_terminal() {
+    let is_person = console.terminal && std::io::stdin().is_terminal();
+    if is_person && !console::is_dumb() {
         return tui::tui(&TuiArgs::default(), settings, console);
     }
     let help = Cli::command().render_help().to_string();
+    if is_person {
+        console.line(help.trim_end())?;
+        return Ok(Exit::Success);
+    }
     std::io::stderr().write_all(help.as_bytes())?;
     Ok(Exit::Usage)
 }

@@ -1,50 +1,124 @@
 //! `search` and `similar`.
 
 use super::note_awaiting;
-use crate::cli::{Ranking, SearchArgs, ShowArgs, SimilarArgs};
+use crate::cli::{self, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
 use crate::config::Settings;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::model_choice::{self, Offer};
-use crate::output::{self, Outputs};
-use crate::photo::shrink;
+use crate::output::{self, Outputs, TableColumn, TableOptions};
+use crate::photo::{self, DecodeLimits, shrink};
 use crate::search::matches::Rule;
 use crate::search::query_vector;
-use crate::search::question::{self, Means, Question};
-use crate::search::row::Row;
+use crate::search::question::{self, Found, Means, Question};
+use crate::search::row::{Row, present_first};
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
-use snapseek_index::{By, Filter, Library, SearchRequest};
+use anyhow::Context;
+use snapseek_index::{By, Filter, Library, Order, SearchRequest};
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+/// How many photos are shown where none matches.
+const NEAREST: usize = 3;
+
+/// The most bytes of queries that are read from stdin.
+const MOST_LINES: usize = 1 << 20;
+
 pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let started = Instant::now();
     let library = Library::open(&settings.library)?;
-    let text = args.query.join(" ");
+    if args.query != ["-"] {
+        return search_for(&args.query.join(" "), false, args, &library, settings, console);
+    }
+    match from_stdin()? {
+        Piped::Picture(bytes) => like_bytes(&bytes, &args.show, &library, settings, console),
+        Piped::Lines(lines) => {
+            let several = lines.len() > 1;
+            each(&lines, |query| search_for(query, several, args, &library, settings, console))
+        }
+    }
+}
+
+/// What was piped to a command.
+enum Piped {
+    /// The bytes of a picture.
+    Picture(Vec<u8>),
+    /// Lines that are not empty; at least one.
+    Lines(Vec<String>),
+}
+
+fn from_stdin() -> anyhow::Result<Piped> {
+    let limits = DecodeLimits::default();
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().take(limits.max_bytes + 1).read_to_end(&mut bytes);
+    read.context("stdin cannot be read")?;
+    if photo::is_picture(&bytes) {
+        anyhow::ensure!(bytes.len() as u64 <= limits.max_bytes, "the picture on stdin is larger than 1 GiB");
+        return Ok(Piped::Picture(bytes));
+    }
+    let text = String::from_utf8(bytes).ok().filter(|text| text.len() <= MOST_LINES);
+    let text = text.ok_or_else(|| Failure::usage("stdin holds neither a picture nor lines of text"))?;
+    let lines: Vec<String> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
+    if lines.is_empty() {
+        return Err(Failure::usage("stdin is empty: pipe a picture or lines of text to it"));
+    }
+    Ok(Piped::Lines(lines))
+}
+
+/// Does the same with each line: the exit code is that of the best outcome, or that some files could not be read.
+fn each(lines: &[String], mut run: impl FnMut(&str) -> anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+    let mut exit = Exit::NothingFound;
+    for line in lines {
+        exit = match (exit, run(line)?) {
+            (_, Exit::Partial) | (Exit::Partial, _) => Exit::Partial,
+            (Exit::NothingFound, other) => other,
+            (known, _) => known,
+        };
+    }
+    Ok(exit)
+}
+
+fn search_for(
+    text: &str,
+    is_one_of_several: bool,
+    args: &SearchArgs,
+    library: &Library,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<Exit> {
+    let started = Instant::now();
+    if let Some(option) = args.query.iter().find(|word| word.starts_with("--") && word.len() > 2) {
+        console
+            .warn(format_args!("{} is read as a word of the query: options go before the --", sanitize::text(option)));
+    }
     let by = match args.by {
         Ranking::Meaning => By::Meaning,
         Ranking::Words => By::Words,
         Ranking::Both => By::Both,
     };
-    let model = || model_choice::choose(Some(&library), settings, console, Offer::None).map(Arc::new);
-    let query = question::parse(&text)?;
+    let model = || model_choice::choose(Some(library), settings, console, Offer::None).map(Arc::new);
+    let query = question::parse(text)?;
     let labels = query.filters.clauses.iter().any(|clause| matches!(clause.filter, Filter::Label { .. }));
     // Only labels take long. Without them the default handling of Ctrl-C is best.
     let cancel = if labels { signals::cancel()? } else { &AtomicBool::new(false) };
-    let means = Means { library: &library, model: &model, cancel, console };
+    let means = Means { library, model: &model, cancel, console };
     let mut question = Question::new(query, by, args.template.as_deref(), &means)?;
     (question.request.min_score, question.request.unique) = (args.show.min_score, args.show.unique);
+    (question.request.order, question.request.reverse) = (order(args.show.sort), args.show.reverse);
     let embedded = started.elapsed();
     let searcher = library.searcher()?;
     let limit = args.show.limit.unwrap_or(settings.limit);
-    let (rows, exact) = question.ask(&searcher, limit)?;
+    let Found { rows, matches, at_least, exact } = question.ask_in_order(&searcher, limit)?;
     let (mut rows, rest): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.is_match);
     let (found, left) = (!rows.is_empty(), rest.len());
-    if args.all {
+    let nearest = !found && !rest.is_empty() && console.terminal && !args.all && !is_for_programs(&args.show, settings);
+    let limit = if nearest { limit.min(NEAREST) } else { limit };
+    if args.all || nearest {
         rows.extend(rest);
     }
-    rows.truncate(limit);
+    let rows = present_first(rows, limit);
     console.detail(format_args!(
         "{} photos, {} search; query {:.0} ms, search {:.0} ms",
         searcher.len(),
@@ -52,26 +126,95 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
         embedded.as_secs_f64() * 1e3,
         (started.elapsed() - embedded).as_secs_f64() * 1e3
     ));
-    let complete = output::show(&rows, &outputs(&text, by, &args.show, settings), console)?;
+    let mut outputs = outputs(text, by, &args.show, settings);
+    outputs.query = is_one_of_several.then_some(text);
+    outputs.table.states = args.all;
+    let about = question.request.filters.clauses.iter().filter_map(|clause| column_about(&clause.filter));
+    for column in column_of(args.show.sort).into_iter().chain(about) {
+        // In a pipe, columns keep their places.
+        if console.terminal && !outputs.table.columns.contains(&column) {
+            outputs.table.columns.push(column);
+        }
+    }
+    if nearest {
+        console.line("no photo matches; the nearest are:")?;
+    }
+    let complete = output::show(&rows, &outputs, console)?;
     if question.request.vector.is_some() {
         note_awaiting(&searcher, console)?;
     }
+    let shown = rows.iter().filter(|row| row.is_match).count();
     if !found {
+        let words = question.request.words.as_deref().unwrap_or_default();
+        for (word, nearest) in searcher.misspelled(words)? {
+            let (word, nearest) = (sanitize::text(&word), sanitize::text(&nearest));
+            console.note(format_args!("no photo has the word {word:?}; did you mean {nearest:?}?"));
+        }
+    }
+    if !found && !nearest {
         let hint = if left > 0 && !args.all { "; --all lists the nearest photos" } else { "" };
         console.note(format_args!("no photo matches{hint}"));
+    } else if console.terminal && shown < matches && !is_for_programs(&args.show, settings) {
+        let least = if at_least { "more than " } else { "" };
+        console.note(format_args!("{shown} of {least}{matches} matches"));
     }
     Ok(exit(found, complete))
 }
 
+/// Whether a program reads the results, also on a terminal.
+fn is_for_programs(show: &ShowArgs, settings: &Settings) -> bool {
+    settings.json || show.paths0
+}
+
+fn order(sort: Sort) -> Order {
+    match sort {
+        Sort::Score => Order::Best,
+        Sort::Date => Order::Date,
+        Sort::Name => Order::Name,
+        Sort::Size => Order::Size,
+        Sort::Path => Order::Path,
+    }
+}
+
+/// The column that shows what results are sorted by.
+fn column_of(sort: Sort) -> Option<TableColumn> {
+    match sort {
+        Sort::Date => Some(TableColumn::Date),
+        Sort::Size => Some(TableColumn::Size),
+        Sort::Score | Sort::Name | Sort::Path => None,
+    }
+}
+
+/// The column that shows what a filter is about.
+fn column_about(filter: &Filter) -> Option<TableColumn> {
+    match filter {
+        Filter::Taken { .. } => Some(TableColumn::Date),
+        Filter::Camera(_) => Some(TableColumn::Camera),
+        Filter::Size { .. } => Some(TableColumn::Size),
+        Filter::Wider(_) | Filter::Taller(_) => Some(TableColumn::Pixels),
+        _ => None,
+    }
+}
+
 fn outputs<'a>(title: &'a str, by: By, show: &'a ShowArgs, settings: &Settings) -> Outputs<'a> {
+    let column = |column: &cli::Column| match column {
+        cli::Column::Date => TableColumn::Date,
+        cli::Column::Camera => TableColumn::Camera,
+        cli::Column::Size => TableColumn::Size,
+        cli::Column::Pixels => TableColumn::Pixels,
+    };
+    let columns = show.columns.iter().map(column).collect();
     Outputs {
         title,
+        query: None,
         by,
+        table: TableOptions { columns, long: show.long, states: false },
         json: settings.json,
         paths0: show.paths0,
         preview: show.preview,
         open: show.open,
         copy_to: show.copy_to.as_deref(),
+        link_to: show.link_to.as_deref(),
         html: show.html.as_deref(),
         small: &shrink::file,
     }
@@ -87,14 +230,61 @@ fn exit(found: bool, complete: bool) -> Exit {
 
 pub(super) fn similar(args: &SimilarArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    let chosen = model_choice::choose(Some(&library), settings, console, Offer::None)?;
-    let (id, vector) = query_vector::picture(&args.picture, chosen.model.as_ref(), &library)?;
-    let ShowArgs { limit, min_score, unique, .. } = args.show;
+    let like_file = |path: &Path, query: Option<&str>| {
+        let chosen = model_choice::choose(Some(&library), settings, console, Offer::None)?;
+        let (id, vector) = query_vector::picture(path, chosen.model.as_ref(), &library)?;
+        let title = format!("like {}", sanitize::path(path));
+        like(Example { id, vector, title: &title, query }, &args.show, &library, settings, console)
+    };
+    if args.picture != Path::new("-") {
+        return like_file(&args.picture, None);
+    }
+    match from_stdin()? {
+        Piped::Picture(bytes) => like_bytes(&bytes, &args.show, &library, settings, console),
+        Piped::Lines(paths) => {
+            let several = paths.len() > 1;
+            each(&paths, |path| like_file(Path::new(path), several.then_some(path)))
+        }
+    }
+}
+
+fn like_bytes(
+    bytes: &[u8],
+    show: &ShowArgs,
+    library: &Library,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<Exit> {
+    let chosen = model_choice::choose(Some(library), settings, console, Offer::None)?;
+    let vector = query_vector::embed_bytes(bytes, Path::new("stdin"), chosen.model.as_ref())?;
+    like(Example { id: None, vector, title: "like stdin", query: None }, show, library, settings, console)
+}
+
+/// A picture, to find others like it.
+struct Example<'a> {
+    /// Its id, if the library has this very file.
+    id: Option<i64>,
+    vector: Vec<f32>,
+    title: &'a str,
+    /// As it was given, if it is one of several.
+    query: Option<&'a str>,
+}
+
+fn like(
+    example: Example<'_>,
+    show: &ShowArgs,
+    library: &Library,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<Exit> {
+    let Example { id, vector, title, query } = example;
+    let ShowArgs { limit, min_score, unique, sort, reverse, .. } = *show;
+    let limit = limit.unwrap_or(settings.limit);
     let searcher = library.searcher()?;
     let response = searcher.search(&SearchRequest {
         vector: Some(vector),
         by: By::Meaning,
-        limit: limit.unwrap_or(settings.limit),
+        limit,
         min_score,
         unique,
         exclude: id.into_iter().collect(),
@@ -102,10 +292,19 @@ pub(super) fn similar(args: &SimilarArgs, settings: &Settings, console: &Console
     })?;
     // All results are shown, nearest first; the rule only marks which of them are matches.
     let decisions = Rule { neutral: None, library: response.stats }.matches(&response.hits);
-    let rows: Vec<Row> =
-        response.hits.into_iter().zip(decisions).map(|(hit, is_match)| Row { hit, is_match }).collect();
-    let title = format!("like {}", sanitize::path(&args.picture));
-    let complete = output::show(&rows, &outputs(&title, By::Meaning, &args.show, settings), console)?;
+    let mut rows: Vec<Row> =
+        response.hits.into_iter().zip(decisions).map(|(hit, is_match)| Row::new(hit, is_match)).collect();
+    if sort != Sort::Score {
+        searcher.sort(order(sort), &mut rows, |row| row.hit.id)?;
+    }
+    if reverse {
+        rows.reverse();
+    }
+    rows.sort_by_key(|row| !row.is_match);
+    let rows = present_first(rows, limit);
+    let mut outputs = outputs(title, By::Meaning, show, settings);
+    (outputs.table.states, outputs.query) = (true, query);
+    let complete = output::show(&rows, &outputs, console)?;
     note_awaiting(&searcher, console)?;
     Ok(exit(!rows.is_empty(), complete))
 }

@@ -4,15 +4,18 @@ use crate::config::Settings;
 use crate::exit::Failure;
 use crate::indexing::run;
 use crate::model_choice::{self, Chosen, Offer};
+use crate::search::photo_file::{self, KnownPhoto};
 use crate::search::query_vector;
+use crate::search::question::{self, Means, Question};
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
-use crate::terminal::sanitize;
+use crate::terminal::{sanitize, signals};
 use rayon::prelude::*;
-use snapseek_index::Library;
+use snapseek_index::{By, Clause, Filter, Filters, Hit, Library, SearchRequest, Searcher};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Files embedded between two progress reports.
 const CHUNK: usize = 32;
@@ -53,6 +56,79 @@ impl Selection {
     }
 }
 
+/// The ids of the library's photos that are named: by files, by folders that they are in, or as matches of a query.
+///
+/// # Errors
+/// A file is not in the library, or paths and words of a query are mixed (exit code 2); or the catalogue cannot be
+/// read.
+pub(super) fn photos_of(
+    named: &[OsString],
+    library: &Library,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<Vec<i64>> {
+    // A file that is gone may be in the library still.
+    let known = |name: &OsString| Ok(photo_file::find(Path::new(name), library)?.map(KnownPhoto::id));
+    let gone: Option<Vec<i64>> = named.iter().map(known).collect::<anyhow::Result<Option<_>>>()?;
+    if let Some(photos) = gone {
+        return Ok(unique(photos));
+    }
+    let paths = match Selection::of(named)? {
+        Selection::Library => return Ok(Vec::new()),
+        Selection::Query(text) => return matches(&text, library, settings, console),
+        Selection::Paths(paths) => paths,
+    };
+    let searcher = library.searcher()?;
+    let mut photos = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            photos.extend(below(&path.canonicalize()?, &searcher)?.into_iter().map(|hit| hit.id));
+        } else {
+            photos.push(known(&path.clone().into_os_string())?.ok_or_else(|| super::caption::stranger(&path))?);
+        }
+    }
+    Ok(unique(photos))
+}
+
+fn unique(mut photos: Vec<i64>) -> Vec<i64> {
+    let mut seen = HashSet::new();
+    photos.retain(|photo| seen.insert(*photo));
+    photos
+}
+
+/// The photos with a file below this folder; `paths` holds only the files there.
+///
+/// # Errors
+/// The catalogue cannot be read.
+pub(super) fn below(folder: &Path, searcher: &Searcher) -> anyhow::Result<Vec<Hit>> {
+    let filter = Filter::Path(folder.to_string_lossy().into_owned());
+    let filters = Filters { clauses: vec![Clause { filter, exclude: false }] };
+    let request = SearchRequest { filters, limit: searcher.len(), ..SearchRequest::default() };
+    let mut photos = searcher.search(&request)?.hits;
+    for photo in &mut photos {
+        photo.paths.retain(|path| path.starts_with(folder));
+    }
+    photos.retain(|photo| !photo.paths.is_empty());
+    Ok(photos)
+}
+
+/// The photos that match a query.
+///
+/// # Errors
+/// As for [`Question::new`].
+pub(super) fn matches(
+    text: &str,
+    library: &Library,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<Vec<i64>> {
+    let model = || model_choice::choose(Some(library), settings, console, Offer::None).map(Arc::new);
+    let means = Means { library, model: &model, cancel: signals::cancel()?, console };
+    let question = Question::new(question::parse(text)?, By::Both, None, &means)?;
+    let rows = question.matches(&library.searcher()?)?;
+    Ok(rows.into_iter().map(|row| row.hit.id).collect())
+}
+
 /// The model for photos that need not be in the library, and the library if its embeddings can be reused.
 pub(super) struct Setting {
     /// The model.
@@ -83,6 +159,22 @@ pub(super) fn setting(settings: &Settings, console: &Console) -> anyhow::Result<
     Ok(Setting { chosen, library: library.filter(|_| same) })
 }
 
+/// Refuses paths of which none exists. If only some do not, a command tells so and does the rest.
+///
+/// # Errors
+/// None of them exists (exit code 2).
+pub(super) fn must_exist(paths: &[PathBuf]) -> anyhow::Result<()> {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    let is_nowhere =
+        |path: &PathBuf| path.symlink_metadata().is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory));
+    match paths.first() {
+        Some(first) if paths.iter().all(is_nowhere) => {
+            Err(Failure::usage(format!("{} does not exist", sanitize::path(first))))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Photos with their embeddings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SelectedPhotos {
@@ -102,6 +194,7 @@ pub(super) fn pictures(
     setting: &Setting,
     progress: &mut Progress<'_>,
 ) -> anyhow::Result<SelectedPhotos> {
+    must_exist(paths)?;
     let mut problems = Vec::new();
     let mut files = Vec::new();
     let mut seen = HashSet::new();

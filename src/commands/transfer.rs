@@ -4,6 +4,7 @@ use crate::cli::{ExportArgs, ImportArgs};
 use crate::clusters;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
+use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
 use crate::transfer::{self, Exported};
@@ -26,7 +27,7 @@ pub(super) fn export(args: &ExportArgs, settings: &Settings, console: &Console) 
         return Err(Failure::usage(format!("{shown} already exists; --force replaces it")));
     }
     // Renamed into place when it is complete, so that a full disk costs no older backup.
-    let exported = write(&library, &args.file).with_context(|| format!("{shown} cannot be written"))?;
+    let exported = write(&library, &args.file)?;
     if settings.json {
         console.json(&json!({"schema": 1, "records": exported.records, "damaged": exported.damaged}))?;
     } else {
@@ -51,14 +52,18 @@ fn whole(exported: Exported, console: &Console) -> Exit {
 fn write(library: &Library, file: &Path) -> anyhow::Result<Exported> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Readable by its owner only, as tempfile creates files: captions are private.
-    let mut draft = tempfile::NamedTempFile::new_in(folder)?;
+    let failed = |error| output::unwritten(file, error);
+    let mut draft = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     let mut out = BufWriter::new(&mut draft);
-    let count = transfer::write(library, &mut out)?;
-    out.flush()?;
+    let exported = transfer::write(library, &mut out).map_err(|error| match error.downcast::<std::io::Error>() {
+        Ok(error) => failed(error),
+        Err(error) => error,
+    })?;
+    out.flush().map_err(failed)?;
     drop(out);
-    draft.as_file().sync_all()?;
-    draft.persist(file)?;
-    Ok(count)
+    draft.as_file().sync_all().map_err(failed)?;
+    draft.persist(file).map_err(|error| failed(error.error))?;
+    Ok(exported)
 }
 
 pub(super) fn import(args: &ImportArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {

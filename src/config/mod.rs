@@ -1,9 +1,11 @@
 //! Settings: flags win over environment variables, which win over the config file, which wins over defaults.
 
 mod choices;
+mod excludes;
 mod global_args;
 
 pub use choices::{ColorChoice, DeviceChoice, Pictures, Precision, ThemeName};
+pub use excludes::DEFAULT_EXCLUDES;
 pub use global_args::GlobalArgs;
 
 use crate::exit::Failure;
@@ -28,6 +30,7 @@ struct File {
     offline: Option<bool>,
     color: Option<ColorChoice>,
     limit: Option<usize>,
+    exclude: Option<Vec<String>>,
     theme: Option<ThemeName>,
     pictures: Option<Pictures>,
     watch: Option<bool>,
@@ -74,6 +77,8 @@ pub struct Settings {
     pub quiet: bool,
     /// Results shown when `-n` is not given.
     pub limit: usize,
+    /// Patterns of folders and files that are not indexed, besides those left out by default.
+    pub exclude: Vec<String>,
     /// Settings of the terminal UI.
     pub tui: TuiSettings,
 }
@@ -110,6 +115,7 @@ impl Settings {
             verbose: global.verbose,
             quiet: global.quiet,
             limit: file.limit.unwrap_or(10),
+            exclude: file.exclude.unwrap_or_default(),
             tui: TuiSettings {
                 theme: file.theme.unwrap_or_default(),
                 pictures: file.pictures.unwrap_or_default(),
@@ -117,6 +123,12 @@ impl Settings {
                 keys: file.keys.unwrap_or_default(),
             },
         })
+    }
+
+    /// All patterns of folders and files that are not indexed.
+    #[must_use]
+    pub fn excludes(&self) -> Vec<String> {
+        DEFAULT_EXCLUDES.map(str::to_owned).into_iter().chain(self.exclude.iter().cloned()).collect()
     }
 
     /// The console, with the user's choice of colours and verbosity.
@@ -158,6 +170,12 @@ fn read(path: &Path) -> anyhow::Result<File> {
             let path = crate::terminal::sanitize::path(path);
             return Err(Failure::usage(format!("the config file {path}: {key} must be 1 or more")));
         }
+    }
+    for pattern in file.exclude.iter().flatten() {
+        excludes::check(pattern).map_err(|error| {
+            let path = crate::terminal::sanitize::path(path);
+            Failure::usage(format!("the config file {path}: exclude: {error}"))
+        })?;
     }
     file.library = file.library.as_deref().map(expand).transpose()?;
     Ok(file)

@@ -5,4 +5,5 @@ pub mod fill;
 mod quarantine;
 pub mod run;
 pub(crate) mod walk;
+pub mod watch;
 mod workers;

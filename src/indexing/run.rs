@@ -12,26 +12,29 @@ use super::failure::FailureKind;
 use super::quarantine::{Quarantine, Suspicion};
 use super::walk::{self, WalkEvent, WalkOptions};
 use super::workers::{FileOutcome, IndexWorkers, Job, KnownFile};
+use crate::config::DEFAULT_EXCLUDES;
 use crate::model::Embed;
 use crate::photo::{DecodeLimits, ErrorKind, identity};
 use crate::terminal::console::Console;
 use crate::terminal::progress::PhotoProgress;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use snapseek_index::{Change, ContentHash, FileStamp, Library, Writer};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Maximum number of changes in one transaction.
 const BATCH: usize = 256;
+/// The most files that may wait for a worker while the walk goes on.
+const AHEAD: usize = 250_000;
 /// How long a finished photo may wait to be written.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// A loss of at least this many files looks like a fault if a folder loses all its files, or a root more than half.
 const SUSPICIOUS_LOSS: usize = 5;
 
 /// Options of an indexing run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct IndexOptions {
     /// Threads for decoding, and as many for embedding.
     pub threads: usize,
@@ -39,8 +42,10 @@ pub struct IndexOptions {
     pub prune: bool,
     /// Index hidden files too.
     pub hidden: bool,
-    /// Keep hidden files that are already in the catalogue.
-    pub keep_hidden: bool,
+    /// Patterns of folders and files to leave out, as in `.gitignore`.
+    pub excludes: Vec<String>,
+    /// Keep hidden and excluded files that are already in the catalogue.
+    pub keep: bool,
     /// Try known failures again.
     pub retry: bool,
     /// Limits on the size of a picture and on the memory for decoding it.
@@ -51,7 +56,15 @@ impl IndexOptions {
     /// Suits most runs: cautious about dropping records, no hidden files, every picture within the default limits.
     #[must_use]
     pub fn new(threads: usize) -> Self {
-        Self { threads, prune: false, hidden: false, keep_hidden: false, retry: false, limits: DecodeLimits::default() }
+        Self {
+            threads,
+            prune: false,
+            hidden: false,
+            excludes: DEFAULT_EXCLUDES.map(str::to_owned).to_vec(),
+            keep: false,
+            retry: false,
+            limits: DecodeLimits::default(),
+        }
     }
 }
 
@@ -76,6 +89,8 @@ pub struct IndexSummary {
     pub failed: u64,
     /// The same by kind.
     pub failures: BTreeMap<FailureKind, u64>,
+    /// Those of them that could not be read in the last run either.
+    pub failed_before: u64,
     /// Records kept although their files cannot be found.
     pub held_back: u64,
     /// The run was interrupted.
@@ -115,6 +130,7 @@ pub fn run(
         last_write: Instant::now(),
         seen: Seen::default(),
         twins: Vec::new(),
+        unreadable: HashMap::new(),
         suspects: Vec::new(),
     };
     let outcome = run.all(model, roots);
@@ -182,12 +198,16 @@ struct IndexRun<'a, 'w> {
     seen: Seen,
     /// Files with the same picture as one that is still being processed.
     twins: Vec<KnownFile>,
+    /// Why pictures of this run could not be read, for other files with the same picture.
+    unreadable: HashMap<ContentHash, (FailureKind, String)>,
     suspects: Vec<Job>,
 }
 
 impl IndexRun<'_, '_> {
     fn all(&mut self, model: &dyn Embed, roots: &[PathBuf]) -> anyhow::Result<()> {
-        let (cancel, walk) = (self.cancel, WalkOptions { hidden: self.options.hidden || self.options.keep_hidden });
+        let IndexOptions { hidden, excludes, keep, .. } = self.options;
+        let walk = WalkOptions { hidden: *hidden || *keep, excludes, keep_excluded: *keep };
+        let cancel = self.cancel;
         let known = self.library.reopen()?;
         std::thread::scope(|scope| {
             // Created inside the scope, so that an error drops the receiver, which ends the walk.
@@ -219,12 +239,12 @@ impl IndexRun<'_, '_> {
             if self.writer.knows(&twin.identity)? {
                 self.settle(FileOutcome::Known { known: Box::new(twin) })?;
             } else if !cancel.load(Ordering::Relaxed) {
-                let message = "it shows the same picture as another file, which could not be read".to_owned();
-                self.settle(FileOutcome::Failed {
-                    job: twin.job,
-                    kind: FailureKind::Photo(ErrorKind::Damaged),
-                    message,
-                })?;
+                let other = || {
+                    let message = "it shows the same picture as another file, which could not be read".to_owned();
+                    (FailureKind::Photo(ErrorKind::Damaged), message)
+                };
+                let (kind, message) = self.unreadable.get(&twin.identity.picture).cloned().unwrap_or_else(other);
+                self.settle(FileOutcome::Failed { job: twin.job, picture: None, kind, message })?;
             }
         }
         Ok(())
@@ -237,17 +257,18 @@ impl IndexRun<'_, '_> {
         jobs: Sender<Job>,
         outcomes: &Receiver<FileOutcome>,
     ) -> anyhow::Result<()> {
-        let (mut jobs, mut next, mut walking) = (Some(jobs), None::<Job>, true);
+        // The walk runs ahead, so that the number of photos is soon known.
+        let (mut jobs, mut next, mut walking) = (Some(jobs), VecDeque::<Job>::new(), true);
         let (no_job, _keep) = bounded::<Job>(0);
         loop {
             // Dropping the sender makes the workers end once their queue is empty.
-            if (!walking && next.is_none()) || self.cancel.load(Ordering::Relaxed) {
+            if (!walking && next.is_empty()) || self.cancel.load(Ordering::Relaxed) {
                 jobs = None;
-                next = None;
+                next.clear();
             }
-            let waiting = if walking && next.is_none() { found } else { &never() };
-            let sender = match (&jobs, &next) {
-                (Some(jobs), Some(_)) => jobs,
+            let waiting = if walking && next.len() < AHEAD { found } else { &never() };
+            let sender = match &jobs {
+                Some(jobs) if !next.is_empty() => jobs,
                 _ => &no_job,
             };
             select! {
@@ -256,15 +277,15 @@ impl IndexRun<'_, '_> {
                     Err(_) => return Ok(()), // every worker has ended
                 },
                 recv(waiting) -> entry => match entry {
-                    Ok(entry) => next = self.plan(entry)?,
+                    Ok(entry) => next.extend(self.plan(entry)?),
                     Err(_) => {
                         walking = false;
                         self.progress.walked();
                     }
                 },
-                send(sender, next.clone().unwrap_or_default()) -> sent => {
+                send(sender, next.front().cloned().unwrap_or_default()) -> sent => {
                     if sent.is_ok() {
-                        next = None;
+                        next.pop_front();
                     }
                 },
                 default(Duration::from_millis(100)) => {}
@@ -277,8 +298,8 @@ impl IndexRun<'_, '_> {
 
     /// Decides whether a file on disk needs work, and returns the job if it does.
     fn plan(&mut self, found: WalkEvent) -> anyhow::Result<Option<Job>> {
-        let (path, root, stamp) = match found {
-            WalkEvent::File { path, root, stamp } => (path, root, stamp),
+        let (path, root, stamp, excluded) = match found {
+            WalkEvent::File { path, root, stamp, excluded } => (path, root, stamp, excluded),
             WalkEvent::Problem { path, root, message } => {
                 if !self.writer.is_forgotten(&path)? {
                     self.unseen(FailureKind::Photo(ErrorKind::Unreadable), path.clone(), root, message)?;
@@ -304,7 +325,8 @@ impl IndexRun<'_, '_> {
             }
         };
         let state = self.writer.file(&path)?;
-        if is_hidden(&path, &root) && state.is_none() && !self.options.hidden {
+        let left_out = excluded || is_hidden(&path, &root) && !self.options.hidden;
+        if left_out && state.is_none() {
             return Ok(None);
         }
         if let Some(state) = &state {
@@ -321,7 +343,7 @@ impl IndexRun<'_, '_> {
         if let Some(failure) = self.writer.failure(&path)? {
             let kind = FailureKind::stored(&failure.kind);
             if failure.stamp == stamp && !kind.is_passing() && !self.options.retry {
-                self.count_failure(kind, &path, &failure.message);
+                self.count_failure(kind, &path, &failure.message, true);
                 self.seen.failed.insert(path);
                 return Ok(None);
             }
@@ -335,7 +357,7 @@ impl IndexRun<'_, '_> {
             Suspicion::Quarantined if self.options.retry => self.suspects.push(job),
             Suspicion::Quarantined => {
                 let message = "decoding this file ended the program twice; it is skipped until it changes".to_owned();
-                self.settle(FileOutcome::Failed { job, kind: FailureKind::Quarantined, message })?;
+                self.settle(FileOutcome::Failed { job, picture: None, kind: FailureKind::Quarantined, message })?;
             }
         }
         Ok(None)
@@ -363,15 +385,19 @@ impl IndexRun<'_, '_> {
                 self.pending.push(Change::Known { path, root, stamp, identity, metadata });
             }
             // A file that cannot be read now may well be unchanged.
-            FileOutcome::Failed { job, kind, message } if kind.is_passing() => {
+            FileOutcome::Failed { job, kind, message, .. } if kind.is_passing() => {
                 self.seen.failed.insert(job.path.clone());
                 self.unseen(kind, job.path, job.root, message)?;
             }
-            FileOutcome::Failed { job, kind, message } => {
-                self.count_failure(kind, &job.path, &message);
+            FileOutcome::Failed { job, picture, kind, message } => {
+                let is_known = self.writer.failure(&job.path)?.is_some_and(|known| known.stamp == job.stamp);
+                self.count_failure(kind, &job.path, &message, is_known);
                 self.seen.failed.insert(job.path.clone());
                 // It may be copied at this moment.
-                self.seen.is_disturbed |= self.writer.failure(&job.path)?.is_none_or(|known| known.stamp != job.stamp);
+                self.seen.is_disturbed |= !is_known;
+                if let Some(picture) = picture {
+                    self.unreadable.insert(*picture, (kind, message.clone()));
+                }
                 let Job { path, root, stamp, .. } = job;
                 self.pending.push(Change::Failed { path, root, stamp, kind: kind.to_string(), message });
             }
@@ -383,9 +409,10 @@ impl IndexRun<'_, '_> {
 
     /// Records what could not be read. Unlike a failed file, it may well be unchanged, so an existing record stays.
     fn unseen(&mut self, kind: FailureKind, path: PathBuf, root: PathBuf, message: String) -> anyhow::Result<()> {
-        self.count_failure(kind, &path, &message);
         let known = self.writer.file(&path)?.is_some();
-        self.seen.is_disturbed |= known || self.writer.failure(&path)?.is_none();
+        let is_new = known || self.writer.failure(&path)?.is_none();
+        self.count_failure(kind, &path, &message, !is_new);
+        self.seen.is_disturbed |= is_new;
         if !known {
             let stamp = FileStamp { size: 0, mtime_ns: 0 };
             self.pending.push(Change::Failed { path, root, stamp, kind: kind.to_string(), message });
@@ -393,8 +420,9 @@ impl IndexRun<'_, '_> {
         Ok(())
     }
 
-    fn count_failure(&mut self, kind: FailureKind, path: &Path, message: &str) {
+    fn count_failure(&mut self, kind: FailureKind, path: &Path, message: &str, is_known: bool) {
         self.summary.failed += 1;
+        self.summary.failed_before += u64::from(is_known);
         *self.summary.failures.entry(kind).or_default() += 1;
         self.progress.aside(|| self.console.failure(path, kind.as_str(), message));
     }
@@ -469,11 +497,12 @@ impl IndexRun<'_, '_> {
             moved: usize,
         }
         let mut elsewhere = HashSet::new();
-        for (id, _, hash) in unseen {
+        for (id, path, hash) in unseen {
             let held = || -> anyhow::Result<bool> {
                 Ok(self.writer.files_with(hash)?.iter().any(|file| self.seen.files.contains(file)))
             };
-            if self.seen.known.contains_key(hash) || held()? {
+            // What the user was offered to delete is no surprise either.
+            if self.seen.known.contains_key(hash) || held()? || self.library.is_proposed(path)? {
                 elsewhere.insert(*id);
             }
         }
@@ -512,7 +541,9 @@ fn is_hidden(path: &Path, root: &Path) -> bool {
 #[must_use]
 pub fn pictures(path: &Path) -> Vec<Result<PathBuf, String>> {
     let (out, found) = crossbeam_channel::unbounded();
-    walk::walk(&[path.to_path_buf()], WalkOptions { hidden: false }, &AtomicBool::new(false), &out);
+    let excludes = DEFAULT_EXCLUDES.map(str::to_owned);
+    let options = WalkOptions { hidden: false, excludes: &excludes, keep_excluded: false };
+    walk::walk(&[path.to_path_buf()], options, &AtomicBool::new(false), &out);
     drop(out);
     let mut pictures: Vec<_> = found
         .iter()

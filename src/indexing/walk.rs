@@ -2,18 +2,22 @@
 
 use crate::search::photo_file;
 use crossbeam_channel::Sender;
-use ignore::WalkBuilder;
+use ignore::Match;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use snapseek_index::FileStamp;
-use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use walkdir::{DirEntry, WalkDir};
+
+/// The name of the files whose patterns leave out files beside and below them.
+const IGNORE: &str = ".snapseekignore";
 
 /// What the walk finds.
 #[derive(Debug)]
 pub(super) enum WalkEvent {
-    /// A regular file with a picture's name.
-    File { path: PathBuf, root: PathBuf, stamp: FileStamp },
+    /// A regular file with a picture's name; `excluded` if it is in an excluded folder.
+    File { path: PathBuf, root: PathBuf, stamp: FileStamp, excluded: bool },
     /// A folder or file that could not be read; files below it are not known to be gone.
     Problem { path: PathBuf, root: PathBuf, message: String },
     /// What has a picture's name, but is none: a pipe, a socket, a device, or a link whose target is gone.
@@ -24,60 +28,125 @@ pub(super) enum WalkEvent {
 
 /// What to walk over.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct WalkOptions {
+pub(super) struct WalkOptions<'a> {
     pub(super) hidden: bool,
+    /// Patterns of folders and files to leave out, as in `.gitignore`.
+    pub(super) excludes: &'a [String],
+    /// Excluded folders are walked over too.
+    pub(super) keep_excluded: bool,
 }
 
 /// Walks `roots` and sends what it finds until the receiver is dropped or `cancel` is set. Links to folders are not
 /// followed (so there are no loops); `.snapseekignore` files work as `.gitignore` does.
-pub(super) fn walk(roots: &[PathBuf], options: WalkOptions, cancel: &AtomicBool, out: &Sender<WalkEvent>) {
+pub(super) fn walk(roots: &[PathBuf], options: WalkOptions<'_>, cancel: &AtomicBool, out: &Sender<WalkEvent>) {
     for root in roots {
-        if !root.exists() {
-            if out.send(WalkEvent::MissingRoot { root: root.clone() }).is_err() {
-                return;
-            }
-            continue;
-        }
-        let walk = WalkBuilder::new(root)
-            .standard_filters(false)
-            .hidden(!options.hidden)
-            .parents(true)
-            .add_custom_ignore_filename(".snapseekignore")
-            .follow_links(false)
-            .build();
-        for entry in walk {
-            if cancel.load(Ordering::Relaxed) {
-                return;
-            }
-            // A folder whose ignore file cannot be read or parsed.
-            let half_read = entry.as_ref().ok().and_then(|e| Some((e.path().to_path_buf(), reason(e.error()?))));
-            let problem = half_read.map(|(path, message)| WalkEvent::Problem { path, root: root.clone(), message });
-            for found in problem.into_iter().chain(look(entry, root)) {
-                if out.send(found).is_err() {
-                    return;
-                }
-            }
+        let found = |event| out.send(event).is_ok() && !cancel.load(Ordering::Relaxed);
+        if !walk_one(root, options, &found) {
+            return;
         }
     }
 }
 
-fn look(entry: Result<ignore::DirEntry, ignore::Error>, root: &Path) -> Option<WalkEvent> {
-    let entry = match entry {
-        Ok(entry) => entry,
-        Err(error) => {
-            let path = path_of(&error).unwrap_or(root).to_path_buf();
-            return Some(WalkEvent::Problem { path, root: root.to_path_buf(), message: reason(&error) });
-        }
+/// Walks one root; `false` once `found` has returned that.
+fn walk_one(root: &Path, options: WalkOptions<'_>, found: &dyn Fn(WalkEvent) -> bool) -> bool {
+    if !root.exists() {
+        return found(WalkEvent::MissingRoot { root: root.to_path_buf() });
+    }
+    let problem = |path: &Path, message: String| {
+        found(WalkEvent::Problem { path: path.to_path_buf(), root: root.to_path_buf(), message })
     };
-    let path = entry.path();
-    let kind = entry.file_type()?;
-    if kind.is_dir() || !(entry.depth() == 0 || crate::photo::looks_like_picture(path)) {
+    let excludes = patterns(root, options.excludes);
+    // The ignore files of the folder in work and of those above it, from the outermost on.
+    let mut ignores: Vec<(PathBuf, Gitignore)> = Vec::new();
+    for folder in root.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
+        // What cannot be read above the root does not concern the user.
+        ignores.extend(ignores_in(folder).0.map(|ignores| (folder.to_path_buf(), ignores)));
+    }
+    let mut entries = WalkDir::new(root).into_iter();
+    while let Some(entry) = entries.next() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                let message = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+                if !problem(error.path().unwrap_or(root), message) {
+                    return false;
+                }
+                continue;
+            }
+        };
+        let (path, is_dir) = (entry.path(), entry.file_type().is_dir());
+        while ignores.last().is_some_and(|(folder, _)| !path.starts_with(folder)) {
+            ignores.pop();
+        }
+        let excluded = excludes.matched_path_or_any_parents(path, is_dir).is_ignore();
+        if entry.depth() > 0 && is_left_out(&entry, &ignores, excluded && !options.keep_excluded, options.hidden) {
+            if is_dir {
+                entries.skip_current_dir();
+            }
+            continue;
+        }
+        if is_dir {
+            let (known, error) = ignores_in(path);
+            ignores.extend(known.map(|ignores| (path.to_path_buf(), ignores)));
+            // A folder whose ignore file cannot be read or parsed.
+            if error.is_some_and(|error| !problem(path, error)) {
+                return false;
+            }
+        } else if look(&entry, root, excluded).is_some_and(|event| !found(event)) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether an entry is left out by its name or by an ignore file, of which the innermost counts.
+fn is_left_out(entry: &DirEntry, ignores: &[(PathBuf, Gitignore)], excluded: bool, hidden: bool) -> bool {
+    if !hidden && entry.file_name().as_encoded_bytes().starts_with(b".") {
+        return true;
+    }
+    let is_dir = entry.file_type().is_dir();
+    let decision =
+        ignores.iter().rev().map(|(_, ignores)| ignores.matched(entry.path(), is_dir)).find(|m| !m.is_none());
+    match decision {
+        Some(Match::Ignore(_)) => true,
+        Some(Match::Whitelist(_)) => false,
+        _ => excluded,
+    }
+}
+
+/// These patterns, for paths below a folder. Those that are none are left out: the config refuses them.
+fn patterns(root: &Path, lines: &[String]) -> Gitignore {
+    let mut builder = GitignoreBuilder::new(root);
+    for line in lines {
+        let _ = builder.add_line(None, line);
+    }
+    builder.build().unwrap_or_else(|_| Gitignore::empty())
+}
+
+/// The ignore file in a folder, if there is one, and what of it cannot be read.
+fn ignores_in(folder: &Path) -> (Option<Gitignore>, Option<String>) {
+    let file = folder.join(IGNORE);
+    // Where it cannot be seen, neither can the folder's photos, and the walk says so.
+    if file.symlink_metadata().is_err() {
+        return (None, None);
+    }
+    let mut builder = GitignoreBuilder::new(folder);
+    let partly = builder.add(&file);
+    match builder.build() {
+        Ok(ignores) => (Some(ignores), partly.as_ref().map(reason)),
+        Err(error) => (None, Some(reason(&error))),
+    }
+}
+
+fn look(entry: &DirEntry, root: &Path, excluded: bool) -> Option<WalkEvent> {
+    let (path, kind) = (entry.path(), entry.file_type());
+    if !(entry.depth() == 0 || crate::photo::looks_like_picture(path)) {
         return None;
     }
     let (path, root) = (path.to_path_buf(), root.to_path_buf());
     // A link to a photo counts as that photo.
     match std::fs::metadata(&path) {
-        Ok(meta) if meta.is_file() => Some(WalkEvent::File { path, root, stamp: photo_file::stamp(&meta) }),
+        Ok(meta) if meta.is_file() => Some(WalkEvent::File { path, root, stamp: photo_file::stamp(&meta), excluded }),
         Ok(meta) if meta.is_dir() => None,
         Ok(_) => Some(WalkEvent::Skipped { path, root }),
         Err(error) if kind.is_symlink() && leads_nowhere(&error) => Some(WalkEvent::Skipped { path, root }),
@@ -99,18 +168,8 @@ fn leads_nowhere(error: &io::Error) -> bool {
     circle || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn path_of(error: &ignore::Error) -> Option<&Path> {
-    match error {
-        ignore::Error::WithPath { path, .. } => Some(path),
-        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
-        ignore::Error::Loop { child, .. } => Some(child),
-        ignore::Error::Partial(errors) => errors.first().and_then(path_of),
-        _ => None,
-    }
-}
-
 fn reason(error: &ignore::Error) -> String {
     let Some(io) = error.io_error() else { return error.to_string() };
-    // The walk wraps the system's error only to name the path once more.
-    io.get_ref().and_then(Error::source).map_or_else(|| io.to_string(), ToString::to_string)
+    // It wraps the system's error only to name the path once more.
+    io.get_ref().and_then(std::error::Error::source).map_or_else(|| io.to_string(), ToString::to_string)
 }

@@ -50,6 +50,8 @@ pub(super) enum FileOutcome {
     },
     Failed {
         job: Job,
+        /// What it shows, as far as that is known.
+        picture: Option<Box<ContentHash>>,
         kind: FailureKind,
         message: String,
     },
@@ -150,13 +152,13 @@ impl<'a> IndexWorkers<'a> {
     }
 
     fn decode(&self, mut job: Job, model: &dyn Embed, shared: &WorkerShared) -> Result<Prepared, Box<FileOutcome>> {
-        let failed = |job: Job, error: photo::PhotoError| {
+        let failed = |job: Job, picture: Option<Box<ContentHash>>, error: photo::PhotoError| {
             let kind = FailureKind::Photo(error.kind);
-            Box::new(FileOutcome::Failed { job, kind, message: error.message })
+            Box::new(FileOutcome::Failed { job, picture, kind, message: error.message })
         };
         let bytes = match photo::read(&job.path, &self.limits) {
             Ok(bytes) => bytes,
-            Err(error) => return Err(failed(job, error)),
+            Err(error) => return Err(failed(job, None, error)),
         };
         job.stamp.size = bytes.len() as u64;
         let (identity, metadata) = photo_file::identify(&bytes);
@@ -175,13 +177,13 @@ impl<'a> IndexWorkers<'a> {
         }
         let photo = match photo::decode(&bytes, Some(2 * model.image_size()), &self.limits) {
             Ok(photo) => photo,
-            Err(error) => return Err(failed(job, error)),
+            Err(error) => return Err(failed(job, Some(Box::new(identity.picture)), error)),
         };
         match model.prepare(&photo.picture) {
             Ok(pixels) => Ok(Prepared { job, identity, facts: facts_of(photo.facts), pixels }),
             Err(error) => {
-                let message = format!("{error:#}");
-                Err(Box::new(FileOutcome::Failed { job, kind: FailureKind::Photo(ErrorKind::Damaged), message }))
+                let (picture, kind) = (Some(Box::new(identity.picture)), FailureKind::Photo(ErrorKind::Damaged));
+                Err(Box::new(FileOutcome::Failed { job, picture, kind, message: format!("{error:#}") }))
             }
         }
     }
@@ -213,10 +215,8 @@ impl<'a> IndexWorkers<'a> {
                 // The index would refuse it, and with it everything in the same transaction.
                 if !is_unit(&embedding.vector) {
                     let message = "the model produces NaN, infinity or a zero vector for this picture".to_owned();
-                    if outcomes
-                        .send(FileOutcome::Failed { job, kind: FailureKind::Photo(ErrorKind::Damaged), message })
-                        .is_err()
-                    {
+                    let (picture, kind) = (Some(Box::new(identity.picture)), FailureKind::Photo(ErrorKind::Damaged));
+                    if outcomes.send(FileOutcome::Failed { job, picture, kind, message }).is_err() {
                         return;
                     }
                     continue;

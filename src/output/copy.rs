@@ -1,4 +1,4 @@
-//! Copies the photos of a result into a folder.
+//! Copies the photos of a result into a folder, or links to them there.
 
 use super::unwritten;
 use crate::search::row::Row;
@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 
 /// Copies every photo into `folder` and returns how many. Nothing is overwritten; a photo that cannot be read is passed
 /// to `skipped` with the reason and left out.
-pub fn copy_to(rows: &[Row], folder: &Path, skipped: &mut dyn FnMut(&Path, io::Error)) -> anyhow::Result<usize> {
-    fs::create_dir_all(folder)
-        .with_context(|| format!("the folder {} cannot be created", crate::terminal::sanitize::path(folder)))?;
+pub fn copy_to<'a>(
+    rows: impl Iterator<Item = &'a Row>,
+    folder: &Path,
+    skipped: &mut dyn FnMut(&Path, io::Error),
+) -> anyhow::Result<usize> {
+    create(folder)?;
     let mut copied = 0;
     for row in rows {
         let source = row.path();
@@ -24,7 +27,8 @@ pub fn copy_to(rows: &[Row], folder: &Path, skipped: &mut dyn FnMut(&Path, io::E
                 continue;
             }
         };
-        let (mut target, path) = fresh(folder, Path::new(name)).map_err(|error| unwritten(folder, error))?;
+        let (mut target, path) =
+            fresh(folder, Path::new(name), |path| File::create_new(path)).map_err(|error| unwritten(folder, error))?;
         if let Err(error) = io::copy(&mut from, &mut target) {
             let _ = fs::remove_file(&path);
             return Err(unwritten(&path, error));
@@ -34,8 +38,33 @@ pub fn copy_to(rows: &[Row], folder: &Path, skipped: &mut dyn FnMut(&Path, io::E
     Ok(copied)
 }
 
+/// Makes a symbolic link to every photo in `folder` and returns how many. Nothing is overwritten.
+///
+/// # Errors
+/// The folder or a link cannot be made, or the system has no symbolic links.
+pub(super) fn link_to<'a>(rows: impl Iterator<Item = &'a Row>, folder: &Path) -> anyhow::Result<usize> {
+    create(folder)?;
+    let mut linked = 0;
+    for row in rows {
+        let name = row.path().file_name().context("the photo has no file name")?;
+        fresh(folder, Path::new(name), |link| symlink(row.path(), link)).map_err(|error| unwritten(folder, error))?;
+        linked += 1;
+    }
+    Ok(linked)
+}
+
+#[cfg(unix)]
+use std::os::unix::fs::symlink;
+#[cfg(windows)]
+use std::os::windows::fs::symlink_file as symlink;
+
+fn create(folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)
+        .with_context(|| format!("the folder {} cannot be created", crate::terminal::sanitize::path(folder)))
+}
+
 /// Creates a file with this name, or with a number added to it if the name is taken.
-fn fresh(folder: &Path, name: &Path) -> io::Result<(File, PathBuf)> {
+fn fresh<T>(folder: &Path, name: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(T, PathBuf)> {
     let stem = name.file_stem().unwrap_or_default();
     for n in 1..10_000 {
         let mut candidate: PathBuf = folder.join(name);
@@ -48,7 +77,7 @@ fn fresh(folder: &Path, name: &Path) -> io::Result<(File, PathBuf)> {
                 candidate.as_mut_os_string().push(extension);
             }
         }
-        match File::create_new(&candidate) {
+        match make(&candidate) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             outcome => return outcome.map(|file| (file, candidate)),
         }

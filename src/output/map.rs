@@ -6,6 +6,7 @@ use crate::terminal::progress::StepFn;
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use unicode_width::UnicodeWidthStr;
 
 /// Edge of the square with the photos, and the margin around it, in SVG units.
 const EDGE: f32 = 1600.0;
@@ -15,6 +16,11 @@ const ALL: usize = 600;
 /// Maximum number of thumbnails among the dots of a larger library, and their edge in SVG units.
 const SOME: usize = 150;
 const THUMBNAIL: f32 = 64.0;
+
+/// Width of a letter and height of a line of the names, in SVG units, and the most letters of a name.
+const LETTER: f32 = 13.5;
+const LINE: f32 = 30.0;
+const LONGEST_LABEL: usize = 48;
 
 /// A photo on the map.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +65,9 @@ impl MapDrawing {
              <title>A map of photos</title><rect width='{size}' height='{size}' fill='#fdfdfb'/>\n"
         );
         let few = self.photos.len() <= ALL;
-        let cell = if few { (EDGE / (2.0 * self.photos.len() as f32).sqrt()).min(120.0) } else { THUMBNAIL };
+        // A few cells more than photos, so that a photo finds a free one near its place.
+        let columns = (1.2 * self.photos.len() as f32).sqrt().ceil().max(4.0);
+        let cell = if few { EDGE / (columns - 1.0) } else { THUMBNAIL };
         let shown = if few { self.photos.iter().collect() } else { self.chosen(cell) };
         if !few {
             for photo in &self.photos {
@@ -94,19 +102,14 @@ impl MapDrawing {
                 colour(photo.cluster)
             )?;
         }
-        for (cluster, name) in self.names.iter().enumerate() {
-            if let Some((x, y)) = self.middle(cluster) {
-                // Keep the name inside the picture; its width is estimated.
-                let half = name.chars().count() as f32 * 6.5;
-                let x = x.max(half).min((size - half).max(half));
-                writeln!(
-                    svg,
-                    "<text x='{x:.1}' y='{y:.1}' text-anchor='middle' font-size='24' font-weight='600' fill='{}' \
-                     stroke='#fff' stroke-width='6' paint-order='stroke'>{}</text>",
-                    ink(Some(cluster)),
-                    escape(name)
-                )?;
-            }
+        for NameLabel { cluster, text, x, y, .. } in self.labels() {
+            writeln!(
+                svg,
+                "<text x='{x:.1}' y='{y:.1}' text-anchor='middle' font-size='24' font-weight='600' fill='{}' \
+                 stroke='#fff' stroke-width='6' paint-order='stroke'>{}</text>",
+                ink(Some(cluster)),
+                escape(&text)
+            )?;
         }
         svg.push_str("</svg>");
         Ok(Some(svg))
@@ -131,6 +134,37 @@ impl MapDrawing {
         }
         page.push("</ul>")?;
         page.finish()
+    }
+
+    /// The names of the clusters, each as near to the middle of its photos as it can be without leaving the picture or
+    /// covering another name; those of large clusters first.
+    fn labels(&self) -> Vec<NameLabel> {
+        let size = EDGE + 2.0 * MARGIN;
+        let mut sizes = vec![0_usize; self.names.len()];
+        for cluster in self.photos.iter().filter_map(|photo| photo.cluster).filter(|at| *at < self.names.len()) {
+            sizes[cluster] += 1;
+        }
+        let mut order: Vec<usize> = (0..self.names.len()).collect();
+        order.sort_by_key(|cluster| std::cmp::Reverse(sizes[*cluster]));
+        let mut labels: Vec<NameLabel> = Vec::new();
+        for cluster in order {
+            let Some((middle, base)) = self.middle(cluster) else { continue };
+            let text = crate::terminal::text::shorten_end(&self.names[cluster], LONGEST_LABEL);
+            // Estimated: the font is the reader's.
+            let half = (text.width() as f32 * LETTER / 2.0).min(size / 2.0);
+            let at = |row: i32| NameLabel {
+                cluster,
+                text: text.clone(),
+                x: middle.max(half).min(size - half),
+                y: (base + row as f32 * LINE).clamp(LINE, size - LINE / 3.0),
+                half,
+            };
+            // Up and down in turn, ever further away.
+            let rows = (0..2 * (size / LINE) as i32).map(|n| if n % 2 == 0 { n / 2 } else { -(n + 1) / 2 });
+            let free = rows.map(at).find(|label| !labels.iter().any(|other| label.covers(other)));
+            labels.extend(free);
+        }
+        labels
     }
 
     /// Where a cluster's name goes: the median position of its photos.
@@ -166,13 +200,30 @@ impl MapDrawing {
     }
 }
 
+/// The name of a cluster on the map.
+struct NameLabel {
+    cluster: usize,
+    text: String,
+    /// Its middle, and its base line.
+    x: f32,
+    y: f32,
+    /// Half of its width.
+    half: f32,
+}
+
+impl NameLabel {
+    fn covers(&self, other: &Self) -> bool {
+        (self.x - other.x).abs() < self.half + other.half && (self.y - other.y).abs() < LINE
+    }
+}
+
 fn at(photo: &MapPhoto) -> (f32, f32) {
     (MARGIN + photo.x * EDGE, MARGIN + photo.y * EDGE)
 }
 
 /// Moves each photo to the nearest free cell of a grid.
 fn spread(photos: &[&MapPhoto], cell: f32) -> Vec<(f32, f32)> {
-    let columns = (EDGE / cell).floor().max(1.0) as i32 + 1;
+    let columns = (EDGE / cell).round().max(1.0) as i32 + 1;
     let mut free: HashSet<(i32, i32)> = (0..columns).flat_map(|x| (0..columns).map(move |y| (x, y))).collect();
     let middle = |(x, y): (i32, i32)| (MARGIN + x as f32 * cell, MARGIN + y as f32 * cell);
     let mut places = Vec::with_capacity(photos.len());
@@ -226,5 +277,29 @@ mod tests {
             assert!(!text.contains("<script") && text.contains("&lt;script&gt;") && !text.contains('\u{1b}'));
         }
         assert_eq!(chart.svg(&hostile, &unreadable, &mut |_, _| false).unwrap(), None);
+    }
+
+    #[test]
+    fn names_cover_each_other_nowhere_and_stay_in_the_picture() {
+        for corner in [0.0, 0.5, 1.0] {
+            let photo = |n: usize| MapPhoto { id: 1, x: corner, y: corner, cluster: Some(n % 30), cosine: 0.5 };
+            let names = (0..30).map(|n| format!("a name of a cluster, number {n}")).collect();
+            let labels = MapDrawing { photos: (0..300).map(photo).collect(), names }.labels();
+            assert_eq!(labels.len(), 30);
+            for (n, label) in labels.iter().enumerate() {
+                assert!(label.x - label.half >= 0.0 && label.x + label.half <= EDGE + 2.0 * MARGIN);
+                assert!(label.y >= LINE && label.y <= EDGE + 2.0 * MARGIN);
+                assert!(labels[..n].iter().all(|other| !label.covers(other)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_photos_of_a_small_library_fill_the_plane() {
+        let photo = |n: usize| MapPhoto { id: 1, x: 0.5, y: n as f32 / 99.0, cluster: None, cosine: 0.5 };
+        let photos: Vec<MapPhoto> = (0..99).map(photo).collect();
+        let places = spread(&photos.iter().collect::<Vec<_>>(), EDGE / 10.0);
+        let columns: HashSet<i32> = places.iter().map(|(x, _)| *x as i32).collect();
+        assert!(columns.len() >= 9, "{} columns", columns.len());
     }
 }

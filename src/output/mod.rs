@@ -7,10 +7,12 @@ pub mod page;
 mod preview;
 mod sheet;
 mod table;
+pub mod trash_script;
 pub mod verdicts;
 
 pub use copy::copy_to as copy_photos;
 pub use sheet::write as contact_sheet;
+pub use table::{TableColumn, TableOptions};
 
 use crate::search::row::Row;
 use crate::terminal::console::{self, Console};
@@ -29,8 +31,12 @@ pub type ReadSmall = dyn Fn(&Path, u32) -> anyhow::Result<RgbImage> + Sync;
 pub struct Outputs<'a> {
     /// Title of the contact sheet.
     pub title: &'a str,
+    /// The query, if the results are those of one of several.
+    pub query: Option<&'a str>,
     /// What ranked the results.
     pub by: By,
+    /// How the table looks.
+    pub table: TableOptions,
     /// Print JSON lines.
     pub json: bool,
     /// Print only paths, each followed by a NUL byte.
@@ -41,6 +47,8 @@ pub struct Outputs<'a> {
     pub open: bool,
     /// Copy the photos to this folder.
     pub copy_to: Option<&'a Path>,
+    /// Make symbolic links to the photos in this folder.
+    pub link_to: Option<&'a Path>,
     /// Write a contact sheet to this file.
     pub html: Option<&'a Path>,
     /// Reads photos for previews and contact sheets.
@@ -53,32 +61,43 @@ pub struct Outputs<'a> {
 /// stdout is closed, or a requested file cannot be written.
 pub fn show(rows: &[Row], wanted: &Outputs<'_>, console: &Console) -> anyhow::Result<bool> {
     let mut complete = true;
+    let present = || rows.iter().filter(|row| !row.is_missing);
     if let Some(file) = wanted.html {
         sheet::write(rows, wanted.title, file, wanted.small)?;
         console.note(format_args!("wrote {} to {}", count(rows.len(), "photo"), sanitize::path(file)));
     }
     if let Some(folder) = wanted.copy_to {
-        let copied = copy::copy_to(rows, folder, &mut |path, error| {
+        let copied = copy::copy_to(present(), folder, &mut |path, error| {
             complete = false;
             console.warn(format_args!("{} was not copied: {error}", sanitize::path(path)));
         })?;
         console.note(format_args!("copied {} to {}", count(copied, "photo"), sanitize::path(folder)));
     }
+    if let Some(folder) = wanted.link_to {
+        let linked = copy::link_to(present(), folder)?;
+        console.note(format_args!("linked to {} in {}", count(linked, "photo"), sanitize::path(folder)));
+    }
     if wanted.json {
         for (n, row) in rows.iter().enumerate() {
-            console.json(&record(n + 1, row, wanted.by))?;
+            let mut record = record(n + 1, row, wanted.by);
+            if let Some(query) = wanted.query {
+                record["query"] = query.into();
+            }
+            console.json(&record)?;
         }
     } else if wanted.paths0 {
-        for row in rows {
+        for row in present() {
             console.bytes(&console.path_bytes(row.path()))?;
             console.bytes(b"\0")?;
         }
     } else if wanted.preview && console.terminal && !console::is_dumb() {
-        preview::show(rows, wanted.by, wanted.small, console)?;
+        preview::show(rows, wanted, console)?;
     } else {
-        table::print(rows, wanted.by, console, &mut |_| Ok(()))?;
+        table::print(rows, wanted, console, &mut |_| Ok(()))?;
     }
-    if let (true, Some(best)) = (wanted.open, rows.first()) {
+    if wanted.open
+        && let Some(best) = present().next()
+    {
         open(best.path())?;
     }
     Ok(complete)
@@ -89,6 +108,7 @@ fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {
     let (score, kind) = score(hit, by);
     let mut value = json!({
         "schema": 1, "rank": rank, "score": score, "score_kind": kind, "match": row.is_match,
+        "missing": row.is_missing, "probability": hit.probability,
         "cosine": hit.cosine, "bm25": hit.bm25,
         "caption": hit.caption,
         "tags": hit.tags.iter().map(|t| &t.label).collect::<Vec<_>>(),
@@ -114,18 +134,18 @@ pub fn json_file(rows: &[Row], file: &Path) -> anyhow::Result<()> {
     write_new(file, &text)
 }
 
-/// Writes text to a new file.
+/// Writes a new file.
 ///
 /// # Errors
 /// The file already exists (exit code 2), or cannot be written.
-pub fn write_new(file: &Path, text: &str) -> anyhow::Result<()> {
+pub fn write_new(file: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let mut new = std::fs::File::create_new(file).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
             crate::exit::Failure::usage(format!("{} already exists; nothing is overwritten", sanitize::path(file)))
         }
         _ => unwritten(file, error),
     })?;
-    std::io::Write::write_all(&mut new, text.as_bytes()).map_err(|error| {
+    std::io::Write::write_all(&mut new, content.as_ref()).map_err(|error| {
         // Half a file would be in the way of the next try.
         let _ = std::fs::remove_file(file);
         unwritten(file, error)
@@ -134,6 +154,9 @@ pub fn write_new(file: &Path, text: &str) -> anyhow::Result<()> {
 
 /// The error of a file that cannot be written.
 pub(crate) fn unwritten(file: &Path, error: std::io::Error) -> anyhow::Error {
+    // A draft has a name of its own, which says nothing to the user.
+    let is_plain = error.get_ref().is_none() || error.kind() == std::io::ErrorKind::Other;
+    let error = if is_plain { error } else { error.kind().into() };
     match snapseek_index::Error::io(file)(error) {
         snapseek_index::Error::Io { cause, .. } => {
             anyhow::Error::from(cause).context(format!("{} cannot be written", sanitize::path(file)))

@@ -1,22 +1,24 @@
 //! Pictures in the terminal: kitty, iTerm2, sixel or half blocks, whichever the terminal supports.
 
-use super::{ReadSmall, table};
+use super::{Outputs, table};
 use crate::search::row::Row;
 use crate::terminal::console::{self, Console};
 use crate::terminal::graphics;
 use ratatui::layout::Size;
-use snapseek_index::By;
 
 /// Longest edge of a preview in pixels.
 const EDGE: u32 = 640;
 /// Height of a preview in terminal rows.
 const ROWS: u16 = 12;
 
-pub(super) fn show(rows: &[Row], by: By, small: &ReadSmall, console: &Console) -> anyhow::Result<()> {
+pub(super) fn show(rows: &[Row], wanted: &Outputs<'_>, console: &Console) -> anyhow::Result<()> {
     let picker = graphics::picker_of_a_line_terminal();
     let room = Size::new(u16::try_from(console::width()).unwrap_or(u16::MAX), ROWS);
-    table::print(rows, by, console, &mut |row| {
-        match small(row.path(), EDGE) {
+    table::print(rows, wanted, console, &mut |row| {
+        if row.is_missing {
+            return Ok(());
+        }
+        match (wanted.small)(row.path(), EDGE) {
             Ok(picture) => {
                 let protocol = graphics::encode(picture, &picker, room)?;
                 console.piece(&graphics::drawn(&protocol, console::has_true_colors()))?;

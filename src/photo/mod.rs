@@ -147,6 +147,12 @@ pub struct DecodedPhoto {
     _memory: Share,
 }
 
+/// Whether these bytes begin as a picture of a known format does.
+#[must_use]
+pub fn is_picture(bytes: &[u8]) -> bool {
+    format::sniff(bytes).is_ok()
+}
+
 /// Decodes a picture from the bytes of a file.
 ///
 /// `target` is the length in pixels of the shortest edge that the caller still needs: a larger JPEG may then be decoded

@@ -71,15 +71,22 @@ pub fn known(path: &Path, library: &Library) -> anyhow::Result<Option<(KnownPhot
 /// # Errors
 /// The file cannot be read or decoded, or the model fails or produces NaN, infinity or a zero vector.
 pub fn embed_file(path: &Path, model: &dyn Embed) -> anyhow::Result<Vec<f32>> {
-    let limits = DecodeLimits::default();
-    let name = || format!("{} cannot be used", crate::terminal::sanitize::path(path));
     if path.is_dir() {
         return Err(Failure::usage(format!("{} is a folder, not a picture", crate::terminal::sanitize::path(path))));
     }
-    let bytes = photo::read(path, &limits).with_context(name)?;
-    let photo = photo::decode(&bytes, Some(2 * model.image_size()), &limits).with_context(name)?;
+    let name = || format!("{} cannot be used", crate::terminal::sanitize::path(path));
+    embed_bytes(&photo::read(path, &DecodeLimits::default()).with_context(name)?, path, model)
+}
+
+/// Decodes and embeds a picture; `path` names it in errors.
+///
+/// # Errors
+/// As for [`embed_file`].
+pub fn embed_bytes(bytes: &[u8], path: &Path, model: &dyn Embed) -> anyhow::Result<Vec<f32>> {
+    let name = || format!("{} cannot be used", crate::terminal::sanitize::path(path));
+    let photo = photo::decode(bytes, Some(2 * model.image_size()), &DecodeLimits::default()).with_context(name)?;
     let pixels = model.prepare(&photo.picture).with_context(name)?;
-    drop((bytes, photo));
+    drop(photo);
     let vector = model.embed_pixels(&[pixels])?.pop().context("the model returned no embedding")?.vector;
     anyhow::ensure!(is_unit(&vector), "{}: the model produces NaN, infinity or a zero vector for it", name());
     Ok(vector)

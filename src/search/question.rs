@@ -9,7 +9,7 @@ use crate::model_choice::Chosen;
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
 use snapseek_index::query::{self, PartKind};
-use snapseek_index::{By, Library, Response, ScoreStats, SearchRequest, Searcher};
+use snapseek_index::{By, Library, Order, Response, ScoreStats, SearchRequest, Searcher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,6 +26,19 @@ pub struct Means<'a> {
     pub cancel: &'a AtomicBool,
     /// Where progress is shown.
     pub console: &'a Console,
+}
+
+/// What a query has found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The best hits.
+    pub rows: Vec<Row>,
+    /// How many photos match.
+    pub matches: usize,
+    /// Whether more than that may match.
+    pub at_least: bool,
+    /// Whether no photo was skipped.
+    pub exact: bool,
 }
 
 /// Parses a query.
@@ -83,17 +96,46 @@ impl Question {
         Ok(Self { request, neutral, words_only })
     }
 
-    /// At least the first `limit` hits, each with whether it is a match, and whether the search was exact. More hits
-    /// than `limit` may be checked, because a match may rank below photos that do not match.
+    /// At least the first `limit` hits, each with whether it is a match. More hits than `limit` may be checked, because
+    /// a match may rank below photos that do not match.
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn ask(&self, searcher: &Searcher, limit: usize) -> anyhow::Result<(Vec<Row>, bool)> {
+    pub fn ask(&self, searcher: &Searcher, limit: usize) -> anyhow::Result<Found> {
         let request = SearchRequest { limit: limit.max(CONSIDERED), ..self.request.clone() };
-        let Response { hits, stats, exact } = searcher.search(&request)?;
+        let Response { hits, total, stats, exact } = searcher.search(&request)?;
         let decisions = Rule { neutral: self.neutral, library: stats }.matches(&hits);
-        let row = |(hit, is_match)| Row { hit, is_match: self.words_only || is_match };
-        Ok((hits.into_iter().zip(decisions).map(row).collect(), exact))
+        let row = |(hit, is_match)| Row::new(hit, self.words_only || is_match);
+        let rows: Vec<Row> = hits.into_iter().zip(decisions).map(row).collect();
+        let among = rows.iter().filter(|row| row.is_match).count();
+        let (matches, at_least) =
+            if self.words_only { (total, false) } else { (among, among > 0 && is_cut(&rows, request.limit)) };
+        Ok(Found { rows, matches, at_least, exact })
+    }
+
+    /// As [`Question::ask`], in another order than that of the ranking, if the request says so: matches first, in this
+    /// order.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn ask_in_order(&self, searcher: &Searcher, limit: usize) -> anyhow::Result<Found> {
+        let SearchRequest { order, reverse, .. } = self.request;
+        let mut found = self.ask(searcher, limit)?;
+        let as_ranked = order == Order::Best && !reverse;
+        if self.words_only || as_ranked && (limit <= CONSIDERED || !found.at_least) {
+            return Ok(found);
+        }
+        let mut rows = self.matches(searcher)?;
+        if order != Order::Best {
+            searcher.sort(order, &mut rows, |row| row.hit.id)?;
+        }
+        if reverse {
+            rows.reverse();
+        }
+        (found.matches, found.at_least) = (rows.len(), false);
+        found.rows.retain(|row| !row.is_match);
+        rows.append(&mut found.rows);
+        Ok(Found { rows, ..found })
     }
 
     /// All photos that match.
@@ -103,16 +145,21 @@ impl Question {
     pub fn matches(&self, searcher: &Searcher) -> anyhow::Result<Vec<Row>> {
         let mut limit = CONSIDERED;
         loop {
-            let (mut rows, _) = self.ask(searcher, limit)?;
-            // A photo that ranks below many that do not match is not a match either.
-            let behind = rows.iter().rev().take_while(|row| !row.is_match).count();
-            if rows.len() < limit || behind > rows.len() / 2 {
+            let mut rows = self.ask(searcher, limit)?.rows;
+            if !is_cut(&rows, limit) {
                 rows.retain(|row| row.is_match);
                 return Ok(rows);
             }
             limit = limit.saturating_mul(8);
         }
     }
+}
+
+/// Whether there may be more matches after these results of a search for `limit`: a photo that ranks below many that do
+/// not match is not a match either.
+fn is_cut(rows: &[Row], limit: usize) -> bool {
+    let behind = rows.iter().rev().take_while(|row| !row.is_match).count();
+    rows.len() >= limit && behind <= rows.len() / 2
 }
 
 /// The words for the full-text search: those of the added texts, not of the subtracted ones.

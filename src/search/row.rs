@@ -4,17 +4,98 @@ use snapseek_index::Hit;
 use std::path::Path;
 
 /// A photo that was found.
+#[derive(Clone, Debug)]
 pub struct Row {
     /// What is known about it.
     pub hit: Hit,
     /// Whether it is a match, and not merely near the query.
     pub is_match: bool,
+    /// Whether none of its files exists any more ([`Row::look`]).
+    pub is_missing: bool,
 }
 
 impl Row {
+    /// A result whose files are taken to be there.
+    #[must_use]
+    pub fn new(hit: Hit, is_match: bool) -> Self {
+        Self { hit, is_match, is_missing: false }
+    }
+
     /// The file that is shown for the photo.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.hit.paths.first().map_or(Path::new(""), |p| p.as_path())
+    }
+
+    /// Looks whether its files exist, and shows the first one that does.
+    pub fn look(&mut self) {
+        match self.hit.paths.iter().position(|path| is_there(path)) {
+            Some(at) => self.hit.paths[..=at].rotate_right(1),
+            None => self.is_missing = true,
+        }
+    }
+}
+
+/// Up to `limit` of these results; of those whose files are gone, only as many as there is room for, at the end. No
+/// more files are looked at than necessary.
+#[must_use]
+pub fn present_first(rows: Vec<Row>, limit: usize) -> Vec<Row> {
+    let (mut present, mut missing) = (Vec::new(), Vec::new());
+    for mut row in rows {
+        if present.len() == limit {
+            break;
+        }
+        row.look();
+        if row.is_missing { &mut missing } else { &mut present }.push(row);
+    }
+    missing.truncate(limit - present.len());
+    present.append(&mut missing);
+    present
+}
+
+/// Whether there is a file, as far as can be known.
+fn is_there(path: &Path) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    !std::fs::metadata(path).is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_comes_last_and_another_copy_stands_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["b.jpg", "c.jpg", "d.jpg"] {
+            std::fs::write(path(name), "").unwrap();
+        }
+        let row = |names: &[&str]| {
+            let hit = Hit {
+                id: 1,
+                picture: [0; 32],
+                cosine: None,
+                bm25: None,
+                fused: 0.0,
+                probability: None,
+                all_words: false,
+                paths: names.iter().map(|name| path(name)).collect(),
+                tags: Vec::new(),
+                caption: None,
+                facts: snapseek_index::PhotoFacts::default(),
+                size: 0,
+                folded: 0,
+            };
+            Row::new(hit, true)
+        };
+        let rows = vec![row(&["a.jpg"]), row(&["x.jpg", "b.jpg"]), row(&["c.jpg"]), row(&["d.jpg"])];
+        let shown = |limit| {
+            let rows = present_first(rows.clone(), limit);
+            rows.iter().map(|row| row.path().file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(2), ["b.jpg", "c.jpg"]);
+        assert_eq!(shown(9), ["b.jpg", "c.jpg", "d.jpg", "a.jpg"]);
+        assert!(present_first(rows, 9)[3].is_missing);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::console::Console;
 use super::listener::{PhotoCount, Reports, Step};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,9 +13,9 @@ pub type StepFn<'a> = dyn FnMut(usize, usize) -> bool + 'a;
 /// A bar is shown only after this time: for shorter work it would only flicker.
 const BAR_AFTER: Duration = Duration::from_millis(300);
 /// Time between two lines where there is no bar.
-const LINE_EVERY: Duration = Duration::from_secs(5);
-/// The same for photos, each of which takes long.
-const PHOTO_LINE_EVERY: Duration = Duration::from_secs(10);
+const LINE_EVERY: Duration = Duration::from_secs(30);
+/// Before this time no guess is made how long the rest takes.
+const GUESS_AFTER: Duration = Duration::from_secs(2);
 
 /// What a [`Bar`] counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,14 @@ pub enum Unit {
     Percent,
 }
 
+/// What is said about the time that the rest takes: nothing at first, when it would be a guess, and at the end.
+fn time_left(elapsed: Duration, eta: Duration) -> String {
+    if elapsed < GUESS_AFTER || eta < Duration::from_secs(1) {
+        return String::new();
+    }
+    format!("{:#} left  ", HumanDuration(eta))
+}
+
 /// The progress bar on stderr, where the console wants one.
 #[derive(Debug)]
 pub struct Bar(Option<ProgressBar>);
@@ -40,17 +48,20 @@ impl Bar {
     pub fn new(console: &Console, unit: Unit) -> Self {
         Self(console.wants_bar().then(|| {
             let template = match unit {
-                Unit::Pieces => "{bar:32} {pos}/{len}  {eta} left  {msg}",
-                Unit::Photos => "{bar:32} {pos}/{len} photos  {rate}  {eta} left  {msg}",
-                Unit::Bytes => "{bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}",
-                Unit::Percent => "{bar:32} {percent} %  {elapsed} elapsed, {eta} left  {msg}",
+                Unit::Pieces => "{bar:32} {pos}/{len}  {left}{msg}",
+                Unit::Photos => "{bar:32} {pos}/{len} photos  {rate}  {left}{msg}",
+                Unit::Bytes => "{bar:32} {bytes}/{total_bytes}  {bytes_per_sec}  {left}{msg}",
+                Unit::Percent => "{bar:32} {percent} %  {elapsed} elapsed  {left}{msg}",
             };
             let rate = |state: &ProgressState, out: &mut dyn Write| {
                 let _ = write!(out, "{:.1} a second", state.per_sec());
             };
+            let left = |state: &ProgressState, out: &mut dyn Write| {
+                let _ = write!(out, "{}", time_left(state.elapsed(), state.eta()));
+            };
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
             match ProgressStyle::with_template(template) {
-                Ok(style) => bar.with_style(style.progress_chars("━╸ ").with_key("rate", rate)),
+                Ok(style) => bar.with_style(style.progress_chars("━╸ ").with_key("rate", rate).with_key("left", left)),
                 Err(_) => bar,
             }
         }))
@@ -174,12 +185,20 @@ impl PhotoProgress {
     pub fn done(&mut self) {
         self.done += 1;
         self.show();
-        if self.lines && self.last_line.elapsed() >= PHOTO_LINE_EVERY {
+        if self.lines && self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            let rate = self.done as f64 / self.started.elapsed().as_secs_f64();
-            let left = (self.found.saturating_sub(self.done)) as f64 / rate.max(1e-9);
-            line(format_args!("{}/{} photos, {rate:.1} a second, {left:.0} s left", self.done, self.found));
+            line(format_args!("{}", self.line(self.started.elapsed())));
         }
+    }
+
+    /// Done, total, rate and, once all photos are known, the time left.
+    fn line(&self, elapsed: Duration) -> String {
+        let rate = self.done as f64 / elapsed.as_secs_f64().max(1e-9);
+        let so_far = if self.walking { " so far" } else { "" };
+        let left = Duration::from_secs_f64(self.found.saturating_sub(self.done) as f64 / rate.max(1e-3));
+        let left = if self.walking { String::new() } else { time_left(elapsed, left) };
+        let left = if left.is_empty() { left } else { format!(", {}", left.trim_end()) };
+        format!("{} of {} photos{so_far}, {rate:.1} a second{left}", self.done, self.found)
     }
 
     fn show(&mut self) {
@@ -208,4 +227,21 @@ impl Drop for PhotoProgress {
 fn line(text: std::fmt::Arguments<'_>) {
     // If stderr is closed, there is nobody to tell.
     let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{text}\n"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terminal::console::Color;
+
+    #[test]
+    fn no_time_is_guessed_before_it_can_be_known() {
+        let mut progress = PhotoProgress::new(&Console::new(Color::Never, 0, false));
+        (progress.found, progress.done) = (4_000, 300);
+        assert_eq!(progress.line(Duration::from_secs(30)), "300 of 4000 photos so far, 10.0 a second");
+        progress.walked();
+        assert_eq!(progress.line(Duration::from_secs(30)), "300 of 4000 photos, 10.0 a second, 6m left");
+        assert_eq!(progress.line(Duration::from_secs(1)), "300 of 4000 photos, 300.0 a second");
+        assert_eq!(time_left(Duration::from_secs(9), Duration::from_millis(400)), "");
+    }
 }

@@ -135,7 +135,7 @@ fn a_query_opens_the_model_only_if_it_needs_it_and_ends_when_told() {
     let cancel = AtomicBool::new(false);
     let means = Means { library: &world.library, model: &model, cancel: &cancel, console: &world.console };
     let ask = |query: Query, by: By| -> anyhow::Result<Vec<String>> {
-        let rows = Question::new(query, by, None, &means)?.ask(&world.library.searcher()?, 9)?.0;
+        let rows = Question::new(query, by, None, &means)?.ask(&world.library.searcher()?, 9)?.rows;
         Ok(rows.iter().map(|row| row.path().file_name().unwrap().to_string_lossy().into_owned()).collect())
     };
     assert_eq!(ask(parse("path:wrench").unwrap(), By::Both).unwrap(), ["wrench.jpg"]);

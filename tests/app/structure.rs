@@ -189,6 +189,10 @@ fn few_files_lie_flat_and_each_type_has_a_name_of_its_own() {
     for folder in ["src", "index/src"] {
         for (module, code) in modules(folder) {
             for line in code.lines() {
+                // An associated type has the name that its trait gives it.
+                if line.starts_with(' ') && line.trim_start().starts_with("type ") {
+                    continue;
+                }
                 let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub") || *word == "crate)");
                 if !matches!(words.next(), Some("struct" | "enum" | "trait" | "type")) {
                     continue;

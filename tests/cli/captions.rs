@@ -159,7 +159,9 @@ fn without_a_model_it_says_what_to_do_and_nothing_else_changes() {
 fn what_cannot_be_read_costs_one_line() {
     let sandbox = Sandbox::with_photos(&["cat", "dog"]);
     fs::write(sandbox.photo("bad.jpg"), "no picture").unwrap();
-    let output = run(&sandbox, &["caption", "cat.jpg", "bad.jpg", "gone.jpg", ".", "dog.jpg", "--json"]).exits(4);
+    fs::create_dir_all(sandbox.photo("folder/inside")).unwrap();
+    let args = ["caption", "cat.jpg", "bad.jpg", "gone.jpg", "folder", "dog.jpg", "./cat.jpg", "--json"];
+    let output = run(&sandbox, &args).exits(4);
     let paths: Vec<_> = output.lines().iter().map(|line| line["path"].clone()).collect();
     assert_eq!(paths, ["cat.jpg", "dog.jpg"]);
     for name in ["bad.jpg", "gone.jpg", "folder"] {
@@ -296,14 +298,20 @@ fn captions_follow_indexing_newest_first_and_failures_are_told_once() {
         fs::File::options().write(true).open(sandbox.photo(format!("{name}.jpg"))).unwrap().set_modified(time).unwrap();
     }
     sandbox.index().exits(0);
-    fs::remove_file(sandbox.photo("cat.jpg")).unwrap();
-    // Another folder is indexed, so the run does not see that a photo of this one is gone.
+    // What is named is captioned, and nothing else.
     let other = fixture("reference/pictures");
     let index = ["index", other.to_str().unwrap(), "--captions", "--json"];
+    let named = run(&sandbox, &index).exits(0).line();
+    assert_eq!((&named["captioned"], &named["caption_failed"]), (&named["embedded"], &json!(0)));
+    // A photo that has changed without a sign of it.
+    let cat = sandbox.photo("cat.jpg");
+    let (length, time) = (fs::metadata(&cat).unwrap().len(), fs::metadata(&cat).unwrap().modified().unwrap());
+    fs::write(&cat, vec![0; length as usize]).unwrap();
+    fs::File::options().write(true).open(&cat).unwrap().set_modified(time).unwrap();
+    let index = ["index", "--captions", "--json"];
     let summary = run(&sandbox, &[&index[..], &["-v"]].concat()).exits(4);
     let line = summary.line();
-    assert_eq!(line["caption_failed"], 1, "{summary}");
-    assert_eq!(line["captioned"].as_u64().unwrap() + 1, sandbox.status()["photos"].as_u64().unwrap());
+    assert_eq!((&line["captioned"], &line["caption_failed"]), (&json!(4), &json!(1)), "{summary}");
     let told = summary.stderr.lines().filter(|line| line.contains("cat.jpg")).count();
     assert_eq!(told, 1, "{summary}");
     let order: Vec<usize> =
@@ -425,4 +433,22 @@ fn hostile_captions_and_answers_drive_no_terminal() {
     // In a pipe a caption is one line, without other control characters.
     let piped = run(&sandbox, &["caption", "show", "cat.jpg"]).exits(0).text();
     assert_eq!(piped.matches(is_control).count(), 2, "a tab and a line end: {piped:?}");
+}
+
+#[test]
+fn captions_of_folders_and_queries_are_written_and_cleared() {
+    let sandbox = Sandbox::with_photos(&["cat", "dog", "owl"]);
+    fs::create_dir(sandbox.photo("trip")).unwrap();
+    fs::rename(sandbox.photo("dog.jpg"), sandbox.photo("trip/dog.jpg")).unwrap();
+    sandbox.index().exits(0);
+    let lines = run(&sandbox, &["caption", "trip", "owl.jpg", "--json"]).exits(0).lines();
+    assert_eq!(lines.len(), 2);
+    sandbox.run(["caption", "set", "owl.jpg", "an", "owl", "in", "the", "garden"]).exits(0);
+    sandbox.run(["caption", "set", "cat.jpg", "a cat"]).exits(0);
+    assert_eq!(sandbox.run(["caption", "clear", "trip", "--json"]).exits(0).line()["cleared"], 1);
+    // What was written by hand is not removed from several photos unasked.
+    let refused = sandbox.run(["caption", "clear", "has:caption"]).exits(2);
+    assert!(refused.stderr.contains("2 captions by hand"), "{refused}");
+    assert_eq!(sandbox.run(["caption", "clear", "has:caption", "--yes", "--json"]).exits(0).line()["cleared"], 2);
+    sandbox.run(["caption", "clear", "has:caption"]).exits(1);
 }

@@ -161,3 +161,41 @@ fn a_folder_is_described() {
     command.env("SNAPSEEK_LIBRARY", sandbox.path("none"));
     finish(command).exits(3);
 }
+
+#[test]
+fn clusters_that_were_named_keep_their_photos_and_earlier_ones_come_back() {
+    let sandbox = Sandbox::indexed(&[&FISH[..], &TOOLS, &PALACES].concat());
+    let (first, _) = clusters(&sandbox, &[]);
+    let tools = cluster_of(&sandbox, &first, "wrench");
+    sandbox.run(["cluster", "rename", &tools, "Werkzeug"]).exits(0);
+    let named = inside(&sandbox, "Werkzeug");
+    let mut before = 0;
+    for k in 1..=19 {
+        let count = k.to_string();
+        let output = sandbox.run(["cluster", "--json", "-k", &count]);
+        let found = output.lines().len() - 1;
+        assert!(found >= before && found <= k.max(1), "{k}: {found} after {before}");
+        assert!(found == k || output.stderr.contains(&format!("only {found} can be told apart")), "{k}: {output}");
+        assert_eq!(inside(&sandbox, "Werkzeug"), named, "{k}");
+        before = found;
+    }
+    assert!(before >= 5, "{before}");
+    // Fewer than before is said.
+    let fewer = sandbox.run(["cluster", "-k", "2"]).exits(0);
+    assert!(fewer.stderr.contains("fewer than before") && fewer.stderr.contains("cluster history"), "{fewer}");
+    // New photos join it.
+    sandbox.add("scissors-2");
+    sandbox.index().exits(0);
+    let more = inside(&sandbox, "Werkzeug");
+    assert!(named.iter().all(|name| more.contains(name)) && more.contains(&"scissors-2.jpg".to_owned()), "{more:?}");
+    // Only if it is asked for, it is made anew.
+    sandbox.run(["cluster", "--auto", "--rebuild-named"]).exits(0);
+    let history = sandbox.run(["cluster", "history", "--json"]).exits(0).lines();
+    assert_eq!(history.len(), 5);
+    assert_eq!(history[0]["clusters"].as_array().unwrap().len(), 2);
+    let number = history[0]["number"].to_string();
+    sandbox.run(["cluster", "restore", &number]).exits(0);
+    assert_eq!(inside(&sandbox, "Werkzeug"), more);
+    sandbox.run(["cluster", "restore", "1"]).exits(5);
+    sandbox.run(["check", "--full"]).exits(0);
+}

@@ -214,7 +214,7 @@ fn every_command_runs_as_written_and_prints_what_is_shown() {
                 expect(&block.lines.join("\n"), output.code() == 0, &output);
                 fs::remove_file(config.join("config.toml")).unwrap();
             }
-            "" | "bash" | "text" => {}
+            "" | "bash" | "text" | "ini" => {}
             other => panic!("{}: what is a block of {other:?}?", block.page),
         }
     }

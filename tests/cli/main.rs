@@ -34,6 +34,7 @@ mod queries;
 mod score;
 mod shapes;
 mod shell;
+mod shown;
 
 mod terminal;
 mod tmux;

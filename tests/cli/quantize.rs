@@ -50,7 +50,8 @@ fn forms_are_made_listed_and_chosen() {
     let sandbox = Sandbox::new();
     let blip2 = copy(&sandbox);
     let exact = tokens(&sandbox, &blip2, &[]);
-    let missing = sandbox.run(["caption", "x.jpg", "--blip2", &blip2, "--precision", "q8"]).exits(3);
+    sandbox.add("cat");
+    let missing = sandbox.run(["caption", "cat.jpg", "--blip2", &blip2, "--precision", "q8"]).exits(3);
     assert!(missing.stderr.contains("models quantize") && missing.stderr.contains("--bits 8"), "{missing}");
 
     let made = sandbox.run(["models", "quantize", &blip2, "--bits", "8", "--json"]).exits(0).line();

@@ -53,7 +53,7 @@ pub(crate) fn adjusted_rand_index(truth: &[&str], found: &[Option<usize>]) -> f6
 
 pub(crate) fn find(vectors: &[Vec<f32>]) -> Clustering {
     let vectors: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
-    cluster(&vectors, LinkageOptions { count: None, min_size: 3 }, &mut |_, _| true).unwrap()
+    cluster(&vectors, LinkageOptions { count: None, min_size: 3, least_size: 3 }, &mut |_, _| true).unwrap()
 }
 
 #[test]
@@ -63,6 +63,42 @@ fn the_index_is_that_of_the_textbook() {
     assert!((adjusted_rand_index(&truth, &found([1, 1, 1, 0, 0, 0])) - 1.0).abs() < 1e-9);
     // scikit-learn: adjusted_rand_score([0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 2, 2])
     assert!((adjusted_rand_index(&truth, &found([0, 0, 1, 1, 2, 2])) - 0.242_424).abs() < 1e-5);
+}
+
+/// Clusters of the library without a tenth of its photos, chosen at random ten times: the number of clusters, and the
+/// adjusted Rand index with those of the whole library, over the photos that both have.
+fn without_a_tenth(vectors: &[Vec<f32>]) -> Vec<(usize, f64)> {
+    let whole = find(vectors);
+    let mut state = 42_u64;
+    let mut random = |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % n
+    };
+    let one = |_| {
+        let mut kept: Vec<usize> = (0..vectors.len()).collect();
+        for _ in 0..vectors.len() / 10 {
+            kept.swap_remove(random(kept.len()));
+        }
+        kept.sort_unstable();
+        let part = find(&kept.iter().map(|at| vectors[*at].clone()).collect::<Vec<_>>());
+        let name = |at: &usize| whole.places[*at].0.map_or(format!("none {at}"), |group| group.to_string());
+        let truth: Vec<String> = kept.iter().map(name).collect();
+        let places: Vec<Option<usize>> = part.places.iter().map(|place| place.0).collect();
+        let truth: Vec<&str> = truth.iter().map(String::as_str).collect();
+        (part.groups.len(), adjusted_rand_index(&truth, &places))
+    };
+    (0..10).map(one).collect()
+}
+
+#[test]
+fn clusters_are_steady() {
+    let model = model::starter().unwrap();
+    let (_, vectors) = embedded(model.as_ref());
+    let steady = without_a_tenth(&vectors);
+    let mean = steady.iter().map(|(_, index)| index).sum::<f64>() / steady.len() as f64;
+    let counts: Vec<usize> = steady.iter().map(|(count, _)| *count).collect();
+    println!("without a tenth of the photos: {counts:?} clusters, adjusted Rand index {mean:.3}, {steady:?}");
+    assert!(steady.iter().all(|(_, index)| *index >= 0.8), "{steady:?}");
 }
 
 #[test]
@@ -143,4 +179,21 @@ fn photos_of_a_group_lie_together_on_the_map() {
     let share = same as f64 / judged.len() as f64;
     println!("the nearest photo on the map is of the same group for {:.0} %", 100.0 * share);
     assert!(share >= 0.7, "{share}");
+}
+
+#[test]
+fn more_clusters_are_asked_for_more_are_found() {
+    let model = model::starter().unwrap();
+    let (_, vectors) = embedded(model.as_ref());
+    let rows: Vec<&[f32]> = vectors.iter().map(Vec::as_slice).collect();
+    let mut before = 0;
+    let mut counts = Vec::new();
+    for count in 1..=vectors.len() {
+        let options = LinkageOptions { count: Some(count), min_size: 3, least_size: 2 };
+        let found = cluster(&rows, options, &mut |_, _| true).unwrap().groups.len();
+        assert!(found >= before && found <= count, "{count}: {found} after {before}");
+        before = found;
+        counts.push(found);
+    }
+    println!("{counts:?}");
 }

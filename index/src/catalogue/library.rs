@@ -6,7 +6,7 @@ use super::rows::{
     CarriedCaption, FailedFile, FileIdentity, FileStamp, ModelRecord, ScoreStats, Status, WaitingCounts,
 };
 use super::stored::{read_row, size_of, text_of};
-use super::{identity, paths, schema};
+use super::{identity, paths, schema, seal};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -178,6 +178,30 @@ impl Library {
             let rows = statement.query_map([], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
             rows.collect()
         })
+    }
+
+    /// Remembers that the user was offered to delete these files: if they are gone, it was meant. What was proposed
+    /// before and is indexed no more is forgotten.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn propose_removal(&self, paths: &[&Path]) -> Result<()> {
+        self.write(|db| {
+            db.execute("DELETE FROM proposed WHERE path NOT IN (SELECT path FROM file)", [])?;
+            for path in paths {
+                db.prepare_cached("INSERT OR IGNORE INTO proposed (path) VALUES (?1)")?
+                    .execute([paths::bytes(path)])?;
+            }
+            seal::PROPOSED.seal(db, "seal IS NULL", [])
+        })
+    }
+
+    /// Whether the user was offered to delete this file.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn is_proposed(&self, path: &Path) -> Result<bool> {
+        self.sql(|db| db.prepare_cached("SELECT 1 FROM proposed WHERE path = ?1")?.exists([paths::bytes(path)]))
     }
 
     /// The captions by hand that were carried over to an edited picture and not written anew since, by path.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// One step per schema version; a step that was released is never changed.
-const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED];
+const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED, PAST_CLUSTERS];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
 /// position in this library's history from the same number in another history (a restored backup, a copied cache).
@@ -178,6 +178,16 @@ ALTER TABLE classifier ADD COLUMN seal INTEGER;
 /// `ended`: what is at the path now, or comes there, has nothing to do with that photo.
 const ENDED: &str = "
 ALTER TABLE last_seen ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
+";
+
+/// Clusters before they were made anew: names and what else is small as JSON, members and centroids as they are.
+/// `proposed` holds the files that the user was offered to delete, whose loss is no surprise.
+const PAST_CLUSTERS: &str = "
+CREATE TABLE proposed (path BLOB PRIMARY KEY, seal INTEGER) WITHOUT ROWID;
+CREATE TABLE past_clusters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, until INTEGER NOT NULL, clusters TEXT NOT NULL, members BLOB NOT NULL,
+    centroids BLOB NOT NULL, checksum INTEGER NOT NULL, seal INTEGER
+);
 ";
 
 /// The schema version from which on rows have seals.

@@ -62,8 +62,12 @@ pub(crate) const LAST_SEEN: Sealed = sealed("last_seen", "path", "path, photo, e
 pub(crate) const GIVEN_NAME: Sealed = sealed("given_name", "name", "id, name, folded, written");
 pub(crate) const NAMED_PICTURE: Sealed = sealed("named_picture", "name", "name, picture");
 
+pub(crate) const PAST_CLUSTERS: Sealed = sealed("past_clusters", "id", "id, until, clusters, checksum");
+
+pub(crate) const PROPOSED: Sealed = sealed("proposed", "path", "path");
+
 /// All of them.
-pub(crate) const ALL: [Sealed; 21] = [
+pub(crate) const ALL: [Sealed; 23] = [
     EMBEDDING,
     ENCODING,
     CLASSIFIER,
@@ -85,6 +89,8 @@ pub(crate) const ALL: [Sealed; 21] = [
     LAST_SEEN,
     GIVEN_NAME,
     NAMED_PICTURE,
+    PAST_CLUSTERS,
+    PROPOSED,
 ];
 
 impl Sealed {
@@ -191,6 +197,8 @@ mod tests {
                 ("embedding", "vector"),
                 ("encoding", "data"),
                 ("classifier", "data"),
+                ("past_clusters", "members"),
+                ("past_clusters", "centroids"),
             ];
             covered.extend(large.iter().filter(|(of, _)| *of == table).map(|(_, column)| column));
             covered.sort_unstable();

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
+use std::path::PathBuf;
 
 /// Ids looked up at once. Each lookup goes through the whole library, which is cheap compared with this many captions.
 const AHEAD: usize = 1_000;
@@ -26,6 +27,8 @@ pub struct Captioner<'a> {
     library: &'a Library,
     fingerprint: String,
     recaption: bool,
+    /// Which photos it is about, as a condition that follows [`PENDING`].
+    within: String,
     /// Ids of the next photos.
     queue: VecDeque<i64>,
     /// Ids that were handed out and not saved: in progress, or failed.
@@ -45,11 +48,25 @@ impl Library {
         let held = |pid| Error::Captioning { path: self.dir().to_path_buf(), pid };
         let lock = take_lock(&self.dir().join(CAPTIONS_LOCK), held)?;
         let (queue, out) = (VecDeque::new(), HashSet::new());
-        Ok(Captioner { library: self, fingerprint: fingerprint.to_owned(), recaption, queue, out, _lock: lock })
+        let (fingerprint, within) = (fingerprint.to_owned(), String::new());
+        Ok(Captioner { library: self, fingerprint, recaption, within, queue, out, _lock: lock })
     }
 }
 
 impl Captioner<'_> {
+    /// Leaves out all photos but those that have a file at or below one of these paths.
+    #[must_use]
+    pub fn within(mut self, folders: &[PathBuf]) -> Self {
+        let blob = |bytes: &[u8]| format!("x'{}'", bytes.iter().map(|b| format!("{b:02x}")).collect::<String>());
+        let below = |folder: &PathBuf| {
+            let (from, to) = paths::below(folder);
+            format!("f.path = {} OR f.path >= {} AND f.path < {}", blob(paths::bytes(folder)), blob(&from), blob(&to))
+        };
+        let any = folders.iter().map(below).collect::<Vec<_>>().join(" OR ");
+        self.within = format!("AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND ({any}))");
+        self
+    }
+
     /// At most `n` photos that wait for a caption, newest first: by the time they were taken or, where that is unknown,
     /// by the oldest modification time of their files. This captioner hands out each photo once, so one that cannot be
     /// captioned is simply left out of [`Captioner::save`]. Photos that are indexed meanwhile follow after at most
@@ -74,9 +91,8 @@ impl Captioner<'_> {
     /// The catalogue cannot be read.
     pub fn pending_count(&self) -> Result<u64> {
         self.library.sql(|db| {
-            db.query_row(&format!("SELECT count(*) {PENDING}"), params![self.recaption, self.fingerprint], |row| {
-                row.get(0)
-            })
+            let sql = format!("SELECT count(*) {PENDING} {}", self.within);
+            db.query_row(&sql, params![self.recaption, self.fingerprint], |row| row.get(0))
         })
     }
 
@@ -132,24 +148,24 @@ impl Captioner<'_> {
     fn next(&mut self) -> Result<Option<i64>> {
         if self.queue.is_empty() {
             let limit = AHEAD + self.out.len();
-            let ids: Vec<i64> = self.library.sql(|db| pending_ids(db, self.recaption, &self.fingerprint, limit))?;
+            let ids: Vec<i64> = self.library.sql(|db| self.pending_ids(db, limit))?;
             self.queue.extend(ids.into_iter().filter(|id| !self.out.contains(id)));
         }
         Ok(self.queue.pop_front())
     }
-}
 
-/// The newest photos that wait for a caption, newest first.
-fn pending_ids(db: &Connection, recaption: bool, fingerprint: &str, limit: usize) -> rusqlite::Result<Vec<i64>> {
-    let age = "SELECT min(f.mtime_ns) FROM file f WHERE f.photo = p.id";
-    let sql = format!(
-        "SELECT p.id {PENDING}
-         ORDER BY coalesce(p.taken, strftime('%Y-%m-%dT%H:%M:%S', ({age}) / 1000000000, 'unixepoch')) DESC,
-         ({age}) DESC, p.id DESC LIMIT ?3"
-    );
-    let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![recaption, fingerprint, limit], |row| row.get(0))?;
-    rows.collect()
+    /// The newest photos that wait for a caption, newest first.
+    fn pending_ids(&self, db: &Connection, limit: usize) -> rusqlite::Result<Vec<i64>> {
+        let (age, within) = ("SELECT min(f.mtime_ns) FROM file f WHERE f.photo = p.id", &self.within);
+        let sql = format!(
+            "SELECT p.id {PENDING} {within}
+             ORDER BY coalesce(p.taken, strftime('%Y-%m-%dT%H:%M:%S', ({age}) / 1000000000, 'unixepoch')) DESC,
+             ({age}) DESC, p.id DESC LIMIT ?3"
+        );
+        let mut statement = db.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![self.recaption, self.fingerprint, limit], |row| row.get(0))?;
+        rows.collect()
+    }
 }
 
 /// This photo, if it still waits for a caption.

@@ -1,6 +1,7 @@
 //! Clusters as the application found them, with the names that the user gave, kept until it finds others.
 
-use super::given_names;
+use super::cluster_rows::{ClusterMember, NewCluster, finite, put_clusters, put_member};
+use super::{cluster_history, given_names};
 use crate::catalogue::library::{Library, current_model};
 use crate::catalogue::paths;
 use crate::catalogue::rows::ModelRecord;
@@ -39,34 +40,6 @@ pub struct Cluster {
     /// Fingerprint of the model that made the centroid.
     #[serde(skip)]
     pub fingerprint: String,
-}
-
-/// A cluster to store.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NewCluster {
-    /// As [`Cluster::name`].
-    pub name: String,
-    /// As [`Cluster::by_hand`].
-    pub by_hand: bool,
-    /// As [`Cluster::keywords`].
-    pub keywords: Vec<String>,
-    /// As [`Cluster::coherence`].
-    pub coherence: f32,
-    /// Unit vector of the library's model.
-    pub centroid: Vec<f32>,
-    /// As [`Cluster::reach`].
-    pub reach: f32,
-}
-
-/// Which cluster a photo belongs to. `C` names the cluster: by its id, or by its position in a list of new clusters.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ClusterMember<C> {
-    /// The photo.
-    pub photo: i64,
-    /// Its cluster; `None` if it fits none.
-    pub cluster: Option<C>,
-    /// Its cosine with the centroid of the nearest cluster.
-    pub cosine: f32,
 }
 
 impl Library {
@@ -133,17 +106,36 @@ impl Library {
         })
     }
 
-    /// Replaces all clusters by these, in one transaction. `members` name clusters by their position in `clusters`.
+    /// Replaces all clusters by these, in one transaction; with `keep_named`, those with a name by hand stay, with their
+    /// photos. `members` name clusters by their position in `clusters`. What is replaced can be brought back
+    /// ([`Library::restore_clusters`]).
     ///
     /// # Errors
     /// [`Error::Refused`] for a name that is empty, too long, `none` or used twice; [`Error::Vector`],
     /// [`Error::NoModel`]; or the catalogue cannot be written.
-    pub fn save_clusters(&self, clusters: &[NewCluster], members: &[ClusterMember<usize>]) -> Result<()> {
+    pub fn save_clusters(
+        &self,
+        clusters: &[NewCluster],
+        members: &[ClusterMember<usize>],
+        keep_named: bool,
+    ) -> Result<()> {
         let model = self.check_clusters(clusters)?;
         self.write(|db| {
-            db.execute_batch("DELETE FROM member; DELETE FROM cluster;")?;
-            put_clusters(db, clusters, members, &model)
-        })
+            for cluster in clusters.iter().filter(|_| keep_named) {
+                let named = "SELECT 1 FROM cluster WHERE by_hand AND folded = ?1";
+                if db.prepare_cached(named)?.exists([paths::fold(&cluster.name)])? {
+                    return Ok(Err(taken(&cluster.name)));
+                }
+            }
+            cluster_history::remember(db)?;
+            db.execute(
+                "DELETE FROM member WHERE cluster IS NULL OR NOT ?1
+                 OR cluster NOT IN (SELECT id FROM cluster WHERE by_hand)",
+                [keep_named],
+            )?;
+            db.execute("DELETE FROM cluster WHERE NOT (?1 AND by_hand)", [keep_named])?;
+            put_clusters(db, clusters, members, &model.fingerprint).map(Ok)
+        })?
     }
 
     /// Replaces one cluster by these (its parts), in one transaction, and returns whether that cluster still existed:
@@ -165,10 +157,12 @@ impl Library {
                     return Ok(Err(taken(&part.name)));
                 }
             }
-            if db.execute("DELETE FROM cluster WHERE id = ?1", [cluster])? == 0 {
+            if !db.prepare_cached("SELECT 1 FROM cluster WHERE id = ?1")?.exists([cluster])? {
                 return Ok(Ok(false));
             }
-            put_clusters(db, parts, members, &model).map(|()| Ok(true))
+            cluster_history::remember(db)?;
+            db.execute("DELETE FROM cluster WHERE id = ?1", [cluster])?;
+            put_clusters(db, parts, members, &model.fingerprint).map(|()| Ok(true))
         })?
     }
 
@@ -288,54 +282,6 @@ pub(crate) fn id_of(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>
         .optional()
 }
 
-/// Adds clusters and assigns photos to them; `members` name clusters by their position.
-fn put_clusters(
-    db: &Connection,
-    clusters: &[NewCluster],
-    members: &[ClusterMember<usize>],
-    model: &ModelRecord,
-) -> rusqlite::Result<()> {
-    let mut ids = Vec::with_capacity(clusters.len());
-    for cluster in clusters {
-        let bytes: Vec<u8> = cluster.centroid.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let keywords = serde_json::to_string(&cluster.keywords).unwrap_or_default();
-        db.prepare_cached(
-            "INSERT INTO cluster (name, folded, by_hand, keywords, coherence, reach, fingerprint, checksum, centroid)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?
-        .execute(params![
-            cluster.name,
-            paths::fold(&cluster.name),
-            cluster.by_hand,
-            keywords,
-            finite(cluster.coherence),
-            finite(cluster.reach),
-            model.fingerprint,
-            row_checksum(&bytes),
-            bytes
-        ])?;
-        let id = db.last_insert_rowid();
-        seal::CLUSTER.seal(db, "id = ?1", [id])?;
-        ids.push(id);
-    }
-    for member in members {
-        let cluster = member.cluster.and_then(|at| ids.get(at)).copied();
-        put_member(db, &ClusterMember { photo: member.photo, cluster, cosine: member.cosine })?;
-    }
-    let named = clusters.iter().zip(ids).filter(|(cluster, _)| cluster.by_hand);
-    named.map(|(_, id)| id).try_for_each(|id| given_names::keep(db, id))
-}
-
-/// Assigns a photo to a cluster; a photo that is gone in the meantime is skipped.
-fn put_member(db: &Connection, member: &ClusterMember<i64>) -> rusqlite::Result<()> {
-    db.prepare_cached(
-        "INSERT INTO member (photo, cluster, cosine) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM photo WHERE id = ?1)
-         ON CONFLICT (photo) DO UPDATE SET cluster = ?2, cosine = ?3",
-    )?
-    .execute(params![member.photo, member.cluster, finite(member.cosine)])?;
-    seal::MEMBER.seal(db, "photo = ?1", [member.photo])
-}
-
 /// Clusters whose centroid is not what was written.
 pub(crate) fn damaged_centroids(db: &Connection) -> rusqlite::Result<Vec<i64>> {
     let mut statement = db.prepare("SELECT id, checksum, centroid FROM cluster ORDER BY id")?;
@@ -348,11 +294,6 @@ pub(crate) fn damaged_centroids(db: &Connection) -> rusqlite::Result<Vec<i64>> {
         }
     }
     Ok(damaged)
-}
-
-/// The number, or 0 for NaN and infinity: SQLite would store NaN as NULL.
-fn finite(number: f32) -> f32 {
-    if number.is_finite() { number } else { 0.0 }
 }
 
 pub(crate) fn check_name(name: &str) -> Result<()> {
@@ -424,7 +365,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let library = library(folder.path());
         let members = [member(1, Some(0)), member(2, Some(0)), member(3, Some(1)), member(99, Some(1))];
-        library.save_clusters(&[cluster("Café", [1.0, 0.0]), cluster("sea", [0.0, 1.0])], &members).unwrap();
+        library.save_clusters(&[cluster("Café", [1.0, 0.0]), cluster("sea", [0.0, 1.0])], &members, false).unwrap();
         let kept = library.clusters().unwrap();
         assert_eq!(kept.iter().map(|c| (c.name.as_str(), c.photos)).collect::<Vec<_>>(), [("Café", 2), ("sea", 1)]);
         assert_eq!((kept[0].centroid.as_deref(), kept[0].keywords.len()), (Some([1.0, 0.0].as_slice()), 2));
@@ -446,10 +387,48 @@ mod tests {
 
         // What is refused changes nothing.
         let twins = [cluster("a", [1.0, 0.0]), cluster("A", [0.0, 1.0])];
-        assert!(library.save_clusters(&twins, &[]).is_err());
-        assert!(library.save_clusters(&[cluster("a", [0.0, 0.0])], &[]).is_err());
+        assert!(library.save_clusters(&twins, &[], false).is_err());
+        assert!(library.save_clusters(&[cluster("a", [0.0, 0.0])], &[], false).is_err());
         assert_eq!(library.members().unwrap().len(), 4);
-        library.save_clusters(&[cluster("a", [1.0, 0.0])], &[member(1, None)]).unwrap();
+        library.save_clusters(&[cluster("a", [1.0, 0.0])], &[member(1, None)], false).unwrap();
         assert_eq!((library.clusters().unwrap().len(), library.members().unwrap()), (1, vec![member(1, None)]));
+    }
+
+    #[test]
+    fn earlier_clusters_come_back_and_named_ones_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = library(folder.path());
+        let members = [member(1, Some(0)), member(2, Some(0)), member(3, Some(1)), member(4, None)];
+        library.save_clusters(&[cluster("cats", [1.0, 0.0]), cluster("sea", [0.0, 1.0])], &members, false).unwrap();
+        assert!(library.past_clusters().unwrap().is_empty(), "there was nothing before");
+        library.rename_cluster("cats", "Minka").unwrap();
+        let first = library.clusters().unwrap();
+        let twin = [cluster("minka", [0.0, 1.0])];
+        assert!(library.save_clusters(&twin, &[member(3, Some(0))], true).is_err());
+        assert_eq!(library.clusters().unwrap(), first, "what is refused changes nothing");
+        library
+            .save_clusters(&[cluster("waves", [0.0, 1.0])], &[member(3, Some(0)), member(4, Some(0))], true)
+            .unwrap();
+        let names = || library.clusters().unwrap().into_iter().map(|c| (c.name, c.photos)).collect::<Vec<_>>();
+        let named = |name: &str, photos| (name.to_owned(), photos);
+        assert_eq!(names(), [named("Minka", 2), named("waves", 2)]);
+        let past = library.past_clusters().unwrap();
+        assert_eq!(
+            (past.len(), past[0].names.as_slice(), past[0].photos),
+            (1, ["Minka", "sea"].map(String::from).as_slice(), 3)
+        );
+        library.restore_clusters(past[0].id).unwrap();
+        let again = library.clusters().unwrap();
+        assert_eq!((again[0].centroid.clone(), again[0].by_hand), (first[0].centroid.clone(), true));
+        assert_eq!(names(), [named("Minka", 2), named("sea", 1)]);
+        assert_eq!(library.members().unwrap().len(), 4);
+        // The state that was replaced is a past one now; no more than five are kept.
+        assert_eq!(library.past_clusters().unwrap()[0].names, ["Minka", "waves"]);
+        for _ in 0..9 {
+            library.save_clusters(&[cluster("a", [1.0, 0.0])], &[], false).unwrap();
+        }
+        assert_eq!(library.past_clusters().unwrap().len(), 5);
+        assert!(library.restore_clusters(1).is_err());
+        assert!(library.check(true).unwrap().findings.is_empty());
     }
 }

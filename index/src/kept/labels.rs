@@ -292,16 +292,24 @@ impl LabelFilter {
         })
     }
 
-    /// Keeps the photos that satisfy the clauses. A photo without an embedding has no label.
-    pub(crate) fn retain(&self, ids: &mut Vec<i64>, vectors: Option<&Vectors>) {
-        let passes = |id: &i64| {
+    /// Keeps the photos that satisfy the clauses, and returns the probabilities of the labels that are asked for. A photo
+    /// without an embedding has no label.
+    pub(crate) fn retain(&self, ids: &mut Vec<i64>, vectors: Option<&Vectors>) -> Vec<(i64, f32)> {
+        let look = |id: &i64| {
             let row = vectors.and_then(|vectors| vectors.row(*id));
-            let label = row.and_then(|row| self.set.choose(&self.classifier.probabilities(row)));
-            self.asked
-                .iter()
-                .all(|(asked, exclude)| (label.is_some() && asked.is_none_or(|a| label == Some(a))) != *exclude)
+            let label = row.and_then(|row| {
+                let probabilities = self.classifier.probabilities(row);
+                let label = self.set.choose(&probabilities)?;
+                Some((label, probabilities.get(label).copied()?))
+            });
+            let has = |asked: &Option<usize>| label.is_some_and(|(label, _)| asked.is_none_or(|asked| label == asked));
+            let passes = self.asked.iter().all(|(asked, exclude)| has(asked) != *exclude);
+            passes.then_some((*id, label.map(|(_, probability)| probability)))
         };
-        *ids = ids.par_iter().copied().filter(passes).collect();
+        let kept: Vec<(i64, Option<f32>)> = ids.par_iter().filter_map(look).collect();
+        *ids = kept.iter().map(|(id, _)| *id).collect();
+        let wanted = self.asked.iter().any(|(_, exclude)| !exclude);
+        kept.into_iter().filter_map(|(id, probability)| Some((id, probability.filter(|_| wanted)?))).collect()
     }
 }
 

@@ -3,6 +3,8 @@
 pub(crate) mod captioner;
 pub(crate) mod captions;
 pub(crate) mod chats;
+pub(crate) mod cluster_history;
+pub(crate) mod cluster_rows;
 pub(crate) mod clusters;
 pub(crate) mod given_names;
 pub(crate) mod labels;

@@ -41,8 +41,8 @@ pub enum Filter {
     Tag(String),
     /// Its caption contains these words, whole and in this order.
     Caption(String),
-    /// It has a caption that is not empty.
-    HasCaption,
+    /// This is known about it.
+    Has(Fact),
     /// It is in the cluster of this name; `none`: it is in no cluster. Case and accents are ignored.
     Cluster(String),
     /// It gets this label of the label set of this name, or (`None`) any of its labels. Case and accents are ignored.
@@ -74,6 +74,51 @@ pub enum Filter {
         /// The largest size.
         max: Option<u64>,
     },
+}
+
+/// Something that may be known about a photo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// A caption that is not empty.
+    Caption,
+    /// When it was taken.
+    Date,
+    /// The camera.
+    Camera,
+    /// Where it was taken.
+    Place,
+    /// A tag.
+    Tags,
+    /// A cluster that it is in.
+    Cluster,
+    /// A chat about it.
+    Chat,
+}
+
+impl Fact {
+    /// All of them, with their names in a query.
+    pub(crate) const ALL: [(&str, Self); 7] = [
+        ("caption", Self::Caption),
+        ("date", Self::Date),
+        ("camera", Self::Camera),
+        ("place", Self::Place),
+        ("tags", Self::Tags),
+        ("cluster", Self::Cluster),
+        ("chat", Self::Chat),
+    ];
+
+    /// A condition on `photo p`.
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Caption => "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND c.text <> '')",
+            Self::Date => "(p.taken IS NOT NULL)",
+            Self::Camera => "(p.camera IS NOT NULL)",
+            Self::Place => "(p.latitude IS NOT NULL AND p.longitude IS NOT NULL)",
+            Self::Tags => "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id)",
+            Self::Cluster => "EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)",
+            Self::Chat => "EXISTS (SELECT 1 FROM conversation c WHERE c.picture = p.picture)",
+        }
+    }
 }
 
 impl Filters {
@@ -131,7 +176,7 @@ impl Filter {
                 "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND instr(c.folded, ?))".into()
             }
             Self::Label { .. } => return None,
-            Self::HasCaption => "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND c.text <> '')".into(),
+            Self::Has(fact) => fact.sql().into(),
             Self::Cluster(name) if paths::fold(name) == NO_CLUSTER => {
                 "NOT EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)".into()
             }

@@ -5,4 +5,5 @@ pub(crate) mod filters;
 pub mod query;
 pub(crate) mod searcher;
 pub(crate) mod text;
+pub(crate) mod umlauts;
 pub(crate) mod vectors;

@@ -13,6 +13,7 @@ use crate::kept::labels::LabelFilter;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use std::cell::OnceCell;
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
@@ -31,6 +32,25 @@ pub enum By {
     Both,
 }
 
+/// The probability of each photo's label.
+type Probabilities = HashMap<i64, f32>;
+
+/// The order of the hits of a search without a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Best first. Without words, those with the likeliest label first, otherwise the newest first.
+    #[default]
+    Best,
+    /// Newest first; those without a date last.
+    Date,
+    /// By the name of their first file, without its folder; case and accents are ignored.
+    Name,
+    /// Largest first.
+    Size,
+    /// By the path of their first file.
+    Path,
+}
+
 /// What to look for.
 #[derive(Clone, Debug, Default)]
 pub struct SearchRequest {
@@ -44,6 +64,10 @@ pub struct SearchRequest {
     pub filters: Filters,
     /// What the hits are ranked by.
     pub by: By,
+    /// In which order a search without a vector returns its hits.
+    pub order: Order,
+    /// Whether that order is reversed.
+    pub reverse: bool,
     /// The most hits to return; by default none.
     pub limit: usize,
     /// Photos with a lower cosine are left out; those that have none stay.
@@ -67,6 +91,8 @@ pub struct Hit {
     pub bm25: Option<f32>,
     /// Sum of the reciprocal ranks; what orders the hits of [`By::Both`].
     pub fused: f32,
+    /// Probability of the label that the query asks for.
+    pub probability: Option<f32>,
     /// Whether every word of the query (except stop words like "the") is in its caption, tags, names or camera.
     pub all_words: bool,
     /// The files that hold it, at least one: first those that satisfy the path and extension filters.
@@ -88,6 +114,8 @@ pub struct Hit {
 pub struct Response {
     /// The hits, best first.
     pub hits: Vec<Hit>,
+    /// Number of photos that a search without a vector found, whatever the limit.
+    pub total: usize,
     /// Distribution of the photos' cosines with the query's vector.
     pub stats: Option<ScoreStats>,
     /// Whether no photo was skipped: `false` if the graph chose which photos to compare.
@@ -109,6 +137,7 @@ struct RankedPhoto {
     cosine: Option<f32>,
     bm25: Option<f32>,
     fused: f32,
+    probability: Option<f32>,
 }
 
 impl Library {
@@ -169,7 +198,7 @@ impl Searcher {
             }
             _ => None,
         };
-        let (phrases, allowed) = self.allowed(request)?;
+        let (phrases, allowed, sure) = self.allowed(request)?;
         let mut words = match &request.words {
             Some(words) => self.text()?.any(words)?,
             None => phrases,
@@ -197,22 +226,27 @@ impl Searcher {
                 },
             };
             let lowest = meaning.last().map(|s| s.cosine);
-            let candidates = rank(request, &meaning, &words, allowed.as_deref(), query.is_some());
+            let mut candidates = rank(request, &meaning, &words, allowed.as_deref(), query.is_some());
+            candidates.iter_mut().for_each(|candidate| candidate.probability = sure.get(&candidate.id).copied());
+            if query.is_none() {
+                self.order(request, &mut candidates)?;
+            }
+            let total = candidates.len();
             let chosen = choose(request, candidates, query);
             let below = request.min_score.is_some_and(|min| lowest.is_some_and(|lowest| lowest < min));
             if exact || chosen.len() >= request.limit || below {
-                return Ok(Response { hits: self.hits(request, chosen)?, stats, exact });
+                return Ok(Response { hits: self.hits(request, chosen)?, total, stats, exact });
             }
             k = k.saturating_mul(4);
         }
     }
 
-    /// The matches of the phrases that photos must have (their scores added up), and the ids of the photos allowed by
-    /// phrases and filters, ascending; `None` if all are allowed.
-    fn allowed(&self, request: &SearchRequest) -> Result<(Vec<Match>, Option<Vec<i64>>)> {
+    /// The matches of the phrases that photos must have (their scores added up); the ids of the photos allowed by
+    /// phrases and filters, ascending (`None` if all are allowed); and the probability of the label that is asked for.
+    fn allowed(&self, request: &SearchRequest) -> Result<(Vec<Match>, Option<Vec<i64>>, Probabilities)> {
         let filtered = !request.filters.is_empty() || !request.phrases.is_empty();
         if !filtered {
-            return Ok((Vec::new(), None));
+            return Ok((Vec::new(), None, Probabilities::new()));
         }
         for clause in &request.filters.clauses {
             if let Filter::Cluster(name) = &clause.filter
@@ -233,12 +267,44 @@ impl Searcher {
                 found.into_iter().for_each(|(id, score)| *scores.entry(id).or_default() += score);
             }
         }
+        let mut sure = Probabilities::new();
         for filter in labels {
-            filter.retain(&mut allowed, self.vectors()?);
+            for (id, probability) in filter.retain(&mut allowed, self.vectors()?) {
+                sure.entry(id).and_modify(|known| *known = known.min(probability)).or_insert(probability);
+            }
         }
         let mut matches: Vec<Match> = scores.into_iter().map(|(id, bm25)| Match { id, bm25 }).collect();
         matches.sort_unstable_by(Match::order);
-        Ok((matches, Some(allowed)))
+        Ok((matches, Some(allowed), sure))
+    }
+
+    /// Sorts what a search without a vector found.
+    fn order(&self, request: &SearchRequest, candidates: &mut [RankedPhoto]) -> Result<()> {
+        let scored = |c: &RankedPhoto| c.bm25.is_some() || c.probability.is_some();
+        match request.order {
+            Order::Best if candidates.iter().any(scored) => {
+                let key = |c: &RankedPhoto| (c.fused, c.probability.unwrap_or(0.0));
+                candidates.sort_by(|a, b| {
+                    let ((a_fused, a_sure), (b_fused, b_sure)) = (key(a), key(b));
+                    b_fused.total_cmp(&a_fused).then(b_sure.total_cmp(&a_sure)).then(a.id.cmp(&b.id))
+                });
+            }
+            order => self.sort(order, candidates, |candidate| candidate.id)?,
+        }
+        if request.reverse {
+            candidates.reverse();
+        }
+        Ok(())
+    }
+
+    /// Sorts photos, whose ids `id` tells; [`Order::Best`] sorts as [`Order::Date`].
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn sort<T>(&self, order: Order, photos: &mut [T], id: impl Fn(&T) -> i64) -> Result<()> {
+        let keys = self.library.sql(|db| sort_keys(db, order))?;
+        photos.sort_by(|a, b| keys.get(&id(a)).cmp(&keys.get(&id(b))).then(id(a).cmp(&id(b))));
+        Ok(())
     }
 
     /// What the catalogue knows about the chosen photos.
@@ -276,6 +342,20 @@ impl Searcher {
     pub fn photos(&self, ids: &[i64]) -> Result<Vec<Hit>> {
         let chosen = ids.iter().map(|id| (RankedPhoto { id: *id, ..RankedPhoto::default() }, 0)).collect();
         self.hits(&SearchRequest::default(), chosen)
+    }
+
+    /// The words of a text that are in no caption, tag, name or camera, each with the word that is spelled most like it
+    /// among those that are.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn misspelled(&self, words: &str) -> Result<Vec<(String, String)>> {
+        self.text()?.misspelled(words, |photo| {
+            let Some(hit) = self.photos(&[photo])?.pop() else { return Ok(Vec::new()) };
+            let names = hit.paths.iter().map(|path| path.to_string_lossy().into_owned());
+            let tags = hit.tags.into_iter().map(|tag| tag.label);
+            Ok(hit.caption.into_iter().chain(tags).chain(names).chain(hit.facts.camera).collect())
+        })
     }
 
     /// Every photo that has a file, by the date it was taken, newest first; those without a date come last, by path.
@@ -326,7 +406,7 @@ fn hit(
     folded: u32,
     all_words: bool,
 ) -> rusqlite::Result<Option<Hit>> {
-    let RankedPhoto { id, cosine, bm25, fused } = candidate;
+    let RankedPhoto { id, cosine, bm25, fused, probability } = candidate;
     let found = db
         .prepare_cached(
             "SELECT picture, width, height, format, taken, camera, latitude, longitude FROM photo WHERE id = ?1",
@@ -358,7 +438,57 @@ fn hit(
     files.sort_by_cached_key(|(path, _)| !request.filters.prefers(path));
     let Some(&(_, size)) = files.first() else { return Ok(None) };
     let paths = files.into_iter().map(|(path, _)| path).collect();
-    Ok(Some(Hit { id, picture, cosine, bm25, fused, all_words, paths, tags, caption, facts, size, folded }))
+    Ok(Some(Hit {
+        id,
+        picture,
+        cosine,
+        bm25,
+        fused,
+        probability,
+        all_words,
+        paths,
+        tags,
+        caption,
+        facts,
+        size,
+        folded,
+    }))
+}
+
+/// What sorts each photo that has a file.
+fn sort_keys(db: &Connection, order: Order) -> rusqlite::Result<HashMap<i64, SortKey>> {
+    let (what, from) = match order {
+        Order::Best | Order::Date => {
+            ("p.id, p.taken", "photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)")
+        }
+        Order::Name | Order::Path => ("photo, min(path)", "file GROUP BY photo"),
+        Order::Size => ("photo, max(size)", "file GROUP BY photo"),
+    };
+    let mut statement = db.prepare_cached(&format!("SELECT {what} FROM {from}"))?;
+    let mut rows = statement.query([])?;
+    let mut keys = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let key = match order {
+            Order::Best | Order::Date => SortKey::Newest(Reverse(row.get(1)?)),
+            Order::Size => SortKey::Largest(Reverse(row.get(1)?)),
+            Order::Path => SortKey::Path(row.get(1)?),
+            Order::Name => {
+                let path = paths::from_bytes(row.get_ref(1)?.as_blob()?);
+                SortKey::Name(paths::fold(&path.file_name().unwrap_or_default().to_string_lossy()))
+            }
+        };
+        keys.insert(row.get(0)?, key);
+    }
+    Ok(keys)
+}
+
+/// What photos are sorted by.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum SortKey {
+    Newest(Reverse<Option<String>>),
+    Largest(Reverse<i64>),
+    Path(Vec<u8>),
+    Name(String),
 }
 
 /// All candidates, best first.

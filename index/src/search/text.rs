@@ -4,6 +4,7 @@
 //! since are indexed in memory at the first search of a snapshot (the overlay). Both are scored with joint statistics.
 
 use super::cache::{self, Cache, CacheFault, Head};
+use super::umlauts::Umlauts;
 use crate::catalogue::change_log::Stamp;
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
@@ -27,11 +28,18 @@ use tantivy::tokenizer::{
 use tantivy::{DocAddress, DocId, DocSet, Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
 
 /// Raised whenever the fields or the splitting into words change; older caches are then rebuilt.
-const BASIS: u64 = 4;
+const BASIS: u64 = 5;
 const TOKENIZER: &str = "snapseek";
 /// The most bytes of a word; longer words are ignored.
 const LONGEST: usize = 64;
 const META: &str = "meta.json";
+/// Endings of picture files. A name may be asked for with its ending, although names are indexed without.
+const ENDINGS: [&str; 24] = [
+    "jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "hif", "avif", "jxl", "jp2",
+    "dng", "cr2", "cr3", "nef", "arw", "raf", "orf", "rw2", "mpo",
+];
+/// The most words of the index that are compared with a word that is in none.
+const MOST_COMPARED: usize = 2_000_000;
 
 /// The fields, and the weight of a match in each. A caption describes this one photo, whereas every photo gets several
 /// tags, whether they fit or not.
@@ -184,14 +192,14 @@ impl TextSearch {
 
     /// The photos that have any of these words, best first, ties by id.
     pub(crate) fn any(&self, words: &str) -> Result<Vec<Match>> {
-        let terms = self.tokens(words, true);
+        let terms = self.spelled(words, true);
         if terms.is_empty() {
             return Ok(Vec::new());
         }
         // Added up word by word: tantivy adds in an order that depends on the segment, and so do the last bits.
         let mut scores: HashMap<i64, f32> = HashMap::new();
-        for (_, word) in &terms {
-            for found in self.run(self.word(word).as_ref())? {
+        for (_, spellings) in &terms {
+            for found in self.run(self.word(spellings).as_ref())? {
                 *scores.entry(found.id).or_default() += found.bm25;
             }
         }
@@ -202,20 +210,23 @@ impl TextSearch {
 
     /// The photos that have each of these words in some field; none if only stop words are asked for.
     pub(crate) fn every(&self, words: &str) -> Result<HashSet<i64>> {
-        let terms = self.tokens(words, true);
+        let terms = self.spelled(words, true);
         if terms.is_empty() {
             return Ok(HashSet::new());
         }
-        let query = BooleanQuery::intersection(terms.iter().map(|(_, word)| self.word(word)).collect());
+        let query = BooleanQuery::intersection(terms.iter().map(|(_, spellings)| self.word(spellings)).collect());
         Ok(self.run(&query)?.into_iter().map(|m| m.id).collect())
     }
 
     /// The photos that have these words side by side in one field; none for a phrase without words.
     pub(crate) fn phrase(&self, words: &str) -> Result<Vec<Match>> {
-        let tokens = self.tokens(words, false);
-        let in_field = |(field, (_, boost)): (&Field, &(&str, f32))| -> Box<dyn Query> {
-            let mut terms: Vec<_> =
-                tokens.iter().map(|(at, word)| (*at, Term::from_field_text(*field, word))).collect();
+        let tokens = self.spelled(words, false);
+        type Spelling = fn(&Vec<String>) -> Option<&String>;
+        let in_field = |spelling: Spelling, (field, (_, boost)): (&Field, &(&str, f32))| -> Box<dyn Query> {
+            let word = |(at, spellings): &(usize, Vec<String>)| {
+                Some((*at, Term::from_field_text(*field, spelling(spellings)?)))
+            };
+            let mut terms: Vec<_> = tokens.iter().filter_map(word).collect();
             let query: Box<dyn Query> = match (terms.len(), terms.pop()) {
                 (1, Some((_, term))) => Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs)),
                 (_, last) => {
@@ -228,27 +239,91 @@ impl TextSearch {
         if tokens.is_empty() {
             return Ok(Vec::new());
         }
-        self.run(&DisjunctionMaxQuery::new(self.fields.iter().zip(&FIELDS).map(in_field).collect()))
+        let spellings: [Spelling; 2] = [|words| words.first(), |words| words.last()];
+        let fields = || self.fields.iter().zip(&FIELDS);
+        let phrases = spellings.into_iter().flat_map(|spelling| fields().map(move |field| (spelling, field)));
+        self.run(&DisjunctionMaxQuery::new(phrases.map(|(spelling, field)| in_field(spelling, field)).collect()))
     }
 
-    fn tokens(&self, words: &str, drop_stop_words: bool) -> Vec<(usize, String)> {
+    /// The words of a text by their position, each with its spellings.
+    fn spelled(&self, words: &str, drop_stop_words: bool) -> Vec<(usize, Vec<String>)> {
         let mut analyzer = if drop_stop_words { self.without_stop_words.clone() } else { self.plain.clone() };
-        let words = split(words);
+        let words = split(&without_endings(words));
         let mut stream = analyzer.token_stream(&words);
-        let mut tokens = Vec::new();
+        let mut tokens: Vec<(usize, Vec<String>)> = Vec::new();
         while stream.advance() {
-            tokens.push((stream.token().position, stream.token().text.clone()));
+            let (at, word) = (stream.token().position, stream.token().text.clone());
+            match tokens.last_mut() {
+                Some((last, spellings)) if *last == at => spellings.push(word),
+                _ => tokens.push((at, vec![word])),
+            }
         }
         tokens
     }
 
     /// A query for one word, scored in the field where it counts most.
-    fn word(&self, word: &str) -> Box<dyn Query> {
-        let in_field = |(field, (_, boost)): (&Field, &(&str, f32))| -> Box<dyn Query> {
+    fn word(&self, spellings: &[String]) -> Box<dyn Query> {
+        let in_field = |(word, (field, (_, boost))): (&String, (&Field, &(&str, f32)))| -> Box<dyn Query> {
             let term = Term::from_field_text(*field, word);
             Box::new(BoostQuery::new(Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs)), *boost))
         };
-        Box::new(DisjunctionMaxQuery::new(self.fields.iter().zip(&FIELDS).map(in_field).collect()))
+        let fields = || self.fields.iter().zip(&FIELDS);
+        let everywhere = spellings.iter().flat_map(|word| fields().map(move |field| (word, field)));
+        Box::new(DisjunctionMaxQuery::new(everywhere.map(in_field).collect()))
+    }
+
+    /// The words of a text that are in no photo's words, each with the word of a photo that is spelled most like it.
+    /// `texts` gives the words of a photo as they are written.
+    pub(crate) fn misspelled(
+        &self,
+        words: &str,
+        texts: impl Fn(i64) -> Result<Vec<String>>,
+    ) -> Result<Vec<(String, String)>> {
+        let mut found = Vec::new();
+        for word in split(&without_endings(words)).split_whitespace() {
+            let [(_, spellings)] = &self.spelled(word, true)[..] else { continue };
+            if word.chars().count() < 4 || !self.run(self.word(spellings).as_ref())?.is_empty() {
+                continue;
+            }
+            let Some(nearest) = spellings.first().map(|stem| self.nearest(stem)).transpose()?.flatten() else {
+                continue;
+            };
+            let one = std::slice::from_ref(&nearest);
+            let Some(photo) = self.run(self.word(one).as_ref())?.first().map(|found| found.id) else { continue };
+            let is_it = |written: &&str| self.spelled(written, false).iter().any(|(_, s)| s.contains(&nearest));
+            let texts = texts(photo)?.join(" ");
+            let split = split(&texts);
+            found.extend(split.split_whitespace().find(is_it).map(|written| (word.to_owned(), written.to_lowercase())));
+        }
+        Ok(found)
+    }
+
+    /// The stem in the index that is spelled most like this one, if it is like it at all; the most frequent of several.
+    fn nearest(&self, stem: &str) -> tantivy::Result<Option<String>> {
+        let most = if stem.chars().count() < 7 { 1 } else { 2 };
+        let mut best: Option<(usize, std::cmp::Reverse<u32>, String)> = None;
+        let mut compared = 0;
+        let segments = self.parts.iter().flat_map(|part| part.searcher.segment_readers());
+        for (segment, field) in segments.flat_map(|segment| self.fields.iter().map(move |field| (segment, field))) {
+            let words = segment.inverted_index(*field)?;
+            let mut stream = words.terms().stream()?;
+            while let Some((term, info)) = stream.next() {
+                compared += 1;
+                if compared > MOST_COMPARED {
+                    return Ok(best.map(|(_, _, word)| word));
+                }
+                let Ok(word) = std::str::from_utf8(term) else { continue };
+                if word.len().abs_diff(stem.len()) > most || !word.chars().all(char::is_alphabetic) {
+                    continue;
+                }
+                let distance = strsim::osa_distance(stem, word);
+                let candidate = (distance, std::cmp::Reverse(info.doc_freq), word.to_owned());
+                if distance <= most && best.as_ref().is_none_or(|best| candidate < *best) {
+                    best = Some(candidate);
+                }
+            }
+        }
+        Ok(best.map(|(_, _, word)| word))
     }
 
     fn run(&self, query: &dyn Query) -> Result<Vec<Match>> {
@@ -339,6 +414,7 @@ fn analyzer(drop_stop_words: bool) -> TextAnalyzer {
     TextAnalyzer::builder(SimpleTokenizer::default())
         .filter(RemoveLongFilter::limit(LONGEST))
         .filter(LowerCaser)
+        .filter(Umlauts)
         .filter(AsciiFoldingFilter)
         .filter(stop.unwrap_or_else(|| StopWordFilter::remove([])))
         .filter(Stemmer::new(Language::English))
@@ -444,7 +520,7 @@ fn names_of(path: &Path, root: &Path) -> Vec<String> {
 fn split(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let mut last = ' ';
-    for c in paths::plain(text) {
+    for c in paths::plain_but_umlauts(text).chars() {
         let meets = (last.is_lowercase() && c.is_uppercase())
             || (last.is_alphabetic() && c.is_numeric())
             || (last.is_numeric() && c.is_alphabetic());
@@ -455,6 +531,17 @@ fn split(text: &str) -> String {
         last = c;
     }
     out
+}
+
+/// A text without the endings of picture files.
+fn without_endings(text: &str) -> String {
+    let bare = |word: &str| match word.rsplit_once('.') {
+        Some((name, ending)) if !name.is_empty() && ENDINGS.contains(&ending.to_ascii_lowercase().as_str()) => {
+            name.to_owned()
+        }
+        _ => word.to_owned(),
+    };
+    text.split_whitespace().map(bare).collect::<Vec<_>>().join(" ")
 }
 
 /// Writes a new cache from the catalogue; `false` if `progress` (photos done, total) stopped it.

@@ -9,7 +9,7 @@ use crate::catalogue::stored::{first_path, is_sound};
 use crate::catalogue::{paths, schema};
 use crate::error::{Error, Result};
 use crate::escape;
-use crate::kept::{captions, clusters, labels, looks};
+use crate::kept::{captions, cluster_history, clusters, labels, looks};
 use crate::search::cache::{self, CacheFault};
 use crate::search::{text, vectors};
 use rusqlite::types::ValueRef;
@@ -147,6 +147,9 @@ impl Library {
                     params![set, fingerprint],
                 )?;
             }
+            for id in cluster_history::damaged(db)? {
+                db.execute("DELETE FROM past_clusters WHERE id = ?1", [id])?;
+            }
             for photo in &looks {
                 db.execute("DELETE FROM look WHERE photo = ?1", [photo])?;
             }
@@ -206,10 +209,12 @@ fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>
             "look" => (format!("the look of {}", of_photo()), Remedy::DropUntilNeeded),
             "file" | "root" | "failure" => (format!("the record of {named}"), Remedy::DropAndIndex),
             "forgotten" => (format!("the record that {named} is forgotten"), Remedy::WriteAgain),
+            "proposed" => (format!("the record that {named} may be deleted"), Remedy::Rebuild),
             "last_seen" => (format!("the record of what was last at {named}"), Remedy::Rebuild),
             "change" => (format!("entry {named} of the change log"), Remedy::Rebuild),
             "conversation" | "turn" => (format!("chat {named}"), Remedy::Restore),
             "cluster" => (format!("cluster {named}"), Remedy::DropUntilNeeded),
+            "past_clusters" => (format!("state {named} of the clusters"), Remedy::Rebuild),
             "label_set" => (format!("the label set {named}"), Remedy::SaveAgain),
             "given_name" => (format!("the name {named} of a cluster"), Remedy::WriteAgain),
             "named_picture" => (format!("a picture of the name {named} of a cluster"), Remedy::Rebuild),
@@ -276,6 +281,8 @@ fn repair_rows(db: &Connection) -> rusqlite::Result<()> {
         seal::LOOK,
         seal::CLUSTER,
         seal::NAMED_PICTURE,
+        seal::PAST_CLUSTERS,
+        seal::PROPOSED,
     ] {
         db.execute(&format!("DELETE FROM {} WHERE {}", sealed.table, broken(sealed)), [])?;
     }
@@ -301,6 +308,9 @@ fn damaged_values(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
     }
     for id in clusters::damaged_centroids(db)? {
         damaged.push(Finding::new(format!("the centroid of cluster {id} is damaged"), Remedy::DropAndIndex));
+    }
+    for id in cluster_history::damaged(db)? {
+        damaged.push(Finding::new(format!("state {id} of the clusters is damaged"), Remedy::Rebuild));
     }
     for (set, _) in labels::damaged_classifiers(db)? {
         let what = format!("a classifier of label set {set} is damaged");

@@ -97,7 +97,7 @@ fn a_cluster_is_replaced_by_its_parts_and_all_else_stays() {
     let folder = tempfile::tempdir().unwrap();
     let library = library(folder.path());
     let members = [member(1, Some(0), 0.5), member(2, Some(0), 0.9), member(3, Some(1), 0.7), member(4, None, 0.1)];
-    library.save_clusters(&[cluster("both", 1), cluster("sea", 2)], &members).unwrap();
+    library.save_clusters(&[cluster("both", 1), cluster("sea", 2)], &members, false).unwrap();
     let before = library.clusters().unwrap();
     let (both, sea) = (id(&before, "both"), id(&before, "sea"));
     assert_eq!(library.cluster_members(both).unwrap(), [2, 1]);

@@ -334,8 +334,11 @@ fn everything(folder: &Path) -> Library {
     let keywords = vec!["thing".into()];
     let centroid = vector(1, DIM);
     let cluster = NewCluster { name: "a".into(), by_hand: false, keywords, coherence: 0.9, centroid, reach: 0.5 };
-    library.save_clusters(&[cluster], &[ClusterMember { photo: 1, cluster: Some(0), cosine: 0.8 }]).unwrap();
+    let member = ClusterMember { photo: 1, cluster: Some(0), cosine: 0.8 };
+    library.save_clusters(std::slice::from_ref(&cluster), &[member], false).unwrap();
+    library.save_clusters(&[cluster], &[member], false).unwrap();
     library.rename_cluster("a", "Oma").unwrap();
+    library.propose_removal(&[Path::new("/photos/2.jpg")]).unwrap();
     let labels = vec!["cat".into(), "dog".into()];
     let set = LabelSet { name: "pets".into(), labels, ..LabelSet::default() };
     library.save_label_set(&set).unwrap();

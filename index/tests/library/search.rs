@@ -1,7 +1,7 @@
 //! Words, filters, fusion, folding and the graph.
 
 use crate::support::*;
-use snapseek_index::{By, Change, Library, SearchRequest, Tag};
+use snapseek_index::{By, Change, Library, Order, SearchRequest, Tag, query};
 use std::path::PathBuf;
 
 /// Photos with all kinds of facts.
@@ -100,6 +100,62 @@ fn names_are_found_however_their_letters_are_put_together() {
             }
         }
     }
+}
+
+#[test]
+fn names_have_endings_and_umlauts_two_spellings() {
+    let changes = [
+        photo("DSC_0020.JPG", 1, DIM, &["giraffe"]),
+        photo("Köln/dom am rhein.jpg", 2, DIM, &["giraffe", "church"]),
+        photo("Koeln/bruecke.heic", 3, DIM, &["bridge"]),
+    ];
+    for cached in [false, true] {
+        let (_folder, library) = library_of(&changes, cached);
+        for query in ["DSC_0020.JPG", "\"DSC_0020.JPG\"", "dsc_0020.jpg", "DSC_0020"] {
+            assert_eq!(names(&find(&library, query)), ["DSC_0020.JPG"], "{query}");
+        }
+        for (query, count) in
+            [("köln", 2), ("koeln", 2), ("\"Köln dom\"", 0), ("\"dom am rhein\"", 1), ("koln", 1), ("brücke.heic", 1)]
+        {
+            assert_eq!(find(&library, query).len(), count, "{query} (cached: {cached})");
+        }
+        let searcher = library.searcher().unwrap();
+        let nearest = |words: &str| searcher.misspelled(words).unwrap();
+        assert_eq!(nearest("a girafe at the chruch"), [("girafe", "giraffe"), ("chruch", "church")].map(owned));
+        assert_eq!(nearest("giraffe giraffes dog zebra"), []);
+    }
+}
+
+fn owned((a, b): (&str, &str)) -> (String, String) {
+    (a.to_owned(), b.to_owned())
+}
+
+#[test]
+fn what_has_no_score_is_sorted_by_what_is_asked_for() {
+    let at = |name: &str, content: u64, taken: Option<&str>| {
+        let mut change = photo(name, content, DIM, &[]);
+        let Change::Photo { facts, .. } = &mut change else { panic!() };
+        facts.taken = taken.map(Into::into);
+        change
+    };
+    let changes = [
+        at("b/1.jpg", 5, Some("2019-01-01T00:00:00")),
+        at("a/Älter.jpg", 9, Some("2021-01-01T00:00:00")),
+        at("c/zebra.jpg", 7, None),
+    ];
+    let (_folder, library) = library_of(&changes, true);
+    let found = |order: Order, reverse: bool, limit: usize| {
+        let filters = query::parse("ext:jpg").unwrap().filters;
+        let request = SearchRequest { filters, order, reverse, limit, ..SearchRequest::default() };
+        let response = library.searcher().unwrap().search(&request).unwrap();
+        assert_eq!(response.total, 3);
+        names(&response.hits)
+    };
+    assert_eq!(found(Order::Best, false, 9), ["Älter.jpg", "1.jpg", "zebra.jpg"]);
+    assert_eq!(found(Order::Date, true, 2), ["zebra.jpg", "1.jpg"]);
+    assert_eq!(found(Order::Name, false, 9), ["1.jpg", "Älter.jpg", "zebra.jpg"]);
+    assert_eq!(found(Order::Size, false, 1), ["Älter.jpg"]);
+    assert_eq!(found(Order::Path, false, 9), ["Älter.jpg", "1.jpg", "zebra.jpg"]);
 }
 
 #[test]

@@ -223,10 +223,10 @@ fn a_name_waits_for_a_cluster_of_its_photos() {
     let (_folder, library) = with(&[shows("1.jpg", 1, 1), shows("2.jpg", 2, 2), shows("3.jpg", 3, 3)]);
     let member = |photo, at| ClusterMember { photo, cluster: Some(at), cosine: 0.8 };
     library
-        .save_clusters(&[cluster("a", false), cluster("b", false)], &[member(1, 0), member(2, 0), member(3, 1)])
+        .save_clusters(&[cluster("a", false), cluster("b", false)], &[member(1, 0), member(2, 0), member(3, 1)], false)
         .unwrap();
     library.rename_cluster("a", "Oma").unwrap();
-    library.save_clusters(&[cluster("c", false)], &[member(1, 0), member(2, 0)]).unwrap();
+    library.save_clusters(&[cluster("c", false)], &[member(1, 0), member(2, 0)], false).unwrap();
     assert_eq!(library.waiting().unwrap(), WaitingCounts { captions: 0, names: 1 });
     let names = library.given_names(true).unwrap();
     assert_eq!((names[0].name.as_str(), names[0].photos.as_slice()), ("Oma", [1, 2].as_slice()));
@@ -236,7 +236,7 @@ fn a_name_waits_for_a_cluster_of_its_photos() {
     // A name that its owner replaced is gone; one that a cluster has waits no more. Pictures that are away keep theirs.
     library.rename_cluster("c", "Oma").unwrap();
     library.rename_cluster("Oma", "Opa").unwrap();
-    library.save_clusters(&[cluster("Opa", true)], &[member(2, 0), member(3, 0)]).unwrap();
+    library.save_clusters(&[cluster("Opa", true)], &[member(2, 0), member(3, 0)], false).unwrap();
     let names = library.given_names(false).unwrap();
     // A cluster that got the name because of its pictures changes nothing about which these are.
     assert_eq!((names.len(), names[0].name.as_str(), names[0].pictures), (1, "Opa", 2));
@@ -250,15 +250,15 @@ fn a_name_waits_for_a_cluster_of_its_photos() {
 fn a_name_that_waits_and_is_given_again_keeps_its_pictures() {
     let (_folder, library) = with(&[shows("1.jpg", 1, 1), shows("2.jpg", 2, 2), shows("3.jpg", 3, 3)]);
     let member = |photo, at| ClusterMember { photo, cluster: Some(at), cosine: 0.8 };
-    library.save_clusters(&[cluster("a", false)], &[member(1, 0), member(2, 0)]).unwrap();
+    library.save_clusters(&[cluster("a", false)], &[member(1, 0), member(2, 0)], false).unwrap();
     library.rename_cluster("a", "Oma").unwrap();
-    library.save_clusters(&[cluster("b", false)], &[member(3, 0)]).unwrap();
+    library.save_clusters(&[cluster("b", false)], &[member(3, 0)], false).unwrap();
     assert_eq!(library.waiting().unwrap().names, 1);
     library.rename_cluster("b", "oma").unwrap();
     let names = library.given_names(false).unwrap();
     assert_eq!((names.len(), names[0].pictures, names[0].photos.as_slice()), (1, 3, [1, 2, 3].as_slice()));
     // A name that returns to a cluster by itself stays with the pictures it was given to.
-    library.save_clusters(&[cluster("c", false)], &[member(1, 0), member(2, 0), member(3, 0)]).unwrap();
+    library.save_clusters(&[cluster("c", false)], &[member(1, 0), member(2, 0), member(3, 0)], false).unwrap();
     let id = library.clusters().unwrap()[0].id;
     assert!(library.restore_name(id, "Oma").unwrap());
     assert_eq!((library.waiting().unwrap().names, library.clusters().unwrap()[0].by_hand), (0, true));
@@ -387,7 +387,7 @@ fn what_is_imported_into_a_new_library_is_exported_again() {
     let chat = library.begin_chat(&identity(1), &path("owl.jpg"), "blip2").unwrap();
     library.add_turn(chat, "What?", "An owl").unwrap();
     library
-        .save_clusters(&[cluster("a", false)], &[ClusterMember { photo: 2, cluster: Some(0), cosine: 0.8 }])
+        .save_clusters(&[cluster("a", false)], &[ClusterMember { photo: 2, cluster: Some(0), cosine: 0.8 }], false)
         .unwrap();
     library.rename_cluster("a", "Minka").unwrap();
     let set = LabelSet { name: "pets".into(), labels: vec!["cat".into(), "dog".into()], ..LabelSet::default() };

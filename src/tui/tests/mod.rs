@@ -49,6 +49,7 @@ fn hit(id: i64) -> Hit {
         cosine: Some(0.5 - id as f32 / 100.0),
         bm25: None,
         fused: 0.0,
+        probability: None,
         all_words: false,
         paths: vec![PathBuf::from(format!("/photos/2019/{name}.jpg"))],
         tags: vec![

@@ -69,7 +69,7 @@ pub(super) fn export(context: &Arc<Context>, kind: Export, ids: Vec<i64>, to: Pa
         let to = expand(&to)?;
         let library = Library::open(&context.settings.library)?;
         let hits = library.searcher()?.photos(&ids)?;
-        let rows: Vec<Row> = hits.into_iter().map(|hit| Row { hit, is_match: true }).collect();
+        let rows: Vec<Row> = hits.into_iter().map(|hit| Row::new(hit, true)).collect();
         let what = text::count(rows.len(), "photo");
         let shown = crate::terminal::sanitize::path(&to);
         match kind {
@@ -83,7 +83,7 @@ pub(super) fn export(context: &Arc<Context>, kind: Export, ids: Vec<i64>, to: Pa
             }
             Export::Files => {
                 let mut problems = Vec::new();
-                let copied = output::copy_photos(&rows, &to, &mut |path, error| {
+                let copied = output::copy_photos(rows.iter(), &to, &mut |path, error| {
                     problems.push(format!("{} is not copied: {error}", crate::terminal::sanitize::path(path)));
                 })?;
                 anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));

@@ -118,7 +118,7 @@ fn ask(
     let means = Means { library, model: &model, cancel, console: &console };
     let mut question = Question::new(query, By::Both, None, &means)?;
     question.request.exclude = seek.likes.iter().map(|like| like.id).collect();
-    let (rows, _) = question.ask(searcher, limit)?;
+    let rows = question.ask(searcher, limit)?.rows;
     let more = rows.len() >= limit;
     let found =
         rows.iter().map(|row| FoundPhoto { id: row.hit.id, score: row.hit.cosine, is_match: row.is_match }).collect();

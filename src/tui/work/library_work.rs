@@ -2,6 +2,7 @@
 
 use super::latest::Latest;
 use super::{Context, explained, guarded};
+use crate::clusters::Remake;
 use crate::clusters::linkage::LinkageOptions;
 use crate::clusters::{self, map};
 use crate::labels::classify;
@@ -77,7 +78,8 @@ fn cluster(
     let chosen = context.model(library, console)?;
     let options = LinkageOptions { count, ..clusters::options(photos) };
     let mut progress = Progress::new(console, cancel);
-    let made = clusters::make(library, chosen.model.as_ref(), options, &[], &context.cache, &mut progress)?;
+    let made =
+        clusters::make(library, chosen.model.as_ref(), options, Remake::Unnamed, &[], &context.cache, &mut progress)?;
     made.ok_or_else(stopped)?;
     Ok(format!("{} found", text::count(library.clusters()?.len(), "cluster")))
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::search::filters::Filter;
+use crate::search::filters::{Fact, Filter};
 
 fn parts(text: &str) -> Vec<(String, f32)> {
     let query = parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
@@ -68,7 +68,23 @@ fn phrases_and_filters() {
         ("tag:\"fox terrier\"", Filter::Tag("fox terrier".into())),
         ("caption:dog", Filter::Caption("dog".into())),
         ("Caption:\"red car\"", Filter::Caption("red car".into())),
-        ("has:caption", Filter::HasCaption),
+        ("has:caption", Filter::Has(Fact::Caption)),
+        ("has:Date", Filter::Has(Fact::Date)),
+        ("has:place", Filter::Has(Fact::Place)),
+        ("wider:>2000", Filter::Wider(2001)),
+        ("taller:>=1000", Filter::Taller(1000)),
+        ("taken:>2020", date(Some("2021"), None)),
+        ("taken:>=2020-02", date(Some("2020-02"), None)),
+        ("taken:>2019-12", date(Some("2020-01"), None)),
+        ("taken:>2020-02-29", date(Some("2020-03-01"), None)),
+        ("taken:<2019", date(None, Some("2018"))),
+        ("taken:<2019-01", date(None, Some("2018-12"))),
+        ("taken:<2020-03-01", date(None, Some("2020-02-29"))),
+        ("taken:<=2019-6-5", date(None, Some("2019-06-05"))),
+        ("taken:2015/06", date(Some("2015-06"), Some("2015-06"))),
+        ("taken:2015.6.30", date(Some("2015-06-30"), Some("2015-06-30"))),
+        ("taken:sep-2019", date(Some("2019-09"), Some("2019-09"))),
+        ("taken:2019-September..2020", date(Some("2019-09"), Some("2020"))),
     ] {
         assert_eq!(filter(text), expected, "{text}");
     }
@@ -97,7 +113,7 @@ fn errors_point_at_the_place() {
         ("a @", 3, "which picture"),
         ("x pth:2019", 3, "no filter pth"),
         ("x path:", 8, "needs a value"),
-        ("taken:2019-13", 7, "write a date"),
+        ("taken:2019-13", 7, "there is no 2019-13"),
         ("taken:2020..2019", 7, "is later than"),
         ("taken:..", 7, "write a date"),
         ("size:2M", 6, "write a size"),
@@ -112,7 +128,14 @@ fn errors_point_at_the_place() {
         ("label:=dog", 7, "write label:SET"),
         ("label:pets=\"dog", 12, "never closed"),
         ("x label:", 9, "needs a value"),
-        ("has:caption has:tags", 17, "write has:caption"),
+        ("has:caption has:nothing", 17, "write one of has:caption has:date"),
+        ("taken:2019-02-31", 7, "there is no 2019-02-31"),
+        ("taken:1900-02-29", 7, "there is no 1900-02-29"),
+        ("taken:>9999", 7, "nothing is later"),
+        ("taken:<0000-01", 7, "nothing is earlier"),
+        ("taken:ma-2019", 7, "write a date"),
+        ("taken:june", 7, "write a date"),
+        ("wider:<2000", 7, "-wider:2000 is the opposite"),
         ("-caption:a 2*caption:b", 12, "no weight"),
         ("0*dog", 1, "a weight"),
         ("1.2.3*dog", 1, "a weight"),

@@ -1,6 +1,7 @@
 //! The values of filters.
 
-use crate::search::filters::Filter;
+use crate::search::filters::{Fact, Filter};
+use std::fmt;
 
 /// The names of all filters.
 pub(super) const NAMES: [&str; 12] =
@@ -31,8 +32,13 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
         "tag" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Tag(value.to_owned())),
         "caption" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Caption(value.to_owned())),
         "tag" | "caption" => Err(Problem::Value(format!("{name}: needs a word, as in {name}:dog"))),
-        "has" if value.eq_ignore_ascii_case("caption") => Ok(Filter::HasCaption),
-        "has" => Err(wrong("write has:caption to find photos that have one")),
+        "has" => Fact::ALL
+            .iter()
+            .find(|(fact, _)| value.eq_ignore_ascii_case(fact))
+            .map(|(_, fact)| Filter::Has(*fact))
+            .ok_or_else(|| {
+                wrong(&format!("write one of {}", Fact::ALL.map(|(name, _)| format!("has:{name}")).join(" ")))
+            }),
         "ext" => {
             let list: Vec<String> = value.split(',').map(|e| e.trim().trim_start_matches('.').to_owned()).collect();
             if list.iter().any(String::is_empty) || list.len() > 64 {
@@ -42,7 +48,13 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
         }
         "taken" => taken(value),
         "wider" | "taller" => {
-            let pixels = value.parse().map_err(|_| Problem::Value(format!("write pixels, as in {name}:2000")))?;
+            let (more, digits) = match value.strip_prefix('>') {
+                Some(least) if least.starts_with('=') => (0, &least[1..]),
+                Some(digits) => (1, digits),
+                None => (0, value),
+            };
+            let help = || Problem::Value(format!("write pixels, as in {name}:2000; -{name}:2000 is the opposite"));
+            let pixels = digits.parse::<u32>().map_err(|_| help())?.saturating_add(more);
             Ok(if name == "wider" { Filter::Wider(pixels) } else { Filter::Taller(pixels) })
         }
         "size" => size(value),
@@ -60,17 +72,30 @@ fn label(value: &str) -> Result<Filter, Problem> {
 }
 
 fn taken(value: &str) -> Result<Filter, Problem> {
-    let help = || Problem::Value("write a date like 2019, 2019-06 or 2019-06-15, or two with .. between them".into());
-    let (from, to) = value.split_once("..").unwrap_or((value, value));
-    if from.is_empty() && to.is_empty() {
+    let help = || {
+        let forms = "2019, 2019-06, 2019-06-15 or jun-2019";
+        Problem::Value(format!("write a date like {forms}; two with .. between them; or >2019, <2019-06"))
+    };
+    let one = |text: &str| Date::read(text).ok_or_else(help)?.map_err(Problem::Value);
+    let later = |date: Date| date.next().ok_or_else(|| Problem::Value(format!("nothing is later than {date}")));
+    let earlier = |date: Date| date.previous().ok_or_else(|| Problem::Value(format!("nothing is earlier than {date}")));
+    let text = |date: Date| Some(date.to_string());
+    let (from, to) = if let Some(date) = value.strip_prefix(">=") {
+        (text(one(date)?), None)
+    } else if let Some(date) = value.strip_prefix("<=") {
+        (None, text(one(date)?))
+    } else if let Some(date) = value.strip_prefix('>') {
+        (text(later(one(date)?)?), None)
+    } else if let Some(date) = value.strip_prefix('<') {
+        (None, text(earlier(one(date)?)?))
+    } else {
+        let (from, to) = value.split_once("..").unwrap_or((value, value));
+        let open = |date: &str| if date.is_empty() { Ok(None) } else { one(date).map(text) };
+        (open(from)?, open(to)?)
+    };
+    if from.is_none() && to.is_none() {
         return Err(help());
     }
-    let date = |text: &str| match text {
-        "" => Ok(None),
-        _ if is_date(text) => Ok(Some(text.to_owned())),
-        _ => Err(help()),
-    };
-    let (from, to) = (date(from)?, date(to)?);
     // If the end is a prefix of the start, it is a range too: 2019-06..2019 is June to December 2019.
     if let (Some(from), Some(to)) = (&from, &to)
         && from > to
@@ -81,18 +106,102 @@ fn taken(value: &str) -> Result<Filter, Problem> {
     Ok(Filter::Taken { from, to })
 }
 
-fn is_date(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let number = |part: Option<&str>, length: usize| match part {
-        Some(part) if part.len() == length && part.bytes().all(|b| b.is_ascii_digit()) => part.parse::<u32>().ok(),
-        _ => None,
-    };
-    let year = number(parts.next(), 4).is_some();
-    let month = parts.next().map_or(Some(1), |month| number(Some(month), 2));
-    let day = parts.next().map_or(Some(1), |day| number(Some(day), 2));
-    year && month.is_some_and(|m| (1..=12).contains(&m))
-        && day.is_some_and(|d| (1..=31).contains(&d))
-        && parts.next().is_none()
+/// A year, a month or a day; it displays as a prefix of `2019-06-15`.
+#[derive(Clone, Copy)]
+struct Date {
+    year: u16,
+    /// From 1.
+    month: Option<u8>,
+    /// From 1.
+    day: Option<u8>,
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}", self.year)?;
+        self.month.map_or(Ok(()), |month| write!(f, "-{month:02}"))?;
+        self.day.map_or(Ok(()), |day| write!(f, "-{day:02}"))
+    }
+}
+
+impl Date {
+    /// Reads `2019`, `2019-06`, `2019/06/15`, `jun-2019`, `2019-june`. `None` if it is no date at all; an error if there
+    /// is no such day.
+    fn read(text: &str) -> Option<Result<Self, String>> {
+        const MONTHS: [&str; 12] = [
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+        ];
+        let parts: Vec<String> = text.split(['-', '/', '.']).map(str::to_ascii_lowercase).collect();
+        let number = |part: &str, longest: usize| {
+            (!part.is_empty() && part.len() <= longest && part.bytes().all(|b| b.is_ascii_digit()))
+                .then(|| part.parse::<u16>().ok())?
+        };
+        let year = |part: &str| number(part, 4).filter(|_| part.len() == 4);
+        let named = |part: &str| {
+            let at = MONTHS.iter().position(|month| part.len() >= 3 && month.starts_with(part))?;
+            u8::try_from(at + 1).ok()
+        };
+        let month = |part: &str| named(part).or_else(|| u8::try_from(number(part, 2)?).ok());
+        let date = match &parts[..] {
+            [one] => Self { year: year(one)?, month: None, day: None },
+            [one, two] => match year(one) {
+                Some(year) => Self { year, month: Some(month(two)?), day: None },
+                None => Self { year: year(two)?, month: Some(named(one)?), day: None },
+            },
+            [one, two, three] => {
+                let day = u8::try_from(number(three, 2)?).ok()?;
+                Self { year: year(one)?, month: Some(month(two)?), day: Some(day) }
+            }
+            _ => return None,
+        };
+        let possible = date.month.is_none_or(|month| (1..=12).contains(&month))
+            && date.day.is_none_or(|day| day >= 1 && day <= date.days());
+        Some(if possible { Ok(date) } else { Err(format!("there is no {date}")) })
+    }
+
+    /// The days of its month.
+    fn days(self) -> u8 {
+        let leap = self.year.is_multiple_of(4) && !self.year.is_multiple_of(100) || self.year.is_multiple_of(400);
+        match self.month {
+            Some(2) => 28 + u8::from(leap),
+            Some(4 | 6 | 9 | 11) => 30,
+            _ => 31,
+        }
+    }
+
+    /// The year, month or day after it.
+    fn next(self) -> Option<Self> {
+        let Self { year, month, day } = self;
+        match (month, day) {
+            (_, Some(day)) if day < self.days() => Some(Self { day: Some(day + 1), ..self }),
+            (Some(month), day) if month < 12 => Some(Self { year, month: Some(month + 1), day: day.map(|_| 1) }),
+            _ if year == 9999 => None,
+            _ => Some(Self { year: year + 1, month: month.map(|_| 1), day: day.map(|_| 1) }),
+        }
+    }
+
+    /// The year, month or day before it.
+    fn previous(self) -> Option<Self> {
+        let Self { year, month, day } = self;
+        let last = |date: Self| Self { day: day.map(|_| date.days()), ..date };
+        match (month, day) {
+            (_, Some(day)) if day > 1 => Some(Self { day: Some(day - 1), ..self }),
+            (Some(month), _) if month > 1 => Some(last(Self { month: Some(month - 1), ..self })),
+            _ if year == 0 => None,
+            _ => Some(last(Self { year: year - 1, month: month.map(|_| 12), ..self })),
+        }
+    }
 }
 
 fn size(value: &str) -> Result<Filter, Problem> {
