@@ -42,7 +42,7 @@ pub use map::MapArgs;
 pub use models::ModelsAction;
 pub use score::ScoreArgs;
 pub use search::{Column, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
-pub use shell::{CompletionsArgs, ManArgs};
+pub use shell::{CompleteArgs, CompletionsArgs, ManArgs};
 pub use transfer::{ExportArgs, ImportArgs};
 pub use tui::TuiArgs;
 pub use watch::WatchArgs;
@@ -168,6 +168,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Print what a word that is being typed may become: the completion scripts ask for names
+    #[command(hide = true)]
+    Complete(CompleteArgs),
     /// Print the manual page (roff) of the program or of one command
     Man(ManArgs),
 }

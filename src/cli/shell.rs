@@ -9,6 +9,14 @@ pub struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
+/// Arguments of `complete`.
+#[derive(Args, Debug)]
+pub struct CompleteArgs {
+    /// The word that is being typed
+    #[arg(allow_hyphen_values = true)]
+    pub word: String,
+}
+
 /// Arguments of `man`.
 #[derive(Args, Debug)]
 pub struct ManArgs {

@@ -6,6 +6,7 @@ mod chat;
 mod chats;
 mod classify;
 mod cluster;
+mod complete;
 mod demo;
 mod describe;
 mod duplicates;
@@ -76,6 +77,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Library { action } => library::library(&action, settings, console),
         Command::Embed(args) => embed::embed(&args, matches, settings, console),
         Command::Tokens(args) => embed::tokens(&args, settings, console),
+        Command::Complete(args) => complete::complete(&args, settings, console),
         Command::Demo(args) => demo::demo(&args.folder, settings, console),
         // Handled by `without_settings`.
         Command::Completions(_) | Command::Man(_) => Ok(Exit::Success),

@@ -4,12 +4,70 @@ use crate::cli::{Cli, CompletionsArgs, ManArgs};
 use crate::exit::{Exit, Failure};
 use crate::terminal::console::to_stdout;
 use clap::CommandFactory;
+use clap_complete::Shell;
+
+/// Names of clusters and labels in queries. Bash completes what follows the last colon or equals sign only, unless the
+/// user has said otherwise.
+const BASH: &str = r#"
+_snapseek_with_names() {
+    _snapseek "$@"
+    local word=${COMP_LINE:0:COMP_POINT} found IFS=$'\n'
+    word=${word##*[[:space:]]}
+    case $word in
+        cluster:*|label:*|has:*) ;;
+        *) return ;;
+    esac
+    COMPREPLY=()
+    for found in $(snapseek complete "$word" 2>/dev/null); do
+        found=$(printf '%q' "$found")
+        [[ $COMP_WORDBREAKS == *:* ]] && found=${found#*:}
+        [[ $COMP_WORDBREAKS == *=* && $word == *=* ]] && found=${found##*=}
+        COMPREPLY+=("$found")
+    done
+}
+complete -F _snapseek_with_names -o nosort -o bashdefault -o default snapseek
+"#;
+/// The same for zsh.
+const ZSH: &str = r#"
+_snapseek_with_names() {
+    case $PREFIX in
+        cluster:*|label:*|has:*) compadd -S ' ' -U -- ${(f)"$(snapseek complete "$PREFIX" 2>/dev/null)"} ;;
+        *) _snapseek "$@" ;;
+    esac
+}
+compdef _snapseek_with_names snapseek
+"#;
+/// The same for fish.
+const FISH: &str = r#"
+complete -c snapseek -n "__fish_seen_subcommand_from search classify" -f -a "(snapseek complete (commandline -ct) 2>/dev/null)"
+complete -c snapseek -n "__fish_seen_subcommand_from classify" -l set -f -a "(snapseek complete -- --set 2>/dev/null)"
+"#;
 
 pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "snapseek", &mut script);
     let script = String::from_utf8(script)?;
-    let lines: String = script.split_inclusive('\n').map(commands_first).collect();
+    let mut lines = String::with_capacity(script.len());
+    let mut option = "";
+    for line in script.split_inclusive('\n') {
+        match option {
+            "--set)" | "--model)" if line.contains("compgen -f") => {
+                let kind = option.trim_end_matches(')');
+                lines.push_str(&format!(
+                    "                    local IFS=$'\\n'; COMPREPLY=($(compgen -W \"$(snapseek complete {kind} 2>/dev/null)\" \
+                     -- \"${{cur}}\"))\n"
+                ));
+            }
+            _ => lines.push_str(&commands_first(line)),
+        }
+        option = line.trim();
+    }
+    lines.push_str(match args.shell {
+        Shell::Bash => BASH,
+        Shell::Zsh => ZSH,
+        Shell::Fish => FISH,
+        _ => "",
+    });
     to_stdout(lines.as_bytes())?;
     Ok(Exit::Success)
 }

@@ -262,3 +262,34 @@ fn copies_go_where_they_are_wanted_and_overwrite_nothing() {
     assert_eq!(fs::read(folder.join("cat.jpg")).unwrap(), b"precious");
     assert_eq!(fs::read(folder.join("cat-2.jpg")).unwrap(), original);
 }
+
+#[test]
+fn bash_completes_the_names_of_clusters_and_labels() {
+    let sandbox = Sandbox::indexed(&ANIMALS);
+    sandbox.run(["cluster", "-k", "1", "--min-size", "2"]).exits(0);
+    let name = sandbox.run(["cluster", "--json"]).exits(0).lines()[0]["cluster"].as_str().unwrap().to_owned();
+    sandbox.run(["cluster", "rename", &name, "Oma's friends"]).exits(0);
+    sandbox.run(["classify", "--labels", "cat,dog", "--save-as", "my pets"]).exits(0);
+    for (shell, word) in [("bash", "_snapseek_with_names"), ("zsh", "compdef"), ("fish", "complete -c")] {
+        assert!(sandbox.run(["completions", shell]).exits(0).text().contains(word), "{shell}");
+    }
+    fs::write(sandbox.path("snapseek.bash"), sandbox.run(["completions", "bash"]).exits(0).stdout).unwrap();
+    let completed = |line: &str, word: &str, before: &str| {
+        let script = r#"PATH="$(dirname "$0"):$PATH"; . ../snapseek.bash
+            COMP_LINE=$1; COMP_POINT=${#1}; COMP_WORDS=(snapseek "$4" "$3" "$2"); COMP_CWORD=3
+            _snapseek_with_names snapseek "$2" "$3"; printf '%s\n' "${COMPREPLY[@]}""#;
+        let command = line.split(' ').nth(1).unwrap();
+        let mut bash = sandbox.command_of("bash");
+        bash.args(["-c", script, env!("CARGO_BIN_EXE_snapseek"), line, word, before, command]);
+        finish(bash).exits(0).text().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(completed("snapseek search cluster:o", "o", ":"), [r#"\"Oma\'s\ friends\""#]);
+    assert_eq!(completed("snapseek search label:", "", ":"), [r#"\"my\ pets\""#]);
+    assert_eq!(completed("snapseek search has:pl", "pl", ":"), ["place"]);
+    assert_eq!(completed("snapseek classify --set m", "m", "--set"), ["my pets"]);
+    // Commands come before options.
+    let mut bash = sandbox.command_of("bash");
+    let script = r#". ../snapseek.bash; COMP_WORDS=(snapseek ""); COMP_CWORD=1; _snapseek snapseek "" snapseek; echo "${COMPREPLY[0]}""#;
+    bash.args(["-c", script]);
+    assert_eq!(finish(bash).exits(0).text(), "tui\n");
+}

@@ -142,6 +142,21 @@ fn results_are_counted_sorted_and_have_the_columns_that_are_asked_for() {
 }
 
 #[test]
+fn photos_with_a_label_come_in_the_order_of_its_probability() {
+    let sandbox = Sandbox::indexed(&PHOTOS);
+    sandbox.run(["classify", "--labels", "castle,hammer", "--background", "animal", "--save-as", "things"]).exits(0);
+    let hits = sandbox.run(["search", "label:things=castle", "--json"]).exits(0).lines();
+    let sure: Vec<f64> = hits.iter().map(|hit| hit["probability"].as_f64().unwrap()).collect();
+    assert!(sure.len() >= 2 && sure.iter().rev().is_sorted(), "{sure:?}");
+    let names: Vec<String> = hits.iter().map(|hit| file_name(&hit["path"])).collect();
+    let sorted = sandbox.run(["search", "label:things=castle", "--sort", "name", "-r", "--json"]).exits(0);
+    assert!(names.len() == sorted.lines().len() && sorted.names().iter().rev().is_sorted());
+    // Without a label that is asked for, there is no probability.
+    let without = sandbox.run(["search", "--json", "--", "-label:things=hammer"]).exits(0).lines();
+    assert!(without.iter().all(|hit| hit["probability"].is_null()), "{without:#?}");
+}
+
+#[test]
 fn a_path_is_never_cut() {
     needs!("script");
     let sandbox = Sandbox::new();

@@ -9,17 +9,17 @@ use rusqlite::{Connection, params};
 /// A cluster to store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewCluster {
-    /// As [`Cluster::name`].
+    /// As [`crate::Cluster::name`].
     pub name: String,
-    /// As [`Cluster::by_hand`].
+    /// As [`crate::Cluster::by_hand`].
     pub by_hand: bool,
-    /// As [`Cluster::keywords`].
+    /// As [`crate::Cluster::keywords`].
     pub keywords: Vec<String>,
-    /// As [`Cluster::coherence`].
+    /// As [`crate::Cluster::coherence`].
     pub coherence: f32,
     /// Unit vector of the library's model.
     pub centroid: Vec<f32>,
-    /// As [`Cluster::reach`].
+    /// As [`crate::Cluster::reach`].
     pub reach: f32,
 }
 

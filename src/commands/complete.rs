@@ -1,0 +1,63 @@
+//! What can stand in the place of a word that is being typed: names that only the library knows.
+
+use crate::cli::CompleteArgs;
+use crate::config::Settings;
+use crate::exit::Exit;
+use crate::terminal::console::Console;
+use crate::terminal::sanitize;
+use snapseek_index::{Library, folded_name};
+
+/// What may follow `has:`.
+const FACTS: [&str; 7] = ["caption", "date", "camera", "place", "tags", "cluster", "chat"];
+
+/// Prints the words that begin with `args.word`, one a line; nothing if there is no library.
+pub(super) fn complete(args: &CompleteArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let library = Library::open(&settings.library).ok();
+    for word in words(&args.word, library.as_ref()) {
+        // A name with a line end would be taken for two.
+        if word == sanitize::text(&word) {
+            console.line(&word)?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn words(word: &str, library: Option<&Library>) -> Vec<String> {
+    let clusters = || library.and_then(|library| library.clusters().ok()).unwrap_or_default();
+    let sets = || library.and_then(|library| library.label_sets().ok()).unwrap_or_default();
+    let (kind, start) = word.split_once(':').unwrap_or((word, ""));
+    let start = folded_name(start.trim_start_matches('"'));
+    let fits = |name: &str| folded_name(name).starts_with(&start);
+    match kind {
+        "cluster" => {
+            let names = clusters().into_iter().map(|cluster| cluster.name).chain(["none".to_owned()]);
+            names.filter(|name| fits(name)).map(|name| format!("cluster:{}", quoted(&name))).collect()
+        }
+        "label" => {
+            let mut words = Vec::new();
+            for set in sets() {
+                let name = quoted(&set.name);
+                let labels = set.labels.iter().map(|label| (format!("{}={label}", set.name), quoted(label)));
+                words.extend(fits(&set.name).then(|| format!("label:{name}")));
+                let labels = labels.filter(|(whole, _)| start.contains('=') && fits(whole));
+                words.extend(labels.map(|(_, label)| format!("label:{name}={label}")));
+            }
+            words
+        }
+        "has" => FACTS.iter().filter(|fact| fits(fact)).map(|fact| format!("has:{fact}")).collect(),
+        // Values of options and arguments, which need no name before them.
+        "--set" => sets().into_iter().map(|set| set.name).collect(),
+        "--cluster" => clusters().into_iter().map(|cluster| cluster.name).collect(),
+        "--model" => ["auto", "starter", "clip"].map(str::to_owned).to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// A name as a query writes it.
+fn quoted(name: &str) -> String {
+    if name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+        name.to_owned()
+    } else {
+        format!("\"{name}\"")
+    }
+}
