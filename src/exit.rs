@@ -36,6 +36,15 @@ impl Failure {
         Self { exit: Exit::Usage, message: message.into() }.into()
     }
 
+    /// What the library refuses is wrong usage, if it was named on the command line; other errors stay what they are.
+    #[must_use]
+    pub fn refused(error: Error) -> anyhow::Error {
+        match error {
+            Error::Refused { .. } => Self::usage(error.to_string()),
+            other => other.into(),
+        }
+    }
+
     /// The user interrupted the work (exit code 130).
     #[must_use]
     pub fn interrupted() -> anyhow::Error {

@@ -39,6 +39,9 @@ fn usage_error(error: &clap::Error) -> String {
     let text = text.strip_prefix("error: ").map_or(text.clone(), |text| format!("snapseek: {text}"));
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     match cli::subtracted_word(&arguments) {
+        Some(word) if word.contains(' ') => {
+            format!("{text}\nIf {word:?} is the query, write -- before it: snapseek search -- {word:?}\n")
+        }
         Some(word) => {
             format!("{text}\nIf {word} is part of the query, put the whole query in quotes: \"castle {word}\"\n")
         }

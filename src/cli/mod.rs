@@ -76,7 +76,7 @@ pub fn subtracted_word(arguments: &[String]) -> Option<&str> {
     let words = arguments.get(at + 1..)?.iter().take_while(|argument| *argument != "--");
     let is_word = |argument: &&String| {
         let letters = argument.strip_prefix('-').unwrap_or_default();
-        letters.chars().count() > 1 && letters.chars().all(|c| c.is_alphabetic())
+        letters.chars().count() > 1 && letters.chars().all(|c| c.is_alphabetic() || c == ' ')
     };
     words.filter(is_word).map(String::as_str).next()
 }

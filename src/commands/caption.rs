@@ -10,7 +10,7 @@ use crate::exit::{Exit, Failure, explain};
 use crate::indexing::run;
 use crate::model::blip2::Generated;
 use crate::output;
-use crate::search::photo_file;
+use crate::search::photo_file::{self, KnownPhoto};
 use crate::terminal::console::Console;
 use crate::terminal::progress::PhotoProgress;
 use crate::terminal::{sanitize, signals, text};
@@ -198,12 +198,23 @@ fn keep(
     Ok(())
 }
 
-fn set(photo: &Path, text: &str, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+fn set(photo: &Path, words: &str, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    let id = photo_file::find(photo, &library)?.ok_or_else(|| stranger(photo))?.id();
-    library.set_caption_by_hand(id, text)?;
+    let known = photo_file::find(photo, &library)?.ok_or_else(|| stranger(photo))?;
+    let id = known.id();
+    let before = library.caption(id)?.filter(|caption| caption.captioner.is_none());
+    library.set_caption_by_hand(id, words).map_err(Failure::refused)?;
+    if let KnownPhoto::SamePicture(id) = known
+        && let Some(path) = library.searcher()?.paths(&[id])?.pop().flatten()
+    {
+        let path = text::display_path(&path);
+        console.note(format_args!("it is the caption of {path} too, which shows the same picture"));
+    }
+    if let Some(before) = before.filter(|before| before.text != words) {
+        console.note(format_args!("it replaces: {}", sanitize::text(&before.text)));
+    }
     if settings.json {
-        let mut record = json!({"schema": 1, "caption": text, "by_hand": true});
+        let mut record = json!({"schema": 1, "caption": words, "by_hand": true});
         output::put_path(&mut record, photo);
         console.json(&record)?;
     }
@@ -213,14 +224,22 @@ fn set(photo: &Path, text: &str, settings: &Settings, console: &Console) -> anyh
 fn clear(named: &[OsString], yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     let photos = selection::photos_of(named, &library, settings, console)?;
-    let mut by_hand = 0;
+    let (mut captioned, mut by_hand) = (0, 0);
     for photo in &photos {
-        by_hand += usize::from(library.caption(*photo)?.is_some_and(|caption| caption.captioner.is_none()));
+        let caption = library.caption(*photo)?;
+        captioned += usize::from(caption.is_some());
+        by_hand += usize::from(caption.is_some_and(|caption| caption.captioner.is_none()));
     }
-    if photos.len() > 1 && by_hand > 0 && !yes {
-        let captions = text::count(by_hand, "caption");
-        if !console.confirm(&format!("Remove {captions} written by hand?")) {
-            return Err(Failure::usage(format!("{captions} by hand would be removed: --yes does it without asking")));
+    // A query may match more than was meant.
+    let named_one = photos.len() == 1 && named.len() == 1 && Path::new(&named[0]).is_file();
+    if !named_one && captioned > 0 && !yes {
+        let what = format!("{} ({by_hand} by hand)", text::count(captioned, "caption"));
+        let paths = library.searcher()?.paths(&photos)?;
+        let shown: Vec<String> = paths.iter().flatten().take(3).map(|path| text::display_path(path)).collect();
+        let more = if photos.len() > shown.len() { ", ..." } else { "" };
+        let what = format!("{what} of {}{more}", shown.join(", "));
+        if !console.confirm(&format!("Remove {what}?")) {
+            return Err(Failure::usage(format!("this would remove {what}: --yes does it without asking")));
         }
     }
     if photos.is_empty() {
@@ -230,8 +249,9 @@ fn clear(named: &[OsString], yes: bool, settings: &Settings, console: &Console) 
     for photo in &photos {
         cleared += usize::from(library.clear_caption(*photo)?);
     }
-    if cleared < photos.len() {
-        console.note(format_args!("{} of {} had a caption", cleared, text::count(photos.len(), "photo")));
+    if !photos.is_empty() {
+        let of = text::count(photos.len(), "photo");
+        console.note(format_args!("removed {} of {of}", text::count(cleared, "caption")));
     }
     if settings.json {
         console.json(&json!({"schema": 1, "cleared": cleared}))?;
@@ -275,6 +295,9 @@ fn show(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::R
 }
 
 pub(super) fn stranger(photo: &Path) -> anyhow::Error {
+    if photo.is_dir() {
+        return Failure::usage(format!("{} is a folder: name a photo", sanitize::path(photo)));
+    }
     if !photo.exists() {
         return Failure::usage(format!("{} does not exist, and the library has never seen it", sanitize::path(photo)));
     }

@@ -26,13 +26,13 @@ pub(super) fn cluster(args: &ClusterArgs, settings: &Settings, console: &Console
     let library = Library::open(&settings.library)?;
     match &args.action {
         Some(ClusterAction::Rename { name, new }) => {
-            library.rename_cluster(name, new.trim())?;
+            library.rename_cluster(name, new.trim()).map_err(Failure::refused)?;
             console.note(format_args!("{} is now {}", sanitize::text(name), sanitize::text(new.trim())));
             return Ok(Exit::Success);
         }
         Some(ClusterAction::History) => return history(&library, settings, console),
         Some(ClusterAction::Restore { number }) => {
-            library.restore_clusters(*number)?;
+            library.restore_clusters(*number).map_err(Failure::refused)?;
             return show(&library, args, settings, console);
         }
         Some(ClusterAction::Split { name }) => return split(&library, name, args, settings, console),
@@ -144,7 +144,7 @@ fn history(library: &Library, settings: &Settings, console: &Console) -> anyhow:
             continue;
         }
         let (clusters, photos) = (text::count(names.len(), "cluster"), text::count(usize::try_from(*photos)?, "photo"));
-        let names = sanitize::text(&names.join(", "));
+        let names = sanitize::text(&names.join(" · "));
         if console.terminal {
             let head = format!("{id:>4}  until {}  {clusters} of {photos}", text::time(*until));
             let room = console::width().saturating_sub(head.len() + 2);
@@ -232,7 +232,8 @@ fn table(clusters: &[Cluster], console: &Console) -> anyhow::Result<()> {
     for (cluster, name) in clusters.iter().zip(&names) {
         let name = console.style("1", &text::pad(name, widest));
         let (photos, coherence) = (cluster.photos, cluster.coherence);
-        let keywords = console.style("2", &keywords(cluster));
+        let room = console::width().saturating_sub(widest + 21).max(10);
+        let keywords = console.style("2", &text::shorten_end(&keywords(cluster), room));
         console.line(&format!("{photos:>6}  {coherence:>9.2}  {name}  {keywords}"))?;
     }
     Ok(())

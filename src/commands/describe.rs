@@ -43,7 +43,7 @@ pub(super) fn describe(args: &DescribeArgs, settings: &Settings, console: &Conso
     Ok(Exit::Success)
 }
 
-/// Names with the number of photos of each, highest first.
+/// Names with the number of photos of each, highest first (years: in their order).
 type Counts = Vec<(String, usize)>;
 
 struct FolderSummary {
@@ -78,7 +78,7 @@ impl FolderSummary {
             captioned: photos.iter().filter(|photo| photo.caption.is_some()).count(),
             placed: photos.iter().filter(|photo| photo.facts.latitude.is_some()).count(),
             taken: dates.first().map(day).zip(dates.last().map(day)),
-            years: counts(dates.iter().map(|date| date.chars().take(4).collect())),
+            years: by_name(counts(dates.iter().map(|date| date.chars().take(4).collect()))),
             cameras: counts(photos.iter().filter_map(|photo| photo.facts.camera.clone())),
             formats: counts(photos.iter().map(|photo| photo.facts.format.clone())),
             tags: counts(photos.iter().flat_map(|photo| photo.tags.iter().map(|tag| tag.label.clone()))),
@@ -168,6 +168,11 @@ impl FolderSummary {
         }
         console.json(&value)
     }
+}
+
+fn by_name(mut counts: Counts) -> Counts {
+    counts.sort();
+    counts
 }
 
 fn counts(names: impl Iterator<Item = String>) -> Counts {

@@ -141,7 +141,9 @@ pub(super) fn report(done: &Done, library: &Library, settings: &Settings, consol
     if summary.skipped > 0 {
         parts.push(format!("{} skipped (pipes, sockets, devices or links to nothing)", summary.skipped));
     }
-    if summary.failed > 0 {
+    if summary.failed > 0 && summary.failed == summary.failed_before {
+        parts.push(format!("{} failed in an earlier run too (`snapseek status` lists them)", summary.failed));
+    } else if summary.failed > 0 {
         let mut kinds: Vec<String> = summary.failures.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
         if summary.failed_before > 0 {
             kinds.push(format!("{} of them in an earlier run too", summary.failed_before));

@@ -89,7 +89,7 @@ fn search_for(
     console: &Console,
 ) -> anyhow::Result<Exit> {
     let started = Instant::now();
-    if let Some(option) = args.query.iter().find(|word| word.starts_with("--") && word.len() > 2) {
+    if let Some(option) = args.query.iter().find(|word| is_like_an_option(word)) {
         console
             .warn(format_args!("{} is read as a word of the query: options go before the --", sanitize::text(option)));
     }
@@ -159,6 +159,15 @@ fn search_for(
         console.note(format_args!("{shown} of {least}{matches} matches"));
     }
     Ok(exit(found, complete))
+}
+
+/// Whether a word of a query was meant as an option: `--json`, `-n`.
+fn is_like_an_option(word: &str) -> bool {
+    let letters = word.strip_prefix('-').unwrap_or_default();
+    match letters.strip_prefix('-') {
+        Some(name) => !name.is_empty(),
+        None => letters.len() == 1 && letters.chars().all(|c| c.is_ascii_alphabetic()),
+    }
 }
 
 /// Whether a program reads the results, also on a terminal.

@@ -71,7 +71,10 @@ pub(super) fn import(args: &ImportArgs, settings: &Settings, console: &Console) 
         ("stdin".into(), transfer::read(std::io::stdin().lock()))
     } else {
         let shown = sanitize::path(&args.file);
-        let file = std::fs::File::open(&args.file).with_context(|| format!("{shown} cannot be read"))?;
+        let file = std::fs::File::open(&args.file).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Failure::usage(format!("{shown} does not exist")),
+            _ => anyhow::Error::from(error).context(format!("{shown} cannot be read")),
+        })?;
         (shown, transfer::read(BufReader::new(file)))
     };
     let records = records.with_context(|| format!("{shown} is not imported, and nothing has changed"))?;

@@ -179,7 +179,7 @@ mod tests {
             })
             .collect();
         let grey = (0..64 * 64).map(|at| cells[at / 64 / 4 * 16 + at % 64 / 4]).collect();
-        Look { aspect: 1.0, sharpness: 1.0, grey }
+        Look { aspect: 1.0, sharpness: 1.0, tones: Default::default(), grey }
     }
 
     fn pairs(subjects: &[Subject<'_>]) -> Vec<(usize, usize, Turns)> {

@@ -11,6 +11,10 @@ use std::path::{Path, PathBuf};
 const SAME_PIXELS: f64 = 0.98;
 /// The same for sharpness: compression alone changes it by a few percent.
 const SAME_SHARPNESS: f64 = 0.85;
+/// The same for colour: a grey copy is no copy of a colour photo to keep.
+const SAME_COLOUR: f64 = 0.5;
+/// The same for the range of tones, which a darkened or faded copy has less of.
+const SAME_TONES: f64 = 0.8;
 /// The same for bytes: an original is often smaller than a copy that was saved again with high quality.
 const SAME_BYTES: f64 = 0.6;
 /// A reason that says nothing if the formats differ.
@@ -33,10 +37,14 @@ pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a CopyMember, f32)>) ->
     let bytes = |(member, _): &(&CopyMember, f32)| member.hit.size as f64;
     let age = |(member, _): &(&CopyMember, f32)| -(oldest(&member.files) as f64);
     type Measure<'m> = &'m dyn Fn(&(&CopyMember, f32)) -> f64;
-    let measures: [(&str, f64, Measure); 6] = [
+    let colour = |(member, _): &(&CopyMember, f32)| member.look.as_ref().map_or(0.0, |look| look.tones.colour.into());
+    let tones = |(member, _): &(&CopyMember, f32)| member.look.as_ref().map_or(0.0, |look| look.tones.range.into());
+    let measures: [(&str, f64, Measure); 8] = [
         ("most pixels", SAME_PIXELS, &pixels),
         // Before sharpness, to which a frame adds edges.
         ("no frame", 1.0, &frameless),
+        ("in colour", SAME_COLOUR, &colour),
+        ("most tones", SAME_TONES, &tones),
         ("has date or camera", 1.0, &facts),
         ("sharpest", SAME_SHARPNESS, &sharpness),
         (MOST_BYTES, SAME_BYTES, &bytes),
@@ -129,6 +137,21 @@ pub fn difference(kept: &CopyMember, copy: &CopyMember, file: &PhotoFile) -> Str
         says.push(format!("{} instead of {}", mine.format, theirs.format));
     } else if copy.hit.size < kept.hit.size && !fewer {
         says.push(format!("{:.0} % of the bytes", (100.0 * copy.hit.size as f64 / kept.hit.size as f64).max(1.0)));
+    }
+    // A frame or a crop has tones of its own.
+    let tones = |member: &CopyMember| member.look.as_ref().filter(|_| matches!(fit, Fit::Whole)).map(|look| look.tones);
+    if let (Some(mine), Some(theirs)) = (tones(copy), tones(kept)) {
+        let less = |a: f32, b: f32, same: f64| f64::from(a) < same * f64::from(b);
+        if less(mine.colour, theirs.colour, SAME_COLOUR) {
+            says.push("less colour".into());
+        } else if less(theirs.colour, mine.colour, SAME_COLOUR) {
+            says.push("more colour".into());
+        }
+        if less(mine.range, theirs.range, SAME_TONES) {
+            says.push("fewer tones".into());
+        } else if less(theirs.range, mine.range, SAME_TONES) {
+            says.push("more tones".into());
+        }
     }
     if says.is_empty() {
         says.push("saved again".into());

@@ -1,6 +1,7 @@
 //! The look of a photo: a grey picture so small that two of them are compared in microseconds. It is stored, so that a
 //! photo is decoded for it only once.
 
+use super::tones::Tones;
 use crate::photo::picture::RgbPicture;
 use crate::photo::{self, DecodeLimits};
 use crate::search::photo_file::first_showing;
@@ -15,9 +16,9 @@ use std::collections::HashMap;
 /// Edge of a look in pixels: the picture is squashed to a square.
 pub const EDGE: usize = 64;
 /// Bytes of a stored look.
-const BYTES: usize = 8 + EDGE * EDGE;
+const BYTES: usize = 16 + EDGE * EDGE;
 /// Must change whenever the look of the same photo changes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Edge of the square on which sharpness is measured, in pixels.
 const SHARP: usize = 256;
 
@@ -34,6 +35,8 @@ pub struct Look {
     /// Variance of the Laplacian over the variance of the brightness, at a fixed size: comparable between copies of one
     /// picture, whatever their size and brightness. 0 for a picture of one colour.
     pub sharpness: f32,
+    /// Its colour and contrast, which its grey does not show.
+    pub tones: Tones,
     /// [`EDGE`] rows of [`EDGE`] brightnesses.
     pub grey: Vec<u8>,
 }
@@ -63,24 +66,25 @@ impl Look {
             grey.push(((sum + area / 2) / area) as u8);
         }
         let (width, height) = (picture.full.0.max(1) as f32, picture.full.1.max(1) as f32);
-        Ok(Self { aspect: width / height, sharpness: sharpness(&large), grey })
+        let tones = Tones::of(picture, &large);
+        Ok(Self { aspect: width / height, sharpness: sharpness(&large), tones, grey })
     }
 
-    /// The stored form: aspect and sharpness (f32, little endian), then the grey bytes.
+    /// The stored form: aspect, sharpness, colour and range of tones (f32, little endian), then the grey bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let head = [self.aspect.to_le_bytes(), self.sharpness.to_le_bytes()].concat();
-        [head.as_slice(), &self.grey].concat()
+        let head = [self.aspect, self.sharpness, self.tones.colour, self.tones.range];
+        head.iter().flat_map(|number| number.to_le_bytes()).chain(self.grey.iter().copied()).collect()
     }
 
     /// Reads what [`Look::to_bytes`] wrote; `None` if the bytes are not a look.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (aspect, rest) = bytes.split_first_chunk()?;
-        let (sharpness, grey) = rest.split_first_chunk()?;
-        let (aspect, sharpness) = (f32::from_le_bytes(*aspect), f32::from_le_bytes(*sharpness));
-        let sound = bytes.len() == BYTES && aspect.is_finite() && aspect > 0.0 && sharpness.is_finite();
-        sound.then(|| Self { aspect, sharpness, grey: grey.to_vec() })
+        let (head, grey) = bytes.split_first_chunk::<16>()?;
+        let numbers: Vec<f32> = head.as_chunks::<4>().0.iter().map(|number| f32::from_le_bytes(*number)).collect();
+        let [aspect, sharpness, colour, range] = numbers[..] else { return None };
+        let sound = bytes.len() == BYTES && aspect > 0.0 && numbers.iter().all(|number| number.is_finite());
+        sound.then(|| Self { aspect, sharpness, tones: Tones { colour, range }, grey: grey.to_vec() })
     }
 }
 

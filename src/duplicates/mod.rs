@@ -7,6 +7,7 @@ pub mod alike;
 pub mod candidates;
 pub mod keep;
 pub mod looks;
+pub mod tones;
 
 use crate::search::photo_file;
 use crate::terminal::progress::Progress;
@@ -127,9 +128,8 @@ pub fn find(
                 let Some((id, subject)) = ids.get(at).zip(subjects.get(at)) else { continue };
                 let files = files(library.files_of(*id)?, &mut found.problems);
                 if let Some(hit) = hits.remove(id).filter(|_| !files.is_empty()) {
-                    let member =
-                        CopyMember { hit, files, look: Some(subject.look.clone()), likeness: None, cosine: None };
-                    present.push((at, member));
+                    let look = Some(subject.look.clone());
+                    present.push((at, CopyMember { hit, files, look, likeness: None, cosine: None }));
                 }
             }
             found.groups.extend(split(present, &pairs, &subjects, near));

@@ -47,7 +47,12 @@ pub(super) fn link_to<'a>(rows: impl Iterator<Item = &'a Row>, folder: &Path) ->
     let mut linked = 0;
     for row in rows {
         let name = row.path().file_name().context("the photo has no file name")?;
-        fresh(folder, Path::new(name), |link| symlink(row.path(), link)).map_err(|error| unwritten(folder, error))?;
+        // A folder of links can be brought up to date by the same command.
+        let is_there = fs::read_link(folder.join(name)).is_ok_and(|target| target == row.path());
+        if !is_there {
+            fresh(folder, Path::new(name), |link| symlink(row.path(), link))
+                .map_err(|error| unwritten(folder, error))?;
+        }
         linked += 1;
     }
     Ok(linked)

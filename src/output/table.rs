@@ -73,9 +73,14 @@ pub(super) fn print(
     let fixed = fixed_columns(rows, &wanted.table.columns);
     let widths: Vec<usize> = fixed.iter().map(Cells::width).collect();
     let room = console::width().saturating_sub(widths.iter().map(|width| width + 2).sum());
-    let names: Vec<String> = rows.iter().map(|row| display_path(row.path())).collect();
+    let more = |row: &Row| match row.hit.paths.len() - 1 + row.hit.folded as usize {
+        0 => String::new(),
+        more => format!(" (+{more})"),
+    };
+    let names: Vec<(String, String)> = rows.iter().map(|row| (display_path(row.path()), more(row))).collect();
+    let wide = |(name, more): &(String, String)| name.width() + more.len();
     // A longer path takes the place of its tags: it may be copied, so it is never cut.
-    let widest = names.iter().map(|name| name.width()).max().unwrap_or(0).min(room * 2 / 3).max("photo".len());
+    let widest = names.iter().map(wide).max().unwrap_or(0).min(room * 2 / 3).max("photo".len());
     let long = wanted.table.long;
     let last = if rows.iter().any(|row| row.hit.caption.is_some()) { "caption or tags" } else { "tags" };
     let joined = |cell: &dyn Fn(&Cells) -> String| -> String {
@@ -86,7 +91,8 @@ pub(super) fn print(
     console.line(&console.style("2", head.trim_end()))?;
     // The first rows need no title, whether they match or are merely near.
     let mut state = rows.first().map(RowState::of).filter(|state| *state != RowState::Gone).unwrap_or(RowState::Match);
-    for (n, (row, name)) in rows.iter().zip(&names).enumerate() {
+    for (n, (row, shown_name)) in rows.iter().zip(&names).enumerate() {
+        let (name, more) = shown_name;
         if RowState::of(row) != state {
             state = RowState::of(row);
             let title = match state {
@@ -97,8 +103,6 @@ pub(super) fn print(
             console.line(&console.style("2", &format!("    {title}")))?;
         }
         let values = joined(&|column| column.cells.get(n).cloned().unwrap_or_default());
-        let more = row.hit.paths.len() - 1 + row.hit.folded as usize;
-        let more = if more > 0 { format!(" (+{more})") } else { String::new() };
         let styled = console.style(if row.is_match && !row.is_missing { "1" } else { "2" }, name);
         let says = row.hit.caption.as_deref().map_or_else(|| tags(&row.hit), sanitize::text);
         if long {
@@ -106,13 +110,12 @@ pub(super) fn print(
             console.line(format!("{values}{}", console.style("2", &says)).trim_end())?;
             console.line(&format!("{styled}{more}"))?;
         } else {
-            let taken = name.width().max(widest);
-            let left = room.saturating_sub(taken + more.len() + 2);
+            let taken = wide(shown_name).max(widest);
+            let left = room.saturating_sub(taken + 2);
             let says = if left < LEAST { String::new() } else { shorten_end(&says, left) };
-            let gap = " ".repeat(taken - name.width());
-            let says = if says.is_empty() { says } else { format!("{gap}{more}  {}", console.style("2", &says)) };
-            let says = if says.is_empty() { more } else { says };
-            console.line(&format!("{values}{styled}{says}"))?;
+            let gap = " ".repeat(taken - wide(shown_name));
+            let says = if says.is_empty() { says } else { format!("{gap}  {}", console.style("2", &says)) };
+            console.line(&format!("{values}{styled}{more}{says}"))?;
         }
         after(row)?;
     }

@@ -203,7 +203,9 @@ impl PhotoProgress {
 
     fn show(&mut self) {
         self.reports.report(PhotoCount { found: self.found, done: self.done, walking: self.walking });
-        self.bar.show(self.done, self.found, if self.walking { "(still looking)" } else { self.message });
+        if self.found > 0 {
+            self.bar.show(self.done, self.found, if self.walking { "(still looking)" } else { self.message });
+        }
     }
 
     /// Hides the bar while `message` writes to the terminal.

@@ -445,10 +445,15 @@ fn captions_of_folders_and_queries_are_written_and_cleared() {
     assert_eq!(lines.len(), 2);
     sandbox.run(["caption", "set", "owl.jpg", "an", "owl", "in", "the", "garden"]).exits(0);
     sandbox.run(["caption", "set", "cat.jpg", "a cat"]).exits(0);
-    assert_eq!(sandbox.run(["caption", "clear", "trip", "--json"]).exits(0).line()["cleared"], 1);
-    // What was written by hand is not removed from several photos unasked.
+    assert_eq!(sandbox.run(["caption", "clear", "trip", "--yes", "--json"]).exits(0).line()["cleared"], 1);
+    // A query may match more than was meant: nothing is removed unasked.
     let refused = sandbox.run(["caption", "clear", "has:caption"]).exits(2);
-    assert!(refused.stderr.contains("2 captions by hand"), "{refused}");
+    assert!(refused.stderr.contains("2 captions (2 by hand)") && refused.stderr.contains("owl.jpg"), "{refused}");
+    let replaced = sandbox.run(["caption", "set", "owl.jpg", "another"]).exits(0);
+    assert!(replaced.stderr.contains("it replaces: an owl in the garden"), "{replaced}");
+    let same = fixture("photos/cat.jpg");
+    let other = sandbox.run(["caption", "set", same.to_str().unwrap(), "Tom"]).exits(0);
+    assert!(other.stderr.contains("cat.jpg too, which shows the same picture"), "{other}");
     assert_eq!(sandbox.run(["caption", "clear", "has:caption", "--yes", "--json"]).exits(0).line()["cleared"], 2);
     sandbox.run(["caption", "clear", "has:caption"]).exits(1);
 }

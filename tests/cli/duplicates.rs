@@ -260,3 +260,28 @@ fn an_empty_or_missing_library_says_so() {
     sandbox.index().exits(0);
     sandbox.run(["duplicates", "--json"]).exits(1);
 }
+
+#[test]
+fn a_copy_that_lost_its_colour_or_its_tones_is_not_the_one_to_keep() {
+    let sandbox = Sandbox::with_photos(&["fish-1", "lemur"]);
+    for (name, changed) in [("fish-1", "fish-grey"), ("lemur", "lemur-dark")] {
+        let mut picture = picture(name);
+        for pixel in picture.pixels_mut() {
+            let [red, green, blue] = pixel.0;
+            let grey = ((u32::from(red) + u32::from(green) + u32::from(blue)) / 3) as u8;
+            pixel.0 = if name == "fish-1" { [grey; 3] } else { pixel.0.map(|value| value / 4) };
+        }
+        let path = sandbox.photo(format!("{changed}.jpg"));
+        save(picture, &path);
+        // All else would speak for the copy.
+        date(&path, 1);
+        date(&sandbox.photo(format!("{name}.jpg")), 100);
+    }
+    sandbox.index().exits(0);
+    let found = sandbox.run(["duplicates", "--json"]).exits(0);
+    let mut kept: Vec<String> = groups(&found).into_iter().map(|group| group[0].clone()).collect();
+    kept.sort();
+    assert_eq!(kept, ["fish-1.jpg", "lemur.jpg"]);
+    let said = sandbox.run(["duplicates"]).exits(0).text();
+    assert!(said.contains("less colour") && said.contains("fewer tones") && said.contains("in colour"), "{said}");
+}

@@ -50,6 +50,7 @@ impl State {
         if question.is_empty()
             || chat.opening
             || chat.answering.is_some()
+            || chat.missing.is_some()
             || chat.model.is_empty()
             || chat.photo.is_none()
         {
@@ -65,7 +66,8 @@ impl State {
 
     /// Puts the last question into the line; the edited question will replace it.
     pub(in crate::tui) fn ask_again(&mut self) {
-        let Some(last) = self.chat.turns.last().filter(|_| self.chat.answering.is_none()) else { return };
+        let may_ask = self.chat.answering.is_none() && self.chat.missing.is_none();
+        let Some(last) = self.chat.turns.last().filter(|_| may_ask) else { return };
         self.chat.input = Input::new(last.question.clone());
         self.chat.again = true;
         self.chat.typing = true;

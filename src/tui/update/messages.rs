@@ -32,7 +32,8 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         // The earlier results stay: a half-written query may be wrong for a moment.
         Message::Found(_, Err(why)) => {
             state.search.waiting = false;
-            state.search.error = Some(why);
+            // The place of a mistake is told by its column: a caret below it has no room.
+            state.search.error = why.lines().next().map(str::to_owned);
         }
         Message::Photos(photos, gone) => {
             photos.into_iter().for_each(|photo| state.learn(photo));
