@@ -1,5 +1,6 @@
 //! Detects the format of a file.
 
+use super::containers::png;
 use super::{ErrorKind, PhotoError};
 use std::path::Path;
 
@@ -44,7 +45,7 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, PhotoError> {
         [] => Err(PhotoError::new(ErrorKind::Empty, "the file has no bytes")),
         [0xFF, 0xD8, 0xFF, ..] => Ok(Format::Jpeg),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(Format::WebP),
-        _ if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => Ok(Format::Png),
+        _ if bytes.starts_with(png::SIGNATURE) => Ok(Format::Png),
         _ if bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a") => Ok(Format::Gif),
         // Texts can begin with "BM" too; in a bitmap, a small header size follows.
         [b'B', b'M', _, _, _, _, _, _, _, _, _, _, _, _, 12..=124, 0, 0, 0, ..] => Ok(Format::Bmp),
@@ -59,18 +60,6 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, PhotoError> {
             _ => Err(PhotoError::new(ErrorKind::NotAPicture, "the content is not in a known picture format")),
         },
     }
-}
-
-/// Width and height in pixels that the header of a PNG claims.
-pub(super) fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
-    let edge = |at: usize| bytes.get(at..)?.first_chunk().map(|edge| u32::from_be_bytes(*edge));
-    bytes.get(12..16).filter(|name| *name == b"IHDR").and(edge(16).zip(edge(20)))
-}
-
-/// Whether a RIFF file (WebP) has fewer bytes than its header says.
-pub(super) fn riff_is_cut(bytes: &[u8]) -> bool {
-    let length = bytes.get(4..).and_then(|rest| rest.first_chunk());
-    length.is_none_or(|length| u64::from(u32::from_le_bytes(*length)) + 8 > bytes.len() as u64)
 }
 
 /// The error for an ISO media file; `brand` begins with the four letters that say which one.

@@ -1,8 +1,10 @@
 //! Whole files through [`decode`]: every format, every orientation, and hostile files.
 
+use super::format::Format;
 use super::*;
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder};
-use image::{ExtendedColorType, ImageEncoder, ImageFormat};
+use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, RgbImage};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 fn limits() -> DecodeLimits {

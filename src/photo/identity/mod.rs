@@ -8,8 +8,10 @@ mod gif;
 pub(super) mod parts;
 mod tiff;
 
+use super::containers::jpeg::{Header, Segment};
+use super::containers::{png, riff};
 use super::format::{self, Format};
-use super::{exif, jpeg};
+use super::metadata;
 use crate::panics::contained;
 use parts::Parts;
 
@@ -35,7 +37,7 @@ pub struct Outline {
 #[must_use]
 pub fn outline(bytes: &[u8]) -> Outline {
     let Ok(format) = format::sniff(bytes) else { return Outline::default() };
-    let exif = contained(|| exif::read(format, bytes)).unwrap_or_default();
+    let exif = contained(|| metadata::exif::read(format, bytes)).unwrap_or_default();
     let picture = contained(|| picture(format, bytes, exif.orientation)).ok().flatten();
     Outline {
         picture,
@@ -58,7 +60,7 @@ fn picture(format: Format, bytes: &[u8], orientation: u8) -> Option<[u8; 32]> {
     parts.add(format.name().as_bytes());
     parts.add(&[orientation]);
     match format {
-        Format::Jpeg => jpeg::shown(bytes, &mut parts)?,
+        Format::Jpeg => jpeg(bytes, &mut parts)?,
         Format::Png => png(bytes, &mut parts)?,
         Format::WebP => webp(bytes, &mut parts)?,
         Format::Gif => gif::shown(bytes, &mut parts)?,
@@ -69,15 +71,28 @@ fn picture(format: Format, bytes: &[u8], orientation: u8) -> Option<[u8; 32]> {
     Some(parts.hash())
 }
 
+/// Adds what decides the pixels of a JPEG: every segment but those of applications and comments, and the meaning of the
+/// components, which applications' segments can change. `None` if the file is damaged.
+fn jpeg(bytes: &[u8], parts: &mut Parts) -> Option<()> {
+    let header = Header::parse_with(bytes, |segment| {
+        if !matches!(segment.marker, Segment::APP0..=Segment::APP15 | Segment::COM | Segment::EOI) {
+            parts.add(&[segment.marker]);
+            parts.add(segment.body);
+            parts.add(segment.data);
+        }
+    });
+    let header = header.ok().filter(|header| header.ended)?;
+    parts.add(format!("{:?}", header.color_transform()).as_bytes());
+    Some(())
+}
+
 /// A PNG's header, palette, transparency and compressed pixels, however these are cut into chunks.
 fn png(bytes: &[u8], parts: &mut Parts) -> Option<()> {
-    let (mut rest, mut pixels) = (bytes.get(8..)?, 0_u64);
-    loop {
-        let length = usize::try_from(u32::from_be_bytes(*rest.first_chunk()?)).ok()?;
-        let (kind, data) = (rest.get(4..8)?, rest.get(8..)?.get(..length)?);
-        match kind {
+    let mut pixels = 0_u64;
+    for png::Chunk { kind, data } in png::chunks(bytes) {
+        match &kind {
             b"IDAT" => {
-                pixels += length as u64;
+                pixels += data.len() as u64;
                 parts.add_piece(data);
             }
             b"IEND" => {
@@ -85,29 +100,22 @@ fn png(bytes: &[u8], parts: &mut Parts) -> Option<()> {
                 return Some(());
             }
             b"IHDR" | b"PLTE" | b"tRNS" | b"acTL" | b"fcTL" | b"fdAT" => {
-                parts.add(kind);
+                parts.add(&kind);
                 parts.add(data);
             }
             _ => {}
         }
-        // Four bytes of checksum follow.
-        rest = rest.get(8 + length + 4..)?;
     }
+    None
 }
 
 /// A WebP's frames. The extended header comes and goes with metadata: only what it says about the pixels counts.
 fn webp(bytes: &[u8], parts: &mut Parts) -> Option<()> {
-    if format::riff_is_cut(bytes) {
-        return None;
-    }
-    let length = usize::try_from(u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?)).ok()?;
-    let mut rest = bytes.get(12..length.checked_add(8)?)?;
-    let (mut extended, mut alpha) = (false, false);
-    while !rest.is_empty() {
-        let kind = rest.get(..4)?;
-        let length = usize::try_from(u32::from_le_bytes(*rest.get(4..)?.first_chunk()?)).ok()?;
-        let data = rest.get(8..)?.get(..length)?;
-        match kind {
+    let whole = riff::whole(bytes)?;
+    let (mut extended, mut alpha, mut end) = (false, false, riff::HEAD);
+    for chunk @ riff::Chunk { kind, data } in riff::chunks(whole) {
+        end += chunk.length();
+        match &kind {
             b"VP8X" => {
                 let flags = *data.first()?;
                 (extended, alpha) = (true, flags & 0x10 != 0);
@@ -118,20 +126,19 @@ fn webp(bytes: &[u8], parts: &mut Parts) -> Option<()> {
             }
             b"VP8 " | b"VP8L" | b"ALPH" | b"ANMF" => {
                 // Without an extended header, the pixels themselves say whether some are transparent.
-                if kind == b"VP8L" && !extended {
+                if &kind == b"VP8L" && !extended {
                     alpha = data.get(4)? & 0x10 != 0;
                 }
-                parts.add(kind);
+                parts.add(&kind);
                 parts.add(data);
             }
             b"ANIM" => parts.add(data.get(..4)?),
             _ => {}
         }
-        // Chunks have even lengths; the last one's padding may be missing.
-        rest = rest.get(8 + length + length % 2..).unwrap_or_default();
     }
     parts.add(&[u8::from(alpha)]);
-    Some(())
+    // All of it was chunks.
+    (end >= whole.len()).then_some(())
 }
 
 #[cfg(test)]

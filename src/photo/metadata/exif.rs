@@ -1,7 +1,7 @@
 //! EXIF facts: orientation, time, camera, place. Facts that are missing, damaged or impossible are left out.
 
-use super::format::Format;
-use super::jpeg;
+use crate::photo::containers::{jpeg, png, riff};
+use crate::photo::format::Format;
 use ::exif::{Field, In, Reader, Tag, Value};
 
 /// Maximum number of characters in a camera's name.
@@ -9,14 +9,14 @@ const MAX_TEXT: usize = 200;
 
 /// What an EXIF block says.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Exif {
+pub(in crate::photo) struct Exif {
     /// How to turn the pixels upright: 1 (not at all) to 8.
-    pub(super) orientation: u8,
+    pub(in crate::photo) orientation: u8,
     /// `YYYY-MM-DDTHH:MM:SS`.
-    pub(super) taken: Option<String>,
-    pub(super) camera: Option<String>,
+    pub(in crate::photo) taken: Option<String>,
+    pub(in crate::photo) camera: Option<String>,
     /// Degrees north and east.
-    pub(super) position: Option<(f64, f64)>,
+    pub(in crate::photo) position: Option<(f64, f64)>,
 }
 
 impl Default for Exif {
@@ -26,11 +26,11 @@ impl Default for Exif {
 }
 
 /// The facts in a picture file of the given format.
-pub(super) fn read(format: Format, file: &[u8]) -> Exif {
+pub(in crate::photo) fn read(format: Format, file: &[u8]) -> Exif {
     let block = match format {
         Format::Jpeg => jpeg::exif(file),
-        Format::Png => png_chunk(file, *b"eXIf"),
-        Format::WebP => riff_chunk(file, *b"EXIF"),
+        Format::Png => png::chunks(file).find(|chunk| &chunk.kind == b"eXIf").map(|chunk| chunk.data),
+        Format::WebP => riff::chunks(file).find(|chunk| &chunk.kind == b"EXIF").map(|chunk| chunk.data),
         // A TIFF is its own EXIF block.
         Format::Tiff => Some(file),
         Format::Gif | Format::Bmp => None,
@@ -61,35 +61,6 @@ fn parse(block: &[u8]) -> Exif {
             b'W',
             180.0,
         )),
-    }
-}
-
-/// The data of a PNG's first chunk of the given type.
-fn png_chunk(file: &[u8], wanted: [u8; 4]) -> Option<&[u8]> {
-    let mut rest = file.get(8..)?;
-    loop {
-        let length = usize::try_from(u32::from_be_bytes(*rest.first_chunk()?)).ok()?;
-        let kind = rest.get(4..8)?;
-        let data = rest.get(8..)?.get(..length)?;
-        if kind == wanted {
-            return Some(data);
-        }
-        // Four bytes of checksum follow.
-        rest = rest.get(8 + length + 4..)?;
-    }
-}
-
-/// The data of the first chunk of the given type in a RIFF file.
-fn riff_chunk(file: &[u8], wanted: [u8; 4]) -> Option<&[u8]> {
-    let mut rest = file.get(12..)?;
-    loop {
-        let kind = rest.get(..4)?;
-        let length = usize::try_from(u32::from_le_bytes(*rest.get(4..)?.first_chunk()?)).ok()?;
-        let data = rest.get(8..)?.get(..length)?;
-        if kind == wanted {
-            return Some(data);
-        }
-        rest = rest.get(8 + length + length % 2..)?;
     }
 }
 

@@ -1,8 +1,9 @@
 //! PNG, WebP, GIF, BMP and TIFF by the `image` crate, and the conversion of their many kinds of pixels to opaque RGB.
 
-use super::budget::Share;
-use super::{ErrorKind, PhotoError, Request};
+use super::Request;
+use crate::photo::budget::Share;
 use crate::photo::picture::RgbPicture;
+use crate::photo::{ErrorKind, PhotoError};
 use image::{ColorType, ImageDecoder, Limits};
 
 /// Position of the high byte of a 16-bit sample. Decoders return samples in the machine's byte order.

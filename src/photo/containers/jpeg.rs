@@ -1,15 +1,7 @@
-//! JPEG, at full size or reduced in the DCT.
-//!
-//! One decoder is enough: `jpeg_decoder` can leave out high frequencies of the DCT, which decodes a 12-megapixel photo
-//! about twice as fast; it upsamples colour as libjpeg does; and it reports a scan that ends early, which others fill
-//! with grey. What it lacks is done here, on the segments before and between the scans: limits, the colour transform by
-//! libjpeg's rules, and a bound on the work that a few bytes can cause.
+//! The marker segments of a JPEG, and what they say before anything is decoded.
 
-use super::budget::Share;
-use super::identity::parts::Parts;
-use super::{ErrorKind, PhotoError, Request, raster};
-use crate::photo::picture::RgbPicture;
-use jpeg_decoder::{ColorTransform, Decoder};
+use crate::photo::{ErrorKind, PhotoError};
+use jpeg_decoder::ColorTransform;
 
 /// Maximum number of blocks that all scans of a picture together may pass over: a scan of a few bytes can pass over all
 /// blocks. A progressive photo has about ten scans, and at 100 megapixels at most 5 million blocks.
@@ -17,112 +9,32 @@ const MAX_VISITS: u64 = 80_000_000;
 /// What the start of a scan costs, in blocks.
 const SCAN_START: u64 = 64;
 
-/// The picture, not yet upright, and the memory that it was given.
-pub(super) fn decode(bytes: &[u8], request: &Request<'_>) -> Result<(RgbPicture, Share), PhotoError> {
-    let limits = request.limits;
-    let header = Header::parse(bytes)?;
-    let (width, height) = (u32::from(header.frame.width), u32::from(header.frame.height));
-    limits.check_size(width, height)?;
-    let divisor = request.target.map_or(1, |target| dct_scale(width, height, target));
-    header.check_scans()?;
-    let reduced = (header.frame.width.div_ceil(divisor), header.frame.height.div_ceil(divisor));
-    let kept = (reduced.0.into(), reduced.1.into());
-    let memory = request.reserve((width, height), kept, header.frame.memory(divisor))?;
-
-    let mut decoder = Decoder::new(bytes);
-    decoder.set_color_transform(header.color_transform());
-    decoder.set_max_decoding_buffer_size(usize::try_from(limits.max_alloc).unwrap_or(usize::MAX));
-    if divisor == 1 {
-        // Asked to "scale" to the full size, it would reduce a picture that is one pixel wide.
-        decoder.read_info()?;
-    } else {
-        decoder.scale(reduced.0, reduced.1)?;
-    }
-    // The decoder must be about to do what was checked above.
-    if decoder.info().map(|info| (info.width, info.height)) != Some(reduced) {
-        return Err(PhotoError::new(ErrorKind::Damaged, "the headers of the JPEG contradict each other"));
-    }
-    let data = decoder.decode()?;
-    let data = match header.frame.components.len() {
-        1 => raster::repack(data, |[v]| [v; 3]),
-        3 => data,
-        _ => raster::repack(data, |[c, m, y, k]: [u8; 4]| [c, m, y].map(|ink| from_ink(ink, k))),
-    };
-    let covered = |full: u32| f64::from(full) / f64::from(divisor);
-    let picture = RgbPicture {
-        width: reduced.0.into(),
-        height: reduced.1.into(),
-        data,
-        full: (width, height),
-        extent: (0.0, 0.0, covered(width), covered(height)),
-    };
-    Ok((picture, memory))
-}
-
-/// The largest of 1, 2, 4 and 8 by which the edges of a JPEG can be divided while the shortest keeps `target` pixels.
-pub fn dct_scale(width: u32, height: u32, target: u32) -> u16 {
-    let short = width.min(height);
-    [8_u16, 4, 2].into_iter().find(|&divisor| short.div_ceil(u32::from(divisor)) >= target).unwrap_or(1)
-}
-
-/// Light left by `ink` and black, as Pillow computes it.
-fn from_ink(ink: u8, black: u8) -> u8 {
-    let light = 255 - black;
-    let product = u32::from(ink) * u32::from(light) + 128;
-    let absorbed = ((product >> 8) + product) >> 8;
-    // `absorbed` is at most `light`.
-    light.saturating_sub(absorbed as u8)
-}
-
-/// The Exif block of a JPEG, from its TIFF header on.
-pub(super) fn exif(bytes: &[u8]) -> Option<&[u8]> {
-    Segments::new(bytes)
-        .take_while(|segment| segment.marker != Segment::SOS)
-        .filter(|segment| segment.marker == Segment::APP1)
-        .find_map(|segment| segment.body.strip_prefix(b"Exif\0\0"))
-}
-
-/// Adds what decides the pixels of a JPEG: every segment but those of applications and comments, and the meaning of the
-/// components, which applications' segments can change. `None` if the file is damaged.
-pub(super) fn shown(bytes: &[u8], parts: &mut Parts) -> Option<()> {
-    let header = Header::parse_with(bytes, |segment| {
-        if !matches!(segment.marker, Segment::APP0..=Segment::APP15 | Segment::COM | Segment::EOI) {
-            parts.add(&[segment.marker]);
-            parts.add(segment.body);
-            parts.add(segment.data);
-        }
-    });
-    let header = header.ok().filter(|header| header.ended)?;
-    parts.add(format!("{:?}", header.color_transform()).as_bytes());
-    Some(())
-}
-
 /// A marker segment.
-struct Segment<'a> {
-    marker: u8,
-    body: &'a [u8],
+pub(in crate::photo) struct Segment<'a> {
+    pub(in crate::photo) marker: u8,
+    pub(in crate::photo) body: &'a [u8],
     /// Entropy-coded data after the segment, stuffing included.
-    data: &'a [u8],
+    pub(in crate::photo) data: &'a [u8],
 }
 
 impl Segment<'_> {
-    const APP0: u8 = 0xE0;
-    const APP1: u8 = 0xE1;
-    const APP14: u8 = 0xEE;
-    const APP15: u8 = 0xEF;
-    const COM: u8 = 0xFE;
-    const SOS: u8 = 0xDA;
-    const EOI: u8 = 0xD9;
+    pub(in crate::photo) const APP0: u8 = 0xE0;
+    pub(in crate::photo) const APP1: u8 = 0xE1;
+    pub(in crate::photo) const APP14: u8 = 0xEE;
+    pub(in crate::photo) const APP15: u8 = 0xEF;
+    pub(in crate::photo) const COM: u8 = 0xFE;
+    pub(in crate::photo) const SOS: u8 = 0xDA;
+    pub(in crate::photo) const EOI: u8 = 0xD9;
 }
 
 /// Walks over marker segments up to and including the end-of-image marker, or to the end of the bytes.
-struct Segments<'a> {
+pub(in crate::photo) struct Segments<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Segments<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::photo) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 2 }
     }
 
@@ -162,23 +74,31 @@ impl<'a> Iterator for Segments<'a> {
     }
 }
 
+/// The Exif block of a JPEG, from its TIFF header on.
+pub(in crate::photo) fn exif(bytes: &[u8]) -> Option<&[u8]> {
+    Segments::new(bytes)
+        .take_while(|segment| segment.marker != Segment::SOS)
+        .filter(|segment| segment.marker == Segment::APP1)
+        .find_map(|segment| segment.body.strip_prefix(b"Exif\0\0"))
+}
+
 /// What can be known about a JPEG before it is decoded.
-struct Header {
-    frame: Frame,
+pub(in crate::photo) struct Header {
+    pub(in crate::photo) frame: Frame,
     jfif: bool,
     adobe: Option<u8>,
     scans: u32,
     data: u64,
-    ended: bool,
+    pub(in crate::photo) ended: bool,
 }
 
 impl Header {
-    fn parse(bytes: &[u8]) -> Result<Self, PhotoError> {
+    pub(in crate::photo) fn parse(bytes: &[u8]) -> Result<Self, PhotoError> {
         Self::parse_with(bytes, |_| {})
     }
 
     /// [`Header::parse`], and calls `look` with every segment.
-    fn parse_with(bytes: &[u8], mut look: impl FnMut(&Segment<'_>)) -> Result<Self, PhotoError> {
+    pub(in crate::photo) fn parse_with(bytes: &[u8], mut look: impl FnMut(&Segment<'_>)) -> Result<Self, PhotoError> {
         let (mut frame, mut jfif, mut adobe, mut scans, mut data, mut ended) = (None, false, None, 0_u32, 0_u64, false);
         for segment in Segments::new(bytes) {
             look(&segment);
@@ -206,7 +126,7 @@ impl Header {
     }
 
     /// Refuses, before any work, a file without an end, with too little data for its size or with absurdly many scans.
-    fn check_scans(&self) -> Result<(), PhotoError> {
+    pub(in crate::photo) fn check_scans(&self) -> Result<(), PhotoError> {
         // A block costs at least one bit for its first coefficient; in a sequential scan, one more ends it.
         let bits = if self.frame.progressive { 1 } else { 2 };
         if !self.ended || self.data * 8 < self.frame.least_blocks() * bits {
@@ -220,7 +140,7 @@ impl Header {
     }
 
     /// What the components mean, by the rules of libjpeg.
-    fn color_transform(&self) -> ColorTransform {
+    pub(in crate::photo) fn color_transform(&self) -> ColorTransform {
         let ids: Vec<u8> = self.frame.components.iter().map(|c| c.id).collect();
         match (ids.as_slice(), self.adobe) {
             ([_], _) => ColorTransform::Grayscale,
@@ -234,22 +154,22 @@ impl Header {
     }
 }
 
-struct Component {
+pub(in crate::photo) struct Component {
     id: u8,
     horizontal: u64,
     vertical: u64,
 }
 
 /// The frame header.
-struct Frame {
-    width: u16,
-    height: u16,
+pub(in crate::photo) struct Frame {
+    pub(in crate::photo) width: u16,
+    pub(in crate::photo) height: u16,
     progressive: bool,
-    components: Vec<Component>,
+    pub(in crate::photo) components: Vec<Component>,
 }
 
 impl Frame {
-    fn parse(marker: u8, body: &[u8]) -> Result<Self, PhotoError> {
+    pub(in crate::photo) fn parse(marker: u8, body: &[u8]) -> Result<Self, PhotoError> {
         let damaged = || PhotoError::new(ErrorKind::Damaged, "the frame header of the JPEG is damaged");
         let (&[precision, h1, h0, w1, w0, count], rest) = body.split_first_chunk().ok_or_else(damaged)?;
         let variant = match marker {
@@ -296,7 +216,7 @@ impl Frame {
 
     /// Bytes that the decoder needs if the edges are divided by `divisor`: coefficients of 16 bits if the picture is
     /// progressive, the planes, and the interleaved pixels.
-    fn memory(&self, divisor: u16) -> u64 {
+    pub(in crate::photo) fn memory(&self, divisor: u16) -> u64 {
         let area = u64::from(divisor) * u64::from(divisor);
         let samples = self.blocks() * 64;
         let coefficients = if self.progressive { 2 * samples } else { 0 };

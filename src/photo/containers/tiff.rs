@@ -1,0 +1,103 @@
+//! The directories of a TIFF, and of what is built like one: EXIF blocks and camera raw files.
+//!
+//! Source: TIFF 6.0 (Adobe, 1992), and the BigTIFF extension.
+
+/// Bytes that are built like a TIFF.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::photo) struct Tiff<'a> {
+    bytes: &'a [u8],
+    pub(in crate::photo) big_endian: bool,
+    /// BigTIFF, with offsets of 8 bytes.
+    wide: bool,
+}
+
+/// One directory: its entries, not yet resolved, and where the next one is (0: nowhere).
+#[derive(Debug)]
+pub(in crate::photo) struct Directory<'a> {
+    pub(in crate::photo) entries: Vec<Entry<'a>>,
+    pub(in crate::photo) next: u64,
+}
+
+/// An entry of a directory.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::photo) struct Entry<'a> {
+    pub(in crate::photo) tag: u16,
+    pub(in crate::photo) kind: u16,
+    count: u64,
+    inside: &'a [u8],
+}
+
+impl<'a> Tiff<'a> {
+    /// The magic number is any: camera raw files have their own.
+    pub(in crate::photo) fn new(bytes: &'a [u8]) -> Option<Self> {
+        let big_endian = match bytes.first_chunk()? {
+            b"II" => false,
+            b"MM" => true,
+            _ => return None,
+        };
+        let file = Self { bytes, big_endian, wide: false };
+        Some(Self { wide: file.number(2, 2)? == 43, ..file })
+    }
+
+    /// Where the first directory is.
+    pub(in crate::photo) fn first(&self) -> Option<u64> {
+        if self.wide { self.number(8, 8) } else { self.number(4, 4) }
+    }
+
+    pub(in crate::photo) fn slice(&self, at: u64, length: u64) -> Option<&'a [u8]> {
+        let (at, end) = (usize::try_from(at).ok()?, usize::try_from(at.checked_add(length)?).ok()?);
+        self.bytes.get(at..end)
+    }
+
+    fn number(&self, at: u64, length: u64) -> Option<u64> {
+        Some(self.value(self.slice(at, length)?))
+    }
+
+    fn value(&self, bytes: &[u8]) -> u64 {
+        let join = |number: u64, byte: &u8| (number << 8) | u64::from(*byte);
+        if self.big_endian { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
+    }
+
+    /// The directory at an offset.
+    pub(in crate::photo) fn directory(&self, offset: u64) -> Option<Directory<'a>> {
+        let (head, size, inside) = if self.wide { (8, 20, 8) } else { (2, 12, 4) };
+        let count = self.number(offset, head)?;
+        let start = offset.checked_add(head)?;
+        let table = self.slice(start, count.checked_mul(size)?)?;
+        let entries = table.chunks_exact(usize::try_from(size).ok()?).map(|entry| {
+            let (number, inside) = entry[4..].split_at(inside);
+            let (tag, kind) = (self.value(&entry[..2]) as u16, self.value(&entry[2..4]) as u16);
+            Entry { tag, kind, count: self.value(number), inside }
+        });
+        // Some writers leave out where the next one is.
+        let next = self.number(start + count * size, inside as u64);
+        Some(Directory { entries: entries.collect(), next: next.unwrap_or_default() })
+    }
+
+    /// The bytes of an entry's values.
+    pub(in crate::photo) fn bytes(&self, entry: &Entry<'a>) -> Option<&'a [u8]> {
+        let length = entry.count.checked_mul(width(entry.kind)? as u64)?;
+        match usize::try_from(length).ok()? {
+            length if length <= entry.inside.len() => Some(&entry.inside[..length]),
+            _ => self.slice(self.value(entry.inside), length),
+        }
+    }
+
+    /// The values of an entry, if they are whole numbers.
+    pub(in crate::photo) fn numbers(&self, entry: &Entry<'a>) -> Option<Vec<u64>> {
+        let whole = matches!(entry.kind, 1 | 3 | 4 | 13 | 16 | 18);
+        let (width, bytes) = (width(entry.kind)?, self.bytes(entry)?);
+        whole.then(|| bytes.chunks_exact(width).map(|value| self.value(value)).collect())
+    }
+}
+
+/// Bytes of a value of this type.
+fn width(kind: u16) -> Option<usize> {
+    Some(match kind {
+        1 | 2 | 6 | 7 => 1,
+        3 | 8 => 2,
+        4 | 9 | 11 | 13 => 4,
+        5 | 10 | 12 | 16 | 17 | 18 => 8,
+        _ => return None,
+    })
+}

@@ -1,0 +1,3 @@
+//! What a file says about its picture.
+
+pub(super) mod exif;
