@@ -136,10 +136,15 @@ fn search_for(
             outputs.table.columns.push(column);
         }
     }
-    if nearest {
+    let complete = if nearest {
+        // What does not match is shown, and neither copied nor opened.
+        let complete = output::show(&[], &outputs, console)?;
         console.line("no photo matches; the nearest are:")?;
-    }
-    let complete = output::show(&rows, &outputs, console)?;
+        output::show(&rows, &Outputs { open: false, copy_to: None, link_to: None, html: None, ..outputs }, console)?;
+        complete
+    } else {
+        output::show(&rows, &outputs, console)?
+    };
     if question.request.vector.is_some() {
         note_awaiting(&searcher, console)?;
     }

@@ -77,6 +77,11 @@ fn where_nothing_matches_the_nearest_are_shown_to_people_only() {
     let shown = lines(&shown);
     assert_eq!(shown[0], "no photo matches; the nearest are:");
     assert_eq!(shown.iter().filter(|line| line.contains(".jpg")).count(), 3, "{shown:#?}");
+    // They are neither copied nor linked to.
+    on_80_columns(&sandbox, &format!("{query} --copy-to ../copies --link-to ../links")).exits(1);
+    for folder in ["copies", "links"] {
+        assert_eq!(fs::read_dir(sandbox.path(folder)).unwrap().count(), 0, "{folder}");
+    }
     for more in ["--json", "--paths0", "-n 2 --json"] {
         assert!(!on_80_columns(&sandbox, &format!("{query} {more}")).exits(1).text().contains(".jpg"));
     }
