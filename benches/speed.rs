@@ -11,7 +11,7 @@ use image::imageops::FilterType;
 use snapseek::model::clip::Clip;
 use snapseek::model::{Device, Embed, Starter};
 use snapseek::photo::{self, DecodeLimits};
-use snapseek_index::{Change, FileIdentity, FileStamp, Library, ModelRecord, PhotoFacts, Tag};
+use snapseek_index::{Change, FileIdentity, FileStamp, Library, Metadata, ModelRecord, PhotoFacts, Tag};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -284,10 +284,12 @@ fn fill(folder: &Path, model: ModelRecord, count: usize) -> anyhow::Result<()> {
                         width: 4000,
                         height: 3000,
                         format: "jpeg".into(),
-                        taken: Some(format!("{}-{:02}-15T12:00:00", 2000 + n % 25, n % 12 + 1)),
-                        camera: Some("Canon EOS 80D".into()),
-                        latitude: None,
-                        longitude: None,
+                        remark: None,
+                        metadata: Metadata {
+                            taken: Some(format!("{}-{:02}-15T12:00:00", 2000 + n % 25, n % 12 + 1)),
+                            camera: Some("Canon EOS 80D".into()),
+                            ..Metadata::default()
+                        },
                     },
                     embedding,
                     tags: tags.collect(),

@@ -20,7 +20,7 @@ use snapseek::tui::state::{State, TuiOptions};
 use snapseek::tui::update::update;
 use snapseek::tui::work::Workers;
 use snapseek::tui::{view, wanted};
-use snapseek_index::{Change, FileIdentity, FileStamp, Library, ModelRecord, PhotoFacts, Tag};
+use snapseek_index::{Change, FileIdentity, FileStamp, Library, Metadata, ModelRecord, PhotoFacts, Tag};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -209,10 +209,12 @@ fn make(dir: &Path, count: usize) -> anyhow::Result<()> {
                     width: 4000,
                     height: 3000,
                     format: "jpeg".into(),
-                    taken: Some(format!("20{:02}-{:02}-{:02}T12:00:00", n % 20, n % 12 + 1, n % 28 + 1)),
-                    camera: Some("Canon EOS 80D".into()),
-                    latitude: None,
-                    longitude: None,
+                    remark: None,
+                    metadata: Metadata {
+                        taken: Some(format!("20{:02}-{:02}-{:02}T12:00:00", n % 20, n % 12 + 1, n % 28 + 1)),
+                        camera: Some("Canon EOS 80D".into()),
+                        ..Metadata::default()
+                    },
                 },
                 embedding,
                 tags: vec![Tag { label: ["dog", "beach", "castle", "cup"][n % 4].into(), score: 0.5 }],

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Arguments of `search`.
 #[derive(Args, Debug)]
 pub struct SearchArgs {
-    /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: ext: wider: taller: size: tag: label: cluster:
+    /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: rating: ext: wider: taller: size: tag: label: cluster:
     /// caption: has:; - reads a picture, or queries line by line, from standard input
     #[arg(required = true)]
     pub query: Vec<String>,
@@ -92,6 +92,8 @@ pub enum Sort {
     Size,
     /// Path
     Path,
+    /// Stars, most first
+    Rating,
 }
 
 /// What a table can show about a photo.
@@ -105,6 +107,8 @@ pub enum Column {
     Size,
     /// Width and height
     Pixels,
+    /// Stars
+    Rating,
 }
 
 /// What ranks the results.
@@ -126,8 +130,8 @@ pub(super) const SEARCH_HELP: &str = r#"QUERY LANGUAGE (quote the query; write -
   2*sunset 0.5*@beach.jpg       weights
   path:2019 tag:dog caption:"red car" cluster:"bird, hen" ext:jpg,png camera:canon
   label:pets=dog label:pets     photos with this label, or any label, of a set saved by `classify --save-as`
-  taken:2019-06..2019-09 taken:>2020 wider:2000 taller:1000 size:>2M
-  has:caption has:date has:camera has:place has:tags has:cluster has:chat
+  taken:2019-06..2019-09 taken:>2020 rating:>=4 wider:2000 taller:1000 size:>2M
+  has:caption has:date has:camera has:place has:rating has:tags has:cluster has:chat
                                 a minus before any of these excludes
   \-word \@word                 a plain word that begins with - or @
 

@@ -3,12 +3,13 @@
 use crate::cli::CompleteArgs;
 use crate::config::Settings;
 use crate::exit::Exit;
+use crate::model::{self, Kind};
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;
 use snapseek_index::{Library, folded_name};
 
 /// What may follow `has:`.
-const FACTS: [&str; 7] = ["caption", "date", "camera", "place", "tags", "cluster", "chat"];
+const FACTS: [&str; 8] = ["caption", "date", "camera", "place", "rating", "tags", "cluster", "chat"];
 
 /// Prints the words that begin with `args.word`, one a line; nothing if there is no library.
 pub(super) fn complete(args: &CompleteArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -48,9 +49,21 @@ fn words(word: &str, library: Option<&Library>) -> Vec<String> {
         // Values of options and arguments, which need no name before them.
         "--set" => sets().into_iter().map(|set| set.name).collect(),
         "--cluster" => clusters().into_iter().map(|cluster| cluster.name).collect(),
-        "--model" => ["auto", "starter", "clip"].map(str::to_owned).to_vec(),
+        "--model" => with_installed(&["auto", "starter", "clip"], |kind| kind != Kind::Blip2),
+        "--blip2" => with_installed(&["blip2"], |kind| kind == Kind::Blip2),
         _ => Vec::new(),
     }
+}
+
+/// These names of models, and those of the installed ones that are of a `wanted` kind.
+fn with_installed(names: &[&str], wanted: impl Fn(Kind) -> bool) -> Vec<String> {
+    let mut all: Vec<String> = names.iter().copied().map(str::to_owned).collect();
+    for model in model::installed().into_iter().filter(|model| wanted(model.kind)) {
+        if !all.contains(&model.name) {
+            all.push(model.name);
+        }
+    }
+    all
 }
 
 /// A name as a query writes it.

@@ -68,7 +68,7 @@ impl FolderSummary {
         let places: HashMap<i64, i64> =
             library.members()?.iter().filter_map(|member| Some((member.photo, member.cluster?))).collect();
         let cluster = |photo: &Hit| Some(names.get(places.get(&photo.id)?)?.clone());
-        let mut dates: Vec<&str> = photos.iter().filter_map(|photo| photo.facts.taken.as_deref()).collect();
+        let mut dates: Vec<&str> = photos.iter().filter_map(|photo| photo.facts.metadata.taken.as_deref()).collect();
         dates.sort_unstable();
         let day = |date: &&str| date.chars().take(10).collect::<String>();
         Ok(Self {
@@ -76,10 +76,10 @@ impl FolderSummary {
             files: photos.iter().map(|photo| photo.paths.len()).sum(),
             bytes: photos.iter().map(|photo| photo.size).sum(),
             captioned: photos.iter().filter(|photo| photo.caption.is_some()).count(),
-            placed: photos.iter().filter(|photo| photo.facts.latitude.is_some()).count(),
+            placed: photos.iter().filter(|photo| photo.facts.metadata.latitude.is_some()).count(),
             taken: dates.first().map(day).zip(dates.last().map(day)),
             years: by_name(counts(dates.iter().map(|date| date.chars().take(4).collect()))),
-            cameras: counts(photos.iter().filter_map(|photo| photo.facts.camera.clone())),
+            cameras: counts(photos.iter().filter_map(|photo| photo.facts.metadata.camera.clone())),
             formats: counts(photos.iter().map(|photo| photo.facts.format.clone())),
             tags: counts(photos.iter().flat_map(|photo| photo.tags.iter().map(|tag| tag.label.clone()))),
             clusters: counts(photos.iter().filter_map(cluster)),

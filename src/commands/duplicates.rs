@@ -100,7 +100,7 @@ fn copies<'a>(found: &'a DuplicateGroups, library: &Library) -> anyhow::Result<V
         let mut copies = Vec::new();
         for FileLine { member, path, says, .. } in lines {
             let mut says = vec![says];
-            let (own, other) = (&member.hit.facts, &kept.member.hit.facts);
+            let (own, other) = (&member.hit.facts.metadata, &kept.member.hit.facts.metadata);
             let dates = own.taken.as_ref().filter(|taken| Some(*taken) != other.taken.as_ref());
             says.extend(dates.map(|taken| format!("taken {taken}")));
             let cameras = own.camera.as_ref().filter(|camera| Some(*camera) != other.camera.as_ref());
@@ -108,6 +108,8 @@ fn copies<'a>(found: &'a DuplicateGroups, library: &Library) -> anyhow::Result<V
             if own.latitude.is_some() && other.latitude.is_none() {
                 says.push("has a place".into());
             }
+            let rating = own.rating.filter(|_| own.rating != other.rating);
+            says.extend(rating.map(|stars| format!("rating {stars}")));
             let caption = library.caption(member.hit.id)?.filter(|caption| caption.captioner.is_none());
             let caption = caption.filter(|own| kept_caption.as_ref().is_none_or(|kept| kept.text != own.text));
             says.extend(caption.map(|caption| format!("its caption by hand: {}", caption.text)));
@@ -197,7 +199,7 @@ fn record(n: usize, group: &CopyGroup) -> Value {
             let mut file = json!({
                 "keep": line.keep, "reason": line.says, "bytes": line.stamp.size, "modified": date(line.stamp),
                 "width": hit.facts.width, "height": hit.facts.height, "format": hit.facts.format,
-                "taken": hit.facts.taken, "camera": hit.facts.camera,
+                "taken": hit.facts.metadata.taken, "camera": hit.facts.metadata.camera,
                 "sharpness": look.as_ref().map(|look| look.sharpness), "cosine": cosine,
                 "likeness": likeness.map(|l| l.score), "turns": likeness.map(|l| l.turns),
             });
@@ -224,7 +226,7 @@ fn records(found: &DuplicateGroups, console: &Console) -> anyhow::Result<()> {
                 csv::number(hit.facts.height),
                 hit.facts.format.as_str().into(),
                 csv::number(line.stamp.size),
-                hit.facts.taken.as_deref().unwrap_or_default().into(),
+                hit.facts.metadata.taken.as_deref().unwrap_or_default().into(),
                 date(line.stamp).into(),
                 number(look.as_ref().map(|look| look.sharpness)),
                 number(*cosine),

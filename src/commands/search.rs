@@ -14,7 +14,7 @@ use crate::search::row::{Row, present_first};
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
 use anyhow::Context;
-use snapseek_index::{By, Filter, Library, Order, SearchRequest};
+use snapseek_index::{By, Fact, Filter, Library, Order, SearchRequest};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -187,6 +187,7 @@ fn order(sort: Sort) -> Order {
         Sort::Name => Order::Name,
         Sort::Size => Order::Size,
         Sort::Path => Order::Path,
+        Sort::Rating => Order::Rating,
     }
 }
 
@@ -195,6 +196,7 @@ fn column_of(sort: Sort) -> Option<TableColumn> {
     match sort {
         Sort::Date => Some(TableColumn::Date),
         Sort::Size => Some(TableColumn::Size),
+        Sort::Rating => Some(TableColumn::Rating),
         Sort::Score | Sort::Name | Sort::Path => None,
     }
 }
@@ -205,6 +207,7 @@ fn column_about(filter: &Filter) -> Option<TableColumn> {
         Filter::Taken { .. } => Some(TableColumn::Date),
         Filter::Camera(_) => Some(TableColumn::Camera),
         Filter::Size { .. } => Some(TableColumn::Size),
+        Filter::Rating { .. } | Filter::Has(Fact::Rating) => Some(TableColumn::Rating),
         Filter::Wider(_) | Filter::Taller(_) => Some(TableColumn::Pixels),
         _ => None,
     }
@@ -216,6 +219,7 @@ fn outputs<'a>(title: &'a str, by: By, show: &'a ShowArgs, settings: &Settings) 
         cli::Column::Camera => TableColumn::Camera,
         cli::Column::Size => TableColumn::Size,
         cli::Column::Pixels => TableColumn::Pixels,
+        cli::Column::Rating => TableColumn::Rating,
     };
     let columns = show.columns.iter().map(column).collect();
     Outputs {

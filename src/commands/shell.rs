@@ -35,12 +35,19 @@ _snapseek_with_names() {
         *) _snapseek "$@" ;;
     esac
 }
+_snapseek_names() {
+    local option=${@[-1]}
+    compadd -- ${(f)"$(snapseek complete -- $option 2>/dev/null)"}
+    [[ $option == --set ]] || _files -/
+}
 compdef _snapseek_with_names snapseek
 "#;
 /// The same for fish.
 const FISH: &str = r#"
 complete -c snapseek -n "__fish_seen_subcommand_from search classify" -f -a "(snapseek complete (commandline -ct) 2>/dev/null)"
 complete -c snapseek -n "__fish_seen_subcommand_from classify" -l set -f -a "(snapseek complete -- --set 2>/dev/null)"
+complete -c snapseek -l model -r -a "(snapseek complete -- --model 2>/dev/null)"
+complete -c snapseek -l blip2 -r -a "(snapseek complete -- --blip2 2>/dev/null)"
 "#;
 
 pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
@@ -51,14 +58,14 @@ pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let mut option = "";
     for line in script.split_inclusive('\n') {
         match option {
-            "--set)" | "--model)" if line.contains("compgen -f") => {
+            "--set)" | "--model)" | "--blip2)" if line.contains("compgen -f") => {
                 let kind = option.trim_end_matches(')');
                 lines.push_str(&format!(
-                    "                    local IFS=$'\\n'; COMPREPLY=($(compgen -W \"$(snapseek complete {kind} 2>/dev/null)\" \
+                    "                    local IFS=$'\\n'; COMPREPLY=($(compgen -W \"$(snapseek complete -- {kind} 2>/dev/null)\" \
                      -- \"${{cur}}\"))\n"
                 ));
             }
-            _ => lines.push_str(&commands_first(line)),
+            _ => lines.push_str(&names_in_zsh(&commands_first(line))),
         }
         option = line.trim();
     }
@@ -79,6 +86,16 @@ fn commands_first(line: &str) -> String {
     let (options, commands): (Vec<&str>, Vec<&str>) = words.split(' ').partition(|word| word.starts_with('-'));
     let indent = &line[..line.len() - line.trim_start().len()];
     format!("{indent}opts=\"{}\"\n", [commands, options].concat().join(" "))
+}
+
+/// A line of a script for zsh in which an option takes a name that snapseek knows; any other as it is.
+fn names_in_zsh(line: &str) -> String {
+    for option in ["--set", "--model", "--blip2"] {
+        if line.contains(&format!("'{option}=[")) || line.contains(&format!("){option}=[")) {
+            return line.replace(":_default'", &format!(":_snapseek_names {option}'"));
+        }
+    }
+    line.to_owned()
 }
 
 pub(super) fn manual(args: &ManArgs) -> anyhow::Result<Exit> {

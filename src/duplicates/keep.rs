@@ -29,8 +29,8 @@ pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a CopyMember, f32)>) ->
     let pixels = |(member, share): &(&CopyMember, f32)| pixels(member) * f64::from(*share);
     let frameless = |(_, share): &(&CopyMember, f32)| if *share < 1.0 { 0.0 } else { 1.0 };
     let facts = |(member, _): &(&CopyMember, f32)| {
-        let facts = &member.hit.facts;
-        let known = [facts.taken.is_some(), facts.camera.is_some(), facts.latitude.is_some()];
+        let told = &member.hit.facts.metadata;
+        let known = [told.taken.is_some(), told.camera.is_some(), told.latitude.is_some(), told.rating.is_some()];
         known.into_iter().map(u8::from).sum::<u8>().into()
     };
     let sharpness = |(member, _): &(&CopyMember, f32)| member.look.as_ref().map_or(0.0, |look| look.sharpness.into());

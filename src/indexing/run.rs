@@ -14,7 +14,7 @@ use super::walk::{self, WalkEvent, WalkOptions};
 use super::workers::{FileOutcome, IndexWorkers, Job, KnownFile};
 use crate::config::DEFAULT_EXCLUDES;
 use crate::model::Embed;
-use crate::photo::{DecodeLimits, ErrorKind, identity};
+use crate::photo::{DecodeLimits, ErrorKind, READER_VERSION, identity};
 use crate::terminal::console::Console;
 use crate::terminal::progress::PhotoProgress;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
@@ -331,7 +331,8 @@ impl IndexRun<'_, '_> {
         }
         if let Some(state) = &state {
             self.seen.files.insert(state.id);
-            if state.stamp == stamp && state.embedded && state.identified == identity::VERSION {
+            let is_read = state.identified == identity::VERSION && state.reader == READER_VERSION;
+            if state.stamp == stamp && state.embedded && is_read {
                 self.summary.unchanged += 1;
                 return Ok(None);
             }
@@ -342,7 +343,8 @@ impl IndexRun<'_, '_> {
         }
         if let Some(failure) = self.writer.failure(&path)? {
             let kind = FailureKind::stored(&failure.kind);
-            if failure.stamp == stamp && !kind.is_passing() && !self.options.retry {
+            let can_be_read = kind.is_passing() || self.options.retry || failure.reader != READER_VERSION;
+            if failure.stamp == stamp && !can_be_read {
                 self.count_failure(kind, &path, &failure.message, true);
                 self.seen.failed.insert(path);
                 return Ok(None);
@@ -399,7 +401,14 @@ impl IndexRun<'_, '_> {
                     self.unreadable.insert(*picture, (kind, message.clone()));
                 }
                 let Job { path, root, stamp, .. } = job;
-                self.pending.push(Change::Failed { path, root, stamp, kind: kind.to_string(), message });
+                self.pending.push(Change::Failed {
+                    path,
+                    root,
+                    stamp,
+                    kind: kind.to_string(),
+                    message,
+                    reader: READER_VERSION,
+                });
             }
             FileOutcome::Fatal(error) => return Err(error),
         }
@@ -415,7 +424,14 @@ impl IndexRun<'_, '_> {
         self.seen.is_disturbed |= is_new;
         if !known {
             let stamp = FileStamp { size: 0, mtime_ns: 0 };
-            self.pending.push(Change::Failed { path, root, stamp, kind: kind.to_string(), message });
+            self.pending.push(Change::Failed {
+                path,
+                root,
+                stamp,
+                kind: kind.to_string(),
+                message,
+                reader: READER_VERSION,
+            });
         }
         Ok(())
     }

@@ -242,9 +242,7 @@ fn facts_of(facts: photo::Facts) -> PhotoFacts {
         width: facts.width,
         height: facts.height,
         format: facts.format.to_owned(),
-        taken: facts.taken,
-        camera: facts.camera,
-        latitude: facts.latitude,
-        longitude: facts.longitude,
+        remark: None,
+        metadata: photo_file::kept(facts.metadata),
     }
 }

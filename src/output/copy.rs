@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Copies every photo into `folder` and returns how many. Nothing is overwritten; a photo that cannot be read is passed
+/// Copies every photo into `folder` and returns how many are there. Nothing is overwritten; a photo that cannot be read is passed
 /// to `skipped` with the reason and left out.
 pub fn copy_to<'a>(
     rows: impl Iterator<Item = &'a Row>,
@@ -27,6 +27,11 @@ pub fn copy_to<'a>(
                 continue;
             }
         };
+        // The same command may be run again.
+        if is_copied(source, &folder.join(name)) {
+            copied += 1;
+            continue;
+        }
         let (mut target, path) =
             fresh(folder, Path::new(name), |path| File::create_new(path)).map_err(|error| unwritten(folder, error))?;
         if let Err(error) = io::copy(&mut from, &mut target) {
@@ -36,6 +41,13 @@ pub fn copy_to<'a>(
         copied += 1;
     }
     Ok(copied)
+}
+
+/// Whether two files have the same bytes. They are compared only where their sizes are equal.
+fn is_copied(source: &Path, target: &Path) -> bool {
+    let same_size = || Some(fs::metadata(source).ok()?.len() == fs::symlink_metadata(target).ok()?.len());
+    let hash = |path: &Path| blake3::Hasher::new().update_mmap(path).map(|hasher| hasher.finalize()).ok();
+    same_size() == Some(true) && hash(source).is_some_and(|source| Some(source) == hash(target))
 }
 
 /// Makes a symbolic link to every photo in `folder` and returns how many. Nothing is overwritten.

@@ -113,7 +113,8 @@ fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {
         "caption": hit.caption,
         "tags": hit.tags.iter().map(|t| &t.label).collect::<Vec<_>>(),
         "tag_scores": hit.tags.iter().map(|t| t.score).collect::<Vec<_>>(),
-        "taken": hit.facts.taken, "camera": hit.facts.camera, "width": hit.facts.width, "height": hit.facts.height,
+        "taken": hit.facts.metadata.taken, "camera": hit.facts.metadata.camera, "rating": hit.facts.metadata.rating,
+        "latitude": hit.facts.metadata.latitude, "longitude": hit.facts.metadata.longitude, "width": hit.facts.width, "height": hit.facts.height,
         "bytes": hit.size, "folded": hit.folded,
         "also": hit.paths.iter().skip(1).map(|p| p.to_string_lossy()).collect::<Vec<_>>(),
     });

@@ -24,6 +24,8 @@ pub enum TableColumn {
     Size,
     /// Width and height.
     Pixels,
+    /// Stars.
+    Rating,
 }
 
 /// How a table looks.
@@ -168,6 +170,7 @@ fn fixed_columns(rows: &[Row], columns: &[TableColumn]) -> Vec<Cells> {
             TableColumn::Camera => column("camera", false, &|hit| shorten_end(&shown(*wanted, hit), CAMERA)),
             TableColumn::Size => column("size", true, &|hit| text::size(hit.size)),
             TableColumn::Pixels => column("pixels", true, &|hit| shown(*wanted, hit)),
+            TableColumn::Rating => column("rating", true, &|hit| shown(*wanted, hit)),
         });
     }
     fixed
@@ -178,11 +181,12 @@ fn shown(column: TableColumn, hit: &Hit) -> String {
     let facts = &hit.facts;
     match column {
         TableColumn::Date => {
-            facts.taken.as_deref().map_or("-".into(), |taken| sanitize::text(&taken.replace('T', " ")))
+            facts.metadata.taken.as_deref().map_or("-".into(), |taken| sanitize::text(&taken.replace('T', " ")))
         }
-        TableColumn::Camera => facts.camera.as_deref().map_or("-".into(), sanitize::text),
+        TableColumn::Camera => facts.metadata.camera.as_deref().map_or("-".into(), sanitize::text),
         TableColumn::Size => hit.size.to_string(),
         TableColumn::Pixels => format!("{}x{}", facts.width, facts.height),
+        TableColumn::Rating => facts.metadata.rating.map_or("-".into(), |stars| stars.to_string()),
     }
 }
 

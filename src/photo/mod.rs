@@ -28,12 +28,18 @@ pub mod thumbnails;
 use crate::panics::contained;
 use budget::{PIXELS, Share};
 use decoders::Request;
+use metadata::Readout;
 use picture::RgbPicture;
 
 pub use decoders::jpeg::dct_scale;
 pub use error::{ErrorKind, PhotoError};
 pub use file::{FileBytes, read};
 pub use format::looks_like_picture;
+pub use metadata::FileMetadata;
+
+/// Raised whenever more is read from the same file: files that were refused are tried again, and what the others say is
+/// read anew, without a model.
+pub const READER_VERSION: u32 = 1;
 
 /// Longest edge in pixels that a picture may have. Formats for photos end at 65,535; a longer edge takes decoders
 /// minutes for a file of a few bytes.
@@ -87,14 +93,8 @@ pub struct Facts {
     pub height: u32,
     /// `jpeg`, `png`, `webp`, `gif`, `bmp` or `tiff`.
     pub format: &'static str,
-    /// When the photo was taken, in the camera's own time: `YYYY-MM-DDTHH:MM:SS`.
-    pub taken: Option<String>,
-    /// Make and model of the camera, at most 200 characters. Foreign text: escape it before showing it.
-    pub camera: Option<String>,
-    /// Degrees north, -90 to 90; present if and only if `longitude` is.
-    pub latitude: Option<f64>,
-    /// Degrees east, -180 to 180.
-    pub longitude: Option<f64>,
+    /// What the file says about it.
+    pub metadata: FileMetadata,
 }
 
 /// A decoded picture. It holds its part of the memory for pictures until it is dropped.
@@ -132,22 +132,14 @@ pub fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Resul
 
 fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<DecodedPhoto, PhotoError> {
     let format = format::sniff(bytes)?;
-    // Facts that cannot be read are no reason to lose the picture.
-    let exif = contained(|| metadata::exif::read(format, bytes)).unwrap_or_default();
-    let turned = exif.orientation >= 5;
+    let Readout { orientation, metadata } = metadata::read(format, bytes);
+    let orientation = orientation.unwrap_or(1);
+    let turned = orientation >= 5;
     let request = Request { limits, target, turned };
     let (picture, mut memory) = decoders::decode(format, bytes, &request)?;
     let (width, height) = if turned { (picture.full.1, picture.full.0) } else { picture.full };
-    let facts = Facts {
-        width,
-        height,
-        format: format.name(),
-        taken: exif.taken,
-        camera: exif.camera,
-        latitude: exif.position.map(|p| p.0),
-        longitude: exif.position.map(|p| p.1),
-    };
-    let picture = decoders::upright(picture, exif.orientation)?;
+    let facts = Facts { width, height, format: format.name(), metadata };
+    let picture = decoders::upright(picture, orientation)?;
     memory.shrink_to(picture.data.capacity() as u64 + request.resizing((picture.width, picture.height)));
     Ok(DecodedPhoto { picture, facts, _memory: memory })
 }

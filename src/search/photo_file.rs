@@ -1,7 +1,7 @@
 //! From a file's path to a photo of the library: the one answer that all commands use.
 
 use crate::photo::identity::{self, Outline};
-use crate::photo::{self, DecodeLimits};
+use crate::photo::{self, DecodeLimits, FileMetadata, READER_VERSION};
 use crate::terminal::sanitize;
 use snapseek_index::{ContentHash, FileIdentity, FileStamp, Library, Metadata};
 use std::path::Path;
@@ -11,11 +11,15 @@ use std::time::UNIX_EPOCH;
 #[must_use]
 pub fn identify(bytes: &[u8]) -> (FileIdentity, Metadata) {
     let file = *blake3::hash(bytes).as_bytes();
-    let Outline { picture, taken, camera, latitude, longitude } = identity::outline(bytes);
-    (
-        FileIdentity { file, picture: picture.unwrap_or(file), version: identity::VERSION },
-        Metadata { taken, camera, latitude, longitude },
-    )
+    let Outline { picture, metadata } = identity::outline(bytes);
+    (FileIdentity { file, picture: picture.unwrap_or(file), version: identity::VERSION }, kept(metadata))
+}
+
+/// What a file says, as the catalogue keeps it.
+#[must_use]
+pub fn kept(said: FileMetadata) -> Metadata {
+    let FileMetadata { taken, camera, latitude, longitude, rating } = said;
+    Metadata { taken, camera, latitude, longitude, rating, reader: READER_VERSION }
 }
 
 /// A photo of the library, found by a path.

@@ -4,10 +4,11 @@ use super::state::Completion;
 use snapseek_index::LabelSet;
 
 /// Fields of the query language, each with an example or description of its value.
-pub const FIELDS: [(&str, &str); 11] = [
+pub const FIELDS: [(&str, &str); 12] = [
     ("path:", "folder or file name"),
     ("taken:", "2019-06..2019-09"),
     ("camera:", "canon"),
+    ("rating:", ">=4"),
     ("ext:", "jpg,png"),
     ("wider:", "pixels"),
     ("taller:", "pixels"),

@@ -255,6 +255,9 @@ fn copies_go_where_they_are_wanted_and_overwrite_nothing() {
     let folder = sandbox.path("found");
     let args = ["search", "a cat", "--all", "-n", "1", "--copy-to", folder.to_str().unwrap()];
     sandbox.run(args).exits(0);
+    // The same again doubles nothing.
+    sandbox.run(args).exits(0);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
     let original = fs::read(fixture("photos/cat.jpg")).unwrap();
     assert_eq!(fs::read(folder.join("cat.jpg")).unwrap(), original);
     fs::write(folder.join("cat.jpg"), "precious").unwrap();
@@ -287,6 +290,11 @@ fn bash_completes_the_names_of_clusters_and_labels() {
     assert_eq!(completed("snapseek search label:", "", ":"), [r#"\"my\ pets\""#]);
     assert_eq!(completed("snapseek search has:pl", "pl", ":"), ["place"]);
     assert_eq!(completed("snapseek classify --set m", "m", "--set"), ["my pets"]);
+    assert_eq!(completed("snapseek search --model st", "st", "--model"), ["starter"]);
+    let zsh = sandbox.run(["completions", "zsh"]).exits(0).text();
+    for option in ["--set", "--model", "--blip2"] {
+        assert!(zsh.contains(&format!(":_snapseek_names {option}'")), "{option}");
+    }
     // Commands come before options.
     let mut bash = sandbox.command_of("bash");
     let script = r#". ../snapseek.bash; COMP_WORDS=(snapseek ""); COMP_CWORD=1; _snapseek snapseek "" snapseek; echo "${COMPREPLY[0]}""#;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 const PHOTOS: [&str; 6] = ["owl", "cat", "neuschwanstein-castle", "schwerin-palace", "hammer-5", "giraffe"];
 
@@ -399,4 +399,46 @@ fn a_script_moves_copies_to_the_trash_and_nothing_else() {
     // The library was told, so that the loss is none.
     let done = sandbox.index().exits(0).line();
     assert_eq!((&done["removed"], &done["held_back"]), (&json!(7), &json!(0)), "{done}");
+}
+
+#[test]
+fn ratings_of_other_programs_are_read_sorted_and_filtered_without_a_model() {
+    needs!("exiftool");
+    let sandbox = Sandbox::indexed(&PHOTOS);
+    let rate = |what: &str, name: &str| {
+        let mut exiftool = Command::new("exiftool");
+        exiftool.args(["-q", "-overwrite_original", what]).arg(sandbox.photo(name));
+        assert!(exiftool.status().unwrap().success());
+    };
+    rate("-XMP-xmp:Rating=5", "owl.jpg");
+    rate("-IFD0:Rating=3", "cat.jpg");
+    rate("-XMP-microsoft:RatingPercent=75", "giraffe.jpg");
+    rate("-XMP-xmp:Rating=-1", "hammer-5.jpg");
+    let run = sandbox.run(["index", "--json"]).exits(0).lines().remove(0);
+    assert_eq!((&run["embedded"], &run["refreshed"]), (&json!(0), &json!(4)));
+    let found = |line: &str| {
+        let hits = sandbox.run(line.split(' ')).lines();
+        hits.iter().map(|hit| (file_name(&hit["path"]), hit["rating"].as_i64().unwrap_or(0))).collect::<Vec<_>>()
+    };
+    let rated =
+        [("owl.jpg", 5), ("giraffe.jpg", 4), ("cat.jpg", 3), ("hammer-5.jpg", -1)].map(|(n, s)| (n.to_owned(), s));
+    let sorted = found("search ext:jpg --sort rating --json -n all");
+    assert_eq!((&sorted[..3], &sorted[5]), (&rated[..3], &rated[3]));
+    assert_eq!(found("search ext:jpg --sort rating -r --json")[0], rated[3]);
+    assert_eq!(found("search rating:>=4 --sort rating --json"), rated[..2]);
+    for (query, expected) in
+        [("rating:3", 1), ("has:rating", 4), ("-has:rating", 2), ("rating:-1", 1), ("rating:1..4", 2)]
+    {
+        assert_eq!(found(&format!("search --json -- {query}")).len(), expected, "{query}");
+    }
+    // Filters about ratings show them.
+    let text = sandbox.run(["search", "rating:5", "--columns", "rating"]).exits(0).text();
+    assert!(text.trim_end().ends_with("\t5"), "{text}");
+    for wrong in ["rating:6", "rating:many", "rating:>5", "rating:4..2"] {
+        assert!(sandbox.run(["search", wrong]).exits(2).stderr.contains("write stars from 1 to 5"), "{wrong}");
+    }
+    // Stars that are taken away are gone.
+    rate("-XMP-xmp:Rating=0", "owl.jpg");
+    sandbox.run(["index"]).exits(0);
+    assert_eq!(found("search rating:>=4 --json"), rated[1..2]);
 }

@@ -249,7 +249,8 @@ impl Library {
     /// The catalogue cannot be read.
     pub fn failures(&self) -> Result<Vec<FailedFile>> {
         self.sql(|db| {
-            let mut statement = db.prepare("SELECT path, size, mtime_ns, kind, message FROM failure ORDER BY path")?;
+            let mut statement =
+                db.prepare("SELECT path, size, mtime_ns, kind, message, reader FROM failure ORDER BY path")?;
             let rows = statement.query_map([], failure_of)?;
             rows.collect()
         })
@@ -384,13 +385,14 @@ pub(crate) fn current_model(db: &Connection) -> rusqlite::Result<Option<Model>> 
         .optional()
 }
 
-/// Reads a failed file from the columns path, size, mtime, kind and message.
+/// Reads a failed file from the columns path, size, mtime, kind, message and reader.
 pub(crate) fn failure_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<FailedFile> {
     Ok(FailedFile {
         path: paths::from_bytes(row.get_ref(0)?.as_blob()?),
         stamp: FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? },
         kind: text_of(row, 3)?,
         message: text_of(row, 4)?,
+        reader: row.get(5)?,
     })
 }
 

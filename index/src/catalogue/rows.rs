@@ -42,6 +42,8 @@ pub struct FileState {
     pub picture: ContentHash,
     /// [`FileIdentity::version`] of `picture`; 0 in a library that comes from an older release.
     pub identified: u32,
+    /// [`Metadata::reader`] of what it says; 0 in a library that comes from an older release.
+    pub reader: u32,
 }
 
 /// What a photo file says about itself.
@@ -53,7 +55,17 @@ pub struct PhotoFacts {
     pub height: u32,
     /// Format name, such as `jpeg`.
     pub format: String,
-    /// When it was taken, local time of the camera: `2019-06-01T12:00:00`.
+    /// What is missing or doubtful about the picture, for a person; `None` if it is whole.
+    pub remark: Option<String>,
+    /// What its files say about it.
+    #[serde(flatten)]
+    pub metadata: Metadata,
+}
+
+/// What a file says about its picture, of which a change costs no model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Metadata {
+    /// When it was taken, local time of the camera: `2019-06-01T12:00:00`, or only the day.
     pub taken: Option<String>,
     /// Maker and model of the camera.
     pub camera: Option<String>,
@@ -61,19 +73,11 @@ pub struct PhotoFacts {
     pub latitude: Option<f64>,
     /// Degrees east.
     pub longitude: Option<f64>,
-}
-
-/// What a file says about its picture, of which a change costs no model.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Metadata {
-    /// As [`PhotoFacts::taken`].
-    pub taken: Option<String>,
-    /// As [`PhotoFacts::camera`].
-    pub camera: Option<String>,
-    /// As [`PhotoFacts::latitude`].
-    pub latitude: Option<f64>,
-    /// As [`PhotoFacts::longitude`].
-    pub longitude: Option<f64>,
+    /// Stars that a person gave it, 1 to 5; -1 for one that is rejected.
+    pub rating: Option<i8>,
+    /// Which version of the program's readers has read this, from 1; raised whenever they read more.
+    #[serde(skip)]
+    pub reader: u32,
 }
 
 /// A noun that the model gave a photo by itself when it was indexed.
@@ -107,6 +111,8 @@ pub struct FailedFile {
     pub message: String,
     /// Its stamp when it was read.
     pub stamp: FileStamp,
+    /// As [`Metadata::reader`].
+    pub reader: u32,
 }
 
 /// What a library contains, and how large it is.
@@ -309,6 +315,8 @@ pub enum Change {
         kind: String,
         /// What happened.
         message: String,
+        /// As [`Metadata::reader`].
+        reader: u32,
     },
     /// This path is gone: its file and failure records are dropped.
     Remove {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// One step per schema version; a step that was released is never changed.
-const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED, PAST_CLUSTERS];
+const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED, PAST_CLUSTERS, READERS];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
 /// position in this library's history from the same number in another history (a restored backup, a copied cache).
@@ -188,6 +188,15 @@ CREATE TABLE past_clusters (
     id INTEGER PRIMARY KEY AUTOINCREMENT, until INTEGER NOT NULL, clusters TEXT NOT NULL, members BLOB NOT NULL,
     centroids BLOB NOT NULL, checksum INTEGER NOT NULL, seal INTEGER
 );
+";
+
+/// What is doubtful about a picture, ratings, and which version of the readers has read or refused a file.
+const READERS: &str = "
+ALTER TABLE photo ADD COLUMN remark TEXT;
+ALTER TABLE photo ADD COLUMN rating INTEGER;
+ALTER TABLE file ADD COLUMN rating INTEGER;
+ALTER TABLE file ADD COLUMN reader INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE failure ADD COLUMN reader INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The schema version from which on rows have seals.
@@ -408,9 +417,13 @@ fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     if done < SEALS && steps.len() >= SEALS {
         seal::ALL.iter().try_for_each(|sealed| sealed.seal_all(&transaction))?;
         seal::seal_commits(&transaction)?;
-    } else if done == SEALS {
-        // Only this table has got a column since.
-        seal::LAST_SEEN.seal_all(&transaction)?;
+    } else {
+        // Tables that have got columns since.
+        for (version, tables) in [(7, &[seal::LAST_SEEN][..]), (9, &[seal::PHOTO, seal::FILE, seal::FAILURE])] {
+            if done < version && steps.len() >= version {
+                tables.iter().try_for_each(|sealed| sealed.seal_all(&transaction))?;
+            }
+        }
     }
     transaction.execute_batch(&format!("PRAGMA user_version = {}", done.max(steps.len())))?;
     transaction.commit()
@@ -499,7 +512,7 @@ mod tests {
             let request = SearchRequest { words: Some(words.into()), by: By::Words, limit: 9, ..Default::default() };
             let hits = library.searcher().unwrap().search(&request).unwrap().hits;
             assert_eq!(hits.len(), 1, "{words}");
-            assert_eq!(hits[0].facts.taken.as_deref(), Some("2019-06-01T12:00:00"));
+            assert_eq!(hits[0].facts.metadata.taken.as_deref(), Some("2019-06-01T12:00:00"));
         }
         assert!(library.check(true).unwrap().findings.is_empty());
         assert!(library.lock().unwrap().is_forgotten(Path::new("/p/c.jpg")).unwrap());

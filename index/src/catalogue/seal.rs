@@ -40,12 +40,15 @@ pub(crate) const ROOT: Sealed = sealed("root", "path", "path");
 pub(crate) const PHOTO: Sealed = sealed(
     "photo",
     "id",
-    "id, picture, identified, width, height, format, taken, camera, camera_folded, latitude, longitude",
+    "id, picture, identified, width, height, format, remark, taken, camera, camera_folded, latitude, longitude, rating",
 );
-pub(crate) const FILE: Sealed =
-    sealed("file", "path", "id, path, folded, root, size, mtime_ns, photo, hash, taken, camera, latitude, longitude");
+pub(crate) const FILE: Sealed = sealed(
+    "file",
+    "path",
+    "id, path, folded, root, size, mtime_ns, photo, hash, taken, camera, latitude, longitude, rating, reader",
+);
 pub(crate) const TAG: Sealed = sealed("tag", "photo", "photo, position, label, folded, score");
-pub(crate) const FAILURE: Sealed = sealed("failure", "path", "path, size, mtime_ns, kind, message");
+pub(crate) const FAILURE: Sealed = sealed("failure", "path", "path, size, mtime_ns, kind, message, reader");
 pub(crate) const FORGOTTEN: Sealed = sealed("forgotten", "path", "path, forgotten");
 pub(crate) const CHANGE: Sealed = sealed("change", "seq", "seq, photo, token, about");
 pub(crate) const CAPTION: Sealed = sealed("caption", "photo", "photo, text, folded, captioner, written, carried");

@@ -126,7 +126,7 @@ impl Writer<'_> {
         self.library.sql(|db| {
             let mut statement = db.prepare_cached(
                 "SELECT f.id, f.size, f.mtime_ns, f.hash, EXISTS (SELECT 1 FROM embedding e JOIN model m
-                 ON m.id = e.model WHERE e.photo = p.id AND m.current), p.picture, p.identified
+                 ON m.id = e.model WHERE e.photo = p.id AND m.current), p.picture, p.identified, f.reader
                  FROM file f JOIN photo p ON p.id = f.photo WHERE f.path = ?1",
             )?;
             let state = |row: &rusqlite::Row<'_>| {
@@ -138,6 +138,7 @@ impl Writer<'_> {
                     embedded: row.get(4)?,
                     picture: row.get(5)?,
                     identified: row.get(6)?,
+                    reader: row.get(7)?,
                 })
             };
             statement.query_row([paths::bytes(path)], state).optional()
@@ -150,7 +151,7 @@ impl Writer<'_> {
     /// The catalogue cannot be read.
     pub fn failure(&self, path: &Path) -> Result<Option<FailedFile>> {
         self.library.sql(|db| {
-            db.prepare_cached("SELECT path, size, mtime_ns, kind, message FROM failure WHERE path = ?1")?
+            db.prepare_cached("SELECT path, size, mtime_ns, kind, message, reader FROM failure WHERE path = ?1")?
                 .query_row([paths::bytes(path)], library::failure_of)
                 .optional()
         })
@@ -325,9 +326,7 @@ fn apply_one(db: &Connection, change: &Change, model: Option<&Model>) -> rusqlit
             }
             put_tags(db, photo, tags)?;
             log(db, photo, About::Photo)?;
-            let PhotoFacts { taken, camera, latitude, longitude, .. } = facts.clone();
-            let metadata = Metadata { taken, camera, latitude, longitude };
-            let file = FileRow { path, root, stamp: *stamp, hash: &identity.file, metadata: &metadata };
+            let file = FileRow { path, root, stamp: *stamp, hash: &identity.file, metadata: &facts.metadata };
             put_file(db, &file, photo, is_new)
         }
         Change::Known { path, root, stamp, identity, metadata } => match recognise(db, identity)? {
@@ -337,11 +336,13 @@ fn apply_one(db: &Connection, change: &Change, model: Option<&Model>) -> rusqlit
             }
             None => drop_path(db, path),
         },
-        Change::Failed { path, root: _, stamp, kind, message } => {
+        Change::Failed { path, root: _, stamp, kind, message, reader } => {
             drop_path(db, path)?;
             let path = paths::bytes(path);
-            db.prepare_cached("INSERT INTO failure (path, size, mtime_ns, kind, message) VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![path, stored_size(stamp.size), stamp.mtime_ns, kind, message])?;
+            db.prepare_cached(
+                "INSERT INTO failure (path, size, mtime_ns, kind, message, reader) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![path, stored_size(stamp.size), stamp.mtime_ns, kind, message, reader])?;
             seal::FAILURE.seal(db, "path = ?1", [path])
         }
         Change::Remove { path } => drop_path(db, path),
@@ -351,22 +352,23 @@ fn apply_one(db: &Connection, change: &Change, model: Option<&Model>) -> rusqlit
 /// Writes what a picture is, and returns the photo and whether it is new. What its files say about it follows with
 /// [`put_file`].
 fn put_photo(db: &Connection, identity: &FileIdentity, facts: &PhotoFacts) -> rusqlite::Result<(i64, bool)> {
-    let PhotoFacts { width, height, format, .. } = facts;
+    let PhotoFacts { width, height, format, remark, .. } = facts;
     let known = recognise(db, identity)?;
     let photo = match known {
         Some(photo) => {
-            db.prepare_cached("UPDATE photo SET width = ?2, height = ?3, format = ?4 WHERE id = ?1")?
-                .execute(params![photo, width, height, format])?;
+            db.prepare_cached("UPDATE photo SET width = ?2, height = ?3, format = ?4, remark = ?5 WHERE id = ?1")?
+                .execute(params![photo, width, height, format, remark])?;
             photo
         }
-        None => db
-            .prepare_cached(
-                "INSERT INTO photo (picture, identified, width, height, format) VALUES (?1, ?2, ?3, ?4, ?5)
+        None => {
+            db.prepare_cached(
+                "INSERT INTO photo (picture, identified, width, height, format, remark) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  RETURNING id",
             )?
-            .query_row(params![identity.picture.as_slice(), identity.version, width, height, format], |row| {
+            .query_row(params![identity.picture.as_slice(), identity.version, width, height, format, remark], |row| {
                 row.get(0)
-            })?,
+            })?
+        }
     };
     seal::PHOTO.seal(db, "id = ?1", [photo])?;
     Ok((photo, known.is_none()))
@@ -404,13 +406,14 @@ struct FileRow<'a> {
 /// Writes that a file shows a photo. `is_new`: this file has brought the photo into the library.
 fn put_file(db: &Connection, file: &FileRow<'_>, photo: i64, is_new: bool) -> rusqlite::Result<()> {
     let FileRow { path, root, stamp, hash, metadata } = file;
-    let (name, Metadata { taken, camera, latitude, longitude }) = (paths::bytes(path), metadata);
+    let (name, Metadata { taken, camera, latitude, longitude, rating, reader }) = (paths::bytes(path), metadata);
     db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([name])?;
     let before = photo_of(db, path)?;
     db.prepare_cached(
-        "INSERT INTO file (path, folded, root, size, mtime_ns, photo, hash, taken, camera, latitude, longitude)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (path) DO UPDATE SET root = ?3, size = ?4,
-         mtime_ns = ?5, photo = ?6, hash = ?7, taken = ?8, camera = ?9, latitude = ?10, longitude = ?11",
+        "INSERT INTO file (path, folded, root, size, mtime_ns, photo, hash, taken, camera, latitude, longitude, rating,
+         reader) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (path) DO UPDATE SET
+         root = ?3, size = ?4, mtime_ns = ?5, photo = ?6, hash = ?7, taken = ?8, camera = ?9, latitude = ?10,
+         longitude = ?11, rating = ?12, reader = ?13",
     )?
     .execute(params![
         name,
@@ -423,7 +426,9 @@ fn put_file(db: &Connection, file: &FileRow<'_>, photo: i64, is_new: bool) -> ru
         taken,
         camera,
         latitude,
-        longitude
+        longitude,
+        rating,
+        reader
     ])?;
     seal::FILE.seal(db, "path = ?1", [name])?;
     if retell(db, photo)? {

@@ -89,6 +89,7 @@ fn files_of(db: &Connection, id: i64) -> rusqlite::Result<Option<PhotoFiles>> {
     let Some(picture) = picture.optional()? else { return Ok(None) };
     let mut statement = db.prepare_cached(
         "SELECT path, size, mtime_ns, hash, (taken IS NOT NULL) + (camera IS NOT NULL) + (latitude IS NOT NULL)
+         + (rating IS NOT NULL)
          FROM file WHERE photo = ?1 ORDER BY path",
     )?;
     let rows = statement.query_map([id], |row| {

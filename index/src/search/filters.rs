@@ -63,6 +63,13 @@ pub enum Filter {
         /// The last date.
         to: Option<String>,
     },
+    /// Its stars are within these bounds, both included.
+    Rating {
+        /// The fewest.
+        min: i8,
+        /// The most.
+        max: i8,
+    },
     /// It is at least this many pixels wide.
     Wider(u32),
     /// It is at least this many pixels high.
@@ -87,6 +94,8 @@ pub enum Fact {
     Camera,
     /// Where it was taken.
     Place,
+    /// Stars that a person gave it, or that it was rejected.
+    Rating,
     /// A tag.
     Tags,
     /// A cluster that it is in.
@@ -97,11 +106,12 @@ pub enum Fact {
 
 impl Fact {
     /// All of them, with their names in a query.
-    pub(crate) const ALL: [(&str, Self); 7] = [
+    pub(crate) const ALL: [(&str, Self); 8] = [
         ("caption", Self::Caption),
         ("date", Self::Date),
         ("camera", Self::Camera),
         ("place", Self::Place),
+        ("rating", Self::Rating),
         ("tags", Self::Tags),
         ("cluster", Self::Cluster),
         ("chat", Self::Chat),
@@ -114,6 +124,7 @@ impl Fact {
             Self::Date => "(p.taken IS NOT NULL)",
             Self::Camera => "(p.camera IS NOT NULL)",
             Self::Place => "(p.latitude IS NOT NULL AND p.longitude IS NOT NULL)",
+            Self::Rating => "(p.rating IS NOT NULL)",
             Self::Tags => "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id)",
             Self::Cluster => "EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)",
             Self::Chat => "EXISTS (SELECT 1 FROM conversation c WHERE c.picture = p.picture)",
@@ -211,6 +222,11 @@ impl Filter {
                     both.push("p.taken < ?");
                 }
                 format!("({})", both.join(" AND "))
+            }
+            Self::Rating { min, max } => {
+                values.push(Value::Integer((*min).into()));
+                values.push(Value::Integer((*max).into()));
+                "(p.rating BETWEEN ? AND ?)".into()
             }
             Self::Wider(pixels) => {
                 values.push(whole(u64::from(*pixels)));

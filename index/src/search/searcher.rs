@@ -5,7 +5,7 @@ use super::text::{self, Match, TextSearch};
 use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
-use crate::catalogue::rows::{ContentHash, PhotoFacts, ScoreStats, Tag};
+use crate::catalogue::rows::{ContentHash, Metadata, PhotoFacts, ScoreStats, Tag};
 use crate::catalogue::stored::{first_path, is_conversion, size_of, text_of};
 use crate::error::{Error, Result, validate};
 use crate::kept::clusters;
@@ -49,6 +49,8 @@ pub enum Order {
     Size,
     /// By the path of their first file.
     Path,
+    /// Most stars first; those without a rating before the rejected ones.
+    Rating,
 }
 
 /// What to look for.
@@ -354,7 +356,7 @@ impl Searcher {
             let Some(hit) = self.photos(&[photo])?.pop() else { return Ok(Vec::new()) };
             let names = hit.paths.iter().map(|path| path.to_string_lossy().into_owned());
             let tags = hit.tags.into_iter().map(|tag| tag.label);
-            Ok(hit.caption.into_iter().chain(tags).chain(names).chain(hit.facts.camera).collect())
+            Ok(hit.caption.into_iter().chain(tags).chain(names).chain(hit.facts.metadata.camera).collect())
         })
     }
 
@@ -409,17 +411,23 @@ fn hit(
     let RankedPhoto { id, cosine, bm25, fused, probability } = candidate;
     let found = db
         .prepare_cached(
-            "SELECT picture, width, height, format, taken, camera, latitude, longitude FROM photo WHERE id = ?1",
+            "SELECT picture, width, height, format, remark, taken, camera, latitude, longitude, rating FROM photo
+             WHERE id = ?1",
         )?
         .query_row([id], |row| {
             let facts = PhotoFacts {
                 width: row.get(1)?,
                 height: row.get(2)?,
                 format: row.get(3)?,
-                taken: row.get(4)?,
-                camera: row.get(5)?,
-                latitude: row.get(6)?,
-                longitude: row.get(7)?,
+                remark: row.get(4)?,
+                metadata: Metadata {
+                    taken: row.get(5)?,
+                    camera: row.get(6)?,
+                    latitude: row.get(7)?,
+                    longitude: row.get(8)?,
+                    rating: row.get(9)?,
+                    reader: 0,
+                },
             };
             Ok((row.get(0)?, facts))
         });
@@ -461,6 +469,9 @@ fn sort_keys(db: &Connection, order: Order) -> rusqlite::Result<HashMap<i64, Sor
         Order::Best | Order::Date => {
             ("p.id, p.taken", "photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)")
         }
+        Order::Rating => {
+            ("p.id, p.taken, p.rating", "photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)")
+        }
         Order::Name | Order::Path => ("photo, min(path)", "file GROUP BY photo"),
         Order::Size => ("photo, max(size)", "file GROUP BY photo"),
     };
@@ -470,6 +481,10 @@ fn sort_keys(db: &Connection, order: Order) -> rusqlite::Result<HashMap<i64, Sor
     while let Some(row) = rows.next()? {
         let key = match order {
             Order::Best | Order::Date => SortKey::Newest(Reverse(row.get(1)?)),
+            Order::Rating => {
+                let stars: Option<i64> = row.get(2)?;
+                SortKey::Rated(Reverse(stars.unwrap_or_default()), Reverse(row.get(1)?))
+            }
             Order::Size => SortKey::Largest(Reverse(row.get(1)?)),
             Order::Path => SortKey::Path(row.get(1)?),
             Order::Name => {
@@ -487,6 +502,7 @@ fn sort_keys(db: &Connection, order: Order) -> rusqlite::Result<HashMap<i64, Sor
 enum SortKey {
     Newest(Reverse<Option<String>>),
     Largest(Reverse<i64>),
+    Rated(Reverse<i64>, Reverse<Option<String>>),
     Path(Vec<u8>),
     Name(String),
 }

@@ -1,7 +1,7 @@
 //! What a program that shows a whole library needs: all photos in order, clusters, and notice of changes.
 
 use crate::support::{find, hash, model, names, photo, request, vector};
-use snapseek_index::{By, Change, Cluster, ClusterMember, Error, Library, NewCluster, PhotoFacts, SearchRequest};
+use snapseek_index::{By, Change, Cluster, ClusterMember, Error, Library, NewCluster, SearchRequest};
 use std::path::{Path, PathBuf};
 
 /// Photos `a.jpg` to `d.jpg`, two of them dated, and a second file of the first.
@@ -12,7 +12,7 @@ fn library(folder: &Path) -> Library {
     let dated = |name, content, date: Option<&str>| {
         let mut change = photo(name, content, 4, &[]);
         if let Change::Photo { facts, .. } = &mut change {
-            *facts = PhotoFacts { taken: date.map(Into::into), ..facts.clone() };
+            facts.metadata.taken = date.map(Into::into);
         }
         change
     };

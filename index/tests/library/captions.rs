@@ -231,7 +231,7 @@ fn the_newest_photos_come_first_and_each_comes_once() {
     let mut changes = many(6);
     let mut set = |n: usize, date: Option<&str>, seconds: i64| {
         if let Change::Photo { facts, stamp, .. } = &mut changes[n - 1] {
-            facts.taken = date.map(Into::into);
+            facts.metadata.taken = date.map(Into::into);
             stamp.mtime_ns = seconds * 1_000_000_000;
         }
     };

@@ -80,7 +80,9 @@ fn random_operations_leave_what_a_plain_map_would_hold() {
             7 => {
                 let (kind, message) = ("damaged".into(), "cut short".into());
                 let root = "/photos".into();
-                writer.apply(&[Change::Failed { path: path.clone(), root, stamp: stamp(3), kind, message }]).unwrap();
+                writer
+                    .apply(&[Change::Failed { path: path.clone(), root, stamp: stamp(3), kind, message, reader: 1 }])
+                    .unwrap();
                 expected.remove(&path);
                 failed.insert(path);
             }

@@ -2,8 +2,8 @@
 
 use crate::support::*;
 use snapseek_index::{
-    By, Change, Classifier, ClusterMember, Finding, LabelSet, Library, NewCluster, PhotoFacts, Remedy, ScoreStats,
-    SearchRequest, query,
+    By, Change, Classifier, ClusterMember, Finding, LabelSet, Library, Metadata, NewCluster, PhotoFacts, Remedy,
+    ScoreStats, SearchRequest, query,
 };
 use std::path::{Path, PathBuf};
 
@@ -306,10 +306,15 @@ fn everything(folder: &Path) -> Library {
         width: 640,
         height: 480,
         format: "jpeg".into(),
-        taken: Some("2019-06-01T12:00:00".into()),
-        camera: Some("Canon".into()),
-        latitude: Some(52.5),
-        longitude: Some(13.4),
+        remark: Some("the lower half is missing".into()),
+        metadata: Metadata {
+            taken: Some("2019-06-01T12:00:00".into()),
+            camera: Some("Canon".into()),
+            latitude: Some(52.5),
+            longitude: Some(13.4),
+            rating: Some(4),
+            reader: 1,
+        },
     };
     let mut photos = many(1, 6, "thing");
     photos.iter_mut().for_each(|change| {
@@ -319,7 +324,7 @@ fn everything(folder: &Path) -> Library {
     writer.apply(&photos).unwrap();
     let (kind, message) = ("damaged".into(), "cut short".into());
     let root = "/photos".into();
-    let failed = Change::Failed { path: "/photos/bad.jpg".into(), root, stamp: stamp(3), kind, message };
+    let failed = Change::Failed { path: "/photos/bad.jpg".into(), root, stamp: stamp(3), kind, message, reader: 1 };
     writer.apply(&[failed]).unwrap();
     let neutral = ScoreStats { count: 5, mean: 0.1, std: 0.2 };
     writer.set_neutral_scores(&neutral).unwrap();

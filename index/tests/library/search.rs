@@ -16,8 +16,8 @@ fn zoo() -> Vec<Change> {
     ];
     let mut set = |n: usize, date: Option<&str>, maker: Option<&str>, across: u32| {
         if let Change::Photo { facts, .. } = &mut changes[n] {
-            facts.taken = date.map(Into::into);
-            facts.camera = maker.map(Into::into);
+            facts.metadata.taken = date.map(Into::into);
+            facts.metadata.camera = maker.map(Into::into);
             facts.width = across;
         }
     };
@@ -135,7 +135,7 @@ fn what_has_no_score_is_sorted_by_what_is_asked_for() {
     let at = |name: &str, content: u64, taken: Option<&str>| {
         let mut change = photo(name, content, DIM, &[]);
         let Change::Photo { facts, .. } = &mut change else { panic!() };
-        facts.taken = taken.map(Into::into);
+        facts.metadata.taken = taken.map(Into::into);
         change
     };
     let changes = [

@@ -33,7 +33,7 @@ fn gone(name: &str) -> Change {
 
 fn failed(name: &str) -> Change {
     let (kind, message) = ("damaged".into(), "it ends early".into());
-    Change::Failed { path: path(name), root: "/photos".into(), stamp: stamp(1), kind, message }
+    Change::Failed { path: path(name), root: "/photos".into(), stamp: stamp(1), kind, message, reader: 1 }
 }
 
 /// Makes these changes, and ends a run that saw everything.
@@ -75,7 +75,7 @@ fn other_metadata_is_the_same_photo() {
     assert!(library.embedding(photo).unwrap().is_some() && library.encoding(photo, "print").unwrap().is_some());
     assert_eq!(library.looks(1).unwrap().len(), 1);
     let facts = &find(&library, "taken:2019")[0].facts;
-    assert_eq!((facts.taken.as_deref(), facts.width), (Some("2019-06-01T12:00:00"), 640));
+    assert_eq!((facts.metadata.taken.as_deref(), facts.width), (Some("2019-06-01T12:00:00"), 640));
     // Of two files that show it, the first by path that knows a fact tells it.
     run(&library, &[known("a.jpg", 3, 1, None), known("z.jpg", 4, 1, Some("1999-01-01T00:00:00"))]);
     assert!(find(&library, "taken:1999").is_empty() && find(&library, "taken:2019").len() == 1);

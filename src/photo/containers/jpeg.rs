@@ -74,12 +74,12 @@ impl<'a> Iterator for Segments<'a> {
     }
 }
 
-/// The Exif block of a JPEG, from its TIFF header on.
-pub(in crate::photo) fn exif(bytes: &[u8]) -> Option<&[u8]> {
+/// The contents of the application segments before the picture that begin with this name, without it.
+pub(in crate::photo) fn applications<'a>(bytes: &'a [u8], name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
     Segments::new(bytes)
         .take_while(|segment| segment.marker != Segment::SOS)
         .filter(|segment| segment.marker == Segment::APP1)
-        .find_map(|segment| segment.body.strip_prefix(b"Exif\0\0"))
+        .filter_map(move |segment| segment.body.strip_prefix(name))
 }
 
 /// What can be known about a JPEG before it is decoded.

@@ -16,6 +16,8 @@ pub(in crate::photo) struct Tiff<'a> {
 pub(in crate::photo) struct Directory<'a> {
     pub(in crate::photo) entries: Vec<Entry<'a>>,
     pub(in crate::photo) next: u64,
+    /// Whether the file has all its entries.
+    pub(in crate::photo) is_whole: bool,
 }
 
 /// An entry of a directory.
@@ -63,7 +65,9 @@ impl<'a> Tiff<'a> {
         let (head, size, inside) = if self.wide { (8, 20, 8) } else { (2, 12, 4) };
         let count = self.number(offset, head)?;
         let start = offset.checked_add(head)?;
-        let table = self.slice(start, count.checked_mul(size)?)?;
+        let length = usize::try_from(count.checked_mul(size)?).ok()?;
+        let rest = self.bytes.get(usize::try_from(start).ok()?..)?;
+        let table = &rest[..length.min(rest.len())];
         let entries = table.chunks_exact(usize::try_from(size).ok()?).map(|entry| {
             let (number, inside) = entry[4..].split_at(inside);
             let (tag, kind) = (self.value(&entry[..2]) as u16, self.value(&entry[2..4]) as u16);
@@ -71,7 +75,8 @@ impl<'a> Tiff<'a> {
         });
         // Some writers leave out where the next one is.
         let next = self.number(start + count * size, inside as u64);
-        Some(Directory { entries: entries.collect(), next: next.unwrap_or_default() })
+        let is_whole = table.len() == length;
+        Some(Directory { entries: entries.collect(), next: next.unwrap_or_default(), is_whole })
     }
 
     /// The bytes of an entry's values.
@@ -83,18 +88,36 @@ impl<'a> Tiff<'a> {
         }
     }
 
+    /// The values of an entry, if they are fractions, signed or not. A denominator of zero gives infinity or NaN.
+    pub(in crate::photo) fn rationals(&self, entry: &Entry<'a>) -> Option<Vec<f64>> {
+        let bytes = self.bytes(entry).filter(|_| matches!(entry.kind, 5 | 10))?;
+        let number = |bytes: &[u8]| match (self.value(bytes) as u32, entry.kind) {
+            (number, 5) => f64::from(number),
+            (number, _) => f64::from(number.cast_signed()),
+        };
+        Some(bytes.as_chunks::<8>().0.iter().map(|value| number(&value[..4]) / number(&value[4..])).collect())
+    }
+
     /// The values of an entry, if they are whole numbers.
     pub(in crate::photo) fn numbers(&self, entry: &Entry<'a>) -> Option<Vec<u64>> {
-        let whole = matches!(entry.kind, 1 | 3 | 4 | 13 | 16 | 18);
+        let whole = matches!(entry.kind, 1 | 3 | 4 | 9 | 13 | 16 | 18);
         let (width, bytes) = (width(entry.kind)?, self.bytes(entry)?);
         whole.then(|| bytes.chunks_exact(width).map(|value| self.value(value)).collect())
+    }
+}
+
+impl Entry<'_> {
+    /// Whether its values are bytes that can be a text.
+    pub(in crate::photo) fn is_text(&self) -> bool {
+        // 129 is UTF-8 in Exif 3.0; some writers give texts another type of bytes.
+        matches!(self.kind, 1 | 2 | 7 | 129)
     }
 }
 
 /// Bytes of a value of this type.
 fn width(kind: u16) -> Option<usize> {
     Some(match kind {
-        1 | 2 | 6 | 7 => 1,
+        1 | 2 | 6 | 7 | 129 => 1,
         3 | 8 => 2,
         4 | 9 | 11 | 13 => 4,
         5 | 10 | 12 | 16 | 17 | 18 => 8,

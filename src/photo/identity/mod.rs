@@ -11,7 +11,7 @@ mod tiff;
 use super::containers::jpeg::{Header, Segment};
 use super::containers::{png, riff};
 use super::format::{self, Format};
-use super::metadata;
+use super::metadata::{self, FileMetadata, Readout};
 use crate::panics::contained;
 use parts::Parts;
 
@@ -23,29 +23,17 @@ pub const VERSION: u32 = 1;
 pub struct Outline {
     /// BLAKE3 of what it shows; `None` if that cannot be told from the rest, so that all its bytes count.
     pub picture: Option<[u8; 32]>,
-    /// As [`super::Facts::taken`].
-    pub taken: Option<String>,
-    /// As [`super::Facts::camera`].
-    pub camera: Option<String>,
-    /// As [`super::Facts::latitude`].
-    pub latitude: Option<f64>,
-    /// As [`super::Facts::longitude`].
-    pub longitude: Option<f64>,
+    /// What it says about that.
+    pub metadata: FileMetadata,
 }
 
 /// Reads what can be told from a file's bytes without decoding them. Never fails: of a damaged file nothing is known.
 #[must_use]
 pub fn outline(bytes: &[u8]) -> Outline {
     let Ok(format) = format::sniff(bytes) else { return Outline::default() };
-    let exif = contained(|| metadata::exif::read(format, bytes)).unwrap_or_default();
-    let picture = contained(|| picture(format, bytes, exif.orientation)).ok().flatten();
-    Outline {
-        picture,
-        taken: exif.taken,
-        camera: exif.camera,
-        latitude: exif.position.map(|p| p.0),
-        longitude: exif.position.map(|p| p.1),
-    }
+    let Readout { orientation, metadata } = metadata::read(format, bytes);
+    let picture = contained(|| picture(format, bytes, orientation.unwrap_or(1))).ok().flatten();
+    Outline { picture, metadata }
 }
 
 /// Whether a file's bytes show the picture with this hash, or, for a picture that cannot be told from its file, are the

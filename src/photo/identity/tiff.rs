@@ -46,7 +46,7 @@ pub(super) fn shown(bytes: &[u8], parts: &mut Parts) -> Option<()> {
 
 /// Adds one page, and where further ones are.
 fn add_page(file: &Tiff<'_>, offset: u64, parts: &mut Parts, waiting: &mut Vec<u64>, left: &mut u64) -> Option<()> {
-    let directory = file.directory(offset)?;
+    let directory = file.directory(offset).filter(|directory| directory.is_whole)?;
     let counts = |tag: &u16| {
         CODING.contains(tag) || *tag == SUB_IFDS || PIXELS.iter().any(|(at, long)| [at, long].contains(&tag))
     };

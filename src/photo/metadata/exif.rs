@@ -1,76 +1,112 @@
-//! EXIF facts: orientation, time, camera, place. Facts that are missing, damaged or impossible are left out.
+//! EXIF. Source: Exif 3.0 (CIPA DC-008), read leniently: by TIFF's structure alone, whatever type a writer gave a field.
 
-use crate::photo::containers::{jpeg, png, riff};
-use crate::photo::format::Format;
-use ::exif::{Field, In, Reader, Tag, Value};
+use super::{FileMetadata, Readout, time};
+use crate::photo::containers::tiff::{Directory, Entry, Tiff};
 
 /// Maximum number of characters in a camera's name.
 const MAX_TEXT: usize = 200;
 
+const MAKE: u16 = 0x010F;
+const MODEL: u16 = 0x0110;
+const ORIENTATION: u16 = 0x0112;
+const DATE_TIME: u16 = 0x0132;
+const RATING: u16 = 0x4746;
+const RATING_PERCENT: u16 = 0x4749;
+const EXIF_DIRECTORY: u16 = 0x8769;
+const GPS_DIRECTORY: u16 = 0x8825;
+const DATE_TIME_ORIGINAL: u16 = 0x9003;
+const DATE_TIME_DIGITIZED: u16 = 0x9004;
+
 /// What an EXIF block says.
-#[derive(Clone, Debug, PartialEq)]
-pub(in crate::photo) struct Exif {
-    /// How to turn the pixels upright: 1 (not at all) to 8.
-    pub(in crate::photo) orientation: u8,
-    /// `YYYY-MM-DDTHH:MM:SS`.
-    pub(in crate::photo) taken: Option<String>,
-    pub(in crate::photo) camera: Option<String>,
-    /// Degrees north and east.
-    pub(in crate::photo) position: Option<(f64, f64)>,
-}
-
-impl Default for Exif {
-    fn default() -> Self {
-        Self { orientation: 1, taken: None, camera: None, position: None }
-    }
-}
-
-/// The facts in a picture file of the given format.
-pub(in crate::photo) fn read(format: Format, file: &[u8]) -> Exif {
-    let block = match format {
-        Format::Jpeg => jpeg::exif(file),
-        Format::Png => png::chunks(file).find(|chunk| &chunk.kind == b"eXIf").map(|chunk| chunk.data),
-        Format::WebP => riff::chunks(file).find(|chunk| &chunk.kind == b"EXIF").map(|chunk| chunk.data),
-        // A TIFF is its own EXIF block.
-        Format::Tiff => Some(file),
-        Format::Gif | Format::Bmp => None,
-    };
-    block.map(parse).unwrap_or_default()
-}
-
-fn parse(block: &[u8]) -> Exif {
+pub(super) fn read(block: &[u8]) -> Readout {
     // Some writers keep the prefix that only JPEG has.
     let block = block.strip_prefix(b"Exif\0\0").unwrap_or(block);
-    let parsed = Reader::new().continue_on_error(true).read_raw(block.to_vec());
-    let Ok(exif) = parsed.or_else(|error| error.distill_partial_result(|_| {})) else {
-        return Exif::default();
-    };
-    let field = |tag| exif.get_field(tag, In::PRIMARY);
-    let text = |tag| field(tag).and_then(text_of);
-    let orientation = field(Tag::Orientation).and_then(|f| f.value.get_uint(0));
-    Exif {
-        orientation: orientation.and_then(|n| u8::try_from(n).ok()).filter(|n| (1..=8).contains(n)).unwrap_or(1),
-        taken: [Tag::DateTimeOriginal, Tag::DateTimeDigitized, Tag::DateTime]
-            .into_iter()
-            .find_map(|tag| text(tag).and_then(|text| iso_time(&text))),
-        camera: camera(text(Tag::Make), text(Tag::Model)),
-        position: angle(field(Tag::GPSLatitude), field(Tag::GPSLatitudeRef), b'N', b'S', 90.0).zip(angle(
-            field(Tag::GPSLongitude),
-            field(Tag::GPSLongitudeRef),
-            b'E',
-            b'W',
-            180.0,
-        )),
-    }
+    parse(block).unwrap_or_default()
 }
 
-/// The text of a field up to its NUL, without space around it; `None` if nothing is left.
-fn text_of(field: &Field) -> Option<String> {
-    let Value::Ascii(lines) = &field.value else { return None };
-    let bytes = lines.first()?.split(|&byte| byte == 0).next()?;
-    let text = String::from_utf8_lossy(bytes);
-    let text: String = text.trim().chars().take(MAX_TEXT).collect();
-    (!text.is_empty()).then_some(text)
+fn parse(block: &[u8]) -> Option<Readout> {
+    let file = Tiff::new(block)?;
+    let main = Fields { file, directory: file.directory(file.first()?)? };
+    let exif = main.directory(EXIF_DIRECTORY);
+    let gps = main.directory(GPS_DIRECTORY);
+    // Some writers put all fields into the first directory.
+    let moment = |tag| exif.iter().chain([&main]).find_map(|fields| time::iso(&fields.text(tag)?));
+    let position = gps.as_ref().and_then(|gps| gps.angle(1, b'N', b'S', 90.0).zip(gps.angle(3, b'E', b'W', 180.0)));
+    let orientation = main.number(ORIENTATION).and_then(|n| u8::try_from(n).ok());
+    Some(Readout {
+        orientation: orientation.filter(|n| (1..=8).contains(n)),
+        metadata: FileMetadata {
+            taken: [DATE_TIME_ORIGINAL, DATE_TIME_DIGITIZED, DATE_TIME].into_iter().find_map(moment),
+            camera: camera(main.text(MAKE), main.text(MODEL)),
+            latitude: position.map(|p| p.0),
+            longitude: position.map(|p| p.1),
+            rating: rating(main.number(RATING).map(|n| n as f64), main.number(RATING_PERCENT).map(|n| n as f64)),
+        },
+    })
+}
+
+/// Stars (-1 to 5, 0: none), or as many percent as Windows writes for them (1, 25, 50, 75, 99).
+pub(super) fn rating(stars: Option<f64>, percent: Option<f64>) -> Option<i8> {
+    let of_percent = |percent: f64| match percent {
+        ..1.0 => 0.0,
+        ..13.0 => 1.0,
+        ..38.0 => 2.0,
+        ..63.0 => 3.0,
+        ..87.0 => 4.0,
+        _ => 5.0,
+    };
+    let stars = stars.or(percent.filter(|percent| (0.0..=100.0).contains(percent)).map(of_percent))?;
+    (-1.0..=5.0).contains(&stars).then(|| stars.round() as i8)
+}
+
+/// The fields of one directory.
+struct Fields<'a> {
+    file: Tiff<'a>,
+    directory: Directory<'a>,
+}
+
+impl<'a> Fields<'a> {
+    fn entry(&self, tag: u16) -> Option<&Entry<'a>> {
+        self.directory.entries.iter().find(|entry| entry.tag == tag)
+    }
+
+    fn number(&self, tag: u16) -> Option<u64> {
+        self.file.numbers(self.entry(tag)?)?.first().copied()
+    }
+
+    /// The directory that a field points to.
+    fn directory(&self, tag: u16) -> Option<Self> {
+        let directory = self.file.directory(self.number(tag)?)?;
+        Some(Self { file: self.file, directory })
+    }
+
+    /// The text of a field up to its NUL, without space around it; `None` if nothing is left.
+    fn text(&self, tag: u16) -> Option<String> {
+        let entry = self.entry(tag).filter(|entry| entry.is_text())?;
+        let bytes = self.file.bytes(entry)?.split(|&byte| byte == 0).next()?;
+        let text = String::from_utf8_lossy(bytes);
+        let text: String = text.trim().chars().take(MAX_TEXT).collect();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Degrees from degrees, minutes and seconds in the field after `tag`, which has the letter of the hemisphere.
+    fn angle(&self, tag: u16, plus: u8, minus: u8, most: f64) -> Option<f64> {
+        let parts = self.file.rationals(self.entry(tag + 1)?)?;
+        if parts.is_empty() || parts.len() > 3 {
+            return None;
+        }
+        let size: f64 = parts.iter().zip([1.0, 60.0, 3600.0]).map(|(part, unit)| part.abs() / unit).sum();
+        let letter = self.text(tag)?.bytes().next()?.to_ascii_uppercase();
+        let sign = if letter == plus {
+            1.0
+        } else if letter == minus {
+            -1.0
+        } else {
+            return None;
+        };
+        // A denominator of zero makes the sum infinite or NaN.
+        (size.is_finite() && size <= most).then_some(sign * size)
+    }
 }
 
 /// Make and model, without the make if the model begins with it.
@@ -87,53 +123,11 @@ fn camera(make: Option<String>, model: Option<String>) -> Option<String> {
     Some(format!("{make} {model}").chars().take(MAX_TEXT).collect())
 }
 
-/// `2019:06:30 23:59:59`, with any separators, as `2019-06-30T23:59:59`. `None` if no such time exists: a camera whose
-/// clock was never set writes zeros.
-fn iso_time(text: &str) -> Option<String> {
-    let numbers: Vec<&str> = text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).collect();
-    let [year, month, day, hour, minute, second] = *numbers.first_chunk()?;
-    if year.len() != 4 {
-        return None;
-    }
-    let number = |part: &str| part.parse::<u32>().ok();
-    let [year, month, day] = [number(year)?, number(month)?, number(day)?];
-    let [hour, minute, second] = [number(hour)?, number(minute)?, number(second)?];
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let days = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        1..=12 => 31,
-        _ => return None,
-    };
-    let exists = year > 0 && (1..=days).contains(&day) && hour < 24 && minute < 60 && second < 60;
-    exists.then(|| format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"))
-}
-
-/// Degrees from degrees, minutes and seconds and the letter of the hemisphere.
-fn angle(value: Option<&Field>, hemisphere: Option<&Field>, plus: u8, minus: u8, most: f64) -> Option<f64> {
-    let Value::Rational(parts) = &value?.value else { return None };
-    if parts.is_empty() || parts.len() > 3 {
-        return None;
-    }
-    let size: f64 = parts.iter().zip([1.0, 60.0, 3600.0]).map(|(part, unit)| part.to_f64() / unit).sum();
-    let letter = text_of(hemisphere?)?.bytes().next()?.to_ascii_uppercase();
-    let sign = if letter == plus {
-        1.0
-    } else if letter == minus {
-        -1.0
-    } else {
-        return None;
-    };
-    // A denominator of zero makes the sum infinite or NaN.
-    (size.is_finite() && size <= most).then_some(sign * size)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ::exif::Rational;
     use ::exif::experimental::Writer;
+    use ::exif::{Field, In, Rational, Tag, Value};
     use std::io::Cursor;
 
     fn ascii(tag: Tag, text: &str) -> Field {
@@ -155,7 +149,7 @@ mod tests {
 
     #[test]
     fn reads_time_camera_and_place() {
-        let exif = parse(&block(&[
+        let said = read(&block(&[
             ascii(Tag::Make, "Canon \0"),
             ascii(Tag::Model, "Canon EOS 5D"),
             ascii(Tag::DateTimeOriginal, "0000:00:00 00:00:00"),
@@ -165,39 +159,45 @@ mod tests {
             degrees(Tag::GPSLongitude, [(70, 1), (0, 1), (0, 1)]),
             ascii(Tag::GPSLongitudeRef, "W"),
         ]));
-        assert_eq!(exif.taken.as_deref(), Some("2020-02-29T08:07:06"));
-        assert_eq!(exif.camera.as_deref(), Some("Canon EOS 5D"));
-        assert_eq!(exif.position, Some((-33.501, -70.0)));
-        assert_eq!(exif.orientation, 1);
+        let metadata = said.metadata;
+        assert_eq!(metadata.taken.as_deref(), Some("2020-02-29T08:07:06"));
+        assert_eq!(metadata.camera.as_deref(), Some("Canon EOS 5D"));
+        assert_eq!((metadata.latitude, metadata.longitude), (Some(-33.501), Some(-70.0)));
+        assert_eq!((said.orientation, metadata.rating), (None, None));
     }
 
     #[test]
     fn impossible_places_are_left_out() {
         for latitude in [[(91, 1), (0, 1), (0, 1)], [(1, 0), (0, 1), (0, 1)], [(0, 0), (0, 1), (0, 1)]] {
-            let exif = parse(&block(&[
+            let said = read(&block(&[
                 degrees(Tag::GPSLatitude, latitude),
                 ascii(Tag::GPSLatitudeRef, "N"),
                 degrees(Tag::GPSLongitude, [(70, 1), (0, 1), (0, 1)]),
                 ascii(Tag::GPSLongitudeRef, "E"),
             ]));
-            assert_eq!(exif.position, None);
+            assert_eq!(said.metadata.latitude, None);
         }
     }
 
     #[test]
-    fn only_real_moments_are_times() {
-        let iso = |text| iso_time(text).unwrap_or_default();
-        assert_eq!(iso("2019:06:30 23:59:59"), "2019-06-30T23:59:59");
-        assert_eq!(iso("2019-06-30T23:59:59.25+02:00"), "2019-06-30T23:59:59");
-        for text in [
-            "0000:00:00 00:00:00",
-            "2019:02:29 00:00:00",
-            "2019:13:01 00:00:00",
-            "2019:06:30 24:00:00",
-            "2019:06:30",
-            "x",
+    fn stars_and_percent_are_ratings() {
+        for (stars, percent, expected) in [
+            (Some(5.0), None, Some(5)),
+            (Some(0.0), Some(99.0), Some(0)),
+            (Some(-1.0), None, Some(-1)),
+            (Some(3.4), Some(99.0), Some(3)),
+            (Some(6.0), None, None),
+            (Some(f64::NAN), None, None),
+            (None, Some(1.0), Some(1)),
+            (None, Some(25.0), Some(2)),
+            (None, Some(50.0), Some(3)),
+            (None, Some(75.0), Some(4)),
+            (None, Some(99.0), Some(5)),
+            (None, Some(0.0), Some(0)),
+            (None, Some(101.0), None),
+            (None, None, None),
         ] {
-            assert_eq!(iso(text), "", "{text}");
+            assert_eq!(rating(stars, percent), expected, "{stars:?} {percent:?}");
         }
     }
 
@@ -207,14 +207,17 @@ mod tests {
         assert_eq!(name("NIKON CORPORATION", "NIKON D70"), "NIKON D70");
         assert_eq!(name("Apple", "iPhone 8"), "Apple iPhone 8");
         assert_eq!(camera(None, Some("X100".into())).as_deref(), Some("X100"));
-        let exif = parse(&block(&[ascii(Tag::Make, &"m".repeat(500)), ascii(Tag::Model, &"é".repeat(500))]));
-        assert_eq!(exif.camera.unwrap().chars().count(), MAX_TEXT);
+        let said = read(&block(&[ascii(Tag::Make, &"m".repeat(500)), ascii(Tag::Model, &"é".repeat(500))]));
+        assert_eq!(said.metadata.camera.unwrap().chars().count(), MAX_TEXT);
     }
 
     #[test]
     fn damaged_blocks_keep_what_can_be_read() {
         let whole = block(&[ascii(Tag::Make, "Canon"), ascii(Tag::Model, "EOS 300D and more")]);
-        assert_eq!(parse(&whole[..whole.len() - 3]).camera.as_deref(), Some("Canon"));
-        assert_eq!(parse(b"MM\0*"), Exif::default());
+        assert_eq!(read(&whole[..whole.len() - 3]).metadata.camera.as_deref(), Some("Canon"));
+        for length in 0..whole.len() {
+            read(&whole[..length]);
+        }
+        assert_eq!(read(b"MM\0*"), Readout::default());
     }
 }

@@ -445,7 +445,7 @@ fn hostile_names_and_captions_are_drawn_escaped() {
     photo.paths = vec![PathBuf::from(format!("/photos/{hostile}.jpg"))];
     photo.caption = Some(hostile.into());
     photo.tags = vec![Tag { label: hostile.into(), score: f32::NAN }];
-    photo.facts.camera = Some(hostile.into());
+    photo.facts.metadata.camera = Some(hostile.into());
     tell(&mut state, Message::Photos(vec![photo], vec![]));
     tell(&mut state, Message::Note(true, hostile.into()));
     for keys in ["esc", "v", "enter", "esc"] {

@@ -20,7 +20,7 @@ use ratatui::backend::TestBackend;
 use ratatui::layout::{Rect, Size};
 use ratatui_image::Resize;
 use ratatui_image::picker::Picker;
-use snapseek_index::{CaptionCounts, Hit, LabelSet, ModelRecord, PhotoFacts, Status, Tag, Turn};
+use snapseek_index::{CaptionCounts, Hit, LabelSet, Metadata, ModelRecord, PhotoFacts, Status, Tag, Turn};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -61,10 +61,14 @@ fn hit(id: i64) -> Hit {
             width: 4000,
             height: 3000,
             format: "jpeg".into(),
-            taken: Some("2019-06-01T12:30:00".into()),
-            camera: Some("Canon EOS 80D".into()),
-            latitude: Some(52.5163),
-            longitude: Some(-13.3777),
+            remark: None,
+            metadata: Metadata {
+                taken: Some("2019-06-01T12:30:00".into()),
+                camera: Some("Canon EOS 80D".into()),
+                latitude: Some(52.5163),
+                longitude: Some(-13.3777),
+                ..Metadata::default()
+            },
         },
         size: 2_400_000,
         folded: 0,

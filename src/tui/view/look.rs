@@ -58,14 +58,14 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
         lines.push(Line::from(vec![Span::styled(format!("{name:<8}"), theme.dim), Span::raw(value)]));
     };
     let facts = &photo.facts;
-    if let Some(taken) = &facts.taken {
+    if let Some(taken) = &facts.metadata.taken {
         row("taken", clean(&taken.replace('T', " ")));
     }
-    if let Some(camera) = &facts.camera {
+    if let Some(camera) = &facts.metadata.camera {
         row("camera", clean(camera));
     }
     row("size", format!("{} × {}, {}, {}", facts.width, facts.height, clean(&facts.format), size(photo.size)));
-    if let (Some(latitude), Some(longitude)) = (facts.latitude, facts.longitude) {
+    if let (Some(latitude), Some(longitude)) = (facts.metadata.latitude, facts.metadata.longitude) {
         let side = |degrees: f64, plus: &str, minus: &str| {
             format!("{:.4}° {}", degrees.abs(), if degrees < 0.0 { minus } else { plus })
         };

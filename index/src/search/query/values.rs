@@ -4,8 +4,9 @@ use crate::search::filters::{Fact, Filter};
 use std::fmt;
 
 /// The names of all filters.
-pub(super) const NAMES: [&str; 12] =
-    ["path", "tag", "label", "caption", "has", "cluster", "ext", "camera", "taken", "wider", "taller", "size"];
+pub(super) const NAMES: [&str; 13] = [
+    "path", "tag", "label", "caption", "has", "cluster", "ext", "camera", "taken", "rating", "wider", "taller", "size",
+];
 
 /// Why a filter is refused.
 pub(super) enum Problem {
@@ -47,6 +48,7 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
             Ok(Filter::Ext(list))
         }
         "taken" => taken(value),
+        "rating" => rating(value),
         "wider" | "taller" => {
             let (more, digits) = match value.strip_prefix('>') {
                 Some(least) if least.starts_with('=') => (0, &least[1..]),
@@ -69,6 +71,31 @@ fn label(value: &str) -> Result<Filter, Problem> {
         return Err(Problem::Value("write label:SET or label:SET=LABEL, as in label:pets=dog".into()));
     }
     Ok(Filter::Label { set: set.trim().to_owned(), label: label.map(|label| label.trim().to_owned()) })
+}
+
+/// `4`, `>=4`, `3..5`, `-1`.
+fn rating(value: &str) -> Result<Filter, Problem> {
+    const STARS: std::ops::RangeInclusive<i8> = -1..=5;
+    let help =
+        || Problem::Value("write stars from 1 to 5 (-1: rejected), as in rating:5, rating:>=4, rating:2..3".into());
+    let one = |text: &str| text.trim().parse().ok().filter(|stars| STARS.contains(stars)).ok_or_else(help);
+    let (least, most) = (*STARS.start(), *STARS.end());
+    let (min, max) = if let Some(stars) = value.strip_prefix(">=") {
+        (one(stars)?, most)
+    } else if let Some(stars) = value.strip_prefix("<=") {
+        (least, one(stars)?)
+    } else if let Some(stars) = value.strip_prefix('>') {
+        (one(stars)?.saturating_add(1), most)
+    } else if let Some(stars) = value.strip_prefix('<') {
+        (least, one(stars)?.saturating_sub(1))
+    } else {
+        let (from, to) = value.split_once("..").unwrap_or((value, value));
+        (if from.is_empty() { least } else { one(from)? }, if to.is_empty() { most } else { one(to)? })
+    };
+    if min > max {
+        return Err(help());
+    }
+    Ok(Filter::Rating { min, max })
 }
 
 fn taken(value: &str) -> Result<Filter, Problem> {
