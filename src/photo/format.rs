@@ -4,39 +4,59 @@ use super::containers::png;
 use super::{ErrorKind, PhotoError};
 use std::path::Path;
 
-/// Extensions of the files that are read. AVIF and HEIC are among them so that such photos are listed as unsupported,
-/// not silently left out.
-const ENDINGS: [&str; 14] =
-    ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif", "heic", "heif"];
-
-/// The formats that are decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Jpeg,
-    Png,
-    WebP,
-    Gif,
-    Bmp,
-    Tiff,
+/// A format: as it is stored, as people call it, and the endings that its files have.
+pub struct FormatInfo {
+    /// In lower case, as the catalogue has it.
+    pub name: &'static str,
+    /// As people call it.
+    pub title: &'static str,
+    /// Without dots, in lower case.
+    pub endings: &'static [&'static str],
 }
 
-impl Format {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpeg",
-            Self::Png => "png",
-            Self::WebP => "webp",
-            Self::Gif => "gif",
-            Self::Bmp => "bmp",
-            Self::Tiff => "tiff",
+macro_rules! formats {
+    ($($format:ident $name:literal $title:literal [$($ending:literal)*])*) => {
+        /// The formats that are decoded.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Format { $($format,)* }
+
+        impl Format {
+            pub(super) fn name(self) -> &'static str {
+                match self { $(Self::$format => $name,)* }
+            }
         }
-    }
+
+        /// Every format that is decoded. Files are told by their content; the endings decide which are looked at.
+        pub const FORMATS: &[FormatInfo] =
+            &[$(FormatInfo { name: $name, title: $title, endings: &[$($ending,)*] },)*];
+    };
+}
+
+formats! {
+    Jpeg "jpeg" "JPEG" ["jpg" "jpeg" "jpe" "jfif" "mpo" "insp"]
+    Heic "heic" "HEIC" ["heic" "heif" "hif"]
+    Avif "avif" "AVIF" ["avif"]
+    Png "png" "PNG" ["png" "apng"]
+    WebP "webp" "WebP" ["webp"]
+    JpegXl "jxl" "JPEG XL" ["jxl"]
+    Jpeg2000 "jp2" "JPEG 2000" ["jp2" "j2k" "j2c" "jpc" "jpf" "jpx"]
+    Tiff "tiff" "TIFF" ["tif" "tiff"]
+    Gif "gif" "GIF" ["gif"]
+    Bmp "bmp" "BMP" ["bmp" "dib"]
+    Pnm "pnm" "PNM" ["pnm" "pbm" "pgm" "ppm" "pam"]
+    Tga "tga" "TGA" ["tga"]
+    Qoi "qoi" "QOI" ["qoi"]
+    Ico "ico" "ICO" ["ico"]
+    Hdr "hdr" "Radiance HDR" ["hdr"]
+    Exr "exr" "OpenEXR" ["exr"]
 }
 
 /// Whether the name has a picture's extension (jpg, png, heic, ...), in any letter case. The content may be anything.
 pub fn looks_like_picture(path: &Path) -> bool {
     let ending = path.extension().and_then(|e| e.to_str());
-    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
+    ending.is_some_and(|ending| {
+        FORMATS.iter().flat_map(|format| format.endings).any(|known| known.eq_ignore_ascii_case(ending))
+    })
 }
 
 /// Detects the format by the first bytes.
@@ -51,7 +71,17 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, PhotoError> {
         [b'B', b'M', _, _, _, _, _, _, _, _, _, _, _, _, 12..=124, 0, 0, 0, ..] => Ok(Format::Bmp),
         // Classic TIFF and BigTIFF, little and big endian.
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(Format::Tiff),
-        [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => Err(container(brand)),
+        [0xFF, 0x0A, ..] => Ok(Format::JpegXl),
+        [0xFF, 0x4F, 0xFF, 0x51, ..] => Ok(Format::Jpeg2000),
+        [b'P', b'1'..=b'7', b' ' | b'\t' | b'\r' | b'\n', ..] => Ok(Format::Pnm),
+        [0, 0, 1, 0, 1..=255, 0, ..] => Ok(Format::Ico),
+        _ if bytes.starts_with(b"\0\0\0\x0cJXL \r\n\x87\n") => Ok(Format::JpegXl),
+        _ if bytes.starts_with(b"\0\0\0\x0cjP  \r\n\x87\n") => Ok(Format::Jpeg2000),
+        _ if bytes.starts_with(b"qoif") => Ok(Format::Qoi),
+        _ if bytes.starts_with(b"#?RADIANCE") || bytes.starts_with(b"#?RGBE") => Ok(Format::Hdr),
+        _ if bytes.starts_with(b"\x76\x2f\x31\x01") => Ok(Format::Exr),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => iso_media(bytes),
+        _ if is_tga(bytes) => Ok(Format::Tga),
         _ => match image::guess_format(bytes) {
             Ok(other) if other != image::ImageFormat::Bmp => {
                 let name = other.extensions_str().first().unwrap_or(&"unknown").to_uppercase();
@@ -62,19 +92,41 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, PhotoError> {
     }
 }
 
-/// The error for an ISO media file; `brand` begins with the four letters that say which one.
-fn container(brand: &[u8]) -> PhotoError {
-    let unsupported = |name, way| {
-        let message = format!("{name} pictures cannot be decoded: {way}");
-        PhotoError::new(ErrorKind::Unsupported, message)
-    };
-    match brand.first_chunk::<4>() {
-        Some(b"avif" | b"avis") => unsupported("AVIF", "convert them to JPEG, for example with avifdec"),
-        Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1") => {
-            unsupported("HEIC", "convert them to JPEG, for example with heif-convert")
+/// Which ISO media file this is, by the brands of its first box: the one that it is, and those that it says can read it.
+fn iso_media(bytes: &[u8]) -> Result<Format, PhotoError> {
+    let length = bytes.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+    let names = bytes.get(8..length.min(bytes.len())).unwrap_or_default().as_chunks::<4>().0;
+    // The second of them is the version of the first.
+    let mut brands = names.iter().enumerate().filter(|(n, _)| *n != 1).map(|(_, brand)| brand);
+    let found = brands.find_map(|brand| match brand {
+        b"avif" | b"avis" => Some(Format::Avif),
+        b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" => Some(Format::Heic),
+        _ => None,
+    });
+    // A general brand does not say how the picture is coded.
+    let general = names.first().is_some_and(|brand| matches!(brand, b"mif1" | b"mif2" | b"msf1" | b"miaf"));
+    found.or(general.then_some(Format::Heic)).ok_or_else(|| {
+        PhotoError::new(ErrorKind::NotAPicture, "the content is a video or another media file, not a picture")
+    })
+}
+
+/// Whether a header is one of a TGA, which has no signature: every field of it must be possible.
+fn is_tga(bytes: &[u8]) -> bool {
+    let Some([_, palette, kind, rest @ ..]) = bytes.first_chunk::<18>() else { return false };
+    let number = |at: usize| u16::from(rest[at]) | u16::from(rest[at + 1]) << 8;
+    let (first, colors, bits) = (number(0), number(2), rest[4]);
+    let (width, height, depth, flags) = (number(9), number(11), rest[13], rest[14]);
+    let palette = match palette {
+        0 => {
+            first == 0
+                && colors == 0
+                && bits == 0
+                && matches!((kind, depth), (2 | 10, 15 | 16 | 24 | 32) | (3 | 11, 8 | 16))
         }
-        _ => PhotoError::new(ErrorKind::NotAPicture, "the content is a video or another media file, not a picture"),
-    }
+        1 => matches!(kind, 1 | 9) && (1..=256).contains(&colors) && matches!(bits, 15 | 16 | 24 | 32) && depth == 8,
+        _ => false,
+    };
+    palette && width > 0 && height > 0 && flags & 0xC0 == 0
 }
 
 #[cfg(test)]
@@ -98,12 +150,20 @@ mod tests {
         for text in [&b"hello"[..], b"BMW is a maker of cars", b"II", b"\0\0\0\x18ftypmp42"] {
             assert_eq!(kind(text), ErrorKind::NotAPicture);
         }
-        for (bytes, name) in
-            [(&b"\0\0\0\x1cftypavif"[..], "AVIF"), (b"\0\0\0\x18ftypheic", "HEIC"), (b"qoif\0\0\0\0", "QOI")]
-        {
-            let error = sniff(bytes).unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Unsupported);
-            assert!(error.message.starts_with(name), "{}", error.message);
+        let error = sniff(b"DDS \0\0\0\0").unwrap_err();
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Unsupported, "DDS pictures cannot be decoded"));
+    }
+
+    #[test]
+    fn brands_tell_what_a_media_file_is() {
+        for (bytes, format) in [
+            (&b"\0\0\0\x10ftypavif\0\0\0\0"[..], Format::Avif),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", Format::Avif),
+            (b"\0\0\0\x14ftypmsf1\0\0\0\0heic", Format::Heic),
+            (b"\0\0\0\x10ftypmif2\0\0\0\0", Format::Heic),
+            (b"\0\0\0\x18ftypisom\0\0\0\0isomheix", Format::Heic),
+        ] {
+            assert_eq!(sniff(bytes).unwrap(), format);
         }
     }
 }

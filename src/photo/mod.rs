@@ -4,8 +4,8 @@
 //! name. Nothing here knows about models or the catalogue, and only [`thumbnails`] writes anything.
 //!
 //! The pixels are those that Pillow produces after `ImageOps.exif_transpose`, alpha composited over white and
-//! `convert("RGB")`: lossless formats exactly, JPEG within the rounding of another inverse DCT. As in that reference,
-//! embedded ICC profiles are not applied.
+//! `convert("RGB")`: lossless formats exactly, JPEG within the rounding of another inverse DCT. Unlike in that reference,
+//! colours that are declared not to be sRGB are converted to it.
 //!
 //! The bytes are not trusted: sizes are checked before memory is allocated, all threads together keep within one budget
 //! of memory (so hold no decoded photo while another is read or decoded), and a panic of a decoder becomes an error
@@ -34,12 +34,12 @@ use picture::RgbPicture;
 pub use decoders::jpeg::dct_scale;
 pub use error::{ErrorKind, PhotoError};
 pub use file::{FileBytes, read};
-pub use format::looks_like_picture;
+pub use format::{FORMATS, FormatInfo, looks_like_picture};
 pub use metadata::FileMetadata;
 
 /// Raised whenever more is read from the same file: files that were refused are tried again, and what the others say is
 /// read anew, without a model.
-pub const READER_VERSION: u32 = 1;
+pub const READER_VERSION: u32 = 2;
 
 /// Longest edge in pixels that a picture may have. Formats for photos end at 65,535; a longer edge takes decoders
 /// minutes for a file of a few bytes.
@@ -91,7 +91,7 @@ pub struct Facts {
     pub width: u32,
     /// Height in pixels of the whole picture, upright.
     pub height: u32,
-    /// `jpeg`, `png`, `webp`, `gif`, `bmp` or `tiff`.
+    /// The name of one of [`FORMATS`].
     pub format: &'static str,
     /// What the file says about it.
     pub metadata: FileMetadata,
@@ -135,7 +135,8 @@ fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Resul
     let Readout { orientation, metadata } = metadata::read(format, bytes);
     let orientation = orientation.unwrap_or(1);
     let turned = orientation >= 5;
-    let request = Request { limits, target, turned };
+    let icc = containers::icc::find(format, bytes);
+    let request = Request { limits, target, turned, icc: icc.as_deref() };
     let (picture, mut memory) = decoders::decode(format, bytes, &request)?;
     let (width, height) = if turned { (picture.full.1, picture.full.0) } else { picture.full };
     let facts = Facts { width, height, format: format.name(), metadata };

@@ -1,7 +1,9 @@
 //! The fuzz targets (fuzz/targets.rs) on mutations of real files: a short run that is the same every time.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 #[path = "../../fuzz/targets.rs"]
 mod targets;
@@ -50,15 +52,22 @@ fn fixtures(folder: &str) -> Vec<PathBuf> {
 
 /// Runs a target on each seed and on its mutations. A panic names the seed and the round.
 fn run(seeds: &[(String, Vec<u8>)], target: fn(&[u8])) {
+    run_for(ROUNDS, seeds, target);
+}
+
+fn run_for(rounds: usize, seeds: &[(String, Vec<u8>)], target: fn(&[u8])) {
     let mut random = Random(20_261_127);
     for (name, seed) in seeds {
-        for round in 0..ROUNDS {
+        for round in 0..rounds {
             let mut bytes = seed.clone();
             if round > 0 {
                 random.mutate(&mut bytes);
             }
+            let start = Instant::now();
             let outcome = std::panic::catch_unwind(|| target(&bytes));
             assert!(outcome.is_ok(), "{name}, round {round}");
+            // Far more than any takes: these would hang on larger files.
+            assert!(start.elapsed() < Duration::from_secs(10), "{name}, round {round}: {:?}", start.elapsed());
         }
     }
 }
@@ -74,6 +83,25 @@ fn pictures() {
         &read(fixtures("reference/pictures").into_iter().filter(|file| file.metadata().unwrap().len() < 100_000)),
         targets::decode,
     );
+}
+
+/// A thousand mutations of each format. `SNAPSEEK_FUZZ_ROUNDS` is for more.
+#[test]
+fn pictures_of_every_format() {
+    snapseek::panics::contain_panics();
+    let rounds = std::env::var("SNAPSEEK_FUZZ_ROUNDS").map_or(1_000, |rounds| rounds.parse().unwrap());
+    let mut formats: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for file in fixtures("formats") {
+        let ending = file.extension().unwrap().to_str().unwrap().to_owned();
+        if file.metadata().unwrap().len() < 100_000 && !["py", "png"].contains(&ending.as_str()) {
+            formats.entry(ending).or_default().push(file);
+        }
+    }
+    assert!(formats.len() > 10, "{formats:?}");
+    for files in formats.into_values() {
+        let rounds = usize::div_ceil(rounds, files.len());
+        run_for(rounds, &read(files), targets::decode);
+    }
 }
 
 /// A file that has the identity of another one is never decoded: so it must hold the same pixels, if any.

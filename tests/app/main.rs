@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
 mod application;
+mod formats;
 mod fuzz;
 mod structure;

@@ -20,6 +20,7 @@ pub(in crate::photo) struct Segment<'a> {
 impl Segment<'_> {
     pub(in crate::photo) const APP0: u8 = 0xE0;
     pub(in crate::photo) const APP1: u8 = 0xE1;
+    pub(in crate::photo) const APP2: u8 = 0xE2;
     pub(in crate::photo) const APP14: u8 = 0xEE;
     pub(in crate::photo) const APP15: u8 = 0xEF;
     pub(in crate::photo) const COM: u8 = 0xFE;
@@ -74,11 +75,15 @@ impl<'a> Iterator for Segments<'a> {
     }
 }
 
-/// The contents of the application segments before the picture that begin with this name, without it.
-pub(in crate::photo) fn applications<'a>(bytes: &'a [u8], name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+/// The contents of the segments of an application before the picture that begin with this name, without it.
+pub(in crate::photo) fn applications<'a>(
+    bytes: &'a [u8],
+    marker: u8,
+    name: &'static [u8],
+) -> impl Iterator<Item = &'a [u8]> {
     Segments::new(bytes)
         .take_while(|segment| segment.marker != Segment::SOS)
-        .filter(|segment| segment.marker == Segment::APP1)
+        .filter(move |segment| segment.marker == marker)
         .filter_map(move |segment| segment.body.strip_prefix(name))
 }
 

@@ -5,7 +5,7 @@
 //! with grey. What it lacks is done here, on the segments before and between the scans: limits, the colour transform by
 //! libjpeg's rules, and a bound on the work that a few bytes can cause.
 
-use super::{Request, raster};
+use super::{Request, color, raster};
 use crate::photo::budget::Share;
 use crate::photo::containers::jpeg::Header;
 use crate::photo::picture::RgbPicture;
@@ -38,11 +38,17 @@ pub(super) fn decode(bytes: &[u8], request: &Request<'_>) -> Result<(RgbPicture,
         return Err(PhotoError::new(ErrorKind::Damaged, "the headers of the JPEG contradict each other"));
     }
     let data = decoder.decode()?;
-    let data = match header.frame.components.len() {
+    let inks = header.frame.components.len() == 4;
+    let printed = request.icc.filter(|_| inks).and_then(|icc| color::of_inks(&data, icc));
+    let mut data = match header.frame.components.len() {
         1 => raster::repack(data, |[v]| [v; 3]),
         3 => data,
-        _ => raster::repack(data, |[c, m, y, k]: [u8; 4]| [c, m, y].map(|ink| from_ink(ink, k))),
+        _ => printed
+            .unwrap_or_else(|| raster::repack(data, |[c, m, y, k]: [u8; 4]| [c, m, y].map(|ink| from_ink(ink, k)))),
     };
+    if let Some(icc) = request.icc.filter(|_| !inks) {
+        color::apply_icc(&mut data, icc);
+    }
     let covered = |full: u32| f64::from(full) / f64::from(divisor);
     let picture = RgbPicture {
         width: reduced.0.into(),

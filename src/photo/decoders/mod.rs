@@ -1,6 +1,11 @@
 //! From the bytes of a file to pixels.
 
+mod av1;
+pub(super) mod color;
+mod heif;
 pub(super) mod jpeg;
+mod jpeg2000;
+mod jpeg_xl;
 mod raster;
 
 use super::budget::{PIXELS, Share};
@@ -8,7 +13,7 @@ use super::containers::{png, riff};
 use super::format::Format;
 use super::picture::{RESIZED_AT_ONCE, RgbPicture};
 use super::{DecodeLimits, ErrorKind, PhotoError};
-use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder};
+use image::codecs::{bmp, gif, hdr, ico, openexr, png as png_codec, pnm, qoi, tga, tiff, webp};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
 use std::io::Cursor;
@@ -23,6 +28,8 @@ pub(super) struct Request<'a> {
     pub(super) target: Option<u32>,
     /// Rows will become columns in a second buffer.
     pub(super) turned: bool,
+    /// The file's colour profile, if it has one outside the coded picture.
+    pub(super) icc: Option<&'a [u8]>,
 }
 
 impl Request<'_> {
@@ -62,9 +69,9 @@ pub(super) fn decode(format: Format, bytes: &[u8], request: &Request<'_>) -> Res
             }
             let mut allowed = Limits::no_limits();
             allowed.max_alloc = Some(limits.max_alloc.min(PNG_CHUNKS));
-            raster::pixels(PngDecoder::with_limits(input, allowed)?, 0, request)?
+            raster::pixels(png_codec::PngDecoder::with_limits(input, allowed)?, 0, request)?
         }
-        Format::WebP => WebPDecoder::new(input)
+        Format::WebP => webp::WebPDecoder::new(input)
             .map_err(PhotoError::from)
             .and_then(|decoder| {
                 // A frame of RGBA; for an animation, also the canvas and the planes of the frame.
@@ -75,15 +82,40 @@ pub(super) fn decode(format: Format, bytes: &[u8], request: &Request<'_>) -> Res
                 ErrorKind::Damaged if riff::whole(bytes).is_none() => PhotoError::truncated(),
                 _ => error,
             })?,
-        Format::Gif => raster::pixels(GifDecoder::new(input)?, 0, request)?,
-        Format::Bmp => raster::pixels(BmpDecoder::new(input)?, 0, request)?,
+        Format::Gif => raster::pixels(gif::GifDecoder::new(input)?, 0, request)?,
+        Format::Bmp => raster::pixels(bmp::BmpDecoder::new(input)?, 0, request)?,
         Format::Tiff => {
-            let decoder = TiffDecoder::new(input)?;
+            let decoder = tiff::TiffDecoder::new(input)?;
             // This decoder fills a buffer of its own first.
             let scratch = decoder.color_type().bytes_per_pixel().into();
             raster::pixels(decoder, scratch, request)?
         }
+        Format::Heic | Format::Avif => heif::decode(bytes, request)?,
+        Format::JpegXl => jpeg_xl::decode(bytes, request)?,
+        Format::Jpeg2000 => jpeg2000::decode(bytes, request)?,
+        Format::Pnm => raster::pixels(pnm::PnmDecoder::new(input)?, 0, request)?,
+        Format::Tga => raster::pixels(tga::TgaDecoder::new(input)?, 0, request)?,
+        Format::Qoi => raster::pixels(qoi::QoiDecoder::new(input)?, 4, request)?,
+        // Of a PNG inside an icon, the decoder takes RGBA alone.
+        Format::Ico => match largest_in_icon(bytes) {
+            Some(inside) if inside.starts_with(png::SIGNATURE) => return decode(Format::Png, inside, request),
+            _ => raster::pixels(ico::IcoDecoder::new(input)?, 4, request)?,
+        },
+        Format::Hdr => raster::pixels(hdr::HdrDecoder::new(input)?, 4, request)?,
+        Format::Exr => raster::pixels(openexr::OpenExrDecoder::new(input)?, 16, request)?,
     })
+}
+
+/// The file of the largest picture in an icon: the directory has 16 bytes for each.
+fn largest_in_icon(bytes: &[u8]) -> Option<&[u8]> {
+    let count = usize::from(u16::from_le_bytes(*bytes.get(4..)?.first_chunk()?));
+    let entries = bytes.get(6..)?.as_chunks::<16>().0.iter().take(count);
+    // An edge of 256 is written as 0.
+    let area = |entry: &&[u8; 16]| {
+        [entry[0], entry[1]].map(|edge| u32::from(edge.wrapping_sub(1)) + 1).iter().product::<u32>()
+    };
+    let [.., a, b, c, d] = entries.max_by_key(area)?;
+    bytes.get(u32::from_le_bytes([*a, *b, *c, *d]) as usize..)
 }
 
 /// Turns a picture upright, by its orientation in EXIF's numbers.

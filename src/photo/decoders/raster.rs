@@ -1,6 +1,6 @@
-//! PNG, WebP, GIF, BMP and TIFF by the `image` crate, and the conversion of their many kinds of pixels to opaque RGB.
+//! What the `image` crate decodes, and the conversion of their many kinds of pixels to opaque RGB.
 
-use super::Request;
+use super::{Request, color};
 use crate::photo::budget::Share;
 use crate::photo::picture::RgbPicture;
 use crate::photo::{ErrorKind, PhotoError};
@@ -19,10 +19,10 @@ pub(super) fn pixels(
     let limits = request.limits;
     let (width, height) = decoder.dimensions();
     limits.check_size(width, height)?;
-    let color = decoder.color_type();
+    let kind = decoder.color_type();
     let bytes = decoder.total_bytes();
     // Pixels of fewer than three bytes need a second buffer, in which they are widened to RGB.
-    let spread = if color.bytes_per_pixel() < 3 { 3 } else { 0 };
+    let spread = if kind.bytes_per_pixel() < 3 { 3 } else { 0 };
     let area = u64::from(width) * u64::from(height);
     let decoding = bytes.saturating_add(area.saturating_mul(scratch + spread));
     let memory = request.reserve((width, height), (width, height), decoding)?;
@@ -31,8 +31,10 @@ pub(super) fn pixels(
     decoder.set_limits(rest)?;
 
     let mut data = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
+    // JPEG 2000 keeps it in the coded picture.
+    let own = if request.icc.is_none() { decoder.icc_profile().ok().flatten() } else { None };
     decoder.read_image(&mut data)?;
-    let data = match color {
+    let mut data = match kind {
         ColorType::Rgb8 => data,
         ColorType::L8 => repack(data, |[v]| [v; 3]),
         ColorType::La8 => repack(data, |[v, a]| [over_white(v, a); 3]),
@@ -43,12 +45,38 @@ pub(super) fn pixels(
         ColorType::Rgba16 => {
             repack(data, |v: [u8; 8]| [v[HIGH], v[2 + HIGH], v[4 + HIGH]].map(|sample| over_white(sample, v[6 + HIGH])))
         }
+        ColorType::Rgb32F => linear::<3>(&data),
+        ColorType::Rgba32F => linear::<4>(&data),
         other => {
             let message = format!("pictures with pixels of the type {other:?} cannot be decoded");
             return Err(PhotoError::new(ErrorKind::Unsupported, message));
         }
     };
+    if let Some(icc) = request.icc.or(own.as_deref()) {
+        color::apply_icc(&mut data, icc);
+    }
     Ok((RgbPicture::whole(width, height, data), memory))
+}
+
+/// Pixels of linear light as floats, in the machine's byte order, with alpha as a fourth: laid over white, and exposed so
+/// that at most one in a hundred is brighter than white.
+fn linear<const N: usize>(data: &[u8]) -> Vec<u8> {
+    let floats = |pixel: &[[u8; 4]; N]| {
+        pixel.map(|bytes| Some(f32::from_ne_bytes(bytes)).filter(|v| v.is_finite()).unwrap_or(0.0))
+    };
+    let pixels = || data.as_chunks::<4>().0.as_chunks::<N>().0.iter().map(floats);
+    // Every so many pixels are enough to find out how bright it is.
+    let apart = (data.len() / (4 * N) / 65_536).max(1);
+    let mut brightest: Vec<f32> = pixels().step_by(apart).map(|p| p[0].max(p[1]).max(p[2])).collect();
+    let at = brightest.len().saturating_sub(1) * 99 / 100;
+    let white =
+        if brightest.is_empty() { 1.0 } else { brightest.select_nth_unstable_by(at, f32::total_cmp).1.max(1.0) };
+    pixels()
+        .flat_map(|pixel| {
+            let alpha = if N == 4 { pixel[3].clamp(0.0, 1.0) } else { 1.0 };
+            [0, 1, 2].map(|n| color::encode((pixel[n] / white).clamp(0.0, 1.0) + (1.0 - alpha)))
+        })
+        .collect()
 }
 
 /// Converts pixels of `N` bytes to pixels of three, in place unless they grow.
@@ -69,7 +97,7 @@ pub(super) fn repack<const N: usize>(mut data: Vec<u8>, to_rgb: impl Fn([u8; N])
 }
 
 /// A sample of the given alpha (not premultiplied) over white, rounded as Pillow's `alpha_composite` does.
-fn over_white(sample: u8, alpha: u8) -> u8 {
+pub(super) fn over_white(sample: u8, alpha: u8) -> u8 {
     let (sample, alpha) = (u32::from(sample), u32::from(alpha));
     // Pillow divides by 255 with 7 bits after the point.
     let sum = 128 * (sample * alpha + 255 * (255 - alpha)) + 128 * 128;

@@ -9,7 +9,8 @@ pub(super) mod parts;
 mod tiff;
 
 use super::containers::jpeg::{Header, Segment};
-use super::containers::{png, riff};
+use super::containers::{icc, png, riff};
+use super::decoders::color;
 use super::format::{self, Format};
 use super::metadata::{self, FileMetadata, Readout};
 use crate::panics::contained;
@@ -53,8 +54,13 @@ fn picture(format: Format, bytes: &[u8], orientation: u8) -> Option<[u8; 32]> {
         Format::WebP => webp(bytes, &mut parts)?,
         Format::Gif => gif::shown(bytes, &mut parts)?,
         Format::Tiff => tiff::shown(bytes, &mut parts)?,
-        // It has no metadata.
-        Format::Bmp => return None,
+        // They have no metadata, or are seldom written into.
+        _ => return None,
+    }
+    // Most profiles are sRGB's, and most programs that write metadata keep them.
+    if let Some(icc) = icc::find(format, bytes).filter(|icc| color::matters(icc)) {
+        parts.add(b"icc");
+        parts.add(&icc);
     }
     Some(parts.hash())
 }

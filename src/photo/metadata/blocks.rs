@@ -2,12 +2,14 @@
 
 use super::xmp::LONGEST;
 use crate::photo::containers::tiff::Tiff;
-use crate::photo::containers::{jpeg, png, riff};
+use crate::photo::containers::{heif, jpeg, png, riff};
 use crate::photo::format::Format;
 use flate2::read::ZlibDecoder;
+use heifer_isobmff::BoxIter;
 use std::borrow::Cow;
 use std::io::Read;
 
+const APP1: u8 = jpeg::Segment::APP1;
 /// Tag of the XMP packet in a TIFF.
 const TIFF_XMP: u16 = 700;
 
@@ -22,8 +24,8 @@ pub(super) struct MetadataBlocks<'a> {
 pub(super) fn find(format: Format, file: &[u8]) -> MetadataBlocks<'_> {
     match format {
         Format::Jpeg => MetadataBlocks {
-            exif: jpeg::applications(file, b"Exif\0\0").map(Cow::Borrowed).collect(),
-            xmp: jpeg::applications(file, b"http://ns.adobe.com/xap/1.0/\0").map(Cow::Borrowed).collect(),
+            exif: jpeg::applications(file, APP1, b"Exif\0\0").map(Cow::Borrowed).collect(),
+            xmp: jpeg::applications(file, APP1, b"http://ns.adobe.com/xap/1.0/\0").map(Cow::Borrowed).collect(),
         },
         Format::Png => of_png(file),
         Format::WebP => {
@@ -37,8 +39,53 @@ pub(super) fn find(format: Format, file: &[u8]) -> MetadataBlocks<'_> {
         Format::Tiff => {
             MetadataBlocks { exif: vec![Cow::Borrowed(file)], xmp: xmp_of_tiff(file).into_iter().collect() }
         }
-        Format::Gif | Format::Bmp => MetadataBlocks::default(),
+        Format::Heic | Format::Avif => of_heif(file),
+        Format::JpegXl => of_jpeg_xl(file),
+        Format::Jpeg2000 => of_jpeg2000(file),
+        _ => MetadataBlocks::default(),
     }
+}
+
+/// The items that describe the primary one.
+fn of_heif(file: &[u8]) -> MetadataBlocks<'_> {
+    let Ok(file) = heif::parse(file) else { return MetadataBlocks::default() };
+    let owned = |found: Result<Option<Vec<u8>>, _>| found.ok().flatten().map(Cow::Owned).into_iter().collect();
+    MetadataBlocks { exif: owned(file.exif(file.primary_id)), xmp: owned(file.xmp(file.primary_id)) }
+}
+
+/// Boxes beside the picture. Those that are packed with Brotli are left out.
+fn of_jpeg_xl(file: &[u8]) -> MetadataBlocks<'_> {
+    let mut blocks = MetadataBlocks::default();
+    for found in BoxIter::new(file).map_while(Result::ok) {
+        match &found.header.box_type.0 {
+            // Where in the rest EXIF begins comes first.
+            b"Exif" => {
+                let at = found.content.first_chunk().map_or(0, |at| u32::from_be_bytes(*at) as usize);
+                blocks.exif.extend(found.content.get(at.saturating_add(4)..).map(Cow::Borrowed));
+            }
+            b"xml " => blocks.xmp.push(Cow::Borrowed(found.content)),
+            _ => {}
+        }
+    }
+    blocks
+}
+
+/// The boxes in which exiftool and Adobe's programs write.
+fn of_jpeg2000(file: &[u8]) -> MetadataBlocks<'_> {
+    let mut blocks = MetadataBlocks::default();
+    for found in BoxIter::new(file).map_while(Result::ok) {
+        match found.header.user_type.as_ref().map(|kind| &kind[..]) {
+            Some(b"JpgTiffExif->JP2") => {
+                let block = found.content.strip_prefix(b"Exif\0\0").unwrap_or(found.content);
+                blocks.exif.push(Cow::Borrowed(block));
+            }
+            Some(b"\xBE\x7A\xCF\xCB\x97\xA9\x42\xE8\x9C\x71\x99\x94\x91\xE3\xAF\xAC") => {
+                blocks.xmp.push(Cow::Borrowed(found.content));
+            }
+            _ => {}
+        }
+    }
+    blocks
 }
 
 fn xmp_of_tiff(file: &[u8]) -> Option<Cow<'_, [u8]>> {

@@ -65,6 +65,10 @@ pub(super) fn read(format: Format, file: &[u8]) -> Readout {
         let rating = xmp.metadata.rating.or(exif.metadata.rating).filter(|stars| *stars != 0);
         let mut said = exif.or(xmp);
         said.metadata.rating = rating;
+        // Their containers say it, and their decoders obey; what EXIF repeats does not count.
+        if matches!(format, Format::Heic | Format::Avif | Format::JpegXl) {
+            said.orientation = None;
+        }
         said
     })
     .unwrap_or_default()
