@@ -12,6 +12,7 @@ const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 4 << 20, max_bytes: 1 <<
 pub(crate) fn decode(bytes: &[u8]) {
     // A decoder's panic is an error of its picture, and no find.
     snapseek::panics::contain_panics();
+    let bytes = &photo::extracted(bytes.to_vec());
     let _ = photo::identity::outline(bytes);
     if let Ok(decoded) = photo::decode(bytes, Some(448), &LIMITS) {
         let picture = decoded.picture;

@@ -59,9 +59,9 @@ mod upkeep;
 
 pub use catalogue::library::Library;
 pub use catalogue::rows::{
-    Caption, CaptionCounts, Captioned, CarriedCaption, Change, Chat, ContentHash, FailedFile, FileIdentity, FileStamp,
-    FileState, Metadata, ModelRecord, PendingPhoto, PhotoFacts, PhotoFile, PhotoFiles, ScoreStats, Status, Tag, Turn,
-    WaitingCounts,
+    Caption, CaptionCounts, Captioned, CarriedCaption, Change, Chat, ContentHash, DamagedFile, FailedFile,
+    FileIdentity, FileStamp, FileState, Metadata, ModelRecord, PendingPhoto, PhotoFacts, PhotoFile, PhotoFiles,
+    ScoreStats, Status, Tag, Turn, WaitingCounts,
 };
 pub use catalogue::writer::Writer;
 pub use error::{Error, Result};

@@ -10,9 +10,9 @@ use crate::indexing::fill::{self, Done};
 use crate::indexing::run::IndexOptions;
 use crate::model::blip2 as generate;
 use crate::model_choice::{self, Offer};
-use crate::photo::DecodeLimits;
+use crate::photo::{self, DecodeLimits};
 use crate::terminal::console::Console;
-use crate::terminal::signals;
+use crate::terminal::{sanitize, signals};
 use snapseek_index::Library;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -29,12 +29,18 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     }
     let chosen = model_choice::choose(Some(&library), settings, console, Offer::unless(args.yes))?;
     writer.set_model(&chosen.record)?;
+    let memory = args.max_memory.saturating_mul(1 << 20);
+    photo::allow_memory(memory);
     let options = IndexOptions {
         prune: args.prune,
         hidden: args.hidden,
         excludes: if args.no_default_excludes { settings.exclude.clone() } else { settings.excludes() },
         retry: args.retry,
-        limits: DecodeLimits { max_pixels: args.max_megapixels.saturating_mul(1_000_000), ..DecodeLimits::default() },
+        limits: DecodeLimits {
+            max_pixels: args.max_megapixels.saturating_mul(1_000_000),
+            max_alloc: memory,
+            ..DecodeLimits::default()
+        },
         ..IndexOptions::new(settings.threads)
     };
     let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
@@ -116,6 +122,19 @@ fn exit(done: &Done) -> Exit {
     }
 }
 
+/// The most frequent endings and how many files have them.
+pub(super) fn endings(mut kinds: Vec<(&str, u64)>) -> String {
+    /// How many are named.
+    const NAMED: usize = 5;
+    kinds.sort_by_key(|(_, files)| std::cmp::Reverse(*files));
+    let mut named: Vec<String> =
+        kinds.iter().take(NAMED).map(|(ending, files)| format!(".{} {files}", sanitize::text(ending))).collect();
+    if kinds.len() > NAMED {
+        named.push("...".to_owned());
+    }
+    named.join(", ")
+}
+
 pub(super) fn report(done: &Done, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<()> {
     let Done { summary, seconds, captions } = done;
     if settings.json {
@@ -149,6 +168,10 @@ pub(super) fn report(done: &Done, library: &Library, settings: &Settings, consol
             kinds.push(format!("{} of them in an earlier run too", summary.failed_before));
         }
         parts.push(format!("{} failed ({}; `snapseek status` lists them)", summary.failed, kinds.join(", ")));
+    }
+    if !summary.unread.is_empty() {
+        let kinds = summary.unread.iter().map(|(ending, files)| (*ending, *files)).collect();
+        parts.push(format!("{} of kinds that are not read ({})", summary.unread.values().sum::<u64>(), endings(kinds)));
     }
     let rate = if summary.embedded > 0 && *seconds > 0.0 {
         format!(", {:.1} photos a second", summary.embedded as f64 / seconds)

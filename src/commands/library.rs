@@ -8,6 +8,7 @@ use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
 use serde_json::json;
 use snapseek_index::{CheckReport, Library, Remedy, WaitingCounts};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,8 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     let status = library.status()?;
     let failures = library.failures()?;
     let carried = library.carried_captions()?;
+    let damaged = library.damaged_files()?;
+    let unread = library.unread()?;
     if settings.json {
         let failed = failures.iter().map(|failure| {
             let mut record = json!({"kind": failure.kind, "message": failure.message});
@@ -26,6 +29,12 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
             record
         });
         let failed: Vec<_> = failed.collect();
+        let damaged = damaged.iter().map(|file| {
+            let mut record = json!({"remark": file.remark});
+            output::put_path(&mut record, &file.path);
+            record
+        });
+        let damaged: Vec<_> = damaged.collect();
         let carried: Vec<_> = carried
             .iter()
             .map(|caption| {
@@ -44,7 +53,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
                 record
             }).collect::<Vec<_>>(), "lost_commits": status.lost_commits,
             "folders": status.roots.iter().map(|r| r.to_string_lossy()).collect::<Vec<_>>(),
-            "failed": failures.len(), "failures": failed}))?;
+            "unread": unread.into_iter().collect::<BTreeMap<_, _>>(), "damaged": damaged, "failed": failures.len(), "failures": failed}))?;
         return Ok(Exit::Success);
     }
     let row =
@@ -65,6 +74,11 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     }
     for root in &status.roots {
         row("folder", sanitize::path(root))?;
+    }
+    if !unread.is_empty() {
+        let kinds: Vec<(&str, u64)> = unread.iter().map(|(ending, files)| (ending.as_str(), *files)).collect();
+        let files = kinds.iter().map(|(_, files)| files).sum::<u64>();
+        row("unread", format!("{files} files of kinds that are not read: {}", super::index::endings(kinds)))?;
     }
     if status.awaiting > 0 {
         row("awaiting", awaiting(status.awaiting))?;
@@ -87,30 +101,32 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     if status.lost_commits > 0 {
         row("lost", format!("the last {} of the changes; `snapseek check` says more", status.lost_commits))?;
     }
+    let list = |name: &str, summary: String, lines: Vec<String>| -> anyhow::Result<()> {
+        row(name, summary)?;
+        let shown = if console.is_verbose() { lines.len() } else { SHOWN };
+        for line in lines.iter().take(shown) {
+            console.line(&format!("  {line}"))?;
+        }
+        if lines.len() > shown {
+            console.line(&format!("  and {} more (-v lists them)", lines.len() - shown))?;
+        }
+        Ok(())
+    };
+    let said = |path: &Path, words: &[&str]| {
+        let words: Vec<_> = words.iter().map(|words| sanitize::text(words)).collect();
+        format!("{}: {}", sanitize::path(path), words.join(": "))
+    };
     if !carried.is_empty() {
-        row("carried", format!("{} over to edited pictures", text::count(carried.len(), "caption")))?;
-        let shown = if console.is_verbose() { carried.len() } else { SHOWN };
-        for caption in carried.iter().take(shown) {
-            console.line(&format!("  {}: {}", sanitize::path(&caption.path), sanitize::text(&caption.text)))?;
-        }
-        if carried.len() > shown {
-            console.line(&format!("  and {} more (-v lists them)", carried.len() - shown))?;
-        }
+        let summary = format!("{} over to edited pictures", text::count(carried.len(), "caption"));
+        list("carried", summary, carried.iter().map(|caption| said(&caption.path, &[&caption.text])).collect())?;
+    }
+    if !damaged.is_empty() {
+        let summary = format!("{} shown as far as they are there", text::count(damaged.len(), "file"));
+        list("damaged", summary, damaged.iter().map(|file| said(&file.path, &[&file.remark])).collect())?;
     }
     if !failures.is_empty() {
-        row("failed", failures.len().to_string())?;
-        let shown = if console.is_verbose() { failures.len() } else { SHOWN };
-        for failure in failures.iter().take(shown) {
-            console.line(&format!(
-                "  {}: {}: {}",
-                sanitize::path(&failure.path),
-                sanitize::text(&failure.kind),
-                sanitize::text(&failure.message)
-            ))?;
-        }
-        if failures.len() > shown {
-            console.line(&format!("  and {} more (-v lists them)", failures.len() - shown))?;
-        }
+        let lines = failures.iter().map(|failure| said(&failure.path, &[&failure.kind, &failure.message])).collect();
+        list("failed", failures.len().to_string(), lines)?;
     }
     Ok(Exit::Success)
 }

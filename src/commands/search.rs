@@ -54,8 +54,10 @@ fn from_stdin() -> anyhow::Result<Piped> {
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().take(limits.max_bytes + 1).read_to_end(&mut bytes);
     read.context("stdin cannot be read")?;
+    let whole = bytes.len() as u64 <= limits.max_bytes;
+    let bytes = photo::extracted(bytes);
     if photo::is_picture(&bytes) {
-        anyhow::ensure!(bytes.len() as u64 <= limits.max_bytes, "the picture on stdin is larger than 1 GiB");
+        anyhow::ensure!(whole, "the picture on stdin is larger than 1 GiB");
         return Ok(Piped::Picture(bytes));
     }
     let text = String::from_utf8(bytes).ok().filter(|text| text.len() <= MOST_LINES);

@@ -39,7 +39,10 @@ pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a CopyMember, f32)>) ->
     type Measure<'m> = &'m dyn Fn(&(&CopyMember, f32)) -> f64;
     let colour = |(member, _): &(&CopyMember, f32)| member.look.as_ref().map_or(0.0, |look| look.tones.colour.into());
     let tones = |(member, _): &(&CopyMember, f32)| member.look.as_ref().map_or(0.0, |look| look.tones.range.into());
-    let measures: [(&str, f64, Measure); 8] = [
+    let raw = |(member, _): &(&CopyMember, f32)| f64::from(u8::from(member.hit.facts.format == super::RAW));
+    let measures: [(&str, f64, Measure); 9] = [
+        // Its pixels here are those of its preview.
+        ("camera raw", 1.0, &raw),
         ("most pixels", SAME_PIXELS, &pixels),
         // Before sharpness, to which a frame adds edges.
         ("no frame", 1.0, &frameless),

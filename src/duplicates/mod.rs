@@ -126,19 +126,22 @@ pub fn find(
             let mut present = Vec::new();
             for at in component {
                 let Some((id, subject)) = ids.get(at).zip(subjects.get(at)) else { continue };
-                let files = files(library.files_of(*id)?, &mut found.problems);
+                let mut files = files(library.files_of(*id)?, &mut found.problems);
+                hits.get(id).into_iter().for_each(|hit| compare_whole(hit, &mut files));
                 if let Some(hit) = hits.remove(id).filter(|_| !files.is_empty()) {
                     let look = Some(subject.look.clone());
                     present.push((at, CopyMember { hit, files, look, likeness: None, cosine: None }));
                 }
             }
+            leave_out_companions(&mut present);
             found.groups.extend(split(present, &pairs, &subjects, near));
         }
         grouped = found.groups.iter().flat_map(|group| &group.photos).map(|member| member.hit.id).collect();
     }
     for photo in library.copies()?.into_iter().filter(|photo| !grouped.contains(&photo.id)) {
         let Some(hit) = searcher.photos(&[photo.id])?.pop() else { continue };
-        let files = files(Some(photo), &mut found.problems);
+        let mut files = files(Some(photo), &mut found.problems);
+        compare_whole(&hit, &mut files);
         let mut sets = vec![files];
         if wanted == CopyKinds::Exact {
             let mut equal: BTreeMap<_, Vec<PhotoFile>> = BTreeMap::new();
@@ -157,6 +160,33 @@ pub fn find(
         (std::cmp::Reverse(group.wasted()), group.files().next().map(|(_, file)| file.path.clone()))
     });
     Ok(Some(found))
+}
+
+/// The format of camera raw files, as photos of the library have it.
+const RAW: &str = "raw";
+
+/// Of camera raw files, the library knows the preview: where there are several, all their bytes decide which are equal.
+fn compare_whole(hit: &Hit, files: &mut [PhotoFile]) {
+    if hit.facts.format == RAW && files.len() > 1 {
+        for file in files {
+            if let Ok(hasher) = blake3::Hasher::new().update_mmap(&file.path) {
+                file.hash = *hasher.finalize().as_bytes();
+            }
+        }
+    }
+}
+
+/// Leaves out the files that lie beside a camera raw file of the same name: the camera wrote both, and neither is a copy.
+fn leave_out_companions(photos: &mut Vec<(usize, CopyMember)>) {
+    let name = |file: &PhotoFile| file.path.with_extension("");
+    let is_raw = |member: &CopyMember| member.hit.facts.format == RAW;
+    let raws = photos.iter().filter(|(_, member)| is_raw(member));
+    let raws: HashSet<_> = raws.flat_map(|(_, member)| member.files.iter().map(name)).collect();
+    photos.retain_mut(|(_, member)| {
+        let raw = is_raw(member);
+        member.files.retain(|file| raw || !raws.contains(&name(file)));
+        !member.files.is_empty()
+    });
 }
 
 /// The pairs that show one picture, by their positions, the lower one first; `None` if cancelled.

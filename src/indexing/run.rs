@@ -91,6 +91,8 @@ pub struct IndexSummary {
     pub failures: BTreeMap<FailureKind, u64>,
     /// Those of them that could not be read in the last run either.
     pub failed_before: u64,
+    /// Files of kinds that are not read, by ending.
+    pub unread: BTreeMap<&'static str, u64>,
     /// Records kept although their files cannot be found.
     pub held_back: u64,
     /// The run was interrupted.
@@ -141,6 +143,9 @@ pub fn run(
     run.summary.interrupted = cancel.load(Ordering::Relaxed);
     if !run.summary.interrupted {
         run.drop_vanished(roots)?;
+        for root in roots.iter().filter(|root| !run.seen.missing.contains(*root)) {
+            run.writer.set_unread(root, &run.seen.unread.remove(root).unwrap_or_default())?;
+        }
         let covered = |root: &PathBuf| roots.iter().any(|walked| root.starts_with(walked));
         let unseen = run.seen.is_disturbed || run.summary.held_back > 0;
         if !unseen && library.roots()?.iter().all(covered) {
@@ -166,6 +171,8 @@ struct Seen {
     blind: Vec<PathBuf>,
     /// Roots that do not exist.
     missing: HashSet<PathBuf>,
+    /// How many files of each ending are of kinds that are not read, by root.
+    unread: HashMap<PathBuf, BTreeMap<String, u64>>,
     /// Something could not be read that could be in the last run: it may be what is missing elsewhere. What stays
     /// unreadable disturbs no longer; otherwise nothing would be settled ever.
     is_disturbed: bool,
@@ -314,6 +321,11 @@ impl IndexRun<'_, '_> {
                 }
                 return Ok(None);
             }
+            WalkEvent::Unread { root, ending } => {
+                *self.seen.unread.entry(root).or_default().entry(ending.to_owned()).or_default() += 1;
+                *self.summary.unread.entry(ending).or_default() += 1;
+                return Ok(None);
+            }
             WalkEvent::MissingRoot { root } => {
                 let message =
                     "the folder does not exist; its records are kept (`snapseek forget` drops them)".to_owned();
@@ -374,6 +386,8 @@ impl IndexRun<'_, '_> {
             }
             FileOutcome::Photo { change } => {
                 self.summary.embedded += 1;
+                // It may be copied at this moment.
+                self.seen.is_disturbed |= matches!(&*change, Change::Photo { facts, .. } if facts.remark.is_some());
                 self.pending.push(*change);
             }
             FileOutcome::Known { known } => {
@@ -568,6 +582,7 @@ pub fn pictures(path: &Path) -> Vec<Result<PathBuf, String>> {
             WalkEvent::Problem { path, message, .. } => {
                 Some(Err(format!("{}: {message}", crate::terminal::sanitize::path(&path))))
             }
+            WalkEvent::Unread { .. } => None,
             // In a folder it is no picture; but it may have been named.
             WalkEvent::Skipped { path: skipped, .. } => (skipped == path)
                 .then(|| Err(format!("{} is a pipe, socket or device", crate::terminal::sanitize::path(path)))),

@@ -22,6 +22,8 @@ pub(super) enum WalkEvent {
     Problem { path: PathBuf, root: PathBuf, message: String },
     /// What has a picture's name, but is none: a pipe, a socket, a device, or a link whose target is gone.
     Skipped { path: PathBuf, root: PathBuf },
+    /// A file with the ending of a picture or video of a kind that is not decoded.
+    Unread { root: PathBuf, ending: &'static str },
     /// A root that does not exist.
     MissingRoot { root: PathBuf },
 }
@@ -141,7 +143,8 @@ fn ignores_in(folder: &Path) -> (Option<Gitignore>, Option<String>) {
 fn look(entry: &DirEntry, root: &Path, excluded: bool) -> Option<WalkEvent> {
     let (path, kind) = (entry.path(), entry.file_type());
     if !(entry.depth() == 0 || crate::photo::looks_like_picture(path)) {
-        return None;
+        let ending = crate::photo::unread_ending(path).filter(|_| kind.is_file() && !excluded)?;
+        return Some(WalkEvent::Unread { root: root.to_path_buf(), ending });
     }
     let (path, root) = (path.to_path_buf(), root.to_path_buf());
     // A link to a photo counts as that photo.

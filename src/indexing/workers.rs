@@ -3,7 +3,7 @@
 use super::failure::FailureKind;
 use super::quarantine::{JournalSlot, Quarantine};
 use crate::model::{Embed, Pixels, is_unit};
-use crate::photo::{self, DecodeLimits, ErrorKind};
+use crate::photo::{self, DecodeLimits, ErrorKind, Limit};
 use crate::search::photo_file;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use snapseek_index::{Change, ContentHash, FileIdentity, FileStamp, FileState, Library, Metadata, PhotoFacts, Tag};
@@ -154,13 +154,17 @@ impl<'a> IndexWorkers<'a> {
     fn decode(&self, mut job: Job, model: &dyn Embed, shared: &WorkerShared) -> Result<Prepared, Box<FileOutcome>> {
         let failed = |job: Job, picture: Option<Box<ContentHash>>, error: photo::PhotoError| {
             let kind = FailureKind::Photo(error.kind);
-            Box::new(FileOutcome::Failed { job, picture, kind, message: error.message })
+            let raised = error.limit.map_or("", |limit| match limit {
+                Limit::Pixels => " (`index --retry --max-megapixels N` allows more)",
+                Limit::Memory => " (`index --retry --max-memory MIB` allows more)",
+            });
+            Box::new(FileOutcome::Failed { job, picture, kind, message: error.message + raised })
         };
         let bytes = match photo::read(&job.path, &self.limits) {
             Ok(bytes) => bytes,
             Err(error) => return Err(failed(job, None, error)),
         };
-        job.stamp.size = bytes.len() as u64;
+        job.stamp.size = bytes.file_size();
         let (identity, metadata) = photo_file::identify(&bytes);
         let died = || fatal(anyhow::anyhow!("a decoding thread has panicked"));
         match shared.catalogue.lock().map_err(|_| died())?.knows(&identity) {
@@ -242,7 +246,7 @@ fn facts_of(facts: photo::Facts) -> PhotoFacts {
         width: facts.width,
         height: facts.height,
         format: facts.format.to_owned(),
-        remark: None,
+        remark: facts.remark,
         metadata: photo_file::kept(facts.metadata),
     }
 }

@@ -14,13 +14,13 @@ pub(super) static PIXELS: Budget = Budget::new(576 << 20);
 /// A number of bytes that threads share.
 #[derive(Debug)]
 pub(super) struct Budget {
-    total: u64,
     state: Mutex<BudgetState>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct BudgetState {
+    total: u64,
     free: u64,
     /// Threads are served in the order in which they came, so that a large picture is not overtaken for ever.
     next: u64,
@@ -29,20 +29,31 @@ struct BudgetState {
 
 impl Budget {
     const fn new(total: u64) -> Self {
-        Self { total, state: Mutex::new(BudgetState { free: total, next: 0, served: 0 }), changed: Condvar::new() }
+        let state = BudgetState { total, free: total, next: 0, served: 0 };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// The whole budget in bytes.
-    pub(super) const fn total(&self) -> u64 {
-        self.total
+    pub(super) fn total(&self) -> u64 {
+        self.lock().total
+    }
+
+    /// Makes it at least this large.
+    pub(super) fn raise(&self, total: u64) {
+        let mut state = self.lock();
+        let more = total.saturating_sub(state.total);
+        state.total += more;
+        state.free += more;
+        drop(state);
+        self.changed.notify_all();
     }
 
     /// Waits for `bytes` of the budget; `None` if that is more than all of it.
     pub(super) fn take(&'static self, bytes: u64) -> Option<Share> {
-        if bytes > self.total {
+        let mut state = self.lock();
+        if bytes > state.total {
             return None;
         }
-        let mut state = self.lock();
         let turn = state.next;
         state.next += 1;
         while state.served != turn || state.free < bytes {
@@ -109,5 +120,11 @@ mod tests {
             }
         });
         assert_eq!(BUDGET.lock().free, 100);
+        BUDGET.raise(90);
+        assert_eq!(BUDGET.total(), 100);
+        BUDGET.raise(150);
+        let share = BUDGET.take(140).unwrap();
+        assert_eq!((BUDGET.total(), BUDGET.lock().free), (150, 10));
+        drop(share);
     }
 }

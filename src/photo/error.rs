@@ -67,11 +67,26 @@ pub struct PhotoError {
     pub kind: ErrorKind,
     /// What happened, for a person.
     pub message: String,
+    /// The limit that it is over.
+    pub limit: Option<Limit>,
+}
+
+/// The limits of [`DecodeLimits`](super::DecodeLimits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// `max_pixels`.
+    Pixels,
+    /// `max_bytes`, or `max_alloc`.
+    Memory,
 }
 
 impl PhotoError {
     pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), limit: None }
+    }
+
+    pub(super) fn over(limit: Limit, message: String) -> Self {
+        Self { kind: ErrorKind::TooLarge, message, limit: Some(limit) }
     }
 
     pub(super) fn truncated() -> Self {

@@ -1,6 +1,6 @@
 //! Detects the format of a file.
 
-use super::containers::png;
+use super::containers::{png, raw};
 use super::{ErrorKind, PhotoError};
 use std::path::Path;
 
@@ -41,6 +41,10 @@ formats! {
     JpegXl "jxl" "JPEG XL" ["jxl"]
     Jpeg2000 "jp2" "JPEG 2000" ["jp2" "j2k" "j2c" "jpc" "jpf" "jpx"]
     Tiff "tiff" "TIFF" ["tif" "tiff"]
+    Raw "raw" "Camera raw" [
+        "3fr" "arw" "cr2" "cr3" "dcr" "dng" "erf" "fff" "gpr" "iiq" "kdc" "mef" "mos" "nef" "nrw" "orf" "pef" "raf" "rw2"
+        "rwl" "sr2" "srf" "srw" "x3f"
+    ]
     Gif "gif" "GIF" ["gif"]
     Bmp "bmp" "BMP" ["bmp" "dib"]
     Pnm "pnm" "PNM" ["pnm" "pbm" "pgm" "ppm" "pam"]
@@ -49,6 +53,75 @@ formats! {
     Ico "ico" "ICO" ["ico"]
     Hdr "hdr" "Radiance HDR" ["hdr"]
     Exr "exr" "OpenEXR" ["exr"]
+}
+
+/// Endings of pictures, videos and drawings that are not decoded.
+const UNREAD: &[&str] = &[
+    "3g2",
+    "3gp",
+    "afphoto",
+    "ai",
+    "avi",
+    "avifs",
+    "bpg",
+    "cdr",
+    "crw",
+    "dcm",
+    "dds",
+    "djv",
+    "djvu",
+    "emf",
+    "eps",
+    "fits",
+    "flif",
+    "flv",
+    "hdp",
+    "heics",
+    "heifs",
+    "insv",
+    "jng",
+    "jp3",
+    "jxr",
+    "kra",
+    "lrv",
+    "m2ts",
+    "m2v",
+    "m4v",
+    "mkv",
+    "mng",
+    "mod",
+    "mov",
+    "mp4",
+    "mpeg",
+    "mpg",
+    "mrw",
+    "mts",
+    "ora",
+    "pct",
+    "pcx",
+    "pict",
+    "procreate",
+    "psb",
+    "psd",
+    "pxd",
+    "ras",
+    "sgi",
+    "svg",
+    "svgz",
+    "vob",
+    "wdp",
+    "webm",
+    "wmf",
+    "wmv",
+    "xbm",
+    "xcf",
+    "xpm",
+];
+
+/// The ending of a name, in lower case, if it is one of a picture, video or drawing of a kind that is not decoded.
+pub fn unread_ending(path: &Path) -> Option<&'static str> {
+    let ending = path.extension()?.to_str()?;
+    UNREAD.iter().find(|known| known.eq_ignore_ascii_case(ending)).copied()
 }
 
 /// Whether the name has a picture's extension (jpg, png, heic, ...), in any letter case. The content may be anything.
@@ -81,6 +154,7 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, PhotoError> {
         _ if bytes.starts_with(b"#?RADIANCE") || bytes.starts_with(b"#?RGBE") => Ok(Format::Hdr),
         _ if bytes.starts_with(b"\x76\x2f\x31\x01") => Ok(Format::Exr),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => iso_media(bytes),
+        _ if raw::is_extract(bytes) => Ok(Format::Raw),
         _ if is_tga(bytes) => Ok(Format::Tga),
         _ => match image::guess_format(bytes) {
             Ok(other) if other != image::ImageFormat::Bmp => {
@@ -138,6 +212,10 @@ mod tests {
         for name in ["a.jpg", "B.JPEG", "c.Png", "x/y.z.tif", "d.HEIC"] {
             assert!(looks_like_picture(Path::new(name)), "{name}");
         }
+        assert_eq!(unread_ending(Path::new("x/Film.MP4")), Some("mp4"));
+        assert!(["a.jpg", "a.txt", "mp4"].iter().all(|name| unread_ending(Path::new(name)).is_none()));
+        let decoded = FORMATS.iter().flat_map(|format| format.endings);
+        assert!(decoded.into_iter().all(|ending| !UNREAD.contains(ending)));
         for name in ["jpg", ".jpg", "a.jpg.txt", "a.mov", "a."] {
             assert!(!looks_like_picture(Path::new(name)), "{name}");
         }

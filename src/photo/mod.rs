@@ -32,14 +32,14 @@ use metadata::Readout;
 use picture::RgbPicture;
 
 pub use decoders::jpeg::dct_scale;
-pub use error::{ErrorKind, PhotoError};
-pub use file::{FileBytes, read};
-pub use format::{FORMATS, FormatInfo, looks_like_picture};
+pub use error::{ErrorKind, Limit, PhotoError};
+pub use file::{FileBytes, extracted, read};
+pub use format::{FORMATS, FormatInfo, looks_like_picture, unread_ending};
 pub use metadata::FileMetadata;
 
 /// Raised whenever more is read from the same file: files that were refused are tried again, and what the others say is
 /// read anew, without a model.
-pub const READER_VERSION: u32 = 2;
+pub const READER_VERSION: u32 = 3;
 
 /// Longest edge in pixels that a picture may have. Formats for photos end at 65,535; a longer edge takes decoders
 /// minutes for a file of a few bytes.
@@ -53,15 +53,21 @@ pub struct DecodeLimits {
     /// Maximum size of a file in bytes.
     pub max_bytes: u64,
     /// Maximum number of bytes of all buffers of one decode together, estimated before they are allocated. All threads
-    /// together hold at most 576 MiB, whatever this says.
+    /// together hold at most 576 MiB, whatever this says, unless [`allow_memory`] raises that.
     pub max_alloc: u64,
+}
+
+/// Lets all threads together hold this many bytes of files, and of pictures, where that is more than they may now (1 GiB
+/// and 576 MiB).
+pub fn allow_memory(bytes: u64) {
+    [&budget::FILES, &PIXELS].into_iter().for_each(|budget| budget.raise(bytes));
 }
 
 impl Default for DecodeLimits {
     /// 400 million pixels, 1 GiB of file, 576 MiB of memory: enough for 100 megapixels of 16-bit RGB or of an 8-bit
     /// TIFF, and for nearly every JPEG that may be reduced.
     fn default() -> Self {
-        Self { max_pixels: 400_000_000, max_bytes: 1 << 30, max_alloc: PIXELS.total() }
+        Self { max_pixels: 400_000_000, max_bytes: budget::FILES.total(), max_alloc: PIXELS.total() }
     }
 }
 
@@ -74,7 +80,7 @@ impl DecodeLimits {
         if u64::from(width) * u64::from(height) > self.max_pixels {
             let most = self.max_pixels / 1_000_000;
             let message = format!("{width}x{height} pixels are more than the limit of {most} million");
-            return Err(PhotoError::new(ErrorKind::TooLarge, message));
+            return Err(PhotoError::over(Limit::Pixels, message));
         }
         if width.max(height) > MAX_EDGE {
             let message = format!("{width}x{height} pixels: an edge is longer than the limit of {MAX_EDGE} pixels");
@@ -93,6 +99,8 @@ pub struct Facts {
     pub height: u32,
     /// The name of one of [`FORMATS`].
     pub format: &'static str,
+    /// What is wrong with it, if the file is damaged.
+    pub remark: Option<String>,
     /// What the file says about it.
     pub metadata: FileMetadata,
 }
@@ -117,7 +125,8 @@ pub fn is_picture(bytes: &[u8]) -> bool {
 ///
 /// `target` is the length in pixels of the shortest edge that the caller still needs: a larger JPEG may then be decoded
 /// at 1/2, 1/4 or 1/8 of its size, which is much faster, but never with a shortest edge under `target`. `None` decodes
-/// every pixel. Of an animation, the first frame is the picture.
+/// every pixel. Of an animation, the first frame is the picture. Of a damaged JPEG, PNG or TIFF, what there is is the
+/// picture, with a remark. Camera raw files are decoded as [`read`] and [`extracted`] return them.
 ///
 /// If other threads hold much memory for pictures, it waits until there is enough for this one.
 ///
@@ -137,9 +146,9 @@ fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Resul
     let turned = orientation >= 5;
     let icc = containers::icc::find(format, bytes);
     let request = Request { limits, target, turned, icc: icc.as_deref() };
-    let (picture, mut memory) = decoders::decode(format, bytes, &request)?;
+    let (picture, mut memory, remark) = decoders::decode(format, bytes, &request)?;
     let (width, height) = if turned { (picture.full.1, picture.full.0) } else { picture.full };
-    let facts = Facts { width, height, format: format.name(), metadata };
+    let facts = Facts { width, height, format: format.name(), remark, metadata };
     let picture = decoders::upright(picture, orientation)?;
     memory.shrink_to(picture.data.capacity() as u64 + request.resizing((picture.width, picture.height)));
     Ok(DecodedPhoto { picture, facts, _memory: memory })

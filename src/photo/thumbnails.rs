@@ -129,7 +129,9 @@ impl Thumbnails {
 fn read(file: &Path) -> Option<RgbImage> {
     let photo = decode(&super::read(file, &LIMITS).ok()?, None, &LIMITS).ok()?;
     let picture = photo.picture;
-    if photo.facts.format != "jpeg" || picture.width.max(picture.height) > EDGE {
+    // It is made again, not mended.
+    let is_whole = photo.facts.format == "jpeg" && photo.facts.remark.is_none();
+    if !is_whole || picture.width.max(picture.height) > EDGE {
         return None;
     }
     // A time in the future cannot be a time of use.

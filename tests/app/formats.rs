@@ -2,7 +2,7 @@
 
 use snapseek::model::Embed;
 use snapseek::model::starter::Starter;
-use snapseek::photo::{DecodeLimits, DecodedPhoto, FORMATS, decode};
+use snapseek::photo::{DecodeLimits, DecodedPhoto, ErrorKind, FORMATS, decode};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,9 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn photo(path: &Path, target: Option<u32>) -> DecodedPhoto {
-    decode(&fs::read(path).unwrap(), target, &DecodeLimits::default()).unwrap_or_else(|e| panic!("{path:?}: {e}"))
+    let limits = DecodeLimits::default();
+    let read = snapseek::photo::read(path, &limits).and_then(|bytes| decode(&bytes, target, &limits));
+    read.unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
 /// The starter's embedding.
@@ -37,11 +39,12 @@ fn a_photo_means_the_same_in_every_format() {
     for entry in fs::read_dir(fixture("formats")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        if name.ends_with(".py") || (!cfg!(feature = "heic") && name.ends_with(".heic")) {
+        if path.is_dir() || name.ends_with(".py") || (!cfg!(feature = "heic") && name.ends_with(".heic")) {
             continue;
         }
         let (what, least) = match name {
             "orientation-5.avif" | "orientation-6.avif" => (&owl, 0.97),
+            _ if name.starts_with("orientation") && name.ends_with(".jxl") => (&small, 0.94),
             _ if name.starts_with("orientation") && name.ends_with(".jp2") => (&owl, 0.965),
             _ if !name.starts_with("small") => (&owl, 0.98),
             // The edges of the alpha are coded with losses, too.
@@ -58,26 +61,136 @@ fn a_photo_means_the_same_in_every_format() {
     }
     let missing: Vec<_> = FORMATS.iter().map(|format| format.name).filter(|name| !formats.contains(name)).collect();
     // These, and JPEG, have other tests; nothing here writes OpenEXR.
-    assert!(missing.iter().all(|name| ["webp", "tiff", "gif", "bmp", "exr", "heic"].contains(name)), "{missing:?}");
+    assert!(
+        missing.iter().all(|name| ["webp", "tiff", "gif", "bmp", "raw", "exr", "heic"].contains(name)),
+        "{missing:?}"
+    );
+}
+
+/// A thumbnail stands for the picture where it has the pixels that are needed.
+#[cfg(feature = "heic")]
+#[test]
+fn a_large_thumbnail_is_decoded_instead_of_the_picture() {
+    let starter = Starter::built_in().unwrap();
+    let path = fixture("formats/owl-thumbnail.heic");
+    for (target, size) in [(None, (448, 296)), (Some(149), (448, 296)), (Some(148), (224, 148))] {
+        let decoded = photo(&path, target);
+        assert_eq!((decoded.picture.width, decoded.picture.height), size, "{target:?}");
+        assert_eq!((decoded.facts.width, decoded.facts.height), (448, 296), "{target:?}");
+        let pixels = starter.prepare(&decoded.picture).unwrap();
+        let vector = starter.embed_pixels(&[pixels]).unwrap().remove(0).vector;
+        let cosine = cosine(&vector, &embedding(&starter, &fixture("photos/owl.jpg")));
+        assert!(cosine > if size.0 == 448 { 0.98 } else { 0.9 }, "{target:?}: {cosine}");
+    }
 }
 
 /// Not only alike: the corners of the picture are where they belong.
 #[test]
 fn every_orientation_is_turned_upright_in_every_container() {
-    for ending in ["heic", "avif", "jp2"] {
+    let (large, small) = ((448, 299), (224, 150));
+    for (name, size) in [
+        ("heic", large),
+        ("avif", large),
+        ("jp2", large),
+        ("jxl", small),
+        ("raw/nef", small),
+        ("raw/raf", small),
+        ("raw/cr3", small),
+    ] {
+        let (folder, ending) = name.rsplit_once('/').unwrap_or(("", name));
         if ending == "heic" && !cfg!(feature = "heic") {
             continue;
         }
-        let of = |n: u8| photo(&fixture(&format!("formats/orientation-{n}.{ending}")), None);
+        let of = |n: u8| photo(&fixture("formats").join(folder).join(format!("orientation-{n}.{ending}")), None);
         let upright = of(1).picture;
+        assert_eq!(of(1).facts.metadata.taken.as_deref(), Some("2019-06-30T12:13:14"), "{ending}");
         for n in 2..=8 {
             let DecodedPhoto { picture, facts, .. } = of(n);
-            assert_eq!((facts.width, facts.height), (448, 299), "{n}.{ending}");
+            assert_eq!((facts.width, facts.height), size, "{n}.{ending}");
             let differences = picture.data.iter().zip(&upright.data).map(|(a, b)| u64::from(a.abs_diff(*b)));
             let mean = differences.sum::<u64>() as f64 / upright.data.len() as f64;
             assert!(mean < 4.0, "{n}.{ending}: {mean}");
         }
     }
+}
+
+/// Stand-ins for what cameras write: the preview is what is seen, and they say when and by what they were taken.
+#[test]
+fn raw_files_show_their_preview() {
+    let starter = Starter::built_in().unwrap();
+    let owl = embedding(&starter, &fixture("photos/owl.jpg"));
+    let mut tried = 0;
+    for entry in fs::read_dir(fixture("formats/raw")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if !name.starts_with("owl") {
+            continue;
+        }
+        let facts = photo(&path, None).facts;
+        assert_eq!((facts.format, facts.width, facts.height, facts.remark), ("raw", 448, 299, None), "{name}");
+        let cosine = cosine(&embedding(&starter, &path), &owl);
+        assert!(cosine >= 0.98, "{name}: {cosine}");
+        // What it says of itself is not read of Sigma's.
+        if !name.ends_with("x3f") {
+            assert_eq!(facts.metadata.taken.as_deref(), Some("2019-06-30T12:13:14"), "{name}");
+            assert_eq!(facts.metadata.camera.as_deref(), Some("Maker Model 5"), "{name}");
+        }
+        tried += 1;
+    }
+    assert!(tried > 12, "{tried}");
+    let nothing = snapseek::photo::read(&fixture("formats/raw/nothing.nef"), &DecodeLimits::default()).unwrap_err();
+    assert!(nothing.kind == ErrorKind::Unsupported && nothing.message.contains("without a preview"), "{nothing}");
+}
+
+/// Scanners, fax machines and other programs write TIFFs in many ways.
+#[test]
+fn tiffs_of_every_kind_show_the_same_pixels() {
+    let mut tried = 0;
+    for entry in fs::read_dir(fixture("formats/tiff")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let Some(name) = name.strip_suffix(".tif") else { continue };
+        let (shown, kind) = name.split_once('-').unwrap();
+        let most = match kind {
+            // With losses.
+            _ if kind.contains("jpeg") || kind.starts_with("ycbcr") => 4.0,
+            "palette" => 2.0,
+            "2" => 20.0,
+            "4" => 5.0,
+            // Of no certain range: nearly the brightest is white.
+            _ if kind.starts_with("int") || kind.starts_with("uint32") => 8.0,
+            "float-255" => 8.0,
+            _ => 0.6,
+        };
+        let (tiff, png) = (photo(&path, None), photo(&fixture(&format!("formats/tiff/{shown}.png")), None));
+        assert_eq!((tiff.facts.width, tiff.facts.remark), (png.facts.width, None), "{name}");
+        let differences = tiff.picture.data.iter().zip(&png.picture.data).map(|(a, b)| u64::from(a.abs_diff(*b)));
+        let mean = differences.sum::<u64>() as f64 / png.picture.data.len() as f64;
+        println!("{name}: {mean:.2}");
+        assert!(mean <= most, "{name}: {mean}");
+        tried += 1;
+    }
+    assert!(tried > 50, "{tried}");
+}
+
+/// Damaged or in odd colours, as other programs show them.
+#[test]
+fn what_is_there_of_a_damaged_file_is_seen() {
+    let starter = Starter::built_in().unwrap();
+    let owl = embedding(&starter, &fixture("photos/owl.jpg"));
+    let expected = fs::read_to_string(fixture("files/expected.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
+    let mut remarks = Vec::new();
+    for (name, expected) in expected.as_object().unwrap() {
+        let Some(least) = expected.get("picture") else { continue };
+        let path = fixture("files").join(name);
+        let cosine = cosine(&embedding(&starter, &path), &owl);
+        println!("{name}: {cosine} of {least}, {:?}", photo(&path, None).facts.remark);
+        assert!(f64::from(cosine) >= least.as_f64().unwrap(), "{name}: {cosine} of {least}");
+        remarks.extend(photo(&path, None).facts.remark.map(|_| name.clone()));
+    }
+    let damaged = expected.as_object().unwrap().keys().filter(|name| ["08", "09", "10"].contains(&&name[..2]));
+    assert_eq!(remarks, damaged.cloned().collect::<Vec<_>>());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! machine, two seconds. `SNAPSEEK_BOMBS=1 cargo test --release --test cli bombs -- --nocapture --test-threads 1`
 //! prints the figures.
 
+mod rarer;
+
 use crate::support::{Output, Sandbox, measured, random_blip2, random_clip};
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, RgbImage};
 use std::fs::{self, File};
@@ -486,7 +488,8 @@ fn a_thin_picture_means_what_a_stouter_one_of_the_same_look_means() {
 #[test]
 fn bombs_are_refused_or_right_within_time_and_memory() {
     let sandbox = Sandbox::with_photos(&["dog", "owl"]);
-    let (bombs, thin) = (bombs(), thin());
+    let (mut bombs, thin) = (bombs(), thin());
+    bombs.extend(rarer::rarer());
     for (name, bytes) in bombs.iter().chain(&thin) {
         fs::write(sandbox.photo(name), bytes).unwrap();
         harmless("embed", sandbox.command(["embed", "--image", name]), &[0, 4], name);

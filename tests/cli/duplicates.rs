@@ -285,3 +285,32 @@ fn a_copy_that_lost_its_colour_or_its_tones_is_not_the_one_to_keep() {
     let said = sandbox.run(["duplicates"]).exits(0).text();
     assert!(said.contains("less colour") && said.contains("fewer tones") && said.contains("in colour"), "{said}");
 }
+
+#[test]
+fn a_raw_file_is_kept_and_what_the_camera_wrote_beside_it_is_no_copy() {
+    let sandbox = Sandbox::with_photos(&["cat"]);
+    let raw = fs::read(fixture("formats/raw/owl.nef")).unwrap();
+    fs::write(sandbox.photo("DSC_1.NEF"), &raw).unwrap();
+    fs::copy(fixture("photos/owl.jpg"), sandbox.photo("DSC_1.JPG")).unwrap();
+    sandbox.index().exits(0);
+    assert_eq!(groups(&sandbox.run(["duplicates", "--json"])), Vec::<Vec<String>>::new());
+    // The same elsewhere is one.
+    fs::create_dir(sandbox.photo("sent")).unwrap();
+    fs::copy(fixture("photos/owl.jpg"), sandbox.photo("sent/owl.jpg")).unwrap();
+    let other = image::open(fixture("photos/owl.jpg")).unwrap().thumbnail(400, 400);
+    other.save(sandbox.photo("small.png")).unwrap();
+    // Equal previews and sizes, but other values of the sensor: only all bytes tell.
+    let mut damaged = raw.clone();
+    let sensor = raw.windows(256).position(|bytes| bytes.iter().enumerate().all(|(n, byte)| n == usize::from(*byte)));
+    damaged[sensor.unwrap()] ^= 1;
+    fs::write(sandbox.photo("damaged.nef"), &damaged).unwrap();
+    fs::write(sandbox.photo("second.nef"), &raw).unwrap();
+    sandbox.index().exits(0);
+    let mut exact = groups(&sandbox.run(["duplicates", "--exact", "--json"]));
+    exact.iter_mut().for_each(|group| group.sort());
+    exact.sort();
+    assert_eq!(exact, [["DSC_1.JPG", "owl.jpg"], ["DSC_1.NEF", "second.nef"]]);
+    let near = groups(&sandbox.run(["duplicates", "--json"]));
+    let owl = near.iter().find(|group| group.contains(&"small.png".to_owned())).unwrap();
+    assert!(owl[0].to_lowercase().ends_with(".nef") && !owl.contains(&"DSC_1.JPG".to_owned()), "{owl:?}");
+}

@@ -333,7 +333,9 @@ fn what_only_has_the_name_of_a_photo_does_not_hold_up_the_run() {
     symlink("nowhere.jpg", sandbox.photo("broken-link.jpg")).unwrap();
     symlink("circle.jpg", sandbox.photo("circle.jpg")).unwrap();
     symlink("nowhere.txt", sandbox.photo("no-photo-anyway.txt")).unwrap();
-    File::create(sandbox.photo("huge.jpg")).unwrap().set_len(1 << 40).unwrap();
+    // Of what does not even begin as a picture does, nothing more is read.
+    fs::write(sandbox.photo("huge.jpg"), [0xFF, 0xD8, 0xFF]).unwrap();
+    File::options().write(true).open(sandbox.photo("huge.jpg")).unwrap().set_len(1 << 40).unwrap();
 
     for (seen, code) in [("embedded", 4), ("unchanged", 0)] {
         let summary = sandbox.index().exits(code).line();
@@ -346,6 +348,7 @@ fn what_only_has_the_name_of_a_photo_does_not_hold_up_the_run() {
     let failures = sandbox.status()["failures"].as_array().unwrap().clone();
     let named = |name: &str| failures.iter().find(|f| f["path"].as_str().unwrap().ends_with(name)).unwrap();
     assert_eq!(named("huge.jpg")["kind"], "too-large");
+    assert!(named("huge.jpg")["message"].as_str().unwrap().contains("--max-memory"));
     assert_eq!(failures.len(), 1);
     // Other commands pass over them in a folder too, and refuse one that is named.
     fs::remove_file(sandbox.photo("huge.jpg")).unwrap();

@@ -109,11 +109,8 @@ fn bad_files_are_counted_by_kind_named_and_never_stop_the_run() {
         ("not-a-picture", "program.png", [b"\x7fELF".as_slice(), &[7; 3000]].concat()),
         ("too-large", "bomb.png", bomb(100_000)),
         ("too-large", "largest.png", bomb(0x7fff_ffff)),
-        ("truncated", "half.jpg", photo[..photo.len() / 2].to_vec()),
-        ("truncated", "half.png", {
-            let png = picture(ImageFormat::Png);
-            png[..png.len() / 2].to_vec()
-        }),
+        ("truncated", "headers.jpg", photo[..700].to_vec()),
+        ("truncated", "headers.png", picture(ImageFormat::Png)[..60].to_vec()),
     ];
     for (_, name, bytes) in &bad {
         fs::write(sandbox.photo(name), bytes).unwrap();
@@ -147,11 +144,33 @@ fn bad_files_are_counted_by_kind_named_and_never_stop_the_run() {
     assert_eq!((&again["embedded"], &again["unchanged"], &again["failed"]), (&json!(0), &json!(5), &json!(7)));
     assert_eq!(again["failures"], summary["failures"]);
     // A repaired file is indexed; a file that is gone is no longer a failure.
-    fs::write(sandbox.photo("half.jpg"), &photo).unwrap();
+    fs::write(sandbox.photo("headers.jpg"), &photo).unwrap();
     fs::remove_file(sandbox.photo("zero.jpg")).unwrap();
     let mended = sandbox.index().exits(0).line();
     assert_eq!((&mended["embedded"], &mended["unchanged"], &mended["failed"]), (&json!(1), &json!(5), &json!(5)));
     assert_eq!(sandbox.status()["failed"], 5);
+}
+
+#[test]
+fn what_there_is_of_a_damaged_picture_is_indexed_with_a_remark() {
+    let sandbox = Sandbox::with_photos(&["koala", "owl"]);
+    let photo = fs::read(sandbox.photo("koala.jpg")).unwrap();
+    fs::write(sandbox.photo("half.jpg"), &photo[..photo.len() / 2]).unwrap();
+    let summary = sandbox.index().exits(0).line();
+    assert_eq!((&summary["embedded"], &summary["failed"]), (&json!(3), &json!(0)));
+    let status = sandbox.status();
+    let [damaged] = &status["damaged"].as_array().unwrap()[..] else { panic!("{status}") };
+    assert_eq!(damaged["path"], json!(sandbox.photo("half.jpg")));
+    let remark = damaged["remark"].as_str().unwrap();
+    assert!(remark.starts_with("the lower") && remark.ends_with("% are missing"), "{remark}");
+    let text = sandbox.run(["status"]).exits(0).text();
+    assert!(text.contains("half.jpg: the lower"), "{text}");
+    let found = sandbox.run(["similar", "half.jpg", "--json"]).exits(0).lines();
+    assert!(found[0]["path"].as_str().unwrap().ends_with("koala.jpg"), "{found:?}");
+    // The whole file takes its place.
+    fs::write(sandbox.photo("half.jpg"), &photo).unwrap();
+    assert_eq!(sandbox.index().exits(0).line()["copied"], 1);
+    assert_eq!(sandbox.status()["damaged"], json!([]));
 }
 
 #[test]
@@ -264,6 +283,8 @@ fn the_limit_of_megapixels_is_the_users() {
     let sandbox = Sandbox::new();
     image::RgbImage::from_pixel(1500, 1000, image::Rgb([200, 120, 40])).save(sandbox.photo("large.png")).unwrap();
     let summary = sandbox.run(["index", ".", "--max-megapixels", "1", "--json"]).exits(4).line();
+    let message = sandbox.status()["failures"][0]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("--max-megapixels"), "{message}");
     assert_eq!(summary["failures"], json!({"too-large": 1}));
     let summary = sandbox.run(["index", ".", "--retry", "--json"]).exits(0).line();
     assert_eq!((&summary["embedded"], &summary["failed"]), (&json!(1), &json!(0)));
@@ -285,4 +306,45 @@ fn every_format_is_read_and_a_picture_of_one_colour_has_an_embedding_too() {
     let summary = sandbox.index().exits(0).line();
     assert_eq!(summary["embedded"], 18, "{summary}");
     assert_eq!(sandbox.ranking("a cat").len(), 18);
+}
+
+#[test]
+fn raw_files_are_found_by_their_previews_and_other_kinds_are_counted() {
+    let sandbox = Sandbox::with_photos(&["cat", "dog"]);
+    for name in ["owl.nef", "owl-preview.cr3", "nothing.nef"] {
+        fs::copy(fixture("formats/raw").join(name), sandbox.photo(name)).unwrap();
+    }
+    for name in ["film.MP4", "a.psd", "b.psd", "notes.txt"] {
+        fs::write(sandbox.photo(name), "no photo").unwrap();
+    }
+    let summary = sandbox.index().exits(4).line();
+    assert_eq!((&summary["embedded"], &summary["failures"]), (&json!(4), &json!({"unsupported": 1})));
+    assert_eq!(summary["unread"], json!({"mp4": 1, "psd": 2}));
+    let text = sandbox.run(["index"]).exits(0).text();
+    assert!(text.contains("4 unchanged") && text.contains("3 of kinds that are not read (.psd 2, .mp4 1)"), "{text}");
+    let status = sandbox.status();
+    assert_eq!(status["unread"], json!({"mp4": 1, "psd": 2}));
+    assert!(status["failures"][0]["message"].as_str().unwrap().contains("without a preview"));
+    assert!(sandbox.run(["status"]).exits(0).text().contains("3 files of kinds that are not read"));
+    let found = sandbox.run(["search", "taken:2019", "--json"]).exits(0).lines();
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0]["camera"], "Maker Model 5");
+    let piped = fs::File::open(fixture("formats/raw/owl.raf")).unwrap();
+    let mut similar = sandbox.command(["similar", "-", "--json", "-n", "1"]);
+    similar.stdin(piped);
+    let nearest = finish(similar).exits(0).line();
+    assert!(nearest["path"].as_str().unwrap().contains("owl"), "{nearest}");
+
+    // A folder inside one counts there; what is forgotten counts no longer.
+    fs::create_dir(sandbox.photo("films")).unwrap();
+    fs::write(sandbox.photo("films/b.mov"), "").unwrap();
+    let films = sandbox.photo("films");
+    sandbox.run([Path::new("index"), &films]);
+    assert_eq!(sandbox.status()["unread"], json!({"mp4": 1, "psd": 2}));
+    fs::remove_file(sandbox.photo("film.MP4")).unwrap();
+    sandbox.index().exits(0);
+    assert_eq!(sandbox.status()["unread"], json!({"mov": 1, "psd": 2}));
+    let photos = sandbox.photos();
+    sandbox.run([Path::new("forget"), Path::new("--yes"), &photos]).exits(0);
+    assert_eq!(sandbox.status()["unread"], json!({}));
 }

@@ -8,12 +8,23 @@ use std::path::Path;
 use std::process::Command;
 
 /// One picture of each format that holds metadata which another program can write.
-const FORMATS: [&str; 5] = ["a-landscape.jpg", "f-alpha.png", "j-panorama.webp", "k-animated.gif", "m-lzw.tiff"];
+const FORMATS: [&str; 9] = [
+    "a-landscape.jpg",
+    "f-alpha.png",
+    "j-panorama.webp",
+    "k-animated.gif",
+    "m-lzw.tiff",
+    "owl-10bit.heic",
+    "owl-422.avif",
+    "owl.jp2",
+    "owl.jxl",
+];
 
 fn formats() -> Sandbox {
     let sandbox = Sandbox::new();
     for name in FORMATS {
-        fs::copy(fixture("reference/pictures").join(name), sandbox.photo(name)).unwrap();
+        let folder = if name.starts_with("owl") { "formats" } else { "reference/pictures" };
+        fs::copy(fixture(folder).join(name), sandbox.photo(name)).unwrap();
     }
     sandbox.index().exits(0);
     sandbox
@@ -58,14 +69,14 @@ fn metadata_of_another_program_costs_nothing() {
         };
         exiftool(what, &sandbox.photo(name));
     }
-    assert_eq!(index(&sandbox, &[]), json!({"refreshed": 5}));
+    assert_eq!(index(&sandbox, &[]), json!({"refreshed": 9}));
     for name in FORMATS {
         assert_eq!(caption(&sandbox, name), format!("Bild {name}"));
     }
     // What the files say now is known, without a model.
     let dated = sandbox.run(["search", "taken:2019", "--json"]).exits(0).names();
-    assert_eq!(dated.len(), 4, "{dated:?}");
-    assert_eq!(index(&sandbox, &[]), json!({"unchanged": 5}));
+    assert_eq!(dated.len(), 8, "{dated:?}");
+    assert_eq!(index(&sandbox, &[]), json!({"unchanged": 9}));
     // Moved and written to at once, twice, once back to nothing.
     fs::create_dir(sandbox.photo("sorted")).unwrap();
     for (at, name) in FORMATS.iter().enumerate() {
@@ -73,7 +84,7 @@ fn metadata_of_another_program_costs_nothing() {
         fs::rename(sandbox.photo(name), &new).unwrap();
         exiftool(if at % 2 == 0 { &["-all="] } else { &["-XMP:Title=Am See"] }, &new);
     }
-    assert_eq!(index(&sandbox, &["--prune"]), json!({"moved": 5}));
+    assert_eq!(index(&sandbox, &["--prune"]), json!({"moved": 9}));
     for (at, name) in FORMATS.iter().enumerate() {
         assert_eq!(caption(&sandbox, &format!("sorted/{at}-{name}")), format!("Bild {name}"));
     }
@@ -187,7 +198,7 @@ fn what_cannot_be_read_yet_may_be_what_is_missing() {
     let owl = fs::read(sandbox.photo("owl.jpg")).unwrap();
     fs::write(sandbox.photo("copy.jpg"), &owl[..owl.len() / 2]).unwrap();
     fs::copy(fixture("photos/africa.jpg"), sandbox.photo("owl.jpg")).unwrap();
-    sandbox.index().exits(4);
+    sandbox.index().exits(0);
     assert_eq!(sandbox.status()["waiting"]["captions"], 1);
     fs::write(sandbox.photo("copy.jpg"), &owl).unwrap();
     sandbox.index().exits(0);

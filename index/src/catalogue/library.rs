@@ -3,7 +3,7 @@
 use super::position::{self, Position};
 use super::private_file::private;
 use super::rows::{
-    CarriedCaption, FailedFile, FileIdentity, FileStamp, ModelRecord, ScoreStats, Status, WaitingCounts,
+    CarriedCaption, DamagedFile, FailedFile, FileIdentity, FileStamp, ModelRecord, ScoreStats, Status, WaitingCounts,
 };
 use super::stored::{read_row, size_of, text_of};
 use super::{identity, paths, schema, seal};
@@ -217,6 +217,37 @@ impl Library {
             let rows = statement.query_map([], |row| {
                 Ok(CarriedCaption { path: paths::from_bytes(row.get_ref(0)?.as_blob()?), text: text_of(row, 1)? })
             })?;
+            rows.collect()
+        })
+    }
+
+    /// The files whose pictures are damaged, and what is wrong with them, by path.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn damaged_files(&self) -> Result<Vec<DamagedFile>> {
+        self.sql(|db| {
+            let mut statement = db.prepare(
+                "SELECT f.path, p.remark FROM file f JOIN photo p ON p.id = f.photo
+                 WHERE p.remark IS NOT NULL ORDER BY f.path",
+            )?;
+            let rows = statement.query_map([], |row| {
+                Ok(DamagedFile { path: paths::from_bytes(row.get_ref(0)?.as_blob()?), remark: text_of(row, 1)? })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// How many files of each ending are of kinds that are not read, by number, as of when their folders were last
+    /// indexed.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn unread(&self) -> Result<Vec<(String, u64)>> {
+        self.sql(|db| {
+            let mut statement =
+                db.prepare("SELECT ending, sum(files) FROM unread GROUP BY ending ORDER BY sum(files) DESC, ending")?;
+            let rows = statement.query_map([], |row| Ok((text_of(row, 0)?, row.get(1)?)))?;
             rows.collect()
         })
     }

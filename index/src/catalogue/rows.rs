@@ -152,6 +152,15 @@ pub struct WaitingCounts {
     pub names: u64,
 }
 
+/// A file whose picture is there only in part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub remark: String,
+}
+
 /// A caption by hand that was carried over to the picture that took the place of the one it was written for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarriedCaption {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// One step per schema version; a step that was released is never changed.
-const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED, PAST_CLUSTERS, READERS];
+const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED, PAST_CLUSTERS, READERS, UNREAD];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
 /// position in this library's history from the same number in another history (a restored backup, a copied cache).
@@ -197,6 +197,13 @@ ALTER TABLE photo ADD COLUMN rating INTEGER;
 ALTER TABLE file ADD COLUMN rating INTEGER;
 ALTER TABLE file ADD COLUMN reader INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE failure ADD COLUMN reader INTEGER NOT NULL DEFAULT 0;
+";
+
+/// How many files of each ending, in the folders of the library, are of kinds that are not read.
+const UNREAD: &str = "
+CREATE TABLE unread (
+    path BLOB NOT NULL, ending TEXT NOT NULL, files INTEGER NOT NULL, seal INTEGER, PRIMARY KEY (path, ending)
+) WITHOUT ROWID;
 ";
 
 /// The schema version from which on rows have seals.

@@ -68,9 +68,10 @@ pub(crate) const NAMED_PICTURE: Sealed = sealed("named_picture", "name", "name, 
 pub(crate) const PAST_CLUSTERS: Sealed = sealed("past_clusters", "id", "id, until, clusters, checksum");
 
 pub(crate) const PROPOSED: Sealed = sealed("proposed", "path", "path");
+pub(crate) const UNREAD: Sealed = sealed("unread", "path", "path, ending, files");
 
 /// All of them.
-pub(crate) const ALL: [Sealed; 23] = [
+pub(crate) const ALL: [Sealed; 24] = [
     EMBEDDING,
     ENCODING,
     CLASSIFIER,
@@ -94,6 +95,7 @@ pub(crate) const ALL: [Sealed; 23] = [
     NAMED_PICTURE,
     PAST_CLUSTERS,
     PROPOSED,
+    UNREAD,
 ];
 
 impl Sealed {

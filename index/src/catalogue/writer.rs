@@ -14,7 +14,7 @@ use super::stored::{row_checksum, size_of, stored_size};
 use crate::error::{Error, Result, validate};
 use crate::escape;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,34 @@ impl Writer<'_> {
             delete_below(db, "root", root)?;
             db.execute("INSERT INTO root (path) VALUES (?1)", [paths::bytes(root)])?;
             seal::ROOT.seal(db, "path = ?1", [paths::bytes(root)])
+        })
+    }
+
+    /// Records how many files of each ending below a folder of the library are of kinds that are not read. For folders
+    /// inside one, nothing is recorded: they count there.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn set_unread(&mut self, root: &Path, endings: &BTreeMap<String, u64>) -> Result<()> {
+        let (known, is_root) = self.library.sql(|db| {
+            let mut statement = db.prepare_cached("SELECT ending, files FROM unread WHERE path = ?1")?;
+            let rows = statement.query_map([paths::bytes(root)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let is_root = db.prepare_cached("SELECT 1 FROM root WHERE path = ?1")?.exists([paths::bytes(root)])?;
+            Ok((rows.collect::<rusqlite::Result<BTreeMap<String, u64>>>()?, is_root))
+        })?;
+        if !is_root || known == *endings {
+            return Ok(());
+        }
+        self.write(|db| {
+            delete_below(db, "unread", root)?;
+            for (ending, files) in endings {
+                db.prepare_cached("INSERT INTO unread (path, ending, files) VALUES (?1, ?2, ?3)")?.execute(params![
+                    paths::bytes(root),
+                    ending,
+                    files
+                ])?;
+            }
+            seal::UNREAD.seal(db, "path = ?1", [paths::bytes(root)])
         })
     }
 
@@ -277,7 +305,7 @@ pub(crate) fn forget_below(db: &Connection, path: &Path) -> rusqlite::Result<()>
         Ok((paths::from_bytes(row.get_ref(0)?.as_blob()?), row.get::<_, i64>(1)?))
     })?;
     let files: Vec<(PathBuf, i64)> = files.collect::<rusqlite::Result<_>>()?;
-    for table in ["file", "failure", "root"] {
+    for table in ["file", "failure", "root", "unread"] {
         delete_below(db, table, path)?;
     }
     db.prepare_cached("DELETE FROM forgotten WHERE NOT forgotten AND (path = ?1 OR (path >= ?2 AND path < ?3))")?

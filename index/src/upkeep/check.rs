@@ -210,6 +210,7 @@ fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>
             "file" | "root" | "failure" => (format!("the record of {named}"), Remedy::DropAndIndex),
             "forgotten" => (format!("the record that {named} is forgotten"), Remedy::WriteAgain),
             "proposed" => (format!("the record that {named} may be deleted"), Remedy::Rebuild),
+            "unread" => (format!("the count of the files in {named} that are not read"), Remedy::Rebuild),
             "last_seen" => (format!("the record of what was last at {named}"), Remedy::Rebuild),
             "change" => (format!("entry {named} of the change log"), Remedy::Rebuild),
             "conversation" | "turn" => (format!("chat {named}"), Remedy::Restore),
@@ -283,6 +284,7 @@ fn repair_rows(db: &Connection) -> rusqlite::Result<()> {
         seal::NAMED_PICTURE,
         seal::PAST_CLUSTERS,
         seal::PROPOSED,
+        seal::UNREAD,
     ] {
         db.execute(&format!("DELETE FROM {} WHERE {}", sealed.table, broken(sealed)), [])?;
     }

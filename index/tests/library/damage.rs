@@ -328,6 +328,7 @@ fn everything(folder: &Path) -> Library {
     writer.apply(&[failed]).unwrap();
     let neutral = ScoreStats { count: 5, mean: 0.1, std: 0.2 };
     writer.set_neutral_scores(&neutral).unwrap();
+    writer.set_unread(Path::new("/photos"), &[("mp4".to_owned(), 3)].into()).unwrap();
     library.set_caption_by_hand(1, "by hand").unwrap();
     library.save_caption(2, "by a model", "print").unwrap();
     library.set_caption_by_hand(5, "waits").unwrap();

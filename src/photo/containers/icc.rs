@@ -1,7 +1,7 @@
 //! Where colour profiles are. Source: ICC.1:2022, annex B, and the formats themselves.
 
 use super::tiff::Tiff;
-use super::{jpeg, png, riff};
+use super::{jpeg, png, raw, riff};
 use crate::photo::format::Format;
 use flate2::read::ZlibDecoder;
 use std::borrow::Cow;
@@ -16,6 +16,7 @@ const TIFF_ICC: u16 = 34_675;
 pub(in crate::photo) fn find(format: Format, file: &[u8]) -> Option<Cow<'_, [u8]>> {
     let profile = match format {
         Format::Jpeg => of_jpeg(file),
+        Format::Raw => of_jpeg(raw::Extract::parse(file)?.jpeg),
         Format::Png => {
             let data =
                 png::chunks(file).take_while(|chunk| &chunk.kind != b"IDAT").find(|chunk| &chunk.kind == b"iCCP")?.data;

@@ -92,7 +92,7 @@ pub(in crate::photo) struct Header {
     pub(in crate::photo) frame: Frame,
     jfif: bool,
     adobe: Option<u8>,
-    scans: u32,
+    pub(in crate::photo) scans: u32,
     data: u64,
     pub(in crate::photo) ended: bool,
 }
@@ -132,9 +132,14 @@ impl Header {
 
     /// Refuses, before any work, a file without an end, with too little data for its size or with absurdly many scans.
     pub(in crate::photo) fn check_scans(&self) -> Result<(), PhotoError> {
+        if !self.ended { Err(PhotoError::truncated()) } else { self.check_part(1) }
+    }
+
+    /// As [`Header::check_scans`], for a file of which there is one part in so many at least.
+    pub(in crate::photo) fn check_part(&self, parts: u64) -> Result<(), PhotoError> {
         // A block costs at least one bit for its first coefficient; in a sequential scan, one more ends it.
         let bits = if self.frame.progressive { 1 } else { 2 };
-        if !self.ended || self.data * 8 < self.frame.least_blocks() * bits {
+        if self.data * 8 * parts < self.frame.least_blocks() * bits {
             return Err(PhotoError::truncated());
         }
         if u64::from(self.scans) * (self.frame.blocks() + SCAN_START) > MAX_VISITS {

@@ -4,5 +4,6 @@ pub(in crate::photo) mod heif;
 pub(in crate::photo) mod icc;
 pub(in crate::photo) mod jpeg;
 pub(in crate::photo) mod png;
+pub(in crate::photo) mod raw;
 pub(in crate::photo) mod riff;
 pub(in crate::photo) mod tiff;

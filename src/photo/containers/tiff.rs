@@ -51,6 +51,16 @@ impl<'a> Tiff<'a> {
         self.bytes.get(at..end)
     }
 
+    /// All that follows.
+    pub(in crate::photo) fn rest(&self, at: u64) -> Option<&'a [u8]> {
+        self.bytes.get(usize::try_from(at).ok()?..)
+    }
+
+    /// How many bytes there are.
+    pub(in crate::photo) fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     fn number(&self, at: u64, length: u64) -> Option<u64> {
         Some(self.value(self.slice(at, length)?))
     }

@@ -12,6 +12,9 @@ use image::{GrayImage, RgbaImage, imageops};
 use re_rav1d::dav1d::pixel::{MatrixCoefficients, YUVRange};
 use re_rav1d::dav1d::{Decoder, Error, Picture, PixelLayout, PlanarImageComponent, Settings};
 
+/// How often the decoder of a still picture may ask for the rest of its data.
+const MAX_ROUNDS: u32 = 64;
+
 /// The primary item, upright.
 pub(super) fn decode(file: &HeifFile<'_>, request: &Request<'_>) -> Result<RgbPicture, PhotoError> {
     let id = file.primary_id;
@@ -102,10 +105,11 @@ fn coded(file: &HeifFile<'_>, id: ItemId, claimed: (u32, u32)) -> Result<RgbaIma
     settings.set_frame_size_limit(padded(claimed.0).saturating_mul(padded(claimed.1)));
     let mut decoder = Decoder::with_settings(&settings).map_err(failed)?;
     let mut sent = decoder.send_data(file.item_data(id)?.into_owned(), None, None, None);
+    let mut rounds = 0..MAX_ROUNDS;
     let picture = loop {
         match (decoder.get_picture(), sent) {
             (Ok(picture), _) => break picture,
-            (Err(Error::Again), Err(Error::Again)) => sent = decoder.send_pending_data(),
+            (Err(Error::Again), Err(Error::Again)) if rounds.next().is_some() => sent = decoder.send_pending_data(),
             (Err(Error::Again), _) => return Err(PhotoError::truncated()),
             (Err(error), _) => return Err(failed(error)),
         }

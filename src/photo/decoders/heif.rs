@@ -21,6 +21,11 @@ pub(super) fn decode(bytes: &[u8], request: &Request<'_>) -> Result<(RgbPicture,
     request.limits.check_size(width, height)?;
     let area = u64::from(width) * u64::from(height);
     let mut work = DecodingWork { left: 2 * area + (16 << 20), largest: 0 };
+    if let Some(thumbnail) = request.target.and_then(|target| thumbnail(&file, target))
+        && let Some(decoded) = decode_thumbnail(&file, thumbnail, &mut work, request)
+    {
+        return Ok(decoded);
+    }
     work.count(&file, id, 0)?;
     // RGBA before and after it is turned, three planes of 16 bits of a coded item, and its RGBA.
     let memory = request.reserve((width, height), (width, height), 8 * area + 10 * work.largest)?;
@@ -36,6 +41,54 @@ pub(super) fn decode(bytes: &[u8], request: &Request<'_>) -> Result<(RgbPicture,
     };
     color::apply(&mut picture.data, profile(&file, id).as_ref());
     Ok((picture, memory))
+}
+
+/// The smallest thumbnail of which the shortest edge has so many pixels, and that shows the whole picture in the same way.
+/// Smaller ones mean too little: at an edge of 240 pixels, the cosine with the photo is 0.978 at least, instead of 0.995.
+fn thumbnail(file: &HeifFile<'_>, target: u32) -> Option<ItemId> {
+    let primary = file.primary_id;
+    let turns = |id| -> Option<Vec<String>> {
+        let properties = file.item_properties(id).ok()?;
+        let turns = properties.filter(|property| {
+            matches!(property, Property::CleanAperture { .. } | Property::Rotation(_) | Property::Mirror(_))
+        });
+        Some(turns.map(|turn| format!("{turn:?}")).collect())
+    };
+    let own = turns(primary).filter(|turns| turns.iter().all(|turn| !turn.starts_with("CleanAperture")))?;
+    let alpha = |id| file.referencing_items(id, b"auxl").into_iter().any(|aux| is_alpha(file, aux));
+    let (width, height) = size(file, primary).ok()?;
+    let mut found: Vec<_> = file.referencing_items(primary, b"thmb");
+    found.retain(|id| {
+        let Ok((across, down)) = size(file, *id) else { return false };
+        // In the same proportions, within a pixel.
+        let apart = (u64::from(across) * u64::from(height)).abs_diff(u64::from(down) * u64::from(width));
+        across.min(down) >= target
+            && across <= width
+            && apart <= u64::from(width.max(height))
+            && turns(*id).as_ref() == Some(&own)
+            && alpha(*id) == alpha(primary)
+            && matches!(coding(file, *id, DEEPEST), Some(b"hvc1"))
+    });
+    found.into_iter().min_by_key(|id| size(file, *id).map_or(u64::MAX, |(w, h)| u64::from(w) * u64::from(h)))
+}
+
+/// A thumbnail in place of its picture; `None` if it cannot be decoded.
+fn decode_thumbnail(
+    file: &HeifFile<'_>,
+    id: ItemId,
+    work: &mut DecodingWork,
+    request: &Request<'_>,
+) -> Option<(RgbPicture, Share)> {
+    work.count(file, id, 0).ok()?;
+    let size_of = |id| size(file, id).ok();
+    let ((width, height), kept) = size_of(file.primary_id).zip(size_of(id))?;
+    let memory = request.reserve((width, height), kept, 12 * u64::from(kept.0) * u64::from(kept.1)).ok()?;
+    let mut picture = hevc_item(file, id)?;
+    let turned = (picture.width > picture.height) != (width > height);
+    picture.full = if turned { (height, width) } else { (width, height) };
+    let own = profile(file, id).or_else(|| profile(file, file.primary_id));
+    color::apply(&mut picture.data, own.as_ref());
+    Some((picture, memory))
 }
 
 /// Width and height that an item claims, before it is cropped and turned.
@@ -150,6 +203,20 @@ fn hevc(bytes: &[u8], _: &HeifFile<'_>, request: &Request<'_>) -> Result<RgbPict
     let image = heifer::decode_rgba8(bytes, &options)?;
     let data = raster::repack(image.data, |[r, g, b, a]| [r, g, b].map(|v| raster::over_white(v, a)));
     Ok(RgbPicture::whole(image.width, image.height, data))
+}
+
+/// One coded item, upright.
+#[cfg(feature = "heic")]
+fn hevc_item(file: &HeifFile<'_>, id: ItemId) -> Option<RgbPicture> {
+    use super::raster;
+    let image = heifer::decode_item(file, id, 0).ok()?;
+    let data = raster::repack(image.to_rgba8(), |[r, g, b, a]| [r, g, b].map(|v| raster::over_white(v, a)));
+    Some(RgbPicture::whole(image.width, image.height, data))
+}
+
+#[cfg(not(feature = "heic"))]
+fn hevc_item(_: &HeifFile<'_>, _: ItemId) -> Option<RgbPicture> {
+    None
 }
 
 #[cfg(feature = "heic")]

@@ -43,8 +43,7 @@ pub(super) fn decode(bytes: &[u8], request: &Request<'_>) -> Result<(RgbPicture,
     let mut data = match header.frame.components.len() {
         1 => raster::repack(data, |[v]| [v; 3]),
         3 => data,
-        _ => printed
-            .unwrap_or_else(|| raster::repack(data, |[c, m, y, k]: [u8; 4]| [c, m, y].map(|ink| from_ink(ink, k)))),
+        _ => printed.unwrap_or_else(|| of_inks(data)),
     };
     if let Some(icc) = request.icc.filter(|_| !inks) {
         color::apply_icc(&mut data, icc);
@@ -64,6 +63,11 @@ pub(super) fn decode(bytes: &[u8], request: &Request<'_>) -> Result<(RgbPicture,
 pub fn dct_scale(width: u32, height: u32, target: u32) -> u16 {
     let short = width.min(height);
     [8_u16, 4, 2].into_iter().find(|&divisor| short.div_ceil(u32::from(divisor)) >= target).unwrap_or(1)
+}
+
+/// Cyan, magenta, yellow and black, of which 255 is full, to RGB.
+pub(super) fn of_inks(data: Vec<u8>) -> Vec<u8> {
+    raster::repack(data, |[c, m, y, k]: [u8; 4]| [c, m, y].map(|ink| from_ink(ink, k)))
 }
 
 /// Light left by `ink` and black, as Pillow computes it.

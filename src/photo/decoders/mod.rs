@@ -7,15 +7,17 @@ pub(super) mod jpeg;
 mod jpeg2000;
 mod jpeg_xl;
 mod raster;
+mod salvage;
+mod tiff;
 
 use super::budget::{PIXELS, Share};
-use super::containers::{png, riff};
+use super::containers::{png, raw, riff};
 use super::format::Format;
 use super::picture::{RESIZED_AT_ONCE, RgbPicture};
-use super::{DecodeLimits, ErrorKind, PhotoError};
-use image::codecs::{bmp, gif, hdr, ico, openexr, png as png_codec, pnm, qoi, tga, tiff, webp};
+use super::{DecodeLimits, ErrorKind, Limit, PhotoError};
+use image::codecs::{bmp, gif, hdr, ico, openexr, png as png_codec, pnm, qoi, tga, webp};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
+use image::{DynamicImage, Limits, RgbImage};
 use std::io::Cursor;
 
 /// Maximum number of bytes for the rows, the unpacked text and the colour profile of a PNG.
@@ -45,7 +47,7 @@ impl Request<'_> {
             let message = format!(
                 "decoding {width}x{height} pixels needs {need} MiB of memory, more than the limit of {most} MiB"
             );
-            PhotoError::new(ErrorKind::TooLarge, message)
+            PhotoError::over(Limit::Memory, message)
         })
     }
 
@@ -56,11 +58,30 @@ impl Request<'_> {
     }
 }
 
-/// The picture, not yet upright, and the memory that it was given.
-pub(super) fn decode(format: Format, bytes: &[u8], request: &Request<'_>) -> Result<(RgbPicture, Share), PhotoError> {
+/// The picture, not yet upright, the memory that it was given, and what is wrong with it, if the file is damaged.
+pub(super) fn decode(
+    format: Format,
+    bytes: &[u8],
+    request: &Request<'_>,
+) -> Result<(RgbPicture, Share, Option<String>), PhotoError> {
+    match whole(format, bytes, request) {
+        Err(error) if matches!(error.kind, ErrorKind::Truncated | ErrorKind::Damaged) => {
+            let (picture, memory, remark) = salvage::decode(format, bytes, request, error.kind).ok_or(error)?;
+            Ok((picture, memory, Some(remark)))
+        }
+        outcome => outcome,
+    }
+}
+
+/// The picture of a file that keeps to the rules of its format; of a TIFF, as far as it is there.
+fn whole(
+    format: Format,
+    bytes: &[u8],
+    request: &Request<'_>,
+) -> Result<(RgbPicture, Share, Option<String>), PhotoError> {
     let limits = request.limits;
     let input = Cursor::new(bytes);
-    Ok(match format {
+    let (picture, memory) = match format {
         Format::Jpeg => jpeg::decode(bytes, request)?,
         Format::Png => {
             // The decoder would only say that a row needs too much memory.
@@ -84,11 +105,10 @@ pub(super) fn decode(format: Format, bytes: &[u8], request: &Request<'_>) -> Res
             })?,
         Format::Gif => raster::pixels(gif::GifDecoder::new(input)?, 0, request)?,
         Format::Bmp => raster::pixels(bmp::BmpDecoder::new(input)?, 0, request)?,
-        Format::Tiff => {
-            let decoder = tiff::TiffDecoder::new(input)?;
-            // This decoder fills a buffer of its own first.
-            let scratch = decoder.color_type().bytes_per_pixel().into();
-            raster::pixels(decoder, scratch, request)?
+        Format::Tiff => return tiff::decode(bytes, request),
+        Format::Raw => {
+            let extract = raw::Extract::parse(bytes).ok_or_else(PhotoError::truncated)?;
+            return decode(Format::Jpeg, extract.jpeg, request);
         }
         Format::Heic | Format::Avif => heif::decode(bytes, request)?,
         Format::JpegXl => jpeg_xl::decode(bytes, request)?,
@@ -98,12 +118,13 @@ pub(super) fn decode(format: Format, bytes: &[u8], request: &Request<'_>) -> Res
         Format::Qoi => raster::pixels(qoi::QoiDecoder::new(input)?, 4, request)?,
         // Of a PNG inside an icon, the decoder takes RGBA alone.
         Format::Ico => match largest_in_icon(bytes) {
-            Some(inside) if inside.starts_with(png::SIGNATURE) => return decode(Format::Png, inside, request),
+            Some(inside) if inside.starts_with(png::SIGNATURE) => return whole(Format::Png, inside, request),
             _ => raster::pixels(ico::IcoDecoder::new(input)?, 4, request)?,
         },
         Format::Hdr => raster::pixels(hdr::HdrDecoder::new(input)?, 4, request)?,
         Format::Exr => raster::pixels(openexr::OpenExrDecoder::new(input)?, 16, request)?,
-    })
+    };
+    Ok((picture, memory, None))
 }
 
 /// The file of the largest picture in an icon: the directory has 16 bytes for each.

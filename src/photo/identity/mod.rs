@@ -4,12 +4,13 @@
 //! metadata. A photo that was given a rating, a keyword or a place stays the same picture; one that was edited, cropped
 //! or turned does not. Two files of equal identity decode to the same pixels.
 
+mod boxes;
 mod gif;
 pub(super) mod parts;
 mod tiff;
 
 use super::containers::jpeg::{Header, Segment};
-use super::containers::{icc, png, riff};
+use super::containers::{icc, png, raw, riff};
 use super::decoders::color;
 use super::format::{self, Format};
 use super::metadata::{self, FileMetadata, Readout};
@@ -50,10 +51,14 @@ fn picture(format: Format, bytes: &[u8], orientation: u8) -> Option<[u8; 32]> {
     parts.add(&[orientation]);
     match format {
         Format::Jpeg => jpeg(bytes, &mut parts)?,
+        Format::Raw => jpeg(raw::Extract::parse(bytes)?.jpeg, &mut parts)?,
         Format::Png => png(bytes, &mut parts)?,
         Format::WebP => webp(bytes, &mut parts)?,
         Format::Gif => gif::shown(bytes, &mut parts)?,
         Format::Tiff => tiff::shown(bytes, &mut parts)?,
+        Format::Heic | Format::Avif => boxes::heif(bytes, &mut parts)?,
+        Format::JpegXl => boxes::of_kinds(bytes, &[b"jxlc", b"jxlp"], &mut parts)?,
+        Format::Jpeg2000 => boxes::of_kinds(bytes, &[b"jp2h", b"jp2c"], &mut parts)?,
         // They have no metadata, or are seldom written into.
         _ => return None,
     }

@@ -63,11 +63,20 @@ fn add_page(file: &Tiff<'_>, offset: u64, parts: &mut Parts, waiting: &mut Vec<u
         }
     }
     let numbers = |wanted: u16| file.numbers(entries.iter().find(|entry| entry.tag == wanted)?);
+    let is_other = |tag, usual: &[u64]| numbers(tag).is_some_and(|values| values.iter().any(|v| !usual.contains(v)));
+    // Extra samples, inks and YCbCr, floats and signed numbers: until 2026-11-28, they were decoded otherwise.
+    if is_other(338, &[]) || is_other(262, &[0, 1, 2, 3, 4]) || is_other(339, &[1, 4]) {
+        parts.add(b"2026-11-28");
+    }
     for (places, lengths) in PIXELS {
         let Some(places) = numbers(places) else { continue };
         let lengths = numbers(lengths).filter(|lengths| lengths.len() == places.len())?;
         parts.add_numbers(&lengths);
         for (at, length) in places.into_iter().zip(lengths) {
+            // The decoder guesses what a length of zero means.
+            if length == 0 {
+                return None;
+            }
             *left = left.checked_sub(length)?;
             parts.add(file.slice(at, length)?);
         }

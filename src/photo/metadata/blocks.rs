@@ -2,14 +2,17 @@
 
 use super::xmp::LONGEST;
 use crate::photo::containers::tiff::Tiff;
-use crate::photo::containers::{heif, jpeg, png, riff};
+use crate::photo::containers::{heif, jpeg, png, raw, riff};
 use crate::photo::format::Format;
+use brotli_decompressor::Decompressor;
 use flate2::read::ZlibDecoder;
 use heifer_isobmff::BoxIter;
 use std::borrow::Cow;
 use std::io::Read;
 
 const APP1: u8 = jpeg::Segment::APP1;
+/// Bytes that are unpacked at once.
+const PIECE: usize = 4 << 10;
 /// Tag of the XMP packet in a TIFF.
 const TIFF_XMP: u16 = 700;
 
@@ -23,10 +26,17 @@ pub(super) struct MetadataBlocks<'a> {
 /// The blocks of metadata in a file of this format.
 pub(super) fn find(format: Format, file: &[u8]) -> MetadataBlocks<'_> {
     match format {
-        Format::Jpeg => MetadataBlocks {
-            exif: jpeg::applications(file, APP1, b"Exif\0\0").map(Cow::Borrowed).collect(),
-            xmp: jpeg::applications(file, APP1, b"http://ns.adobe.com/xap/1.0/\0").map(Cow::Borrowed).collect(),
-        },
+        Format::Jpeg => of_jpeg(file),
+        Format::Raw => {
+            let extract = raw::Extract::parse(file).unwrap_or_default();
+            // What the raw file says itself counts more.
+            let mut blocks =
+                MetadataBlocks { exif: vec![Cow::Borrowed(extract.exif)], xmp: vec![Cow::Borrowed(extract.xmp)] };
+            let preview = of_jpeg(extract.jpeg);
+            blocks.exif.extend(preview.exif);
+            blocks.xmp.extend(preview.xmp);
+            blocks
+        }
         Format::Png => of_png(file),
         Format::WebP => {
             let chunks = |wanted: &'static [u8; 4]| riff::chunks(file).filter(move |chunk| &chunk.kind == wanted);
@@ -46,6 +56,13 @@ pub(super) fn find(format: Format, file: &[u8]) -> MetadataBlocks<'_> {
     }
 }
 
+fn of_jpeg(file: &[u8]) -> MetadataBlocks<'_> {
+    MetadataBlocks {
+        exif: jpeg::applications(file, APP1, b"Exif\0\0").map(Cow::Borrowed).collect(),
+        xmp: jpeg::applications(file, APP1, b"http://ns.adobe.com/xap/1.0/\0").map(Cow::Borrowed).collect(),
+    }
+}
+
 /// The items that describe the primary one.
 fn of_heif(file: &[u8]) -> MetadataBlocks<'_> {
     let Ok(file) = heif::parse(file) else { return MetadataBlocks::default() };
@@ -53,17 +70,34 @@ fn of_heif(file: &[u8]) -> MetadataBlocks<'_> {
     MetadataBlocks { exif: owned(file.exif(file.primary_id)), xmp: owned(file.xmp(file.primary_id)) }
 }
 
-/// Boxes beside the picture. Those that are packed with Brotli are left out.
+/// Boxes beside the picture, as they are or packed by Brotli.
 fn of_jpeg_xl(file: &[u8]) -> MetadataBlocks<'_> {
     let mut blocks = MetadataBlocks::default();
     for found in BoxIter::new(file).map_while(Result::ok) {
-        match &found.header.box_type.0 {
-            // Where in the rest EXIF begins comes first.
-            b"Exif" => {
-                let at = found.content.first_chunk().map_or(0, |at| u32::from_be_bytes(*at) as usize);
-                blocks.exif.extend(found.content.get(at.saturating_add(4)..).map(Cow::Borrowed));
+        let (kind, content) = match (&found.header.box_type.0, found.content.split_first_chunk()) {
+            (b"brob", Some((kind, packed))) if matches!(kind, b"Exif" | b"xml ") => {
+                let mut content = Vec::new();
+                let unpacked = Decompressor::new(packed, PIECE).take(LONGEST as u64).read_to_end(&mut content);
+                if unpacked.is_err() {
+                    continue;
+                }
+                (kind, Cow::Owned(content))
             }
-            b"xml " => blocks.xmp.push(Cow::Borrowed(found.content)),
+            (kind, _) => (kind, Cow::Borrowed(found.content)),
+        };
+        match kind {
+            // Where in the rest EXIF begins comes first, but some writers leave that out.
+            b"Exif" => {
+                let at = match content.first_chunk() {
+                    None | Some(b"II*\0" | b"MM\0*") => 0,
+                    Some(at) => (u32::from_be_bytes(*at) as usize).saturating_add(4),
+                };
+                blocks.exif.extend(match content {
+                    Cow::Borrowed(content) => content.get(at..).map(Cow::Borrowed),
+                    Cow::Owned(content) => content.get(at..).map(|block| Cow::Owned(block.to_vec())),
+                });
+            }
+            b"xml " => blocks.xmp.push(content),
             _ => {}
         }
     }
