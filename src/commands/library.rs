@@ -78,7 +78,8 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     if !unread.is_empty() {
         let kinds: Vec<(&str, u64)> = unread.iter().map(|(ending, files)| (ending.as_str(), *files)).collect();
         let files = kinds.iter().map(|(_, files)| files).sum::<u64>();
-        row("unread", format!("{files} files of kinds that are not read: {}", super::index::endings(kinds)))?;
+        let files = text::count(usize::try_from(files)?, "file");
+        row("unread", format!("{files} of kinds that are not read: {}", super::index::endings(kinds)))?;
     }
     if status.awaiting > 0 {
         row("awaiting", awaiting(status.awaiting))?;
@@ -121,7 +122,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
         list("carried", summary, carried.iter().map(|caption| said(&caption.path, &[&caption.text])).collect())?;
     }
     if !damaged.is_empty() {
-        let summary = format!("{} shown as far as they are there", text::count(damaged.len(), "file"));
+        let summary = format!("{}, of which only a part can be seen", text::count(damaged.len(), "file"));
         list("damaged", summary, damaged.iter().map(|file| said(&file.path, &[&file.remark])).collect())?;
     }
     if !failures.is_empty() {

@@ -125,8 +125,8 @@ pub fn is_picture(bytes: &[u8]) -> bool {
 ///
 /// `target` is the length in pixels of the shortest edge that the caller still needs: a larger JPEG may then be decoded
 /// at 1/2, 1/4 or 1/8 of its size, which is much faster, but never with a shortest edge under `target`. `None` decodes
-/// every pixel. Of an animation, the first frame is the picture. Of a damaged JPEG, PNG or TIFF, what there is is the
-/// picture, with a remark. Camera raw files are decoded as [`read`] and [`extracted`] return them.
+/// every pixel. Of an animation, the first frame is the picture. Of a damaged JPEG, PNG, TIFF, GIF, BMP or PNM, what
+/// there is is the picture, with a remark. Camera raw files are decoded as [`read`] and [`extracted`] return them.
 ///
 /// If other threads hold much memory for pictures, it waits until there is enough for this one.
 ///
@@ -145,7 +145,7 @@ fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Resul
     let orientation = orientation.unwrap_or(1);
     let turned = orientation >= 5;
     let icc = containers::icc::find(format, bytes);
-    let request = Request { limits, target, turned, icc: icc.as_deref() };
+    let request = Request { limits, target, turned, icc: icc.as_deref(), loose: false };
     let (picture, mut memory, remark) = decoders::decode(format, bytes, &request)?;
     let (width, height) = if turned { (picture.full.1, picture.full.0) } else { picture.full };
     let facts = Facts { width, height, format: format.name(), remark, metadata };

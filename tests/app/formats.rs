@@ -194,6 +194,25 @@ fn what_is_there_of_a_damaged_file_is_seen() {
 }
 
 #[test]
+fn of_a_cut_file_the_beginning_is_seen() {
+    let as_gif = {
+        let mut out = std::io::Cursor::new(Vec::new());
+        let owl = image::open(fixture("formats/small.png")).unwrap();
+        owl.write_to(&mut out, image::ImageFormat::Gif).unwrap();
+        out.into_inner()
+    };
+    let read = |name: &str| fs::read(fixture("formats").join(name)).unwrap();
+    for (name, bytes) in [("ppm", read("small.ppm")), ("pgm", read("small-grey.pgm")), ("gif", as_gif)] {
+        let cut = decode(&bytes[..bytes.len() * 3 / 5], None, &DecodeLimits::default());
+        let cut = cut.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let remark = cut.facts.remark.unwrap();
+        let missing = remark.strip_prefix("the lower ").and_then(|rest| rest.split(' ').next()?.parse::<u32>().ok());
+        assert!(missing.is_some_and(|percent| (20..60).contains(&percent)), "{name}: {remark}");
+        assert!(decode(&bytes[..bytes.len() / 20], None, &DecodeLimits::default()).is_err(), "{name}");
+    }
+}
+
+#[test]
 fn the_readme_lists_every_format() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let table = readme.lines().skip_while(|line| !line.starts_with("| format |")).skip(2);

@@ -18,7 +18,7 @@ use super::{DecodeLimits, ErrorKind, Limit, PhotoError};
 use image::codecs::{bmp, gif, hdr, ico, openexr, png as png_codec, pnm, qoi, tga, webp};
 use image::metadata::Orientation;
 use image::{DynamicImage, Limits, RgbImage};
-use std::io::Cursor;
+use std::io::{BufReader, Cursor};
 
 /// Maximum number of bytes for the rows, the unpacked text and the colour profile of a PNG.
 const PNG_CHUNKS: u64 = 64 << 20;
@@ -32,6 +32,8 @@ pub(super) struct Request<'a> {
     pub(super) turned: bool,
     /// The file's colour profile, if it has one outside the coded picture.
     pub(super) icc: Option<&'a [u8]>,
+    /// Of a damaged file, what was decoded before the damage is enough.
+    pub(super) loose: bool,
 }
 
 impl Request<'_> {
@@ -113,7 +115,8 @@ fn whole(
         Format::Heic | Format::Avif => heif::decode(bytes, request)?,
         Format::JpegXl => jpeg_xl::decode(bytes, request)?,
         Format::Jpeg2000 => jpeg2000::decode(bytes, request)?,
-        Format::Pnm => raster::pixels(pnm::PnmDecoder::new(input)?, 0, request)?,
+        // The decoder reads all pixels at once, and a cursor that has too few gives none.
+        Format::Pnm => raster::pixels(pnm::PnmDecoder::new(BufReader::new(input))?, 0, request)?,
         Format::Tga => raster::pixels(tga::TgaDecoder::new(input)?, 0, request)?,
         Format::Qoi => raster::pixels(qoi::QoiDecoder::new(input)?, 4, request)?,
         // Of a PNG inside an icon, the decoder takes RGBA alone.

@@ -33,7 +33,11 @@ pub(super) fn pixels(
     let mut data = vec![0; usize::try_from(bytes).unwrap_or(usize::MAX)];
     // JPEG 2000 keeps it in the coded picture.
     let own = if request.icc.is_none() { decoder.icc_profile().ok().flatten() } else { None };
-    decoder.read_image(&mut data)?;
+    if let Err(error) = decoder.read_image(&mut data)
+        && !request.loose
+    {
+        return Err(error.into());
+    }
     let mut data = match kind {
         ColorType::Rgb8 => data,
         ColorType::L8 => repack(data, |[v]| [v; 3]),

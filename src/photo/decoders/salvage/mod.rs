@@ -2,7 +2,7 @@
 
 mod restarts;
 
-use super::{Request, color, raster};
+use super::{Request, color, raster, whole};
 use crate::photo::ErrorKind;
 use crate::photo::budget::Share;
 use crate::photo::containers::jpeg::Header;
@@ -31,6 +31,11 @@ pub(super) fn decode(
     let (mut picture, memory, missing) = match format {
         Format::Jpeg => jpeg(bytes, request)?,
         Format::Png => png(bytes, request)?,
+        Format::Gif | Format::Bmp | Format::Pnm => {
+            let (picture, memory, _) = whole(format, bytes, &Request { loose: true, ..*request }).ok()?;
+            let missing = missing_rows(&picture);
+            (picture, memory, missing)
+        }
         _ => return None,
     };
     let remark = remark(&picture, missing, why)?;
@@ -68,13 +73,17 @@ fn jpeg(bytes: &[u8], request: &Request<'_>) -> Option<(RgbPicture, Share, u32)>
         let data = decode_loosely(bytes, grey, (width.into(), height.into()))?;
         Some(RgbPicture::whole(size.0, size.1, data))
     })?;
-    // What was never decoded has one colour.
-    let last = *picture.data.last_chunk::<3>()?;
-    let rows = picture.data.chunks_exact(3 * size.0 as usize).rev();
+    let missing = missing_rows(&picture);
+    Some((picture, memory, missing))
+}
+
+/// The rows at the bottom that were never decoded: they have one colour.
+fn missing_rows(picture: &RgbPicture) -> u32 {
+    let last = picture.data.last_chunk::<3>().copied().unwrap_or_default();
+    let rows = picture.data.chunks_exact(3 * picture.width as usize).rev();
     let missing = rows.take_while(|row| row.as_chunks::<3>().0.iter().all(|pixel| *pixel == last)).count();
     // Less than a row of blocks can be a plain edge.
-    let missing = if missing < 16 { 0 } else { missing as u32 };
-    Some((picture, memory, missing))
+    if missing < 16 { 0 } else { missing as u32 }
 }
 
 /// The RGB pixels of a JPEG of this size, as far as they can be decoded.
