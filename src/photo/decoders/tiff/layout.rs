@@ -42,7 +42,7 @@ pub(super) enum Colors {
 }
 
 impl Colors {
-    /// TiffSamples a pixel, without alpha.
+    /// Samples a pixel, without alpha.
     pub(super) fn samples(&self) -> usize {
         match self {
             Self::Grey { .. } | Self::Palette(_) => 1,
@@ -287,7 +287,7 @@ impl<'a> TiffLayout<'a> {
         if self.cut { PhotoError::truncated() } else { damaged("strips or tiles of the TIFF are damaged") }
     }
 
-    /// TiffSamples that are stored together.
+    /// Samples that are stored together.
     pub(super) fn stored(&self) -> usize {
         if self.planar { 1 } else { self.samples }
     }

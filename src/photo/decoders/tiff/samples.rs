@@ -23,7 +23,7 @@ impl TiffLayout<'_> {
         can_be && (self.kind != SampleKind::Unsigned || self.bits > 16)
     }
 
-    /// TiffSamples that are kept of a pixel.
+    /// Samples that are kept of a pixel.
     pub(super) fn channels(&self) -> usize {
         let colors = if let Colors::Palette(_) = self.colors { 3 } else { self.colors.samples() };
         colors + usize::from(self.alpha != Alpha::None)
