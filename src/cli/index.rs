@@ -23,7 +23,8 @@ pub struct IndexArgs {
     /// Refuse pictures with more megapixels than this
     #[arg(long, value_name = "N", default_value_t = 400)]
     pub max_megapixels: u64,
-    /// Refuse pictures that need more memory than this to decode, in MiB; and files that are larger than this and 1 GiB
+    /// Refuse pictures that need more memory than this to decode, in MiB; and files that are larger than this and
+    /// 1 GiB
     #[arg(long, value_name = "MIB", default_value_t = 576)]
     pub max_memory: u64,
     /// Do not ask before downloading a model

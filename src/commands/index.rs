@@ -14,6 +14,7 @@ use crate::photo::{self, DecodeLimits};
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
 use snapseek_index::Library;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -122,17 +123,18 @@ fn exit(done: &Done) -> Exit {
     }
 }
 
-/// The most frequent endings and how many files have them.
-pub(super) fn endings(mut kinds: Vec<(&str, u64)>) -> String {
+/// How many files there are of kinds that are not read, and the most frequent of their endings.
+pub(super) fn unread(endings: &BTreeMap<String, u64>) -> (u64, String) {
     /// How many are named.
     const NAMED: usize = 5;
+    let mut kinds: Vec<_> = endings.iter().collect();
     kinds.sort_by_key(|(_, files)| std::cmp::Reverse(*files));
     let mut named: Vec<String> =
         kinds.iter().take(NAMED).map(|(ending, files)| format!(".{} {files}", sanitize::text(ending))).collect();
     if kinds.len() > NAMED {
         named.push("...".to_owned());
     }
-    named.join(", ")
+    (endings.values().sum(), named.join(", "))
 }
 
 pub(super) fn report(done: &Done, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<()> {
@@ -170,8 +172,8 @@ pub(super) fn report(done: &Done, library: &Library, settings: &Settings, consol
         parts.push(format!("{} failed ({}; `snapseek status` lists them)", summary.failed, kinds.join(", ")));
     }
     if !summary.unread.is_empty() {
-        let kinds = summary.unread.iter().map(|(ending, files)| (*ending, *files)).collect();
-        parts.push(format!("{} of kinds that are not read ({})", summary.unread.values().sum::<u64>(), endings(kinds)));
+        let (files, kinds) = unread(&summary.unread);
+        parts.push(format!("{files} of kinds that are not read ({kinds})"));
     }
     let rate = if summary.embedded > 0 && *seconds > 0.0 {
         format!(", {:.1} photos a second", summary.embedded as f64 / seconds)

@@ -8,7 +8,6 @@ use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
 use serde_json::json;
 use snapseek_index::{CheckReport, Library, Remedy, WaitingCounts};
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -23,37 +22,23 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     let damaged = library.damaged_files()?;
     let unread = library.unread()?;
     if settings.json {
-        let failed = failures.iter().map(|failure| {
-            let mut record = json!({"kind": failure.kind, "message": failure.message});
-            output::put_path(&mut record, &failure.path);
+        let of = |mut record: serde_json::Value, path: &Path| {
+            output::put_path(&mut record, path);
             record
-        });
+        };
+        let failed = failures.iter().map(|f| of(json!({"kind": f.kind, "message": f.message}), &f.path));
         let failed: Vec<_> = failed.collect();
-        let damaged = damaged.iter().map(|file| {
-            let mut record = json!({"remark": file.remark});
-            output::put_path(&mut record, &file.path);
-            record
-        });
-        let damaged: Vec<_> = damaged.collect();
-        let carried: Vec<_> = carried
-            .iter()
-            .map(|caption| {
-                let mut record = json!({"caption": caption.text});
-                output::put_path(&mut record, &caption.path);
-                record
-            })
-            .collect();
+        let damaged: Vec<_> = damaged.iter().map(|file| of(json!({"remark": file.remark}), &file.path)).collect();
+        let carried: Vec<_> =
+            carried.iter().map(|caption| of(json!({"caption": caption.text}), &caption.path)).collect();
+        let forgotten: Vec<_> = status.forgotten.iter().map(|path| of(json!({}), path)).collect();
         console.json(&json!({"schema": 1, "library": library.dir().to_string_lossy(), "photos": status.photos,
             "files": status.files, "model": status.model.as_ref().map(|m| &m.name), "bytes": status.bytes,
             "captioned": status.captions.captioned, "captioned_by_hand": status.captions.by_hand,
             "conversations": status.chats, "awaiting_embedding": status.awaiting, "waiting": status.waiting,
-            "carried": carried, "forgotten": status.forgotten.iter().map(|path| {
-                let mut record = json!({});
-                output::put_path(&mut record, path);
-                record
-            }).collect::<Vec<_>>(), "lost_commits": status.lost_commits,
+            "carried": carried, "forgotten": forgotten, "lost_commits": status.lost_commits,
             "folders": status.roots.iter().map(|r| r.to_string_lossy()).collect::<Vec<_>>(),
-            "unread": unread.into_iter().collect::<BTreeMap<_, _>>(), "damaged": damaged, "failed": failures.len(), "failures": failed}))?;
+            "unread": unread, "damaged": damaged, "failed": failures.len(), "failures": failed}))?;
         return Ok(Exit::Success);
     }
     let row =
@@ -76,10 +61,9 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
         row("folder", sanitize::path(root))?;
     }
     if !unread.is_empty() {
-        let kinds: Vec<(&str, u64)> = unread.iter().map(|(ending, files)| (ending.as_str(), *files)).collect();
-        let files = kinds.iter().map(|(_, files)| files).sum::<u64>();
+        let (files, kinds) = super::index::unread(&unread);
         let files = text::count(usize::try_from(files)?, "file");
-        row("unread", format!("{files} of kinds that are not read: {}", super::index::endings(kinds)))?;
+        row("unread", format!("{files} of kinds that are not read: {kinds}"))?;
     }
     if status.awaiting > 0 {
         row("awaiting", awaiting(status.awaiting))?;

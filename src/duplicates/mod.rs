@@ -127,8 +127,8 @@ pub fn find(
             for at in component {
                 let Some((id, subject)) = ids.get(at).zip(subjects.get(at)) else { continue };
                 let mut files = files(library.files_of(*id)?, &mut found.problems);
-                hits.get(id).into_iter().for_each(|hit| compare_whole(hit, &mut files));
                 if let Some(hit) = hits.remove(id).filter(|_| !files.is_empty()) {
+                    compare_whole(&hit, &mut files);
                     let look = Some(subject.look.clone());
                     present.push((at, CopyMember { hit, files, look, likeness: None, cosine: None }));
                 }

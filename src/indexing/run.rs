@@ -92,7 +92,7 @@ pub struct IndexSummary {
     /// Those of them that could not be read in the last run either.
     pub failed_before: u64,
     /// Files of kinds that are not read, by ending.
-    pub unread: BTreeMap<&'static str, u64>,
+    pub unread: BTreeMap<String, u64>,
     /// Records kept although their files cannot be found.
     pub held_back: u64,
     /// The run was interrupted.
@@ -140,6 +140,9 @@ pub fn run(
     // What is done is kept, even after an error.
     run.write()?;
     outcome?;
+    for (ending, files) in run.seen.unread.values().flatten() {
+        *run.summary.unread.entry(ending.clone()).or_default() += files;
+    }
     run.summary.interrupted = cancel.load(Ordering::Relaxed);
     if !run.summary.interrupted {
         run.drop_vanished(roots)?;
@@ -323,7 +326,6 @@ impl IndexRun<'_, '_> {
             }
             WalkEvent::Unread { root, ending } => {
                 *self.seen.unread.entry(root).or_default().entry(ending.to_owned()).or_default() += 1;
-                *self.summary.unread.entry(ending).or_default() += 1;
                 return Ok(None);
             }
             WalkEvent::MissingRoot { root } => {

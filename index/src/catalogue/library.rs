@@ -9,6 +9,7 @@ use super::stored::{read_row, size_of, text_of};
 use super::{identity, paths, schema, seal};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const CATALOGUE: &str = "catalogue.sqlite";
@@ -238,15 +239,13 @@ impl Library {
         })
     }
 
-    /// How many files of each ending are of kinds that are not read, by number, as of when their folders were last
-    /// indexed.
+    /// How many files of each ending are of kinds that are not read, as of when their folders were last indexed.
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn unread(&self) -> Result<Vec<(String, u64)>> {
+    pub fn unread(&self) -> Result<BTreeMap<String, u64>> {
         self.sql(|db| {
-            let mut statement =
-                db.prepare("SELECT ending, sum(files) FROM unread GROUP BY ending ORDER BY sum(files) DESC, ending")?;
+            let mut statement = db.prepare("SELECT ending, sum(files) FROM unread GROUP BY ending")?;
             let rows = statement.query_map([], |row| Ok((text_of(row, 0)?, row.get(1)?)))?;
             rows.collect()
         })

@@ -26,6 +26,11 @@ impl Segment<'_> {
     pub(in crate::photo) const COM: u8 = 0xFE;
     pub(in crate::photo) const SOS: u8 = 0xDA;
     pub(in crate::photo) const EOI: u8 = 0xD9;
+
+    /// Whether it is a frame header: among their markers are those of Huffman tables, extensions and arithmetic coding.
+    pub(in crate::photo) fn is_frame(&self) -> bool {
+        matches!(self.marker, 0xC0..=0xCF) && !matches!(self.marker, 0xC4 | 0xC8 | 0xCC)
+    }
 }
 
 /// Walks over marker segments up to and including the end-of-image marker, or to the end of the bytes.
@@ -108,7 +113,7 @@ impl Header {
         for segment in Segments::new(bytes) {
             look(&segment);
             match (segment.marker, segment.body) {
-                (0xC0..=0xCF, body) if !matches!(segment.marker, 0xC4 | 0xC8 | 0xCC) && frame.is_none() => {
+                (_, body) if segment.is_frame() && frame.is_none() => {
                     frame = Some(Frame::parse(segment.marker, body)?);
                 }
                 (Segment::APP0, body) => jfif |= body.starts_with(b"JFIF\0"),

@@ -1,13 +1,14 @@
 //! Raw files of cameras: the largest JPEG inside, and what they say about it, found without reading the rest.
 //!
-//! Most are built like a TIFF (CR2, NEF, ARW, DNG, ...), with the previews in directories of their own or in the notes of
-//! the maker; RAF has a header of its own, CR3 is ISO media, X3F has a list of sections. What is found is put together to
-//! a small file, an extract, which the rest of the program treats as a picture like any other.
+//! Most are built like a TIFF (CR2, NEF, ARW, DNG, ...), with the previews in directories of their own or in the notes
+//! of the maker; RAF has a header of its own, CR3 is ISO media, X3F has a list of sections. What is found is put
+//! together to a small file, an extract, which the rest of the program treats as a picture like any other.
 //!
-//! Source: TIFF 6.0; DNG 1.7 (Adobe); the tables of ExifTool for RW2, ORF and Nikon's notes; "Canon CR3" (L. Lebrun) for
-//! the boxes of CR3.
+//! Source: TIFF 6.0; DNG 1.7 (Adobe); the tables of ExifTool for RW2, ORF and Nikon's notes; "Canon CR3" (L. Lebrun)
+//! for the boxes of CR3.
 
 use super::jpeg::{Segment, Segments};
+use super::tiff;
 use heifer_isobmff::BoxIter;
 use std::collections::HashSet;
 
@@ -134,9 +135,7 @@ impl<'a> Extract<'a> {
 
 /// Whether these are the first bytes of a JPEG that shows something: sensors' values are lossless ones.
 fn is_preview(head: &[u8]) -> bool {
-    let frame = Segments::new(head)
-        .take_while(|segment| segment.marker != Segment::SOS)
-        .find(|segment| matches!(segment.marker, 0xC0..=0xCF) && !matches!(segment.marker, 0xC4 | 0xC8 | 0xCC));
+    let frame = Segments::new(head).take_while(|segment| segment.marker != Segment::SOS).find(Segment::is_frame);
     head.starts_with(&[0xFF, 0xD8]) && frame.is_none_or(|frame| matches!(frame.marker, 0xC0..=0xC2))
 }
 
@@ -157,13 +156,7 @@ struct RawEntry {
 
 impl RawEntry {
     fn length(&self) -> u64 {
-        u64::from(self.count)
-            * match self.kind {
-                3 | 8 => 2,
-                4 | 9 | 11 | 13 => 4,
-                5 | 10 | 12 => 8,
-                _ => 1,
-            }
+        u64::from(self.count) * tiff::width(self.kind).unwrap_or(1) as u64
     }
 }
 
@@ -185,8 +178,7 @@ impl<'s, S: ByteSource> Directories<'s, S> {
     }
 
     fn number(&self, bytes: &[u8]) -> u32 {
-        let join = |number: u32, byte: &u8| number << 8 | u32::from(*byte);
-        if self.big_endian { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
+        tiff::number(bytes, self.big_endian) as u32
     }
 
     fn read(&mut self, at: u64, length: u64) -> Option<Vec<u8>> {
@@ -265,8 +257,8 @@ impl<'s, S: ByteSource> Directories<'s, S> {
 
 /// A file of directories. `None` if none of them is a raw file's, unless its magic number says so.
 fn of_tiff(source: &mut impl ByteSource, is_raw: bool) -> Option<RawFile> {
-    let canon = source.read_at(8, 2).is_some_and(|letters| letters == b"CR");
-    let mut is_raw = is_raw || canon;
+    // Canon's name for itself.
+    let mut is_raw = is_raw || source.read_at(8, 2).is_some_and(|letters| letters == b"CR");
     let (mut file, first) = Directories::new(source, 0)?;
     let (mut found, mut places) = (RawFile::default(), Vec::new());
     let (mut waiting, mut seen) = (vec![first], HashSet::new());

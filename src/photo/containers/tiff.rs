@@ -66,8 +66,7 @@ impl<'a> Tiff<'a> {
     }
 
     fn value(&self, bytes: &[u8]) -> u64 {
-        let join = |number: u64, byte: &u8| (number << 8) | u64::from(*byte);
-        if self.big_endian { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
+        number(bytes, self.big_endian)
     }
 
     /// The directory at an offset.
@@ -124,8 +123,14 @@ impl Entry<'_> {
     }
 }
 
+/// The number that these bytes are, at most eight.
+pub(in crate::photo) fn number(bytes: &[u8], big_endian: bool) -> u64 {
+    let join = |number: u64, byte: &u8| (number << 8) | u64::from(*byte);
+    if big_endian { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) }
+}
+
 /// Bytes of a value of this type.
-fn width(kind: u16) -> Option<usize> {
+pub(in crate::photo) fn width(kind: u16) -> Option<usize> {
     Some(match kind {
         1 | 2 | 6 | 7 | 129 => 1,
         3 | 8 => 2,

@@ -40,7 +40,7 @@ pub(super) fn decode(file: &HeifFile<'_>, request: &Request<'_>) -> Result<RgbPi
         };
     }
     let (width, height) = image.dimensions();
-    let data = raster::repack(image.into_raw(), |[r, g, b, a]| [r, g, b].map(|v| raster::over_white(v, a)));
+    let data = raster::opaque(image.into_raw());
     Ok(RgbPicture::whole(width, height, data))
 }
 

@@ -43,18 +43,20 @@ pub(super) fn decode(bytes: &[u8], request: &Request<'_>) -> Result<(RgbPicture,
     Ok((picture, memory))
 }
 
-/// The smallest thumbnail of which the shortest edge has so many pixels, and that shows the whole picture in the same way.
-/// Smaller ones mean too little: at an edge of 240 pixels, the cosine with the photo is 0.978 at least, instead of 0.995.
+/// The smallest thumbnail of which the shortest edge has so many pixels, and that shows the whole picture in the same
+/// way. Smaller ones mean too little: at an edge of 240 pixels, the cosine with the photo is 0.978 at least, instead of
+/// 0.995.
 fn thumbnail(file: &HeifFile<'_>, target: u32) -> Option<ItemId> {
     let primary = file.primary_id;
-    let turns = |id| -> Option<Vec<String>> {
+    let turns = |id| -> Option<Vec<&Property>> {
         let properties = file.item_properties(id).ok()?;
         let turns = properties.filter(|property| {
             matches!(property, Property::CleanAperture { .. } | Property::Rotation(_) | Property::Mirror(_))
         });
-        Some(turns.map(|turn| format!("{turn:?}")).collect())
+        Some(turns.collect())
     };
-    let own = turns(primary).filter(|turns| turns.iter().all(|turn| !turn.starts_with("CleanAperture")))?;
+    let is_whole = |turns: &Vec<&Property>| !turns.iter().any(|turn| matches!(turn, Property::CleanAperture { .. }));
+    let own = turns(primary).filter(is_whole)?;
     let alpha = |id| file.referencing_items(id, b"auxl").into_iter().any(|aux| is_alpha(file, aux));
     let (width, height) = size(file, primary).ok()?;
     let mut found: Vec<_> = file.referencing_items(primary, b"thmb");
@@ -201,7 +203,7 @@ fn hevc(bytes: &[u8], _: &HeifFile<'_>, request: &Request<'_>) -> Result<RgbPict
     // Colours are converted with those of all other formats. The workers are the threads.
     let options = heifer::Options { max_threads: 1, max_pixels: request.limits.max_pixels };
     let image = heifer::decode_rgba8(bytes, &options)?;
-    let data = raster::repack(image.data, |[r, g, b, a]| [r, g, b].map(|v| raster::over_white(v, a)));
+    let data = raster::opaque(image.data);
     Ok(RgbPicture::whole(image.width, image.height, data))
 }
 
@@ -210,7 +212,7 @@ fn hevc(bytes: &[u8], _: &HeifFile<'_>, request: &Request<'_>) -> Result<RgbPict
 fn hevc_item(file: &HeifFile<'_>, id: ItemId) -> Option<RgbPicture> {
     use super::raster;
     let image = heifer::decode_item(file, id, 0).ok()?;
-    let data = raster::repack(image.to_rgba8(), |[r, g, b, a]| [r, g, b].map(|v| raster::over_white(v, a)));
+    let data = raster::opaque(image.to_rgba8());
     Some(RgbPicture::whole(image.width, image.height, data))
 }
 

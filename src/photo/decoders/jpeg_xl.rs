@@ -39,7 +39,7 @@ pub(super) fn decode(bytes: &[u8], request: &Request<'_>) -> Result<(RgbPicture,
         1 => raster::repack(data, |[v]| [v; 3]),
         2 => raster::repack(data, |[v, a]| [raster::over_white(v, a); 3]),
         3 => data,
-        4 => raster::repack(data, |[r, g, b, a]| [r, g, b].map(|v| raster::over_white(v, a))),
+        4 => raster::opaque(data),
         more => {
             let message = format!("JPEG XL pictures with {more} channels cannot be decoded");
             return Err(PhotoError::new(ErrorKind::Unsupported, message));

@@ -42,7 +42,7 @@ pub(super) fn pixels(
         ColorType::Rgb8 => data,
         ColorType::L8 => repack(data, |[v]| [v; 3]),
         ColorType::La8 => repack(data, |[v, a]| [over_white(v, a); 3]),
-        ColorType::Rgba8 => repack(data, |[r, g, b, a]| [r, g, b].map(|v| over_white(v, a))),
+        ColorType::Rgba8 => opaque(data),
         ColorType::L16 => repack(data, |v: [u8; 2]| [v[HIGH]; 3]),
         ColorType::La16 => repack(data, |v: [u8; 4]| [over_white(v[HIGH], v[2 + HIGH]); 3]),
         ColorType::Rgb16 => repack(data, |v: [u8; 6]| [v[HIGH], v[2 + HIGH], v[4 + HIGH]]),
@@ -98,6 +98,11 @@ pub(super) fn repack<const N: usize>(mut data: Vec<u8>, to_rgb: impl Fn([u8; N])
     data.truncate(count * 3);
     data.shrink_to_fit();
     data
+}
+
+/// Pixels of red, green, blue and alpha, over white.
+pub(super) fn opaque(rgba: Vec<u8>) -> Vec<u8> {
+    repack(rgba, |[r, g, b, a]| [r, g, b].map(|v| over_white(v, a)))
 }
 
 /// A sample of the given alpha (not premultiplied) over white, rounded as Pillow's `alpha_composite` does.

@@ -129,7 +129,7 @@ fn png(bytes: &[u8], request: &Request<'_>) -> Option<(RgbPicture, Share, u32)> 
     let data = match kind {
         png::ColorType::Grayscale => raster::repack(data, |[v]| [v; 3]),
         png::ColorType::GrayscaleAlpha => raster::repack(data, |[v, a]| [raster::over_white(v, a); 3]),
-        png::ColorType::Rgba => raster::repack(data, |[r, g, b, a]| [r, g, b].map(|v| raster::over_white(v, a))),
+        png::ColorType::Rgba => raster::opaque(data),
         _ => data,
     };
     Some((RgbPicture::whole(width, height, data), memory, height - there))

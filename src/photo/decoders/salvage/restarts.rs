@@ -44,7 +44,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<RgbPicture> {
                 cut.unit = (8 * usize::from(most(4)?), 8 * usize::from(most(0)?));
             }
             // Progressive and lossless ones, a second frame.
-            (0xC0..=0xCF, _) if !matches!(segment.marker, 0xC4 | 0xC8 | 0xCC) => return None,
+            _ if segment.is_frame() => return None,
             (0xDD, [high, low, ..]) => {
                 cut.interval = usize::from(u16::from_be_bytes([*high, *low]));
                 continue;

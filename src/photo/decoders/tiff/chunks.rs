@@ -3,6 +3,7 @@
 use super::fax::{self, FaxCoding};
 use super::layout::{SampleKind, TiffLayout, YCBCR};
 use crate::photo::containers::jpeg::{Header, Segment};
+use crate::photo::containers::tiff;
 use crate::photo::{ErrorKind, PhotoError};
 use flate2::{Decompress, FlushDecompress};
 use jpeg_decoder::{ColorTransform, Decoder};
@@ -29,6 +30,12 @@ pub(super) struct Unpacked {
     pub(super) bytes: usize,
     /// Some of them are guesses.
     pub(super) damaged: bool,
+}
+
+impl From<usize> for Unpacked {
+    fn from(bytes: usize) -> Self {
+        Self { bytes, damaged: false }
+    }
 }
 
 /// Unpacks strips and tiles, one after another.
@@ -62,13 +69,13 @@ impl<'a> Unpacker<'a> {
             Packing::Plain => {
                 let length = packed.len().min(out.len());
                 out[..length].copy_from_slice(&packed[..length]);
-                Unpacked { bytes: length, damaged: false }
+                length.into()
             }
             Packing::Fax(coding) => fax::decode(coding, packed, layout.chunk.0, out),
-            Packing::Lzw => lzw(packed, out),
-            Packing::Deflate => inflate(&mut self.deflate, packed, out),
-            Packing::PackBits => pack_bits(packed, out),
-            Packing::Jpeg => jpeg(layout, packed, out)?,
+            Packing::Lzw => lzw(packed, out).into(),
+            Packing::Deflate => inflate(&mut self.deflate, packed, out).into(),
+            Packing::PackBits => pack_bits(packed, out).into(),
+            Packing::Jpeg => jpeg(layout, packed, out)?.into(),
         };
         if layout.packing != Packing::Jpeg {
             for row in out[..done.bytes].chunks_mut(row_bytes) {
@@ -83,7 +90,7 @@ impl<'a> Unpacker<'a> {
     }
 }
 
-fn lzw(packed: &[u8], out: &mut [u8]) -> Unpacked {
+fn lzw(packed: &[u8], out: &mut [u8]) -> usize {
     // Before the TIFF 6.0 specification, some wrote the codes the other way round.
     let mut decoder = match packed {
         [0, second, ..] if second & 1 == 1 => LzwDecoder::new(BitOrder::Lsb, 8),
@@ -98,10 +105,10 @@ fn lzw(packed: &[u8], out: &mut [u8]) -> Unpacked {
             break;
         }
     }
-    Unpacked { bytes, damaged: false }
+    bytes
 }
 
-fn inflate(decoder: &mut Decompress, packed: &[u8], out: &mut [u8]) -> Unpacked {
+fn inflate(decoder: &mut Decompress, packed: &[u8], out: &mut [u8]) -> usize {
     decoder.reset(true);
     loop {
         let before = (decoder.total_in(), decoder.total_out());
@@ -110,12 +117,12 @@ fn inflate(decoder: &mut Decompress, packed: &[u8], out: &mut [u8]) -> Unpacked 
         let after = (decoder.total_in(), decoder.total_out());
         let going = matches!(status, Ok(flate2::Status::Ok)) && after != before;
         if !going || after.1 as usize == out.len() {
-            return Unpacked { bytes: after.1 as usize, damaged: false };
+            return after.1 as usize;
         }
     }
 }
 
-fn pack_bits(mut packed: &[u8], out: &mut [u8]) -> Unpacked {
+fn pack_bits(mut packed: &[u8], out: &mut [u8]) -> usize {
     let mut bytes = 0;
     while let Some((head, rest)) = packed.split_first()
         && bytes < out.len()
@@ -140,11 +147,11 @@ fn pack_bits(mut packed: &[u8], out: &mut [u8]) -> Unpacked {
             (_, None) => rest,
         };
     }
-    Unpacked { bytes, damaged: false }
+    bytes
 }
 
 /// A JPEG of the size of the strip or tile, of which the tables may stand elsewhere.
-fn jpeg(layout: &TiffLayout<'_>, packed: &[u8], out: &mut [u8]) -> Result<Unpacked, PhotoError> {
+fn jpeg(layout: &TiffLayout<'_>, packed: &[u8], out: &mut [u8]) -> Result<usize, PhotoError> {
     let damaged = |message: &str| PhotoError::new(ErrorKind::Damaged, message);
     let joined: Vec<u8>;
     let stream = match layout.jpeg_tables {
@@ -180,7 +187,7 @@ fn jpeg(layout: &TiffLayout<'_>, packed: &[u8], out: &mut [u8]) -> Result<Unpack
         space[..from].copy_from_slice(row);
         bytes += to;
     }
-    Ok(Unpacked { bytes, damaged: false })
+    Ok(bytes)
 }
 
 /// Undoes horizontal differencing (predictor 2).
@@ -188,23 +195,20 @@ fn add_up(layout: &TiffLayout<'_>, row: &mut [u8]) {
     let stride = layout.stored();
     match layout.bits {
         8 => (stride..row.len()).for_each(|n| row[n] = row[n].wrapping_add(row[n - stride])),
-        16 => add_values::<2>(row, stride, |a, b| {
-            let [a, b] = [a, b].map(|v| if layout.big_endian { u16::from_be_bytes(v) } else { u16::from_le_bytes(v) });
-            let sum = a.wrapping_add(b);
-            if layout.big_endian { sum.to_be_bytes() } else { sum.to_le_bytes() }
-        }),
-        32 => add_values::<4>(row, stride, |a, b| {
-            let [a, b] = [a, b].map(|v| if layout.big_endian { u32::from_be_bytes(v) } else { u32::from_le_bytes(v) });
-            let sum = a.wrapping_add(b);
-            if layout.big_endian { sum.to_be_bytes() } else { sum.to_le_bytes() }
-        }),
+        16 => add_values::<2>(row, stride, layout.big_endian),
+        32 => add_values::<4>(row, stride, layout.big_endian),
         _ => {}
     }
 }
 
-fn add_values<const N: usize>(row: &mut [u8], stride: usize, sum: impl Fn([u8; N], [u8; N]) -> [u8; N]) {
+fn add_values<const N: usize>(row: &mut [u8], stride: usize, big_endian: bool) {
     let values = row.as_chunks_mut::<N>().0;
-    (stride..values.len()).for_each(|n| values[n] = sum(values[n], values[n - stride]));
+    for n in stride..values.len() {
+        // What does not fit is lost, as in numbers of this length.
+        let sum = tiff::number(&values[n], big_endian) + tiff::number(&values[n - stride], big_endian);
+        let (low, high) = (sum.to_le_bytes(), sum.to_be_bytes());
+        values[n].copy_from_slice(if big_endian { &high[8 - N..] } else { &low[..N] });
+    }
 }
 
 /// Undoes the differencing of floats (predictor 3): the first bytes of all of them come first, and so on, differenced as
