@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Runs every test. On Debian and its kin it first installs what they need beside Rust and a C compiler (as root, or by
 # sudo): strace to kill the program at a chosen system call, util-linux (setpriv, script) to run it without rights and on a
-# terminal, tmux to drive the terminal UI, exiftool to write metadata as other programs do. Arguments go to `cargo test`.
+# terminal, tmux to drive the terminal UI, exiftool to write metadata as other programs do, ffmpeg to make and read videos. Arguments go to `cargo test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
-for pair in strace:strace setpriv:util-linux script:util-linux tmux:tmux exiftool:libimage-exiftool-perl; do
+for pair in strace:strace setpriv:util-linux script:util-linux tmux:tmux exiftool:libimage-exiftool-perl ffmpeg:ffmpeg; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 # `script` is a package of its own on newer Debian.

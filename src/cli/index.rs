@@ -20,6 +20,9 @@ pub struct IndexArgs {
     /// Retry files that failed before
     #[arg(long)]
     pub retry: bool,
+    /// Index videos too: one to five frames of each, made by the program ffmpeg, which must be installed
+    #[arg(long)]
+    pub video: bool,
     /// Refuse pictures with more megapixels than this
     #[arg(long, value_name = "N", default_value_t = 400)]
     pub max_megapixels: u64,

@@ -37,6 +37,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
         hidden: args.hidden,
         excludes: if args.no_default_excludes { settings.exclude.clone() } else { settings.excludes() },
         retry: args.retry,
+        videos: args.video || settings.video,
         limits: DecodeLimits {
             max_pixels: args.max_megapixels.saturating_mul(1_000_000),
             max_alloc: memory,
@@ -102,6 +103,7 @@ pub(super) fn reindex(args: &ReindexArgs, settings: &Settings, console: &Console
     let options = IndexOptions {
         keep: true,
         excludes: settings.excludes(),
+        videos: settings.video,
         limits: DecodeLimits { max_pixels: u64::MAX, ..DecodeLimits::default() },
         ..IndexOptions::new(settings.threads)
     };

@@ -62,7 +62,12 @@ fn batch(
     };
     let chosen = model_choice::choose(Some(library), settings, console, Offer::None)?;
     writer.set_model(&chosen.record)?;
-    let options = IndexOptions { keep: true, excludes: settings.excludes(), ..IndexOptions::new(settings.threads) };
+    let options = IndexOptions {
+        keep: true,
+        excludes: settings.excludes(),
+        videos: settings.video,
+        ..IndexOptions::new(settings.threads)
+    };
     match fill::fill(library, &mut writer, &chosen, folders, &options, cancel, console)? {
         Some(done) => index::report(&done, library, settings, console),
         None => Ok(()),

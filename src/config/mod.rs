@@ -31,6 +31,7 @@ struct File {
     color: Option<ColorChoice>,
     limit: Option<usize>,
     exclude: Option<Vec<String>>,
+    video: Option<bool>,
     theme: Option<ThemeName>,
     pictures: Option<Pictures>,
     watch: Option<bool>,
@@ -79,6 +80,8 @@ pub struct Settings {
     pub limit: usize,
     /// Patterns of folders and files that are not indexed, besides those left out by default.
     pub exclude: Vec<String>,
+    /// Videos are indexed too.
+    pub video: bool,
     /// Settings of the terminal UI.
     pub tui: TuiSettings,
 }
@@ -116,6 +119,7 @@ impl Settings {
             quiet: global.quiet,
             limit: file.limit.unwrap_or(10),
             exclude: file.exclude.unwrap_or_default(),
+            video: file.video.unwrap_or(false),
             tui: TuiSettings {
                 theme: file.theme.unwrap_or_default(),
                 pictures: file.pictures.unwrap_or_default(),

@@ -112,6 +112,9 @@ pub fn find(
     let searcher = library.searcher()?;
     if let CopyKinds::Near(near) | CopyKinds::Both(near) = wanted {
         let embeddings = searcher.embeddings()?;
+        // A frame of a video may look like another video, or like the photo that was taken with it, and is no copy.
+        let videos: HashSet<i64> = library.photos_of_format(VIDEO)?.into_iter().collect();
+        let embeddings: Vec<_> = embeddings.into_iter().filter(|(id, _)| !videos.contains(id)).collect();
         let ids: Vec<i64> = embeddings.iter().map(|(id, _)| *id).collect();
         let mut report = |done, total| progress.step("looked at", done, total);
         let looks = looks::of_library(library, &ids, &mut found.problems, &mut report)?;
@@ -162,12 +165,14 @@ pub fn find(
     Ok(Some(found))
 }
 
-/// The format of camera raw files, as photos of the library have it.
+/// The formats of camera raw files and of videos, as photos of the library have them.
 const RAW: &str = "raw";
+const VIDEO: &str = "video";
 
-/// Of camera raw files, the library knows the preview: where there are several, all their bytes decide which are equal.
+/// Of camera raw files, the library knows the preview, of videos some pieces: where there are several, all their bytes
+/// decide which are equal.
 fn compare_whole(hit: &Hit, files: &mut [PhotoFile]) {
-    if hit.facts.format == RAW && files.len() > 1 {
+    if [RAW, VIDEO].contains(&hit.facts.format.as_str()) && files.len() > 1 {
         for file in files {
             if let Ok(hasher) = blake3::Hasher::new().update_mmap(&file.path) {
                 file.hash = *hasher.finalize().as_bytes();

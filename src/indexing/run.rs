@@ -14,11 +14,12 @@ use super::walk::{self, WalkEvent, WalkOptions};
 use super::workers::{FileOutcome, IndexWorkers, Job, KnownFile};
 use crate::config::DEFAULT_EXCLUDES;
 use crate::model::Embed;
-use crate::photo::{DecodeLimits, ErrorKind, READER_VERSION, identity};
+use crate::photo::{DecodeLimits, ErrorKind, READER_VERSION, ffmpeg, identity};
 use crate::terminal::console::Console;
 use crate::terminal::progress::PhotoProgress;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use snapseek_index::{Change, ContentHash, FileStamp, Library, Writer};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +49,8 @@ pub struct IndexOptions {
     pub keep: bool,
     /// Try known failures again.
     pub retry: bool,
+    /// Index videos too, by frames that the program ffmpeg makes of them.
+    pub videos: bool,
     /// Limits on the size of a picture and on the memory for decoding it.
     pub limits: DecodeLimits,
 }
@@ -63,6 +66,7 @@ impl IndexOptions {
             excludes: DEFAULT_EXCLUDES.map(str::to_owned).to_vec(),
             keep: false,
             retry: false,
+            videos: false,
             limits: DecodeLimits::default(),
         }
     }
@@ -134,7 +138,11 @@ pub fn run(
         twins: Vec::new(),
         unreadable: HashMap::new(),
         suspects: Vec::new(),
+        has_ffmpeg: OnceCell::new(),
     };
+    if options.videos && !run.has_ffmpeg() {
+        console.note("the program ffmpeg is not installed: videos are counted, but not read");
+    }
     let outcome = run.all(model, roots);
     run.progress.finish();
     // What is done is kept, even after an error.
@@ -211,6 +219,8 @@ struct IndexRun<'a, 'w> {
     /// Why pictures of this run could not be read, for other files with the same picture.
     unreadable: HashMap<ContentHash, (FailureKind, String)>,
     suspects: Vec<Job>,
+    /// Whether the program that reads videos is there.
+    has_ffmpeg: OnceCell<bool>,
 }
 
 impl IndexRun<'_, '_> {
@@ -308,8 +318,8 @@ impl IndexRun<'_, '_> {
 
     /// Decides whether a file on disk needs work, and returns the job if it does.
     fn plan(&mut self, found: WalkEvent) -> anyhow::Result<Option<Job>> {
-        let (path, root, stamp, excluded) = match found {
-            WalkEvent::File { path, root, stamp, excluded } => (path, root, stamp, excluded),
+        let (path, root, stamp, excluded, video) = match found {
+            WalkEvent::File { path, root, stamp, excluded, video } => (path, root, stamp, excluded, video),
             WalkEvent::Problem { path, root, message } => {
                 if !self.writer.is_forgotten(&path)? {
                     self.unseen(FailureKind::Photo(ErrorKind::Unreadable), path.clone(), root, message)?;
@@ -325,7 +335,7 @@ impl IndexRun<'_, '_> {
                 return Ok(None);
             }
             WalkEvent::Unread { root, ending } => {
-                *self.seen.unread.entry(root).or_default().entry(ending.to_owned()).or_default() += 1;
+                self.count_unread(root, ending);
                 return Ok(None);
             }
             WalkEvent::MissingRoot { root } => {
@@ -350,7 +360,15 @@ impl IndexRun<'_, '_> {
                 self.summary.unchanged += 1;
                 return Ok(None);
             }
+            // What is known of a video stays, and follows its changes where that can be done.
+            if video.is_some() && !self.has_ffmpeg() {
+                self.summary.unchanged += 1;
+                return Ok(None);
+            }
         } else if self.writer.is_forgotten(&path)? {
+            return Ok(None);
+        } else if let Some(ending) = video.filter(|_| !(self.options.videos && self.has_ffmpeg())) {
+            self.count_unread(root, ending);
             return Ok(None);
         } else {
             self.seen.added.insert(path.clone());
@@ -377,6 +395,14 @@ impl IndexRun<'_, '_> {
             }
         }
         Ok(None)
+    }
+
+    fn has_ffmpeg(&self) -> bool {
+        *self.has_ffmpeg.get_or_init(ffmpeg::is_installed)
+    }
+
+    fn count_unread(&mut self, root: PathBuf, ending: &str) {
+        *self.seen.unread.entry(root).or_default().entry(ending.to_owned()).or_default() += 1;
     }
 
     /// Records the result of a job.
@@ -580,7 +606,7 @@ pub fn pictures(path: &Path) -> Vec<Result<PathBuf, String>> {
     let mut pictures: Vec<_> = found
         .iter()
         .filter_map(|found| match found {
-            WalkEvent::File { path, .. } => Some(Ok(path)),
+            WalkEvent::File { path: found, video, .. } => (video.is_none() || found == path).then_some(Ok(found)),
             WalkEvent::Problem { path, message, .. } => {
                 Some(Err(format!("{}: {message}", crate::terminal::sanitize::path(&path))))
             }

@@ -16,8 +16,9 @@ const IGNORE: &str = ".snapseekignore";
 /// What the walk finds.
 #[derive(Debug)]
 pub(super) enum WalkEvent {
-    /// A regular file with a picture's name; `excluded` if it is in an excluded folder.
-    File { path: PathBuf, root: PathBuf, stamp: FileStamp, excluded: bool },
+    /// A regular file with the name of a picture, or of a video, whose ending is told; `excluded` if it is in an excluded
+    /// folder.
+    File { path: PathBuf, root: PathBuf, stamp: FileStamp, excluded: bool, video: Option<&'static str> },
     /// A folder or file that could not be read; files below it are not known to be gone.
     Problem { path: PathBuf, root: PathBuf, message: String },
     /// What has a picture's name, but is none: a pipe, a socket, a device, or a link whose target is gone.
@@ -142,14 +143,17 @@ fn ignores_in(folder: &Path) -> (Option<Gitignore>, Option<String>) {
 
 fn look(entry: &DirEntry, root: &Path, excluded: bool) -> Option<WalkEvent> {
     let (path, kind) = (entry.path(), entry.file_type());
-    if !(entry.depth() == 0 || crate::photo::looks_like_picture(path)) {
+    let video = crate::photo::video_ending(path);
+    if !(entry.depth() == 0 || video.is_some() || crate::photo::looks_like_picture(path)) {
         let ending = crate::photo::unread_ending(path).filter(|_| kind.is_file() && !excluded)?;
         return Some(WalkEvent::Unread { root: root.to_path_buf(), ending });
     }
     let (path, root) = (path.to_path_buf(), root.to_path_buf());
     // A link to a photo counts as that photo.
     match std::fs::metadata(&path) {
-        Ok(meta) if meta.is_file() => Some(WalkEvent::File { path, root, stamp: photo_file::stamp(&meta), excluded }),
+        Ok(meta) if meta.is_file() => {
+            Some(WalkEvent::File { path, root, stamp: photo_file::stamp(&meta), excluded, video })
+        }
         Ok(meta) if meta.is_dir() => None,
         Ok(_) => Some(WalkEvent::Skipped { path, root }),
         Err(error) if kind.is_symlink() && leads_nowhere(&error) => Some(WalkEvent::Skipped { path, root }),

@@ -71,7 +71,8 @@ struct Prepared {
     job: Job,
     identity: FileIdentity,
     facts: PhotoFacts,
-    pixels: Pixels,
+    /// Of the picture, or of each frame of a video.
+    pixels: Vec<Pixels>,
 }
 
 /// How many threads to run, and the limits and cancel flag that they obey.
@@ -179,12 +180,19 @@ impl<'a> IndexWorkers<'a> {
             let known = Box::new(KnownFile { job, identity, metadata });
             return Err(Box::new(FileOutcome::Twin { known }));
         }
-        let photo = match photo::decode(&bytes, Some(2 * model.image_size()), &self.limits) {
-            Ok(photo) => photo,
+        // No decoded photo is held while the next one is decoded.
+        let prepared = |bytes: &[u8]| {
+            photo::decode(bytes, Some(2 * model.image_size()), &self.limits)
+                .map(|photo| (facts_of(photo.facts), model.prepare(&photo.picture)))
+        };
+        let (facts, first) = match prepared(&bytes) {
+            Ok(first) => first,
             Err(error) => return Err(failed(job, Some(Box::new(identity.picture)), error)),
         };
-        match model.prepare(&photo.picture) {
-            Ok(pixels) => Ok(Prepared { job, identity, facts: facts_of(photo.facts), pixels }),
+        let further = photo::further_frames(&bytes).into_iter().filter_map(|frame| prepared(frame).ok());
+        let further = further.map(|(_, pixels)| pixels);
+        match std::iter::once(first).chain(further).collect() {
+            Ok(pixels) => Ok(Prepared { job, identity, facts, pixels }),
             Err(error) => {
                 let (picture, kind) = (Some(Box::new(identity.picture)), FailureKind::Photo(ErrorKind::Damaged));
                 Err(Box::new(FileOutcome::Failed { job, picture, kind, message: format!("{error:#}") }))
@@ -211,11 +219,17 @@ impl<'a> IndexWorkers<'a> {
             }
             let (pixels, meta): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|p| (p.pixels, (p.job, p.identity, p.facts))).unzip();
+            let frames: Vec<usize> = pixels.iter().map(Vec::len).collect();
+            let pixels: Vec<Pixels> = pixels.into_iter().flatten().collect();
             let embedded = match pool.install(|| model.embed_pixels(&pixels)) {
                 Ok(embedded) => embedded,
                 Err(error) => return drop(outcomes.send(FileOutcome::Fatal(error))),
             };
-            for (embedding, (job, identity, facts)) in embedded.into_iter().zip(meta) {
+            let mut embedded = embedded.into_iter();
+            for (frames, (job, identity, facts)) in frames.into_iter().zip(meta) {
+                let Some(mut embedding) = embedded.next() else { break };
+                let further = embedded.by_ref().take(frames - 1).map(|frame| frame.vector).filter(|v| is_unit(v));
+                let further: Vec<f32> = further.flatten().collect();
                 // The index would refuse it, and with it everything in the same transaction.
                 if !is_unit(&embedding.vector) {
                     let message = "the model produces NaN, infinity or a zero vector for this picture".to_owned();
@@ -225,6 +239,7 @@ impl<'a> IndexWorkers<'a> {
                     }
                     continue;
                 }
+                embedding.vector.extend(further);
                 let Job { path, root, stamp, .. } = job;
                 let tags = embedding.tags.into_iter().map(|t| Tag { label: t.label, score: t.score }).collect();
                 let change = Change::Photo { path, root, stamp, identity, facts, embedding: embedding.vector, tags };

@@ -114,7 +114,7 @@ fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {
         "tags": hit.tags.iter().map(|t| &t.label).collect::<Vec<_>>(),
         "tag_scores": hit.tags.iter().map(|t| t.score).collect::<Vec<_>>(),
         "taken": hit.facts.metadata.taken, "camera": hit.facts.metadata.camera, "rating": hit.facts.metadata.rating,
-        "latitude": hit.facts.metadata.latitude, "longitude": hit.facts.metadata.longitude, "width": hit.facts.width, "height": hit.facts.height,
+        "latitude": hit.facts.metadata.latitude, "longitude": hit.facts.metadata.longitude, "width": hit.facts.width, "height": hit.facts.height, "format": hit.facts.format,
         "bytes": hit.size, "folded": hit.folded,
         "also": hit.paths.iter().skip(1).map(|p| p.to_string_lossy()).collect::<Vec<_>>(),
     });

@@ -1,8 +1,10 @@
-//! Reads files, and only regular ones: pictures as a whole, of camera raw files what is needed.
+//! Reads files, and only regular ones: pictures as a whole, of camera raw files and videos what is needed.
 
 use super::budget::{FILES, Share};
 use super::containers::raw::{ByteSource, RawFile};
-use super::{DecodeLimits, ErrorKind, Limit, PhotoError, format};
+use super::containers::video::{self, VideoExtract};
+use super::format::Format;
+use super::{DecodeLimits, ErrorKind, Limit, PhotoError, ffmpeg, format};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Deref;
@@ -11,8 +13,8 @@ use std::path::Path;
 /// The first bytes, which tell the format.
 const HEAD: u64 = 4 << 10;
 
-/// The bytes of a file, or the extract of a camera raw file: its preview and what it says. They hold their part of the
-/// memory for files until they are dropped.
+/// The bytes of a file, or an extract: of a camera raw file its preview, of a video some frames, and what it says. They
+/// hold their part of the memory for files until they are dropped.
 #[derive(Debug)]
 pub struct FileBytes {
     bytes: Vec<u8>,
@@ -37,6 +39,7 @@ impl Deref for FileBytes {
 }
 
 /// The bytes of a regular file, or of a camera raw file what [`decode`](super::decode) needs, without reading the rest.
+/// A file whose name and first bytes are those of a video is given to the program ffmpeg.
 /// A FIFO, device, socket or folder is refused without waiting for it or reading from it, and what does not begin as a
 /// picture does before it is read. All threads together hold at most 1 GiB of files: if there is no room for this one, it
 /// waits.
@@ -62,25 +65,37 @@ pub fn read(path: &Path, limits: &DecodeLimits) -> Result<FileBytes, PhotoError>
     if let Some(error) = source.error.take() {
         return Err(unreadable(error));
     }
-    let (bytes, memory) = match raw {
-        Some(raw) => {
-            let (at, length) = raw.preview.ok_or_else(no_preview)?;
-            let memory = take(length, limits)?;
-            let preview = source.read_at(at, length);
-            if let Some(error) = source.error {
-                return Err(unreadable(error));
-            }
-            (raw.extract(size, &preview.ok_or_else(PhotoError::truncated)?), memory)
+    let (bytes, memory) = if let Some(raw) = raw {
+        let (at, length) = raw.preview.ok_or_else(no_preview)?;
+        let memory = take(length, limits)?;
+        let preview = source.read_at(at, length);
+        if let Some(error) = source.error {
+            return Err(unreadable(error));
         }
-        None => {
-            format::sniff(&head)?;
-            let memory = take(size, limits)?;
-            let bytes = read_all(&mut file, size).map_err(unreadable)?;
-            if bytes.len() as u64 != size {
-                return Err(changed());
-            }
-            (bytes, memory)
+        (raw.extract(size, &preview.ok_or_else(PhotoError::truncated)?), memory)
+    } else if let Some(container) = video_container(path, &head) {
+        let mut memory = take(ffmpeg::MOST.min(limits.max_bytes), limits)?;
+        let fingerprint = video::fingerprint(&mut source);
+        if let Some(error) = source.error {
+            return Err(unreadable(error));
         }
+        let (about, frames) = ffmpeg::frames(path, container)?;
+        let frames = frames.iter().map(Vec::as_slice).collect();
+        let fingerprint = fingerprint.ok_or_else(changed)?;
+        let bytes = VideoExtract { fingerprint, about: &about, frames }.to_bytes();
+        memory.shrink_to(bytes.len() as u64);
+        (bytes, memory)
+    } else {
+        // Only what is made here may say which video it is.
+        if format::sniff(&head)? == Format::Video {
+            return Err(PhotoError::new(ErrorKind::NotAPicture, "the content is not in a known picture format"));
+        }
+        let memory = take(size, limits)?;
+        let bytes = read_all(&mut file, size).map_err(unreadable)?;
+        if bytes.len() as u64 != size {
+            return Err(changed());
+        }
+        (bytes, memory)
     };
     let after = file.metadata().map_err(unreadable)?;
     if !same(&before, &after) {
@@ -98,6 +113,11 @@ pub fn extracted(bytes: Vec<u8>) -> Vec<u8> {
         Some(raw.extract(source.size(), &source.read_at(at, length)?))
     });
     raw.unwrap_or(bytes)
+}
+
+/// The name of a video's container, if a file with this name and these first bytes is one.
+fn video_container(path: &Path, head: &[u8]) -> Option<&'static str> {
+    (format::video_ending(path).is_some() && format::sniff(head).is_err()).then(|| video::container(head)).flatten()
 }
 
 fn changed() -> PhotoError {

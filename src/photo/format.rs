@@ -1,6 +1,6 @@
 //! Detects the format of a file.
 
-use super::containers::{png, raw};
+use super::containers::{png, raw, video};
 use super::{ErrorKind, PhotoError};
 use std::path::Path;
 
@@ -53,15 +53,15 @@ formats! {
     Ico "ico" "ICO" ["ico"]
     Hdr "hdr" "Radiance HDR" ["hdr"]
     Exr "exr" "OpenEXR" ["exr"]
+    Video "video" "Video" [
+        "3g2" "3gp" "avi" "flv" "insv" "m2ts" "m2v" "m4v" "mkv" "mov" "mp4" "mpeg" "mpg" "mts" "vob" "webm" "wmv"
+    ]
 }
 
-/// Endings of pictures, videos and drawings that are not decoded.
+/// Endings of pictures, drawings and the rarest videos, which are not decoded.
 const UNREAD: &[&str] = &[
-    "3g2",
-    "3gp",
     "afphoto",
     "ai",
-    "avi",
     "avifs",
     "bpg",
     "cdr",
@@ -74,28 +74,17 @@ const UNREAD: &[&str] = &[
     "eps",
     "fits",
     "flif",
-    "flv",
     "hdp",
     "heics",
     "heifs",
-    "insv",
     "jng",
     "jp3",
     "jxr",
     "kra",
     "lrv",
-    "m2ts",
-    "m2v",
-    "m4v",
-    "mkv",
     "mng",
     "mod",
-    "mov",
-    "mp4",
-    "mpeg",
-    "mpg",
     "mrw",
-    "mts",
     "ora",
     "pct",
     "pcx",
@@ -108,11 +97,8 @@ const UNREAD: &[&str] = &[
     "sgi",
     "svg",
     "svgz",
-    "vob",
     "wdp",
-    "webm",
     "wmf",
-    "wmv",
     "xbm",
     "xcf",
     "xpm",
@@ -120,16 +106,27 @@ const UNREAD: &[&str] = &[
 
 /// The ending of a name, in lower case, if it is one of a picture, video or drawing of a kind that is not decoded.
 pub fn unread_ending(path: &Path) -> Option<&'static str> {
-    let ending = path.extension()?.to_str()?;
-    UNREAD.iter().find(|known| known.eq_ignore_ascii_case(ending)).copied()
+    ending_of(path, UNREAD)
+}
+
+/// The ending of a name, in lower case, if it is a video's.
+pub fn video_ending(path: &Path) -> Option<&'static str> {
+    FORMATS
+        .iter()
+        .filter(|format| format.name == Format::Video.name())
+        .find_map(|format| ending_of(path, format.endings))
 }
 
 /// Whether the name has a picture's extension (jpg, png, heic, ...), in any letter case. The content may be anything.
 pub fn looks_like_picture(path: &Path) -> bool {
-    let ending = path.extension().and_then(|e| e.to_str());
-    ending.is_some_and(|ending| {
-        FORMATS.iter().flat_map(|format| format.endings).any(|known| known.eq_ignore_ascii_case(ending))
-    })
+    let pictures = FORMATS.iter().filter(|format| format.name != Format::Video.name());
+    pictures.into_iter().any(|format| ending_of(path, format.endings).is_some())
+}
+
+/// The one of these endings that a name has, in any letter case.
+fn ending_of(path: &Path, endings: &'static [&'static str]) -> Option<&'static str> {
+    let ending = path.extension()?.to_str()?;
+    endings.iter().find(|known| known.eq_ignore_ascii_case(ending)).copied()
 }
 
 /// Detects the format by the first bytes.
@@ -155,6 +152,7 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, PhotoError> {
         _ if bytes.starts_with(b"\x76\x2f\x31\x01") => Ok(Format::Exr),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => iso_media(bytes),
         _ if raw::is_extract(bytes) => Ok(Format::Raw),
+        _ if video::is_extract(bytes) => Ok(Format::Video),
         _ if is_tga(bytes) => Ok(Format::Tga),
         _ => match image::guess_format(bytes) {
             Ok(other) if other != image::ImageFormat::Bmp => {
@@ -212,7 +210,8 @@ mod tests {
         for name in ["a.jpg", "B.JPEG", "c.Png", "x/y.z.tif", "d.HEIC"] {
             assert!(looks_like_picture(Path::new(name)), "{name}");
         }
-        assert_eq!(unread_ending(Path::new("x/Film.MP4")), Some("mp4"));
+        assert_eq!(unread_ending(Path::new("x/Drawing.PSD")), Some("psd"));
+        assert_eq!(video_ending(Path::new("x/Film.MP4")), Some("mp4"));
         assert!(["a.jpg", "a.txt", "mp4"].iter().all(|name| unread_ending(Path::new(name)).is_none()));
         let decoded = FORMATS.iter().flat_map(|format| format.endings);
         assert!(decoded.into_iter().all(|ending| !UNREAD.contains(ending)));

@@ -15,6 +15,7 @@ mod budget;
 mod containers;
 mod decoders;
 mod error;
+pub mod ffmpeg;
 mod file;
 mod format;
 pub mod identity;
@@ -34,7 +35,7 @@ use picture::RgbPicture;
 pub use decoders::jpeg::dct_scale;
 pub use error::{ErrorKind, Limit, PhotoError};
 pub use file::{FileBytes, extracted, read};
-pub use format::{FORMATS, FormatInfo, looks_like_picture, unread_ending};
+pub use format::{FORMATS, FormatInfo, looks_like_picture, unread_ending, video_ending};
 pub use metadata::FileMetadata;
 
 /// Raised whenever more is read from the same file: files that were refused are tried again, and what the others say is
@@ -126,7 +127,8 @@ pub fn is_picture(bytes: &[u8]) -> bool {
 /// `target` is the length in pixels of the shortest edge that the caller still needs: a larger JPEG may then be decoded
 /// at 1/2, 1/4 or 1/8 of its size, which is much faster, but never with a shortest edge under `target`. `None` decodes
 /// every pixel. Of an animation, the first frame is the picture. Of a damaged JPEG, PNG, TIFF, GIF, BMP or PNM, what
-/// there is is the picture, with a remark. Camera raw files are decoded as [`read`] and [`extracted`] return them.
+/// there is is the picture, with a remark. Camera raw files and videos are decoded as [`read`] and [`extracted`] return
+/// them.
 ///
 /// If other threads hold much memory for pictures, it waits until there is enough for this one.
 ///
@@ -137,6 +139,14 @@ pub fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Resul
         let message = format!("the decoder gave up on this file: {panic}");
         Err(PhotoError::new(ErrorKind::Crashed, message))
     })
+}
+
+/// The frames of a video, as [`read`] returns it, that [`decode`] does not take: pictures to decode one by one. There are
+/// none of anything else.
+#[must_use]
+pub fn further_frames(bytes: &[u8]) -> Vec<&[u8]> {
+    let frames = containers::video::VideoExtract::parse(bytes).map(|extract| extract.frames).unwrap_or_default();
+    frames.into_iter().skip(1).collect()
 }
 
 fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<DecodedPhoto, PhotoError> {

@@ -72,6 +72,31 @@ fn tiff(width: u32, height: u32, orientation: u8, grey: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn predictors_are_undone_or_refused() {
+    use std::io::Write;
+    // Four samples of which each is one more than the one before.
+    let decoded = |bits: u32, predictor: u32, kind: u32| {
+        let row: Vec<u8> = (0..4).flat_map(|_| 1_u64.to_le_bytes()[..bits.div_ceil(8) as usize].to_vec()).collect();
+        let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(&row).unwrap();
+        let packed = packed.finish().unwrap();
+        let entry = |tag, value| (tag, 4, 1, value);
+        let mut entries = vec![entry(256, 4), entry(257, 1), entry(258, bits), entry(259, 8), entry(262, 1)];
+        let data = 8 + 2 + 11 * 12 + 4;
+        entries.extend([entry(273, data), entry(277, 1), entry(278, 1), entry(279, packed.len() as u32)]);
+        entries.extend([entry(317, predictor), entry(339, kind)]);
+        decode(&[tiff_block(&entries), packed].concat(), None, &DecodeLimits::default())
+            .map(|photo| photo.picture.data.iter().step_by(3).copied().collect::<Vec<_>>())
+            .map_err(|error| error.kind)
+    };
+    assert_eq!(decoded(8, 2, 1).unwrap(), [1, 2, 3, 4]);
+    assert_eq!(decoded(64, 2, 3).unwrap(), [0, 0, 0, 0], "these floats are as good as 0");
+    for (bits, predictor, kind) in [(4, 2, 1), (12, 2, 1), (8, 3, 1), (16, 3, 1), (8, 4, 1)] {
+        assert_eq!(decoded(bits, predictor, kind), Err(ErrorKind::Unsupported), "{bits} {predictor} {kind}");
+    }
+}
+
+#[test]
 fn every_orientation_is_turned_upright_in_every_format() {
     // Squares of 16 pixels, so that JPEG keeps their colours.
     let (w, h) = (48, 32);

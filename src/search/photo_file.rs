@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 /// What a file is and shows, and what it says about that, from its bytes.
 #[must_use]
 pub fn identify(bytes: &[u8]) -> (FileIdentity, Metadata) {
-    let file = *blake3::hash(bytes).as_bytes();
+    let file = identity::of_file(bytes);
     let Outline { picture, metadata } = identity::outline(bytes);
     (FileIdentity { file, picture: picture.unwrap_or(file), version: identity::VERSION }, kept(metadata))
 }

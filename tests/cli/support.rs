@@ -302,6 +302,7 @@ pub(crate) fn lacks(tool: &str) -> bool {
     let version = match tool {
         "tmux" => "-V",
         "exiftool" => "-ver",
+        "ffmpeg" => "-version",
         _ => "--version",
     };
     let found = Command::new(tool).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status();

@@ -286,6 +286,17 @@ impl Library {
         })
     }
 
+    /// The ids of the photos of this format, ascending.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn photos_of_format(&self, format: &str) -> Result<Vec<i64>> {
+        self.sql(|db| {
+            let mut statement = db.prepare_cached("SELECT id FROM photo WHERE format = ?1 ORDER BY id")?;
+            statement.query_map([format], |row| row.get(0))?.collect()
+        })
+    }
+
     /// The id of the photo that the catalogue holds under exactly this path.
     ///
     /// # Errors
@@ -323,7 +334,8 @@ impl Library {
         })
     }
 
-    /// The embedding of a photo by the library's model (a unit vector); `None` if there is none or it is damaged.
+    /// The embedding of a photo by the library's model (a unit vector, of a video that of its first frame); `None` if
+    /// there is none or it is damaged.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -335,8 +347,9 @@ impl Library {
             let mut rows = statement.query([id, model.id])?;
             let Some(row) = rows.next()? else { return Ok(None) };
             let mut vector = Vec::new();
-            let sound = read_row(row, 0, model.record.dim, &mut vector)?;
-            Ok(sound.then_some(vector))
+            let vectors = read_row(row, 0, model.record.dim, &mut vector)?;
+            vector.truncate(model.record.dim);
+            Ok((vectors > 0).then_some(vector))
         })
     }
 

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// One step per schema version; a step that was released is never changed.
-const MIGRATIONS: &[&str] = &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED, PAST_CLUSTERS, READERS, UNREAD];
+const MIGRATIONS: &[&str] =
+    &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED, PAST_CLUSTERS, READERS, UNREAD, FRAMES];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
 /// position in this library's history from the same number in another history (a restored backup, a copied cache).
@@ -205,6 +206,10 @@ CREATE TABLE unread (
     path BLOB NOT NULL, ending TEXT NOT NULL, files INTEGER NOT NULL, seal INTEGER, PRIMARY KEY (path, ending)
 ) WITHOUT ROWID;
 ";
+
+/// `embedding.vector` may hold several vectors from here on, those of the frames of a video: older versions must not take
+/// them for damage.
+const FRAMES: &str = "";
 
 /// The schema version from which on rows have seals.
 const SEALS: usize = 6;

@@ -15,20 +15,21 @@ pub(crate) fn row_checksum(bytes: &[u8]) -> i64 {
     xxh3_64(bytes) as i64
 }
 
-/// Whether an embedding's bytes are those that were written.
+/// Whether the bytes of an embedding, of one vector or more, are those that were written.
 pub(crate) fn is_sound(bytes: &[u8], dim: usize, checksum: i64) -> bool {
-    bytes.len().is_multiple_of(4) && bytes.len() / 4 == dim && row_checksum(bytes) == checksum
+    !bytes.is_empty() && bytes.len().is_multiple_of(4 * dim) && row_checksum(bytes) == checksum
 }
 
-/// Appends the embedding in columns `at` (checksum) and `at + 1` (bytes) to `out` if it is sound; `false` if not.
-pub(crate) fn read_row(row: &Row<'_>, at: usize, dim: usize, out: &mut Vec<f32>) -> rusqlite::Result<bool> {
+/// Appends the embedding in columns `at` (checksum) and `at + 1` (bytes) to `out` if it is sound; returns how many
+/// vectors of `dim` numbers it has, and 0 if it is damaged.
+pub(crate) fn read_row(row: &Row<'_>, at: usize, dim: usize, out: &mut Vec<f32>) -> rusqlite::Result<usize> {
     let checksum: i64 = row.get(at)?;
     let bytes = row.get_ref(at + 1)?.as_blob()?;
-    let sound = is_sound(bytes, dim, checksum);
-    if sound {
-        out.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)));
+    if !is_sound(bytes, dim, checksum) {
+        return Ok(0);
     }
-    Ok(sound)
+    out.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)));
+    Ok(bytes.len() / (4 * dim))
 }
 
 /// Refuses a text with too many characters; `what` names the text in the error.

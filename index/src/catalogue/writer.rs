@@ -139,8 +139,11 @@ impl Writer<'_> {
         let model = self.library.sql(current_model)?;
         for change in changes {
             if let Change::Photo { path, embedding, .. } = change {
-                let model = model.as_ref().ok_or(Error::NoModel)?;
-                validate(embedding, model.record.dim, || escape::path(path))?;
+                let dim = model.as_ref().ok_or(Error::NoModel)?.record.dim;
+                // Even of nothing, there is one vector to refuse.
+                for vector in embedding.chunks(dim.max(1)).chain(embedding.is_empty().then_some([].as_slice())) {
+                    validate(vector, dim, || escape::path(path))?;
+                }
             }
         }
         self.write(|db| changes.iter().try_for_each(|change| apply_one(db, change, model.as_ref())))

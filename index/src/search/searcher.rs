@@ -561,15 +561,15 @@ fn choose(
     let excluded: HashSet<i64> = request.exclude.iter().copied().collect();
     let mut chosen: Vec<(RankedPhoto, u32)> = Vec::new();
     for mut candidate in candidates {
-        let row = query.filter(|_| candidate.cosine.is_none() || request.unique.is_some());
-        let row = row.and_then(|(query, vectors)| Some((query, vectors.row(candidate.id)?)));
-        candidate.cosine = candidate.cosine.or_else(|| row.map(|(query, row)| vectors::cosine(query, row)));
+        let cosine = || query.and_then(|(query, vectors)| vectors.cosine(query, candidate.id));
+        candidate.cosine = candidate.cosine.or_else(cosine);
         let too_low = request.min_score.zip(candidate.cosine).is_some_and(|(min, cosine)| cosine < min);
         if too_low || excluded.contains(&candidate.id) {
             continue;
         }
         // After the last hit, more candidates may fold into the hits, up to the first that would be another hit.
-        let twin = request.unique.zip(row).zip(query).and_then(|((threshold, (_, row)), (_, vectors))| {
+        let twin = request.unique.zip(query).and_then(|(threshold, (_, vectors))| {
+            let row = vectors.row(candidate.id)?;
             chosen.iter().position(|(better, _)| {
                 vectors.row(better.id).is_some_and(|other| vectors::cosine(row, other) >= threshold)
             })

@@ -7,3 +7,4 @@ pub(in crate::photo) mod png;
 pub(in crate::photo) mod raw;
 pub(in crate::photo) mod riff;
 pub(in crate::photo) mod tiff;
+pub(in crate::photo) mod video;

@@ -11,6 +11,7 @@ mod salvage;
 mod tiff;
 
 use super::budget::{PIXELS, Share};
+use super::containers::video::VideoExtract;
 use super::containers::{png, raw, riff};
 use super::format::Format;
 use super::picture::{RESIZED_AT_ONCE, RgbPicture};
@@ -111,6 +112,10 @@ fn whole(
         Format::Raw => {
             let extract = raw::Extract::parse(bytes).ok_or_else(PhotoError::truncated)?;
             return decode(Format::Jpeg, extract.jpeg, request);
+        }
+        Format::Video => {
+            let extract = VideoExtract::parse(bytes).ok_or_else(PhotoError::truncated)?;
+            return decode(Format::Jpeg, extract.frames.first().ok_or_else(PhotoError::truncated)?, request);
         }
         Format::Heic | Format::Avif => heif::decode(bytes, request)?,
         Format::JpegXl => jpeg_xl::decode(bytes, request)?,

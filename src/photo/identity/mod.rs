@@ -10,6 +10,7 @@ pub(super) mod parts;
 mod tiff;
 
 use super::containers::jpeg::{Header, Segment};
+use super::containers::video::VideoExtract;
 use super::containers::{icc, png, raw, riff};
 use super::decoders::color;
 use super::format::{self, Format};
@@ -38,11 +39,17 @@ pub fn outline(bytes: &[u8]) -> Outline {
     Outline { picture, metadata }
 }
 
+/// What distinguishes a file from others: BLAKE3 of its bytes, of a video that of pieces of them.
+#[must_use]
+pub fn of_file(bytes: &[u8]) -> [u8; 32] {
+    VideoExtract::parse(bytes).map_or_else(|| *blake3::hash(bytes).as_bytes(), |video| video.fingerprint)
+}
+
 /// Whether a file's bytes show the picture with this hash, or, for a picture that cannot be told from its file, are the
-/// file with this hash (BLAKE3).
+/// file with this hash ([`of_file`]).
 #[must_use]
 pub fn shows(bytes: &[u8], picture: &[u8; 32]) -> bool {
-    outline(bytes).picture.as_ref() == Some(picture) || blake3::hash(bytes).as_bytes() == picture
+    outline(bytes).picture.as_ref() == Some(picture) || &of_file(bytes) == picture
 }
 
 fn picture(format: Format, bytes: &[u8], orientation: u8) -> Option<[u8; 32]> {
@@ -51,6 +58,7 @@ fn picture(format: Format, bytes: &[u8], orientation: u8) -> Option<[u8; 32]> {
     parts.add(&[orientation]);
     match format {
         Format::Jpeg => jpeg(bytes, &mut parts)?,
+        Format::Video => parts.add(&VideoExtract::parse(bytes)?.fingerprint),
         Format::Raw => jpeg(raw::Extract::parse(bytes)?.jpeg, &mut parts)?,
         Format::Png => png(bytes, &mut parts)?,
         Format::WebP => webp(bytes, &mut parts)?,

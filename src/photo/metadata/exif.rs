@@ -59,6 +59,11 @@ pub(super) fn rating(stars: Option<f64>, percent: Option<f64>) -> Option<i8> {
     (-1.0..=5.0).contains(&stars).then(|| stars.round() as i8)
 }
 
+/// A text without space around it, and not longer than is kept.
+pub(super) fn short(text: &str) -> String {
+    text.trim().chars().take(MAX_TEXT).collect()
+}
+
 /// The fields of one directory.
 struct Fields<'a> {
     file: Tiff<'a>,
@@ -84,9 +89,7 @@ impl<'a> Fields<'a> {
     fn text(&self, tag: u16) -> Option<String> {
         let entry = self.entry(tag).filter(|entry| entry.is_text())?;
         let bytes = self.file.bytes(entry)?.split(|&byte| byte == 0).next()?;
-        let text = String::from_utf8_lossy(bytes);
-        let text: String = text.trim().chars().take(MAX_TEXT).collect();
-        (!text.is_empty()).then_some(text)
+        Some(short(&String::from_utf8_lossy(bytes))).filter(|text| !text.is_empty())
     }
 
     /// Degrees from degrees, minutes and seconds in the field after `tag`, which has the letter of the hemisphere.
@@ -110,7 +113,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Make and model, without the make if the model begins with it.
-fn camera(make: Option<String>, model: Option<String>) -> Option<String> {
+pub(super) fn camera(make: Option<String>, model: Option<String>) -> Option<String> {
     let (make, model) = match (make, model) {
         (Some(make), Some(model)) => (make, model),
         (make, model) => return make.or(model),

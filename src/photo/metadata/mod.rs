@@ -6,6 +6,7 @@ mod exif;
 #[cfg(test)]
 mod tests;
 mod time;
+mod video;
 mod xmp;
 
 use super::format::Format;
@@ -58,6 +59,9 @@ impl Readout {
 /// What a file of this format says. Never fails: what cannot be read is not said.
 pub(super) fn read(format: Format, file: &[u8]) -> Readout {
     contained(|| {
+        if format == Format::Video {
+            return video::read(file);
+        }
         let blocks = blocks::find(format, file);
         let exif = blocks.exif.iter().map(|block| exif::read(block)).fold(Readout::default(), Readout::or);
         let xmp = blocks.xmp.iter().map(|packet| xmp::read(packet)).fold(Readout::default(), Readout::or);

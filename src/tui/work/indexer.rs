@@ -89,7 +89,12 @@ fn index(context: &Context, console: &Console, folders: &[PathBuf], cancel: &Ato
     let folders = if folders.is_empty() { library.roots()? } else { folders };
     let chosen = model_choice::choose(Some(&library), settings, console, Offer::None)?;
     writer.set_model(&chosen.record)?;
-    let options = IndexOptions { keep: true, excludes: settings.excludes(), ..IndexOptions::new(settings.threads) };
+    let options = IndexOptions {
+        keep: true,
+        excludes: settings.excludes(),
+        videos: settings.video,
+        ..IndexOptions::new(settings.threads)
+    };
     let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, cancel, console)?;
     let Some(done) = done else { return Ok("nothing was indexed".into()) };
     let summary = &done.summary;

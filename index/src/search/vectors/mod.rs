@@ -31,7 +31,8 @@ pub(crate) struct Scored {
     pub(crate) cosine: f32,
 }
 
-/// The embeddings of all photos of a library by its current model.
+/// The embeddings of all photos of a library by its current model. A photo has one row or, if it is a video, several
+/// that follow each other: its cosine is that of the best one.
 pub(crate) struct Vectors {
     dim: usize,
     base: Option<Cache>,
@@ -40,6 +41,8 @@ pub(crate) struct Vectors {
     /// Photos that are not in the cache, or changed since: ids ascending, and their rows.
     ids: Vec<i64>,
     rows: Vec<f32>,
+    /// Rows that are not the first of their photo.
+    further: usize,
 }
 
 pub(crate) fn folder(library: &Library) -> PathBuf {
@@ -88,7 +91,7 @@ impl<'a> Layout<'a> {
     /// Whether the sections fit each other and the model; checked once, before the cache is used.
     fn is_sound(cache: &'a Cache, dim: usize) -> bool {
         Self::of(cache).is_some_and(|layout| {
-            let ascending = layout.ids.windows(2).all(|pair| pair[0] < pair[1]);
+            let ascending = layout.ids.is_sorted();
             let entry = layout.graph.as_ref().map_or(0, |graph| graph.entry);
             cache.head.numbers[0] == dim as u64 && ascending && (entry == 0 || entry < layout.ids.len())
         })
@@ -118,10 +121,15 @@ impl Vectors {
         let usable = usable(db, &model, folder)?;
         let changed = usable.as_ref().map(|(_, changed)| changed.as_slice());
         let (ids, rows) = read_rows(db, &model, changed, &mut |_| true)?;
-        let mut vectors = Self { dim, base: None, masked: HashSet::new(), ids, rows };
+        let mut vectors = Self { dim, base: None, masked: HashSet::new(), further: further(&ids), ids, rows };
         if let Some((cache, changed)) = usable {
             if let Some(layout) = Layout::of(&cache) {
-                vectors.masked = changed.iter().filter_map(|id| layout.ids.binary_search(id).ok()).collect();
+                vectors.masked = changed.iter().flat_map(|id| places(layout.ids, *id)).collect();
+                let kept = layout.ids.iter().enumerate().filter(|(row, _)| !vectors.masked.contains(row));
+                vectors.further += match vectors.masked.is_empty() {
+                    true => further(layout.ids),
+                    false => further(&kept.map(|(_, id)| *id).collect::<Vec<_>>()),
+                };
             }
             vectors.base = Some(cache);
         }
@@ -140,7 +148,7 @@ impl Vectors {
 
     /// Number of photos that have a vector.
     pub(crate) fn len(&self) -> usize {
-        self.layout().ids.len() - self.masked.len() + self.ids.len()
+        self.layout().ids.len() - self.masked.len() + self.ids.len() - self.further
     }
 
     /// Whether there is a graph.
@@ -148,17 +156,31 @@ impl Vectors {
         self.layout().graph.is_some()
     }
 
-    /// The vector of a photo.
+    /// The vector of a photo, of a video that of its first frame.
     pub(crate) fn row(&self, id: i64) -> Option<&[f32]> {
-        if let Ok(at) = self.ids.binary_search(&id) {
-            return self.rows.get(at * self.dim..(at + 1) * self.dim);
-        }
-        let layout = self.layout();
-        let at = layout.ids.binary_search(&id).ok().filter(|at| !self.masked.contains(at))?;
-        layout.rows.get(at * self.dim..(at + 1) * self.dim)
+        self.rows_of(id)?.get(..self.dim)
     }
 
-    /// The ids, ascending, and vectors of all photos.
+    /// The cosine of a photo with `query`.
+    pub(crate) fn cosine(&self, query: &[f32], id: i64) -> Option<f32> {
+        let rows = self.rows_of(id)?.chunks_exact(self.dim);
+        rows.map(|row| dot(query, row)).max_by(f32::total_cmp)
+    }
+
+    fn rows_of(&self, id: i64) -> Option<&[f32]> {
+        let changed = places(&self.ids, id);
+        if !changed.is_empty() {
+            return self.rows.get(changed.start * self.dim..changed.end * self.dim);
+        }
+        let layout = self.layout();
+        let known = places(layout.ids, id);
+        if known.is_empty() || self.masked.contains(&known.start) {
+            return None;
+        }
+        layout.rows.get(known.start * self.dim..known.end * self.dim)
+    }
+
+    /// The ids, ascending, and vectors of all photos, of videos those of their first frames.
     pub(crate) fn rows(&self) -> Vec<(i64, &[f32])> {
         let layout = self.layout();
         let base = layout.ids.iter().copied().zip(layout.rows.chunks_exact(self.dim.max(1))).enumerate();
@@ -166,6 +188,7 @@ impl Vectors {
         let mut rows: Vec<_> =
             kept.chain(self.ids.iter().copied().zip(self.rows.chunks_exact(self.dim.max(1)))).collect();
         rows.sort_by_key(|(id, _)| *id);
+        rows.dedup_by_key(|(id, _)| *id);
         rows
     }
 
@@ -181,15 +204,15 @@ impl Vectors {
             });
         }
         scored.extend(scan(&self.ids, &self.rows, query));
-        sort(&mut scored);
+        self.sort(&mut scored);
         scored
     }
 
     /// The cosines of these photos, best first; those without a vector are left out.
     pub(crate) fn of(&self, query: &[f32], ids: &[i64]) -> Vec<Scored> {
-        let score = |id: &i64| Some(Scored { id: *id, cosine: dot(query, self.row(*id)?) });
+        let score = |id: &i64| Some(Scored { id: *id, cosine: self.cosine(query, *id)? });
         let mut scored: Vec<Scored> = ids.par_chunks(CHUNK).flat_map_iter(|ids| ids.iter().filter_map(score)).collect();
-        sort(&mut scored);
+        self.sort(&mut scored);
         scored
     }
 
@@ -197,14 +220,24 @@ impl Vectors {
     pub(crate) fn near(&self, query: &[f32], k: usize) -> Vec<Scored> {
         let layout = self.layout();
         let Some(graph) = &layout.graph else { return self.all(query) };
-        let breadth = (4 * k).max(200).saturating_add(self.masked.len().min(k));
+        // Several rows of one video may be among them.
+        let breadth = (if self.further > 0 { 8 * k } else { 4 * k }).max(200).saturating_add(self.masked.len().min(k));
         let found = graph.search(query, breadth).into_iter().filter(|(row, _)| !self.masked.contains(row));
         let mut scored: Vec<Scored> =
             found.filter_map(|(row, cosine)| Some(Scored { id: *layout.ids.get(row)?, cosine })).collect();
         scored.extend(scan(&self.ids, &self.rows, query));
-        sort(&mut scored);
+        self.sort(&mut scored);
         scored.truncate(k);
         scored
+    }
+
+    /// Best first, ties by id; of each photo, only its best row.
+    fn sort(&self, scored: &mut Vec<Scored>) {
+        scored.par_sort_unstable_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.id.cmp(&b.id)));
+        if self.further > 0 {
+            let mut seen = HashSet::with_capacity(scored.len());
+            scored.retain(|scored| seen.insert(scored.id));
+        }
     }
 
     /// Distribution of the photos' cosines with a query, from evenly spaced rows.
@@ -252,11 +285,19 @@ fn scan(ids: &[i64], rows: &[f32], query: &[f32]) -> Vec<Scored> {
         .collect()
 }
 
-fn sort(scored: &mut [Scored]) {
-    scored.par_sort_unstable_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.id.cmp(&b.id)));
+/// Where a photo's rows are.
+fn places(ids: &[i64], id: i64) -> std::ops::Range<usize> {
+    let start = ids.partition_point(|other| *other < id);
+    let rows = ids.get(start..).unwrap_or_default().iter().take_while(|other| **other == id).count();
+    start..start + rows
 }
 
-/// Ids (ascending) and rows of the photos that have a file and a sound embedding: of all, or only of `some`.
+/// How many of these ids, which are sorted, are those of the row before.
+fn further(ids: &[i64]) -> usize {
+    ids.par_windows(2).filter(|pair| pair[0] == pair[1]).count()
+}
+
+/// Ids (ascending, of a video once for each frame) and rows of the photos that have a file and a sound embedding: of all, or only of `some`.
 fn read_rows(
     db: &Connection,
     model: &Model,
@@ -272,9 +313,8 @@ fn read_rows(
     let (mut ids, mut matrix) = (Vec::new(), Vec::new());
     let mut take = |rows: &mut rusqlite::Rows<'_>| -> rusqlite::Result<()> {
         while let Some(row) = rows.next()? {
-            if read_row(row, 1, model.record.dim, &mut matrix)? {
-                ids.push(row.get(0)?);
-            }
+            let vectors = read_row(row, 1, model.record.dim, &mut matrix)?;
+            ids.extend(std::iter::repeat_n(row.get::<_, i64>(0)?, vectors));
             if ids.len() % 1_000 == 0 && !progress(ids.len() as u64) {
                 break;
             }

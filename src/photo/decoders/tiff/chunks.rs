@@ -197,6 +197,7 @@ fn add_up(layout: &TiffLayout<'_>, row: &mut [u8]) {
         8 => (stride..row.len()).for_each(|n| row[n] = row[n].wrapping_add(row[n - stride])),
         16 => add_values::<2>(row, stride, layout.big_endian),
         32 => add_values::<4>(row, stride, layout.big_endian),
+        64 => add_values::<8>(row, stride, layout.big_endian),
         _ => {}
     }
 }
@@ -205,7 +206,7 @@ fn add_values<const N: usize>(row: &mut [u8], stride: usize, big_endian: bool) {
     let values = row.as_chunks_mut::<N>().0;
     for n in stride..values.len() {
         // What does not fit is lost, as in numbers of this length.
-        let sum = tiff::number(&values[n], big_endian) + tiff::number(&values[n - stride], big_endian);
+        let sum = tiff::number(&values[n], big_endian).wrapping_add(tiff::number(&values[n - stride], big_endian));
         let (low, high) = (sum.to_le_bytes(), sum.to_be_bytes());
         values[n].copy_from_slice(if big_endian { &high[8 - N..] } else { &low[..N] });
     }

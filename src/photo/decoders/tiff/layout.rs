@@ -233,18 +233,22 @@ impl<'a> TiffLayout<'a> {
         let places = values.all(places).unwrap_or_default();
         let lengths = values.all(lengths).unwrap_or_default();
         let predictor = values.small(317, 1);
-        if !matches!(
-            (predictor, packing),
-            (1, _) | (_, Packing::Plain | Packing::Fax(_) | Packing::Jpeg | Packing::PackBits) | (2 | 3, _)
-        ) {
-            return Err(unsupported(format!("with predictor {predictor}")));
+        // Nothing else is predicted, whatever the file says.
+        let predictor = if matches!(packing, Packing::Lzw | Packing::Deflate) { predictor } else { 1 };
+        let predicted = match (predictor, kind) {
+            (1, _) | (3, SampleKind::Float) => true,
+            (2, _) => matches!(bits, 8 | 16 | 32 | 64),
+            _ => false,
+        };
+        if !predicted {
+            return Err(unsupported(format!("with predictor {predictor} and samples of {bits} bits")));
         }
         let mut layout = Self {
             size,
             big_endian: file.big_endian,
             packing,
             bits_reversed: values.small(266, 1) == 2,
-            predictor: if matches!(packing, Packing::Lzw | Packing::Deflate) { predictor } else { 1 },
+            predictor,
             bits,
             kind,
             samples,
