@@ -28,6 +28,7 @@ pub mod model_choice;
 pub mod output;
 pub mod panics;
 pub mod photo;
+pub mod places;
 pub mod search;
 pub mod terminal;
 pub mod transfer;
