@@ -285,6 +285,7 @@ fn fill(folder: &Path, model: ModelRecord, count: usize) -> anyhow::Result<()> {
                         height: 3000,
                         format: "jpeg".into(),
                         remark: None,
+                        colors: None,
                         metadata: Metadata {
                             taken: Some(format!("{}-{:02}-15T12:00:00", 2000 + n % 25, n % 12 + 1)),
                             camera: Some("Canon EOS 80D".into()),

@@ -210,6 +210,7 @@ fn make(dir: &Path, count: usize) -> anyhow::Result<()> {
                     height: 3000,
                     format: "jpeg".into(),
                     remark: None,
+                    colors: None,
                     metadata: Metadata {
                         taken: Some(format!("20{:02}-{:02}-{:02}T12:00:00", n % 20, n % 12 + 1, n % 28 + 1)),
                         camera: Some("Canon EOS 80D".into()),

@@ -72,7 +72,7 @@ pub use kept::clusters::{Cluster, folded_name};
 pub use kept::given_names::GivenName;
 pub use kept::labels::{Classifier, LabelSet};
 pub use kept::transfer::{Imported, Merged, Written};
-pub use search::filters::{Clause, Fact, Filter, Filters, Phrase};
+pub use search::filters::{Center, Clause, Fact, Filter, Filters, Moment, OwnerText, Phrase, Shape};
 pub use search::query;
 pub use search::searcher::{By, Hit, Order, Response, SearchRequest, Searcher};
 pub use upkeep::check::{CheckReport, Finding, Remedy};

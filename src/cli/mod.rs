@@ -19,6 +19,7 @@ mod models;
 mod score;
 mod search;
 mod shell;
+mod show;
 mod transfer;
 mod tui;
 mod value;
@@ -43,6 +44,7 @@ pub use models::ModelsAction;
 pub use score::ScoreArgs;
 pub use search::{Column, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
 pub use shell::{CompleteArgs, CompletionsArgs, ManArgs};
+pub use show::ShowPhotoArgs;
 pub use transfer::{ExportArgs, ImportArgs};
 pub use tui::TuiArgs;
 pub use watch::WatchArgs;
@@ -57,7 +59,7 @@ use clap::{Parser, Subcommand};
     after_help = "EXIT CODES\n  0 found or done   1 nothing found   2 wrong usage   3 the library or a model is missing\n  \
     4 finished, but some files could not be read   5 failed for another reason   130 interrupted\n\n\
     CONFIG\n  $XDG_CONFIG_HOME/snapseek/config.toml with the keys library, model, device, threads, offline, color, \
-    limit, exclude, blip2, precision, theme, pictures, watch, [keys]. A flag wins over an environment variable, which wins over the file."
+    limit, exclude, video, blip2, precision, theme, pictures, watch, [keys]. A flag wins over an environment variable, which wins over the file."
 )]
 pub struct Cli {
     /// What to do [default: open the terminal UI]
@@ -97,6 +99,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Find photos that look like a given picture, which need not be in the library
     Similar(SimilarArgs),
+    /// Show everything that is known about a photo, and who says it: its file, files beside it, models
+    Show(ShowPhotoArgs),
     /// Group photos that look alike, and name the groups
     #[command(after_help = cluster::CLUSTER_HELP)]
     Cluster(ClusterArgs),

@@ -59,6 +59,9 @@ pub struct ShowArgs {
     /// Fold near-identical shots into the best one
     #[arg(long, value_name = "COSINE", num_args = 0..=1, default_missing_value = "0.97", require_equals = true, value_parser = cosine)]
     pub unique: Option<f32>,
+    /// Show each photo that was taken as one with others (raw and JPEG, Live Photos, edited copies, bursts) by itself
+    #[arg(long)]
+    pub no_stacks: bool,
     /// Print paths only, each followed by a NUL byte (for xargs -0)
     #[arg(long, conflicts_with = "json")]
     pub paths0: bool,
@@ -109,6 +112,14 @@ pub enum Column {
     Pixels,
     /// Stars
     Rating,
+    /// Title, or else description, as its owner wrote it
+    Title,
+    /// Where it was taken
+    Place,
+    /// Who is on it
+    People,
+    /// Its owner's keywords
+    Keywords,
 }
 
 /// What ranks the results.

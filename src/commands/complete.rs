@@ -6,10 +6,8 @@ use crate::exit::Exit;
 use crate::model::{self, Kind};
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;
-use snapseek_index::{Library, folded_name};
-
-/// What may follow `has:`.
-const FACTS: [&str; 8] = ["caption", "date", "camera", "place", "rating", "tags", "cluster", "chat"];
+use snapseek_index::query::COLORS;
+use snapseek_index::{Fact, Library, Shape, folded_name};
 
 /// Prints the words that begin with `args.word`, one a line; nothing if there is no library.
 pub(super) fn complete(args: &CompleteArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -45,7 +43,13 @@ fn words(word: &str, library: Option<&Library>) -> Vec<String> {
             }
             words
         }
-        "has" => FACTS.iter().filter(|fact| fits(fact)).map(|fact| format!("has:{fact}")).collect(),
+        "has" => Fact::ALL.iter().filter(|(name, _)| fits(name)).map(|(name, _)| format!("has:{name}")).collect(),
+        "color" => COLORS.iter().filter(|name| fits(name)).map(|name| format!("color:{name}")).collect(),
+        "is" => Shape::ALL.iter().filter(|(name, _)| fits(name)).map(|(name, _)| format!("is:{name}")).collect(),
+        "keyword" | "person" => {
+            let names = library.and_then(|library| library.names(kind).ok()).unwrap_or_default();
+            names.iter().filter(|name| fits(name)).map(|name| format!("{kind}:{}", quoted(name))).collect()
+        }
         // Values of options and arguments, which need no name before them.
         "--set" => sets().into_iter().map(|set| set.name).collect(),
         "--cluster" => clusters().into_iter().map(|cluster| cluster.name).collect(),

@@ -227,6 +227,7 @@ pub(super) fn forget(args: &ForgetArgs, settings: &Settings, console: &Console) 
         forgotten += writer.forget(path)?;
     }
     writer.refresh_caches(&mut |_, _, _| true)?;
+    writer.refresh_stacks()?;
     let roots = roots.saturating_sub(library.roots()?.len());
     let found = forgotten > 0 || roots > 0 || failing > 0;
     if settings.json {

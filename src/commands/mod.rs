@@ -20,6 +20,7 @@ mod score;
 mod search;
 mod selection;
 mod shell;
+mod show;
 mod transfer;
 mod tui;
 mod watch;
@@ -57,6 +58,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Reindex(args) => index::reindex(&args, settings, console),
         Command::Search(args) => search::search(&args, settings, console),
         Command::Similar(args) => search::similar(&args, settings, console),
+        Command::Show(args) => show::show(&args, settings, console),
         Command::Cluster(args) => cluster::cluster(&args, settings, console),
         Command::Map(args) => map::map(&args, settings, console),
         Command::Describe(args) => describe::describe(&args, settings, console),

@@ -14,7 +14,7 @@ use crate::search::row::{Row, present_first};
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
 use anyhow::Context;
-use snapseek_index::{By, Fact, Filter, Library, Order, SearchRequest};
+use snapseek_index::{By, Fact, Filter, Library, Order, OwnerText, SearchRequest};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -108,6 +108,7 @@ fn search_for(
     let means = Means { library, model: &model, cancel, console };
     let mut question = Question::new(query, by, args.template.as_deref(), &means)?;
     (question.request.min_score, question.request.unique) = (args.show.min_score, args.show.unique);
+    question.request.stacked = !args.show.no_stacks;
     (question.request.order, question.request.reverse) = (order(args.show.sort), args.show.reverse);
     let embedded = started.elapsed();
     let searcher = library.searcher()?;
@@ -206,7 +207,11 @@ fn column_of(sort: Sort) -> Option<TableColumn> {
 /// The column that shows what a filter is about.
 fn column_about(filter: &Filter) -> Option<TableColumn> {
     match filter {
-        Filter::Taken { .. } => Some(TableColumn::Date),
+        Filter::Taken { .. } | Filter::Around { .. } => Some(TableColumn::Date),
+        Filter::Near { .. } | Filter::Place(_) | Filter::Has(Fact::Place) => Some(TableColumn::Place),
+        Filter::OwnerText(OwnerText::Person, _) | Filter::Has(Fact::Person) => Some(TableColumn::People),
+        Filter::OwnerText(OwnerText::Keyword, _) | Filter::Has(Fact::Keyword) => Some(TableColumn::Keywords),
+        Filter::OwnerText(OwnerText::Title | OwnerText::Description, _) => Some(TableColumn::Title),
         Filter::Camera(_) => Some(TableColumn::Camera),
         Filter::Size { .. } => Some(TableColumn::Size),
         Filter::Rating { .. } | Filter::Has(Fact::Rating) => Some(TableColumn::Rating),
@@ -222,6 +227,10 @@ fn outputs<'a>(title: &'a str, by: By, show: &'a ShowArgs, settings: &Settings) 
         cli::Column::Size => TableColumn::Size,
         cli::Column::Pixels => TableColumn::Pixels,
         cli::Column::Rating => TableColumn::Rating,
+        cli::Column::Title => TableColumn::Title,
+        cli::Column::Place => TableColumn::Place,
+        cli::Column::People => TableColumn::People,
+        cli::Column::Keywords => TableColumn::Keywords,
     };
     let columns = show.columns.iter().map(column).collect();
     Outputs {
@@ -298,7 +307,7 @@ fn like(
     console: &Console,
 ) -> anyhow::Result<Exit> {
     let Example { id, vector, title, query } = example;
-    let ShowArgs { limit, min_score, unique, sort, reverse, .. } = *show;
+    let ShowArgs { limit, min_score, unique, sort, reverse, no_stacks, .. } = *show;
     let limit = limit.unwrap_or(settings.limit);
     let searcher = library.searcher()?;
     let response = searcher.search(&SearchRequest {
@@ -307,7 +316,12 @@ fn like(
         limit,
         min_score,
         unique,
-        exclude: id.into_iter().collect(),
+        stacked: !no_stacks,
+        exclude: match id {
+            // What was taken as one with it is no answer either.
+            Some(id) if !no_stacks => library.stack_of(id)?.into_iter().chain([id]).collect(),
+            id => id.into_iter().collect(),
+        },
         ..SearchRequest::default()
     })?;
     // All results are shown, nearest first; the rule only marks which of them are matches.

@@ -2,6 +2,7 @@
 
 use super::CopyMember;
 use super::alike::{Fit, Likeness};
+use crate::photo::MetadataSource;
 use snapseek_index::PhotoFile;
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashSet;
@@ -30,7 +31,8 @@ pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a CopyMember, f32)>) ->
     let frameless = |(_, share): &(&CopyMember, f32)| if *share < 1.0 { 0.0 } else { 1.0 };
     let facts = |(member, _): &(&CopyMember, f32)| {
         let told = &member.hit.facts.metadata;
-        let known = [told.taken.is_some(), told.camera.is_some(), told.latitude.is_some(), told.rating.is_some()];
+        let dated = told.taken.is_some() && told.taken_from.as_deref() != Some(MetadataSource::FileName.as_str());
+        let known = [dated, told.camera.is_some(), told.latitude.is_some(), told.rating.is_some()];
         known.into_iter().map(u8::from).sum::<u8>().into()
     };
     let sharpness = |(member, _): &(&CopyMember, f32)| member.look.as_ref().map_or(0.0, |look| look.sharpness.into());

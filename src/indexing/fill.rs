@@ -90,6 +90,10 @@ pub fn fill(
         steps.report(Step { what, done: number(done), total: number(total) });
         !interrupted()
     })?;
+    // After the vectors, which it reads.
+    if summary.read > 0 || summary.removed > 0 {
+        writer.refresh_stacks()?;
+    }
     summary.interrupted = interrupted();
     if !summary.interrupted
         && (summary.embedded > 0 || library.neutral_scores()?.is_none())

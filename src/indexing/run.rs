@@ -15,6 +15,7 @@ use super::workers::{FileOutcome, IndexWorkers, Job, KnownFile};
 use crate::config::DEFAULT_EXCLUDES;
 use crate::model::Embed;
 use crate::photo::{DecodeLimits, ErrorKind, READER_VERSION, ffmpeg, identity};
+use crate::search::photo_file;
 use crate::terminal::console::Console;
 use crate::terminal::progress::PhotoProgress;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
@@ -101,6 +102,9 @@ pub struct IndexSummary {
     pub held_back: u64,
     /// The run was interrupted.
     pub interrupted: bool,
+    /// Files that were read, whatever came of it.
+    #[serde(skip)]
+    pub read: u64,
 }
 
 /// Indexes `roots` into the library of `writer`.
@@ -264,7 +268,7 @@ impl IndexRun<'_, '_> {
                     (FailureKind::Photo(ErrorKind::Damaged), message)
                 };
                 let (kind, message) = self.unreadable.get(&twin.identity.picture).cloned().unwrap_or_else(other);
-                self.settle(FileOutcome::Failed { job: twin.job, picture: None, kind, message })?;
+                self.settle(FileOutcome::Failed { job: Box::new(twin.job), picture: None, kind, message })?;
             }
         }
         Ok(())
@@ -318,8 +322,10 @@ impl IndexRun<'_, '_> {
 
     /// Decides whether a file on disk needs work, and returns the job if it does.
     fn plan(&mut self, found: WalkEvent) -> anyhow::Result<Option<Job>> {
-        let (path, root, stamp, excluded, video) = match found {
-            WalkEvent::File { path, root, stamp, excluded, video } => (path, root, stamp, excluded, video),
+        let (path, root, stamp, excluded, video, beside) = match found {
+            WalkEvent::File { path, root, stamp, excluded, video, beside } => {
+                (path, root, stamp, excluded, video, beside)
+            }
             WalkEvent::Problem { path, root, message } => {
                 if !self.writer.is_forgotten(&path)? {
                     self.unseen(FailureKind::Photo(ErrorKind::Unreadable), path.clone(), root, message)?;
@@ -355,7 +361,9 @@ impl IndexRun<'_, '_> {
         }
         if let Some(state) = &state {
             self.seen.files.insert(state.id);
-            let is_read = state.identified == identity::VERSION && state.reader == READER_VERSION;
+            let is_read = state.identified == identity::VERSION
+                && state.reader == READER_VERSION
+                && state.beside == photo_file::stamp_beside(&beside);
             if state.stamp == stamp && state.embedded && is_read {
                 self.summary.unchanged += 1;
                 return Ok(None);
@@ -382,7 +390,7 @@ impl IndexRun<'_, '_> {
                 return Ok(None);
             }
         }
-        let job = Job { path, root, stamp, was: state };
+        let job = Job { path, root, stamp, was: state, beside };
         self.progress.found();
         match self.quarantine.verdict(&job.path, stamp) {
             Suspicion::Clear => return Ok(Some(job)),
@@ -391,7 +399,12 @@ impl IndexRun<'_, '_> {
             Suspicion::Quarantined if self.options.retry => self.suspects.push(job),
             Suspicion::Quarantined => {
                 let message = "decoding this file ended the program twice; it is skipped until it changes".to_owned();
-                self.settle(FileOutcome::Failed { job, picture: None, kind: FailureKind::Quarantined, message })?;
+                self.settle(FileOutcome::Failed {
+                    job: Box::new(job),
+                    picture: None,
+                    kind: FailureKind::Quarantined,
+                    message,
+                })?;
             }
         }
         Ok(None)
@@ -407,6 +420,7 @@ impl IndexRun<'_, '_> {
 
     /// Records the result of a job.
     fn settle(&mut self, outcome: FileOutcome) -> anyhow::Result<()> {
+        self.summary.read += 1;
         match outcome {
             FileOutcome::Twin { known } => {
                 self.twins.push(*known);
@@ -419,14 +433,18 @@ impl IndexRun<'_, '_> {
                 self.pending.push(*change);
             }
             FileOutcome::Known { known } => {
-                let KnownFile { job: Job { path, root, stamp, was }, identity, metadata } = *known;
+                let KnownFile { job: Job { path, root, stamp, was, .. }, identity, metadata, colors } = *known;
+                let colors = colors.map(|colors| Change::Colors { picture: identity.picture, colors });
                 match was {
                     // Only its time has changed, or its picture had no hash yet.
-                    Some(was) if was.hash == identity.file => self.summary.unchanged += 1,
+                    Some(was) if was.hash == identity.file && was.beside == metadata.beside => {
+                        self.summary.unchanged += 1;
+                    }
                     Some(was) if was.picture == identity.picture => self.summary.refreshed += 1,
                     _ => *self.seen.known.entry(identity.picture).or_default() += 1,
                 }
                 self.pending.push(Change::Known { path, root, stamp, identity, metadata });
+                self.pending.extend(colors);
             }
             // A file that cannot be read now may well be unchanged.
             FileOutcome::Failed { job, kind, message, .. } if kind.is_passing() => {
@@ -442,7 +460,7 @@ impl IndexRun<'_, '_> {
                 if let Some(picture) = picture {
                     self.unreadable.insert(*picture, (kind, message.clone()));
                 }
-                let Job { path, root, stamp, .. } = job;
+                let Job { path, root, stamp, .. } = *job;
                 self.pending.push(Change::Failed {
                     path,
                     root,

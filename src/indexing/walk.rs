@@ -1,5 +1,6 @@
 //! Walks the photo folders.
 
+use crate::photo::sidecars::SidecarFolder;
 use crate::search::photo_file;
 use crossbeam_channel::Sender;
 use ignore::Match;
@@ -16,9 +17,16 @@ const IGNORE: &str = ".snapseekignore";
 /// What the walk finds.
 #[derive(Debug)]
 pub(super) enum WalkEvent {
-    /// A regular file with the name of a picture, or of a video, whose ending is told; `excluded` if it is in an excluded
-    /// folder.
-    File { path: PathBuf, root: PathBuf, stamp: FileStamp, excluded: bool, video: Option<&'static str> },
+    /// A regular file with the name of a picture, or of a video, whose ending is told, and the files beside it that say
+    /// something about it; `excluded` if it is in an excluded folder.
+    File {
+        path: PathBuf,
+        root: PathBuf,
+        stamp: FileStamp,
+        excluded: bool,
+        video: Option<&'static str>,
+        beside: Vec<PathBuf>,
+    },
     /// A folder or file that could not be read; files below it are not known to be gone.
     Problem { path: PathBuf, root: PathBuf, message: String },
     /// What has a picture's name, but is none: a pipe, a socket, a device, or a link whose target is gone.
@@ -65,6 +73,8 @@ fn walk_one(root: &Path, options: WalkOptions<'_>, found: &dyn Fn(WalkEvent) -> 
         // What cannot be read above the root does not concern the user.
         ignores.extend(ignores_in(folder).0.map(|ignores| (folder.to_path_buf(), ignores)));
     }
+    // Of the folder in work and of those above it.
+    let mut sidecars: Vec<(PathBuf, SidecarFolder)> = Vec::new();
     let mut entries = WalkDir::new(root).into_iter();
     while let Some(entry) = entries.next() {
         let entry = match entry {
@@ -95,7 +105,19 @@ fn walk_one(root: &Path, options: WalkOptions<'_>, found: &dyn Fn(WalkEvent) -> 
             if error.is_some_and(|error| !problem(path, error)) {
                 return false;
             }
-        } else if look(&entry, root, excluded).is_some_and(|event| !found(event)) {
+            continue;
+        }
+        let Some(mut event) = look(&entry, root, excluded) else { continue };
+        if let (WalkEvent::File { beside, .. }, Some(folder)) = (&mut event, path.parent()) {
+            while sidecars.last().is_some_and(|(known, _)| !path.starts_with(known)) {
+                sidecars.pop();
+            }
+            if sidecars.last().is_none_or(|(known, _)| known != folder) {
+                sidecars.push((folder.to_path_buf(), SidecarFolder::of(folder)));
+            }
+            *beside = sidecars.last().map(|(_, files)| files.beside(path)).unwrap_or_default();
+        }
+        if !found(event) {
             return false;
         }
     }
@@ -152,7 +174,8 @@ fn look(entry: &DirEntry, root: &Path, excluded: bool) -> Option<WalkEvent> {
     // A link to a photo counts as that photo.
     match std::fs::metadata(&path) {
         Ok(meta) if meta.is_file() => {
-            Some(WalkEvent::File { path, root, stamp: photo_file::stamp(&meta), excluded, video })
+            let stamp = photo_file::stamp(&meta);
+            Some(WalkEvent::File { path, root, stamp, excluded, video, beside: Vec::new() })
         }
         Ok(meta) if meta.is_dir() => None,
         Ok(_) => Some(WalkEvent::Skipped { path, root }),

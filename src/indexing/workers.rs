@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Photos embedded at once by one worker.
 const BATCH: usize = 8;
+/// Length of the shortest edge at which the colours of a picture are looked at.
+const COLOR_EDGE: u32 = 64;
 /// How long a worker waits for its batch to fill.
 const FILL: Duration = Duration::from_millis(60);
 
@@ -27,11 +29,14 @@ pub(super) struct Job {
     pub(super) stamp: FileStamp,
     /// What the catalogue has for this path.
     pub(super) was: Option<FileState>,
+    /// The files beside it that say something about it.
+    pub(super) beside: Vec<PathBuf>,
 }
 
 impl Default for Job {
     fn default() -> Self {
-        Self { path: PathBuf::new(), root: PathBuf::new(), stamp: FileStamp { size: 0, mtime_ns: 0 }, was: None }
+        let stamp = FileStamp { size: 0, mtime_ns: 0 };
+        Self { path: PathBuf::new(), root: PathBuf::new(), stamp, was: None, beside: Vec::new() }
     }
 }
 
@@ -49,7 +54,7 @@ pub(super) enum FileOutcome {
         known: Box<KnownFile>,
     },
     Failed {
-        job: Job,
+        job: Box<Job>,
         /// What it shows, as far as that is known.
         picture: Option<Box<ContentHash>>,
         kind: FailureKind,
@@ -64,6 +69,8 @@ pub(super) struct KnownFile {
     pub(super) job: Job,
     pub(super) identity: FileIdentity,
     pub(super) metadata: Metadata,
+    /// The colours of the picture, if the library lacks them.
+    pub(super) colors: Option<Vec<String>>,
 }
 
 struct Prepared {
@@ -159,43 +166,47 @@ impl<'a> IndexWorkers<'a> {
                 Limit::Pixels => " (`index --retry --max-megapixels N` allows more)",
                 Limit::Memory => " (`index --retry --max-memory MIB` allows more)",
             });
-            Box::new(FileOutcome::Failed { job, picture, kind, message: error.message + raised })
+            Box::new(FileOutcome::Failed { job: Box::new(job), picture, kind, message: error.message + raised })
         };
         let bytes = match photo::read(&job.path, &self.limits) {
             Ok(bytes) => bytes,
             Err(error) => return Err(failed(job, None, error)),
         };
         job.stamp.size = bytes.file_size();
-        let (identity, metadata) = photo_file::identify(&bytes);
+        let (identity, statements) = photo_file::identify(&bytes);
+        let metadata = photo_file::told(&job.path, Some(&job.root), statements, &job.beside);
         let died = || fatal(anyhow::anyhow!("a decoding thread has panicked"));
         match shared.catalogue.lock().map_err(|_| died())?.knows(&identity) {
             Ok(true) => {
-                let known = Box::new(KnownFile { job, identity, metadata });
+                let lacking = job.was.as_ref().is_some_and(|was| !was.has_colors);
+                let small = || photo::decode(&bytes, Some(COLOR_EDGE), &self.limits).ok();
+                let colors = lacking.then(small).flatten().map(|photo| colors_of(&photo));
+                let known = Box::new(KnownFile { job, identity, metadata, colors });
                 return Err(Box::new(FileOutcome::Known { known }));
             }
             Ok(false) => {}
             Err(error) => return Err(fatal(error)),
         }
         if !shared.in_work.lock().map_err(|_| died())?.insert(identity.picture) {
-            let known = Box::new(KnownFile { job, identity, metadata });
+            let known = Box::new(KnownFile { job, identity, metadata, colors: None });
             return Err(Box::new(FileOutcome::Twin { known }));
         }
         // No decoded photo is held while the next one is decoded.
         let prepared = |bytes: &[u8]| {
             photo::decode(bytes, Some(2 * model.image_size()), &self.limits)
-                .map(|photo| (facts_of(photo.facts), model.prepare(&photo.picture)))
+                .map(|photo| (colors_of(&photo), model.prepare(&photo.picture), photo.facts))
         };
-        let (facts, first) = match prepared(&bytes) {
+        let (colors, first, facts) = match prepared(&bytes) {
             Ok(first) => first,
             Err(error) => return Err(failed(job, Some(Box::new(identity.picture)), error)),
         };
         let further = photo::further_frames(&bytes).into_iter().filter_map(|frame| prepared(frame).ok());
-        let further = further.map(|(_, pixels)| pixels);
+        let further = further.map(|(_, pixels, _)| pixels);
         match std::iter::once(first).chain(further).collect() {
-            Ok(pixels) => Ok(Prepared { job, identity, facts, pixels }),
+            Ok(pixels) => Ok(Prepared { job, identity, facts: facts_of(facts, colors, metadata), pixels }),
             Err(error) => {
                 let (picture, kind) = (Some(Box::new(identity.picture)), FailureKind::Photo(ErrorKind::Damaged));
-                Err(Box::new(FileOutcome::Failed { job, picture, kind, message: format!("{error:#}") }))
+                Err(Box::new(FileOutcome::Failed { job: Box::new(job), picture, kind, message: format!("{error:#}") }))
             }
         }
     }
@@ -234,7 +245,7 @@ impl<'a> IndexWorkers<'a> {
                 if !is_unit(&embedding.vector) {
                     let message = "the model produces NaN, infinity or a zero vector for this picture".to_owned();
                     let (picture, kind) = (Some(Box::new(identity.picture)), FailureKind::Photo(ErrorKind::Damaged));
-                    if outcomes.send(FileOutcome::Failed { job, picture, kind, message }).is_err() {
+                    if outcomes.send(FileOutcome::Failed { job: Box::new(job), picture, kind, message }).is_err() {
                         return;
                     }
                     continue;
@@ -256,12 +267,12 @@ fn fatal(error: impl Into<anyhow::Error>) -> Box<FileOutcome> {
     Box::new(FileOutcome::Fatal(error.into()))
 }
 
-fn facts_of(facts: photo::Facts) -> PhotoFacts {
-    PhotoFacts {
-        width: facts.width,
-        height: facts.height,
-        format: facts.format.to_owned(),
-        remark: facts.remark,
-        metadata: photo_file::kept(facts.metadata),
-    }
+/// The dominant colours, as the library keeps them.
+fn colors_of(photo: &photo::DecodedPhoto) -> Vec<String> {
+    photo::colors::of(&photo.picture).into_iter().map(str::to_owned).collect()
+}
+
+fn facts_of(facts: photo::Facts, colors: Vec<String>, metadata: Metadata) -> PhotoFacts {
+    let photo::Facts { width, height, format, remark, .. } = facts;
+    PhotoFacts { width, height, format: format.to_owned(), remark, colors: Some(colors), metadata }
 }

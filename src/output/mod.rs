@@ -14,7 +14,7 @@ pub use copy::copy_to as copy_photos;
 pub use sheet::write as contact_sheet;
 pub use table::{TableColumn, TableOptions};
 
-use crate::search::row::Row;
+use crate::search::row::{self, Row};
 use crate::terminal::console::{self, Console};
 use crate::terminal::sanitize;
 use crate::terminal::text::count;
@@ -79,7 +79,7 @@ pub fn show(rows: &[Row], wanted: &Outputs<'_>, console: &Console) -> anyhow::Re
     }
     if wanted.json {
         for (n, row) in rows.iter().enumerate() {
-            let mut record = record(n + 1, row, wanted.by);
+            let mut record = record(n + 1, row, wanted.by)?;
             if let Some(query) = wanted.query {
                 record["query"] = query.into();
             }
@@ -103,9 +103,10 @@ pub fn show(rows: &[Row], wanted: &Outputs<'_>, console: &Console) -> anyhow::Re
     Ok(complete)
 }
 
-fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {
+fn record(rank: usize, row: &Row, by: By) -> serde_json::Result<serde_json::Value> {
     let hit = &row.hit;
     let (score, kind) = score(hit, by);
+    let taken = row::taken(hit);
     let mut value = json!({
         "schema": 1, "rank": rank, "score": score, "score_kind": kind, "match": row.is_match,
         "missing": row.is_missing, "probability": hit.probability,
@@ -113,13 +114,17 @@ fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {
         "caption": hit.caption,
         "tags": hit.tags.iter().map(|t| &t.label).collect::<Vec<_>>(),
         "tag_scores": hit.tags.iter().map(|t| t.score).collect::<Vec<_>>(),
-        "taken": hit.facts.metadata.taken, "camera": hit.facts.metadata.camera, "rating": hit.facts.metadata.rating,
-        "latitude": hit.facts.metadata.latitude, "longitude": hit.facts.metadata.longitude, "width": hit.facts.width, "height": hit.facts.height, "format": hit.facts.format,
         "bytes": hit.size, "folded": hit.folded,
-        "also": hit.paths.iter().skip(1).map(|p| p.to_string_lossy()).collect::<Vec<_>>(),
+        "also": hit.paths.iter().skip(1).chain(&hit.stack).map(|p| p.to_string_lossy()).collect::<Vec<_>>(),
     });
+    // What is known about it, by the names that the library has for it.
+    if let serde_json::Value::Object(facts) = serde_json::to_value(&hit.facts)? {
+        facts.into_iter().for_each(|(name, fact)| value[name] = fact);
+    }
+    value["taken"] = taken.moment.into();
+    value["taken_from"] = taken.from.into();
     put_path(&mut value, row.path());
-    value
+    Ok(value)
 }
 
 /// Writes results to a new file as JSON lines, like `search --json`.
@@ -129,7 +134,7 @@ fn record(rank: usize, row: &Row, by: By) -> serde_json::Value {
 pub fn json_file(rows: &[Row], file: &Path) -> anyhow::Result<()> {
     let mut text = String::new();
     for (n, row) in rows.iter().enumerate() {
-        text.push_str(&sanitize::json(&record(n + 1, row, By::Meaning))?);
+        text.push_str(&sanitize::json(&record(n + 1, row, By::Meaning)?)?);
         text.push('\n');
     }
     write_new(file, &text)

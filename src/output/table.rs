@@ -1,7 +1,7 @@
 //! Results as a table on a terminal, as tab-separated lines in a pipe.
 
 use super::Outputs;
-use crate::search::row::Row;
+use crate::search::row::{self, Row, taken};
 use crate::terminal::console::{self, Console};
 use crate::terminal::sanitize;
 use crate::terminal::text::{self, display_path, pad, shorten_end};
@@ -10,6 +10,8 @@ use unicode_width::UnicodeWidthStr;
 
 /// Columns that are left for tags or a caption at least, or else there are none.
 const LEAST: usize = 8;
+/// Most columns for what owners wrote.
+const WRITTEN: usize = 28;
 /// The widest that a camera's name is shown.
 const CAMERA: usize = 20;
 
@@ -26,6 +28,14 @@ pub enum TableColumn {
     Pixels,
     /// Stars.
     Rating,
+    /// Its owner's title or description.
+    Title,
+    /// Where it was taken, as its owner named it, or by its coordinates.
+    Place,
+    /// Who is on it.
+    People,
+    /// Its owner's keywords.
+    Keywords,
 }
 
 /// How a table looks.
@@ -75,7 +85,7 @@ pub(super) fn print(
     let fixed = fixed_columns(rows, &wanted.table.columns);
     let widths: Vec<usize> = fixed.iter().map(Cells::width).collect();
     let room = console::width().saturating_sub(widths.iter().map(|width| width + 2).sum());
-    let more = |row: &Row| match row.hit.paths.len() - 1 + row.hit.folded as usize {
+    let more = |row: &Row| match row.hit.paths.len() - 1 + row.hit.stack.len() + row.hit.folded as usize {
         0 => String::new(),
         more => format!(" (+{more})"),
     };
@@ -171,6 +181,10 @@ fn fixed_columns(rows: &[Row], columns: &[TableColumn]) -> Vec<Cells> {
             TableColumn::Size => column("size", true, &|hit| text::size(hit.size)),
             TableColumn::Pixels => column("pixels", true, &|hit| shown(*wanted, hit)),
             TableColumn::Rating => column("rating", true, &|hit| shown(*wanted, hit)),
+            TableColumn::Title => column("title", false, &|hit| shorten_end(&shown(*wanted, hit), WRITTEN)),
+            TableColumn::Place => column("place", false, &|hit| shorten_end(&shown(*wanted, hit), WRITTEN)),
+            TableColumn::People => column("people", false, &|hit| shorten_end(&shown(*wanted, hit), WRITTEN)),
+            TableColumn::Keywords => column("keywords", false, &|hit| shorten_end(&shown(*wanted, hit), WRITTEN)),
         });
     }
     fixed
@@ -180,14 +194,23 @@ fn fixed_columns(rows: &[Row], columns: &[TableColumn]) -> Vec<Cells> {
 fn shown(column: TableColumn, hit: &Hit) -> String {
     let facts = &hit.facts;
     match column {
-        TableColumn::Date => {
-            facts.metadata.taken.as_deref().map_or("-".into(), |taken| sanitize::text(&taken.replace('T', " ")))
-        }
+        TableColumn::Date => taken(hit).shown().unwrap_or_else(|| "-".into()),
         TableColumn::Camera => facts.metadata.camera.as_deref().map_or("-".into(), sanitize::text),
         TableColumn::Size => hit.size.to_string(),
         TableColumn::Pixels => format!("{}x{}", facts.width, facts.height),
         TableColumn::Rating => facts.metadata.rating.map_or("-".into(), |stars| stars.to_string()),
+        TableColumn::Title => {
+            let said = &facts.metadata;
+            said.title.as_ref().or(said.description.as_ref()).map_or("-".into(), |text| sanitize::text(text))
+        }
+        TableColumn::Place => row::place(hit).map_or("-".into(), |place| sanitize::text(&place)),
+        TableColumn::People => list(&facts.metadata.people),
+        TableColumn::Keywords => list(&facts.metadata.keywords),
     }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "-".into() } else { sanitize::text(&names.join(", ")) }
 }
 
 /// Score, path and tags; then, if there is one or something follows, the caption; whether it is a match; more columns.

@@ -167,7 +167,7 @@ impl ByteSource for FileSource<'_> {
 }
 
 /// Opens without waiting: opening a FIFO for reading would hang until something writes to it.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]

@@ -12,6 +12,7 @@
 //! of that one picture ([`ErrorKind::Crashed`]), so the program must be built with `panic = "unwind"`.
 
 mod budget;
+pub mod colors;
 mod containers;
 mod decoders;
 mod error;
@@ -22,6 +23,7 @@ pub mod identity;
 mod metadata;
 pub mod picture;
 pub mod shrink;
+pub mod sidecars;
 #[cfg(test)]
 mod tests;
 pub mod thumbnails;
@@ -36,11 +38,11 @@ pub use decoders::jpeg::dct_scale;
 pub use error::{ErrorKind, Limit, PhotoError};
 pub use file::{FileBytes, extracted, read};
 pub use format::{FORMATS, FormatInfo, looks_like_picture, unread_ending, video_ending};
-pub use metadata::FileMetadata;
+pub use metadata::{FileMetadata, MetadataSource, Statement};
 
 /// Raised whenever more is read from the same file: files that were refused are tried again, and what the others say is
 /// read anew, without a model.
-pub const READER_VERSION: u32 = 3;
+pub const READER_VERSION: u32 = 4;
 
 /// Longest edge in pixels that a picture may have. Formats for photos end at 65,535; a longer edge takes decoders
 /// minutes for a file of a few bytes.
@@ -103,7 +105,7 @@ pub struct Facts {
     /// What is wrong with it, if the file is damaged.
     pub remark: Option<String>,
     /// What the file says about it.
-    pub metadata: FileMetadata,
+    pub statements: Vec<Statement>,
 }
 
 /// A decoded picture. It holds its part of the memory for pictures until it is dropped.
@@ -151,14 +153,14 @@ pub fn further_frames(bytes: &[u8]) -> Vec<&[u8]> {
 
 fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<DecodedPhoto, PhotoError> {
     let format = format::sniff(bytes)?;
-    let Readout { orientation, metadata } = metadata::read(format, bytes);
+    let Readout { orientation, statements } = metadata::read(format, bytes);
     let orientation = orientation.unwrap_or(1);
     let turned = orientation >= 5;
     let icc = containers::icc::find(format, bytes);
     let request = Request { limits, target, turned, icc: icc.as_deref(), loose: false };
     let (picture, mut memory, remark) = decoders::decode(format, bytes, &request)?;
     let (width, height) = if turned { (picture.full.1, picture.full.0) } else { picture.full };
-    let facts = Facts { width, height, format: format.name(), remark, metadata };
+    let facts = Facts { width, height, format: format.name(), remark, statements };
     let picture = decoders::upright(picture, orientation)?;
     memory.shrink_to(picture.data.capacity() as u64 + request.resizing((picture.width, picture.height)));
     Ok(DecodedPhoto { picture, facts, _memory: memory })

@@ -5,3 +5,4 @@ pub mod photo_file;
 pub mod query_vector;
 pub mod question;
 pub mod row;
+mod whereabouts;

@@ -1,25 +1,91 @@
 //! From a file's path to a photo of the library: the one answer that all commands use.
 
 use crate::photo::identity::{self, Outline};
-use crate::photo::{self, DecodeLimits, FileMetadata, READER_VERSION};
+use crate::photo::{self, DecodeLimits, FileMetadata, READER_VERSION, Statement, sidecars};
+use crate::places::{self, NamedPlace};
 use crate::terminal::sanitize;
 use snapseek_index::{ContentHash, FileIdentity, FileStamp, Library, Metadata};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// What a file is and shows, and what it says about that, from its bytes.
 #[must_use]
-pub fn identify(bytes: &[u8]) -> (FileIdentity, Metadata) {
+pub fn identify(bytes: &[u8]) -> (FileIdentity, Vec<Statement>) {
     let file = identity::of_file(bytes);
-    let Outline { picture, metadata } = identity::outline(bytes);
-    (FileIdentity { file, picture: picture.unwrap_or(file), version: identity::VERSION }, kept(metadata))
+    let Outline { picture, statements } = identity::outline(bytes);
+    (FileIdentity { file, picture: picture.unwrap_or(file), version: identity::VERSION }, statements)
 }
 
-/// What a file says, as the catalogue keeps it.
+/// What is said about a photo, as the catalogue keeps it: in it, in the files beside it, and by its name and those of its
+/// folders from `root` on.
 #[must_use]
-pub fn kept(said: FileMetadata) -> Metadata {
-    let FileMetadata { taken, camera, latitude, longitude, rating } = said;
-    Metadata { taken, camera, latitude, longitude, rating, reader: READER_VERSION }
+pub fn told(path: &Path, root: Option<&Path>, inside: Vec<Statement>, beside: &[PathBuf]) -> Metadata {
+    let stamp = stamp_beside(beside);
+    let statements: Vec<Statement> =
+        said(path, root, inside, beside).into_iter().map(|(_, statement)| statement).collect();
+    let said = FileMetadata::of(&statements);
+    let place = said.latitude.zip(said.longitude).and_then(|(latitude, longitude)| places::at(latitude, longitude));
+    let place = place.map(|NamedPlace { city, region, country, .. }| {
+        // Cities that are regions of their own are named once.
+        let region = region.filter(|region| *region != city);
+        [Some(city), region, Some(country)].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    });
+    Metadata {
+        taken: said.taken,
+        taken_from: said.taken_from.map(|source| source.as_str().to_owned()),
+        taken_offset: said.offset,
+        camera: said.camera,
+        lens: said.lens,
+        aperture: said.aperture,
+        exposure: said.exposure,
+        iso: said.iso,
+        focal_length: said.focal_length,
+        latitude: said.latitude,
+        longitude: said.longitude,
+        place,
+        rating: said.rating,
+        color_label: said.label,
+        title: said.title,
+        description: said.description,
+        creator: said.creator,
+        copyright: said.copyright,
+        location: said.location,
+        city: said.city,
+        region: said.region,
+        country: said.country,
+        keywords: said.keywords,
+        people: said.people,
+        motion: said.motion,
+        reader: READER_VERSION,
+        beside: stamp,
+    }
+}
+
+/// Everything that is said about a photo, each with the file that says it: the photo itself, or one beside it.
+#[must_use]
+pub fn said(path: &Path, root: Option<&Path>, inside: Vec<Statement>, beside: &[PathBuf]) -> Vec<(PathBuf, Statement)> {
+    let own = inside.into_iter().chain(sidecars::of_name(path, root)).map(|statement| (path.to_path_buf(), statement));
+    let others = beside.iter().filter_map(|file| Some((file.clone(), sidecars::read(file, path)?)));
+    others.chain(own).collect()
+}
+
+/// What changes whenever the files beside a photo do, or others take their place; 0 if there are none.
+#[must_use]
+pub fn stamp_beside(files: &[PathBuf]) -> i64 {
+    if files.is_empty() {
+        return 0;
+    }
+    let mut hasher = blake3::Hasher::new();
+    for file in files {
+        hasher.update(file.as_os_str().as_encoded_bytes());
+        // What cannot be looked at is as good as gone, until it can.
+        if let Ok(FileStamp { size, mtime_ns }) = stamp_of(file) {
+            hasher.update(&size.to_le_bytes());
+            hasher.update(&mtime_ns.to_le_bytes());
+        }
+        hasher.update(b"\0");
+    }
+    hasher.finalize().as_bytes().first_chunk().map_or(1, |first| i64::from_le_bytes(*first) | 1)
 }
 
 /// A photo of the library, found by a path.

@@ -3,6 +3,7 @@
 use super::matches::{self, Rule};
 use super::query_vector;
 use super::row::Row;
+use super::whereabouts;
 use crate::exit::Failure;
 use crate::labels::classify;
 use crate::model_choice::Chosen;
@@ -65,8 +66,9 @@ impl Question {
     /// # Errors
     /// A label set does not exist, a picture cannot be read, the user interrupted it (exit code 130), or the model or
     /// the catalogue fails.
-    pub fn new(query: query::Query, by: By, template: Option<&str>, means: &Means<'_>) -> anyhow::Result<Self> {
+    pub fn new(mut query: query::Query, by: By, template: Option<&str>, means: &Means<'_>) -> anyhow::Result<Self> {
         let Means { library, model, cancel, console } = *means;
+        whereabouts::resolve(&mut query.filters, library)?;
         classify::prepare(&query.filters, library, model, &mut Progress::new(console, cancel))?;
         let words = plain_words(&query);
         let words_only = by == By::Words || query.parts.is_empty();

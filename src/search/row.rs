@@ -1,5 +1,9 @@
 //! One result of a query.
 
+use crate::photo::MetadataSource;
+use crate::terminal::sanitize;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use snapseek_index::Hit;
 use std::path::Path;
 
@@ -33,6 +37,64 @@ impl Row {
             Some(at) => self.hit.paths[..=at].rotate_right(1),
             None => self.is_missing = true,
         }
+    }
+}
+
+/// When a photo was taken, and who says so: if nobody does, when its file was changed last.
+#[must_use]
+pub fn taken(hit: &Hit) -> Taken {
+    let said = &hit.facts.metadata;
+    match (&said.taken, &said.taken_from) {
+        (Some(moment), from) => {
+            let from = from.clone().unwrap_or_else(|| MetadataSource::Exif.as_str().to_owned());
+            Taken {
+                is_guess: from == MetadataSource::FileName.as_str(),
+                moment: Some(moment.clone()),
+                from: Some(from),
+            }
+        }
+        (None, _) => {
+            // Archives without times give 1970 or 1980.
+            let changed = Timestamp::from_nanosecond(hit.changed_ns.into()).ok();
+            let changed = changed.filter(|moment| moment.as_second() > NO_CLOCK);
+            let local =
+                changed.map(|moment| moment.to_zoned(TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S").to_string());
+            Taken { is_guess: true, from: local.is_some().then(|| MODIFIED.to_owned()), moment: local }
+        }
+    }
+}
+
+/// Where a photo was taken: as its owner named it, or else by its coordinates.
+#[must_use]
+pub fn place(hit: &Hit) -> Option<String> {
+    let said = &hit.facts.metadata;
+    let named = [&said.location, &said.city, &said.region, &said.country].into_iter().filter_map(Option::as_deref);
+    let named: Vec<&str> = named.collect();
+    if named.is_empty() { said.place.clone() } else { Some(named.join(", ")) }
+}
+
+/// Seconds up to which a time of a file was never set: to the third day of 1980.
+const NO_CLOCK: i64 = 315_705_600;
+/// The source of a date that is the time of a file's last change.
+const MODIFIED: &str = "modified";
+
+/// When a photo was taken, as far as that is known or can be guessed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// `2019-06-30T23:59:59`, or only the day, the month or the year.
+    pub moment: Option<String>,
+    /// Who says so: `exif`, `xmp`, `iptc`, ..., `file-name`, `modified`.
+    pub from: Option<String>,
+    /// Whether it is a guess.
+    pub is_guess: bool,
+}
+
+impl Taken {
+    /// For a person: guesses have a mark.
+    #[must_use]
+    pub fn shown(&self) -> Option<String> {
+        let moment = sanitize::text(&self.moment.as_ref()?.replace('T', " "));
+        Some(if self.is_guess { format!("~{moment}") } else { moment })
     }
 }
 
@@ -85,7 +147,9 @@ mod tests {
                 caption: None,
                 facts: snapseek_index::PhotoFacts::default(),
                 size: 0,
+                changed_ns: 0,
                 folded: 0,
+                stack: Vec::new(),
             };
             Row::new(hit, true)
         };

@@ -1,23 +1,8 @@
 //! Completion of the query language: names of fields, and values that the library knows.
 
 use super::state::Completion;
-use snapseek_index::LabelSet;
-
-/// Fields of the query language, each with an example or description of its value.
-pub const FIELDS: [(&str, &str); 12] = [
-    ("path:", "folder or file name"),
-    ("taken:", "2019-06..2019-09"),
-    ("camera:", "canon"),
-    ("rating:", ">=4"),
-    ("ext:", "jpg,png"),
-    ("wider:", "pixels"),
-    ("taller:", "pixels"),
-    ("size:", ">2M"),
-    ("tag:", "dog"),
-    ("label:", "set=label"),
-    ("cluster:", "name, or none"),
-    ("caption:", "\"red car\""),
-];
+use snapseek_index::query::{COLORS, FILTERS};
+use snapseek_index::{Fact, LabelSet, Shape};
 
 /// Most completions that are offered.
 const MOST: usize = 8;
@@ -67,8 +52,14 @@ pub fn complete<'a>(
                     .chain(labels.map(|label| format!("label:{name}={}", quote(label))).collect::<Vec<_>>())
             })
             .collect()
+    } else if folded.starts_with("has:") {
+        Fact::ALL.iter().map(|(name, _)| format!("has:{name}")).collect()
+    } else if folded.starts_with("is:") {
+        Shape::ALL.iter().map(|(name, _)| format!("is:{name}")).collect()
+    } else if folded.starts_with("color:") {
+        COLORS.iter().map(|name| format!("color:{name}")).collect()
     } else {
-        FIELDS.iter().map(|(name, _)| (*name).to_owned()).collect()
+        FILTERS.iter().map(|(name, _)| format!("{name}:")).collect()
     };
     let items: Vec<String> = candidates.into_iter().filter(fits).take(MOST).collect();
     (!items.is_empty()).then_some(Completion { start, items, at: 0 })
@@ -89,6 +80,8 @@ mod tests {
     #[test]
     fn fields_and_their_values_are_offered() {
         assert_eq!(items("a dog ta"), ["taken:", "taller:", "tag:"]);
+        assert_eq!(items("is:p"), ["is:portrait", "is:panorama"]);
+        assert_eq!(items("has:pl"), ["has:place"]);
         assert_eq!(items("dog -ca"), ["camera:", "caption:"]);
         assert_eq!(items("cluster:b"), ["cluster:\"bird, hen\""]);
         assert_eq!(items("cluster:\"bird, h"), ["cluster:\"bird, hen\""]);

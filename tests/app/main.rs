@@ -4,4 +4,5 @@
 mod application;
 mod formats;
 mod fuzz;
+mod metadata;
 mod structure;

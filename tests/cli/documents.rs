@@ -52,7 +52,7 @@ fn desk() -> Sandbox {
             fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
         }
     };
-    for folder in ["photos", "shapes/heldout", "models/blip2-shapes"] {
+    for folder in ["photos", "shapes/heldout", "models/blip2-shapes", "metadata/digikam"] {
         copy_all(fixture(folder), sandbox.photo("fixtures").join(folder));
     }
     let pictures = sandbox.path("home/Pictures");

@@ -26,6 +26,7 @@ mod hostile_names;
 mod hub;
 mod indexing;
 mod levels;
+mod metadata;
 mod model_files;
 mod pictures;
 mod pull;
@@ -35,6 +36,7 @@ mod score;
 mod shapes;
 mod shell;
 mod shown;
+mod stacks;
 
 mod terminal;
 mod tmux;

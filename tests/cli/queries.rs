@@ -116,7 +116,7 @@ fn filters_leave_only_what_they_allow() {
         ("taken:2019-07", &[owl]),
         ("taken:2019-07-14", &[owl]),
         ("taken:2019-08..2020-01", &[igloo, panda]),
-        ("taken:2020..", &[panda]),
+        ("taken:2020..", &[panda, ribbon]),
         ("taken:..2019-12-31", &[igloo, owl]),
         ("taken:2019-07-15..2019-11", &[]),
         ("path:2019 camera:canon taken:2019", &[owl]),

@@ -5,6 +5,7 @@ use super::paths;
 use super::rows::{ContentHash, FileIdentity};
 use super::seal;
 use super::stored::{LONGEST_CAPTION, text_of};
+use super::told::retell;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::{Path, PathBuf};
 
@@ -210,39 +211,6 @@ fn merge_captions(db: &Connection, from: i64, into: i64) -> rusqlite::Result<()>
         seal::CAPTION.seal(db, "photo = ?1", [into])?;
     }
     Ok(())
-}
-
-/// Lets a photo say what its files say: of each fact what the first file by path that has it says. Returns whether
-/// anything changed. A photo without a file keeps what is known about it.
-pub(crate) fn retell(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
-    type ToldFacts = (Option<String>, Option<String>, Option<f64>, Option<f64>, Option<i8>);
-    let facts = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
-    let before: Option<ToldFacts> = db
-        .prepare_cached("SELECT taken, camera, latitude, longitude, rating FROM photo WHERE id = ?1")?
-        .query_row([photo], facts)
-        .optional()?;
-    let mut statement = db
-        .prepare_cached("SELECT taken, camera, latitude, longitude, rating FROM file WHERE photo = ?1 ORDER BY path")?;
-    let files: Vec<ToldFacts> = statement.query_map([photo], facts)?.collect::<rusqlite::Result<_>>()?;
-    let now: ToldFacts = (
-        files.iter().find_map(|file| file.0.clone()),
-        files.iter().find_map(|file| file.1.clone()),
-        files.iter().find_map(|file| file.2.filter(|_| file.3.is_some())),
-        files.iter().find_map(|file| file.3.filter(|_| file.2.is_some())),
-        files.iter().find_map(|file| file.4),
-    );
-    let changed = !files.is_empty() && before.as_ref() != Some(&now);
-    if changed {
-        let (taken, camera, latitude, longitude, rating) = now;
-        let folded = camera.as_deref().map(paths::fold);
-        db.prepare_cached(
-            "UPDATE photo SET taken = ?2, camera = ?3, camera_folded = ?4, latitude = ?5, longitude = ?6, rating = ?7
-             WHERE id = ?1",
-        )?
-        .execute(params![photo, taken, camera, folded, latitude, longitude, rating])?;
-        seal::PHOTO.seal(db, "id = ?1", [photo])?;
-    }
-    Ok(changed)
 }
 
 /// Remembers which photo was at a path that now loses it, if it has a caption by hand.

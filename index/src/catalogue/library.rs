@@ -286,6 +286,19 @@ impl Library {
         })
     }
 
+    /// The names of this kind (`keyword`, `person`) that any photo has, the most frequent first.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn names(&self, kind: &str) -> Result<Vec<String>> {
+        self.sql(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT text FROM named WHERE kind = ?1 GROUP BY text ORDER BY count(*) DESC, text LIMIT 10000",
+            )?;
+            statement.query_map([kind], |row| text_of(row, 0))?.collect()
+        })
+    }
+
     /// The ids of the photos of this format, ascending.
     ///
     /// # Errors

@@ -11,4 +11,5 @@ pub(crate) mod schema;
 pub(crate) mod seal;
 pub(crate) mod second_look;
 pub(crate) mod stored;
+pub(crate) mod told;
 pub(crate) mod writer;

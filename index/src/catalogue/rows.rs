@@ -3,6 +3,9 @@
 use serde::Serialize;
 use std::path::PathBuf;
 
+/// The source of a date that is only a guess.
+const FILE_NAME: &str = "file-name";
+
 /// BLAKE3, or any other 256-bit hash.
 pub type ContentHash = [u8; 32];
 
@@ -44,6 +47,10 @@ pub struct FileState {
     pub identified: u32,
     /// [`Metadata::reader`] of what it says; 0 in a library that comes from an older release.
     pub reader: u32,
+    /// [`Metadata::beside`] of what it says.
+    pub beside: i64,
+    /// Whether the colours of its picture are known.
+    pub has_colors: bool,
 }
 
 /// What a photo file says about itself.
@@ -57,6 +64,8 @@ pub struct PhotoFacts {
     pub format: String,
     /// What is missing or doubtful about the picture, for a person; `None` if it is whole.
     pub remark: Option<String>,
+    /// Names of the colours that dominate it, those that cover most of it first; `None` if nobody has looked.
+    pub colors: Option<Vec<String>>,
     /// What its files say about it.
     #[serde(flatten)]
     pub metadata: Metadata,
@@ -65,19 +74,105 @@ pub struct PhotoFacts {
 /// What a file says about its picture, of which a change costs no model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Metadata {
-    /// When it was taken, local time of the camera: `2019-06-01T12:00:00`, or only the day.
+    /// When it was taken, local time of the camera: `2019-06-01T12:00:00`, or only the day, the month or the year.
     pub taken: Option<String>,
+    /// Who says so: `exif`, `xmp`, ...; `file-name` is a guess.
+    pub taken_from: Option<String>,
+    /// How far that time was ahead of the whole world's: `+02:00`.
+    pub taken_offset: Option<String>,
     /// Maker and model of the camera.
     pub camera: Option<String>,
+    /// The lens.
+    pub lens: Option<String>,
+    /// The f-number of the aperture.
+    pub aperture: Option<f64>,
+    /// How long the sensor was exposed, in seconds.
+    pub exposure: Option<f64>,
+    /// The sensitivity of the sensor.
+    pub iso: Option<u32>,
+    /// Focal length in millimetres.
+    pub focal_length: Option<f64>,
     /// Degrees north.
     pub latitude: Option<f64>,
     /// Degrees east.
     pub longitude: Option<f64>,
+    /// City, region and country at these coordinates.
+    pub place: Option<String>,
     /// Stars that a person gave it, 1 to 5; -1 for one that is rejected.
     pub rating: Option<i8>,
+    /// The colour that a person marked it with, in lower case.
+    pub color_label: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// What it shows, in its owner's words.
+    pub description: Option<String>,
+    /// Who made it.
+    pub creator: Option<String>,
+    /// Who owns the rights.
+    pub copyright: Option<String>,
+    /// The place within the city, as its owner named it.
+    pub location: Option<String>,
+    /// The city, as its owner named it.
+    pub city: Option<String>,
+    /// The state or province, as its owner named it.
+    pub region: Option<String>,
+    /// The country, as its owner named it.
+    pub country: Option<String>,
+    /// Keywords; one of a hierarchy as `Places/Netherlands/Zandvoort`.
+    pub keywords: Vec<String>,
+    /// Names of the people who are on it.
+    pub people: Vec<String>,
+    /// Whether a short film is in the same file.
+    pub motion: bool,
     /// Which version of the program's readers has read this, from 1; raised whenever they read more.
     #[serde(skip)]
     pub reader: u32,
+    /// Changes whenever the files beside it that were read too do; 0 if there were none.
+    #[serde(skip)]
+    pub beside: i64,
+}
+
+impl Metadata {
+    /// Takes what is missing from what another file of the same picture says; a date that is no guess counts more.
+    pub(crate) fn or(self, more: Self) -> Self {
+        let is_guess = |said: &Self| said.taken_from.as_deref() == Some(FILE_NAME);
+        let is_dated = self.taken.is_some() && !(is_guess(&self) && more.taken.is_some() && !is_guess(&more));
+        let is_placed = self.latitude.is_some() && self.longitude.is_some();
+        let (dated, placed) = (if is_dated { &self } else { &more }, if is_placed { &self } else { &more });
+        Self {
+            taken: dated.taken.clone(),
+            taken_from: dated.taken_from.clone(),
+            taken_offset: dated.taken_offset.clone(),
+            latitude: placed.latitude,
+            longitude: placed.longitude,
+            place: placed.place.clone(),
+            camera: self.camera.or(more.camera),
+            lens: self.lens.or(more.lens),
+            aperture: self.aperture.or(more.aperture),
+            exposure: self.exposure.or(more.exposure),
+            iso: self.iso.or(more.iso),
+            focal_length: self.focal_length.or(more.focal_length),
+            rating: self.rating.or(more.rating),
+            color_label: self.color_label.or(more.color_label),
+            title: self.title.or(more.title),
+            description: self.description.or(more.description),
+            creator: self.creator.or(more.creator),
+            copyright: self.copyright.or(more.copyright),
+            location: self.location.or(more.location),
+            city: self.city.or(more.city),
+            region: self.region.or(more.region),
+            country: self.country.or(more.country),
+            motion: self.motion || more.motion,
+            ..Self::default()
+        }
+    }
+
+    /// Every text in which words are found.
+    pub(crate) fn texts(self) -> impl Iterator<Item = String> {
+        let alone = [self.camera, self.lens, self.title, self.description, self.creator, self.location, self.city];
+        let alone = alone.into_iter().chain([self.region, self.country, self.place]).flatten();
+        alone.chain(self.keywords).chain(self.people)
+    }
 }
 
 /// A noun that the model gave a photo by itself when it was indexed.
@@ -312,6 +407,13 @@ pub enum Change {
         identity: FileIdentity,
         /// What it says about its picture.
         metadata: Metadata,
+    },
+    /// This picture has these dominant colours.
+    Colors {
+        /// Hash of the picture.
+        picture: ContentHash,
+        /// As [`PhotoFacts::colors`].
+        colors: Vec<String>,
     },
     /// This path holds something that could not be read. The library's record of the path is dropped.
     Failed {

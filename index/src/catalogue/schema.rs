@@ -1,6 +1,6 @@
 //! The catalogue's tables, and their migration from older versions.
 
-use super::seal;
+use super::{seal, told};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::io::Read;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// One step per schema version; a step that was released is never changed.
 const MIGRATIONS: &[&str] =
-    &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED, PAST_CLUSTERS, READERS, UNREAD, FRAMES];
+    &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED, PAST_CLUSTERS, READERS, UNREAD, FRAMES, TOLD];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
 /// position in this library's history from the same number in another history (a restored backup, a copied cache).
@@ -211,6 +211,61 @@ CREATE TABLE unread (
 /// them for damage.
 const FRAMES: &str = "";
 
+/// What owners wrote on photos, in them and beside them, and with what they were taken. `beside` changes with the files
+/// beside a photo; `named` holds the lists: keywords and people. `stack` holds the photos that were taken as one.
+const TOLD: &str = "
+ALTER TABLE photo ADD COLUMN taken_from TEXT;
+ALTER TABLE photo ADD COLUMN taken_offset TEXT;
+ALTER TABLE photo ADD COLUMN lens TEXT;
+ALTER TABLE photo ADD COLUMN aperture REAL;
+ALTER TABLE photo ADD COLUMN exposure REAL;
+ALTER TABLE photo ADD COLUMN iso INTEGER;
+ALTER TABLE photo ADD COLUMN focal_length REAL;
+ALTER TABLE photo ADD COLUMN place TEXT;
+ALTER TABLE photo ADD COLUMN color_label TEXT;
+ALTER TABLE photo ADD COLUMN title TEXT;
+ALTER TABLE photo ADD COLUMN description TEXT;
+ALTER TABLE photo ADD COLUMN creator TEXT;
+ALTER TABLE photo ADD COLUMN copyright TEXT;
+ALTER TABLE photo ADD COLUMN location TEXT;
+ALTER TABLE photo ADD COLUMN city TEXT;
+ALTER TABLE photo ADD COLUMN region TEXT;
+ALTER TABLE photo ADD COLUMN country TEXT;
+ALTER TABLE photo ADD COLUMN motion INTEGER;
+ALTER TABLE file ADD COLUMN taken_from TEXT;
+ALTER TABLE file ADD COLUMN taken_offset TEXT;
+ALTER TABLE file ADD COLUMN lens TEXT;
+ALTER TABLE file ADD COLUMN aperture REAL;
+ALTER TABLE file ADD COLUMN exposure REAL;
+ALTER TABLE file ADD COLUMN iso INTEGER;
+ALTER TABLE file ADD COLUMN focal_length REAL;
+ALTER TABLE file ADD COLUMN place TEXT;
+ALTER TABLE file ADD COLUMN color_label TEXT;
+ALTER TABLE file ADD COLUMN title TEXT;
+ALTER TABLE file ADD COLUMN description TEXT;
+ALTER TABLE file ADD COLUMN creator TEXT;
+ALTER TABLE file ADD COLUMN copyright TEXT;
+ALTER TABLE file ADD COLUMN location TEXT;
+ALTER TABLE file ADD COLUMN city TEXT;
+ALTER TABLE file ADD COLUMN region TEXT;
+ALTER TABLE file ADD COLUMN country TEXT;
+ALTER TABLE file ADD COLUMN motion INTEGER;
+ALTER TABLE photo ADD COLUMN colors TEXT;
+ALTER TABLE photo ADD COLUMN place_folded TEXT;
+ALTER TABLE file ADD COLUMN beside INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE named (
+    file INTEGER NOT NULL REFERENCES file (id) ON DELETE CASCADE, kind TEXT NOT NULL, position INTEGER NOT NULL,
+    text TEXT NOT NULL, folded TEXT NOT NULL, seal INTEGER, PRIMARY KEY (file, kind, position)
+) WITHOUT ROWID;
+CREATE TABLE stack (
+    photo INTEGER PRIMARY KEY REFERENCES photo (id) ON DELETE CASCADE,
+    leader INTEGER NOT NULL REFERENCES photo (id) ON DELETE CASCADE, seal INTEGER
+);
+CREATE INDEX stack_leader ON stack (leader);
+UPDATE file SET taken_from = 'exif' WHERE taken IS NOT NULL;
+UPDATE photo SET taken_from = 'exif' WHERE taken IS NOT NULL;
+";
+
 /// The schema version from which on rows have seals.
 const SEALS: usize = 6;
 
@@ -263,7 +318,7 @@ fn prepare(mut db: Connection, file: &Path, may_create: bool) -> Result<Connecti
     db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;")
         .map_err(&failed)?;
     db.set_prepared_statement_cache_capacity(128);
-    seal::register(&db).map_err(&failed)?;
+    seal::register(&db).and_then(|()| told::register(&db)).map_err(&failed)?;
     migrate(&mut db, MIGRATIONS).map_err(&failed)?;
     // The disk may have failed while the catalogue was made. What a WAL holds must be read first, and is not touched.
     if lacks_wal(&db).map_err(&failed)? && !has_wal(file) {
@@ -431,7 +486,12 @@ fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
         seal::seal_commits(&transaction)?;
     } else {
         // Tables that have got columns since.
-        for (version, tables) in [(7, &[seal::LAST_SEEN][..]), (9, &[seal::PHOTO, seal::FILE, seal::FAILURE])] {
+        let widened = [
+            (7, &[seal::LAST_SEEN][..]),
+            (9, &[seal::PHOTO, seal::FILE, seal::FAILURE]),
+            (12, &[seal::PHOTO, seal::FILE]),
+        ];
+        for (version, tables) in widened {
             if done < version && steps.len() >= version {
                 tables.iter().try_for_each(|sealed| sealed.seal_all(&transaction))?;
             }

@@ -40,12 +40,16 @@ pub(crate) const ROOT: Sealed = sealed("root", "path", "path");
 pub(crate) const PHOTO: Sealed = sealed(
     "photo",
     "id",
-    "id, picture, identified, width, height, format, remark, taken, camera, camera_folded, latitude, longitude, rating",
+    "id, picture, identified, width, height, format, remark, colors, camera_folded, place_folded, taken, taken_from, taken_offset, camera, lens, \
+     aperture, exposure, iso, focal_length, latitude, longitude, place, rating, color_label, title, description, creator, \
+     copyright, location, city, region, country, motion",
 );
 pub(crate) const FILE: Sealed = sealed(
     "file",
     "path",
-    "id, path, folded, root, size, mtime_ns, photo, hash, taken, camera, latitude, longitude, rating, reader",
+    "id, path, folded, root, size, mtime_ns, photo, hash, reader, beside, taken, taken_from, taken_offset, camera, lens, \
+     aperture, exposure, iso, focal_length, latitude, longitude, place, rating, color_label, title, description, creator, \
+     copyright, location, city, region, country, motion",
 );
 pub(crate) const TAG: Sealed = sealed("tag", "photo", "photo, position, label, folded, score");
 pub(crate) const FAILURE: Sealed = sealed("failure", "path", "path, size, mtime_ns, kind, message, reader");
@@ -69,9 +73,11 @@ pub(crate) const PAST_CLUSTERS: Sealed = sealed("past_clusters", "id", "id, unti
 
 pub(crate) const PROPOSED: Sealed = sealed("proposed", "path", "path");
 pub(crate) const UNREAD: Sealed = sealed("unread", "path", "path, ending, files");
+pub(crate) const STACK: Sealed = sealed("stack", "photo", "photo, leader");
+pub(crate) const NAMED: Sealed = sealed("named", "file", "file, kind, position, text, folded");
 
 /// All of them.
-pub(crate) const ALL: [Sealed; 24] = [
+pub(crate) const ALL: [Sealed; 26] = [
     EMBEDDING,
     ENCODING,
     CLASSIFIER,
@@ -96,6 +102,8 @@ pub(crate) const ALL: [Sealed; 24] = [
     PAST_CLUSTERS,
     PROPOSED,
     UNREAD,
+    NAMED,
+    STACK,
 ];
 
 impl Sealed {

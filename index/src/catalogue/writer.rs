@@ -1,7 +1,7 @@
 //! The one writer of a library.
 
 use super::change_log::{About, log};
-use super::identity::{end_last, is_held, let_go, recognise, remember_last, retell};
+use super::identity::{end_last, is_held, let_go, recognise, remember_last};
 use super::library::{self, Library, Model, current_model};
 use super::paths;
 use super::private_file::take_lock;
@@ -11,9 +11,11 @@ use super::rows::{
 };
 use super::seal;
 use super::stored::{row_checksum, size_of, stored_size};
+use super::told::{self, retell};
 use crate::error::{Error, Result, validate};
 use crate::escape;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -157,7 +159,8 @@ impl Writer<'_> {
         self.library.sql(|db| {
             let mut statement = db.prepare_cached(
                 "SELECT f.id, f.size, f.mtime_ns, f.hash, EXISTS (SELECT 1 FROM embedding e JOIN model m
-                 ON m.id = e.model WHERE e.photo = p.id AND m.current), p.picture, p.identified, f.reader
+                 ON m.id = e.model WHERE e.photo = p.id AND m.current), p.picture, p.identified, f.reader, f.beside,
+                 p.colors IS NOT NULL
                  FROM file f JOIN photo p ON p.id = f.photo WHERE f.path = ?1",
             )?;
             let state = |row: &rusqlite::Row<'_>| {
@@ -170,6 +173,8 @@ impl Writer<'_> {
                     picture: row.get(5)?,
                     identified: row.get(6)?,
                     reader: row.get(7)?,
+                    beside: row.get(8)?,
+                    has_colors: row.get(9)?,
                 })
             };
             statement.query_row([paths::bytes(path)], state).optional()
@@ -367,6 +372,11 @@ fn apply_one(db: &Connection, change: &Change, model: Option<&Model>) -> rusqlit
             }
             None => drop_path(db, path),
         },
+        Change::Colors { picture, colors } => {
+            db.prepare_cached("UPDATE photo SET colors = ?2 WHERE picture = ?1")?
+                .execute(params![picture.as_slice(), told::joined(colors)])?;
+            seal::PHOTO.seal(db, "picture = ?1", [picture.as_slice()])
+        }
         Change::Failed { path, root: _, stamp, kind, message, reader } => {
             drop_path(db, path)?;
             let path = paths::bytes(path);
@@ -383,23 +393,26 @@ fn apply_one(db: &Connection, change: &Change, model: Option<&Model>) -> rusqlit
 /// Writes what a picture is, and returns the photo and whether it is new. What its files say about it follows with
 /// [`put_file`].
 fn put_photo(db: &Connection, identity: &FileIdentity, facts: &PhotoFacts) -> rusqlite::Result<(i64, bool)> {
-    let PhotoFacts { width, height, format, remark, .. } = facts;
+    let PhotoFacts { width, height, format, remark, colors, .. } = facts;
+    let colors = colors.as_deref().map(told::joined);
     let known = recognise(db, identity)?;
     let photo = match known {
         Some(photo) => {
-            db.prepare_cached("UPDATE photo SET width = ?2, height = ?3, format = ?4, remark = ?5 WHERE id = ?1")?
-                .execute(params![photo, width, height, format, remark])?;
+            db.prepare_cached(
+                "UPDATE photo SET width = ?2, height = ?3, format = ?4, remark = ?5, colors = ?6 WHERE id = ?1",
+            )?
+            .execute(params![photo, width, height, format, remark, colors])?;
             photo
         }
-        None => {
-            db.prepare_cached(
-                "INSERT INTO photo (picture, identified, width, height, format, remark) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 RETURNING id",
+        None => db
+            .prepare_cached(
+                "INSERT INTO photo (picture, identified, width, height, format, remark, colors)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
             )?
-            .query_row(params![identity.picture.as_slice(), identity.version, width, height, format, remark], |row| {
-                row.get(0)
-            })?
-        }
+            .query_row(
+                params![identity.picture.as_slice(), identity.version, width, height, format, remark, colors],
+                |row| row.get(0),
+            )?,
     };
     seal::PHOTO.seal(db, "id = ?1", [photo])?;
     Ok((photo, known.is_none()))
@@ -437,32 +450,33 @@ struct FileRow<'a> {
 /// Writes that a file shows a photo. `is_new`: this file has brought the photo into the library.
 fn put_file(db: &Connection, file: &FileRow<'_>, photo: i64, is_new: bool) -> rusqlite::Result<()> {
     let FileRow { path, root, stamp, hash, metadata } = file;
-    let (name, Metadata { taken, camera, latitude, longitude, rating, reader }) = (paths::bytes(path), metadata);
+    let name = paths::bytes(path);
     db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([name])?;
     let before = photo_of(db, path)?;
-    db.prepare_cached(
-        "INSERT INTO file (path, folded, root, size, mtime_ns, photo, hash, taken, camera, latitude, longitude, rating,
-         reader) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (path) DO UPDATE SET
-         root = ?3, size = ?4, mtime_ns = ?5, photo = ?6, hash = ?7, taken = ?8, camera = ?9, latitude = ?10,
-         longitude = ?11, rating = ?12, reader = ?13",
-    )?
-    .execute(params![
-        name,
-        paths::fold(&path.to_string_lossy()),
-        paths::bytes(root),
-        stored_size(stamp.size),
-        stamp.mtime_ns,
-        photo,
-        hash.as_slice(),
-        taken,
-        camera,
-        latitude,
-        longitude,
-        rating,
-        reader
-    ])?;
+    let mut values: Vec<Value> = vec![
+        Value::Blob(name.to_vec()),
+        paths::fold(&path.to_string_lossy()).into(),
+        Value::Blob(paths::bytes(root).to_vec()),
+        stored_size(stamp.size).into(),
+        stamp.mtime_ns.into(),
+        photo.into(),
+        Value::Blob(hash.to_vec()),
+        metadata.reader.into(),
+        metadata.beside.into(),
+    ];
+    values.extend(told::values(metadata));
+    let columns = format!("path, folded, root, size, mtime_ns, photo, hash, reader, beside, {}", told::COLUMNS);
+    let set: Vec<String> =
+        columns.split(',').map(str::trim).skip(1).map(|column| format!("{column} = excluded.{column}")).collect();
+    let sql = format!(
+        "INSERT INTO file ({columns}) VALUES ({}) ON CONFLICT (path) DO UPDATE SET {} RETURNING id",
+        vec!["?"; values.len()].join(", "),
+        set.join(", ")
+    );
+    let id = db.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?;
     seal::FILE.seal(db, "path = ?1", [name])?;
-    if retell(db, photo)? {
+    let renamed = told::put_names(db, id, metadata)?;
+    if told::retell(db, photo)? || renamed {
         log(db, photo, About::Words)?;
     }
     // A file that was merely touched changes nothing that the caches contain.

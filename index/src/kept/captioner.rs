@@ -17,9 +17,11 @@ const AHEAD: usize = 1_000;
 
 const CAPTIONS_LOCK: &str = "captions.lock";
 
-/// Photos that have a file and no caption, or (if ?1) a caption by another model than ?2.
+/// Photos that have a file and no caption, or (if ?1) a caption by another model than ?2. Of photos that were taken as one,
+/// the one that stands for them is captioned for all.
 const PENDING: &str = "FROM photo p LEFT JOIN caption c ON c.photo = p.id
-    WHERE (c.photo IS NULL OR (?1 AND c.captioner <> ?2)) AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)";
+    WHERE (c.photo IS NULL OR (?1 AND c.captioner <> ?2)) AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)
+    AND NOT EXISTS (SELECT 1 FROM stack s JOIN file l ON l.photo = s.leader WHERE s.photo = p.id AND s.leader <> p.id)";
 
 /// The right to caption a library's photos, from [`Library::captioner`].
 #[derive(Debug)]

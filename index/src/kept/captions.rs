@@ -105,14 +105,15 @@ impl Library {
         self.write(|db| put_encoding(db, photo, captioner, encoding))
     }
 
-    /// How many of the library's photos have a caption.
+    /// How many of the library's photos have a caption; those for which another one is captioned do not count.
     ///
     /// # Errors
     /// The catalogue cannot be read.
     pub fn caption_counts(&self) -> Result<CaptionCounts> {
         self.sql(|db| {
             db.query_row(
-                "SELECT (SELECT count(DISTINCT photo) FROM file), count(*), count(*) - count(captioner) FROM caption c
+                "SELECT (SELECT count(DISTINCT photo) FROM file WHERE photo NOT IN
+                 (SELECT photo FROM stack WHERE leader <> photo AND photo NOT IN (SELECT photo FROM caption))), count(*), count(*) - count(captioner) FROM caption c
                  WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = c.photo)",
                 [],
                 |row| Ok(CaptionCounts { photos: row.get(0)?, captioned: row.get(1)?, by_hand: row.get(2)? }),

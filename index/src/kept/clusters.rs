@@ -91,6 +91,18 @@ impl Library {
         })
     }
 
+    /// The name of the cluster that a photo is in.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn cluster_of(&self, photo: i64) -> Result<Option<String>> {
+        self.sql(|db| {
+            db.prepare_cached("SELECT c.name FROM member m JOIN cluster c ON c.id = m.cluster WHERE m.photo = ?1")?
+                .query_row([photo], |row| text_of(row, 0))
+                .optional()
+        })
+    }
+
     /// The photos of a cluster, those nearest to its centroid first; none if the cluster does not exist.
     ///
     /// # Errors

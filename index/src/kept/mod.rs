@@ -9,4 +9,5 @@ pub(crate) mod clusters;
 pub(crate) mod given_names;
 pub(crate) mod labels;
 pub(crate) mod looks;
+pub(crate) mod stacks;
 pub(crate) mod transfer;

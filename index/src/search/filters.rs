@@ -1,8 +1,10 @@
 //! Filters: conditions that photos must satisfy, whatever their meaning.
 
 use crate::catalogue::paths;
+use crate::catalogue::told::NameKind;
 use rusqlite::Connection;
 use rusqlite::types::Value;
+use std::path::PathBuf;
 
 /// The name that means no cluster in `cluster:`.
 pub(crate) const NO_CLUSTER: &str = "none";
@@ -17,14 +19,14 @@ pub struct Phrase {
 }
 
 /// Clauses that must all hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filters {
     /// The clauses, in the order of the query.
     pub clauses: Vec<Clause>,
 }
 
 /// A condition, or its negation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Clause {
     /// The condition.
     pub filter: Filter,
@@ -33,7 +35,7 @@ pub struct Clause {
 }
 
 /// A condition on a photo. Photos that lack the fact (no date, no camera) do not satisfy it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Filter {
     /// One of its paths contains this text; case and accents are ignored.
     Path(String),
@@ -56,12 +58,47 @@ pub enum Filter {
     Ext(Vec<String>),
     /// Its camera's name contains this text; case and accents are ignored.
     Camera(String),
+    /// The lens's name contains this text; case and accents are ignored.
+    Lens(String),
+    /// What its owner wrote in one of these places contains these words, whole and in this order.
+    OwnerText(OwnerText, String),
+    /// One of the names of where it was taken, also those of its coordinates, contains one of these texts in whole words.
+    Place(Vec<String>),
+    /// Its format has one of these names.
+    Format(Vec<String>),
+    /// The sensor's sensitivity is within these bounds, both included.
+    Iso {
+        /// The lowest.
+        min: u32,
+        /// The highest.
+        max: u32,
+    },
+    /// It was taken at most this far from a place.
+    Near {
+        /// The place.
+        center: Center,
+        /// How far, in kilometres.
+        km: f64,
+    },
+    /// It was taken at most so many seconds before or after a moment.
+    Around {
+        /// The moment.
+        moment: Moment,
+        /// How many seconds.
+        seconds: u32,
+    },
+    /// This colour dominates it.
+    Color(String),
+    /// It is of this kind.
+    Is(Shape),
     /// It was taken within these dates, both included; each a prefix of `2019-06-15`.
     Taken {
         /// The first date.
         from: Option<String>,
         /// The last date.
         to: Option<String>,
+        /// Where nothing else is known, when its file was changed counts.
+        guess: bool,
     },
     /// Its stars are within these bounds, both included.
     Rating {
@@ -83,6 +120,104 @@ pub enum Filter {
     },
 }
 
+/// What owners write on photos, each with the name of its filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnerText {
+    /// One of its keywords, or a level of it.
+    Keyword,
+    /// One of the people on it.
+    Person,
+    /// Its title.
+    Title,
+    /// Its description.
+    Description,
+    /// Who made it.
+    Creator,
+}
+
+/// The middle of a circle. Whoever searches must replace names and photos by coordinates: the index knows none, and finds
+/// nothing there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Center {
+    /// Degrees north and east.
+    At(f64, f64),
+    /// The name of a place.
+    Named(String),
+    /// Where the photo in this file was taken.
+    Photo(PathBuf),
+}
+
+/// A moment. Whoever searches must replace photos by moments: the index finds nothing there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// `2019-06-15T12:00:00`.
+    At(String),
+    /// When the photo in this file was taken.
+    Photo(PathBuf),
+}
+
+/// Kinds of photos, by their shape or by what they are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Higher than wide.
+    Portrait,
+    /// Wider than high.
+    Landscape,
+    /// About as wide as high.
+    Square,
+    /// At least twice as wide as high, or the other way round.
+    Panorama,
+    /// A picture of a screen, by its name.
+    Screenshot,
+    /// Only part of it is there.
+    Damaged,
+    /// A camera's raw file.
+    Raw,
+    /// A video.
+    Video,
+    /// A photo with the short film that a phone took with it, in the same file or beside it.
+    Live,
+}
+
+impl Shape {
+    /// All of them, with their names in a query.
+    pub const ALL: [(&str, Self); 9] = [
+        ("portrait", Self::Portrait),
+        ("landscape", Self::Landscape),
+        ("square", Self::Square),
+        ("panorama", Self::Panorama),
+        ("screenshot", Self::Screenshot),
+        ("damaged", Self::Damaged),
+        ("raw", Self::Raw),
+        ("video", Self::Video),
+        ("live", Self::Live),
+    ];
+
+    /// A condition on `photo p`.
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Portrait => "(p.height * 100 > p.width * 103)",
+            Self::Landscape => "(p.width * 100 > p.height * 103)",
+            Self::Square => "(p.width * 100 <= p.height * 103 AND p.height * 100 <= p.width * 103)",
+            Self::Panorama => "(p.width >= 2 * p.height OR p.height >= 2 * p.width)",
+            // As systems call them in some languages.
+            Self::Screenshot => {
+                "EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND (f.folded GLOB '*screen[ _-]shot*'
+                 OR f.folded LIKE '%screenshot%' OR f.folded LIKE '%bildschirmfoto%' OR f.folded LIKE '%capture d%ecran%'
+                 OR f.folded LIKE '%captura de pantalla%' OR f.folded LIKE '%schermafbeelding%'
+                 OR f.folded LIKE '%schermata%'))"
+            }
+            Self::Damaged => "(p.remark IS NOT NULL)",
+            Self::Raw => "(p.format = 'raw')",
+            Self::Video => "(p.format = 'video')",
+            Self::Live => {
+                "(p.motion IS NOT NULL OR p.format <> 'video' AND EXISTS (SELECT 1 FROM stack s JOIN stack o
+                 ON o.leader = s.leader JOIN photo v ON v.id = o.photo WHERE s.photo = p.id AND v.format = 'video'))"
+            }
+        }
+    }
+}
+
 /// Something that may be known about a photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
@@ -92,8 +227,14 @@ pub enum Fact {
     Date,
     /// The camera.
     Camera,
-    /// Where it was taken.
+    /// Where it was taken, by coordinates or by name.
     Place,
+    /// A keyword.
+    Keyword,
+    /// The name of a person.
+    Person,
+    /// A title or a description.
+    Text,
     /// Stars that a person gave it, or that it was rejected.
     Rating,
     /// A tag.
@@ -106,11 +247,14 @@ pub enum Fact {
 
 impl Fact {
     /// All of them, with their names in a query.
-    pub(crate) const ALL: [(&str, Self); 8] = [
+    pub const ALL: [(&str, Self); 11] = [
         ("caption", Self::Caption),
         ("date", Self::Date),
         ("camera", Self::Camera),
         ("place", Self::Place),
+        ("keyword", Self::Keyword),
+        ("person", Self::Person),
+        ("text", Self::Text),
         ("rating", Self::Rating),
         ("tags", Self::Tags),
         ("cluster", Self::Cluster),
@@ -123,7 +267,16 @@ impl Fact {
             Self::Caption => "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND c.text <> '')",
             Self::Date => "(p.taken IS NOT NULL)",
             Self::Camera => "(p.camera IS NOT NULL)",
-            Self::Place => "(p.latitude IS NOT NULL AND p.longitude IS NOT NULL)",
+            Self::Place => {
+                "(p.latitude + p.longitude IS NOT NULL OR coalesce(p.location, p.city, p.region, p.country) IS NOT NULL)"
+            }
+            Self::Keyword => {
+                "p.id IN (SELECT f.photo FROM named n JOIN file f ON f.id = n.file WHERE n.kind = 'keyword')"
+            }
+            Self::Person => {
+                "p.id IN (SELECT f.photo FROM named n JOIN file f ON f.id = n.file WHERE n.kind = 'person')"
+            }
+            Self::Text => "(coalesce(p.title, p.description) IS NOT NULL)",
             Self::Rating => "(p.rating IS NOT NULL)",
             Self::Tags => "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id)",
             Self::Cluster => "EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)",
@@ -210,16 +363,76 @@ impl Filter {
                 values.push(paths::fold(text).into());
                 "(instr(p.camera_folded, ?) > 0)".into()
             }
-            Self::Taken { from, to } => {
-                let mut both = vec!["p.taken IS NOT NULL"];
+            Self::Lens(text) => {
+                values.push(paths::fold(text).into());
+                "(instr(fold(p.lens), ?) > 0)".into()
+            }
+            Self::OwnerText(place, text) => {
+                values.push(paths::padded_words(text).into());
+                let of_kind = |kind: NameKind| {
+                    let of_file = format!("WHERE n.kind = '{}' AND instr(n.folded, ?)", kind.as_str());
+                    format!("p.id IN (SELECT f.photo FROM named n JOIN file f ON f.id = n.file {of_file})")
+                };
+                match place {
+                    OwnerText::Keyword => of_kind(NameKind::Keyword),
+                    OwnerText::Person => of_kind(NameKind::Person),
+                    OwnerText::Title => "(instr(words(p.title), ?) > 0)".into(),
+                    OwnerText::Description => "(instr(words(p.description), ?) > 0)".into(),
+                    OwnerText::Creator => "(instr(words(p.creator), ?) > 0)".into(),
+                }
+            }
+            Self::Place(names) => {
+                let mut either = Vec::new();
+                for name in names {
+                    values.push(paths::padded_words(name).into());
+                    either.push("ifnull(instr(p.place_folded, ?) > 0, 0)");
+                }
+                format!("({})", either.join(" OR "))
+            }
+            Self::Format(names) => {
+                values.extend(names.iter().map(|name| Value::from(name.to_lowercase())));
+                format!("(p.format IN ({}))", vec!["?"; names.len()].join(", "))
+            }
+            Self::Iso { min, max } => {
+                values.push(whole((*min).into()));
+                values.push(whole((*max).into()));
+                "(p.iso BETWEEN ? AND ?)".into()
+            }
+            Self::Near { center: Center::At(latitude, longitude), km } => {
+                values.extend([latitude, longitude, km].map(|number| Value::Real(*number)));
+                "(kilometres(p.latitude, p.longitude, ?, ?) <= ?)".into()
+            }
+            Self::Around { moment: Moment::At(moment), seconds } => {
+                values.push(moment.clone().into());
+                values.push(whole(u64::from(*seconds)));
+                // A day alone is no moment. Julian days are fractions, whose last bits are lost.
+                "(length(p.taken) > 10 AND round(abs(julianday(p.taken) - julianday(?)) * 86400) <= ?)".into()
+            }
+            Self::Near { .. } | Self::Around { .. } => "0".into(),
+            Self::Color(name) => {
+                values.push(format!(" {name} ").into());
+                "(instr(p.colors, ?) > 0)".into()
+            }
+            Self::Is(shape) => shape.sql().into(),
+            Self::Taken { from, to, guess } => {
+                let taken = if *guess {
+                    "coalesce(p.taken, (SELECT strftime('%Y-%m-%dT%H:%M:%S', min(f.mtime_ns) / 1000000000, 'unixepoch',
+                     'localtime') FROM file f WHERE f.photo = p.id AND f.mtime_ns > 315705600000000000))"
+                } else {
+                    "p.taken"
+                };
+                let mut both = vec![format!("{taken} IS NOT NULL")];
                 if let Some(from) = from {
                     values.push(from.clone().into());
-                    both.push("p.taken >= ?");
+                    both.push(format!("{taken} >= ?"));
                 }
                 if let Some(to) = to {
                     // '~' sorts after everything that can follow the prefix.
                     values.push(format!("{to}~").into());
-                    both.push("p.taken < ?");
+                    values.push(to.clone().into());
+                    values.push(to.clone().into());
+                    // A year of which no more is known may be later than its first month.
+                    both.push(format!("{taken} < ? AND NOT (length({taken}) < length(?) AND instr(?, {taken}) = 1)"));
                 }
                 format!("({})", both.join(" AND "))
             }

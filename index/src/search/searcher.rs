@@ -5,11 +5,13 @@ use super::text::{self, Match, TextSearch};
 use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
-use crate::catalogue::rows::{ContentHash, Metadata, PhotoFacts, ScoreStats, Tag};
+use crate::catalogue::rows::{ContentHash, PhotoFacts, ScoreStats, Tag};
 use crate::catalogue::stored::{first_path, is_conversion, size_of, text_of};
+use crate::catalogue::told::{self, NameKind};
 use crate::error::{Error, Result, validate};
 use crate::kept::clusters;
 use crate::kept::labels::LabelFilter;
+use crate::kept::stacks;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use std::cell::OnceCell;
@@ -76,6 +78,8 @@ pub struct SearchRequest {
     pub min_score: Option<f32>,
     /// Photos whose cosine with a better hit reaches this are folded into it.
     pub unique: Option<f32>,
+    /// Of photos that were taken as one, only the one that stands for them is a hit.
+    pub stacked: bool,
     /// Photos to leave out, such as the example itself.
     pub exclude: Vec<i64>,
 }
@@ -107,8 +111,12 @@ pub struct Hit {
     pub facts: PhotoFacts,
     /// Size in bytes of the first of these files.
     pub size: u64,
+    /// When the first of its files in time was changed last, in nanoseconds since 1970.
+    pub changed_ns: i64,
     /// Number of photos folded into this one.
     pub folded: u32,
+    /// A file of each of the photos that were taken as one with it, by path.
+    pub stack: Vec<PathBuf>,
 }
 
 /// The answer to a search.
@@ -130,7 +138,11 @@ pub struct Searcher {
     len: usize,
     vectors: OnceCell<Option<Vectors>>,
     text: OnceCell<TextSearch>,
+    stacks: OnceCell<Stacks>,
 }
+
+/// The photo that stands for each photo of a stack.
+type Stacks = HashMap<i64, i64>;
 
 /// A photo that may become a hit.
 #[derive(Clone, Copy, Debug, Default)]
@@ -159,7 +171,7 @@ impl Searcher {
             db.execute_batch("BEGIN")?;
             db.query_row("SELECT count(DISTINCT photo) FROM file", [], |row| row.get(0))
         })?;
-        Ok(Self { library, len, vectors: OnceCell::new(), text: OnceCell::new() })
+        Ok(Self { library, len, vectors: OnceCell::new(), text: OnceCell::new(), stacks: OnceCell::new() })
     }
 
     /// Number of photos in the snapshot.
@@ -230,6 +242,9 @@ impl Searcher {
             let lowest = meaning.last().map(|s| s.cosine);
             let mut candidates = rank(request, &meaning, &words, allowed.as_deref(), query.is_some());
             candidates.iter_mut().for_each(|candidate| candidate.probability = sure.get(&candidate.id).copied());
+            if request.stacked {
+                stack(&mut candidates, self.stacks()?, &|id| is_allowed(&id) && !request.exclude.contains(&id));
+            }
             if query.is_none() {
                 self.order(request, &mut candidates)?;
             }
@@ -312,7 +327,15 @@ impl Searcher {
     /// What the catalogue knows about the chosen photos.
     fn hits(&self, request: &SearchRequest, chosen: Vec<(RankedPhoto, u32)>) -> Result<Vec<Hit>> {
         let all_words = match &request.words {
-            Some(words) if !chosen.is_empty() => self.text()?.every(words)?,
+            Some(words) if !chosen.is_empty() => {
+                let mut all = self.text()?.every(words)?;
+                if request.stacked {
+                    let stacks = self.stacks()?;
+                    let leaders: Vec<i64> = all.iter().filter_map(|id| stacks.get(id).copied()).collect();
+                    all.extend(leaders);
+                }
+                all
+            }
             _ => HashSet::new(),
         };
         let mut hits = Vec::with_capacity(chosen.len());
@@ -356,11 +379,13 @@ impl Searcher {
             let Some(hit) = self.photos(&[photo])?.pop() else { return Ok(Vec::new()) };
             let names = hit.paths.iter().map(|path| path.to_string_lossy().into_owned());
             let tags = hit.tags.into_iter().map(|tag| tag.label);
-            Ok(hit.caption.into_iter().chain(tags).chain(names).chain(hit.facts.metadata.camera).collect())
+            let said = hit.facts.metadata.texts();
+            Ok(hit.caption.into_iter().chain(tags).chain(names).chain(said).collect())
         })
     }
 
-    /// Every photo that has a file, by the date it was taken, newest first; those without a date come last, by path.
+    /// Every photo that has a file, by the date it was taken, newest first; those without a date come last, by path. Of
+    /// photos that were taken as one, the one that stands for them.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -368,6 +393,8 @@ impl Searcher {
         self.library.sql(|db| {
             let mut statement = db.prepare_cached(
                 "SELECT p.id FROM photo p JOIN (SELECT photo, min(path) AS path FROM file GROUP BY photo) f ON f.photo = p.id
+                 WHERE NOT EXISTS (SELECT 1 FROM stack s JOIN file l ON l.photo = s.leader WHERE s.photo = p.id
+                 AND s.leader <> p.id)
                  ORDER BY p.taken DESC NULLS LAST, f.path",
             )?;
             let rows = statement.query_map([], |row| row.get(0))?;
@@ -391,6 +418,14 @@ impl Searcher {
         Ok(self.vectors.get().and_then(Option::as_ref))
     }
 
+    fn stacks(&self) -> Result<&Stacks> {
+        if let Some(stacks) = self.stacks.get() {
+            return Ok(stacks);
+        }
+        let all = self.library.sql(stacks::standing)?;
+        Ok(self.stacks.get_or_init(|| all.into_iter().collect()))
+    }
+
     fn text(&self) -> Result<&TextSearch> {
         if let Some(text) = self.text.get() {
             return Ok(text);
@@ -410,42 +445,53 @@ fn hit(
 ) -> rusqlite::Result<Option<Hit>> {
     let RankedPhoto { id, cosine, bm25, fused, probability } = candidate;
     let found = db
-        .prepare_cached(
-            "SELECT picture, width, height, format, remark, taken, camera, latitude, longitude, rating FROM photo
-             WHERE id = ?1",
-        )?
+        .prepare_cached(&format!(
+            "SELECT picture, width, height, format, remark, colors, {} FROM photo WHERE id = ?1",
+            told::COLUMNS
+        ))?
         .query_row([id], |row| {
             let facts = PhotoFacts {
                 width: row.get(1)?,
                 height: row.get(2)?,
                 format: row.get(3)?,
                 remark: row.get(4)?,
-                metadata: Metadata {
-                    taken: row.get(5)?,
-                    camera: row.get(6)?,
-                    latitude: row.get(7)?,
-                    longitude: row.get(8)?,
-                    rating: row.get(9)?,
-                    reader: 0,
-                },
+                colors: row
+                    .get::<_, Option<String>>(5)?
+                    .map(|colors| colors.split_whitespace().map(str::to_owned).collect()),
+                metadata: told::read(row, 6)?,
             };
             Ok((row.get(0)?, facts))
         });
-    let Some((picture, facts)) = found.optional()? else { return Ok(None) };
+    let Some((picture, mut facts)): Option<(ContentHash, PhotoFacts)> = found.optional()? else { return Ok(None) };
     let mut tags = db.prepare_cached("SELECT label, score FROM tag WHERE photo = ?1 ORDER BY position")?;
     let tags = tags.query_map([id], |row| Ok(Tag { label: row.get(0)?, score: row.get(1)? }))?;
     let tags = tags.collect::<rusqlite::Result<_>>()?;
+    let mut files = db.prepare_cached("SELECT path, size, mtime_ns FROM file WHERE photo = ?1 ORDER BY path")?;
+    let files = files.query_map([id], |row| {
+        Ok((paths::from_bytes(row.get_ref(0)?.as_blob()?), size_of(row.get(1)?), row.get(2)?))
+    })?;
+    let mut files = files.collect::<rusqlite::Result<Vec<(PathBuf, u64, i64)>>>()?;
+    files.sort_by_cached_key(|(path, ..)| !request.filters.prefers(path));
+    let Some(&(_, size, first)) = files.first() else { return Ok(None) };
+    let changed_ns = files.iter().map(|(.., changed)| *changed).min().unwrap_or(first);
+    let paths = files.into_iter().map(|(path, ..)| path).collect();
+    let mut stack = db.prepare_cached(
+        "SELECT min(f.path) FROM stack s JOIN stack o ON o.leader = s.leader JOIN file f ON f.photo = s.photo
+         WHERE o.photo = ?1 AND s.photo <> ?1 GROUP BY s.photo ORDER BY 1 LIMIT 100",
+    )?;
+    let stack = stack.query_map([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
+    let stack: Vec<PathBuf> = stack.collect::<rusqlite::Result<_>>()?;
+    // What one of them shows, they all do; what a person wrote counts most, and then its own.
+    let shared = "OR photo IN (SELECT s.photo FROM stack s JOIN stack o ON o.leader = s.leader WHERE o.photo = ?1)";
     let caption = db
-        .prepare_cached("SELECT text FROM caption WHERE photo = ?1")?
+        .prepare_cached(&format!(
+            "SELECT text FROM caption WHERE photo = ?1 {} ORDER BY captioner IS NOT NULL, photo <> ?1 LIMIT 1",
+            if stack.is_empty() { "" } else { shared }
+        ))?
         .query_row([id], |row| text_of(row, 0))
         .optional()?;
-    let mut files = db.prepare_cached("SELECT path, size FROM file WHERE photo = ?1 ORDER BY path")?;
-    let files =
-        files.query_map([id], |row| Ok((paths::from_bytes(row.get_ref(0)?.as_blob()?), size_of(row.get(1)?))))?;
-    let mut files = files.collect::<rusqlite::Result<Vec<(PathBuf, u64)>>>()?;
-    files.sort_by_cached_key(|(path, _)| !request.filters.prefers(path));
-    let Some(&(_, size)) = files.first() else { return Ok(None) };
-    let paths = files.into_iter().map(|(path, _)| path).collect();
+    facts.metadata.keywords = told::names_of(db, id, NameKind::Keyword, !stack.is_empty())?;
+    facts.metadata.people = told::names_of(db, id, NameKind::Person, !stack.is_empty())?;
     Ok(Some(Hit {
         id,
         picture,
@@ -459,7 +505,9 @@ fn hit(
         caption,
         facts,
         size,
+        changed_ns,
         folded,
+        stack,
     }))
 }
 
@@ -549,6 +597,29 @@ fn rank(
     };
     candidates.sort_unstable_by(|a, b| key(b).total_cmp(&key(a)).then(a.id.cmp(&b.id)));
     candidates
+}
+
+/// Leaves one candidate of each stack, at the place of the best: the photo that stands for the stack, with the best scores of
+/// them all. If that is not allowed, each one stays.
+fn stack(candidates: &mut Vec<RankedPhoto>, stacks: &Stacks, is_allowed: &dyn Fn(i64) -> bool) {
+    let mut best: HashMap<i64, RankedPhoto> = HashMap::new();
+    let higher = |a: Option<f32>, b: Option<f32>| if b > a { b } else { a };
+    for candidate in candidates.iter() {
+        let Some(leader) = stacks.get(&candidate.id) else { continue };
+        let known = best.entry(*leader).or_insert(RankedPhoto { id: *leader, ..*candidate });
+        known.cosine = higher(known.cosine, candidate.cosine);
+        known.bm25 = higher(known.bm25, candidate.bm25);
+        known.probability = higher(known.probability, candidate.probability);
+        known.fused = known.fused.max(candidate.fused);
+    }
+    let mut seen = HashSet::new();
+    candidates.retain_mut(|candidate| {
+        let Some(leader) = stacks.get(&candidate.id).filter(|leader| is_allowed(**leader)) else { return true };
+        if let Some(best) = best.get(leader) {
+            *candidate = *best;
+        }
+        seen.insert(*leader)
+    });
 }
 
 /// The best candidates up to the limit, with how many were folded into each. Those found only by words get their

@@ -1,4 +1,4 @@
-//! Search by words: BM25 over captions, tags, names of files and folders, and the camera.
+//! Search by words: BM25 over captions, tags, names of files and folders, the camera, and what owners wrote.
 //!
 //! The index is one segment that tantivy builds in memory and that is stored as one cache file. Photos that changed
 //! since are indexed in memory at the first search of a snapshot (the overlay). Both are scored with joint statistics.
@@ -9,6 +9,7 @@ use crate::catalogue::change_log::Stamp;
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::stored::text_of;
+use crate::catalogue::told::{self, NameKind};
 use crate::error::Result;
 use crate::escape;
 use rusqlite::types::ValueRef;
@@ -28,7 +29,7 @@ use tantivy::tokenizer::{
 use tantivy::{DocAddress, DocId, DocSet, Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
 
 /// Raised whenever the fields or the splitting into words change; older caches are then rebuilt.
-const BASIS: u64 = 5;
+const BASIS: u64 = 6;
 const TOKENIZER: &str = "snapseek";
 /// The most bytes of a word; longer words are ignored.
 const LONGEST: usize = 64;
@@ -38,12 +39,14 @@ const ENDINGS: [&str; 24] = [
     "jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "hif", "avif", "jxl", "jp2",
     "dng", "cr2", "cr3", "nef", "arw", "raf", "orf", "rw2", "mpo",
 ];
+/// How many columns hold what owners wrote, and the place of the coordinates.
+const WRITTEN: usize = 8;
 /// The most words of the index that are compared with a word that is in none.
 const MOST_COMPARED: usize = 2_000_000;
 
 /// The fields, and the weight of a match in each. A caption describes this one photo, whereas every photo gets several
-/// tags, whether they fit or not.
-const FIELDS: [(&str, f32); 4] = [("tags", 2.0), ("names", 1.0), ("camera", 0.5), ("caption", 2.5)];
+/// tags, whether they fit or not; but what a person wrote on it (keywords, people, titles, places) is no guess at all.
+const FIELDS: [(&str, f32); 5] = [("tags", 2.0), ("names", 1.0), ("camera", 0.5), ("caption", 2.5), ("written", 4.0)];
 
 /// A photo and its BM25 score.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -432,7 +435,7 @@ fn index(
     some: Option<&[i64]>,
     progress: &mut dyn FnMut(u64) -> bool,
 ) -> Result<(Index, RamDirectory, u64), Failed> {
-    let (schema, [tags, names, camera, caption]) = schema();
+    let (schema, [tags, names, camera, caption, written]) = schema();
     let id_field = schema.get_field("id")?;
     let builder = Index::builder().schema(schema);
     let directory = RamDirectory::create();
@@ -443,11 +446,15 @@ fn index(
         let id: i64 = row.get(0)?;
         let mut document = TantivyDocument::new();
         document.add_i64(id_field, id);
-        if row.get_ref(1)? != ValueRef::Null {
-            document.add_text(camera, split(&text_of(row, 1)?));
+        for (column, field) in [caption, camera, camera].into_iter().chain([written; WRITTEN]).enumerate() {
+            if row.get_ref(column + 1)? != ValueRef::Null {
+                document.add_text(field, split(&text_of(row, column + 1)?));
+            }
         }
-        if row.get_ref(2)? != ValueRef::Null {
-            document.add_text(caption, split(&text_of(row, 2)?));
+        for kind in [NameKind::Keyword, NameKind::Person] {
+            for name in told::names_of(db, id, kind, false)? {
+                document.add_text(written, split(&name));
+            }
         }
         for label in words.get(&id).into_iter().flatten() {
             document.add_text(tags, split(label));
@@ -468,7 +475,8 @@ fn index(
     };
     let sql = |condition| {
         format!(
-            "SELECT p.id, p.camera, c.text FROM photo p LEFT JOIN caption c ON c.photo = p.id
+            "SELECT p.id, c.text, p.camera, p.lens, p.title, p.description, p.creator, p.location, p.city, p.region,
+             p.country, p.place FROM photo p LEFT JOIN caption c ON c.photo = p.id
              WHERE {condition} AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id) ORDER BY p.id"
         )
     };

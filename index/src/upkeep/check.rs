@@ -155,6 +155,7 @@ impl Library {
             }
             repair_rows(db)
         })?;
+        writer.refresh_stacks()?;
         self.accept_position()?;
         cache::clear(&vectors::folder(self))?;
         cache::clear(&text::folder(self))?;
@@ -208,6 +209,8 @@ fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>
             "member" => (format!("the cluster of {}", of_photo()), Remedy::DropAndIndex),
             "look" => (format!("the look of {}", of_photo()), Remedy::DropUntilNeeded),
             "file" | "root" | "failure" => (format!("the record of {named}"), Remedy::DropAndIndex),
+            "stack" => (format!("the stack of {}", of_photo()), Remedy::Rebuild),
+            "named" => (format!("a keyword or person of file {named}"), Remedy::DropAndIndex),
             "forgotten" => (format!("the record that {named} is forgotten"), Remedy::WriteAgain),
             "proposed" => (format!("the record that {named} may be deleted"), Remedy::Rebuild),
             "unread" => (format!("the count of the files in {named} that are not read"), Remedy::Rebuild),
@@ -266,6 +269,10 @@ fn repair_rows(db: &Connection) -> rusqlite::Result<()> {
     }
     db.execute(&format!("INSERT INTO change (photo) SELECT photo {files}"), [])?;
     db.execute(&format!("DELETE {files}"), [])?;
+    // Who and what is named on a file is read again.
+    let named = format!("id IN (SELECT file FROM named WHERE {})", broken(seal::NAMED));
+    db.execute(&format!("UPDATE file SET reader = 0 WHERE {named}"), [])?;
+    seal::FILE.seal(db, &named, [])?;
     if lost > 0 {
         db.execute("INSERT OR IGNORE INTO root (path) SELECT DISTINCT root FROM file", [])?;
         seal::ROOT.seal(db, "true", [])?;
@@ -285,6 +292,8 @@ fn repair_rows(db: &Connection) -> rusqlite::Result<()> {
         seal::PAST_CLUSTERS,
         seal::PROPOSED,
         seal::UNREAD,
+        seal::NAMED,
+        seal::STACK,
     ] {
         db.execute(&format!("DELETE FROM {} WHERE {}", sealed.table, broken(sealed)), [])?;
     }

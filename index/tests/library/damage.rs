@@ -307,13 +307,17 @@ fn everything(folder: &Path) -> Library {
         height: 480,
         format: "jpeg".into(),
         remark: Some("the lower half is missing".into()),
+        colors: Some(vec!["blue".into()]),
         metadata: Metadata {
             taken: Some("2019-06-01T12:00:00".into()),
             camera: Some("Canon".into()),
             latitude: Some(52.5),
             longitude: Some(13.4),
             rating: Some(4),
+            keywords: vec!["Places/Berlin".into(), "beach".into()],
+            people: vec!["Anna".into()],
             reader: 1,
+            ..Metadata::default()
         },
     };
     let mut photos = many(1, 6, "thing");
@@ -321,7 +325,12 @@ fn everything(folder: &Path) -> Library {
         let Change::Photo { facts: kept, .. } = change else { panic!() };
         *kept = facts.clone();
     });
+    // The raw file of another one.
+    if let Some(Change::Photo { path, facts, .. }) = photos.get_mut(3) {
+        (*path, facts.format) = ("/photos/1.nef".into(), "raw".into());
+    }
     writer.apply(&photos).unwrap();
+    writer.refresh_stacks().unwrap();
     let (kind, message) = ("damaged".into(), "cut short".into());
     let root = "/photos".into();
     let failed = Change::Failed { path: "/photos/bad.jpg".into(), root, stamp: stamp(3), kind, message, reader: 1 };

@@ -21,6 +21,7 @@ impl Segment<'_> {
     pub(in crate::photo) const APP0: u8 = 0xE0;
     pub(in crate::photo) const APP1: u8 = 0xE1;
     pub(in crate::photo) const APP2: u8 = 0xE2;
+    pub(in crate::photo) const APP13: u8 = 0xED;
     pub(in crate::photo) const APP14: u8 = 0xEE;
     pub(in crate::photo) const APP15: u8 = 0xEF;
     pub(in crate::photo) const COM: u8 = 0xFE;

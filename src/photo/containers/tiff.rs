@@ -72,7 +72,8 @@ impl<'a> Tiff<'a> {
     /// The directory at an offset.
     pub(in crate::photo) fn directory(&self, offset: u64) -> Option<Directory<'a>> {
         let (head, size, inside) = if self.wide { (8, 20, 8) } else { (2, 12, 4) };
-        let count = self.number(offset, head)?;
+        // Only a hostile BigTIFF has more entries than a TIFF can have.
+        let count = self.number(offset, head).filter(|count| *count <= u16::MAX.into())?;
         let start = offset.checked_add(head)?;
         let length = usize::try_from(count.checked_mul(size)?).ok()?;
         let rest = self.bytes.get(usize::try_from(start).ok()?..)?;
@@ -105,6 +106,17 @@ impl<'a> Tiff<'a> {
             (number, _) => f64::from(number.cast_signed()),
         };
         Some(bytes.as_chunks::<8>().0.iter().map(|value| number(&value[..4]) / number(&value[4..])).collect())
+    }
+
+    /// The first value of an entry, if it is a whole number.
+    pub(in crate::photo) fn first_number(&self, entry: &Entry<'a>) -> Option<u64> {
+        let one = Entry { count: entry.count.min(8), ..*entry };
+        // More than fit beside it stand elsewhere, however many are read.
+        let whole = entry.count.checked_mul(width(entry.kind)? as u64)? > entry.inside.len() as u64;
+        let bytes =
+            if whole { self.slice(self.value(entry.inside), width(entry.kind)? as u64)? } else { self.bytes(&one)? };
+        let number = matches!(entry.kind, 1 | 3 | 4 | 9 | 13 | 16 | 18);
+        bytes.get(..width(entry.kind)?).filter(|_| number).map(|value| self.value(value))
     }
 
     /// The values of an entry, if they are whole numbers.

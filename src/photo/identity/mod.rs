@@ -14,7 +14,7 @@ use super::containers::video::VideoExtract;
 use super::containers::{icc, png, raw, riff};
 use super::decoders::color;
 use super::format::{self, Format};
-use super::metadata::{self, FileMetadata, Readout};
+use super::metadata::{self, Readout, Statement};
 use crate::panics::contained;
 use parts::Parts;
 
@@ -27,16 +27,16 @@ pub struct Outline {
     /// BLAKE3 of what it shows; `None` if that cannot be told from the rest, so that all its bytes count.
     pub picture: Option<[u8; 32]>,
     /// What it says about that.
-    pub metadata: FileMetadata,
+    pub statements: Vec<Statement>,
 }
 
 /// Reads what can be told from a file's bytes without decoding them. Never fails: of a damaged file nothing is known.
 #[must_use]
 pub fn outline(bytes: &[u8]) -> Outline {
     let Ok(format) = format::sniff(bytes) else { return Outline::default() };
-    let Readout { orientation, metadata } = metadata::read(format, bytes);
+    let Readout { orientation, statements } = metadata::read(format, bytes);
     let picture = contained(|| picture(format, bytes, orientation.unwrap_or(1))).ok().flatten();
-    Outline { picture, metadata }
+    Outline { picture, statements }
 }
 
 /// What distinguishes a file from others: BLAKE3 of its bytes, of a video that of pieces of them.

@@ -1,21 +1,48 @@
 //! EXIF. Source: Exif 3.0 (CIPA DC-008), read leniently: by TIFF's structure alone, whatever type a writer gave a field.
 
-use super::{FileMetadata, Readout, time};
+use super::text::{DESCRIPTION, NAME, TITLE, decoded, kept, names, utf16};
+use super::{FileMetadata, MetadataSource, Readout, Statement, time};
 use crate::photo::containers::tiff::{Directory, Entry, Tiff};
 
-/// Maximum number of characters in a camera's name.
-const MAX_TEXT: usize = 200;
-
+const DESCRIPTION_TAG: u16 = 0x010E;
 const MAKE: u16 = 0x010F;
 const MODEL: u16 = 0x0110;
 const ORIENTATION: u16 = 0x0112;
 const DATE_TIME: u16 = 0x0132;
+const ARTIST: u16 = 0x013B;
 const RATING: u16 = 0x4746;
 const RATING_PERCENT: u16 = 0x4749;
+const COPYRIGHT: u16 = 0x8298;
+const EXPOSURE_TIME: u16 = 0x829A;
+const F_NUMBER: u16 = 0x829D;
 const EXIF_DIRECTORY: u16 = 0x8769;
 const GPS_DIRECTORY: u16 = 0x8825;
+const SENSITIVITY: u16 = 0x8827;
 const DATE_TIME_ORIGINAL: u16 = 0x9003;
 const DATE_TIME_DIGITIZED: u16 = 0x9004;
+/// From the one of the date of change on, in the order of those dates.
+const OFFSETS: [u16; 3] = [0x9010, 0x9011, 0x9012];
+const FOCAL_LENGTH: u16 = 0x920A;
+const LENS_MODEL: u16 = 0xA434;
+/// Windows writes these in UTF-16.
+const XP_TITLE: u16 = 0x9C9B;
+const XP_COMMENT: u16 = 0x9C9C;
+const XP_AUTHOR: u16 = 0x9C9D;
+const XP_KEYWORDS: u16 = 0x9C9E;
+
+/// What cameras write into every photo instead of a description.
+const NO_DESCRIPTIONS: [&str; 10] = [
+    "olympus digital camera",
+    "sony dsc",
+    "digital camera",
+    "minolta digital camera",
+    "konica minolta digital camera",
+    "samsung camera pictures",
+    "samsung digimax",
+    "exif_jpeg_picture",
+    "dcim",
+    "default",
+];
 
 /// What an EXIF block says.
 pub(super) fn read(block: &[u8]) -> Readout {
@@ -27,22 +54,50 @@ pub(super) fn read(block: &[u8]) -> Readout {
 fn parse(block: &[u8]) -> Option<Readout> {
     let file = Tiff::new(block)?;
     let main = Fields { file, directory: file.directory(file.first()?)? };
-    let exif = main.directory(EXIF_DIRECTORY);
-    let gps = main.directory(GPS_DIRECTORY);
+    let (exif, gps) = (main.directory(EXIF_DIRECTORY), main.directory(GPS_DIRECTORY));
     // Some writers put all fields into the first directory.
-    let moment = |tag| exif.iter().chain([&main]).find_map(|fields| time::iso(&fields.text(tag)?));
+    let directories = || exif.iter().chain([&main]);
+    let text = |tag, most| directories().find_map(|fields| fields.text(tag, most));
+    let number = |tag| directories().find_map(|fields| fields.real(tag)).filter(|n| *n > 0.0 && n.is_finite());
+    let dated = |tag: u16, offset: u16| {
+        let moment = directories().find_map(|fields| time::iso(&fields.text(tag, NAME)?))?;
+        // A day alone has none.
+        let offset = text(offset, NAME).and_then(|text| time::offset(&text)).filter(|_| moment.len() > 10);
+        Some((moment, offset))
+    };
+    let taken = dated(DATE_TIME_ORIGINAL, OFFSETS[1]).or_else(|| dated(DATE_TIME_DIGITIZED, OFFSETS[2]));
     let position = gps.as_ref().and_then(|gps| gps.angle(1, b'N', b'S', 90.0).zip(gps.angle(3, b'E', b'W', 180.0)));
     let orientation = main.number(ORIENTATION).and_then(|n| u8::try_from(n).ok());
-    Some(Readout {
-        orientation: orientation.filter(|n| (1..=8).contains(n)),
-        metadata: FileMetadata {
-            taken: [DATE_TIME_ORIGINAL, DATE_TIME_DIGITIZED, DATE_TIME].into_iter().find_map(moment),
-            camera: camera(main.text(MAKE), main.text(MODEL)),
-            latitude: position.map(|p| p.0),
-            longitude: position.map(|p| p.1),
-            rating: rating(main.number(RATING).map(|n| n as f64), main.number(RATING_PERCENT).map(|n| n as f64)),
-        },
-    })
+    let description = main.text(DESCRIPTION_TAG, DESCRIPTION);
+    let description = description
+        .filter(|text| !NO_DESCRIPTIONS.contains(&text.trim_matches(['<', '>', ' ']).to_lowercase().as_str()));
+    let keywords = main.wide(XP_KEYWORDS, DESCRIPTION).unwrap_or_default();
+    let (taken, offset) = taken.unzip();
+    let said = FileMetadata {
+        taken,
+        offset: offset.flatten(),
+        camera: camera(main.text(MAKE, NAME), main.text(MODEL, NAME)),
+        lens: text(LENS_MODEL, NAME),
+        aperture: number(F_NUMBER),
+        exposure: number(EXPOSURE_TIME),
+        iso: number(SENSITIVITY).filter(|iso| *iso < 1e8).map(|iso| iso as u32),
+        focal_length: number(FOCAL_LENGTH),
+        latitude: position.map(|p| p.0),
+        longitude: position.map(|p| p.1),
+        rating: rating(main.number(RATING).map(|n| n as f64), main.number(RATING_PERCENT).map(|n| n as f64)),
+        title: main.wide(XP_TITLE, TITLE),
+        description: description.or_else(|| main.wide(XP_COMMENT, DESCRIPTION)),
+        creator: main.text(ARTIST, NAME).or_else(|| main.wide(XP_AUTHOR, NAME)),
+        copyright: main.text(COPYRIGHT, NAME),
+        keywords: names(keywords.split(';')),
+        ..FileMetadata::default()
+    };
+    let mut statements = vec![Statement::new(MetadataSource::Exif, said)];
+    if let Some((taken, offset)) = dated(DATE_TIME, OFFSETS[0]) {
+        let changed = FileMetadata { taken: Some(taken), offset, ..FileMetadata::default() };
+        statements.push(Statement::new(MetadataSource::ExifChange, changed));
+    }
+    Some(Readout { orientation: orientation.filter(|n| (1..=8).contains(n)), statements })
 }
 
 /// Stars (-1 to 5, 0: none), or as many percent as Windows writes for them (1, 25, 50, 75, 99).
@@ -59,11 +114,6 @@ pub(super) fn rating(stars: Option<f64>, percent: Option<f64>) -> Option<i8> {
     (-1.0..=5.0).contains(&stars).then(|| stars.round() as i8)
 }
 
-/// A text without space around it, and not longer than is kept.
-pub(super) fn short(text: &str) -> String {
-    text.trim().chars().take(MAX_TEXT).collect()
-}
-
 /// The fields of one directory.
 struct Fields<'a> {
     file: Tiff<'a>,
@@ -76,7 +126,7 @@ impl<'a> Fields<'a> {
     }
 
     fn number(&self, tag: u16) -> Option<u64> {
-        self.file.numbers(self.entry(tag)?)?.first().copied()
+        self.file.first_number(self.entry(tag)?)
     }
 
     /// The directory that a field points to.
@@ -85,11 +135,22 @@ impl<'a> Fields<'a> {
         Some(Self { file: self.file, directory })
     }
 
+    /// The first number of a field, whole or a fraction.
+    fn real(&self, tag: u16) -> Option<f64> {
+        let fraction = || self.file.rationals(self.entry(tag)?)?.first().copied();
+        self.number(tag).map(|n| n as f64).or_else(fraction)
+    }
+
     /// The text of a field up to its NUL, without space around it; `None` if nothing is left.
-    fn text(&self, tag: u16) -> Option<String> {
+    fn text(&self, tag: u16, most: usize) -> Option<String> {
         let entry = self.entry(tag).filter(|entry| entry.is_text())?;
         let bytes = self.file.bytes(entry)?.split(|&byte| byte == 0).next()?;
-        Some(short(&String::from_utf8_lossy(bytes))).filter(|text| !text.is_empty())
+        kept(&decoded(bytes), most)
+    }
+
+    /// The text of a field in UTF-16.
+    fn wide(&self, tag: u16, most: usize) -> Option<String> {
+        kept(&utf16(self.file.bytes(self.entry(tag)?)?), most)
     }
 
     /// Degrees from degrees, minutes and seconds in the field after `tag`, which has the letter of the hemisphere.
@@ -99,7 +160,7 @@ impl<'a> Fields<'a> {
             return None;
         }
         let size: f64 = parts.iter().zip([1.0, 60.0, 3600.0]).map(|(part, unit)| part.abs() / unit).sum();
-        let letter = self.text(tag)?.bytes().next()?.to_ascii_uppercase();
+        let letter = self.text(tag, NAME)?.bytes().next()?.to_ascii_uppercase();
         let sign = if letter == plus {
             1.0
         } else if letter == minus {
@@ -123,7 +184,7 @@ pub(super) fn camera(make: Option<String>, model: Option<String>) -> Option<Stri
     if model.to_lowercase().starts_with(&first_word) {
         return Some(model);
     }
-    Some(format!("{make} {model}").chars().take(MAX_TEXT).collect())
+    Some(format!("{make} {model}").chars().take(NAME).collect())
 }
 
 #[cfg(test)]
@@ -162,7 +223,7 @@ mod tests {
             degrees(Tag::GPSLongitude, [(70, 1), (0, 1), (0, 1)]),
             ascii(Tag::GPSLongitudeRef, "W"),
         ]));
-        let metadata = said.metadata;
+        let metadata = FileMetadata::of(&said.statements);
         assert_eq!(metadata.taken.as_deref(), Some("2020-02-29T08:07:06"));
         assert_eq!(metadata.camera.as_deref(), Some("Canon EOS 5D"));
         assert_eq!((metadata.latitude, metadata.longitude), (Some(-33.501), Some(-70.0)));
@@ -178,7 +239,7 @@ mod tests {
                 degrees(Tag::GPSLongitude, [(70, 1), (0, 1), (0, 1)]),
                 ascii(Tag::GPSLongitudeRef, "E"),
             ]));
-            assert_eq!(said.metadata.latitude, None);
+            assert_eq!(FileMetadata::of(&said.statements).latitude, None);
         }
     }
 
@@ -211,16 +272,46 @@ mod tests {
         assert_eq!(name("Apple", "iPhone 8"), "Apple iPhone 8");
         assert_eq!(camera(None, Some("X100".into())).as_deref(), Some("X100"));
         let said = read(&block(&[ascii(Tag::Make, &"m".repeat(500)), ascii(Tag::Model, &"é".repeat(500))]));
-        assert_eq!(said.metadata.camera.unwrap().chars().count(), MAX_TEXT);
+        assert_eq!(FileMetadata::of(&said.statements).camera.unwrap().chars().count(), NAME);
     }
 
     #[test]
     fn damaged_blocks_keep_what_can_be_read() {
         let whole = block(&[ascii(Tag::Make, "Canon"), ascii(Tag::Model, "EOS 300D and more")]);
-        assert_eq!(read(&whole[..whole.len() - 3]).metadata.camera.as_deref(), Some("Canon"));
+        let cut = FileMetadata::of(&read(&whole[..whole.len() - 3]).statements);
+        assert_eq!(cut.camera.as_deref(), Some("Canon"));
         for length in 0..whole.len() {
             read(&whole[..length]);
         }
         assert_eq!(read(b"MM\0*"), Readout::default());
+    }
+
+    #[test]
+    fn exposure_texts_and_offsets_are_read_and_junk_is_no_description() {
+        let fraction = |num, denom| Value::Rational(vec![Rational { num, denom }]);
+        let field = |tag, value| Field { tag, ifd_num: In::PRIMARY, value };
+        let said = FileMetadata::of(
+            &read(&block(&[
+                ascii(Tag::DateTimeOriginal, "2019:06:30 23:59:59"),
+                ascii(Tag::OffsetTimeOriginal, "+02:00"),
+                ascii(Tag::DateTime, "2020:01:01 10:00:00"),
+                ascii(Tag::OffsetTime, "+01:00"),
+                field(Tag::FNumber, fraction(28, 10)),
+                field(Tag::ExposureTime, fraction(1, 125)),
+                field(Tag::FocalLength, fraction(0, 0)),
+                field(Tag::PhotographicSensitivity, Value::Short(vec![400])),
+                ascii(Tag::LensModel, "EF 50mm"),
+                ascii(Tag::ImageDescription, "OLYMPUS DIGITAL CAMERA         "),
+                ascii(Tag::Artist, "Anna"),
+                field(Tag(::exif::Context::Tiff, XP_KEYWORDS), Value::Byte(b"a\0;\0b\0\0\0".to_vec())),
+            ]))
+            .statements,
+        );
+        assert_eq!(said.taken.as_deref(), Some("2019-06-30T23:59:59"));
+        assert_eq!((said.taken_from, said.offset.as_deref()), (Some(MetadataSource::Exif), Some("+02:00")));
+        assert_eq!((said.aperture, said.exposure, said.iso), (Some(2.8), Some(0.008), Some(400)));
+        assert_eq!((said.focal_length, said.lens.as_deref()), (None, Some("EF 50mm")));
+        assert_eq!((said.description, said.creator.as_deref()), (None, Some("Anna")));
+        assert_eq!(said.keywords, ["a", "b"]);
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 fn read(name: &str) -> FileMetadata {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/files").join(name);
-    outline(&std::fs::read(path).unwrap()).metadata
+    FileMetadata::of(&outline(&std::fs::read(path).unwrap()).statements)
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn each_fact_is_taken_from_the_first_block_that_has_it() {
     };
     let said = |segments: &[Vec<u8>]| {
         let said = super::read(super::Format::Jpeg, &jpeg(segments));
-        (said.orientation, said.metadata.rating)
+        (said.orientation, FileMetadata::of(&said.statements).rating)
     };
     let (turned, rated) = (exif(0x0112, 6), exif(0x4746, 2));
     assert_eq!(said(&[rated.clone(), turned.clone()]), (Some(6), Some(2)));

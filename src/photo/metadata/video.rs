@@ -1,13 +1,13 @@
 //! What a video says about itself, as ffmpeg writes it: lines of `name=value`. Source: FFmpeg's metadata format 1; the
 //! names that Apple's and Android's cameras use; ISO 6709 for places.
 
-use super::{FileMetadata, Readout, exif, time};
+use super::text::{NAME, kept};
+use super::{FileMetadata, exif, time};
 use crate::photo::containers::video::VideoExtract;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 /// What the extract of a video says.
-pub(super) fn read(extract: &[u8]) -> Readout {
+pub(super) fn read(extract: &[u8]) -> FileMetadata {
     let about = VideoExtract::parse(extract).map(|extract| String::from_utf8_lossy(extract.about)).unwrap_or_default();
     // What follows is about the streams and chapters.
     let lines: Vec<(&str, String)> = about
@@ -17,34 +17,35 @@ pub(super) fn read(extract: &[u8]) -> Readout {
         .map(|(name, value)| (name, value.replace('\\', "")))
         .collect();
     let value = |names: &[&str]| {
-        names.iter().find_map(|name| {
-            let (_, value) = lines.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-            (!value.trim().is_empty()).then(|| exif::short(value))
-        })
+        let one = |name: &&str| lines.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        names.iter().filter_map(one).find_map(|(_, value)| kept(value, NAME))
     };
     // The first is the camera's own time, the second that of the whole world.
-    let taken = value(&["com.apple.quicktime.creationdate"]).and_then(|text| time::iso(&text));
-    let taken = taken.or_else(|| value(&["creation_time"]).and_then(|text| time::iso(&local(&text))));
-    let make = value(&["com.apple.quicktime.make", "com.android.manufacturer", "make"]);
-    let model = value(&["com.apple.quicktime.model", "com.android.model", "model"]);
+    let own = value(&["com.apple.quicktime.creationdate"]);
+    let taken = own.as_deref().and_then(time::iso);
+    let offset = own.as_deref().filter(|_| taken.is_some()).and_then(time::offset);
     let place = value(&["com.apple.quicktime.location.ISO6709", "location", "location-eng"]);
     let place = place.and_then(|text| position(&text));
-    let metadata = FileMetadata {
-        taken,
-        camera: exif::camera(make, model),
+    FileMetadata {
+        taken: taken.or_else(|| value(&["creation_time"]).and_then(|text| local(&text))),
+        offset,
+        camera: exif::camera(
+            value(&["com.apple.quicktime.make", "com.android.manufacturer", "make"]),
+            value(&["com.apple.quicktime.model", "com.android.model", "model"]),
+        ),
         latitude: place.map(|place| place.0),
         longitude: place.map(|place| place.1),
-        rating: None,
-    };
-    Readout { orientation: None, metadata }
+        title: value(&["title"]),
+        description: value(&["com.apple.quicktime.description", "description", "comment"]),
+        ..FileMetadata::default()
+    }
 }
 
-/// A moment of the whole world in this computer's time; anything else as it is.
-fn local(text: &str) -> String {
+/// A moment of the whole world in this computer's time; any other as it is.
+fn local(text: &str) -> Option<String> {
     match text.parse::<Timestamp>() {
-        // No clock was set when it began.
-        Ok(moment) if time::iso(text).is_some() => moment.to_zoned(TimeZone::system()).datetime().to_string(),
-        _ => text.to_owned(),
+        Ok(moment) => time::local(moment.as_second()),
+        Err(_) => time::iso(text),
     }
 }
 
@@ -65,7 +66,7 @@ mod tests {
 
     fn said(about: &str) -> FileMetadata {
         let extract = VideoExtract { about: about.as_bytes(), ..VideoExtract::default() };
-        read(&extract.to_bytes()).metadata
+        read(&extract.to_bytes())
     }
 
     #[test]
@@ -84,7 +85,7 @@ mod tests {
     #[test]
     fn moments_of_the_whole_world_become_local_and_unset_clocks_are_none() {
         let moment: Timestamp = "2019-06-30T10:00:00Z".parse().unwrap();
-        let here = moment.to_zoned(TimeZone::system()).datetime().to_string();
+        let here = moment.to_zoned(jiff::tz::TimeZone::system()).datetime().to_string();
         assert_eq!(said("creation_time=2019-06-30T10:00:00.000000Z").taken, Some(here));
         assert_eq!(said("creation_time=2007-06-30 10\\:00\\:00").taken.as_deref(), Some("2007-06-30T10:00:00"));
         for unset in ["1904-01-01T00:00:00.000000Z", "1970-01-01T00:00:00.000000Z", "x", ""] {

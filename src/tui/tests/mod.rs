@@ -62,6 +62,7 @@ fn hit(id: i64) -> Hit {
             height: 3000,
             format: "jpeg".into(),
             remark: None,
+            colors: None,
             metadata: Metadata {
                 taken: Some("2019-06-01T12:30:00".into()),
                 camera: Some("Canon EOS 80D".into()),
@@ -71,7 +72,9 @@ fn hit(id: i64) -> Hit {
             },
         },
         size: 2_400_000,
+        changed_ns: 0,
         folded: 0,
+        stack: Vec::new(),
         picture: [7; 32],
     }
 }

@@ -1,6 +1,7 @@
 //! One photo, large, with its facts.
 
 use super::text::{bar, clean, fit, highlighted, words_of, wrap};
+use crate::search::row::{place, taken};
 use crate::terminal::text::{display_path, pad, shorten, size};
 use crate::tui::layout;
 use crate::tui::state::State;
@@ -58,11 +59,23 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
         lines.push(Line::from(vec![Span::styled(format!("{name:<8}"), theme.dim), Span::raw(value)]));
     };
     let facts = &photo.facts;
-    if let Some(taken) = &facts.metadata.taken {
-        row("taken", clean(&taken.replace('T', " ")));
+    let said = &facts.metadata;
+    for (name, text) in [("title", &said.title), ("about", &said.description)] {
+        text.iter().for_each(|text| row(name, clean(text)));
     }
-    if let Some(camera) = &facts.metadata.camera {
-        row("camera", clean(camera));
+    if let Some(taken) = taken(photo).shown() {
+        row("taken", taken);
+    }
+    for (name, list) in [("people", &said.people), ("keywords", &said.keywords)] {
+        if !list.is_empty() {
+            row(name, clean(&list.join(", ")));
+        }
+    }
+    if let Some(stars) = said.rating {
+        row("rating", stars.to_string());
+    }
+    for (name, text) in [("camera", &said.camera), ("lens", &said.lens)] {
+        text.iter().for_each(|text| row(name, clean(text)));
     }
     row("size", format!("{} × {}, {}, {}", facts.width, facts.height, clean(&facts.format), size(photo.size)));
     if let (Some(latitude), Some(longitude)) = (facts.metadata.latitude, facts.metadata.longitude) {
@@ -71,8 +84,16 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
         };
         row("place", format!("{}, {}", side(latitude, "N", "S"), side(longitude, "E", "W")));
     }
+    if let Some(place) = place(photo) {
+        row("where", clean(&place));
+    }
     if let Some(folder) = path.parent() {
         row("folder", shorten(&display_path(folder), width.saturating_sub(8)));
+    }
+    if !photo.stack.is_empty() {
+        let names: Vec<String> =
+            photo.stack.iter().filter_map(|path| path.file_name()).map(|name| clean(&name.to_string_lossy())).collect();
+        row("stack", names.join(", "));
     }
     if photo.paths.len() > 1 {
         row("copies", format!("{} files with this content", photo.paths.len()));

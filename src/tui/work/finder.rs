@@ -117,6 +117,7 @@ fn ask(
     let model = || context.model(library, &console);
     let means = Means { library, model: &model, cancel, console: &console };
     let mut question = Question::new(query, By::Both, None, &means)?;
+    question.request.stacked = true;
     question.request.exclude = seek.likes.iter().map(|like| like.id).collect();
     let rows = question.ask(searcher, limit)?.rows;
     let more = rows.len() >= limit;

@@ -7,6 +7,7 @@
 //! @a.jpg + in winter - people   a sign between spaces applies to all that follows, up to the next such sign
 //! 2*sunset  0.5*@"b 1.jpg"      weights; quotes for names with spaces
 //! path:2019 tag:dog ext:jpg,png camera:canon taken:2019-06..2019-09 wider:2000 taller:1000 size:>2M
+//! keyword:beach person:anna place:lisbon near:lisbon,20km around:@a.jpg,2h is:portrait iso:>800   and more ([`FILTERS`])
 //! label:pets=dog label:pets     photos that get this label of a saved set, or any of its labels
 //! caption:dog caption:"red car" has:caption   whole words of the caption, in this order; any caption at all
 //! \-word  \@word  \path:x       a plain word
@@ -15,6 +16,8 @@
 //! `http://x`, `12:30` and `C:\x` are words, and `pth:x` is an error that lists the filters.
 
 mod values;
+
+pub use values::{COLORS, FILTERS};
 
 use super::filters::{Clause, Filters, Phrase};
 use std::fmt;
@@ -292,7 +295,7 @@ impl Parser {
         let is_filter = behind.first() == Some(&':')
             && name.len() > 1
             && !behind.get(1..).unwrap_or_default().starts_with(&['/', '/'])
-            && (!ends || values::NAMES.contains(&name.to_ascii_lowercase().as_str()));
+            && (!ends || values::is_filter(&name.to_ascii_lowercase()));
         is_filter.then_some(name)
     }
 
@@ -315,7 +318,7 @@ impl Parser {
         let value = if name.eq_ignore_ascii_case("label") { self.label()? } else { self.value()? };
         let filter = values::filter(&name.to_ascii_lowercase(), &value).map_err(|problem| match problem {
             values::Problem::Name => {
-                let known = values::NAMES.map(|name| format!("{name}:")).join(" ");
+                let known = values::FILTERS.map(|(name, _)| format!("{name}:")).join(" ");
                 (format!("there is no filter {name}: (there are {known}); for a plain word write \\{name}:"), start)
             }
             values::Problem::Value(message) => (message, at),

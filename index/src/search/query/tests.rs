@@ -43,8 +43,11 @@ fn phrases_and_filters() {
     assert_eq!(query.phrases, [phrase("red pyramid", false), phrase("blue sky", true), phrase("at home", true)]);
     assert_eq!(query.filters.clauses[0], Clause { filter: Filter::Path("x".into()), exclude: true });
     assert_eq!(query.filters.clauses[1], Clause { filter: Filter::Camera("Canon EOS".into()), exclude: false });
-    let date =
-        |from: Option<&str>, to: Option<&str>| Filter::Taken { from: from.map(Into::into), to: to.map(Into::into) };
+    let date = |from: Option<&str>, to: Option<&str>| Filter::Taken {
+        from: from.map(Into::into),
+        to: to.map(Into::into),
+        guess: false,
+    };
     let size = |min, max| Filter::Size { min, max };
     let label = |set: &str, label: Option<&str>| Filter::Label { set: set.into(), label: label.map(Into::into) };
     for (text, expected) in [

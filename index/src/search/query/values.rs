@@ -1,12 +1,47 @@
 //! The values of filters.
 
-use crate::search::filters::{Fact, Filter};
+use crate::search::filters::{Center, Fact, Filter, Moment, OwnerText, Shape};
 use std::fmt;
+use std::path::PathBuf;
 
-/// The names of all filters.
-pub(super) const NAMES: [&str; 13] = [
-    "path", "tag", "label", "caption", "has", "cluster", "ext", "camera", "taken", "rating", "wider", "taller", "size",
+/// The names of all filters, each with an example or a description of its value, the more useful ones first.
+pub const FILTERS: [(&str, &str); 26] = [
+    ("path", "folder or file name"),
+    ("taken", "2019-06..2019-09"),
+    ("keyword", "beach"),
+    ("person", "anna"),
+    ("place", "lisbon"),
+    ("near", "lisbon,20km"),
+    ("around", "@photo.jpg,2h"),
+    ("title", "wedding"),
+    ("description", "family"),
+    ("rating", ">=4"),
+    ("has", "place"),
+    ("is", "portrait"),
+    ("color", "red"),
+    ("camera", "canon"),
+    ("lens", "50mm"),
+    ("iso", ">800"),
+    ("creator", "anna"),
+    ("format", "heic,raw"),
+    ("ext", "jpg,png"),
+    ("wider", "pixels"),
+    ("taller", "pixels"),
+    ("size", ">2M"),
+    ("tag", "dog"),
+    ("label", "set=label"),
+    ("cluster", "name, or none"),
+    ("caption", "\"red car\""),
 ];
+
+/// Colours by which photos are found.
+pub const COLORS: [&str; 12] =
+    ["red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "brown", "black", "gray", "white"];
+
+/// Whether there is a filter of this name (in lower case).
+pub(super) fn is_filter(name: &str) -> bool {
+    FILTERS.iter().any(|(known, _)| *known == name)
+}
 
 /// Why a filter is refused.
 pub(super) enum Problem {
@@ -19,7 +54,7 @@ pub(super) enum Problem {
 /// The filter of this name (in lower case) with this value.
 pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
     let wrong = |message: &str| Problem::Value(message.to_owned());
-    if !NAMES.contains(&name) {
+    if !is_filter(name) {
         return Err(Problem::Name);
     }
     if value.trim().is_empty() {
@@ -30,6 +65,61 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
         "cluster" => Ok(Filter::Cluster(value.to_owned())),
         "label" => label(value),
         "camera" => Ok(Filter::Camera(value.to_owned())),
+        "lens" => Ok(Filter::Lens(value.to_owned())),
+        "keyword" | "person" | "title" | "description" | "creator" | "place" => {
+            if !value.chars().any(char::is_alphanumeric) {
+                return Err(Problem::Value(format!("{name}: needs a word, as in {name}:anna")));
+            }
+            let written = match name {
+                "keyword" => OwnerText::Keyword,
+                "person" => OwnerText::Person,
+                "title" => OwnerText::Title,
+                "description" => OwnerText::Description,
+                "creator" => OwnerText::Creator,
+                _ => return Ok(Filter::Place(vec![value.to_owned()])),
+            };
+            Ok(Filter::OwnerText(written, value.to_owned()))
+        }
+        "format" => {
+            let list: Vec<String> = value.split(',').map(|name| name.trim().to_lowercase()).collect();
+            if list.iter().any(String::is_empty) || list.len() > 64 {
+                return Err(wrong("write formats with commas between them, as in format:heic,raw"));
+            }
+            // As people call them.
+            let known = |name: String| match name.as_str() {
+                "jpg" => "jpeg".to_owned(),
+                "tif" => "tiff".to_owned(),
+                "heif" => "heic".to_owned(),
+                _ => name,
+            };
+            Ok(Filter::Format(list.into_iter().map(known).collect()))
+        }
+        "iso" => {
+            let (min, max) = between(value, 0, u32::MAX)
+                .ok_or_else(|| wrong("write a number, as in iso:400, iso:>800, iso:100..400"))?;
+            Ok(Filter::Iso { min, max })
+        }
+        "color" => {
+            let name = match value.to_lowercase().as_str() {
+                "grey" => "gray".to_owned(),
+                "cyan" | "turquoise" => "teal".to_owned(),
+                "violet" => "purple".to_owned(),
+                other => other.to_owned(),
+            };
+            match COLORS.contains(&name.as_str()) {
+                true => Ok(Filter::Color(name)),
+                false => Err(wrong(&format!("write one of {}", COLORS.map(|name| format!("color:{name}")).join(" ")))),
+            }
+        }
+        "near" => near(value),
+        "around" => around(value),
+        "is" => Shape::ALL
+            .iter()
+            .find(|(shape, _)| value.eq_ignore_ascii_case(shape))
+            .map(|(_, shape)| Filter::Is(*shape))
+            .ok_or_else(|| {
+                wrong(&format!("write one of {}", Shape::ALL.map(|(name, _)| format!("is:{name}")).join(" ")))
+            }),
         "tag" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Tag(value.to_owned())),
         "caption" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Caption(value.to_owned())),
         "tag" | "caption" => Err(Problem::Value(format!("{name}: needs a word, as in {name}:dog"))),
@@ -73,6 +163,87 @@ fn label(value: &str) -> Result<Filter, Problem> {
     Ok(Filter::Label { set: set.trim().to_owned(), label: label.map(|label| label.trim().to_owned()) })
 }
 
+/// `38.72,-9.14,5km`, `lisbon,20km`, `@photo.jpg,500m`, `lisbon`.
+fn near(value: &str) -> Result<Filter, Problem> {
+    /// How far, if nothing is said.
+    const USUAL: f64 = 10.0;
+    let help = || {
+        Problem::Value("write a place and how far, as in near:lisbon,20km near:38.72,-9.14,500m near:@photo.jpg".into())
+    };
+    let (place, km) = match value.rsplit_once(',').and_then(|(place, far)| Some((place, kilometres(far)?))) {
+        Some((place, km)) => (place, km),
+        None => (value, USUAL),
+    };
+    let place = place.trim();
+    if let Some(path) = place.strip_prefix('@') {
+        let center = Center::Photo(PathBuf::from(Some(path).filter(|path| !path.is_empty()).ok_or_else(help)?));
+        return Ok(Filter::Near { center, km });
+    }
+    let degrees = place
+        .split_once(',')
+        .and_then(|(north, east)| Some((north.trim().parse::<f64>().ok()?, east.trim().parse::<f64>().ok()?)));
+    let center = match degrees {
+        Some((north, east)) if north.abs() <= 90.0 && east.abs() <= 180.0 => Center::At(north, east),
+        Some(_) => {
+            return Err(Problem::Value("degrees north are between -90 and 90, east between -180 and 180".into()));
+        }
+        None if place.chars().any(char::is_alphabetic) => Center::Named(place.to_owned()),
+        None => return Err(help()),
+    };
+    Ok(Filter::Near { center, km })
+}
+
+/// `5km`, `500m`, `3mi`.
+fn kilometres(text: &str) -> Option<f64> {
+    let text = text.trim().to_ascii_lowercase();
+    let units = [("km", 1.0), ("mi", 1.609_344), ("m", 0.001)];
+    let (number, unit) = units.iter().find_map(|(unit, km)| Some((text.strip_suffix(unit)?, km)))?;
+    let km = number.trim().parse::<f64>().ok()? * unit;
+    (km.is_finite() && km >= 0.0 && !number.is_empty()).then_some(km)
+}
+
+/// `@photo.jpg,2h`, `@photo.jpg`.
+fn around(value: &str) -> Result<Filter, Problem> {
+    /// How long before and after, if nothing is said.
+    const USUAL: u32 = 3_600;
+    let help = || Problem::Value("write a photo and how long, as in around:@photo.jpg,2h (s, m, h, d)".into());
+    let value = value.strip_prefix('@').ok_or_else(help)?;
+    let (path, seconds) = match value.rsplit_once(',').and_then(|(path, time)| Some((path, seconds(time)?))) {
+        Some((path, seconds)) => (path, seconds),
+        None => (value, USUAL),
+    };
+    if path.trim().is_empty() {
+        return Err(help());
+    }
+    Ok(Filter::Around { moment: Moment::Photo(PathBuf::from(path.trim())), seconds })
+}
+
+/// `90s`, `30m` or `30min`, `2h`, `1d`.
+fn seconds(text: &str) -> Option<u32> {
+    let text = text.trim().to_ascii_lowercase();
+    let units = [("min", 60), ("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
+    let (number, unit) = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)))?;
+    number.trim().parse::<u32>().ok()?.checked_mul(unit)
+}
+
+/// `4`, `>=4`, `<4`, `3..5`, `3..`: the first and the last number that is meant.
+fn between(value: &str, least: u32, most: u32) -> Option<(u32, u32)> {
+    let one = |text: &str| text.trim().parse::<u32>().ok().filter(|n| (least..=most).contains(n));
+    let (min, max) = if let Some(number) = value.strip_prefix(">=") {
+        (one(number)?, most)
+    } else if let Some(number) = value.strip_prefix("<=") {
+        (least, one(number)?)
+    } else if let Some(number) = value.strip_prefix('>') {
+        (one(number)?.checked_add(1)?, most)
+    } else if let Some(number) = value.strip_prefix('<') {
+        (least, one(number)?.checked_sub(1)?)
+    } else {
+        let (from, to) = value.split_once("..").unwrap_or((value, value));
+        (if from.is_empty() { least } else { one(from)? }, if to.is_empty() { most } else { one(to)? })
+    };
+    (min <= max && !value.is_empty() && value != "..").then_some((min, max))
+}
+
 /// `4`, `>=4`, `3..5`, `-1`.
 fn rating(value: &str) -> Result<Filter, Problem> {
     const STARS: std::ops::RangeInclusive<i8> = -1..=5;
@@ -101,8 +272,10 @@ fn rating(value: &str) -> Result<Filter, Problem> {
 fn taken(value: &str) -> Result<Filter, Problem> {
     let help = || {
         let forms = "2019, 2019-06, 2019-06-15 or jun-2019";
-        Problem::Value(format!("write a date like {forms}; two with .. between them; or >2019, <2019-06"))
+        Problem::Value(format!("write a date like {forms}; two with .. between them; or >2019, <2019-06, ~2019"))
     };
+    // Asked for: the time of the last change may be a guess.
+    let (guess, value) = value.strip_prefix('~').map_or((false, value), |value| (true, value));
     let one = |text: &str| Date::read(text).ok_or_else(help)?.map_err(Problem::Value);
     let later = |date: Date| date.next().ok_or_else(|| Problem::Value(format!("nothing is later than {date}")));
     let earlier = |date: Date| date.previous().ok_or_else(|| Problem::Value(format!("nothing is earlier than {date}")));
@@ -130,7 +303,7 @@ fn taken(value: &str) -> Result<Filter, Problem> {
     {
         return Err(Problem::Value(format!("{from} is later than {to}")));
     }
-    Ok(Filter::Taken { from, to })
+    Ok(Filter::Taken { from, to, guess })
 }
 
 /// A year, a month or a day; it displays as a prefix of `2019-06-15`.
