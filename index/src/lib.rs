@@ -63,6 +63,7 @@ pub use catalogue::rows::{
     FileIdentity, FileStamp, FileState, Metadata, ModelRecord, PendingPhoto, PhotoFacts, PhotoFile, PhotoFiles,
     ScoreStats, Status, Tag, Turn, WaitingCounts,
 };
+pub use catalogue::told::kilometres;
 pub use catalogue::writer::Writer;
 pub use error::{Error, Result};
 pub use kept::captioner::Captioner;
@@ -72,7 +73,7 @@ pub use kept::clusters::{Cluster, folded_name};
 pub use kept::given_names::GivenName;
 pub use kept::labels::{Classifier, LabelSet};
 pub use kept::transfer::{Imported, Merged, Written};
-pub use search::filters::{Center, Clause, Fact, Filter, Filters, Moment, OwnerText, Phrase, Shape};
+pub use search::filters::{Center, Clause, Fact, Filter, Filters, Moment, NO_CLOCK_NS, OwnerText, Phrase, Shape};
 pub use search::query;
 pub use search::searcher::{By, Hit, Order, Response, SearchRequest, Searcher};
 pub use upkeep::check::{CheckReport, Finding, Remedy};

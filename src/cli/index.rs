@@ -14,7 +14,8 @@ pub struct IndexArgs {
     /// Index hidden files and folders too
     #[arg(long)]
     pub hidden: bool,
-    /// Index the folders too that are left out by default: #recycle, @eaDir, lost+found, *.lrdata, .Trash-*, node_modules
+    /// Index the folders too that are left out by default: #recycle, @eaDir, lost+found, *.lrdata, .Trash-*,
+    /// node_modules
     #[arg(long)]
     pub no_default_excludes: bool,
     /// Retry files that failed before
@@ -33,8 +34,8 @@ pub struct IndexArgs {
     /// Do not ask before downloading a model
     #[arg(long)]
     pub yes: bool,
-    /// Then caption the photos in these folders that have no caption, newest first; an interrupted run continues the next
-    /// time
+    /// Then caption the photos in these folders that have no caption, newest first; an interrupted run continues the
+    /// next time
     #[arg(long)]
     pub captions: bool,
     /// Also replace captions that another model wrote (captions written by hand stay)

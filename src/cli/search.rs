@@ -7,8 +7,8 @@ use std::path::PathBuf;
 /// Arguments of `search`.
 #[derive(Args, Debug)]
 pub struct SearchArgs {
-    /// Words, "phrases", +more -less, @picture.jpg, path: taken: camera: rating: ext: wider: taller: size: tag: label: cluster:
-    /// caption: has:; - reads a picture, or queries line by line, from standard input
+    /// Words, "phrases", +more -less, @picture.jpg, and filters (path: taken: keyword: person: place: near: and more, see
+    /// below); - reads a picture, or queries line by line, from standard input
     #[arg(required = true)]
     pub query: Vec<String>,
     /// What ranks the results
@@ -134,18 +134,40 @@ pub enum Ranking {
 }
 
 pub(super) const SEARCH_HELP: &str = r#"QUERY LANGUAGE (quote the query; write -- before one that begins with a minus)
-  a dog on the grass            words: photos that match their meaning, or have them in captions, tags or names
+  a dog on the grass            words: photos that match their meaning, or have them written on them
   "red pyramid"                 these words must be in captions, tags or names; -"..." excludes them
   castle -night                 less of one word; `castle - night sky`: less of all words that follow
   @holiday.jpg + in winter      a picture and words added to it; - subtracts
   2*sunset 0.5*@beach.jpg       weights
   path:2019 tag:dog caption:"red car" cluster:"bird, hen" ext:jpg,png camera:canon
   label:pets=dog label:pets     photos with this label, or any label, of a set saved by `classify --save-as`
-  taken:2019-06..2019-09 taken:>2020 rating:>=4 wider:2000 taller:1000 size:>2M
-  has:caption has:date has:camera has:place has:rating has:tags has:cluster has:chat
+  taken:2019-06..2019-09 taken:>2020 around:@photo.jpg,2h
+  taken:~2019                   the time of the file counts where nothing else is known
+  keyword:beach person:anna title:wedding description:family creator:anna
+  place:lisbon near:lisbon,20km near:38.72,-9.14,500m near:@photo.jpg
+  rating:>=4 lens:50mm iso:>800 wider:2000 taller:1000 size:>2M format:heic,raw color:red
+  is:portrait is:landscape is:square is:panorama is:screenshot is:damaged is:raw is:video is:live
+  has:caption has:date has:camera has:place has:keyword has:person has:text has:rating has:tags
+  has:cluster has:chat
                                 a minus before any of these excludes
   \-word \@word                 a plain word that begins with - or @
 
 COLUMNS
   cosine   how near the photo is to the meaning of the query, from -1 to 1; what is near depends on the model
-  words    how well its caption, tags, names and camera have the words of the query (BM25); - if they have none"#;
+  words    how well its caption, tags, names, camera and its owner's words have those of the query (BM25); - if none"#;
+
+#[cfg(test)]
+mod tests {
+    use super::SEARCH_HELP;
+    use snapseek_index::query::FILTERS;
+    use snapseek_index::{Fact, Shape};
+
+    #[test]
+    fn the_help_names_every_filter() {
+        let facts = Fact::ALL.iter().map(|(name, _)| format!("has:{name}"));
+        let shapes = Shape::ALL.iter().map(|(name, _)| format!("is:{name}"));
+        for wanted in FILTERS.iter().map(|(name, _)| format!("{name}:")).chain(facts).chain(shapes) {
+            assert!(SEARCH_HELP.contains(&wanted), "{wanted}");
+        }
+    }
+}

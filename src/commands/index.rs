@@ -64,8 +64,8 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     captioned.map(|captions| if captions.interrupted { Exit::Interrupted } else { exit(&done) })
 }
 
-/// Captions the photos in `folders`, or all, that have no caption yet; with `recaption`, also those captioned by another
-/// model.
+/// Captions the photos in `folders`, or all, that have no caption yet; with `recaption`, also those captioned by
+/// another model.
 fn captions(
     library: &Library,
     recaption: bool,

@@ -47,7 +47,7 @@ pub(super) fn show(args: &ShowPhotoArgs, settings: &Settings, console: &Console)
     let library = Library::open(&settings.library).ok();
     let mut exit = Exit::Success;
     for (n, path) in args.photos.iter().enumerate() {
-        let hit = known(path, library.as_ref())?;
+        let hit = library.as_ref().map(|library| photo_file::known(path, library)).transpose()?.flatten();
         let there = path.try_exists().unwrap_or(true);
         if !there && hit.is_none() {
             return Err(Failure::usage(format!("{} does not exist", sanitize::path(path))));
@@ -75,13 +75,6 @@ pub(super) fn show(args: &ShowPhotoArgs, settings: &Settings, console: &Console)
         }
     }
     Ok(exit)
-}
-
-/// The photo of the library that this file is, also if the file is gone.
-fn known(path: &Path, library: Option<&Library>) -> anyhow::Result<Option<Hit>> {
-    let Some(library) = library else { return Ok(None) };
-    let Some(known) = photo_file::find(path, library)? else { return Ok(None) };
-    Ok(library.searcher()?.photos(&[known.id()])?.pop())
 }
 
 /// What is said about a photo, each with the file that says it.

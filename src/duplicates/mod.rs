@@ -181,7 +181,8 @@ fn compare_whole(hit: &Hit, files: &mut [PhotoFile]) {
     }
 }
 
-/// Leaves out the files that lie beside a camera raw file of the same name: the camera wrote both, and neither is a copy.
+/// Leaves out the files that lie beside a camera raw file of the same name: the camera wrote both, and neither is a
+/// copy.
 fn leave_out_companions(photos: &mut Vec<(usize, CopyMember)>) {
     let name = |file: &PhotoFile| file.path.with_extension("");
     let is_raw = |member: &CopyMember| member.hit.facts.format == RAW;

@@ -1,7 +1,7 @@
 //! Frames of a video, by the program `ffmpeg`, which must be installed.
 //!
-//! It is told which container it reads, so that a list of other files is never followed, may open nothing but that file,
-//! and is stopped when it takes too long.
+//! It is told which container it reads, so that a list of other files is never followed, may open nothing but that
+//! file, and is stopped when it takes too long.
 
 use super::{ErrorKind, PhotoError};
 use std::io::{ErrorKind as IoErrorKind, Read};
@@ -30,7 +30,8 @@ pub fn is_installed() -> bool {
 
 /// Up to five key frames of a video as JPEGs, and what it says about itself: lines of `name=value`.
 ///
-/// Of less than 10 seconds there is one frame, of less than a minute there are three. The one in the middle comes first.
+/// Of less than 10 seconds there is one frame, of less than a minute there are three. The one in the middle comes
+/// first.
 pub(super) fn frames(path: &Path, container: &str) -> Result<(Vec<u8>, Vec<Vec<u8>>), PhotoError> {
     // It writes how long the video is among its messages.
     let about =

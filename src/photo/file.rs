@@ -39,10 +39,9 @@ impl Deref for FileBytes {
 }
 
 /// The bytes of a regular file, or of a camera raw file what [`decode`](super::decode) needs, without reading the rest.
-/// A file whose name and first bytes are those of a video is given to the program ffmpeg.
-/// A FIFO, device, socket or folder is refused without waiting for it or reading from it, and what does not begin as a
-/// picture does before it is read. All threads together hold at most 1 GiB of files: if there is no room for this one, it
-/// waits.
+/// A file whose name and first bytes are those of a video is given to the program ffmpeg. A FIFO, device, socket or
+/// folder is refused without waiting for it or reading from it, and what does not begin as a picture does before it is
+/// read. All threads together hold at most 1 GiB of files: if there is no room for this one, it waits.
 ///
 /// # Errors
 /// `Unreadable` if the file cannot be opened or read or is not a regular one, `Empty`, `NotAPicture` or `Unsupported` if

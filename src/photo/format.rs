@@ -164,7 +164,8 @@ pub(super) fn sniff(bytes: &[u8]) -> Result<Format, PhotoError> {
     }
 }
 
-/// Which ISO media file this is, by the brands of its first box: the one that it is, and those that it says can read it.
+/// Which ISO media file this is, by the brands of its first box: the one that it is, and those that it says can read
+/// it.
 fn iso_media(bytes: &[u8]) -> Result<Format, PhotoError> {
     let length = bytes.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
     let names = bytes.get(8..length.min(bytes.len())).unwrap_or_default().as_chunks::<4>().0;

@@ -4,8 +4,8 @@
 //! name. Nothing here knows about models or the catalogue, and only [`thumbnails`] writes anything.
 //!
 //! The pixels are those that Pillow produces after `ImageOps.exif_transpose`, alpha composited over white and
-//! `convert("RGB")`: lossless formats exactly, JPEG within the rounding of another inverse DCT. Unlike in that reference,
-//! colours that are declared not to be sRGB are converted to it.
+//! `convert("RGB")`: lossless formats exactly, JPEG within the rounding of another inverse DCT. Unlike in that
+//! reference, colours that are declared not to be sRGB are converted to it.
 //!
 //! The bytes are not trusted: sizes are checked before memory is allocated, all threads together keep within one budget
 //! of memory (so hold no decoded photo while another is read or decoded), and a panic of a decoder becomes an error
@@ -31,7 +31,6 @@ pub mod thumbnails;
 use crate::panics::contained;
 use budget::{PIXELS, Share};
 use decoders::Request;
-use metadata::Readout;
 use picture::RgbPicture;
 
 pub use decoders::jpeg::dct_scale;
@@ -42,7 +41,7 @@ pub use metadata::{FileMetadata, MetadataSource, Statement};
 
 /// Raised whenever more is read from the same file: files that were refused are tried again, and what the others say is
 /// read anew, without a model.
-pub const READER_VERSION: u32 = 4;
+pub const READER_VERSION: u32 = 5;
 
 /// Longest edge in pixels that a picture may have. Formats for photos end at 65,535; a longer edge takes decoders
 /// minutes for a file of a few bytes.
@@ -60,8 +59,8 @@ pub struct DecodeLimits {
     pub max_alloc: u64,
 }
 
-/// Lets all threads together hold this many bytes of files, and of pictures, where that is more than they may now (1 GiB
-/// and 576 MiB).
+/// Lets all threads together hold this many bytes of files, and of pictures, where that is more than they may now (1
+/// GiB and 576 MiB).
 pub fn allow_memory(bytes: u64) {
     [&budget::FILES, &PIXELS].into_iter().for_each(|budget| budget.raise(bytes));
 }
@@ -104,8 +103,6 @@ pub struct Facts {
     pub format: &'static str,
     /// What is wrong with it, if the file is damaged.
     pub remark: Option<String>,
-    /// What the file says about it.
-    pub statements: Vec<Statement>,
 }
 
 /// A decoded picture. It holds its part of the memory for pictures until it is dropped.
@@ -143,8 +140,8 @@ pub fn decode(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Resul
     })
 }
 
-/// The frames of a video, as [`read`] returns it, that [`decode`] does not take: pictures to decode one by one. There are
-/// none of anything else.
+/// The frames of a video, as [`read`] returns it, that [`decode`] does not take: pictures to decode one by one. There
+/// are none of anything else.
 #[must_use]
 pub fn further_frames(bytes: &[u8]) -> Vec<&[u8]> {
     let frames = containers::video::VideoExtract::parse(bytes).map(|extract| extract.frames).unwrap_or_default();
@@ -153,14 +150,13 @@ pub fn further_frames(bytes: &[u8]) -> Vec<&[u8]> {
 
 fn decode_any(bytes: &[u8], target: Option<u32>, limits: &DecodeLimits) -> Result<DecodedPhoto, PhotoError> {
     let format = format::sniff(bytes)?;
-    let Readout { orientation, statements } = metadata::read(format, bytes);
-    let orientation = orientation.unwrap_or(1);
+    let orientation = metadata::orientation(format, bytes).unwrap_or(1);
     let turned = orientation >= 5;
     let icc = containers::icc::find(format, bytes);
     let request = Request { limits, target, turned, icc: icc.as_deref(), loose: false };
     let (picture, mut memory, remark) = decoders::decode(format, bytes, &request)?;
     let (width, height) = if turned { (picture.full.1, picture.full.0) } else { picture.full };
-    let facts = Facts { width, height, format: format.name(), remark, statements };
+    let facts = Facts { width, height, format: format.name(), remark };
     let picture = decoders::upright(picture, orientation)?;
     memory.shrink_to(picture.data.capacity() as u64 + request.resizing((picture.width, picture.height)));
     Ok(DecodedPhoto { picture, facts, _memory: memory })

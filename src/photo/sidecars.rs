@@ -1,4 +1,5 @@
-//! Files beside a photo that say something about it: XMP, as darkroom programs write it, and the JSON of Google Takeout.
+//! Files beside a photo that say something about it: XMP, as darkroom programs write it, and the JSON of Google
+//! Takeout.
 
 use super::file;
 use super::metadata::{self, MetadataSource, Statement};
@@ -74,30 +75,38 @@ fn folded(name: &str) -> String {
 fn takeout_names(photo: &str) -> Vec<String> {
     let (stem, ending) = photo.rsplit_once('.').unwrap_or((photo, ""));
     let dotted = |stem: &str| if ending.is_empty() { stem.to_owned() } else { format!("{stem}.{ending}") };
-    // The number of a duplicate stands behind everything.
-    let number = stem.strip_suffix(')').and_then(|stem| {
-        let (stem, number) = stem.rsplit_once('(')?;
-        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then(|| (stem, format!("({number})")))
-    });
-    let (bare, number) = number.unwrap_or((stem, String::new()));
+    let (bare, number) = without_number(stem);
+    // As it is; the number of a duplicate behind everything; the original of an edited copy.
+    let mut originals = vec![(stem, "")];
+    originals.extend((!number.is_empty()).then_some((bare, number)));
+    originals.extend(original(bare).map(|original| (original, number)));
     let mut names = Vec::new();
-    for original in [Some((stem, "")), Some((bare, number.as_str()))].into_iter().flatten().chain(edited(bare, &number))
-    {
-        let full = dotted(original.0);
+    for (stem, number) in originals {
+        let full = dotted(stem);
         let extended: Vec<char> = format!("{full}{TAKEOUT}").chars().collect();
         let most = full.chars().count();
-        names.push(format!("{full}{}", original.1));
+        names.push(format!("{full}{number}"));
         // Longer names first: they say more about which photo is meant.
         let cuts = (most + 1..=extended.len()).rev().chain(TAKEOUT_CUT.rev().filter(|cut| *cut < most));
-        names.extend(cuts.map(|cut| extended[..cut.min(extended.len())].iter().collect::<String>() + original.1));
+        names.extend(cuts.map(|cut| extended[..cut.min(extended.len())].iter().collect::<String>() + number));
     }
     names
 }
 
-/// The name of the photo of which this is an edited copy.
-fn edited<'a>(stem: &'a str, number: &'a str) -> Option<(&'a str, &'a str)> {
-    EDITED.iter().find_map(|mark| stem.strip_suffix(mark)).map(|stem| (stem, number))
+/// A name without the number of a duplicate, and that number: `IMG_3` and `(1)`.
+fn without_number(stem: &str) -> (&str, &str) {
+    let inside = stem.strip_suffix(')').and_then(|stem| stem.rsplit_once('('));
+    match inside {
+        Some((bare, digits)) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            stem.split_at(bare.len())
+        }
+        _ => (stem, ""),
+    }
+}
+
+/// The name of the photo of which this is the name of an edited copy.
+fn original(stem: &str) -> Option<&str> {
+    EDITED.iter().find_map(|mark| stem.strip_suffix(mark))
 }
 
 /// Whether Takeout's title can be that of a photo. Long names are cut, so that those of two photos may become one.
@@ -107,8 +116,8 @@ fn is_title_of(title: &str, photo: &Path) -> bool {
     let stem = folded(&photo.file_stem().unwrap_or_default().to_string_lossy());
     let beginning: String = stem.chars().take(WHOLE).collect();
     let is_cut = stem.chars().count() > WHOLE && title.chars().count() > WHOLE;
-    let numbered = stem.strip_suffix(')').and_then(|stem| Some(stem.rsplit_once('(')?.0)).unwrap_or(&stem);
-    let original = EDITED.iter().find_map(|mark| numbered.strip_suffix(mark)).unwrap_or(numbered);
+    let (bare, _) = without_number(&stem);
+    let original = original(bare).unwrap_or(bare);
     !is_cut || folded(title).starts_with(if original.chars().count() > WHOLE { original } else { &beginning })
 }
 

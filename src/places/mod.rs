@@ -77,21 +77,11 @@ pub fn find(name: &str) -> Vec<NamedPlace> {
     }
 }
 
-/// The distance between two points in km, each given by its latitude and longitude in degrees: along a great circle of
-/// a sphere (haversine), so up to 0.5 % off.
-#[must_use]
-pub fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
-    let square_of_half_sine = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
-    let across = a.0.to_radians().cos() * b.0.to_radians().cos() * square_of_half_sine(b.1 - a.1);
-    let part = square_of_half_sine(b.0 - a.0) + across;
-    // Rounding can take opposite points beyond 1.
-    2.0 * RADIUS * part.clamp(0.0, 1.0).sqrt().asin()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use snapseek_index::kilometres as distance;
 
     fn city_at(latitude: f64, longitude: f64) -> String {
         at(latitude, longitude).map(|place| place.city).unwrap_or_default()

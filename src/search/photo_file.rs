@@ -1,10 +1,11 @@
 //! From a file's path to a photo of the library: the one answer that all commands use.
 
+use crate::exit::Failure;
 use crate::photo::identity::{self, Outline};
 use crate::photo::{self, DecodeLimits, FileMetadata, READER_VERSION, Statement, sidecars};
 use crate::places::{self, NamedPlace};
 use crate::terminal::sanitize;
-use snapseek_index::{ContentHash, FileIdentity, FileStamp, Library, Metadata};
+use snapseek_index::{ContentHash, FileIdentity, FileStamp, Hit, Library, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -16,8 +17,8 @@ pub fn identify(bytes: &[u8]) -> (FileIdentity, Vec<Statement>) {
     (FileIdentity { file, picture: picture.unwrap_or(file), version: identity::VERSION }, statements)
 }
 
-/// What is said about a photo, as the catalogue keeps it: in it, in the files beside it, and by its name and those of its
-/// folders from `root` on.
+/// What is said about a photo, as the catalogue keeps it: in it, in the files beside it, and by its name and those of
+/// its folders from `root` on.
 #[must_use]
 pub fn told(path: &Path, root: Option<&Path>, inside: Vec<Statement>, beside: &[PathBuf]) -> Metadata {
     let stamp = stamp_beside(beside);
@@ -123,6 +124,24 @@ pub fn find(path: &Path, library: &Library) -> anyhow::Result<Option<KnownPhoto>
     }
     let Ok(bytes) = photo::read(path, &DecodeLimits::default()) else { return Ok(None) };
     Ok(library.photo_showing(&identify(&bytes).0)?.map(KnownPhoto::SamePicture))
+}
+
+/// What the library knows about the photo that [`find`] finds.
+///
+/// # Errors
+/// The catalogue cannot be read.
+pub fn known(path: &Path, library: &Library) -> anyhow::Result<Option<Hit>> {
+    let Some(known) = find(path, library)? else { return Ok(None) };
+    Ok(library.searcher()?.photos(&[known.id()])?.pop())
+}
+
+/// Refuses a file that a person named and that is not there.
+///
+/// # Errors
+/// It does not exist (exit code 2).
+pub fn must_exist(path: &Path) -> anyhow::Result<()> {
+    let is_gone = path.canonicalize().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    if is_gone { Err(Failure::usage(format!("{} does not exist", sanitize::path(path)))) } else { Ok(()) }
 }
 
 /// Calls `take` with each of a photo's files that still shows its picture, and with its bytes, until it succeeds.

@@ -47,9 +47,7 @@ pub fn vector(
 /// # Errors
 /// The file cannot be read or decoded, or the model fails.
 pub fn picture(path: &Path, model: &dyn Embed, library: &Library) -> anyhow::Result<(Option<i64>, Vec<f32>)> {
-    if path.canonicalize().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
-        return Err(Failure::usage(format!("{} does not exist", crate::terminal::sanitize::path(path))));
-    }
+    photo_file::must_exist(path)?;
     match known(path, library)? {
         Some((KnownPhoto::Indexed(id), embedding)) => Ok((Some(id), embedding)),
         Some((KnownPhoto::SamePicture(_), embedding)) => Ok((None, embedding)),

@@ -4,7 +4,7 @@ use crate::photo::MetadataSource;
 use crate::terminal::sanitize;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use snapseek_index::Hit;
+use snapseek_index::{Hit, NO_CLOCK_NS};
 use std::path::Path;
 
 /// A photo that was found.
@@ -55,8 +55,8 @@ pub fn taken(hit: &Hit) -> Taken {
         }
         (None, _) => {
             // Archives without times give 1970 or 1980.
-            let changed = Timestamp::from_nanosecond(hit.changed_ns.into()).ok();
-            let changed = changed.filter(|moment| moment.as_second() > NO_CLOCK);
+            let changed = Some(hit.changed_ns).filter(|changed| *changed > NO_CLOCK_NS);
+            let changed = changed.and_then(|changed| Timestamp::from_nanosecond(changed.into()).ok());
             let local =
                 changed.map(|moment| moment.to_zoned(TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S").to_string());
             Taken { is_guess: true, from: local.is_some().then(|| MODIFIED.to_owned()), moment: local }
@@ -73,8 +73,6 @@ pub fn place(hit: &Hit) -> Option<String> {
     if named.is_empty() { said.place.clone() } else { Some(named.join(", ")) }
 }
 
-/// Seconds up to which a time of a file was never set: to the third day of 1980.
-const NO_CLOCK: i64 = 315_705_600;
 /// The source of a date that is the time of a file's last change.
 const MODIFIED: &str = "modified";
 

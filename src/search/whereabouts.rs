@@ -80,12 +80,8 @@ fn named(name: &str) -> anyhow::Result<(f64, f64)> {
 
 /// What is known about a photo of the library, or said about any other picture file.
 fn said(path: &Path, library: &Library) -> anyhow::Result<Metadata> {
-    if path.canonicalize().is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
-        return Err(Failure::usage(format!("{} does not exist", sanitize::path(path))));
-    }
-    if let Some(known) = photo_file::find(path, library)?
-        && let Some(hit) = library.searcher()?.photos(&[known.id()])?.pop()
-    {
+    photo_file::must_exist(path)?;
+    if let Some(hit) = photo_file::known(path, library)? {
         return Ok(hit.facts.metadata);
     }
     let bytes = photo::read(path, &DecodeLimits::default()).with_context(|| sanitize::path(path))?;

@@ -1,9 +1,9 @@
 //! End to end: these tests run the real program as a user's shell would. Each file tests one promise or a few related
 //! ones.
 //!
-//! They run on Linux. Some need `strace`, `setpriv`, `script` (util-linux), `tmux`, `exiftool` or `ffmpeg`, to kill the program
-//! at a chosen moment, to run it without rights, to give it a terminal, to write metadata, or to make videos; if a tool is missing, a
-//! message says that the test is skipped.
+//! They run on Linux. Some need `strace`, `setpriv`, `script` (util-linux), `tmux`, `exiftool` or `ffmpeg`, to kill the
+//! program at a chosen moment, to run it without rights, to give it a terminal, to write metadata, or to make videos;
+//! if a tool is missing, a message says that the test is skipped.
 #![allow(clippy::unwrap_used)]
 
 #[macro_use]

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// A sidecar with these properties.
-fn xmp(inside: &str) -> String {
+pub(crate) fn xmp(inside: &str) -> String {
     format!(
         "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>
          <rdf:Description xmlns:dc='http://purl.org/dc/elements/1.1/' xmlns:xmp='http://ns.adobe.com/xap/1.0/'
@@ -17,7 +17,8 @@ fn xmp(inside: &str) -> String {
     )
 }
 
-fn list(property: &str, items: &[&str]) -> String {
+/// A property with a list of values.
+pub(crate) fn list(property: &str, items: &[&str]) -> String {
     let items: String = items.iter().map(|item| format!("<rdf:li>{item}</rdf:li>")).collect();
     format!("<{property}><rdf:Bag>{items}</rdf:Bag></{property}>")
 }
@@ -95,6 +96,8 @@ fn family() -> Sandbox {
     });
     fs::write(sandbox.photo("cow.jpg.supplemental-metadata.json"), takeout.to_string()).unwrap();
     fs::rename(sandbox.photo("crab.jpg"), sandbox.photo("IMG_20190716_101500.jpg")).unwrap();
+    // Its name has the words, but nobody wrote them on it.
+    fs::rename(sandbox.photo("duck.jpg"), sandbox.photo("Familie Zandvoort.jpg")).unwrap();
     sandbox.index().exits(0);
     sandbox
 }

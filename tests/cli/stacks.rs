@@ -1,6 +1,7 @@
 //! Photos that were taken as one are one result.
 
 use crate::exif::with_exif;
+use crate::metadata::{list, xmp};
 use crate::support::{Sandbox, another, file_name, fixture};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -25,6 +26,11 @@ fn what_was_taken_as_one_is_one_result() {
     fs::copy(fixture("formats/raw/owl.nef"), sandbox.photo("DSC_1.nef")).unwrap();
     fs::write(sandbox.photo("IMG_2.jpg"), another(&dog, 1)).unwrap();
     fs::write(sandbox.photo("IMG_2-edited.jpg"), another(&dog, 2)).unwrap();
+    fs::write(
+        sandbox.photo("IMG_2.jpg.xmp"),
+        xmp(&(list("dc:subject", &["Rex"]) + &list("ext:PersonInImage", &["Anna"]))),
+    )
+    .unwrap();
     for (n, second) in [(1, "00"), (2, "01"), (3, "03"), (4, "09")] {
         let taken = format!("2020:05:01 10:00:{second}");
         let shot = with_exif(&another(&dog, 10 + n), b"Burst", taken.as_bytes());
@@ -56,6 +62,12 @@ fn what_was_taken_as_one_is_one_result() {
     sandbox.run(["caption", "set", "IMG_2.jpg", "our dog Rex"]).exits(0);
     let hit = sandbox.run(["search", "Rex", "--json", "-n", "1"]).exits(0).line();
     assert_eq!((file_name(&hit["path"]).as_str(), &hit["caption"]), ("IMG_2-edited.jpg", &json!("our dog Rex")));
+    // So are filters: what one of them has, all have.
+    for query in ["caption:rex", "has:caption", "keyword:rex", "has:keyword", "person:anna", "has:person"] {
+        assert_eq!(stacks(&sandbox, &[query]), BTreeSet::from([one("IMG_2-edited.jpg", &["IMG_2.jpg"])]), "{query}");
+        let others = stacks(&sandbox, &["--no-stacks", "--", &format!("-{query}")]);
+        assert!(others.len() == 9 && !others.iter().any(|(name, _)| name.contains("IMG_2")), "{query}: {others:?}");
+    }
     fs::remove_file(sandbox.photo("IMG_2-edited.jpg")).unwrap();
     fs::remove_file(sandbox.photo("burst-2.jpg")).unwrap();
     sandbox.index().exits(0);

@@ -388,8 +388,8 @@ pub enum Change {
         identity: FileIdentity,
         /// What it says about itself.
         facts: PhotoFacts,
-        /// Unit vectors of the current model, one after the other: a video has one for each of its frames, anything else
-        /// one. The best of them decides how well the photo fits a query.
+        /// Unit vectors of the current model, one after the other: a video has one for each of its frames, anything
+        /// else one. The best of them decides how well the photo fits a query.
         embedding: Vec<f32>,
         /// The model's tags, best first.
         tags: Vec<Tag>,

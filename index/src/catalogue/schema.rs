@@ -207,8 +207,8 @@ CREATE TABLE unread (
 ) WITHOUT ROWID;
 ";
 
-/// `embedding.vector` may hold several vectors from here on, those of the frames of a video: older versions must not take
-/// them for damage.
+/// `embedding.vector` may hold several vectors from here on, those of the frames of a video: older versions must not
+/// take them for damage.
 const FRAMES: &str = "";
 
 /// What owners wrote on photos, in them and beside them, and with what they were taken. `beside` changes with the files

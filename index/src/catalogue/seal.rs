@@ -10,6 +10,15 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Params};
 use xxhash_rust::xxh3::Xxh3;
 
+/// The columns of `file` and `photo` that hold what files say (see [`super::told`]), as a literal.
+macro_rules! told_columns {
+    () => {
+        "taken, taken_from, taken_offset, camera, lens, aperture, exposure, iso, focal_length, latitude, longitude, \
+         place, rating, color_label, title, description, creator, copyright, location, city, region, country, motion"
+    };
+}
+pub(crate) use told_columns;
+
 /// A table whose rows are sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sealed {
@@ -40,16 +49,15 @@ pub(crate) const ROOT: Sealed = sealed("root", "path", "path");
 pub(crate) const PHOTO: Sealed = sealed(
     "photo",
     "id",
-    "id, picture, identified, width, height, format, remark, colors, camera_folded, place_folded, taken, taken_from, taken_offset, camera, lens, \
-     aperture, exposure, iso, focal_length, latitude, longitude, place, rating, color_label, title, description, creator, \
-     copyright, location, city, region, country, motion",
+    concat!(
+        "id, picture, identified, width, height, format, remark, colors, camera_folded, place_folded, ",
+        told_columns!()
+    ),
 );
 pub(crate) const FILE: Sealed = sealed(
     "file",
     "path",
-    "id, path, folded, root, size, mtime_ns, photo, hash, reader, beside, taken, taken_from, taken_offset, camera, lens, \
-     aperture, exposure, iso, focal_length, latitude, longitude, place, rating, color_label, title, description, creator, \
-     copyright, location, city, region, country, motion",
+    concat!("id, path, folded, root, size, mtime_ns, photo, hash, reader, beside, ", told_columns!()),
 );
 pub(crate) const TAG: Sealed = sealed("tag", "photo", "photo, position, label, folded, score");
 pub(crate) const FAILURE: Sealed = sealed("failure", "path", "path, size, mtime_ns, kind, message, reader");

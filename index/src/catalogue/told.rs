@@ -2,15 +2,18 @@
 
 use super::paths;
 use super::rows::Metadata;
-use super::seal;
+use super::seal::{self, told_columns};
 use super::stored::text_of;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 /// The columns of `file` and `photo` that hold it, in the order of [`values`] and [`read`].
-pub(crate) const COLUMNS: &str = "taken, taken_from, taken_offset, camera, lens, aperture, exposure, iso, focal_length,
-    latitude, longitude, place, rating, color_label, title, description, creator, copyright, location, city, region, country, motion";
+pub(crate) const COLUMNS: &str = told_columns!();
+
+/// The other photos of the stack of photo ?1.
+pub(crate) const COMPANIONS: &str = "(SELECT s.photo FROM stack s JOIN stack o ON o.leader = s.leader
+    WHERE o.photo = ?1 AND s.photo <> ?1)";
 
 /// What a name in the table `named` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +45,10 @@ pub(crate) fn register(db: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-/// How far two places are from each other, along a sphere with the mean radius of the earth. Source: the haversine formula.
-fn kilometres(from: (f64, f64), to: (f64, f64)) -> f64 {
+/// How many kilometres two points, in degrees north and east, are apart, along a great circle of a sphere with the mean
+/// radius of the earth. Source: the haversine formula.
+#[must_use]
+pub fn kilometres(from: (f64, f64), to: (f64, f64)) -> f64 {
     const RADIUS: f64 = 6_371.008_8;
     let (half, across) = (((to.0 - from.0).to_radians() / 2.0).sin(), ((to.1 - from.1).to_radians() / 2.0).sin());
     let square = half * half + from.0.to_radians().cos() * to.0.to_radians().cos() * across * across;
@@ -121,20 +126,22 @@ pub(crate) fn joined(words: &[String]) -> String {
     format!(" {} ", words.join(" "))
 }
 
-/// The keywords or people of a photo, each once, in the order of its files. With `stack`, also those of the photos that
-/// were taken as one with it.
-pub(crate) fn names_of(db: &Connection, photo: i64, kind: NameKind, stack: bool) -> rusqlite::Result<Vec<String>> {
-    let others = "OR f.photo IN (SELECT s.photo FROM stack s JOIN stack o ON o.leader = s.leader WHERE o.photo = ?1)";
+/// The keywords and the people of a photo, each once, in the order of its files. With `stack`, also those of the photos
+/// that were taken as one with it.
+pub(crate) fn names_of(db: &Connection, photo: i64, stack: bool) -> rusqlite::Result<(Vec<String>, Vec<String>)> {
+    let others = if stack { format!("OR f.photo IN {COMPANIONS}") } else { String::new() };
     let mut statement = db.prepare_cached(&format!(
-        "SELECT n.text FROM named n JOIN file f ON f.id = n.file WHERE (f.photo = ?1 {}) AND n.kind = ?2
+        "SELECT n.kind = '{}', n.text FROM named n JOIN file f ON f.id = n.file WHERE f.photo = ?1 {others}
          ORDER BY f.photo <> ?1, f.path, n.position",
-        if stack { others } else { "" }
+        NameKind::Person.as_str()
     ))?;
-    let rows = statement.query_map(params![photo, kind.as_str()], |row| text_of(row, 0))?;
+    let rows = statement.query_map([photo], |row| Ok((row.get(0)?, text_of(row, 1)?)))?;
     let mut seen = std::collections::HashSet::new();
-    let mut names: Vec<String> = rows.collect::<rusqlite::Result<_>>()?;
-    names.retain(|name| seen.insert(paths::fold(name)));
-    Ok(names)
+    let mut names: Vec<(bool, String)> = rows.collect::<rusqlite::Result<_>>()?;
+    names.retain(|(is_person, name)| seen.insert((*is_person, paths::fold(name))));
+    let (people, keywords): (Vec<_>, Vec<_>) = names.into_iter().partition(|(is_person, _)| *is_person);
+    let texts = |list: Vec<(bool, String)>| list.into_iter().map(|(_, name)| name).collect();
+    Ok((texts(keywords), texts(people)))
 }
 
 /// Writes the keywords and people of a file; returns whether they are others than before.
@@ -158,8 +165,8 @@ pub(crate) fn put_names(db: &Connection, file: i64, said: &Metadata) -> rusqlite
     Ok(true)
 }
 
-/// Lets a photo say what its files say: of each fact what the first file by path that has it says, but a date that is no
-/// guess before one that is. Returns whether anything changed. A photo without a file keeps what is known about it.
+/// Lets a photo say what its files say: of each fact what the first file by path that has it says, but a date that is
+/// no guess before one that is. Returns whether anything changed. A photo without a file keeps what is known about it.
 pub(crate) fn retell(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
     let mut files = db.prepare_cached(&format!("SELECT {COLUMNS} FROM file WHERE photo = ?1 ORDER BY path"))?;
     let mut rows = files.query([photo])?;

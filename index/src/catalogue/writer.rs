@@ -19,6 +19,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_i
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 const LOCK: &str = "lock";
 
@@ -272,8 +273,8 @@ impl Writer<'_> {
         self.library.sql(|db| is_forgotten(db, path))
     }
 
-    /// Undoes [`Writer::forget`] for this path, so that the next run indexes it again, but for what was forgotten inside
-    /// it.
+    /// Undoes [`Writer::forget`] for this path, so that the next run indexes it again, but for what was forgotten
+    /// inside it.
     ///
     /// # Errors
     /// The catalogue cannot be written.
@@ -447,6 +448,16 @@ struct FileRow<'a> {
     metadata: &'a Metadata,
 }
 
+/// Writes the columns of a file that [`put_file`] gives, and returns its id.
+static PUT_FILE: LazyLock<String> = LazyLock::new(|| {
+    let columns = format!("path, folded, root, size, mtime_ns, photo, hash, reader, beside, {}", told::COLUMNS);
+    let names: Vec<&str> = columns.split(", ").collect();
+    let set: Vec<String> = names.iter().skip(1).map(|column| format!("{column} = excluded.{column}")).collect();
+    let marks = vec!["?"; names.len()].join(", ");
+    let set = set.join(", ");
+    format!("INSERT INTO file ({columns}) VALUES ({marks}) ON CONFLICT (path) DO UPDATE SET {set} RETURNING id")
+});
+
 /// Writes that a file shows a photo. `is_new`: this file has brought the photo into the library.
 fn put_file(db: &Connection, file: &FileRow<'_>, photo: i64, is_new: bool) -> rusqlite::Result<()> {
     let FileRow { path, root, stamp, hash, metadata } = file;
@@ -465,15 +476,7 @@ fn put_file(db: &Connection, file: &FileRow<'_>, photo: i64, is_new: bool) -> ru
         metadata.beside.into(),
     ];
     values.extend(told::values(metadata));
-    let columns = format!("path, folded, root, size, mtime_ns, photo, hash, reader, beside, {}", told::COLUMNS);
-    let set: Vec<String> =
-        columns.split(',').map(str::trim).skip(1).map(|column| format!("{column} = excluded.{column}")).collect();
-    let sql = format!(
-        "INSERT INTO file ({columns}) VALUES ({}) ON CONFLICT (path) DO UPDATE SET {} RETURNING id",
-        vec!["?"; values.len()].join(", "),
-        set.join(", ")
-    );
-    let id = db.prepare_cached(&sql)?.query_row(params_from_iter(values), |row| row.get(0))?;
+    let id = db.prepare_cached(&PUT_FILE)?.query_row(params_from_iter(values), |row| row.get(0))?;
     seal::FILE.seal(db, "path = ?1", [name])?;
     let renamed = told::put_names(db, id, metadata)?;
     if told::retell(db, photo)? || renamed {

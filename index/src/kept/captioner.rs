@@ -1,6 +1,7 @@
 //! One captioning run.
 
 use super::captions::{check_encoding, exists, put_caption, put_encoding};
+use super::stacks::IS_COVERED;
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::private_file::take_lock;
@@ -17,11 +18,14 @@ const AHEAD: usize = 1_000;
 
 const CAPTIONS_LOCK: &str = "captions.lock";
 
-/// Photos that have a file and no caption, or (if ?1) a caption by another model than ?2. Of photos that were taken as one,
-/// the one that stands for them is captioned for all.
-const PENDING: &str = "FROM photo p LEFT JOIN caption c ON c.photo = p.id
-    WHERE (c.photo IS NULL OR (?1 AND c.captioner <> ?2)) AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)
-    AND NOT EXISTS (SELECT 1 FROM stack s JOIN file l ON l.photo = s.leader WHERE s.photo = p.id AND s.leader <> p.id)";
+/// Photos that have a file and no caption, or (if ?1) a caption by another model than ?2. Of photos that were taken as
+/// one, the one that stands for them is captioned for all.
+fn pending() -> String {
+    format!(
+        "FROM photo p LEFT JOIN caption c ON c.photo = p.id WHERE (c.photo IS NULL OR (?1 AND c.captioner <> ?2))
+         AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id) AND NOT {IS_COVERED}"
+    )
+}
 
 /// The right to caption a library's photos, from [`Library::captioner`].
 #[derive(Debug)]
@@ -29,7 +33,7 @@ pub struct Captioner<'a> {
     library: &'a Library,
     fingerprint: String,
     recaption: bool,
-    /// Which photos it is about, as a condition that follows [`PENDING`].
+    /// Which photos it is about, as a condition that follows [`pending`].
     within: String,
     /// Ids of the next photos.
     queue: VecDeque<i64>,
@@ -93,7 +97,7 @@ impl Captioner<'_> {
     /// The catalogue cannot be read.
     pub fn pending_count(&self) -> Result<u64> {
         self.library.sql(|db| {
-            let sql = format!("SELECT count(*) {PENDING} {}", self.within);
+            let sql = format!("SELECT count(*) {} {}", pending(), self.within);
             db.query_row(&sql, params![self.recaption, self.fingerprint], |row| row.get(0))
         })
     }
@@ -159,8 +163,9 @@ impl Captioner<'_> {
     /// The newest photos that wait for a caption, newest first.
     fn pending_ids(&self, db: &Connection, limit: usize) -> rusqlite::Result<Vec<i64>> {
         let (age, within) = ("SELECT min(f.mtime_ns) FROM file f WHERE f.photo = p.id", &self.within);
+        let pending = pending();
         let sql = format!(
-            "SELECT p.id {PENDING} {within}
+            "SELECT p.id {pending} {within}
              ORDER BY coalesce(p.taken, strftime('%Y-%m-%dT%H:%M:%S', ({age}) / 1000000000, 'unixepoch')) DESC,
              ({age}) DESC, p.id DESC LIMIT ?3"
         );
@@ -178,7 +183,7 @@ fn pending_photo(
     fingerprint: &str,
 ) -> rusqlite::Result<Option<PendingPhoto>> {
     let picture = db
-        .prepare_cached(&format!("SELECT p.picture {PENDING} AND p.id = ?3"))?
+        .prepare_cached(&format!("SELECT p.picture {} AND p.id = ?3", pending()))?
         .query_row(params![recaption, fingerprint, id], |row| row.get(0))
         .optional()?;
     let Some(picture) = picture else { return Ok(None) };

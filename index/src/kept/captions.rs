@@ -113,7 +113,8 @@ impl Library {
         self.sql(|db| {
             db.query_row(
                 "SELECT (SELECT count(DISTINCT photo) FROM file WHERE photo NOT IN
-                 (SELECT photo FROM stack WHERE leader <> photo AND photo NOT IN (SELECT photo FROM caption))), count(*), count(*) - count(captioner) FROM caption c
+                 (SELECT photo FROM stack WHERE leader <> photo AND photo NOT IN (SELECT photo FROM caption))),
+                 count(*), count(*) - count(captioner) FROM caption c
                  WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = c.photo)",
                 [],
                 |row| Ok(CaptionCounts { photos: row.get(0)?, captioned: row.get(1)?, by_hand: row.get(2)? }),

@@ -118,8 +118,8 @@ impl Library {
         })
     }
 
-    /// Replaces all clusters by these, in one transaction; with `keep_named`, those with a name by hand stay, with their
-    /// photos. `members` name clusters by their position in `clusters`. What is replaced can be brought back
+    /// Replaces all clusters by these, in one transaction; with `keep_named`, those with a name by hand stay, with
+    /// their photos. `members` name clusters by their position in `clusters`. What is replaced can be brought back
     /// ([`Library::restore_clusters`]).
     ///
     /// # Errors

@@ -1,13 +1,14 @@
-//! Stacks: photos that were taken as one and count as one result, such as a raw file and the camera's JPEG of it, a photo
-//! and the film that a phone took with it, an edited copy, or a burst.
+//! Stacks: photos that were taken as one and count as one result, such as a raw file and the camera's JPEG of it, a
+//! photo and the film that a phone took with it, an edited copy, or a burst.
 
 use crate::catalogue::library::Library;
 use crate::catalogue::stored::text_of;
+use crate::catalogue::told::COMPANIONS;
 use crate::catalogue::writer::Writer;
 use crate::catalogue::{paths, seal};
 use crate::error::Result;
 use crate::search::vectors::{self, Vectors};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use xxhash_rust::xxh3::xxh3_128;
@@ -23,6 +24,10 @@ const MOST: usize = 100;
 const AS_ONE: f64 = 10.0;
 /// What programs put behind the name of an edited copy.
 const EDITED: [&str; 6] = ["-edited", "-bearbeitet", "-modifie", "-editado", "-modificato", "-bewerkt"];
+
+/// That another photo, which has a file, stands for `photo p`.
+pub(crate) const IS_COVERED: &str = "EXISTS (SELECT 1 FROM stack s JOIN file l ON l.photo = s.leader
+    WHERE s.photo = p.id AND s.leader <> p.id)";
 
 /// A file as far as it decides what it belongs to.
 struct StackFile {
@@ -111,11 +116,9 @@ impl Library {
     /// The catalogue cannot be read.
     pub fn stack_of(&self, photo: i64) -> Result<Vec<i64>> {
         self.sql(|db| {
-            let mut statement = db.prepare_cached(
-                "SELECT s.photo FROM stack s JOIN stack o ON o.leader = s.leader
-                 WHERE o.photo = ?1 AND s.photo <> ?1 ORDER BY s.photo",
-            )?;
-            statement.query_map(params![photo], |row| row.get(0))?.collect()
+            let mut statement =
+                db.prepare_cached(&format!("SELECT photo FROM stack WHERE photo IN {COMPANIONS} ORDER BY photo"))?;
+            statement.query_map([photo], |row| row.get(0))?.collect()
         })
     }
 }

@@ -6,6 +6,9 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::path::PathBuf;
 
+/// The time of change up to which a file's clock was never set, in nanoseconds since 1970: the third day of 1980.
+pub const NO_CLOCK_NS: i64 = 315_705_600_000_000_000;
+
 /// The name that means no cluster in `cluster:`.
 pub(crate) const NO_CLUSTER: &str = "none";
 
@@ -62,7 +65,8 @@ pub enum Filter {
     Lens(String),
     /// What its owner wrote in one of these places contains these words, whole and in this order.
     OwnerText(OwnerText, String),
-    /// One of the names of where it was taken, also those of its coordinates, contains one of these texts in whole words.
+    /// One of the names of where it was taken, also those of its coordinates, contains one of these texts in whole
+    /// words.
     Place(Vec<String>),
     /// Its format has one of these names.
     Format(Vec<String>),
@@ -135,8 +139,8 @@ pub enum OwnerText {
     Creator,
 }
 
-/// The middle of a circle. Whoever searches must replace names and photos by coordinates: the index knows none, and finds
-/// nothing there.
+/// The middle of a circle. Whoever searches must replace names and photos by coordinates: the index knows none, and
+/// finds nothing there.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Center {
     /// Degrees north and east.
@@ -262,27 +266,37 @@ impl Fact {
     ];
 
     /// A condition on `photo p`.
-    fn sql(self) -> &'static str {
-        match self {
-            Self::Caption => "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND c.text <> '')",
+    fn sql(self) -> String {
+        let simple = match self {
+            Self::Caption => return shared("SELECT photo FROM caption WHERE text <> ''"),
+            Self::Keyword => return shared(&named(NameKind::Keyword, "")),
+            Self::Person => return shared(&named(NameKind::Person, "")),
             Self::Date => "(p.taken IS NOT NULL)",
             Self::Camera => "(p.camera IS NOT NULL)",
             Self::Place => {
                 "(p.latitude + p.longitude IS NOT NULL OR coalesce(p.location, p.city, p.region, p.country) IS NOT NULL)"
-            }
-            Self::Keyword => {
-                "p.id IN (SELECT f.photo FROM named n JOIN file f ON f.id = n.file WHERE n.kind = 'keyword')"
-            }
-            Self::Person => {
-                "p.id IN (SELECT f.photo FROM named n JOIN file f ON f.id = n.file WHERE n.kind = 'person')"
             }
             Self::Text => "(coalesce(p.title, p.description) IS NOT NULL)",
             Self::Rating => "(p.rating IS NOT NULL)",
             Self::Tags => "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id)",
             Self::Cluster => "EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)",
             Self::Chat => "EXISTS (SELECT 1 FROM conversation c WHERE c.picture = p.picture)",
-        }
+        };
+        simple.to_owned()
     }
+}
+
+/// A condition on `photo p`: it, or one that was taken as one with it, is among the photos that this query selects.
+fn shared(photos: &str) -> String {
+    format!(
+        "p.id IN (WITH own(photo) AS ({photos}) SELECT photo FROM own UNION ALL SELECT s.photo FROM own
+         JOIN stack o ON o.photo = own.photo JOIN stack s ON s.leader = o.leader)"
+    )
+}
+
+/// A query for the photos that have names of this kind.
+fn named(kind: NameKind, condition: &str) -> String {
+    format!("SELECT f.photo FROM named n JOIN file f ON f.id = n.file WHERE n.kind = '{}'{condition}", kind.as_str())
 }
 
 impl Filters {
@@ -337,10 +351,10 @@ impl Filter {
             }
             Self::Caption(text) => {
                 values.push(paths::padded_words(text).into());
-                "EXISTS (SELECT 1 FROM caption c WHERE c.photo = p.id AND instr(c.folded, ?))".into()
+                shared("SELECT photo FROM caption WHERE instr(folded, ?)")
             }
             Self::Label { .. } => return None,
-            Self::Has(fact) => fact.sql().into(),
+            Self::Has(fact) => fact.sql(),
             Self::Cluster(name) if paths::fold(name) == NO_CLUSTER => {
                 "NOT EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)".into()
             }
@@ -369,10 +383,7 @@ impl Filter {
             }
             Self::OwnerText(place, text) => {
                 values.push(paths::padded_words(text).into());
-                let of_kind = |kind: NameKind| {
-                    let of_file = format!("WHERE n.kind = '{}' AND instr(n.folded, ?)", kind.as_str());
-                    format!("p.id IN (SELECT f.photo FROM named n JOIN file f ON f.id = n.file {of_file})")
-                };
+                let of_kind = |kind| shared(&named(kind, " AND instr(n.folded, ?)"));
                 match place {
                     OwnerText::Keyword => of_kind(NameKind::Keyword),
                     OwnerText::Person => of_kind(NameKind::Person),
@@ -415,12 +426,11 @@ impl Filter {
             }
             Self::Is(shape) => shape.sql().into(),
             Self::Taken { from, to, guess } => {
-                let taken = if *guess {
+                let changed = format!(
                     "coalesce(p.taken, (SELECT strftime('%Y-%m-%dT%H:%M:%S', min(f.mtime_ns) / 1000000000, 'unixepoch',
-                     'localtime') FROM file f WHERE f.photo = p.id AND f.mtime_ns > 315705600000000000))"
-                } else {
-                    "p.taken"
-                };
+                     'localtime') FROM file f WHERE f.photo = p.id AND f.mtime_ns > {NO_CLOCK_NS}))"
+                );
+                let taken = if *guess { changed.as_str() } else { "p.taken" };
                 let mut both = vec![format!("{taken} IS NOT NULL")];
                 if let Some(from) = from {
                     values.push(from.clone().into());

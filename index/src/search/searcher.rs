@@ -7,11 +7,11 @@ use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{ContentHash, PhotoFacts, ScoreStats, Tag};
 use crate::catalogue::stored::{first_path, is_conversion, size_of, text_of};
-use crate::catalogue::told::{self, NameKind};
+use crate::catalogue::told::{self, COMPANIONS};
 use crate::error::{Error, Result, validate};
 use crate::kept::clusters;
 use crate::kept::labels::LabelFilter;
-use crate::kept::stacks;
+use crate::kept::stacks::{self, IS_COVERED};
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use std::cell::OnceCell;
@@ -290,7 +290,7 @@ impl Searcher {
                 sure.entry(id).and_modify(|known| *known = known.min(probability)).or_insert(probability);
             }
         }
-        let mut matches: Vec<Match> = scores.into_iter().map(|(id, bm25)| Match { id, bm25 }).collect();
+        let mut matches: Vec<Match> = scores.into_iter().map(|(id, bm25)| Match { id, bm25, written: 0.0 }).collect();
         matches.sort_unstable_by(Match::order);
         Ok((matches, Some(allowed), sure))
     }
@@ -391,12 +391,10 @@ impl Searcher {
     /// The catalogue cannot be read.
     pub fn newest(&self) -> Result<Vec<i64>> {
         self.library.sql(|db| {
-            let mut statement = db.prepare_cached(
+            let mut statement = db.prepare_cached(&format!(
                 "SELECT p.id FROM photo p JOIN (SELECT photo, min(path) AS path FROM file GROUP BY photo) f ON f.photo = p.id
-                 WHERE NOT EXISTS (SELECT 1 FROM stack s JOIN file l ON l.photo = s.leader WHERE s.photo = p.id
-                 AND s.leader <> p.id)
-                 ORDER BY p.taken DESC NULLS LAST, f.path",
-            )?;
+                 WHERE NOT {IS_COVERED} ORDER BY p.taken DESC NULLS LAST, f.path"
+            ))?;
             let rows = statement.query_map([], |row| row.get(0))?;
             rows.collect()
         })
@@ -475,23 +473,20 @@ fn hit(
     let Some(&(_, size, first)) = files.first() else { return Ok(None) };
     let changed_ns = files.iter().map(|(.., changed)| *changed).min().unwrap_or(first);
     let paths = files.into_iter().map(|(path, ..)| path).collect();
-    let mut stack = db.prepare_cached(
-        "SELECT min(f.path) FROM stack s JOIN stack o ON o.leader = s.leader JOIN file f ON f.photo = s.photo
-         WHERE o.photo = ?1 AND s.photo <> ?1 GROUP BY s.photo ORDER BY 1 LIMIT 100",
-    )?;
+    let mut stack = db.prepare_cached(&format!(
+        "SELECT min(path) FROM file WHERE photo IN {COMPANIONS} GROUP BY photo ORDER BY 1 LIMIT 100"
+    ))?;
     let stack = stack.query_map([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
     let stack: Vec<PathBuf> = stack.collect::<rusqlite::Result<_>>()?;
     // What one of them shows, they all do; what a person wrote counts most, and then its own.
-    let shared = "OR photo IN (SELECT s.photo FROM stack s JOIN stack o ON o.leader = s.leader WHERE o.photo = ?1)";
+    let shared = if stack.is_empty() { String::new() } else { format!("OR photo IN {COMPANIONS}") };
     let caption = db
         .prepare_cached(&format!(
-            "SELECT text FROM caption WHERE photo = ?1 {} ORDER BY captioner IS NOT NULL, photo <> ?1 LIMIT 1",
-            if stack.is_empty() { "" } else { shared }
+            "SELECT text FROM caption WHERE photo = ?1 {shared} ORDER BY captioner IS NOT NULL, photo <> ?1 LIMIT 1"
         ))?
         .query_row([id], |row| text_of(row, 0))
         .optional()?;
-    facts.metadata.keywords = told::names_of(db, id, NameKind::Keyword, !stack.is_empty())?;
-    facts.metadata.people = told::names_of(db, id, NameKind::Person, !stack.is_empty())?;
+    (facts.metadata.keywords, facts.metadata.people) = told::names_of(db, id, !stack.is_empty())?;
     Ok(Some(Hit {
         id,
         picture,
@@ -577,7 +572,7 @@ fn rank(
     let by_words = request.by != By::Meaning || !with_vector;
     // Many photos have the same words: equal scores share a rank, so that meaning decides between them.
     let mut rank = 0;
-    for (n, Match { id, bm25 }) in words.iter().enumerate() {
+    for (n, Match { id, bm25, written }) in words.iter().enumerate() {
         if words.get(rank).is_some_and(|first| first.bm25 != *bm25) {
             rank = n;
         }
@@ -589,6 +584,11 @@ fn rank(
         if by_words {
             candidate.fused += 1.0 / (RRF + rank as f32 + 1.0);
         }
+        // What its owner wrote is no guess: a photo that has all words that way comes before those that have none, and
+        // meaning and BM25 decide between those that have them.
+        if request.by == By::Both && with_vector {
+            candidate.fused += written / (RRF + 1.0);
+        }
     }
     let mut candidates: Vec<RankedPhoto> = candidates.into_values().collect();
     let key = |c: &RankedPhoto| match request.by {
@@ -599,8 +599,8 @@ fn rank(
     candidates
 }
 
-/// Leaves one candidate of each stack, at the place of the best: the photo that stands for the stack, with the best scores of
-/// them all. If that is not allowed, each one stays.
+/// Leaves one candidate of each stack, at the place of the best: the photo that stands for the stack, with the best
+/// scores of them all. If that is not allowed, each one stays.
 fn stack(candidates: &mut Vec<RankedPhoto>, stacks: &Stacks, is_allowed: &dyn Fn(i64) -> bool) {
     let mut best: HashMap<i64, RankedPhoto> = HashMap::new();
     let higher = |a: Option<f32>, b: Option<f32>| if b > a { b } else { a };

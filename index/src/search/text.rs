@@ -9,7 +9,7 @@ use crate::catalogue::change_log::Stamp;
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::stored::text_of;
-use crate::catalogue::told::{self, NameKind};
+use crate::catalogue::told;
 use crate::error::Result;
 use crate::escape;
 use rusqlite::types::ValueRef;
@@ -29,7 +29,7 @@ use tantivy::tokenizer::{
 use tantivy::{DocAddress, DocId, DocSet, Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
 
 /// Raised whenever the fields or the splitting into words change; older caches are then rebuilt.
-const BASIS: u64 = 6;
+const BASIS: u64 = 7;
 const TOKENIZER: &str = "snapseek";
 /// The most bytes of a word; longer words are ignored.
 const LONGEST: usize = 64;
@@ -39,20 +39,25 @@ const ENDINGS: [&str; 24] = [
     "jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "hif", "avif", "jxl", "jp2",
     "dng", "cr2", "cr3", "nef", "arw", "raf", "orf", "rw2", "mpo",
 ];
-/// How many columns hold what owners wrote, and the place of the coordinates.
-const WRITTEN: usize = 8;
 /// The most words of the index that are compared with a word that is in none.
 const MOST_COMPARED: usize = 2_000_000;
 
 /// The fields, and the weight of a match in each. A caption describes this one photo, whereas every photo gets several
-/// tags, whether they fit or not; but what a person wrote on it (keywords, people, titles, places) is no guess at all.
-const FIELDS: [(&str, f32); 5] = [("tags", 2.0), ("names", 1.0), ("camera", 0.5), ("caption", 2.5), ("written", 4.0)];
+/// tags, whether they fit or not; but what a person wrote on it (keywords, people, titles, places) is no guess at all, and
+/// neither is the place of its coordinates.
+const FIELDS: [(&str, f32); 6] =
+    [("tags", 2.0), ("names", 1.0), ("camera", 0.5), ("caption", 2.5), ("place", 4.0), ("written", 4.0)];
+/// The position of the field that holds what owners wrote, the last one.
+const WRITTEN: usize = FIELDS.len() - 1;
 
-/// A photo and its BM25 score.
+/// A photo that has words of a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Match {
     pub(crate) id: i64,
+    /// Its BM25 score.
     pub(crate) bm25: f32,
+    /// The share of the words that its owner wrote on it, of those that any photo has.
+    pub(crate) written: f32,
 }
 
 impl Match {
@@ -200,13 +205,21 @@ impl TextSearch {
             return Ok(Vec::new());
         }
         // Added up word by word: tantivy adds in an order that depends on the segment, and so do the last bits.
-        let mut scores: HashMap<i64, f32> = HashMap::new();
+        let mut scores: HashMap<i64, (f32, u32)> = HashMap::new();
+        let mut known = 0;
         for (_, spellings) in &terms {
-            for found in self.run(self.word(spellings).as_ref())? {
-                *scores.entry(found.id).or_default() += found.bm25;
+            let found = self.run(self.word(spellings).as_ref())?;
+            known += u32::from(!found.is_empty());
+            for found in found {
+                scores.entry(found.id).or_default().0 += found.bm25;
+            }
+            for found in self.run(self.word_from(WRITTEN, spellings).as_ref())? {
+                scores.entry(found.id).or_default().1 += 1;
             }
         }
-        let mut found: Vec<Match> = scores.into_iter().map(|(id, bm25)| Match { id, bm25 }).collect();
+        let share = |written: u32| written as f32 / known as f32;
+        let found = scores.into_iter().map(|(id, (bm25, written))| Match { id, bm25, written: share(written) });
+        let mut found: Vec<Match> = found.collect();
         found.sort_unstable_by(Match::order);
         Ok(found)
     }
@@ -266,11 +279,16 @@ impl TextSearch {
 
     /// A query for one word, scored in the field where it counts most.
     fn word(&self, spellings: &[String]) -> Box<dyn Query> {
+        self.word_from(0, spellings)
+    }
+
+    /// The same in the fields from the `first` on.
+    fn word_from(&self, first: usize, spellings: &[String]) -> Box<dyn Query> {
         let in_field = |(word, (field, (_, boost))): (&String, (&Field, &(&str, f32)))| -> Box<dyn Query> {
             let term = Term::from_field_text(*field, word);
             Box::new(BoostQuery::new(Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs)), *boost))
         };
-        let fields = || self.fields.iter().zip(&FIELDS);
+        let fields = || self.fields.iter().zip(&FIELDS).skip(first);
         let everywhere = spellings.iter().flat_map(|word| fields().map(move |field| (word, field)));
         Box::new(DisjunctionMaxQuery::new(everywhere.map(in_field).collect()))
     }
@@ -343,7 +361,7 @@ impl TextSearch {
             let ids = ids.collect::<tantivy::Result<Vec<_>>>()?;
             for (bm25, address) in hits {
                 let id = ids.get(address.segment_ord as usize).and_then(|column| column.first(address.doc_id));
-                found.extend(id.filter(|_| !part.is_masked(address)).map(|id| Match { id, bm25 }));
+                found.extend(id.filter(|_| !part.is_masked(address)).map(|id| Match { id, bm25, written: 0.0 }));
             }
         }
         found.sort_unstable_by(Match::order);
@@ -435,7 +453,7 @@ fn index(
     some: Option<&[i64]>,
     progress: &mut dyn FnMut(u64) -> bool,
 ) -> Result<(Index, RamDirectory, u64), Failed> {
-    let (schema, [tags, names, camera, caption, written]) = schema();
+    let (schema, [tags, names, camera, caption, place, written]) = schema();
     let id_field = schema.get_field("id")?;
     let builder = Index::builder().schema(schema);
     let directory = RamDirectory::create();
@@ -446,16 +464,13 @@ fn index(
         let id: i64 = row.get(0)?;
         let mut document = TantivyDocument::new();
         document.add_i64(id_field, id);
-        for (column, field) in [caption, camera, camera].into_iter().chain([written; WRITTEN]).enumerate() {
+        for (column, field) in [caption, camera, camera, place].into_iter().chain([written; 7]).enumerate() {
             if row.get_ref(column + 1)? != ValueRef::Null {
                 document.add_text(field, split(&text_of(row, column + 1)?));
             }
         }
-        for kind in [NameKind::Keyword, NameKind::Person] {
-            for name in told::names_of(db, id, kind, false)? {
-                document.add_text(written, split(&name));
-            }
-        }
+        let (keywords, people) = told::names_of(db, id, false)?;
+        keywords.iter().chain(&people).for_each(|name| document.add_text(written, split(name)));
         for label in words.get(&id).into_iter().flatten() {
             document.add_text(tags, split(label));
         }
@@ -475,8 +490,8 @@ fn index(
     };
     let sql = |condition| {
         format!(
-            "SELECT p.id, c.text, p.camera, p.lens, p.title, p.description, p.creator, p.location, p.city, p.region,
-             p.country, p.place FROM photo p LEFT JOIN caption c ON c.photo = p.id
+            "SELECT p.id, c.text, p.camera, p.lens, p.place, p.title, p.description, p.creator, p.location, p.city,
+             p.region, p.country FROM photo p LEFT JOIN caption c ON c.photo = p.id
              WHERE {condition} AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id) ORDER BY p.id"
         )
     };

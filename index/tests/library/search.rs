@@ -1,7 +1,7 @@
 //! Words, filters, fusion, folding and the graph.
 
 use crate::support::*;
-use snapseek_index::{By, Change, Library, Order, SearchRequest, Tag, query};
+use snapseek_index::{By, Change, Library, Metadata, Order, SearchRequest, Tag, query};
 use std::path::PathBuf;
 
 /// Photos with all kinds of facts.
@@ -295,6 +295,47 @@ fn fusion_folding_and_limits() {
         let first = meaning.hits[0].id;
         let rest = ask(&|r| (r.by, r.exclude, r.limit) = (By::Meaning, vec![first], 2));
         assert_eq!(names(&rest.hits), ["twin.jpg", "both.jpg"]);
+    }
+}
+
+#[test]
+fn what_owners_wrote_comes_before_what_only_looks_like_it() {
+    let put = |name: &str, content: u64, across: f32, said: Metadata| {
+        let mut change = with_vector(name, content, axis(1.0, across, 0.0), "sea");
+        if let Change::Photo { facts, .. } = &mut change {
+            facts.metadata = said;
+        }
+        change
+    };
+    let keywords = |words: &[&str]| Metadata {
+        keywords: words.iter().map(|word| (*word).to_owned()).collect(),
+        ..Metadata::default()
+    };
+    let there = Metadata { place: Some("Strand, Norway".into()), ..Metadata::default() };
+    let changes = [
+        put("Familie Strand.jpg", 1, 0.0, Metadata::default()),
+        put("sea.jpg", 2, 0.1, Metadata::default()),
+        put("third.jpg", 3, 0.2, Metadata::default()),
+        put("place.jpg", 4, 0.3, there),
+        put("one.jpg", 5, 0.4, keywords(&["Familie"])),
+        put("all.jpg", 6, 0.5, Metadata { title: Some("Strand".into()), ..keywords(&["Familie"]) }),
+    ];
+    for cached in [false, true] {
+        let (_folder, library) = library_of(&changes, cached);
+        let found = |words: &str, by| {
+            let vector = Some(unit(axis(1.0, 0.0, 0.0)));
+            let request = SearchRequest { vector, words: Some(words.into()), ..request(by) };
+            names(&library.searcher().unwrap().search(&request).unwrap().hits)
+        };
+        // "am" and "2019" are on no photo and ask for nothing.
+        for words in ["Familie Strand", "Familie am Strand 2019"] {
+            assert_eq!(found(words, By::Both)[..3], ["all.jpg", "one.jpg", "Familie Strand.jpg"], "{words}");
+            assert_eq!(found(words, By::Words)[0], "all.jpg", "{words}");
+            assert_eq!(found(words, By::Meaning)[0], "Familie Strand.jpg", "{words}");
+        }
+        // Nobody wrote where a photo was taken: its place is a word like others.
+        assert_eq!(found("Strand", By::Both)[..2], ["all.jpg", "Familie Strand.jpg"]);
+        assert_eq!(found("Norway", By::Words), ["place.jpg"]);
     }
 }
 

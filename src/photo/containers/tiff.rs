@@ -41,6 +41,11 @@ impl<'a> Tiff<'a> {
         Some(Self { wide: file.number(2, 2)? == 43, ..file })
     }
 
+    /// Big-endian bytes with directories in them, but another head.
+    pub(in crate::photo) fn big_endian(bytes: &'a [u8]) -> Self {
+        Self { bytes, big_endian: true, wide: false }
+    }
+
     /// Where the first directory is.
     pub(in crate::photo) fn first(&self) -> Option<u64> {
         if self.wide { self.number(8, 8) } else { self.number(4, 4) }
@@ -110,24 +115,22 @@ impl<'a> Tiff<'a> {
 
     /// The first value of an entry, if it is a whole number.
     pub(in crate::photo) fn first_number(&self, entry: &Entry<'a>) -> Option<u64> {
-        let one = Entry { count: entry.count.min(8), ..*entry };
-        // More than fit beside it stand elsewhere, however many are read.
-        let whole = entry.count.checked_mul(width(entry.kind)? as u64)? > entry.inside.len() as u64;
-        let bytes =
-            if whole { self.slice(self.value(entry.inside), width(entry.kind)? as u64)? } else { self.bytes(&one)? };
-        let number = matches!(entry.kind, 1 | 3 | 4 | 9 | 13 | 16 | 18);
-        bytes.get(..width(entry.kind)?).filter(|_| number).map(|value| self.value(value))
+        let first = self.bytes(entry)?.get(..width(entry.kind)?)?;
+        entry.is_whole_number().then(|| self.value(first))
     }
 
     /// The values of an entry, if they are whole numbers.
     pub(in crate::photo) fn numbers(&self, entry: &Entry<'a>) -> Option<Vec<u64>> {
-        let whole = matches!(entry.kind, 1 | 3 | 4 | 9 | 13 | 16 | 18);
         let (width, bytes) = (width(entry.kind)?, self.bytes(entry)?);
-        whole.then(|| bytes.chunks_exact(width).map(|value| self.value(value)).collect())
+        entry.is_whole_number().then(|| bytes.chunks_exact(width).map(|value| self.value(value)).collect())
     }
 }
 
 impl Entry<'_> {
+    fn is_whole_number(&self) -> bool {
+        matches!(self.kind, 1 | 3 | 4 | 9 | 13 | 16 | 18)
+    }
+
     /// Whether its values are bytes that can be a text.
     pub(in crate::photo) fn is_text(&self) -> bool {
         // 129 is UTF-8 in Exif 3.0; some writers give texts another type of bytes.

@@ -55,8 +55,8 @@ impl<'a> VideoExtract<'a> {
     }
 }
 
-/// The name that ffmpeg has for the container of a video, by its first bytes. `None` for anything else, such as a list of
-/// other files to read.
+/// The name that ffmpeg has for the container of a video, by its first bytes. `None` for anything else, such as a list
+/// of other files to read.
 pub(in crate::photo) fn container(head: &[u8]) -> Option<&'static str> {
     match head {
         [_, _, _, _, b'f', b't', b'y', b'p', ..]

@@ -62,8 +62,8 @@ pub(super) fn pixels(
     Ok((RgbPicture::whole(width, height, data), memory))
 }
 
-/// Pixels of linear light as floats, in the machine's byte order, with alpha as a fourth: laid over white, and exposed so
-/// that at most one in a hundred is brighter than white.
+/// Pixels of linear light as floats, in the machine's byte order, with alpha as a fourth: laid over white, and exposed
+/// so that at most one in a hundred is brighter than white.
 fn linear<const N: usize>(data: &[u8]) -> Vec<u8> {
     let floats = |pixel: &[[u8; 4]; N]| {
         pixel.map(|bytes| Some(f32::from_ne_bytes(bytes)).filter(|v| v.is_finite()).unwrap_or(0.0))

@@ -92,8 +92,8 @@ fn of_jpeg(file: &[u8]) -> MetadataBlocks<'_> {
     }
 }
 
-/// The packet of what did not fit into the first one, from all the segments over which it is spread: each has the name of
-/// the packet, its length, and where in it the rest belongs.
+/// The packet of what did not fit into the first one, from all the segments over which it is spread: each has the name
+/// of the packet, its length, and where in it the rest belongs.
 fn extended_xmp(file: &[u8]) -> Option<Vec<u8>> {
     let mut parts: Vec<(usize, &[u8])> = jpeg::applications(file, APP1, b"http://ns.adobe.com/xmp/extension/\0")
         .filter_map(|part| Some((u32::from_be_bytes(*part.get(36..)?.first_chunk()?) as usize, part.get(40..)?)))

@@ -1,7 +1,8 @@
-//! EXIF. Source: Exif 3.0 (CIPA DC-008), read leniently: by TIFF's structure alone, whatever type a writer gave a field.
+//! EXIF. Source: Exif 3.0 (CIPA DC-008), read leniently: by TIFF's structure alone, whatever type a writer gave a
+//! field.
 
 use super::text::{DESCRIPTION, NAME, TITLE, decoded, kept, names, utf16};
-use super::{FileMetadata, MetadataSource, Readout, Statement, time};
+use super::{FileMetadata, MetadataSource, Statement, time};
 use crate::photo::containers::tiff::{Directory, Entry, Tiff};
 
 const DESCRIPTION_TAG: u16 = 0x010E;
@@ -23,12 +24,18 @@ const DATE_TIME_DIGITIZED: u16 = 0x9004;
 /// From the one of the date of change on, in the order of those dates.
 const OFFSETS: [u16; 3] = [0x9010, 0x9011, 0x9012];
 const FOCAL_LENGTH: u16 = 0x920A;
+const MAKER_NOTE: u16 = 0x927C;
 const LENS_MODEL: u16 = 0xA434;
 /// Windows writes these in UTF-16.
 const XP_TITLE: u16 = 0x9C9B;
 const XP_COMMENT: u16 = 0x9C9C;
 const XP_AUTHOR: u16 = 0x9C9D;
 const XP_KEYWORDS: u16 = 0x9C9E;
+
+/// How Apple's maker notes begin; a directory follows, whose offsets count from here. Source: ExifTool's tables.
+const APPLE_NOTE: &[u8] = b"Apple iOS\0\0\x01MM";
+/// What the film of a Live Photo, a file of its own, has too.
+const APPLE_CONTENT_IDENTIFIER: u16 = 0x0011;
 
 /// What cameras write into every photo instead of a description.
 const NO_DESCRIPTIONS: [&str; 10] = [
@@ -45,18 +52,20 @@ const NO_DESCRIPTIONS: [&str; 10] = [
 ];
 
 /// What an EXIF block says.
-pub(super) fn read(block: &[u8]) -> Readout {
-    // Some writers keep the prefix that only JPEG has.
-    let block = block.strip_prefix(b"Exif\0\0").unwrap_or(block);
-    parse(block).unwrap_or_default()
+pub(super) fn read(block: &[u8]) -> Vec<Statement> {
+    Fields::first(block).map(|main| statements(&main)).unwrap_or_default()
 }
 
-fn parse(block: &[u8]) -> Option<Readout> {
-    let file = Tiff::new(block)?;
-    let main = Fields { file, directory: file.directory(file.first()?)? };
+/// How an EXIF block says to turn the pixels upright.
+pub(super) fn orientation(block: &[u8]) -> Option<u8> {
+    let number = Fields::first(block)?.number(ORIENTATION)?;
+    u8::try_from(number).ok().filter(|n| (1..=8).contains(n))
+}
+
+fn statements(main: &Fields<'_>) -> Vec<Statement> {
     let (exif, gps) = (main.directory(EXIF_DIRECTORY), main.directory(GPS_DIRECTORY));
     // Some writers put all fields into the first directory.
-    let directories = || exif.iter().chain([&main]);
+    let directories = || exif.iter().chain([main]);
     let text = |tag, most| directories().find_map(|fields| fields.text(tag, most));
     let number = |tag| directories().find_map(|fields| fields.real(tag)).filter(|n| *n > 0.0 && n.is_finite());
     let dated = |tag: u16, offset: u16| {
@@ -67,7 +76,6 @@ fn parse(block: &[u8]) -> Option<Readout> {
     };
     let taken = dated(DATE_TIME_ORIGINAL, OFFSETS[1]).or_else(|| dated(DATE_TIME_DIGITIZED, OFFSETS[2]));
     let position = gps.as_ref().and_then(|gps| gps.angle(1, b'N', b'S', 90.0).zip(gps.angle(3, b'E', b'W', 180.0)));
-    let orientation = main.number(ORIENTATION).and_then(|n| u8::try_from(n).ok());
     let description = main.text(DESCRIPTION_TAG, DESCRIPTION);
     let description = description
         .filter(|text| !NO_DESCRIPTIONS.contains(&text.trim_matches(['<', '>', ' ']).to_lowercase().as_str()));
@@ -90,6 +98,7 @@ fn parse(block: &[u8]) -> Option<Readout> {
         creator: main.text(ARTIST, NAME).or_else(|| main.wide(XP_AUTHOR, NAME)),
         copyright: main.text(COPYRIGHT, NAME),
         keywords: names(keywords.split(';')),
+        motion: exif.as_ref().is_some_and(Fields::is_live_photo),
         ..FileMetadata::default()
     };
     let mut statements = vec![Statement::new(MetadataSource::Exif, said)];
@@ -97,7 +106,7 @@ fn parse(block: &[u8]) -> Option<Readout> {
         let changed = FileMetadata { taken: Some(taken), offset, ..FileMetadata::default() };
         statements.push(Statement::new(MetadataSource::ExifChange, changed));
     }
-    Some(Readout { orientation: orientation.filter(|n| (1..=8).contains(n)), statements })
+    statements
 }
 
 /// Stars (-1 to 5, 0: none), or as many percent as Windows writes for them (1, 25, 50, 75, 99).
@@ -121,6 +130,13 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// Those of the first directory of an EXIF block.
+    fn first(block: &'a [u8]) -> Option<Self> {
+        // Some writers keep the prefix that only JPEG has.
+        let file = Tiff::new(block.strip_prefix(b"Exif\0\0").unwrap_or(block))?;
+        Some(Self { file, directory: file.directory(file.first()?)? })
+    }
+
     fn entry(&self, tag: u16) -> Option<&Entry<'a>> {
         self.directory.entries.iter().find(|entry| entry.tag == tag)
     }
@@ -133,6 +149,14 @@ impl<'a> Fields<'a> {
     fn directory(&self, tag: u16) -> Option<Self> {
         let directory = self.file.directory(self.number(tag)?)?;
         Some(Self { file: self.file, directory })
+    }
+
+    /// Whether Apple's notes name the film that was taken with the photo.
+    fn is_live_photo(&self) -> bool {
+        let note = self.entry(MAKER_NOTE).and_then(|entry| self.file.bytes(entry));
+        let note = note.filter(|note| note.starts_with(APPLE_NOTE)).map(Tiff::big_endian);
+        let directory = note.and_then(|note| note.directory(APPLE_NOTE.len() as u64));
+        directory.is_some_and(|it| it.entries.iter().any(|entry| entry.tag == APPLE_CONTENT_IDENTIFIER))
     }
 
     /// The first number of a field, whole or a fraction.
@@ -213,7 +237,7 @@ mod tests {
 
     #[test]
     fn reads_time_camera_and_place() {
-        let said = read(&block(&[
+        let block = block(&[
             ascii(Tag::Make, "Canon \0"),
             ascii(Tag::Model, "Canon EOS 5D"),
             ascii(Tag::DateTimeOriginal, "0000:00:00 00:00:00"),
@@ -222,12 +246,12 @@ mod tests {
             ascii(Tag::GPSLatitudeRef, "S"),
             degrees(Tag::GPSLongitude, [(70, 1), (0, 1), (0, 1)]),
             ascii(Tag::GPSLongitudeRef, "W"),
-        ]));
-        let metadata = FileMetadata::of(&said.statements);
+        ]);
+        let metadata = FileMetadata::of(&read(&block));
         assert_eq!(metadata.taken.as_deref(), Some("2020-02-29T08:07:06"));
         assert_eq!(metadata.camera.as_deref(), Some("Canon EOS 5D"));
         assert_eq!((metadata.latitude, metadata.longitude), (Some(-33.501), Some(-70.0)));
-        assert_eq!((said.orientation, metadata.rating), (None, None));
+        assert_eq!((orientation(&block), metadata.rating), (None, None));
     }
 
     #[test]
@@ -239,7 +263,7 @@ mod tests {
                 degrees(Tag::GPSLongitude, [(70, 1), (0, 1), (0, 1)]),
                 ascii(Tag::GPSLongitudeRef, "E"),
             ]));
-            assert_eq!(FileMetadata::of(&said.statements).latitude, None);
+            assert_eq!(FileMetadata::of(&said).latitude, None);
         }
     }
 
@@ -272,41 +296,50 @@ mod tests {
         assert_eq!(name("Apple", "iPhone 8"), "Apple iPhone 8");
         assert_eq!(camera(None, Some("X100".into())).as_deref(), Some("X100"));
         let said = read(&block(&[ascii(Tag::Make, &"m".repeat(500)), ascii(Tag::Model, &"é".repeat(500))]));
-        assert_eq!(FileMetadata::of(&said.statements).camera.unwrap().chars().count(), NAME);
+        assert_eq!(FileMetadata::of(&said).camera.unwrap().chars().count(), NAME);
+    }
+
+    #[test]
+    fn a_live_photo_is_told_by_its_makers_notes() {
+        let note = |head: &[u8], tag: u8| {
+            let mut note = head.to_vec();
+            note.extend([0, 1, 0, tag, 0, 2, 0, 0, 0, 37, 0, 0, 0, 32, 0, 0, 0, 0]);
+            let field = Field { tag: Tag::MakerNote, ifd_num: In::PRIMARY, value: Value::Undefined(note, 0) };
+            FileMetadata::of(&read(&block(&[ascii(Tag::Make, "Apple"), field]))).motion
+        };
+        assert!(note(APPLE_NOTE, 0x11));
+        assert!(!note(APPLE_NOTE, 0x01) && !note(b"Apple iOS\0\0\x01II", 0x11) && !note(b"Nikon", 0x11));
     }
 
     #[test]
     fn damaged_blocks_keep_what_can_be_read() {
         let whole = block(&[ascii(Tag::Make, "Canon"), ascii(Tag::Model, "EOS 300D and more")]);
-        let cut = FileMetadata::of(&read(&whole[..whole.len() - 3]).statements);
+        let cut = FileMetadata::of(&read(&whole[..whole.len() - 3]));
         assert_eq!(cut.camera.as_deref(), Some("Canon"));
         for length in 0..whole.len() {
-            read(&whole[..length]);
+            drop(read(&whole[..length]));
         }
-        assert_eq!(read(b"MM\0*"), Readout::default());
+        assert_eq!(read(b"MM\0*"), []);
     }
 
     #[test]
     fn exposure_texts_and_offsets_are_read_and_junk_is_no_description() {
         let fraction = |num, denom| Value::Rational(vec![Rational { num, denom }]);
         let field = |tag, value| Field { tag, ifd_num: In::PRIMARY, value };
-        let said = FileMetadata::of(
-            &read(&block(&[
-                ascii(Tag::DateTimeOriginal, "2019:06:30 23:59:59"),
-                ascii(Tag::OffsetTimeOriginal, "+02:00"),
-                ascii(Tag::DateTime, "2020:01:01 10:00:00"),
-                ascii(Tag::OffsetTime, "+01:00"),
-                field(Tag::FNumber, fraction(28, 10)),
-                field(Tag::ExposureTime, fraction(1, 125)),
-                field(Tag::FocalLength, fraction(0, 0)),
-                field(Tag::PhotographicSensitivity, Value::Short(vec![400])),
-                ascii(Tag::LensModel, "EF 50mm"),
-                ascii(Tag::ImageDescription, "OLYMPUS DIGITAL CAMERA         "),
-                ascii(Tag::Artist, "Anna"),
-                field(Tag(::exif::Context::Tiff, XP_KEYWORDS), Value::Byte(b"a\0;\0b\0\0\0".to_vec())),
-            ]))
-            .statements,
-        );
+        let said = FileMetadata::of(&read(&block(&[
+            ascii(Tag::DateTimeOriginal, "2019:06:30 23:59:59"),
+            ascii(Tag::OffsetTimeOriginal, "+02:00"),
+            ascii(Tag::DateTime, "2020:01:01 10:00:00"),
+            ascii(Tag::OffsetTime, "+01:00"),
+            field(Tag::FNumber, fraction(28, 10)),
+            field(Tag::ExposureTime, fraction(1, 125)),
+            field(Tag::FocalLength, fraction(0, 0)),
+            field(Tag::PhotographicSensitivity, Value::Short(vec![400])),
+            ascii(Tag::LensModel, "EF 50mm"),
+            ascii(Tag::ImageDescription, "OLYMPUS DIGITAL CAMERA         "),
+            ascii(Tag::Artist, "Anna"),
+            field(Tag(::exif::Context::Tiff, XP_KEYWORDS), Value::Byte(b"a\0;\0b\0\0\0".to_vec())),
+        ])));
         assert_eq!(said.taken.as_deref(), Some("2019-06-30T23:59:59"));
         assert_eq!((said.taken_from, said.offset.as_deref()), (Some(MetadataSource::Exif), Some("+02:00")));
         assert_eq!((said.aperture, said.exposure, said.iso), (Some(2.8), Some(0.008), Some(400)));

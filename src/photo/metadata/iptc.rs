@@ -1,4 +1,5 @@
-//! IPTC's Information Interchange Model, version 4: records of numbered texts, as agencies and older programs write them.
+//! IPTC's Information Interchange Model, version 4: records of numbered texts, as agencies and older programs write
+//! them.
 
 use super::text::{DESCRIPTION, NAME, TITLE, decoded, kept, names};
 use super::{FileMetadata, time};

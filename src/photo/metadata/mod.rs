@@ -1,6 +1,6 @@
-//! What is said about a photo: how to turn it upright, when, where and with what it was taken, and what its owner wrote on
-//! it. It stands in the file, in files beside it ([`super::sidecars`]) and in its name. Facts that are missing, damaged or
-//! impossible are left out.
+//! What is said about a photo: how to turn it upright, when, where and with what it was taken, and what its owner wrote
+//! on it. It stands in the file, in files beside it ([`super::sidecars`]) and in its name. Facts that are missing,
+//! damaged or impossible are left out.
 
 mod blocks;
 mod exif;
@@ -17,6 +17,7 @@ mod xmp;
 
 use super::format::Format;
 use crate::panics::contained;
+use blocks::MetadataBlocks;
 use serde::Serialize;
 
 pub(super) use file_name::taken as taken_by_name;
@@ -27,8 +28,8 @@ pub(super) use xmp::read as read_xmp;
 /// showing them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FileMetadata {
-    /// When the photo was taken, in the camera's own time: `YYYY-MM-DDTHH:MM:SS`, or only the day, month or year if that
-    /// is all.
+    /// When the photo was taken, in the camera's own time: `YYYY-MM-DDTHH:MM:SS`, or only the day, month or year if
+    /// that is all.
     pub taken: Option<String>,
     /// Who says so.
     pub taken_from: Option<MetadataSource>,
@@ -217,6 +218,24 @@ impl FileMetadata {
     }
 }
 
+/// How a file of this format says to turn its pixels upright, in EXIF's numbers, without reading what else it says.
+pub(super) fn orientation(format: Format, file: &[u8]) -> Option<u8> {
+    contained(|| {
+        let blocks = blocks::find(format, file);
+        turned(format, &blocks, || blocks.xmp.iter().find_map(|packet| xmp::read(packet).0))
+    })
+    .unwrap_or_default()
+}
+
+/// What EXIF says about the orientation, or else XMP.
+fn turned(format: Format, blocks: &MetadataBlocks<'_>, xmp: impl FnOnce() -> Option<u8>) -> Option<u8> {
+    // Their containers say it, and their decoders obey; what EXIF repeats does not count.
+    if matches!(format, Format::Heic | Format::Avif | Format::JpegXl) {
+        return None;
+    }
+    blocks.exif.iter().find_map(|block| exif::orientation(block)).or_else(xmp)
+}
+
 /// What a file of this format says. Never fails: what cannot be read is not said.
 pub(super) fn read(format: Format, file: &[u8]) -> Readout {
     contained(|| {
@@ -225,28 +244,17 @@ pub(super) fn read(format: Format, file: &[u8]) -> Readout {
             return Readout { orientation: None, statements };
         }
         let blocks = blocks::find(format, file);
-        let mut said = Readout::default();
-        for block in &blocks.exif {
-            let exif = exif::read(block);
-            said.orientation = said.orientation.or(exif.orientation);
-            said.statements.extend(exif.statements);
-        }
-        for packet in &blocks.xmp {
-            let (orientation, metadata) = xmp::read(packet);
-            said.orientation = said.orientation.or(orientation);
-            said.statements.push(Statement::new(MetadataSource::Xmp, metadata));
-        }
+        let packets: Vec<_> = blocks.xmp.iter().map(|packet| xmp::read(packet)).collect();
+        let orientation = turned(format, &blocks, || packets.iter().find_map(|(orientation, _)| *orientation));
+        let mut statements: Vec<Statement> = blocks.exif.iter().flat_map(|block| exif::read(block)).collect();
+        let xmp = packets.into_iter().map(|(_, said)| Statement::new(MetadataSource::Xmp, said));
         let iptc = blocks.iptc.iter().map(|block| Statement::new(MetadataSource::Iptc, iptc::read(block)));
-        said.statements.extend(iptc);
+        statements.extend(xmp.chain(iptc));
         if !blocks.texts.is_empty() {
-            said.statements.push(Statement::new(MetadataSource::PngText, png_text::read(&blocks.texts)));
+            statements.push(Statement::new(MetadataSource::PngText, png_text::read(&blocks.texts)));
         }
-        said.statements.retain(|statement| statement.metadata != FileMetadata::default());
-        // Their containers say it, and their decoders obey; what EXIF repeats does not count.
-        if matches!(format, Format::Heic | Format::Avif | Format::JpegXl) {
-            said.orientation = None;
-        }
-        said
+        statements.retain(|statement| statement.metadata != FileMetadata::default());
+        Readout { orientation, statements }
     })
     .unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! XMP. Sources: XMP Specification Parts 1 and 2 (ISO 16684); IPTC Photo Metadata Standard 2023.2; Metadata Working Group,
-//! Guidelines 2.0 (regions of faces); the names of Adobe's, Microsoft's and digiKam's properties.
+//! XMP. Sources: XMP Specification Parts 1 and 2 (ISO 16684); IPTC Photo Metadata Standard 2023.2; Metadata Working
+//! Group, Guidelines 2.0 (regions of faces); the names of Adobe's, Microsoft's and digiKam's properties.
 //!
 //! A document with a type definition, and so with entities of its own, is refused.
 
@@ -47,8 +47,8 @@ pub(in crate::photo) fn read(packet: &[u8]) -> (Option<u8>, FileMetadata) {
     Document::parse_with_options(text, options).map(|document| describe(&document)).unwrap_or_default()
 }
 
-/// Whether a packet has as few attributes and namespaces as those of programs do. The parser compares each attribute with all
-/// others of its element, and copies all namespaces for each element that has one of its own.
+/// Whether a packet has as few attributes and namespaces as those of programs do. The parser compares each attribute
+/// with all others of its element, and copies all namespaces for each element that has one of its own.
 fn is_reasonable(text: &str) -> bool {
     /// Most attributes of an element: darkroom programs write some hundred.
     const ATTRIBUTES: usize = 1_500;

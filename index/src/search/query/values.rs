@@ -2,6 +2,7 @@
 
 use crate::search::filters::{Center, Fact, Filter, Moment, OwnerText, Shape};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// The names of all filters, each with an example or a description of its value, the more useful ones first.
@@ -95,8 +96,9 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
             Ok(Filter::Format(list.into_iter().map(known).collect()))
         }
         "iso" => {
-            let (min, max) = between(value, 0, u32::MAX)
-                .ok_or_else(|| wrong("write a number, as in iso:400, iso:>800, iso:100..400"))?;
+            let help = || wrong("write a number, as in iso:400, iso:>800, iso:100..400");
+            // Any at all is no condition.
+            let (min, max) = between(value, 0..=u32::MAX).filter(|_| value != "..").ok_or_else(help)?;
             Ok(Filter::Iso { min, max })
         }
         "color" => {
@@ -113,23 +115,11 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
         }
         "near" => near(value),
         "around" => around(value),
-        "is" => Shape::ALL
-            .iter()
-            .find(|(shape, _)| value.eq_ignore_ascii_case(shape))
-            .map(|(_, shape)| Filter::Is(*shape))
-            .ok_or_else(|| {
-                wrong(&format!("write one of {}", Shape::ALL.map(|(name, _)| format!("is:{name}")).join(" ")))
-            }),
+        "is" => named(name, value, &Shape::ALL).map(Filter::Is),
         "tag" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Tag(value.to_owned())),
         "caption" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Caption(value.to_owned())),
         "tag" | "caption" => Err(Problem::Value(format!("{name}: needs a word, as in {name}:dog"))),
-        "has" => Fact::ALL
-            .iter()
-            .find(|(fact, _)| value.eq_ignore_ascii_case(fact))
-            .map(|(_, fact)| Filter::Has(*fact))
-            .ok_or_else(|| {
-                wrong(&format!("write one of {}", Fact::ALL.map(|(name, _)| format!("has:{name}")).join(" ")))
-            }),
+        "has" => named(name, value, &Fact::ALL).map(Filter::Has),
         "ext" => {
             let list: Vec<String> = value.split(',').map(|e| e.trim().trim_start_matches('.').to_owned()).collect();
             if list.iter().any(String::is_empty) || list.len() > 64 {
@@ -170,11 +160,7 @@ fn near(value: &str) -> Result<Filter, Problem> {
     let help = || {
         Problem::Value("write a place and how far, as in near:lisbon,20km near:38.72,-9.14,500m near:@photo.jpg".into())
     };
-    let (place, km) = match value.rsplit_once(',').and_then(|(place, far)| Some((place, kilometres(far)?))) {
-        Some((place, km)) => (place, km),
-        None => (value, USUAL),
-    };
-    let place = place.trim();
+    let (place, km) = with_amount(value, kilometres, USUAL);
     if let Some(path) = place.strip_prefix('@') {
         let center = Center::Photo(PathBuf::from(Some(path).filter(|path| !path.is_empty()).ok_or_else(help)?));
         return Ok(Filter::Near { center, km });
@@ -193,6 +179,13 @@ fn near(value: &str) -> Result<Filter, Problem> {
     Ok(Filter::Near { center, km })
 }
 
+/// What stands before the last comma, and the amount behind it, or the usual one if there is none.
+fn with_amount<T>(value: &str, read: fn(&str) -> Option<T>, usual: T) -> (&str, T) {
+    let parts = value.rsplit_once(',').and_then(|(what, amount)| Some((what, read(amount)?)));
+    let (what, amount) = parts.unwrap_or((value, usual));
+    (what.trim(), amount)
+}
+
 /// `5km`, `500m`, `3mi`.
 fn kilometres(text: &str) -> Option<f64> {
     let text = text.trim().to_ascii_lowercase();
@@ -208,14 +201,11 @@ fn around(value: &str) -> Result<Filter, Problem> {
     const USUAL: u32 = 3_600;
     let help = || Problem::Value("write a photo and how long, as in around:@photo.jpg,2h (s, m, h, d)".into());
     let value = value.strip_prefix('@').ok_or_else(help)?;
-    let (path, seconds) = match value.rsplit_once(',').and_then(|(path, time)| Some((path, seconds(time)?))) {
-        Some((path, seconds)) => (path, seconds),
-        None => (value, USUAL),
-    };
-    if path.trim().is_empty() {
+    let (path, seconds) = with_amount(value, seconds, USUAL);
+    if path.is_empty() {
         return Err(help());
     }
-    Ok(Filter::Around { moment: Moment::Photo(PathBuf::from(path.trim())), seconds })
+    Ok(Filter::Around { moment: Moment::Photo(PathBuf::from(path)), seconds })
 }
 
 /// `90s`, `30m` or `30min`, `2h`, `1d`.
@@ -226,46 +216,42 @@ fn seconds(text: &str) -> Option<u32> {
     number.trim().parse::<u32>().ok()?.checked_mul(unit)
 }
 
-/// `4`, `>=4`, `<4`, `3..5`, `3..`: the first and the last number that is meant.
-fn between(value: &str, least: u32, most: u32) -> Option<(u32, u32)> {
-    let one = |text: &str| text.trim().parse::<u32>().ok().filter(|n| (least..=most).contains(n));
+/// `4`, `>=4`, `<4`, `3..5`, `3..`: the first and the last number that is meant, among those that there are.
+fn between<T>(value: &str, all: RangeInclusive<T>) -> Option<(T, T)>
+where
+    T: Copy + PartialOrd + TryFrom<i64>,
+    i64: From<T>,
+{
+    let (least, most) = (i64::from(*all.start()), i64::from(*all.end()));
+    let one = |text: &str| text.trim().parse::<i64>().ok().filter(|n| (least..=most).contains(n));
     let (min, max) = if let Some(number) = value.strip_prefix(">=") {
         (one(number)?, most)
     } else if let Some(number) = value.strip_prefix("<=") {
         (least, one(number)?)
     } else if let Some(number) = value.strip_prefix('>') {
-        (one(number)?.checked_add(1)?, most)
+        (one(number)? + 1, most)
     } else if let Some(number) = value.strip_prefix('<') {
-        (least, one(number)?.checked_sub(1)?)
+        (least, one(number)? - 1)
     } else {
         let (from, to) = value.split_once("..").unwrap_or((value, value));
         (if from.is_empty() { least } else { one(from)? }, if to.is_empty() { most } else { one(to)? })
     };
-    (min <= max && !value.is_empty() && value != "..").then_some((min, max))
+    Some((min, max)).filter(|_| min <= max).and_then(|(min, max)| Some((min.try_into().ok()?, max.try_into().ok()?)))
+}
+
+/// The one of these that has this name, or a message that lists them all.
+fn named<T: Copy>(filter: &str, value: &str, all: &[(&str, T)]) -> Result<T, Problem> {
+    all.iter().find(|(name, _)| value.eq_ignore_ascii_case(name)).map(|(_, found)| *found).ok_or_else(|| {
+        let names: Vec<String> = all.iter().map(|(name, _)| format!("{filter}:{name}")).collect();
+        Problem::Value(format!("write one of {}", names.join(" ")))
+    })
 }
 
 /// `4`, `>=4`, `3..5`, `-1`.
 fn rating(value: &str) -> Result<Filter, Problem> {
-    const STARS: std::ops::RangeInclusive<i8> = -1..=5;
-    let help =
-        || Problem::Value("write stars from 1 to 5 (-1: rejected), as in rating:5, rating:>=4, rating:2..3".into());
-    let one = |text: &str| text.trim().parse().ok().filter(|stars| STARS.contains(stars)).ok_or_else(help);
-    let (least, most) = (*STARS.start(), *STARS.end());
-    let (min, max) = if let Some(stars) = value.strip_prefix(">=") {
-        (one(stars)?, most)
-    } else if let Some(stars) = value.strip_prefix("<=") {
-        (least, one(stars)?)
-    } else if let Some(stars) = value.strip_prefix('>') {
-        (one(stars)?.saturating_add(1), most)
-    } else if let Some(stars) = value.strip_prefix('<') {
-        (least, one(stars)?.saturating_sub(1))
-    } else {
-        let (from, to) = value.split_once("..").unwrap_or((value, value));
-        (if from.is_empty() { least } else { one(from)? }, if to.is_empty() { most } else { one(to)? })
-    };
-    if min > max {
-        return Err(help());
-    }
+    let (min, max) = between(value, -1_i8..=5).ok_or_else(|| {
+        Problem::Value("write stars from 1 to 5 (-1: rejected), as in rating:5, rating:>=4, rating:2..3".into())
+    })?;
     Ok(Filter::Rating { min, max })
 }
 
@@ -325,8 +311,8 @@ impl fmt::Display for Date {
 }
 
 impl Date {
-    /// Reads `2019`, `2019-06`, `2019/06/15`, `jun-2019`, `2019-june`. `None` if it is no date at all; an error if there
-    /// is no such day.
+    /// Reads `2019`, `2019-06`, `2019/06/15`, `jun-2019`, `2019-june`. `None` if it is no date at all; an error if
+    /// there is no such day.
     fn read(text: &str) -> Option<Result<Self, String>> {
         const MONTHS: [&str; 12] = [
             "january",

@@ -297,7 +297,8 @@ fn further(ids: &[i64]) -> usize {
     ids.par_windows(2).filter(|pair| pair[0] == pair[1]).count()
 }
 
-/// Ids (ascending, of a video once for each frame) and rows of the photos that have a file and a sound embedding: of all, or only of `some`.
+/// Ids (ascending, of a video once for each frame) and rows of the photos that have a file and a sound embedding: of
+/// all, or only of `some`.
 fn read_rows(
     db: &Connection,
     model: &Model,

@@ -212,8 +212,8 @@ fn add_values<const N: usize>(row: &mut [u8], stride: usize, big_endian: bool) {
     }
 }
 
-/// Undoes the differencing of floats (predictor 3): the first bytes of all of them come first, and so on, differenced as
-/// bytes; afterwards they are in the file's order.
+/// Undoes the differencing of floats (predictor 3): the first bytes of all of them come first, and so on, differenced
+/// as bytes; afterwards they are in the file's order.
 fn join_bytes(layout: &TiffLayout<'_>, row: &mut [u8]) {
     let (stride, width) = (layout.stored(), layout.bits as usize / 8);
     (stride..row.len()).for_each(|n| row[n] = row[n].wrapping_add(row[n - stride]));
