@@ -2,6 +2,7 @@
 
 use super::{seal, told};
 use crate::error::{Error, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::io::Read;
 use std::path::Path;
@@ -318,6 +319,8 @@ fn prepare(mut db: Connection, file: &Path, may_create: bool) -> Result<Connecti
     db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;")
         .map_err(&failed)?;
     db.set_prepared_statement_cache_capacity(128);
+    // Plans must not depend on bound values: SQLite would plan many a cached statement anew each time it is used.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(&failed)?;
     seal::register(&db).and_then(|()| told::register(&db)).map_err(&failed)?;
     migrate(&mut db, MIGRATIONS).map_err(&failed)?;
     // The disk may have failed while the catalogue was made. What a WAL holds must be read first, and is not touched.
