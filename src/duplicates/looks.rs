@@ -3,12 +3,10 @@
 
 use super::tones::Tones;
 use crate::photo::picture::RgbPicture;
+use crate::photo::resample::{self, ResampleFilter};
 use crate::photo::{self, DecodeLimits};
 use crate::search::photo_file::first_showing;
 use crate::terminal::progress::StepFn;
-use anyhow::Context;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use rayon::prelude::*;
 use snapseek_index::{Library, PhotoFiles};
 use std::collections::HashMap;
@@ -144,15 +142,7 @@ fn squash(picture: &RgbPicture) -> anyhow::Result<Vec<u8>> {
     };
     let picture = picture.resizable((0.0, 0.0, picture.full.0.into(), picture.full.1.into()));
     let grey: Vec<u8> = picture.data.as_chunks::<3>().0.iter().map(luma).collect();
-    let source = ImageRef::new(picture.width, picture.height, &grey, PixelType::U8)
-        .context("the picture's size and data do not match")?;
-    let mut square = Image::new(SHARP as u32, SHARP as u32, PixelType::U8);
-    let (left, top, width, height) = picture.extent;
-    let (width, height) = (width.min(f64::from(picture.width) - left), height.min(f64::from(picture.height) - top));
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(left, top, width, height);
-    Resizer::new().resize(&source, &mut square, &options).context("the picture cannot be resized")?;
-    Ok(square.into_vec())
+    resample::grey(&picture, &grey, SHARP as u32, SHARP as u32, ResampleFilter::Bilinear)
 }
 
 fn sharpness(square: &[u8]) -> f32 {

@@ -12,7 +12,6 @@ pub mod kept;
 mod labels;
 mod once;
 mod preprocess;
-mod resize;
 pub mod starter;
 mod tokenizer;
 pub mod zero_shot;

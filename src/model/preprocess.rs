@@ -1,8 +1,9 @@
 //! From an upright picture to a vision tower's input, as preprocessor_config.json describes it.
 
 use super::Pixels;
-use super::resize::{ResizeFilter, resize};
+
 use crate::photo::picture::RgbPicture;
+use crate::photo::resample::{self, ResampleFilter};
 use anyhow::Context;
 use serde::Deserialize;
 use std::path::Path;
@@ -14,7 +15,7 @@ pub(super) struct Preprocessing {
     pub(super) shortest_edge: Option<u32>,
     /// Edge of the square that is cut out of the middle.
     pub(super) crop: u32,
-    pub(super) filter: ResizeFilter,
+    pub(super) filter: ResampleFilter,
     pub(super) rescale: f32,
     pub(super) mean: [f32; 3],
     pub(super) std: [f32; 3],
@@ -67,9 +68,9 @@ impl Preprocessing {
             "{name} resizes to {shortest_edge:?} pixels, which is less than the crop of {crop} or far too large"
         );
         let filter = match file.resample {
-            None | Some(3) => ResizeFilter::Bicubic,
-            Some(2) => ResizeFilter::Bilinear,
-            Some(1) => ResizeFilter::Lanczos,
+            None | Some(3) => ResampleFilter::Bicubic,
+            Some(2) => ResampleFilter::Bilinear,
+            Some(1) => ResampleFilter::Lanczos,
             Some(other) => anyhow::bail!("{name}: unknown filter {other} (1, 2 and 3 are supported)"),
         };
         let (mean, std) = (file.image_mean, file.image_std);
@@ -107,7 +108,7 @@ pub(super) fn prepare(picture: &RgbPicture, how: &Preprocessing) -> anyhow::Resu
         let ((left, w), (top, h)) = (cut(width), cut(height));
         (left, top, w, h)
     });
-    let bytes = resize(picture, region, how.crop, how.crop, how.filter)?;
+    let bytes = resample::rgb(picture, region, how.crop, how.crop, how.filter)?;
     let mut pixels = vec![0.0; bytes.len()];
     for (channel, plane) in pixels.chunks_exact_mut(bytes.len() / 3).enumerate() {
         for (out, rgb) in plane.iter_mut().zip(bytes.chunks_exact(3)) {
@@ -136,7 +137,7 @@ mod tests {
         assert_eq!(old.unwrap().shortest_edge, Some(224));
         let squash = format!(r#"{{"size":{{"height":256,"width":256}},"do_center_crop":false,"resample":2,{rest}}}"#);
         let squash = preprocessing(&squash, 256).unwrap();
-        assert_eq!((squash.shortest_edge, squash.crop, squash.filter), (None, 256, ResizeFilter::Bilinear));
+        assert_eq!((squash.shortest_edge, squash.crop, squash.filter), (None, 256, ResampleFilter::Bilinear));
         assert!(preprocessing(&format!(r#"{{"size":224,"crop_size":224,{rest}}}"#), 336).is_err());
         assert!(preprocessing(r#"{"size":224,"image_mean":[0,0,0],"image_std":[1,0,1]}"#, 224).is_err());
     }
@@ -148,7 +149,7 @@ mod tests {
             let (mean, std) = ([0.5; 3], [0.5; 3]);
             let shortest_edge = Some(crop);
             let how =
-                Preprocessing { shortest_edge, crop, filter: ResizeFilter::Bicubic, rescale: 1.0 / 255.0, mean, std };
+                Preprocessing { shortest_edge, crop, filter: ResampleFilter::Bicubic, rescale: 1.0 / 255.0, mean, std };
             for short in [1, 2, 225, 232, 450, 457, 675, 900, 907, 1005] {
                 for (width, height) in [(short, short), (short, short + 300), (short + 1, short)] {
                     let grey = vec![128; width as usize * height as usize * 3];

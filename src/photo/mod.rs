@@ -22,6 +22,7 @@ mod format;
 pub mod identity;
 mod metadata;
 pub mod picture;
+pub mod resample;
 pub mod shrink;
 pub mod sidecars;
 #[cfg(test)]

@@ -9,9 +9,9 @@ mod text;
 mod vision;
 
 use super::once::Once;
-use super::resize::{ResizeFilter, resize};
 use super::{Embed, Embedding, Identity, Pixels, Tokens, fill, labels, normalize};
 use crate::photo::picture::RgbPicture;
+use crate::photo::resample::{self, ResampleFilter};
 use anyhow::Context;
 use half::f16;
 use safetensors::SafeTensors;
@@ -129,8 +129,9 @@ impl Embed for Starter {
         let side = width.min(height);
         let offset = |length: u32| f64::from((length - side) / 2);
         let square = (offset(width), offset(height), side.into(), side.into());
-        let squashed = resize(picture, (0.0, 0.0, width.into(), height.into()), EDGE, EDGE, ResizeFilter::Bicubic)?;
-        let central = resize(picture, square, EDGE, EDGE, ResizeFilter::Bicubic)?;
+        let squashed =
+            resample::rgb(picture, (0.0, 0.0, width.into(), height.into()), EDGE, EDGE, ResampleFilter::Bicubic)?;
+        let central = resample::rgb(picture, square, EDGE, EDGE, ResampleFilter::Bicubic)?;
         Ok(Self::pixels_of_views(&squashed, &central))
     }
 
