@@ -32,7 +32,7 @@ fn cluster_of(sandbox: &Sandbox, clusters: &[Value], photo: &str) -> String {
 
 #[test]
 fn clusters_are_found_named_kept_and_joined() {
-    let sandbox = Sandbox::indexed(&[&FISH[..], &TOOLS, &PALACES].concat());
+    let sandbox = Sandbox::indexed(&[&FISH[..], &TOOLS, &PALACES].concat()).knowing_words();
     sandbox.run(["search", "cluster:fish"]).exits(2);
     let (first, outside) = clusters(&sandbox, &[]);
     assert_eq!(first.len(), 3, "{first:?}");
@@ -164,7 +164,7 @@ fn a_folder_is_described() {
 
 #[test]
 fn clusters_that_were_named_keep_their_photos_and_earlier_ones_come_back() {
-    let sandbox = Sandbox::indexed(&[&FISH[..], &TOOLS, &PALACES].concat());
+    let sandbox = Sandbox::indexed(&[&FISH[..], &TOOLS, &PALACES].concat()).knowing_words();
     let (first, _) = clusters(&sandbox, &[]);
     let tools = cluster_of(&sandbox, &first, "wrench");
     sandbox.run(["cluster", "rename", &tools, "Werkzeug"]).exits(0);

@@ -45,7 +45,7 @@ fn blocks() -> Vec<Block> {
 
 /// A home as the documents assume it: photos in `~/Pictures`, some files in the working folder, `snapseek` on the PATH.
 fn desk() -> Sandbox {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().knowing_words();
     let copy_all = |from: PathBuf, to: PathBuf| {
         fs::create_dir_all(&to).unwrap();
         for entry in fs::read_dir(from).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file()) {

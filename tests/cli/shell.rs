@@ -268,7 +268,7 @@ fn copies_go_where_they_are_wanted_and_overwrite_nothing() {
 
 #[test]
 fn bash_completes_the_names_of_clusters_and_labels() {
-    let sandbox = Sandbox::indexed(&ANIMALS);
+    let sandbox = Sandbox::indexed(&ANIMALS).knowing_words();
     sandbox.run(["cluster", "-k", "1", "--min-size", "2"]).exits(0);
     let name = sandbox.run(["cluster", "--json"]).exits(0).lines()[0]["cluster"].as_str().unwrap().to_owned();
     sandbox.run(["cluster", "rename", &name, "Oma's friends"]).exits(0);

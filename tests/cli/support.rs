@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -28,6 +29,16 @@ pub(crate) fn random_clip() -> String {
 pub(crate) fn random_blip2() -> String {
     fixture("reference/blip2-random").to_str().unwrap().to_owned()
 }
+
+/// The shipped words as the starter embeds them, in the files of its cache: computed once for all tests.
+static WORDS: LazyLock<Vec<(PathBuf, Vec<u8>)>> = LazyLock::new(|| {
+    let sandbox = Sandbox::indexed(&["cat", "dog"]);
+    sandbox.run(["cluster", "-k", "1", "--min-size", "1"]).exits(0);
+    let files = std::fs::read_dir(sandbox.path(KEYWORDS)).unwrap().map(|entry| entry.unwrap());
+    files.map(|file| (file.file_name().into(), std::fs::read(file.path()).unwrap())).collect()
+});
+/// The folder of that cache in a sandbox.
+const KEYWORDS: &str = "home/cache/snapseek/keywords";
 
 /// A temporary home with a photo folder, where a test sees neither the user's files nor another test's.
 pub(crate) struct Sandbox {
@@ -58,6 +69,14 @@ impl Sandbox {
         let sandbox = Self::with_photos(names);
         sandbox.index().exits(0);
         sandbox
+    }
+
+    /// Makes the shipped words known, which the first `cluster` would embed.
+    pub(crate) fn knowing_words(self) -> Self {
+        let folder = self.path(KEYWORDS);
+        std::fs::create_dir_all(&folder).unwrap();
+        WORDS.iter().for_each(|(name, content)| std::fs::write(folder.join(name), content).unwrap());
+        self
     }
 
     /// A path in the sandbox. It is canonical, so that it equals what the program prints.

@@ -108,7 +108,8 @@ fn clusters_are_opened_renamed_and_mapped() {
         "screw-driver-2",
         "wrench",
         "scissors-1",
-    ]);
+    ])
+    .knowing_words();
     // Here and not in the UI, because embedding the vocabulary takes a while.
     let found = sandbox.run(["cluster", "--json"]).exits(0).lines();
     let largest = found[0]["cluster"].as_str().unwrap();

@@ -317,7 +317,7 @@ fn export(sandbox: &Sandbox, file: &str) -> Vec<Value> {
 
 #[test]
 fn a_new_library_exports_what_it_imported() {
-    let sandbox = Sandbox::indexed(&["owl", "cat", "dog", "africa"]);
+    let sandbox = Sandbox::indexed(&["owl", "cat", "dog", "africa"]).knowing_words();
     set(&sandbox, "owl.jpg", "Eule im \u{1b}[31mGarten");
     set(&sandbox, "africa.jpg", "gone soon");
     sandbox.run(["classify", "--labels", "cat,dog", "--save-as", "pets"]).exits(0);

@@ -147,7 +147,8 @@ pub(super) struct Point {
 
 impl World {
     pub(super) fn new() -> Self {
-        let world = Self { sandbox: Sandbox::with_photos(&["cat", "dog", "owl", "panda", "koala", "africa"]) };
+        let world =
+            Self { sandbox: Sandbox::with_photos(&["cat", "dog", "owl", "panda", "koala", "africa"]).knowing_words() };
         let run = |args: &[&str]| world.run(args).exits(0);
         let index = |code: i32| drop(world.run(&["index", ".", "--prune"]).exits(code));
         fs::write(world.sandbox.photo("bad.jpg"), "no picture").unwrap();
