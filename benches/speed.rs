@@ -8,7 +8,7 @@
 //! written once to target/tmp/speed), which is as fast as the real one.
 
 use image::imageops::FilterType;
-use snapseek::model::clip::Clip;
+use snapseek::model::dual_encoder::DualEncoder;
 use snapseek::model::{Device, Embed, Starter};
 use snapseek::photo::{self, DecodeLimits};
 use snapseek_index::{Change, FileIdentity, FileStamp, Library, Metadata, ModelRecord, PhotoFacts, Tag};
@@ -125,7 +125,7 @@ type Named = (&'static str, String, Box<dyn Embed>);
 
 fn models() -> anyhow::Result<[Named; 2]> {
     let folder = random_clip()?;
-    let clip = Clip::open(&folder, Device::Cpu, None)?;
+    let clip = DualEncoder::open(&folder, Device::Cpu, None)?;
     Ok([
         ("starter", "starter".into(), Box::new(Starter::built_in()?)),
         ("CLIP ViT-B/32 sizes", folder.canonicalize()?.to_string_lossy().into_owned(), Box::new(clip)),

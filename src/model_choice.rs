@@ -2,15 +2,13 @@
 
 use crate::config::{DeviceChoice, Settings};
 use crate::exit::Failure;
+use crate::model::hub::presets::{PRESETS, Preset, preset};
 use crate::model::{self, Device, Embed, ModelSpec, StoreOptions};
 use crate::terminal::console::Console;
 use crate::terminal::progress::{Bar, Unit};
 use anyhow::Context;
 use snapseek_index::{Library, ModelRecord};
 use std::path::PathBuf;
-
-/// The size of CLIP's download.
-pub const CLIP_SIZE: &str = "605 MB";
 
 /// Whether `auto` may offer to download CLIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +68,7 @@ pub fn choose(
     Ok(chosen)
 }
 
-/// Opens exactly the model the user asked for; `auto` is CLIP if installed, else the starter.
+/// Opens exactly the model the user asked for; `auto` is the best known one that is installed, else the starter.
 ///
 /// # Errors
 /// The model is missing or damaged.
@@ -82,22 +80,59 @@ pub fn asked(settings: &Settings, console: &Console, offer: Offer) -> anyhow::Re
 }
 
 fn automatic(settings: &Settings, console: &Console, offer: Offer) -> anyhow::Result<Chosen> {
-    if model::locate(&ModelSpec::Clip)?.is_some() {
-        return open(&ModelSpec::Clip, settings);
+    let mut known: Vec<&Preset> = PRESETS.iter().collect();
+    known.sort_by(|a, b| b.recall.unwrap_or(0.0).total_cmp(&a.recall.unwrap_or(0.0)));
+    for preset in known {
+        let spec = spec(preset.name)?;
+        if model::locate(&spec)?.is_some() {
+            return open(&spec, settings);
+        }
     }
-    let question = format!("CLIP (openai/clip-vit-base-patch32, MIT, {CLIP_SIZE}) is not installed. Download it once?");
-    let agreed = match offer {
-        Offer::None => false,
-        Offer::Ask => !settings.offline && console.confirm(&question),
-        Offer::Yes => !settings.offline,
+    let wanted = match offer {
+        _ if settings.offline => None,
+        Offer::None => None,
+        Offer::Ask => offered(console),
+        Offer::Yes => Some(&PRESETS[0]),
     };
-    if agreed {
-        pull(&ModelSpec::Clip, settings, console, &mut |_| true)
-            .context("CLIP cannot be downloaded; `--model starter` needs no network")?;
-        return open(&ModelSpec::Clip, settings);
+    if let Some(preset) = wanted {
+        let spec = spec(preset.name)?;
+        pull(&spec, settings, console, &mut |_| true)
+            .with_context(|| format!("{} cannot be downloaded; `--model starter` needs no network", preset.name))?;
+        return open(&spec, settings);
     }
-    console.note("using the built-in starter model; `snapseek models pull clip` downloads the larger CLIP");
+    console.note(
+        "using the built-in starter model; `snapseek models list --available` names larger ones, which find far more",
+    );
     open(&ModelSpec::Starter, settings)
+}
+
+/// The models that a first run offers.
+const OFFERED: [&str; 2] = ["clip", "siglip2-b32-256"];
+
+/// Asks which model to download; `None` for none.
+fn offered(console: &Console) -> Option<&'static Preset> {
+    let presets: Vec<&Preset> = OFFERED.iter().filter_map(|name| preset(name)).collect();
+    let mut question = String::from("No model for photos is installed. Download one, once?\n");
+    for (n, Preset { name, bytes, licence, recall, .. }) in presets.iter().enumerate() {
+        let found = recall.map_or(String::new(), |recall| format!(", finds {recall:.0} of 100 in Immich's comparison"));
+        question.push_str(&format!("  {}  {name} ({}, {licence}{found})\n", n + 1, rounded(*bytes)));
+    }
+    question.push_str("  Enter: none, the built-in starter, which knows a thousand things\n[1/2/N] ");
+    match console.ask(&question)?.as_str() {
+        "1" | "y" | "yes" => presets.first().copied(),
+        "2" => presets.get(1).copied(),
+        _ => None,
+    }
+}
+
+/// Bytes of a model, in whole megabytes or tenths of gigabytes.
+#[must_use]
+pub fn rounded(bytes: u64) -> String {
+    if bytes < 1_000_000_000 {
+        format!("{:.0} MB", bytes as f64 / 1e6)
+    } else {
+        format!("{:.1} GB", bytes as f64 / 1e9)
+    }
 }
 
 /// Downloads a model with a progress bar and returns its folder. `agree` is called with the number of bytes to
@@ -144,13 +179,19 @@ fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
     let model = match spec {
         ModelSpec::Starter => model::starter()?,
         _ => {
-            let folder = model::locate(spec)?.ok_or_else(|| {
-                Failure::missing(format!(
-                    "the model {0} is not installed; `snapseek models pull {0}` downloads it, and `--model starter` \
-                     needs no download",
-                    name(spec)
-                ))
-            })?;
+            let Some(folder) = model::locate(spec)? else {
+                let name = short_name(spec);
+                let advice = format!("`snapseek models pull {name}` downloads");
+                return Err(Failure::missing(match model::defect(spec)? {
+                    Some((defect, true)) => {
+                        format!("the model {name} is not complete: {defect:#}; {advice} what is missing")
+                    }
+                    Some((defect, false)) => format!("the model {name} cannot be used: {defect:#}"),
+                    None => format!(
+                        "the model {name} is not installed; {advice} it, and `--model starter` needs no download"
+                    ),
+                }));
+            };
             if model::is_blip2(&folder) {
                 return Err(Failure::usage(format!(
                     "{} captions photos and answers questions but makes no embeddings: pass it to --blip2, and another \
@@ -185,6 +226,11 @@ pub fn name(spec: &ModelSpec) -> String {
         ModelSpec::Repo(repo) => repo.clone(),
         ModelSpec::Dir(folder) => folder.canonicalize().unwrap_or_else(|_| folder.clone()).to_string_lossy().into(),
     }
+}
+
+/// A model's name, as short as the user may write it.
+fn short_name(spec: &ModelSpec) -> String {
+    model::short_name(&name(spec)).to_owned()
 }
 
 /// How the model store is accessed.

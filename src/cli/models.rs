@@ -6,7 +6,16 @@ use clap::Subcommand;
 #[derive(Subcommand, Debug)]
 pub enum ModelsAction {
     /// List installed models with their folders, sizes and licences
-    List,
+    List {
+        /// List the models that can be downloaded by a short name instead, with what they need and how much they find
+        #[arg(long)]
+        available: bool,
+    },
+    /// Compare the files of installed models with the checksums that are known of them
+    Verify {
+        /// clip, blip2, or org/name [default: all that are installed]
+        name: Option<String>,
+    },
     /// Download a model from Hugging Face
     Pull {
         /// clip, blip2, or org/name

@@ -29,5 +29,6 @@ COSINE AND PROBABILITY
   The cosine measures how well a photo and a text match. Which values are high depends on the model: with CLIP,
   unrelated pairs have about 0.2, and 0.33 is a very good match; with the starter, unrelated pairs have about 0 and good
   ones more than 0.4. The probabilities of a photo sum to 1 over the given texts: softmax of the model's logit scale
-  (CLIP: 100, starter: 16) times the cosine. With a single text the probability is always 1. CLIP reads the texts
-  unchanged, the starter as "a photo of ..."."#;
+  (CLIP: 100, starter: 16) times the cosine. With a single text the probability is then always 1. SigLIP was trained to
+  judge each pair by itself: its probabilities are the sigmoid of scale times cosine plus its bias, and sum to nothing.
+  CLIP and SigLIP read the texts unchanged, the starter as "a photo of ..."."#;

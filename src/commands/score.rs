@@ -57,8 +57,15 @@ pub(super) fn score(args: &ScoreArgs, settings: &Settings, console: &Console) ->
     })
 }
 
+/// The texts as a classifier.
+struct Texts {
+    classifier: Classifier,
+    /// As [`Embed::logit_bias`].
+    bias: Option<f32>,
+}
+
 /// The texts' embeddings: with the model's default for texts, or averaged over the given templates.
-fn texts(args: &ScoreArgs, model: &dyn Embed, progress: &mut Progress<'_>) -> anyhow::Result<Classifier> {
+fn texts(args: &ScoreArgs, model: &dyn Embed, progress: &mut Progress<'_>) -> anyhow::Result<Texts> {
     let templates: Vec<&str> = args.template.iter().map(String::as_str).collect();
     let rows = if templates.is_empty() {
         model.embed_texts(&args.text, None)?.concat()
@@ -68,13 +75,19 @@ fn texts(args: &ScoreArgs, model: &dyn Embed, progress: &mut Progress<'_>) -> an
         })?;
         rows.ok_or_else(Failure::interrupted)?
     };
-    Ok(Classifier { scale: model.logit_scale()?, rows })
+    Ok(Texts { classifier: Classifier { scale: model.logit_scale()?, rows }, bias: model.logit_bias()? })
 }
 
-fn scores(embedding: &[f32], texts: &Classifier) -> Vec<Score> {
-    let probabilities = texts.probabilities(embedding);
-    let score = |(logit, probability)| Score { cosine: logit / texts.scale, logit, probability };
-    texts.logits(embedding).into_iter().zip(probabilities).map(score).collect()
+fn scores(embedding: &[f32], Texts { classifier, bias }: &Texts) -> Vec<Score> {
+    let logits = classifier.logits(embedding);
+    let probabilities = match bias {
+        None => classifier.probabilities(embedding),
+        // Trained on pairs, each of which stands for itself.
+        Some(bias) => logits.iter().map(|logit| (1.0 / (1.0 + (-f64::from(logit + bias)).exp())) as f32).collect(),
+    };
+    let bias = bias.unwrap_or_default();
+    let score = |(logit, probability)| Score { cosine: logit / classifier.scale, logit: logit + bias, probability };
+    logits.into_iter().zip(probabilities).map(score).collect()
 }
 
 fn json_line(path: &Path, scores: &[Score], texts: &[String], console: &Console) -> anyhow::Result<()> {

@@ -11,7 +11,8 @@ pub struct GlobalArgs {
     /// Folder of the library [default: one library in the XDG data directory]
     #[arg(long, global = true, value_name = "DIR", env = "SNAPSEEK_LIBRARY")]
     pub library: Option<PathBuf>,
-    /// The embedding model: auto, starter, clip, a Hugging Face name (org/name) or a model folder
+    /// The embedding model: auto, starter, clip, another name of `models list --available`, a Hugging Face name (org/name
+    /// or org/name@revision) or a model folder
     #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_MODEL")]
     pub model: Option<String>,
     /// The model for captions and answers: blip2, a Hugging Face name (org/name) or a model folder [default: blip2]

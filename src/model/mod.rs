@@ -1,15 +1,16 @@
 //! Models that turn texts and pictures into unit vectors of one space.
 //!
-//! One trait, [`Embed`], and two implementations: [`clip`] (any CLIPModel in the Hugging Face layout, read from a
-//! folder) and [`mod@starter`] (built into the program). [`blip2`] writes captions and answers, [`hub`] finds and
+//! One trait, [`Embed`], and two implementations: [`dual_encoder`] (CLIP, OpenCLIP and SigLIP,
+//! read from a folder) and [`mod@starter`] (built into the program). [`blip2`] writes captions and answers, [`hub`] finds and
 //! downloads models. Nothing here knows about the catalogue or the terminal.
 
 pub mod blip2;
-pub mod clip;
 pub mod compute;
+pub mod dual_encoder;
 pub mod hub;
 pub mod kept;
 mod labels;
+mod model_folder;
 mod once;
 mod preprocess;
 pub mod starter;
@@ -19,8 +20,8 @@ pub mod zero_shot;
 pub use hub::download::pull;
 pub use hub::spec::ModelSpec;
 pub use hub::store::{
-    Installed, Kind, PINNED_CLIP, StoreOptions, bytes_of, installed, is_blip2, licence, locate, repository, short_name,
-    verify,
+    ChecksumVerdict, FileVerdict, Installed, Kind, StoreOptions, bytes_of, check, defect, delete_damaged, installed,
+    is_blip2, licence, locate, repository, short_name,
 };
 pub use starter::Starter;
 
@@ -77,6 +78,15 @@ pub trait Embed: Send + Sync {
     /// # Errors
     /// The model's files are damaged.
     fn logit_scale(&self) -> anyhow::Result<f32>;
+
+    /// What is added to scale times cosine before a sigmoid, for a model that was trained to judge each pair of a picture
+    /// and a text by itself (SigLIP); `None` if its probabilities are a softmax over texts.
+    ///
+    /// # Errors
+    /// The model's files are damaged.
+    fn logit_bias(&self) -> anyhow::Result<Option<f32>> {
+        Ok(None)
+    }
 
     /// Prompt templates, with `{}` where a label goes; the embedding of a label is the mean over all of them.
     fn templates(&self) -> &'static [&'static str];
@@ -135,12 +145,12 @@ pub fn starter() -> anyhow::Result<Box<dyn Embed>> {
     Ok(Box::new(Starter::built_in()?))
 }
 
-/// Opens the CLIP model in `folder`. The hash of its weights, which takes long to compute, is cached below `cache`.
+/// Opens the dual encoder in `folder`. The hash of its weights, which takes long to compute, is cached below `cache`.
 ///
 /// # Errors
 /// A file is missing, damaged or of another kind of model, or the device is not available.
 pub fn open(folder: &Path, device: Device, cache: &Path) -> anyhow::Result<Box<dyn Embed>> {
-    Ok(Box::new(clip::Clip::open(folder, device, Some(cache))?))
+    Ok(Box::new(dual_encoder::DualEncoder::open(folder, device, Some(cache))?))
 }
 
 /// Puts `text` into a prompt template.

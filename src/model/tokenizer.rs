@@ -1,6 +1,9 @@
 //! Hugging Face tokenizers, whose library panics on some damaged files.
 
+use super::preprocess::read_json;
 use crate::panics::contained;
+use anyhow::Context;
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer as Library;
 
@@ -22,9 +25,52 @@ pub(super) struct Cutting {
 impl Tokenizer {
     /// Reads a tokenizer.json.
     pub(super) fn read(path: &Path, how: Cutting) -> anyhow::Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        Self::parse(&bytes, path, how)
+    }
+
+    /// CLIP's tokenizer from its vocabulary (vocab.json) and merges (merges.txt), where there is no tokenizer.json.
+    /// Source: the fast tokenizer that `transformers` makes of them (CLIPConverter).
+    pub(super) fn of_clip(vocabulary: &Path, merges: &Path, how: Cutting) -> anyhow::Result<Self> {
+        const START: &str = "<|startoftext|>";
+        const END: &str = "<|endoftext|>";
+        let vocab: Map<String, Value> = read_json(vocabulary)?;
+        let id = |token: &str| {
+            vocab.get(token).cloned().with_context(|| format!("{} holds no {token}", vocabulary.display()))
+        };
+        let (start, end) = (id(START)?, id(END)?);
+        let text = std::fs::read_to_string(merges).with_context(|| format!("{} cannot be read", merges.display()))?;
+        let merges: Vec<&str> = text.lines().filter(|line| !line.starts_with("#version") && !line.is_empty()).collect();
+        let added = |id: &Value, content: &str| {
+            json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+                "normalized": false, "special": true})
+        };
+        let words = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+        let file = json!({
+            "version": "1.0",
+            "added_tokens": [added(&start, START), added(&end, END)],
+            "normalizer": {"type": "Sequence", "normalizers": [
+                {"type": "NFC"},
+                {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
+                {"type": "Lowercase"},
+            ]},
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+                {"type": "Split", "pattern": {"Regex": words}, "behavior": "Removed", "invert": true},
+                {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+            ]},
+            "post_processor": {"type": "RobertaProcessing", "sep": [END, &end], "cls": [START, &start],
+                "trim_offsets": false, "add_prefix_space": false},
+            "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+            "model": {"type": "BPE", "unk_token": END, "continuing_subword_prefix": "", "end_of_word_suffix": "</w>",
+                "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": vocab, "merges": merges},
+        });
+        Self::parse(&serde_json::to_vec(&file)?, vocabulary, how)
+    }
+
+    fn parse(bytes: &[u8], path: &Path, how: Cutting) -> anyhow::Result<Self> {
         let damaged = |why: &dyn std::fmt::Display| anyhow::anyhow!("{} is damaged: {why}", path.display());
         let read = || -> tokenizers::Result<Library> {
-            let mut library = Library::from_file(path)?;
+            let mut library = Library::from_bytes(bytes)?;
             let cut = |max_length| tokenizers::TruncationParams { max_length, ..Default::default() };
             library.with_padding(None).with_truncation(how.max_length.map(cut))?;
             library.set_encode_special_tokens(how.special_as_text);
@@ -34,10 +80,10 @@ impl Tokenizer {
         Ok(Self { library, path: path.to_path_buf() })
     }
 
-    /// The ids of a text's tokens, including those that tokenizer.json adds, and the tokens as the vocabulary spells
-    /// them.
-    pub(super) fn encode(&self, text: &str) -> anyhow::Result<(Vec<u32>, Vec<String>)> {
-        let encoded = contained(|| self.library.encode(text, true)).map_err(|panic| self.unable(&panic))?;
+    /// The ids of a text's tokens, with `special` including those that tokenizer.json adds, and the tokens as the
+    /// vocabulary spells them.
+    pub(super) fn encode(&self, text: &str, special: bool) -> anyhow::Result<(Vec<u32>, Vec<String>)> {
+        let encoded = contained(|| self.library.encode(text, special)).map_err(|panic| self.unable(&panic))?;
         let encoding = encoded.map_err(|error| self.unable(&error))?;
         Ok((encoding.get_ids().to_vec(), encoding.get_tokens().to_vec()))
     }
@@ -46,6 +92,11 @@ impl Tokenizer {
     pub(super) fn decode(&self, tokens: &[u32]) -> anyhow::Result<String> {
         let decoded = contained(|| self.library.decode(tokens, true)).map_err(|panic| self.unable(&panic))?;
         decoded.map_err(|error| self.unable(&error))
+    }
+
+    /// The id of a token of the vocabulary.
+    pub(super) fn id(&self, token: &str) -> Option<u32> {
+        self.library.token_to_id(token)
     }
 
     /// The file, for messages.
@@ -70,7 +121,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let damaged = dir.path().join("tokenizer.json");
         std::fs::write(&damaged, json.to_string()).unwrap();
-        let error = Tokenizer::read(&damaged, Cutting::default()).and_then(|t| t.encode("a cat")).unwrap_err();
+        let error = Tokenizer::read(&damaged, Cutting::default()).and_then(|t| t.encode("a cat", true)).unwrap_err();
         assert!(error.to_string().contains("tokenizer"), "{error}");
     }
 }

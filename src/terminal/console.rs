@@ -183,12 +183,20 @@ impl Console {
     /// Asks a yes/no question; without a terminal the answer is no.
     #[must_use]
     pub fn confirm(&self, question: &str) -> bool {
+        matches!(self.ask(&format!("{question} [y/N] ")).as_deref(), Some("y" | "yes"))
+    }
+
+    /// The user's answer to a question, in lower case and without space around it; `None` without a terminal, and at its
+    /// end.
+    #[must_use]
+    pub fn ask(&self, question: &str) -> Option<String> {
         if !self.stderr_terminal || !io::stdin().is_terminal() {
-            return false;
+            return None;
         }
-        let _ = write!(io::stderr().lock(), "{question} [y/N] ");
+        let _ = write!(io::stderr().lock(), "{question}");
         let mut answer = String::new();
-        io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+        io::stdin().read_line(&mut answer).ok()?;
+        Some(answer.trim().to_lowercase())
     }
 }
 

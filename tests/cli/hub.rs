@@ -127,10 +127,11 @@ impl Served {
         // /ORG/NAME/resolve/REVISION/FILE, or /storage/ORG/NAME/FILE.
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         let (on_hub, model, revision, name) = match parts.as_slice() {
-            [org, model, "resolve", revision, name] => (true, format!("{org}/{model}"), *revision, *name),
-            ["storage", org, model, name] => (false, format!("{org}/{model}"), COMMIT, *name),
+            [org, model, "resolve", revision, name @ ..] => (true, format!("{org}/{model}"), *revision, name.join("/")),
+            ["storage", org, model, name @ ..] => (false, format!("{org}/{model}"), COMMIT, name.join("/")),
             _ => panic!("{request}"),
         };
+        let name = name.as_str();
         let commit = if revision.len() == COMMIT.len() { revision } else { COMMIT };
         assert!(model != NAME || commit == COMMIT, "{request}");
         let content = self.models.get(&model).and_then(|files| files.get(name));

@@ -25,6 +25,7 @@ mod files;
 mod hostile_names;
 mod hub;
 mod indexing;
+mod layouts;
 mod levels;
 mod metadata;
 mod model_files;

@@ -6,6 +6,7 @@
 mod blip2;
 mod clusters;
 mod duplicates;
+mod families;
 mod levels;
 mod matches;
 mod reference;

@@ -2,7 +2,7 @@
 
 use candle_core::{Device as CandleDevice, Tensor};
 use serde_json::Value;
-use snapseek::model::clip::Clip;
+use snapseek::model::dual_encoder::DualEncoder;
 use snapseek::model::{Device, Embed, Pixels, Starter};
 use snapseek::photo::{self, DecodeLimits};
 use snapseek_index::Classifier;
@@ -20,33 +20,33 @@ fn expected(folder: &str) -> (HashMap<String, Tensor>, Value) {
     (tensors, serde_json::from_slice(&json).unwrap())
 }
 
-fn rows(tensor: &Tensor) -> Vec<Vec<f32>> {
+pub(crate) fn rows(tensor: &Tensor) -> Vec<Vec<f32>> {
     tensor.flatten_from(1).unwrap().to_vec2().unwrap()
 }
 
-fn strings(value: &Value) -> Vec<String> {
+pub(crate) fn strings(value: &Value) -> Vec<String> {
     value.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
 }
 
-fn unit(vector: &[f32]) -> Vec<f32> {
+pub(crate) fn unit(vector: &[f32]) -> Vec<f32> {
     let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
     vector.iter().map(|v| v / norm).collect()
 }
 
-fn max_difference(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn max_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     unit(a).iter().zip(unit(b)).map(|(a, b)| a * b).sum()
 }
 
-fn clip() -> Clip {
-    Clip::open(&fixtures("reference/clip-random"), Device::Cpu, None).unwrap()
+fn clip() -> DualEncoder {
+    DualEncoder::open(&fixtures("reference/clip-random"), Device::Cpu, None).unwrap()
 }
 
-fn decode(path: &Path, model: &dyn Embed) -> Pixels {
+pub(crate) fn decode(path: &Path, model: &dyn Embed) -> Pixels {
     let limits = DecodeLimits::default();
     let photo = photo::decode(&photo::read(path, &limits).unwrap(), Some(2 * model.image_size()), &limits).unwrap();
     model.prepare(&photo.picture).unwrap()

@@ -16,6 +16,8 @@ const MOST_POSITIONS: usize = 4096;
 pub(super) struct Blip2Config {
     #[serde(default)]
     pub(super) model_type: String,
+    #[serde(default)]
+    architectures: Option<Vec<String>>,
     pub(super) vision_config: Blip2VisionConfig,
     pub(super) qformer_config: QFormerConfig,
     pub(super) text_config: OptConfig,
@@ -163,6 +165,12 @@ impl Blip2Config {
             is_blip2(&config.model_type),
             "{name} describes a {:?} model, not a blip-2 one",
             config.model_type
+        );
+        let is_for_retrieval = |name: &String| name == "Blip2ForImageTextRetrieval";
+        anyhow::ensure!(
+            !config.architectures.iter().flatten().any(is_for_retrieval),
+            "{name} describes a BLIP-2 that compares pictures with texts (Blip2ForImageTextRetrieval) and writes none, \
+             which is not supported; Salesforce/blip2-opt-2.7b is"
         );
         let (vision, qformer, text) = (&config.vision_config, &config.qformer_config, &config.text_config);
         anyhow::ensure!(

@@ -5,15 +5,16 @@ use super::config;
 use super::quantize::{GGUF, MANIFEST, Manifest};
 use crate::model::compute::weights::Weights;
 use crate::model::hub::fingerprint;
-use crate::model::preprocess::read_json;
+use crate::model::model_folder::{MissingFile, shards};
+use crate::model::preprocess::{self, read_json};
 use anyhow::Context;
 use candle_core::Device;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Files that a model's folder must hold, besides its weights.
-pub(in crate::model) const SMALL_FILES: [&str; 3] = ["config.json", "preprocessor_config.json", "tokenizer.json"];
+/// Files that a model's folder must hold, besides its weights and the one that says how pictures are prepared.
+pub(in crate::model) const CONFIG: &str = "config.json";
+pub(in crate::model) const TOKENIZER: &str = "tokenizer.json";
 /// An optional file, which older models lack.
 pub(in crate::model) const GENERATION: &str = "generation_config.json";
 pub(in crate::model) const WHOLE: &str = "model.safetensors";
@@ -30,13 +31,23 @@ pub(in crate::model) fn is_blip2(folder: &Path) -> bool {
     read_json::<ConfigKind>(&folder.join("config.json")).is_ok_and(|kind| config::is_blip2(&kind.model_type))
 }
 
+/// Refuses a BLIP-2 that is not supported, by its config.json alone.
+///
+/// # Errors
+/// As [`config::Blip2Config::read`].
+pub(in crate::model) fn check_is_supported(folder: &Path) -> anyhow::Result<()> {
+    config::Blip2Config::read(&folder.join("config.json")).map(drop)
+}
+
 /// The names of the files that a model needs; the weights last.
 ///
 /// # Errors
 /// One is missing, or the list of shards is damaged.
 pub(in crate::model) fn files_of(folder: &Path) -> anyhow::Result<Vec<String>> {
     let there = |name: &str| folder.join(name).is_file();
-    let mut files: Vec<String> = SMALL_FILES.map(str::to_owned).to_vec();
+    let is_new = !there(preprocess::PREPROCESSOR) && there(preprocess::PROCESSOR);
+    let small = [CONFIG, if is_new { preprocess::PROCESSOR } else { preprocess::PREPROCESSOR }, TOKENIZER];
+    let mut files: Vec<String> = small.map(str::to_owned).to_vec();
     files.extend(there(GENERATION).then(|| GENERATION.to_owned()));
     if there(GGUF) || there(MANIFEST) {
         files.push(GGUF.into());
@@ -50,35 +61,19 @@ pub(in crate::model) fn files_of(folder: &Path) -> anyhow::Result<Vec<String>> {
     }
     match files.iter().find(|name| !there(name)) {
         None => Ok(files),
-        Some(missing) => anyhow::bail!("the model folder {} holds no {missing}", folder.display()),
+        Some(missing) => Err(MissingFile::new(folder, missing).into()),
     }
 }
 
-/// The shards that an index names.
-pub(in crate::model) fn shards(index: &Path) -> anyhow::Result<BTreeSet<String>> {
-    #[derive(Deserialize)]
-    struct ShardIndex {
-        weight_map: BTreeMap<String, String>,
-    }
-    let shards: BTreeSet<String> = read_json::<ShardIndex>(index)?.weight_map.into_values().collect();
-    // The names become parts of paths and URLs.
-    let plain = |name: &String| {
-        name.ends_with(".safetensors")
-            && !name.starts_with('.')
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-    };
-    anyhow::ensure!(
-        !shards.is_empty() && shards.len() <= 1000 && shards.iter().all(plain),
-        "{} has invalid names of shards",
-        index.display()
-    );
-    Ok(shards)
+/// Whether a file of a model holds weights, or says which files do.
+pub(super) fn is_of_weights(name: &str) -> bool {
+    name == INDEX || Path::new(name).extension().is_some_and(|ending| ending == "safetensors" || ending == "gguf")
 }
 
 /// Paths of the files that hold the weights.
 fn weight_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let weights = |name: &String| Path::new(name).extension().is_some_and(|e| e == "safetensors" || e == "gguf");
-    Ok(files_of(folder)?.iter().filter(|name| weights(name)).map(|name| folder.join(name)).collect())
+    let weights = |name: &&String| is_of_weights(name) && *name != INDEX;
+    Ok(files_of(folder)?.iter().filter(weights).map(|name| folder.join(name)).collect())
 }
 
 /// Maps the weights into memory. A quantized file without the checksum beside it is refused.
@@ -161,24 +156,6 @@ fn available_memory() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shards_are_those_of_the_index_and_stay_in_the_folder() {
-        let dir = tempfile::tempdir().unwrap();
-        let index = dir.path().join(INDEX);
-        let write = |json: &str| std::fs::write(&index, json).unwrap();
-        write(r#"{"weight_map":{"a":"model-2.safetensors","b":"model-1.safetensors","c":"model-2.safetensors"}}"#);
-        assert_eq!(
-            shards(&index).unwrap().into_iter().collect::<Vec<_>>(),
-            ["model-1.safetensors", "model-2.safetensors"]
-        );
-        for bad in ["../x.safetensors", "/etc/x.safetensors", "x.bin", ".safetensors", "a/b.safetensors"] {
-            write(&format!(r#"{{"weight_map":{{"a":"{bad}"}}}}"#));
-            assert!(shards(&index).is_err(), "{bad}");
-        }
-        write(r#"{"weight_map":{}}"#);
-        assert!(shards(&index).is_err());
-    }
 
     #[test]
     fn a_model_that_does_not_fit_is_refused_with_the_numbers() {

@@ -19,7 +19,7 @@ pub use generate::{Finish, GenerateOptions, GenerateRequest, Generated, Session}
 pub use prompt::{PromptTurn, question_prompt};
 pub use quantize::{Bits, Manifest, quantize};
 
-pub(super) use files::{GENERATION, INDEX, SMALL_FILES, WHOLE, files_of, is_blip2, shards};
+pub(super) use files::{CONFIG, GENERATION, INDEX, TOKENIZER, WHOLE, check_is_supported, files_of, is_blip2};
 
 use super::Pixels;
 use super::compute::ops::Activation;
@@ -68,8 +68,7 @@ impl Blip2 {
     /// A file is missing, damaged or of another model, or the weights do not fit into memory.
     pub fn open(folder: &Path, cache: Option<&Path>) -> anyhow::Result<Self> {
         let config = Blip2Config::read(&folder.join("config.json"))?;
-        let preprocessing =
-            Preprocessing::read(&folder.join("preprocessor_config.json"), config.vision_config.image_size)?;
+        let preprocessing = Preprocessing::of_folder(folder, config.vision_config.image_size)?;
         let weights = files::map(folder)?;
         files::check_memory(folder, files::memory_needed(weights.len()))?;
         Ok(Self {
@@ -183,7 +182,7 @@ impl Blip2 {
     /// The tokenizer cannot read it.
     pub fn tokens(&self, prompt: &str) -> anyhow::Result<Vec<u32>> {
         let start = self.config.text_config.bos_token_id;
-        let (mut tokens, _) = self.tokenizer.encode(prompt)?;
+        let (mut tokens, _) = self.tokenizer.encode(prompt, true)?;
         if tokens.first() != Some(&start) {
             tokens.insert(0, start);
         }

@@ -5,7 +5,7 @@
 //! and one whose row length is not a multiple of 32 stays unchanged. The token table becomes at least Q8_0, because it
 //! is also the last layer.
 
-use super::files::{self, GENERATION, SMALL_FILES};
+use super::files;
 use crate::model::compute::gguf::GgufWriter;
 use crate::model::compute::matrix::{Dtype, Matrix};
 use crate::model::preprocess::read_json;
@@ -96,11 +96,9 @@ pub fn quantize(
         .prefix(".quantizing-")
         .tempdir_in(parent)
         .with_context(|| format!("{} cannot be written", parent.display()))?;
-    for name in SMALL_FILES.iter().chain([&GENERATION]) {
+    for name in files::files_of(source)?.iter().filter(|name| !files::is_of_weights(name)) {
         let from = source.join(name);
-        if from.is_file() {
-            fs::copy(&from, draft.path().join(name)).with_context(|| format!("{} cannot be copied", from.display()))?;
-        }
+        fs::copy(&from, draft.path().join(name)).with_context(|| format!("{} cannot be copied", from.display()))?;
     }
     let gguf = draft.path().join(GGUF);
     write(source, name, bits, &gguf, progress)?;
@@ -189,7 +187,7 @@ fn blocks(matrix: &Matrix, dtype: Dtype) -> anyhow::Result<Vec<u8>> {
     let format = match dtype {
         Dtype::Q4K => GgmlDType::Q4K,
         Dtype::Q8_0 => GgmlDType::Q8_0,
-        Dtype::F32 | Dtype::F16 | Dtype::Bf16 => anyhow::bail!("{dtype:?} has no blocks"),
+        Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 => anyhow::bail!("{dtype:?} has no blocks"),
     };
     let columns = matrix.columns();
     let parts: Vec<Vec<u8>> = (0..matrix.rows().div_ceil(ROWS))

@@ -20,6 +20,8 @@ pub(in crate::model) enum Activation {
     QuickGelu,
     /// `x * Phi(x)`, with the error function.
     Gelu,
+    /// The same, with Phi by a hyperbolic tangent (Hendrycks and Gimpel 2016).
+    GeluTanh,
 }
 
 impl Activation {
@@ -28,8 +30,11 @@ impl Activation {
         match name {
             "quick_gelu" => Ok(Self::QuickGelu),
             "gelu" => Ok(Self::Gelu),
+            "gelu_pytorch_tanh" | "gelu_new" | "gelu_fast" => Ok(Self::GeluTanh),
             "relu" => Ok(Self::Relu),
-            other => anyhow::bail!("activation {other:?} is not supported (quick_gelu, gelu and relu are)"),
+            other => anyhow::bail!(
+                "activation {other:?} is not supported (quick_gelu, gelu, gelu_pytorch_tanh and relu are)"
+            ),
         }
     }
 }
@@ -48,6 +53,7 @@ pub(in crate::model) fn bias_activate(x: Tensor, bias: &Tensor, activation: Acti
         Activation::Relu6 => x.clamp(0f32, 6f32),
         Activation::QuickGelu => &x * candle_nn::ops::sigmoid(&(&x * 1.702)?)?,
         Activation::Gelu => x.gelu_erf(),
+        Activation::GeluTanh => x.gelu(),
     }
 }
 
@@ -93,6 +99,7 @@ fn add_and_activate(x: &mut [f32], bias: &[f32], activation: Activation) {
         Activation::Relu6 => add_rows_relu6(x, bias),
         Activation::QuickGelu => add_rows_quick_gelu(x, bias),
         Activation::Gelu => add_rows_gelu(x, bias),
+        Activation::GeluTanh => add_rows_gelu_tanh(x, bias),
     }
 }
 
@@ -233,6 +240,16 @@ by_level! {
 }
 
 by_level! {
+    fn add_rows_gelu_tanh(x: &mut [f32], bias: &[f32]) {
+        for row in x.chunks_exact_mut(bias.len()) {
+            for (x, b) in row.iter_mut().zip(bias) {
+                *x = gelu_tanh(*x + b);
+            }
+        }
+    }
+}
+
+by_level! {
     fn depthwise(x: &[f32], weight: &[f32], bias: &[f32], shape: Convolution, out: &mut [f32]) {
         /// How many channels are summed at once, in registers.
         const LANES: usize = 32;
@@ -354,6 +371,13 @@ pub(in crate::model) fn gelu(x: f32) -> f32 {
     if x < 0.0 { x * half } else { x - x * half }
 }
 
+/// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`, by the sigmoid of twice the argument.
+#[inline(always)]
+fn gelu_tanh(x: f32) -> f32 {
+    const DOUBLE: f32 = 1.595_769;
+    x / (1.0 + exp(-DOUBLE * (x + 0.044_715 * x * x * x)))
+}
+
 /// The exponential, without a branch or a call so that it vectorises; relative error under 2e-7 for |x| < 87.
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // the two parts of ln 2, exact as written (Cephes)
@@ -393,6 +417,11 @@ mod tests {
             assert!((gelu(x) - y).abs() < 1e-6, "gelu({x}) = {}", gelu(x));
         }
         assert!(gelu(-40.0).abs() < 1e-6 && (gelu(40.0) - 40.0).abs() < 1e-6);
+        for i in -800..800 {
+            let x = f64::from(i) / 100.0;
+            let exact = x / 2.0 * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh());
+            assert!((f64::from(gelu_tanh(x as f32)) - exact).abs() < 1e-6, "gelu_tanh({x})");
+        }
     }
 
     #[test]

@@ -35,13 +35,8 @@ pub(in crate::model) struct TensorPlace {
 }
 
 impl Weights {
-    /// Maps a safetensors file. Its header is validated: offsets that overlap or do not cover the file exactly are
-    /// refused.
-    pub(in crate::model) fn map(path: &Path, device: &Device) -> anyhow::Result<Self> {
-        Self::map_shards(&[path], device)
-    }
-
-    /// Maps the shards of a checkpoint as one.
+    /// Maps the safetensors files of a checkpoint as one. Their headers are validated: offsets that overlap or do not
+    /// cover the file exactly are refused.
     pub(in crate::model) fn map_shards(paths: &[impl AsRef<Path>], device: &Device) -> anyhow::Result<Self> {
         let (mut files, mut places, mut unread) = (Vec::new(), HashMap::new(), HashMap::new());
         for path in paths {
@@ -186,7 +181,7 @@ impl Weights {
     fn missing(&self, name: &str) -> anyhow::Error {
         match self.unread.get(name) {
             Some((file, dtype)) => anyhow::anyhow!(
-                "{}: the weight {name} has the type {dtype:?}; F32, F16 and BF16 are supported",
+                "{}: the weight {name} has the type {dtype:?}; F64, F32, F16 and BF16 are supported",
                 self.paths[*file].display()
             ),
             None => anyhow::anyhow!("{}: the weight {name} is missing", self.name()),
@@ -195,6 +190,7 @@ impl Weights {
 
     fn candle_dtype(&self, name: &str, place: &TensorPlace) -> anyhow::Result<DType> {
         match place.dtype {
+            Dtype::F64 => Ok(DType::F64),
             Dtype::F32 => Ok(DType::F32),
             Dtype::F16 => Ok(DType::F16),
             Dtype::Bf16 => Ok(DType::BF16),

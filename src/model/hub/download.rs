@@ -1,8 +1,10 @@
 //! Downloads a model from Hugging Face: once, completely, and only after the user has seen how large it is.
 
-use super::store::{StoreOptions, hub, is_checksum, is_hex, matches, repository};
-use crate::model::blip2::{self, GENERATION, INDEX, SMALL_FILES, WHOLE};
-use crate::model::{ModelSpec, clip};
+use super::store::{StoreOptions, hub, is_checksum, is_hex, matches, repo_folder, repository};
+use crate::model::blip2::{self, CONFIG, GENERATION, INDEX, TOKENIZER, WHOLE};
+use crate::model::model_folder::shards;
+use crate::model::preprocess;
+use crate::model::{ModelSpec, dual_encoder};
 use anyhow::Context;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, Metadata};
 use hf_hub::{Cache, Repo, RepoType};
@@ -15,9 +17,10 @@ use std::time::Duration;
 const TRIES: u32 = 4;
 /// How long a server may send nothing.
 const SILENCE: Duration = Duration::from_secs(60);
+/// The most bytes of a file that is downloaded to know which others are needed, before the user is asked.
+const MOST_SMALL: usize = 16 << 20;
 /// Bytes that a disk should have left after a download.
 const SPARE: u64 = 200 << 20;
-const CONFIG: &str = "config.json";
 
 /// Downloads a model and returns its folder. First, `agree` receives the number of missing bytes; if it returns false,
 /// nothing is downloaded and the result is `None`. `progress` receives each file's name, its bytes so far and in all.
@@ -85,8 +88,12 @@ fn download(
     let api = ApiBuilder::from_env().with_cache_dir(hub.clone()).with_progress(false).build()?;
     let at = |revision: String| Repo::with_revision(name.to_owned(), RepoType::Model, revision);
     // One commit for all files, even if something is pushed in the meantime.
-    let first = api.repo(at(revision)).url(CONFIG);
-    let commit = api.metadata(&first).with_context(|| format!("{name} cannot be reached"))?.commit_hash().to_owned();
+    let repo = api.repo(at(revision.clone()));
+    let mut answers = dual_encoder::DESCRIPTIONS.iter().map(|file| api.metadata(&repo.url(file)));
+    let first = answers.find(|answer| !answer.as_ref().is_err_and(is_absent)).with_context(|| {
+        format!("{name} has no revision {revision}, or none of {} in it", dual_encoder::DESCRIPTIONS.join(", "))
+    })?;
+    let commit = first.with_context(|| format!("{name} cannot be reached"))?.commit_hash().to_owned();
     anyhow::ensure!(is_hex(&commit), "{name}: the server names no commit");
     let remote = Remote { api, cache: Cache::new(hub.clone()), repo: at(commit), events };
     let mut wanted = Vec::new();
@@ -101,23 +108,39 @@ fn download(
     for (file, metadata) in &wanted {
         remote.fetch(file, metadata).with_context(|| format!("{name}: {file}"))?;
     }
-    let folder = remote.path(CONFIG).and_then(|path| path.parent().map(Path::to_path_buf));
+    remember(&hub, name, &revision, remote.repo.revision())?;
+    let first = wanted.first().and_then(|(file, _)| Some((remote.path(file)?, Path::new(file).components().count())));
+    let folder = first.and_then(|(path, depth)| path.ancestors().nth(depth).map(Path::to_path_buf));
     folder.with_context(|| format!("{name} is not where it was downloaded to"))
 }
 
+/// Writes down which commit a branch or tag is, as the Python library does: by that it is found again.
+fn remember(hub: &Path, name: &str, revision: &str, commit: &str) -> anyhow::Result<()> {
+    if revision == commit {
+        return Ok(());
+    }
+    let file = repo_folder(hub, name).join("refs").join(revision);
+    let folder = file.parent().context("a file without a folder")?;
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, commit));
+    written.with_context(|| format!("{} cannot be written", file.display()))
+}
+
 impl Remote<'_> {
-    /// The names of the model's files. Its config.json says which kind it is, and its index names the shards.
+    /// The names of the model's files. What says which kind it is comes first: nothing large is fetched, nor even
+    /// offered, of a model that is not supported.
     fn files(&self) -> anyhow::Result<Vec<String>> {
-        let folder = self.small(CONFIG)?;
-        let folder = folder.parent().context("a file without a folder")?;
-        if !blip2::is_blip2(folder) {
-            return Ok(clip::FILES.map(str::to_owned).to_vec());
-        }
-        let mut files = SMALL_FILES.map(str::to_owned).to_vec();
+        let has_config = self.exists(CONFIG)?;
+        let config = has_config.then(|| self.small(CONFIG)).transpose()?;
+        let Some(folder) = config.as_deref().and_then(Path::parent).filter(|folder| blip2::is_blip2(folder)) else {
+            return dual_encoder::wanted(&|name| self.exists(name), &|name| self.small(name));
+        };
+        blip2::check_is_supported(folder)?;
+        let preprocessor = preprocess::wanted(&|name| self.exists(name), &|name| self.small(name))?;
+        let mut files = [CONFIG, preprocessor, TOKENIZER].map(str::to_owned).to_vec();
         files.extend(self.exists(GENERATION)?.then(|| GENERATION.to_owned()));
         if self.exists(INDEX)? {
             files.push(INDEX.to_owned());
-            files.extend(blip2::shards(&self.small(INDEX)?)?);
+            files.extend(shards(&self.small(INDEX)?)?);
         } else {
             files.push(WHOLE.to_owned());
         }
@@ -127,6 +150,11 @@ impl Remote<'_> {
     /// Downloads a file that is needed to know which others are needed.
     fn small(&self, file: &str) -> anyhow::Result<PathBuf> {
         let metadata = self.metadata(file).with_context(|| file.to_owned())?;
+        anyhow::ensure!(
+            metadata.size() <= MOST_SMALL,
+            "{file} has {} bytes, far more than such a file has",
+            metadata.size()
+        );
         self.fetch(file, &metadata).with_context(|| file.to_owned())?;
         self.path(file).with_context(|| format!("{file} is not where it was downloaded to"))
     }
@@ -138,7 +166,7 @@ impl Remote<'_> {
     fn exists(&self, file: &str) -> anyhow::Result<bool> {
         match self.metadata(file) {
             Ok(_) => Ok(true),
-            Err(ApiError::RequestError(error)) if error.to_string().contains("404") => Ok(false),
+            Err(error) if is_absent(&error) => Ok(false),
             Err(error) => Err(error).with_context(|| file.to_owned()),
         }
     }
@@ -176,7 +204,10 @@ impl Remote<'_> {
                 Ok(path) => {
                     let size = path.metadata().map(|m| m.len()).with_context(|| path.display().to_string())?;
                     if size == metadata.size() as u64
-                        && matches(&path, &checksum, &mut || self.verifying(file, metadata))?
+                        && matches(&path, &checksum, &mut || {
+                            self.verifying(file, metadata);
+                            true
+                        })?
                     {
                         return Ok(());
                     }
@@ -197,6 +228,11 @@ impl Remote<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the server says that there is no such file.
+fn is_absent(error: &ApiError) -> bool {
+    matches!(error, ApiError::RequestError(error) if error.to_string().contains("404"))
 }
 
 struct Hook<'a> {

@@ -2,6 +2,7 @@
 
 pub(super) mod download;
 pub(super) mod fingerprint;
+pub mod presets;
 pub mod quantized;
 pub(super) mod spec;
 pub(super) mod store;

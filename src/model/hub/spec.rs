@@ -1,5 +1,6 @@
 //! How a user names a model.
 
+use super::presets::PRESETS;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -14,7 +15,7 @@ pub enum ModelSpec {
     Clip,
     /// Salesforce/blip2-opt-2.7b, at the pinned revision.
     Blip2,
-    /// `org/name` on Hugging Face.
+    /// `org/name` on Hugging Face, or `org/name@revision`.
     Repo(String),
     /// A folder.
     Dir(PathBuf),
@@ -26,16 +27,23 @@ impl FromStr for ModelSpec {
     /// A known name, otherwise an existing folder, otherwise `org/name`.
     fn from_str(name: &str) -> Result<Self, String> {
         let folder = PathBuf::from(name);
+        if let Some(preset) = PRESETS[1..].iter().find(|preset| preset.name == name) {
+            return Ok(Self::Repo(preset.repo.to_owned()));
+        }
         match name {
             "auto" => Ok(Self::Auto),
             "starter" => Ok(Self::Starter),
             "clip" => Ok(Self::Clip),
             "blip2" => Ok(Self::Blip2),
             _ if folder.is_dir() => Ok(Self::Dir(folder)),
-            _ if is_repo(name) => Ok(Self::Repo(name.to_owned())),
+            _ if is_repo(name.split_once('@').map_or(name, |(repo, _)| repo))
+                && name.split_once('@').is_none_or(|(_, revision)| is_revision(revision)) =>
+            {
+                Ok(Self::Repo(name.to_owned()))
+            }
             _ => Err(format!(
-                "no model is called {name:?}: use auto, starter, clip, blip2, a Hugging Face name like org/name, or a \
-                 folder that exists"
+                "no model is called {name:?}: use auto, starter, clip, blip2, a name of `snapseek models list \
+                 --available`, a Hugging Face name like org/name or org/name@revision, or a folder that exists"
             )),
         }
     }
@@ -53,6 +61,16 @@ fn is_repo(name: &str) -> bool {
     name.split_once('/').is_some_and(|(org, model)| word(org) && word(model))
 }
 
+/// Whether a text could be a branch, a tag, a commit or `refs/pr/1`; it becomes part of paths and URLs.
+fn is_revision(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    text.len() <= 96 && text.split('/').all(part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,12 +79,29 @@ mod tests {
     fn names_are_told_apart() {
         assert_eq!("clip".parse(), Ok(ModelSpec::Clip));
         assert_eq!("blip2".parse(), Ok(ModelSpec::Blip2));
+        let siglip = ModelSpec::Repo("google/siglip2-base-patch16-224".into());
+        assert_eq!("siglip2-b16".parse(), Ok(siglip));
         assert_eq!(
             "openai/clip-vit-large-patch14".parse(),
             Ok(ModelSpec::Repo("openai/clip-vit-large-patch14".into()))
         );
+        for revision in ["main", "5ef227a78de3f75873f373246dac80def63b0003", "refs/pr/17"] {
+            let name = format!("openai/clip-vit-base-patch16@{revision}");
+            assert_eq!(name.parse(), Ok(ModelSpec::Repo(name.clone())));
+        }
         assert_eq!(env!("CARGO_MANIFEST_DIR").parse(), Ok(ModelSpec::Dir(env!("CARGO_MANIFEST_DIR").into())));
-        for bad in ["", "klip", "a/b/c", "../x", "org/..", "/no/such/folder", "org/na me"] {
+        for bad in [
+            "",
+            "klip",
+            "a/b/c",
+            "../x",
+            "org/..",
+            "/no/such/folder",
+            "org/na me",
+            "org/name@",
+            "org/name@../x",
+            "org/name@a//b",
+        ] {
             assert!(bad.parse::<ModelSpec>().is_err(), "{bad}");
         }
     }

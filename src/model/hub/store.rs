@@ -1,19 +1,27 @@
 //! Finds models in the user's Hugging Face cache. `download.rs` downloads what is missing there, if the user wants it.
 
-use crate::model::{ModelSpec, blip2, clip};
+use super::presets::{PRESETS, preset};
+use crate::model::dual_encoder::{self, EncoderFiles, Family};
+use crate::model::model_folder::MissingFile;
+use crate::model::{ModelSpec, blip2};
 use anyhow::Context;
 use sha1::Digest;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The pinned revision of openai/clip-vit-base-patch32: its weights are safetensors (on the main branch they are a
-/// pickle, which can run code).
-pub const PINNED_CLIP: &str = "c237dc49a33fc61debc9276459120b7eac67e7ef";
 /// The pinned revision of Salesforce/blip2-opt-2.7b: two shards of safetensors, 14,979,207,136 bytes.
 const PINNED_BLIP2: &str = "59a1ef6c1e5117b3f65523d1c6066825bcf315e3";
-const CLIP: &str = "openai/clip-vit-base-patch32";
+/// Bytes that are read at once to compute a checksum.
+const BLOCK: usize = 1 << 20;
 const BLIP2: &str = "Salesforce/blip2-opt-2.7b";
+/// SHA-256 of its shards, as published.
+const BLIP2_CHECKSUMS: [(&str, &str); 2] = [
+    ("model-00001-of-00002.safetensors", "b81228c9ac1b3dee1731ee71d51fe3b2c34f915019c44c25a793b51300ae24fc"),
+    ("model-00002-of-00002.safetensors", "536bd73b8f1de7d94f503b23fea2eaa4f7f3ea5f74f8f874fcb21d6df1555a19"),
+];
+/// Repositories whose main branch has no safetensors, and a revision that has.
+const CONVERTED: [(&str, &str); 1] = [("openai/clip-vit-base-patch16", "5ef227a78de3f75873f373246dac80def63b0003")];
 
 /// How to look for models.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,10 +36,11 @@ pub struct StoreOptions {
 pub enum Kind {
     /// Embeds texts and pictures; built into the program.
     Starter,
-    /// Embeds texts and pictures.
-    Clip,
     /// Captions pictures and answers questions about them.
     Blip2,
+    /// Embeds texts and pictures.
+    #[serde(untagged)]
+    Encoder(Family),
 }
 
 /// A model that is ready for use.
@@ -57,9 +66,12 @@ pub struct Installed {
 #[must_use]
 pub fn repository(spec: &ModelSpec) -> Option<(&str, &str)> {
     match spec {
-        ModelSpec::Clip => Some((CLIP, PINNED_CLIP)),
+        ModelSpec::Clip => Some((PRESETS[0].repo, PRESETS[0].revision)),
         ModelSpec::Blip2 => Some((BLIP2, PINNED_BLIP2)),
-        ModelSpec::Repo(repo) => Some((repo, pinned(repo).unwrap_or("main"))),
+        ModelSpec::Repo(name) => Some(match name.split_once('@') {
+            Some((repo, revision)) => (repo, revision),
+            None => (name, pinned(name).unwrap_or("main")),
+        }),
         ModelSpec::Auto | ModelSpec::Starter | ModelSpec::Dir(_) => None,
     }
 }
@@ -68,7 +80,7 @@ pub fn repository(spec: &ModelSpec) -> Option<(&str, &str)> {
 #[must_use]
 pub fn licence(repo: &str) -> &'static str {
     let mit = repo.starts_with("openai/clip") || repo.starts_with("Salesforce/blip2-opt");
-    if mit { "MIT" } else { "see its model card" }
+    preset(repo).map_or(if mit { "MIT" } else { "see its model card" }, |preset| preset.licence)
 }
 
 /// The folder of a model, if it is installed.
@@ -79,10 +91,42 @@ pub fn locate(spec: &ModelSpec) -> anyhow::Result<Option<PathBuf>> {
     match spec {
         ModelSpec::Dir(folder) => Ok(Some(folder.clone())),
         _ => match repository(spec) {
-            Some((repo, _)) => Ok(snapshot(&hub()?, repo)),
+            Some((repo, _)) => Ok(snapshots(&hub()?, repo, asked(spec)).into_iter().find(|dir| files(dir).is_some())),
             None => Ok(None),
         },
     }
+}
+
+/// Why what the cache holds of a model cannot be used, and whether a download would mend it; `None` if it holds nothing of
+/// it, or all.
+///
+/// # Errors
+/// No home directory is known.
+pub fn defect(spec: &ModelSpec) -> anyhow::Result<Option<(anyhow::Error, bool)>> {
+    let Some((repo, _)) = repository(spec) else { return Ok(None) };
+    let snapshots = snapshots(&hub()?, repo, asked(spec));
+    // The one with most of the model's bytes tells best what is missing.
+    let size = |dir: &PathBuf| -> u64 {
+        let files = fs::read_dir(dir).into_iter().flatten().filter_map(|entry| fs::metadata(entry.ok()?.path()).ok());
+        files.map(|meta| meta.len()).sum()
+    };
+    let best = snapshots.into_iter().filter(|dir| dir.is_dir()).max_by_key(size);
+    let Some(dir) = best else { return Ok(None) };
+    let defect = if is_blip2(&dir) { blip2::files_of(&dir).err() } else { dual_encoder::describe(&dir).err() };
+    // What a download that was interrupted leaves: ours, and that of the Python library.
+    let is_part = |name: &Path| name.extension().is_some_and(|ending| ending == "part" || ending == "incomplete");
+    let blobs = fs::read_dir(repo_folder(&hub()?, repo).join("blobs")).into_iter().flatten();
+    let is_cut = blobs.filter_map(Result::ok).any(|blob| is_part(Path::new(&blob.file_name())));
+    let is_other = asked(spec).is_none() && pinned(repo).is_some_and(|revision| !dir.ends_with(revision));
+    Ok(defect.map(|defect| {
+        let is_missing = defect.is::<MissingFile>();
+        let defect = if is_cut && is_missing { defect.context("a download of it was interrupted") } else { defect };
+        (defect, is_missing || is_other)
+    }))
+}
+
+pub(super) fn repo_folder(hub: &Path, repo: &str) -> PathBuf {
+    hub.join(format!("models--{}", repo.replace('/', "--")))
 }
 
 /// Whether the model in a folder is a BLIP-2, according to its config.json.
@@ -94,7 +138,7 @@ pub fn is_blip2(folder: &Path) -> bool {
 /// Total size in bytes of the files that a model's folder must hold; `None` if one is missing.
 #[must_use]
 pub fn bytes_of(folder: &Path) -> Option<u64> {
-    Some(files(folder)?.iter().filter_map(|name| fs::metadata(folder.join(name)).ok()).map(|meta| meta.len()).sum())
+    Some(files(folder)?.iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.len()).sum())
 }
 
 /// Every model that is ready for use, the built-in one first.
@@ -119,8 +163,13 @@ pub fn installed() -> Vec<Installed> {
         .collect();
     repos.sort();
     let found = repos.into_iter().filter_map(|repo| {
-        let dir = snapshot(&hub().ok()?, &repo)?;
-        let (kind, dim) = if is_blip2(&dir) { (Kind::Blip2, None) } else { (Kind::Clip, Some(clip::dim(&dir).ok()?)) };
+        let dir = snapshots(&hub().ok()?, &repo, None).into_iter().find(|dir| files(dir).is_some())?;
+        let (kind, dim) = if is_blip2(&dir) {
+            (Kind::Blip2, None)
+        } else {
+            let (dim, family) = dual_encoder::describe(&dir).ok()?;
+            (Kind::Encoder(family), Some(dim))
+        };
         Some(Installed {
             licence: licence(&repo).into(),
             bytes: bytes_of(&dir)?,
@@ -137,42 +186,115 @@ pub fn installed() -> Vec<Installed> {
 /// The name of a repository's model on the command line.
 #[must_use]
 pub fn short_name(repo: &str) -> &str {
-    match repo {
-        CLIP => "clip",
-        BLIP2 => "blip2",
-        other => other,
+    match preset(repo) {
+        Some(preset) => preset.name,
+        None if repo == BLIP2 => "blip2",
+        None => repo,
     }
 }
 
-/// Compares an installed model's files with their checksums, which are the names of their blobs in the hub cache, and
-/// deletes those that are damaged. Returns their names.
+/// What the checksum of a file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChecksumVerdict {
+    /// It is the file that others have published the checksum of.
+    Published,
+    /// It is the file that was downloaded.
+    Downloaded,
+    /// It is neither.
+    Differs,
+    /// Nothing is known to compare it with.
+    Unknown,
+}
+
+/// A file of a model, compared with its checksums.
+#[derive(Clone, Debug)]
+pub struct FileVerdict {
+    /// Its name.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// What its checksum says.
+    pub verdict: ChecksumVerdict,
+}
+
+/// Compares the files of the model `name` with the checksums that are known of them: published ones, and those that are
+/// the names of their blobs in the hub cache. `progress` receives a file's name, its bytes so far and in all, and stops
+/// the work by returning false; then the result is `None`.
 ///
 /// # Errors
-/// A file cannot be read.
-pub fn verify(folder: &Path) -> anyhow::Result<Vec<String>> {
+/// The model is not complete, or a file cannot be read.
+pub fn check(
+    folder: &Path,
+    name: &str,
+    progress: &mut dyn FnMut(&str, u64, u64) -> bool,
+) -> anyhow::Result<Option<Vec<FileVerdict>>> {
+    // Of other revisions, other files are known to nobody.
+    let published = match preset(name) {
+        Some(preset) if folder.ends_with(preset.revision) => preset.checksums,
+        None if name == "blip2" && folder.ends_with(PINNED_BLIP2) => &BLIP2_CHECKSUMS,
+        _ => &[],
+    };
+    let mut verdicts = Vec::new();
+    for path in files(folder).with_context(|| format!("the model in {} is not complete", folder.display()))? {
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let blob = fs::canonicalize(&path).with_context(|| path.display().to_string())?;
+        let bytes = fs::metadata(&blob).with_context(|| path.display().to_string())?.len();
+        let downloaded = blob.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let known = published.iter().find(|(name, _)| *name == file && path.starts_with(folder));
+        let known = known.map(|(_, checksum)| *checksum);
+        let (checksum, verdict) = match known {
+            Some(checksum) => (checksum, ChecksumVerdict::Published),
+            None if is_checksum(&downloaded) => (downloaded.as_str(), ChecksumVerdict::Downloaded),
+            None => ("", ChecksumVerdict::Unknown),
+        };
+        let (mut done, mut go_on) = (0, true);
+        let is_it = verdict == ChecksumVerdict::Unknown
+            || matches(&path, checksum, &mut || {
+                done += BLOCK as u64;
+                go_on = go_on && progress(&file, done.min(bytes), bytes);
+                go_on
+            })?;
+        if !go_on {
+            return Ok(None);
+        }
+        verdicts.push(FileVerdict { file, bytes, verdict: if is_it { verdict } else { ChecksumVerdict::Differs } });
+    }
+    Ok(Some(verdicts))
+}
+
+/// Deletes the files of an installed model that are not what was downloaded: those whose checksums are not the names of
+/// their blobs in the hub cache. Returns their names.
+///
+/// # Errors
+/// A file cannot be read or deleted.
+pub fn delete_damaged(folder: &Path) -> anyhow::Result<Vec<String>> {
     let mut damaged = Vec::new();
-    for file in files(folder).unwrap_or_default() {
-        let path = folder.join(&file);
+    for path in files(folder).unwrap_or_default() {
         let Ok(blob) = fs::canonicalize(&path) else { continue };
         let checksum = blob.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
-        if is_checksum(&checksum) && !matches(&blob, &checksum, &mut || {})? {
+        if is_checksum(&checksum) && !matches(&blob, &checksum, &mut || true)? {
             fs::remove_file(&path)?;
             fs::remove_file(&blob)?;
-            damaged.push(file);
+            damaged.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
         }
     }
     Ok(damaged)
 }
 
 /// Whether a file has this SHA-256, or this git blob SHA-1 (which the hub uses for small files).
-pub(in crate::model) fn matches(path: &Path, checksum: &str, at_each_block: &mut dyn FnMut()) -> anyhow::Result<bool> {
+/// `at_each_block` stops the work by returning false.
+pub(in crate::model) fn matches(
+    path: &Path,
+    checksum: &str,
+    at_each_block: &mut dyn FnMut() -> bool,
+) -> anyhow::Result<bool> {
     let mut file = File::open(path).with_context(|| path.display().to_string())?;
     let size = file.metadata()?.len();
     let (mut sha1, mut sha256) = (sha1::Sha1::new(), sha2::Sha256::new());
     sha1.update(format!("blob {size}\0"));
-    let mut block = vec![0; 1 << 20];
-    loop {
-        at_each_block();
+    let mut block = vec![0; BLOCK];
+    while at_each_block() {
         let read = file.read(&mut block)?;
         if read == 0 {
             break;
@@ -183,11 +305,18 @@ pub(in crate::model) fn matches(path: &Path, checksum: &str, at_each_block: &mut
     Ok(checksum == if checksum.len() == 40 { hex(&sha1.finalize()) } else { hex(&sha256.finalize()) })
 }
 
-/// The hub cache, in the same place as for the Python library: HF_HUB_CACHE, HF_HOME/hub, or below the user's cache
-/// folder.
+/// The hub cache, in the same place as for the Python library: HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME/hub, or
+/// below the user's cache folder.
 pub(in crate::model) fn hub() -> anyhow::Result<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    if let Some(hub) = variable("HF_HUB_CACHE") {
+    let variable = |name: &str| {
+        let value = std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)?;
+        // As the Python library does, because shells do not in every place.
+        match value.strip_prefix("~") {
+            Ok(below) => Some(etcetera::home_dir().ok()?.join(below)),
+            Err(_) => Some(value),
+        }
+    };
+    if let Some(hub) = variable("HF_HUB_CACHE").or_else(|| variable("HUGGINGFACE_HUB_CACHE")) {
         return Ok(hub);
     }
     let home = match (variable("HF_HOME"), variable("XDG_CACHE_HOME")) {
@@ -200,34 +329,47 @@ pub(in crate::model) fn hub() -> anyhow::Result<PathBuf> {
     Ok(home.join("hub"))
 }
 
-/// The names of the files of a complete model folder; `None` if one is missing.
-fn files(folder: &Path) -> Option<Vec<String>> {
+/// The files of a complete model folder; `None` if one is missing.
+fn files(folder: &Path) -> Option<Vec<PathBuf>> {
     if is_blip2(folder) {
-        return blip2::files_of(folder).ok();
+        return Some(blip2::files_of(folder).ok()?.iter().map(|name| folder.join(name)).collect());
     }
-    let there = clip::FILES.iter().all(|name| folder.join(name).is_file());
-    there.then(|| clip::FILES.map(str::to_owned).to_vec())
+    Some(EncoderFiles::of(folder).ok()?.paths().into_iter().map(Path::to_path_buf).collect())
 }
 
 fn pinned(repo: &str) -> Option<&'static str> {
-    match repo {
-        CLIP => Some(PINNED_CLIP),
-        BLIP2 => Some(PINNED_BLIP2),
+    match preset(repo) {
+        Some(preset) => Some(preset.revision),
+        None if repo == BLIP2 => Some(PINNED_BLIP2),
+        None => CONVERTED.iter().find(|(converted, _)| *converted == repo).map(|(_, revision)| *revision),
+    }
+}
+
+/// The revision that the user asked for.
+fn asked(spec: &ModelSpec) -> Option<&str> {
+    match spec {
+        ModelSpec::Repo(name) => name.split_once('@').map(|(_, revision)| revision),
         _ => None,
     }
 }
 
-/// The folder of a repository's snapshot that holds every file: the pinned one, otherwise that of main, otherwise any.
-fn snapshot(hub: &Path, repo: &str) -> Option<PathBuf> {
-    let folder = hub.join(format!("models--{}", repo.replace('/', "--")));
+/// The folders of a repository's snapshots, the best first: the pinned one, that of main, then the others; or only that
+/// of the revision that is asked for.
+fn snapshots(hub: &Path, repo: &str, asked: Option<&str>) -> Vec<PathBuf> {
+    let folder = repo_folder(hub, repo);
     let snapshots = folder.join("snapshots");
-    let main =
-        fs::read_to_string(folder.join("refs/main")).ok().map(|commit| commit.trim().to_owned()).filter(|c| is_hex(c));
+    let named = |reference: &str| {
+        let commit = fs::read_to_string(folder.join("refs").join(reference)).ok()?;
+        Some(commit.trim().to_owned()).filter(|commit| is_hex(commit))
+    };
+    if let Some(revision) = asked {
+        return vec![snapshots.join(named(revision).unwrap_or_else(|| revision.to_owned()))];
+    }
     let mut others: Vec<PathBuf> =
         fs::read_dir(&snapshots).into_iter().flatten().filter_map(|e| Some(e.ok()?.path())).collect();
     others.sort();
-    let named = pinned(repo).map(str::to_owned).into_iter().chain(main).map(|commit| snapshots.join(commit));
-    named.chain(others).find(|folder| files(folder).is_some())
+    let first = pinned(repo).map(str::to_owned).into_iter().chain(named("main"));
+    first.map(|commit| snapshots.join(commit)).chain(others).collect()
 }
 
 /// Whether a text has the form of a SHA-1 or a SHA-256.

@@ -85,6 +85,13 @@ by_level! {
     }
 }
 
+/// Rounds little-endian f64.
+pub(super) fn narrow_f64(bytes: &[u8], out: &mut [f32]) {
+    for (out, b) in out.iter_mut().zip(bytes.as_chunks().0) {
+        *out = f64::from_le_bytes(*b) as f32;
+    }
+}
+
 macro_rules! widen_f16 {
     ($bytes:ident, $out:ident, $eight:expr) => {{
         let (bytes, rest) = $bytes.as_chunks::<16>();

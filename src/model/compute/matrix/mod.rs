@@ -21,6 +21,7 @@ pub(in crate::model) use gemm::{multiply_slices, multiply_slices_alike};
 /// A weight format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::model) enum Dtype {
+    F64,
     F32,
     F16,
     Bf16,
@@ -33,6 +34,7 @@ pub(in crate::model) enum Dtype {
 impl Dtype {
     pub(in crate::model) fn of_safetensors(dtype: safetensors::Dtype) -> Option<Self> {
         match dtype {
+            safetensors::Dtype::F64 => Some(Self::F64),
             safetensors::Dtype::F32 => Some(Self::F32),
             safetensors::Dtype::F16 => Some(Self::F16),
             safetensors::Dtype::BF16 => Some(Self::Bf16),
@@ -43,6 +45,7 @@ impl Dtype {
     /// How many weights a block has, and how many bytes.
     pub(in crate::model) const fn block(self) -> (usize, usize) {
         match self {
+            Self::F64 => (1, 8),
             Self::F32 => (1, 4),
             Self::F16 | Self::Bf16 => (1, 2),
             Self::Q8_0 => (kernels::SMALL_BLOCK, kernels::Q8_0_BYTES),
@@ -60,6 +63,7 @@ impl Dtype {
     /// Converts whole blocks to f32.
     pub(in crate::model) fn widen(self, bytes: &[u8], out: &mut [f32]) {
         match self {
+            Self::F64 => kernels::narrow_f64(bytes, out),
             Self::F32 => kernels::widen_f32(bytes, out),
             Self::F16 => kernels::widen_f16(bytes, out),
             Self::Bf16 => kernels::widen_bf16(bytes, out),
@@ -153,7 +157,7 @@ impl Matrix {
                 let x: Vec<&[f32]> = x.chunks_exact(self.columns).collect();
                 self.each_row(bytes, n, &mut turned, || (), |(), row, out| kernels::dot_f32(row, &x, out));
             }
-            Dtype::F16 | Dtype::Bf16 => {
+            Dtype::F64 | Dtype::F16 | Dtype::Bf16 => {
                 let x: Vec<&[f32]> = x.chunks_exact(self.columns).collect();
                 let wide = || vec![0.0; self.columns];
                 self.each_row(bytes, n, &mut turned, wide, |wide, row, out| {
@@ -171,7 +175,7 @@ impl Matrix {
     /// sixteen (measured).
     fn few(&self) -> usize {
         match (self.dtype, kernels::integers_are_fast()) {
-            (Dtype::F32 | Dtype::F16 | Dtype::Bf16, _) => 4,
+            (Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16, _) => 4,
             (Dtype::Q4K, true) => 12,
             (Dtype::Q8_0 | Dtype::Q4K, _) => 8,
         }

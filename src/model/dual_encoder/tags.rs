@@ -1,6 +1,6 @@
 //! Zero-shot tags: the names of ImageNet's classes.
 
-use super::Clip;
+use super::DualEncoder;
 use crate::model::compute::ops::dot;
 use crate::model::{kept, labels, zero_shot};
 use anyhow::Context;
@@ -24,17 +24,17 @@ pub(super) fn logits(embedding: &[f32], classifier: &[f32], scale: f32) -> Vec<f
 
 /// The classifier, from `cache` if it was computed for this model before.
 pub(super) fn load(
-    clip: &Clip,
+    model: &DualEncoder,
     cache: &Path,
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> anyhow::Result<Vec<f32>> {
-    let file = cache.join("labels").join(format!("{}.f32", &clip.identity.fingerprint[..32]));
-    let dim = clip.identity.dim;
+    let file = cache.join("labels").join(format!("{}.f32", &model.identity.fingerprint[..32]));
+    let dim = model.identity.dim;
     if let Some(classifier) = read(&file, labels::names().len() * dim) {
         return Ok(classifier);
     }
     let names: Vec<String> = labels::names().map(str::to_owned).collect();
-    let classifier = zero_shot::classifier(clip, &names, &PROMPTS, progress)?;
+    let classifier = zero_shot::classifier(model, &names, &PROMPTS, progress)?;
     let classifier = classifier.context("interrupted while preparing the tags")?;
     // A cache that cannot be written costs time, not results.
     let _ = write(&file, &classifier);

@@ -1,42 +1,48 @@
-//! CLIP: any CLIPModel in the Hugging Face layout (config.json, model.safetensors, tokenizer.json and
-//! preprocessor_config.json), on candle. Every size comes from the configuration.
+//! Dual encoders: a text tower and a vision tower that embed into one space (CLIP, OpenCLIP, SigLIP), on candle. Every
+//! size comes from the configuration; what differs between families (names of tensors, activations, pooling,
+//! preprocessing, tokens) is data.
 
 mod config;
+mod cost;
+mod layout;
 mod tags;
+mod tensors;
+mod text_input;
 mod tower;
 
 use super::compute::weights::Weights;
 use super::hub::fingerprint;
 use super::once::Once;
 use super::preprocess::{self, Preprocessing};
-use super::tokenizer::{Cutting, Tokenizer};
 use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, is_unit, labels};
 use crate::photo::picture::RgbPicture;
 use anyhow::Context;
 use candle_core::Tensor;
-use config::ClipConfig;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use text_input::TextInput;
 use tower::{TextTower, VisionTower};
 
-/// Files that a CLIP model's folder must contain.
-pub(super) const FILES: [&str; 4] = ["config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors"];
+pub use config::Family;
+pub use cost::seconds_per_photo;
+pub(super) use layout::{DESCRIPTIONS, EncoderFiles, wanted};
+
 /// Part of the fingerprint: must change whenever the same files give other embeddings.
 const VERSION: &str = "clip 1";
 
-/// How many numbers an embedding of the model in `folder` has; an error if its config.json is not that of a CLIP.
-pub(super) fn dim(folder: &Path) -> anyhow::Result<usize> {
-    Ok(ClipConfig::read(&folder.join("config.json"))?.projection_dim)
+/// How many numbers an embedding of the model in `folder` has, and its family; an error if it is no dual encoder.
+pub(super) fn describe(folder: &Path) -> anyhow::Result<(usize, Family)> {
+    let config = EncoderFiles::of(folder)?.config;
+    Ok((config.dim, config.family))
 }
 
-/// A CLIP model. Each tower is loaded when it is first used: a text query never touches the vision tower.
-pub struct Clip {
+/// A dual encoder. Each tower is loaded when it is first used: a text query never touches the vision tower.
+pub struct DualEncoder {
     identity: Identity,
-    config: ClipConfig,
+    files: EncoderFiles,
     preprocessing: Preprocessing,
-    tokenizer_file: PathBuf,
-    tokenizer: Once<Tokenizer>,
+    text_input: Once<TextInput>,
     weights: Arc<Weights>,
     device: candle_core::Device,
     text: Once<TextTower>,
@@ -45,15 +51,13 @@ pub struct Clip {
     labels: OnceLock<Vec<f32>>,
 }
 
-impl Clip {
+impl DualEncoder {
     /// Opens the model in `folder`. The hash of its weights is cached below `cache`, if that is given.
     ///
     /// # Errors
     /// A file is missing, damaged or of another model, or the device does not exist.
     pub fn open(folder: &Path, device: Device, cache: Option<&Path>) -> anyhow::Result<Self> {
-        for name in FILES {
-            anyhow::ensure!(folder.join(name).is_file(), "the model folder {} holds no {name}", folder.display());
-        }
+        let files = EncoderFiles::of(folder)?;
         let device = match device {
             Device::Cpu => candle_core::Device::Cpu,
             Device::Cuda => candle_core::Device::new_cuda(0)
@@ -61,26 +65,27 @@ impl Clip {
             Device::Metal => candle_core::Device::new_metal(0)
                 .context("no Metal device (the program must be built with --features metal)")?,
         };
-        let config = ClipConfig::read(&folder.join("config.json"))?;
-        let preprocessing = Preprocessing::read(&folder.join("preprocessor_config.json"), config.vision.image_size)?;
-        let weights = folder.join("model.safetensors");
+        let config = &files.config;
+        let preprocessing = match &config.preprocessing {
+            Some(preprocessing) => preprocessing.clone(),
+            None => Preprocessing::of_folder(files.folder(), config.vision.image_size)?,
+        };
         let mut hasher = blake3::Hasher::new();
         hasher.update(VERSION.as_bytes());
-        for name in FILES {
-            hasher.update(fingerprint::of_file(&folder.join(name), cache)?.as_bytes());
+        for path in files.paths() {
+            hasher.update(fingerprint::of_file(path, cache)?.as_bytes());
         }
-        let identity = Identity { fingerprint: hasher.finalize().to_hex().to_string(), dim: config.projection_dim };
+        let identity = Identity { fingerprint: hasher.finalize().to_hex().to_string(), dim: config.dim };
         Ok(Self {
             identity,
             preprocessing,
-            tokenizer_file: folder.join("tokenizer.json"),
-            tokenizer: Once::default(),
-            weights: Arc::new(Weights::map(&weights, &device)?),
+            weights: Arc::new(Weights::map_shards(&files.weights, &device)?),
+            files,
+            text_input: Once::default(),
             device,
             text: Once::default(),
             vision: Once::default(),
             labels: OnceLock::new(),
-            config,
         })
     }
 
@@ -90,15 +95,26 @@ impl Clip {
         Pixels(values)
     }
 
-    fn tokenizer(&self) -> anyhow::Result<&Tokenizer> {
-        self.tokenizer.get(|| {
-            let max_length = Some(self.config.text.max_position_embeddings);
-            Tokenizer::read(&self.tokenizer_file, Cutting { max_length, special_as_text: false })
-        })
+    fn text_input(&self) -> anyhow::Result<&TextInput> {
+        self.text_input.get(|| TextInput::open(&self.files))
     }
 
     fn text(&self) -> anyhow::Result<&TextTower> {
-        self.text.get(|| TextTower::load(Arc::clone(&self.weights), &self.config.text, self.identity.dim))
+        let load = || {
+            TextTower::load(
+                Arc::clone(&self.weights),
+                self.files.config.family,
+                &self.files.config.text,
+                self.identity.dim,
+            )
+        };
+        self.text.get(load)
+    }
+
+    /// A single number among the weights, which some checkpoints keep as a list of one.
+    fn number(&self, name: &str) -> anyhow::Result<f32> {
+        let shape: &[usize] = if self.weights.place(name).is_some_and(|place| place.shape == [1]) { &[1] } else { &[] };
+        Ok(self.weights.vector(name, shape)?.first().copied().unwrap_or_default())
     }
 
     /// Refuses weights that give anything but unit vectors.
@@ -110,11 +126,13 @@ impl Clip {
     }
 
     fn vision(&self) -> anyhow::Result<&VisionTower> {
-        self.vision.get(|| VisionTower::load(&self.weights, &self.config.vision, self.identity.dim))
+        let load =
+            || VisionTower::load(&self.weights, self.files.config.family, &self.files.config.vision, self.identity.dim);
+        self.vision.get(load)
     }
 }
 
-impl Embed for Clip {
+impl Embed for DualEncoder {
     fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -124,11 +142,22 @@ impl Embed for Clip {
         if !self.weights.has("logit_scale") {
             return Ok(100.0);
         }
-        let scale = self.weights.tensor("logit_scale", &[])?.to_scalar::<f32>()?.exp();
+        let scale = self.number("logit_scale")?.exp();
         if !scale.is_finite() || scale <= 0.0 {
             return Err(self.weights.damaged("its logit_scale is out of range"));
         }
         Ok(scale)
+    }
+
+    fn logit_bias(&self) -> anyhow::Result<Option<f32>> {
+        if self.files.config.family != Family::Siglip {
+            return Ok(None);
+        }
+        let bias = self.number("logit_bias")?;
+        if !bias.is_finite() {
+            return Err(self.weights.damaged("its logit_bias is out of range"));
+        }
+        Ok(Some(bias))
     }
 
     fn templates(&self) -> &'static [&'static str] {
@@ -136,7 +165,7 @@ impl Embed for Clip {
     }
 
     fn image_size(&self) -> u32 {
-        self.preprocessing.shortest_edge.unwrap_or(self.preprocessing.crop)
+        self.preprocessing.shortest_edge()
     }
 
     fn prepare(&self, picture: &RgbPicture) -> anyhow::Result<Pixels> {
@@ -147,7 +176,7 @@ impl Embed for Clip {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let size = self.config.vision.image_size;
+        let size = self.files.config.vision.image_size;
         anyhow::ensure!(batch.iter().all(|p| p.0.len() == 3 * size * size), "pixels prepared for another model");
         let values = batch.iter().flat_map(|p| &p.0).copied().collect();
         let pixels = Tensor::from_vec(values, (batch.len(), 3, size, size), &self.device)?;
@@ -167,8 +196,8 @@ impl Embed for Clip {
 
     fn embed_texts(&self, texts: &[String], template: Option<&str>) -> anyhow::Result<Vec<Vec<f32>>> {
         // A first query waits for both files, so they are loaded in parallel.
-        let (tokenizer, tower) = rayon::join(|| self.tokenizer().map(drop), || self.text());
-        tokenizer?;
+        let (text_input, tower) = rayon::join(|| self.text_input().map(drop), || self.text());
+        text_input?;
         let text_tower = tower?;
         let text = |text: &String| template.map_or_else(|| Ok(text.clone()), |template| fill(template, text));
         let ids = texts.iter().map(|t| Ok(self.tokens(&text(t)?)?.ids)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -190,9 +219,7 @@ impl Embed for Clip {
     }
 
     fn tokens(&self, text: &str) -> anyhow::Result<Tokens> {
-        let (ids, tokens) = self.tokenizer()?.encode(text)?;
-        anyhow::ensure!(!ids.is_empty(), "{} is damaged: a text has no tokens", self.tokenizer_file.display());
-        Ok(Tokens { ids, tokens })
+        self.text_input()?.tokens(text)
     }
 
     fn load_labels(&self, cache: &Path, progress: &mut dyn FnMut(usize, usize) -> bool) -> anyhow::Result<()> {

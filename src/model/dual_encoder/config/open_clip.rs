@@ -1,0 +1,224 @@
+//! open_clip_config.json: the ViTs of OpenCLIP. What a file omits gets the defaults of `open_clip` (CLIPVisionCfg,
+//! CLIPTextCfg, PreprocessCfg); what is set and not supported is refused by name.
+
+use super::refuse_others;
+use super::{EncoderConfig, Family, SUPPORTED, TextConfig, TextPooling, TowerSizes, VisionConfig, VisionPooling};
+use crate::model::compute::ops::Activation;
+use crate::model::preprocess::{CropRounding, Preprocessing, Resizing};
+use crate::photo::resample::ResampleFilter;
+use anyhow::Context;
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Deserialize)]
+struct OpenClipFile {
+    model_cfg: ModelCfg,
+    #[serde(default)]
+    preprocess_cfg: Value,
+}
+
+#[derive(Deserialize)]
+struct ModelCfg {
+    embed_dim: usize,
+    vision_cfg: Value,
+    text_cfg: Value,
+    #[serde(default)]
+    quick_gelu: bool,
+}
+
+#[derive(Deserialize)]
+struct VisionCfg {
+    #[serde(default = "twelve")]
+    layers: usize,
+    #[serde(default = "vision_width")]
+    width: usize,
+    #[serde(default = "head_width")]
+    head_width: usize,
+    #[serde(default = "mlp_ratio")]
+    mlp_ratio: f64,
+    #[serde(default = "patch_size")]
+    patch_size: usize,
+    #[serde(default = "image_size")]
+    image_size: Edge,
+}
+
+#[derive(Deserialize)]
+struct TextCfg {
+    #[serde(default = "context")]
+    context_length: usize,
+    #[serde(default = "vocabulary")]
+    vocab_size: usize,
+    #[serde(default = "text_width")]
+    width: usize,
+    #[serde(default = "eight")]
+    heads: usize,
+    #[serde(default = "twelve")]
+    layers: usize,
+    #[serde(default = "mlp_ratio")]
+    mlp_ratio: f64,
+}
+
+#[derive(Default, Deserialize)]
+struct PreprocessCfg {
+    size: Option<Edge>,
+    mean: Option<[f32; 3]>,
+    std: Option<[f32; 3]>,
+    interpolation: Option<String>,
+    resize_mode: Option<String>,
+    #[serde(default)]
+    fill_color: Value,
+}
+
+/// The edge of a square, written as one number or two.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Edge {
+    Square(usize),
+    Sides([usize; 2]),
+}
+
+impl Edge {
+    fn of_square(self, name: &str) -> anyhow::Result<usize> {
+        match self {
+            Self::Square(edge) => Ok(edge),
+            Self::Sides([height, width]) if height == width => Ok(height),
+            Self::Sides(sides) => anyhow::bail!("{name}: pictures of {sides:?} pixels are no squares"),
+        }
+    }
+}
+
+fn twelve() -> usize {
+    12
+}
+
+fn eight() -> usize {
+    8
+}
+
+fn vision_width() -> usize {
+    768
+}
+
+fn head_width() -> usize {
+    64
+}
+
+fn mlp_ratio() -> f64 {
+    4.0
+}
+
+fn patch_size() -> usize {
+    16
+}
+
+fn image_size() -> Edge {
+    Edge::Square(224)
+}
+
+fn context() -> usize {
+    77
+}
+
+fn vocabulary() -> usize {
+    49_408
+}
+
+fn text_width() -> usize {
+    512
+}
+
+/// OpenAI's, the default of `open_clip`.
+const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+const STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
+
+pub(super) fn read(file: Value, name: &str) -> anyhow::Result<EncoderConfig> {
+    let problem = || format!("{name} does not have the expected content");
+    let model = file.get("model_cfg").with_context(problem)?;
+    let vision = model.get("vision_cfg").with_context(problem)?;
+    if let Some(timm) = vision.get("timm_model_name").and_then(Value::as_str) {
+        anyhow::bail!("{name} describes a vision tower of the type {timm:?}, which is not supported; {SUPPORTED}");
+    }
+    if let Some(text) = model.get("text_cfg").and_then(|text| text.get("hf_model_name")).and_then(Value::as_str) {
+        anyhow::bail!("{name} describes a text tower of the type {text:?}, which is not supported; {SUPPORTED}");
+    }
+    let known = ["embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "init_logit_scale", "custom_text"];
+    refuse_others(model, &known, &[], name)?;
+    if vision.get("layers").is_some_and(Value::is_array) {
+        anyhow::bail!("{name} describes a ResNet, which is not supported; {SUPPORTED}");
+    }
+    let parts = ["layers", "width", "head_width", "mlp_ratio", "patch_size", "image_size", "patch_dropout"];
+    refuse_others(vision, &parts, &[("pool_type", "tok"), ("pos_embed_type", "learnable")], name)?;
+    let OpenClipFile { model_cfg: model, preprocess_cfg } = serde_json::from_value(file).with_context(problem)?;
+    let parts = ["context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"];
+    let defaults = [("pool_type", "argmax"), ("proj_type", "linear"), ("pad_id", "0")];
+    refuse_others(&model.text_cfg, &parts, &defaults, name)?;
+    let vision: VisionCfg = serde_json::from_value(model.vision_cfg).with_context(problem)?;
+    let text: TextCfg = serde_json::from_value(model.text_cfg).with_context(problem)?;
+    let activation = if model.quick_gelu { Activation::QuickGelu } else { Activation::Gelu };
+    anyhow::ensure!(
+        vision.head_width > 0 && (0.0..=64.0).contains(&vision.mlp_ratio) && (0.0..=64.0).contains(&text.mlp_ratio),
+        "{name} holds a size that no model has"
+    );
+    let sizes = |hidden: usize, layers, heads, ratio: f64| {
+        // As `open_clip` rounds it.
+        let intermediate = (hidden as f64 * ratio) as usize;
+        TowerSizes { hidden, intermediate, layers, heads, activation, eps: 1e-5 }.check(name)
+    };
+    let image_size = vision.image_size.of_square(name)?;
+    Ok(EncoderConfig {
+        family: Family::OpenClip,
+        text: TextConfig {
+            sizes: sizes(text.width, text.layers, text.heads, text.mlp_ratio)?,
+            vocab_size: text.vocab_size,
+            context: text.context_length,
+            causal: true,
+            pooling: TextPooling::Highest,
+            padded: false,
+        },
+        vision: VisionConfig {
+            sizes: sizes(vision.width, vision.layers, vision.width / vision.head_width, vision.mlp_ratio)?,
+            image_size,
+            patch_size: vision.patch_size,
+            pooling: VisionPooling::Class,
+        },
+        dim: model.embed_dim,
+        preprocessing: Some(preprocessing(preprocess_cfg, image_size, name)?),
+    })
+}
+
+fn preprocessing(section: Value, image_size: usize, name: &str) -> anyhow::Result<Preprocessing> {
+    let file = if section.is_null() {
+        PreprocessCfg::default()
+    } else {
+        let known = ["size", "mean", "std", "interpolation", "resize_mode", "fill_color"];
+        refuse_others(&section, &known, &[("mode", "RGB")], name)?;
+        serde_json::from_value(section).with_context(|| format!("{name} does not have the expected content"))?
+    };
+    let crop = u32::try_from(image_size)?;
+    if let Some(size) = file.size {
+        let size = size.of_square(name)?;
+        anyhow::ensure!(size == image_size, "{name}: pictures of {size} pixels, but the model sees {image_size}");
+    }
+    let resizing = match file.resize_mode.as_deref() {
+        None | Some("shortest") => Resizing::ShortestEdge { edge: crop, rounding: CropRounding::HalfToEven },
+        Some("squash") => Resizing::Squash { edge: crop },
+        Some("longest") => {
+            let is_black = match &file.fill_color {
+                Value::Null => true,
+                Value::Array(parts) => parts.iter().all(|part| part.as_f64() == Some(0.0)),
+                fill => fill.as_f64() == Some(0.0),
+            };
+            anyhow::ensure!(is_black, "{name}: fill_color = {} is not supported", file.fill_color);
+            Resizing::Pad
+        }
+        Some(other) => anyhow::bail!("{name}: resize_mode = {other:?} is not supported"),
+    };
+    let filter = match file.interpolation.as_deref() {
+        // At random while a model is trained, and bicubic then.
+        None | Some("bicubic" | "random") => ResampleFilter::Bicubic,
+        Some("bilinear") => ResampleFilter::Bilinear,
+        Some(other) => anyhow::bail!("{name}: interpolation = {other:?} is not supported"),
+    };
+    let (mean, std) = (file.mean.unwrap_or(MEAN), file.std.unwrap_or(STD));
+    Preprocessing { resizing, crop, filter, rescale: 1.0 / 255.0, mean, std }.check(name)
+}

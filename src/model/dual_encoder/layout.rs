@@ -1,0 +1,233 @@
+//! Which files a dual encoder consists of: `transformers`' names, OpenCLIP's, or a folder of sentence-transformers.
+
+use super::config::{EncoderConfig, SUPPORTED};
+use crate::model::model_folder::{find, require, shards};
+use crate::model::preprocess::{self, read_json};
+use anyhow::Context;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+const CONFIG: &str = "config.json";
+pub(super) const OPEN_CLIP_CONFIG: &str = "open_clip_config.json";
+/// Names the parts of a model of sentence-transformers.
+const MODULES: &str = "modules.json";
+/// The files of which each says what a model is.
+pub(in crate::model) const DESCRIPTIONS: [&str; 3] = [CONFIG, OPEN_CLIP_CONFIG, MODULES];
+const TOKENIZER: &str = "tokenizer.json";
+/// From which tokenizer.json can be made.
+const VOCABULARY: [&str; 2] = ["vocab.json", "merges.txt"];
+/// How texts end, and which token fills them.
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+const WEIGHTS: &str = "model.safetensors";
+const OPEN_CLIP_WEIGHTS: &str = "open_clip_model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// Weights that are not read: reading a pickle can run any code.
+const PICKLES: [&str; 4] =
+    ["pytorch_model.bin", "open_clip_pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt"];
+
+/// The files of a model, and what it is made of.
+#[derive(Clone, Debug)]
+pub(in crate::model) struct EncoderFiles {
+    /// The folder that holds them; a part of the model's folder with sentence-transformers.
+    folder: PathBuf,
+    description: PathBuf,
+    /// `None` if the description says all.
+    preprocessor: Option<PathBuf>,
+    pub(super) tokenizer: TokenizerFiles,
+    /// The file that says how texts end and are filled, if they are.
+    pub(super) padding: Option<PathBuf>,
+    index: Option<PathBuf>,
+    pub(super) weights: Vec<PathBuf>,
+    pub(super) config: EncoderConfig,
+}
+
+/// Where the tokenizer is.
+#[derive(Clone, Debug)]
+pub(super) enum TokenizerFiles {
+    /// tokenizer.json
+    Whole(PathBuf),
+    /// vocab.json and merges.txt of CLIP.
+    Clip([PathBuf; 2]),
+}
+
+impl EncoderFiles {
+    /// The files of the model in a folder.
+    ///
+    /// # Errors
+    /// One is missing, is none of a supported model, or is not the file itself.
+    pub(in crate::model) fn of(folder: &Path) -> anyhow::Result<Self> {
+        let folder = &inner(folder)?;
+        let description = described_by(&|name| Ok(find(folder, name).is_some()), &|name| require(folder, name))?;
+        let path = require(folder, description)?;
+        let config = EncoderConfig::read(&path)?;
+        let (index, weights) = if description == OPEN_CLIP_CONFIG {
+            refuse_pickle(folder, OPEN_CLIP_WEIGHTS)?;
+            (None, vec![require(folder, OPEN_CLIP_WEIGHTS)?])
+        } else {
+            weights(folder)?
+        };
+        let is_elsewhere = config.preprocessing.is_none();
+        Ok(Self {
+            description: path,
+            preprocessor: is_elsewhere.then(|| preprocess::file_of(folder)).transpose()?,
+            tokenizer: tokenizer(folder)?,
+            padding: config.text.padded.then(|| require(folder, TOKENIZER_CONFIG)).transpose()?,
+            index,
+            weights,
+            folder: folder.clone(),
+            config,
+        })
+    }
+
+    /// All of them, the weights last.
+    pub(in crate::model) fn paths(&self) -> Vec<&Path> {
+        let tokenizer = match &self.tokenizer {
+            TokenizerFiles::Whole(file) => std::slice::from_ref(file),
+            TokenizerFiles::Clip(files) => files,
+        };
+        let parts = [&self.description].into_iter().chain(&self.preprocessor).chain(tokenizer).chain(&self.padding);
+        parts.chain(&self.index).chain(&self.weights).map(PathBuf::as_path).collect()
+    }
+
+    /// The folder that holds them.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// Which file says what a model is. Some repositories hold the same model twice, or in config.json only its picture
+/// tower, for another library.
+fn described_by(
+    has: &dyn Fn(&str) -> anyhow::Result<bool>,
+    small: &dyn Fn(&str) -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<&'static str> {
+    let has_open_clip = has(OPEN_CLIP_CONFIG)?;
+    if !has_open_clip {
+        return Ok(CONFIG);
+    }
+    let of_transformers =
+        has(CONFIG)? && EncoderConfig::read(&small(CONFIG)?).is_ok() && (has(WEIGHTS)? || has(INDEX)?);
+    Ok(if of_transformers { CONFIG } else { OPEN_CLIP_CONFIG })
+}
+
+/// The folder of sentence-transformers' CLIP within a folder, or the folder itself, if it has a description of its own.
+fn inner(folder: &Path) -> anyhow::Result<PathBuf> {
+    #[derive(Deserialize)]
+    struct Module {
+        path: String,
+        #[serde(rename = "type")]
+        kind: String,
+    }
+    let described = [CONFIG, OPEN_CLIP_CONFIG].iter().any(|name| folder.join(name).is_file());
+    let Some(modules) = find(folder, MODULES).filter(|_| !described) else { return Ok(folder.to_path_buf()) };
+    let name = modules.display();
+    let list: Vec<Module> = read_json(&modules)?;
+    let Some((first, others)) = list.split_first().filter(|(first, _)| first.kind.ends_with("CLIPModel")) else {
+        anyhow::bail!("{name} describes a model that embeds texts alone, which is not supported; {SUPPORTED}");
+    };
+    // Embeddings are unit vectors anyway.
+    if let Some(other) = others.iter().find(|other| !other.kind.ends_with("Normalize")) {
+        anyhow::bail!("{name}: a module of the type {:?} is not supported", other.kind);
+    }
+    let is_plain = !first.path.contains(['/', '\\']) && !first.path.starts_with('.');
+    anyhow::ensure!(is_plain, "{name} does not have the expected content");
+    Ok(if first.path.is_empty() { folder.to_path_buf() } else { folder.join(&first.path) })
+}
+
+fn tokenizer(folder: &Path) -> anyhow::Result<TokenizerFiles> {
+    let own = VOCABULARY.map(|name| folder.join(name));
+    if !folder.join(TOKENIZER).is_file() && own.iter().all(|file| file.is_file()) {
+        return Ok(TokenizerFiles::Clip(own));
+    }
+    match (find(folder, TOKENIZER), VOCABULARY.map(|name| find(folder, name))) {
+        (None, [Some(vocabulary), Some(merges)]) => Ok(TokenizerFiles::Clip([vocabulary, merges])),
+        _ => Ok(TokenizerFiles::Whole(require(folder, TOKENIZER)?)),
+    }
+}
+
+/// The index of the shards, if there are any, and the files of the weights.
+fn weights(folder: &Path) -> anyhow::Result<(Option<PathBuf>, Vec<PathBuf>)> {
+    let index = folder.join(INDEX);
+    if !folder.join(WEIGHTS).is_file() && index.is_file() {
+        let shards = shards(&index)?.iter().map(|name| require(folder, name)).collect::<anyhow::Result<_>>()?;
+        return Ok((Some(index), shards));
+    }
+    refuse_pickle(folder, WEIGHTS)?;
+    Ok((None, vec![require(folder, WEIGHTS)?]))
+}
+
+/// Says why a folder whose weights are a pickle is no use.
+fn refuse_pickle(folder: &Path, wanted: &str) -> anyhow::Result<()> {
+    let pickle = PICKLES.iter().find(|name| folder.join(name).is_file()).filter(|_| !folder.join(wanted).is_file());
+    match pickle {
+        Some(pickle) => Err(pickled(&folder.display().to_string(), pickle)),
+        None => Ok(()),
+    }
+}
+
+/// The error about weights that are only there as a pickle.
+fn pickled(place: &str, pickle: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "{place} holds its weights only as {pickle}, a pickle, which can run any code when it is read: snapseek reads \
+         safetensors alone; --model ORG/NAME@REVISION takes a revision that has them"
+    )
+}
+
+/// What is wrong with a repository that has no safetensors.
+fn without_weights(has: &dyn Fn(&str) -> anyhow::Result<bool>) -> anyhow::Result<anyhow::Error> {
+    for pickle in PICKLES {
+        if has(pickle)? {
+            return Ok(pickled("the repository", pickle));
+        }
+    }
+    Ok(anyhow::anyhow!("the repository has no weights in safetensors"))
+}
+
+/// The names of the files to download of the model in a repository, of which `has` tells which there are and `small`
+/// fetches one: first what says what the model is, so that nothing large is fetched of a model that is not supported.
+///
+/// # Errors
+/// As [`EncoderFiles::of`], or the server cannot be asked.
+pub(in crate::model) fn wanted(
+    has: &dyn Fn(&str) -> anyhow::Result<bool>,
+    small: &dyn Fn(&str) -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<Vec<String>> {
+    let mut prefix = String::new();
+    if !has(CONFIG)? && !has(OPEN_CLIP_CONFIG)? && has(MODULES)? {
+        let modules = small(MODULES)?;
+        let folder = modules.parent().context("a file without a folder")?;
+        let part = inner(folder)?;
+        if let Some(part) = part.strip_prefix(folder).ok().and_then(Path::to_str).filter(|part| !part.is_empty()) {
+            prefix = format!("{part}/");
+        }
+    }
+    let within = |name: &str| format!("{prefix}{name}");
+    let has = |name: &str| has(&within(name));
+    let small = |name: &str| small(&within(name));
+    let description = described_by(&has, &small)?;
+    let config = EncoderConfig::read(&small(description)?)?;
+    let mut files = vec![description.to_owned()];
+    if config.preprocessing.is_none() {
+        files.push(preprocess::wanted(&has, &small)?.to_owned());
+    }
+    if has(TOKENIZER)? || !has(VOCABULARY[0])? {
+        files.push(TOKENIZER.to_owned());
+    } else {
+        files.extend(VOCABULARY.map(str::to_owned));
+    }
+    if config.text.padded {
+        anyhow::ensure!(has(TOKENIZER_CONFIG)?, "the repository holds no {TOKENIZER_CONFIG}");
+        files.push(TOKENIZER_CONFIG.to_owned());
+    }
+    let weights = if description == OPEN_CLIP_CONFIG { OPEN_CLIP_WEIGHTS } else { WEIGHTS };
+    if has(weights)? {
+        files.push(weights.to_owned());
+    } else if description == CONFIG && has(INDEX)? {
+        files.push(INDEX.to_owned());
+        files.extend(shards(&small(INDEX)?)?);
+    } else {
+        return Err(without_weights(&has)?);
+    }
+    let modules = (!prefix.is_empty()).then(|| MODULES.to_owned());
+    Ok(modules.into_iter().chain(files.iter().map(|name| within(name))).collect())
+}

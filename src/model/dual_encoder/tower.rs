@@ -1,0 +1,402 @@
+//! The transformers of CLIP (Radford et al. 2021, arXiv 2103.00020), OpenCLIP and SigLIP (Zhai et al. 2023, arXiv
+//! 2303.15343): the same layers with other names, activations and ends.
+
+use super::config::{Family, TextConfig, TextPooling, TowerSizes, VisionConfig, VisionPooling};
+use super::tensors::{AttentionNames, ProjectionName, TextNames, TowerNames, VisionNames};
+use crate::model::compute::linear::{TensorLinear, product};
+use crate::model::compute::ops::{Activation, add};
+use crate::model::compute::weights::Weights;
+use candle_core::{D, Tensor};
+use candle_nn::ops::{layer_norm, softmax_last_dim};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+struct TensorNorm {
+    weight: Tensor,
+    bias: Tensor,
+    eps: f32,
+}
+
+pub(super) struct EncoderLayer {
+    norm1: TensorNorm,
+    /// Query, key and value side by side: one product instead of three.
+    qkv: TensorLinear,
+    out: TensorLinear,
+    norm2: TensorNorm,
+    mlp: Mlp,
+    heads: usize,
+}
+
+struct Mlp {
+    fc1: TensorLinear,
+    fc2: TensorLinear,
+    activation: Activation,
+}
+
+/// Maps a state to an embedding.
+struct Projection {
+    /// (numbers of an embedding, hidden)
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+/// Loads the layer `name`.
+fn linear(weights: &Weights, name: &str, inputs: usize, outputs: usize) -> anyhow::Result<TensorLinear> {
+    Ok(TensorLinear {
+        weight: weights.tensor(&format!("{name}.weight"), &[outputs, inputs])?,
+        bias: weights.tensor(&format!("{name}.bias"), &[outputs])?,
+    })
+}
+
+impl TensorNorm {
+    fn load(weights: &Weights, name: &str, size: usize, eps: f32) -> anyhow::Result<Self> {
+        let part = |part: &str| weights.tensor(&format!("{name}.{part}"), &[size]);
+        Ok(Self { weight: part("weight")?, bias: part("bias")?, eps })
+    }
+
+    fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        layer_norm(x, &self.weight, &self.bias, self.eps)
+    }
+}
+
+impl Mlp {
+    fn load(weights: &Weights, [fc1, fc2]: [&str; 2], sizes: &TowerSizes) -> anyhow::Result<Self> {
+        Ok(Self {
+            fc1: linear(weights, fc1, sizes.hidden, sizes.intermediate)?,
+            fc2: linear(weights, fc2, sizes.intermediate, sizes.hidden)?,
+            activation: sizes.activation,
+        })
+    }
+
+    fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        self.fc2.apply(&self.fc1.apply(x, self.activation)?, Activation::None)
+    }
+}
+
+impl Projection {
+    fn load(weights: &Weights, name: &ProjectionName, hidden: usize, dim: usize) -> anyhow::Result<Option<Self>> {
+        Ok(Some(match name {
+            ProjectionName::None => return Ok(None),
+            ProjectionName::Rows(name) => Self { weight: weights.tensor(name, &[dim, hidden])?, bias: None },
+            ProjectionName::Columns(name) => {
+                Self { weight: weights.tensor(name, &[hidden, dim])?.t()?.contiguous()?, bias: None }
+            }
+            ProjectionName::Linear(name) => {
+                let TensorLinear { weight, bias } = linear(weights, name, hidden, dim)?;
+                Self { weight, bias: Some(bias) }
+            }
+        }))
+    }
+
+    fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let x = product(x, &self.weight)?;
+        self.bias.as_ref().map_or(Ok(x.clone()), |bias| x.broadcast_add(bias))
+    }
+}
+
+/// Queries, keys and values as one layer, of which the queries are scaled as attention wants them.
+fn joined(parts: [TensorLinear; 3], head: usize) -> anyhow::Result<TensorLinear> {
+    let [query, key, value] = parts;
+    let scale = (head as f64).powf(-0.5);
+    Ok(TensorLinear {
+        weight: Tensor::cat(&[(query.weight * scale)?, key.weight, value.weight], 0)?,
+        bias: Tensor::cat(&[(query.bias * scale)?, key.bias, value.bias], 0)?,
+    })
+}
+
+/// The three parts of a weight and a bias that hold queries, keys and values.
+fn parts(weights: &Weights, [weight, bias]: [&str; 2], hidden: usize) -> anyhow::Result<[TensorLinear; 3]> {
+    let weight = weights.tensor(weight, &[3 * hidden, hidden])?;
+    let bias = weights.tensor(bias, &[3 * hidden])?;
+    let part = |n: usize| -> candle_core::Result<TensorLinear> {
+        Ok(TensorLinear { weight: weight.narrow(0, n * hidden, hidden)?, bias: bias.narrow(0, n * hidden, hidden)? })
+    };
+    Ok([part(0)?, part(1)?, part(2)?])
+}
+
+impl EncoderLayer {
+    fn load(weights: &Weights, names: &TowerNames, n: usize, sizes: &TowerSizes) -> anyhow::Result<Self> {
+        let (hidden, layer) = (sizes.hidden, &names.layer);
+        let name = |part: &str| format!("{}.{n}.{part}", names.layers);
+        let parts = match layer.attention {
+            AttentionNames::Separate([query, key, value]) => {
+                let part = |part: &str| linear(weights, &name(part), hidden, hidden);
+                [part(query)?, part(key)?, part(value)?]
+            }
+            AttentionNames::Joined([weight, bias]) => parts(weights, [&name(weight), &name(bias)], hidden)?,
+        };
+        Ok(Self {
+            norm1: TensorNorm::load(weights, &name(layer.norm1), hidden, sizes.eps)?,
+            qkv: joined(parts, hidden / sizes.heads)?,
+            out: linear(weights, &name(layer.out), hidden, hidden)?,
+            norm2: TensorNorm::load(weights, &name(layer.norm2), hidden, sizes.eps)?,
+            mlp: Mlp::load(weights, [&name(layer.fc1), &name(layer.fc2)], sizes)?,
+            heads: sizes.heads,
+        })
+    }
+
+    /// A layer of this size whose weights mean nothing.
+    pub(super) fn made_up(sizes: &TowerSizes) -> anyhow::Result<Self> {
+        let (hidden, device) = (sizes.hidden, &candle_core::Device::Cpu);
+        let linear = |inputs: usize, outputs: usize| -> candle_core::Result<TensorLinear> {
+            Ok(TensorLinear {
+                weight: Tensor::full(0.01_f32, (outputs, inputs), device)?,
+                bias: Tensor::full(0.01_f32, outputs, device)?,
+            })
+        };
+        let norm = || -> candle_core::Result<TensorNorm> {
+            let ones = Tensor::full(1.0_f32, hidden, device)?;
+            Ok(TensorNorm { weight: ones.clone(), bias: ones, eps: sizes.eps })
+        };
+        Ok(Self {
+            norm1: norm()?,
+            qkv: linear(hidden, 3 * hidden)?,
+            out: linear(hidden, hidden)?,
+            norm2: norm()?,
+            mlp: Mlp {
+                fc1: linear(hidden, sizes.intermediate)?,
+                fc2: linear(sizes.intermediate, hidden)?,
+                activation: sizes.activation,
+            },
+            heads: sizes.heads,
+        })
+    }
+
+    /// `x` is (batch * tokens, hidden).
+    pub(super) fn apply(&self, x: Tensor, batch: usize, mask: Option<&Tensor>) -> candle_core::Result<Tensor> {
+        let (rows, hidden) = x.dims2()?;
+        let (tokens, head) = (rows / batch, hidden / self.heads);
+        let qkv = self.qkv.apply(&self.norm1.apply(&x)?, Activation::None)?;
+        let qkv = qkv.reshape((batch, tokens, 3, self.heads, head))?.permute((2, 0, 3, 1, 4))?.contiguous()?;
+        let (query, key, value) = (qkv.get(0)?, qkv.get(1)?, qkv.get(2)?);
+        let mut scores = product(&query, &key)?;
+        if let Some(mask) = mask {
+            scores = scores.broadcast_add(mask)?;
+        }
+        let attended = product(&softmax_last_dim(&scores)?, &value.transpose(2, 3)?)?;
+        let attended = attended.transpose(1, 2)?.reshape((rows, hidden))?;
+        let x = add(x, &self.out.apply(&attended, Activation::None)?)?;
+        let inner = self.mlp.apply(&self.norm2.apply(&x)?)?;
+        add(x, &inner)
+    }
+}
+
+fn layers(weights: &Weights, names: &TowerNames, sizes: &TowerSizes) -> anyhow::Result<Vec<EncoderLayer>> {
+    // In parallel: a query spends most of its time here.
+    (0..sizes.layers).into_par_iter().map(|n| EncoderLayer::load(weights, names, n, sizes)).collect()
+}
+
+/// The text tower.
+pub(super) struct TextTower {
+    weights: Arc<Weights>,
+    config: TextConfig,
+    tokens: String,
+    positions: Tensor,
+    layers: Vec<EncoderLayer>,
+    norm: TensorNorm,
+    projection: Option<Projection>,
+}
+
+impl TextTower {
+    pub(super) fn load(weights: Arc<Weights>, family: Family, config: &TextConfig, dim: usize) -> anyhow::Result<Self> {
+        let sizes = &config.sizes;
+        let TextNames { tokens, tower: names } = TextNames::of(family, &weights);
+        Ok(Self {
+            positions: weights.tensor(&names.positions, &[config.context, sizes.hidden])?,
+            layers: layers(&weights, &names, sizes)?,
+            norm: TensorNorm::load(&weights, &names.norm, sizes.hidden, sizes.eps)?,
+            projection: Projection::load(&weights, &names.projection, sizes.hidden, dim)?,
+            config: config.clone(),
+            tokens,
+            weights,
+        })
+    }
+
+    /// Maps texts of the same length, each with its special tokens, to (texts, dim), not normalised.
+    ///
+    /// Where the mask is causal, the end token does not see what follows it, so texts need no padding.
+    pub(super) fn forward(&self, texts: &[&[u32]]) -> anyhow::Result<Tensor> {
+        let tokens = texts.first().map_or(0, |t| t.len());
+        anyhow::ensure!(
+            (1..=self.config.context).contains(&tokens) && texts.iter().all(|t| t.len() == tokens),
+            "texts of different lengths in one batch"
+        );
+        let ids: Vec<u32> = texts.concat();
+        let shape = [self.config.vocab_size, self.config.sizes.hidden];
+        let words = self.weights.rows(&self.tokens, shape, &ids)?;
+        let positions = self.positions.narrow(0, 0, tokens)?;
+        let words = words.reshape((texts.len(), tokens, self.config.sizes.hidden))?.broadcast_add(&positions)?;
+        let mut x = words.flatten(0, 1)?;
+        let device = x.device().clone();
+        let later = |at: usize| if at % tokens > at / tokens { f32::NEG_INFINITY } else { 0.0 };
+        let hidden = || Tensor::from_iter((0..tokens * tokens).map(later), &device)?.reshape((tokens, tokens));
+        let mask = self.config.causal.then(hidden).transpose()?;
+        for layer in &self.layers {
+            x = layer.apply(x, texts.len(), mask.as_ref())?;
+        }
+        let ends: Vec<u32> = texts.iter().enumerate().map(|(n, ids)| (n * tokens + self.end(ids)) as u32).collect();
+        let ends = x.index_select(&Tensor::new(ends, &device)?, 0)?;
+        let states = self.norm.apply(&ends)?;
+        Ok(self.projection.as_ref().map_or(Ok(states.clone()), |projection| projection.apply(&states))?)
+    }
+
+    /// The position of the token whose state is the text's embedding.
+    fn end(&self, ids: &[u32]) -> usize {
+        let end = match &self.config.pooling {
+            TextPooling::End(ends) => ids.iter().position(|id| ends.contains(id)),
+            TextPooling::Highest => ids.iter().max().and_then(|max| ids.iter().position(|id| id == max)),
+            TextPooling::Last => ids.len().checked_sub(1),
+        };
+        end.unwrap_or(0)
+    }
+}
+
+/// The vision tower.
+pub(super) struct VisionTower {
+    config: VisionConfig,
+    /// (hidden, 3 * patch * patch)
+    patch: Tensor,
+    positions: Tensor,
+    start: VisionStart,
+    layers: Vec<EncoderLayer>,
+    post_norm: TensorNorm,
+    end: VisionEnd,
+}
+
+/// What stands before the layers besides patches and positions.
+enum VisionStart {
+    /// A class token and a norm.
+    Class { class: Tensor, norm: TensorNorm },
+    /// The bias of the patches.
+    Bias(Tensor),
+}
+
+/// What makes an embedding of the states.
+enum VisionEnd {
+    /// The class token's, projected.
+    Class(Option<Projection>),
+    Attention(AttentionPooling),
+}
+
+/// A learned query that attends to all states, and an MLP.
+struct AttentionPooling {
+    /// The query, scaled as attention wants it: (1, heads, 1, numbers of a head).
+    query: Tensor,
+    /// Keys and values side by side.
+    kv: TensorLinear,
+    out: TensorLinear,
+    norm: TensorNorm,
+    mlp: Mlp,
+}
+
+impl AttentionPooling {
+    fn load(weights: &Weights, sizes: &TowerSizes) -> anyhow::Result<Self> {
+        let (hidden, heads) = (sizes.hidden, sizes.heads);
+        let name = |part: &str| format!("vision_model.head.{part}");
+        let names = [name("attention.in_proj_weight"), name("attention.in_proj_bias")];
+        let [query, key, value] = parts(weights, [&names[0], &names[1]], hidden)?;
+        let probe = weights.tensor(&name("probe"), &[1, 1, hidden])?.flatten(0, 1)?;
+        let query = (query.apply(&probe, Activation::None)? * ((hidden / heads) as f64).powf(-0.5))?;
+        Ok(Self {
+            query: query.reshape((1, heads, 1, hidden / heads))?,
+            kv: TensorLinear {
+                weight: Tensor::cat(&[key.weight, value.weight], 0)?,
+                bias: Tensor::cat(&[key.bias, value.bias], 0)?,
+            },
+            out: linear(weights, &name("attention.out_proj"), hidden, hidden)?,
+            norm: TensorNorm::load(weights, &name("layernorm"), hidden, sizes.eps)?,
+            mlp: Mlp::load(weights, [&name("mlp.fc1"), &name("mlp.fc2")], sizes)?,
+        })
+    }
+
+    /// Maps (batch * places, hidden) to (batch, hidden).
+    fn apply(&self, x: &Tensor, batch: usize) -> candle_core::Result<Tensor> {
+        let (rows, hidden) = x.dims2()?;
+        let (_, heads, _, head) = self.query.dims4()?;
+        let kv = self.kv.apply(x, Activation::None)?;
+        let kv = kv.reshape((batch, rows / batch, 2, heads, head))?.permute((2, 0, 3, 1, 4))?.contiguous()?;
+        let (key, value) = (kv.get(0)?, kv.get(1)?);
+        let query = self.query.broadcast_as((batch, heads, 1, head))?;
+        let scores = softmax_last_dim(&product(&query, &key)?)?;
+        let found = product(&scores, &value.transpose(2, 3)?)?.reshape((batch, hidden))?;
+        let x = self.out.apply(&found, Activation::None)?;
+        let inner = self.mlp.apply(&self.norm.apply(&x)?)?;
+        add(x, &inner)
+    }
+}
+
+impl VisionTower {
+    pub(super) fn load(weights: &Weights, family: Family, config: &VisionConfig, dim: usize) -> anyhow::Result<Self> {
+        let sizes = &config.sizes;
+        let (hidden, patch) = (sizes.hidden, config.patch_size);
+        let VisionNames { patch: patches, class, pre_norm, tower: names } = VisionNames::of(family);
+        let grid = (config.image_size / patch).pow(2);
+        let kernel = weights.tensor(&format!("{patches}.weight"), &[hidden, 3, patch, patch])?;
+        let (places, start, end) = match config.pooling {
+            VisionPooling::Class => (
+                grid + 1,
+                VisionStart::Class {
+                    class: weights.tensor(class, &[hidden])?,
+                    norm: TensorNorm::load(weights, pre_norm, hidden, sizes.eps)?,
+                },
+                VisionEnd::Class(Projection::load(weights, &names.projection, hidden, dim)?),
+            ),
+            VisionPooling::Attention => (
+                grid,
+                VisionStart::Bias(weights.tensor(&format!("{patches}.bias"), &[hidden])?),
+                VisionEnd::Attention(AttentionPooling::load(weights, sizes)?),
+            ),
+        };
+        Ok(Self {
+            patch: kernel.flatten_from(1)?,
+            positions: weights.tensor(&names.positions, &[places, hidden])?,
+            start,
+            layers: layers(weights, &names, sizes)?,
+            post_norm: TensorNorm::load(weights, &names.norm, hidden, sizes.eps)?,
+            end,
+            config: config.clone(),
+        })
+    }
+
+    /// Maps (batch, 3, size, size) to (batch, dim), not normalised.
+    pub(super) fn forward(&self, pixels: &Tensor) -> candle_core::Result<Tensor> {
+        let (batch, channels, size, _) = pixels.dims4()?;
+        let (patch, hidden) = (self.config.patch_size, self.config.sizes.hidden);
+        let grid = size / patch;
+        // A convolution whose stride equals its kernel size is a matrix product over the patches.
+        let patches = pixels
+            .narrow(2, 0, grid * patch)?
+            .narrow(3, 0, grid * patch)?
+            .reshape((batch, channels, grid, patch, grid, patch))?
+            .permute((0, 2, 4, 1, 3, 5))?
+            .reshape((batch * grid * grid, channels * patch * patch))?;
+        let patches = product(&patches, &self.patch)?.reshape((batch, grid * grid, hidden))?;
+        let mut x = match &self.start {
+            VisionStart::Class { class, norm } => {
+                let class = class.broadcast_as((batch, 1, hidden))?;
+                let x = Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.positions)?;
+                norm.apply(&x.flatten(0, 1)?)?
+            }
+            VisionStart::Bias(bias) => patches.broadcast_add(bias)?.broadcast_add(&self.positions)?.flatten(0, 1)?,
+        };
+        for layer in &self.layers {
+            x = layer.apply(x, batch, None)?;
+        }
+        match &self.end {
+            VisionEnd::Class(projection) => {
+                let states = x.reshape((batch, grid * grid + 1, hidden))?;
+                let class = self.post_norm.apply(&states.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?)?;
+                projection.as_ref().map_or(Ok(class.clone()), |projection| projection.apply(&class))
+            }
+            VisionEnd::Attention(pooling) => pooling.apply(&self.post_norm.apply(&x)?, batch),
+        }
+    }
+}
+
+/// Every row of a (rows, dim) tensor, scaled to unit length.
+pub(super) fn unit_rows(x: &Tensor) -> candle_core::Result<Vec<Vec<f32>>> {
+    let mut rows = x.to_device(&candle_core::Device::Cpu)?.to_vec2::<f32>()?;
+    debug_assert_eq!(rows.first().map(Vec::len), x.dim(D::Minus1).ok());
+    rows.iter_mut().for_each(|row| crate::model::normalize(row));
+    Ok(rows)
+}

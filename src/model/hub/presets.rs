@@ -1,0 +1,122 @@
+//! Models that have a short name: where they are, what they cost, and how good they are known to be.
+//!
+//! Revisions, sizes and checksums are those that several projects published which pin the same files; none of the
+//! models could be downloaded where snapseek was written.
+
+/// A model that embeds texts and pictures, on Hugging Face.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Preset {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Its repository.
+    pub repo: &'static str,
+    /// The commit that is downloaded.
+    pub revision: &'static str,
+    /// Licence of the weights, according to their model card.
+    pub licence: &'static str,
+    /// Size of the download, in bytes.
+    pub bytes: u64,
+    /// Edge of the square that it sees, in pixels.
+    pub pixels: u32,
+    /// Numbers in an embedding.
+    pub dim: usize,
+    /// Edge of a patch, in pixels, and the hidden size, layers and inner size of the vision tower.
+    pub vision: [usize; 4],
+    /// The mean of recall@1, @5 and @10 on Crossmodal-3600 in English, in percent, as Immich publishes it
+    /// (<https://docs.immich.app/features/searching>).
+    pub recall: Option<f32>,
+    /// SHA-256 of files that is known.
+    pub checksums: &'static [(&'static str, &'static str)],
+}
+
+/// All of them; the first is the one that `clip` means and that is offered first.
+pub const PRESETS: [Preset; 6] = [
+    Preset {
+        name: "clip",
+        repo: "openai/clip-vit-base-patch32",
+        // Its weights are safetensors; on the main branch they are a pickle, which can run code.
+        revision: "c237dc49a33fc61debc9276459120b7eac67e7ef",
+        licence: "MIT",
+        bytes: 607_400_000,
+        pixels: 224,
+        dim: 512,
+        vision: [32, 768, 12, 3072],
+        recall: Some(59.4),
+        checksums: &[
+            ("model.safetensors", "99d28a652e6ec46629ab7047a0ac82c69b1fe11e0ce672c43af65d3a9a3fc05d"),
+            ("tokenizer.json", "b556ac8c99757ffb677208af34bc8c6721572114111a6e0aaf5fa69ff0b8d842"),
+        ],
+    },
+    Preset {
+        name: "openclip-b32",
+        repo: "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+        revision: "1a25a446712ba5ee05982a381eed697ef9b435cf",
+        licence: "MIT",
+        bytes: 607_400_000,
+        pixels: 224,
+        dim: 512,
+        vision: [32, 768, 12, 3072],
+        recall: Some(68.8),
+        checksums: &[(
+            "open_clip_model.safetensors",
+            "ac4f8c4b88af6d963118cbf40ad93176d092abbedfcb752601ae1866352656e6",
+        )],
+    },
+    Preset {
+        name: "siglip2-b32-256",
+        repo: "google/siglip2-base-patch32-256",
+        revision: "94dffa8cb1179de3e03f091dbc3917e5d5a9ae84",
+        licence: "Apache-2.0",
+        bytes: 1_541_900_000,
+        pixels: 256,
+        dim: 768,
+        vision: [32, 768, 12, 3072],
+        recall: Some(73.2),
+        checksums: &[("model.safetensors", "7d241bb3becad218f211f480487f491df4f8c0a472ecf7afdec5615815a301f1")],
+    },
+    Preset {
+        name: "siglip2-b16",
+        repo: "google/siglip2-base-patch16-224",
+        revision: "75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
+        licence: "Apache-2.0",
+        bytes: 1_535_200_000,
+        pixels: 224,
+        dim: 768,
+        vision: [16, 768, 12, 3072],
+        recall: Some(75.2),
+        checksums: &[
+            ("model.safetensors", "612923381c76ec5a9bed335d1c48827e3f2e506ac31b044b63b2031fadee6a0b"),
+            ("tokenizer.json", "cb9140fae3ac5122c972d37adf83e1248471a38147ad76f8215c8872c6fd8322"),
+        ],
+    },
+    Preset {
+        name: "siglip2-so400m",
+        repo: "google/siglip2-so400m-patch14-384",
+        revision: "e8e487298228002f3d8a82e0cd5c8ea9c567f57f",
+        licence: "Apache-2.0",
+        bytes: 4_580_000_000,
+        pixels: 384,
+        dim: 1152,
+        vision: [14, 1152, 27, 4304],
+        recall: None,
+        checksums: &[],
+    },
+    Preset {
+        name: "clip-l14",
+        repo: "openai/clip-vit-large-patch14",
+        revision: "32bd64288804d66eefd0ccbe215aa642df71cc41",
+        licence: "MIT",
+        bytes: 1_712_800_000,
+        pixels: 224,
+        dim: 768,
+        vision: [14, 1024, 24, 4096],
+        recall: None,
+        checksums: &[("model.safetensors", "a2bf730a0c7debf160f7a6b50b3aaf3703e7e88ac73de7a314903141db026dcb")],
+    },
+];
+
+/// The preset of this repository, or of this short name.
+#[must_use]
+pub fn preset(name: &str) -> Option<&'static Preset> {
+    PRESETS.iter().find(|preset| preset.repo == name || preset.name == name)
+}

@@ -1,0 +1,89 @@
+//! Every family of dual encoders against its own implementation: small random checkpoints in their published layouts.
+//!
+//! `fixtures/reference/families` holds some; `SNAPSEEK_FAMILIES` names a folder with more, whose folders are tested in
+//! their place.
+
+use crate::reference::{cosine, decode, max_difference, rows, strings, unit};
+use candle_core::{DType, Device as CandleDevice, Tensor};
+use serde_json::Value;
+use snapseek::model::dual_encoder::DualEncoder;
+use snapseek::model::{Device, Embed};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// A folder with a model, and what its family's implementation makes of texts and pictures.
+struct Reference {
+    folder: PathBuf,
+    tensors: HashMap<String, Tensor>,
+    json: Value,
+}
+
+impl Reference {
+    /// The rows of a tensor.
+    fn rows(&self, name: &str) -> Vec<Vec<f32>> {
+        rows(&self.tensors[name].to_dtype(DType::F32).unwrap())
+    }
+}
+
+fn fixtures(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reference").join(path)
+}
+
+fn all() -> Vec<Reference> {
+    let root = std::env::var_os("SNAPSEEK_FAMILIES").map_or_else(|| fixtures("families"), PathBuf::from);
+    let folders = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<PathBuf> = folders.filter(|folder| folder.join("expected.json").is_file()).collect();
+    folders.sort();
+    assert!(!folders.is_empty());
+    let read = |folder: PathBuf| Reference {
+        tensors: candle_core::safetensors::load(folder.join("expected.safetensors"), &CandleDevice::Cpu).unwrap(),
+        json: serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap(),
+        folder,
+    };
+    folders.into_iter().map(read).collect()
+}
+
+#[test]
+fn families_give_the_numbers_of_their_own_implementations() {
+    for reference in all() {
+        let name = reference.folder.display();
+        let model = match DualEncoder::open(&reference.folder, Device::Cpu, None) {
+            Ok(model) => model,
+            // Not every family of a folder of one's own is read.
+            Err(error) if std::env::var_os("SNAPSEEK_FAMILIES").is_some() => {
+                println!("{name}: {error:#}");
+                continue;
+            }
+            Err(error) => panic!("{name}: {error:#}"),
+        };
+        let texts = strings(&reference.json["texts"]);
+        for (text, ids) in texts.iter().zip(reference.json["input_ids"].as_array().unwrap()) {
+            let ids: Vec<u32> = ids.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
+            assert_eq!(model.tokens(text).unwrap().ids, ids, "{name}: {text:?}");
+        }
+        let mut furthest = [0.0_f32; 3];
+        let mine = model.embed_texts(&texts, None).unwrap();
+        for (mine, theirs) in mine.iter().zip(reference.rows("text_embeds")) {
+            furthest[0] = furthest[0].max(max_difference(mine, &unit(&theirs)));
+        }
+        let pixels: Vec<_> = reference.rows("pixel_values").into_iter().map(DualEncoder::pixels).collect();
+        let (pictures, theirs) = (model.embed_pixels(&pixels).unwrap(), reference.rows("image_embeds"));
+        assert!(!pixels.is_empty() && pixels.len() <= theirs.len());
+        let (scale, bias) = (model.logit_scale().unwrap(), model.logit_bias().unwrap().unwrap_or_default());
+        let logits = reference.rows("logits_per_image");
+        for ((picture, theirs), logits) in pictures.iter().zip(&theirs).zip(&logits) {
+            furthest[1] = furthest[1].max(max_difference(&picture.vector, &unit(theirs)));
+            let products = mine.iter().map(|text| text.iter().zip(&picture.vector).map(|(a, b)| a * b).sum::<f32>());
+            let products: Vec<f32> = products.map(|cosine| scale * cosine + bias).collect();
+            furthest[2] = furthest[2].max(max_difference(&products, logits));
+        }
+        println!("{name}: texts {:.1e}, pictures {:.1e}, logits {:.1e}", furthest[0], furthest[1], furthest[2]);
+        assert!(furthest[0] < 1e-5 && furthest[1] < 1e-5 && furthest[2] < 1e-3, "{name}: {furthest:?}");
+        for (photo, theirs) in strings(&reference.json["photos"]).iter().zip(&theirs) {
+            let pixels = decode(&fixtures("pictures").join(photo), &model);
+            let cosine = cosine(&model.embed_pixels(&[pixels]).unwrap()[0].vector, theirs);
+            let least = if photo.ends_with(".jpg") { 0.995 } else { 0.999 };
+            assert!(cosine >= least, "{name}: {photo}: {cosine}");
+        }
+    }
+}
