@@ -7,6 +7,8 @@ use crate::model::hub::presets::Preset;
 use candle_core::{Device, Tensor};
 use std::time::Instant;
 
+/// About as many rows are computed at once as in an indexing run, where several photos share each weight that is read.
+const ROWS: usize = 400;
 /// A layer that takes longer than this, in seconds, is not run again.
 const LONG: f64 = 0.1;
 
@@ -21,11 +23,12 @@ pub fn seconds_per_photo(preset: &Preset) -> anyhow::Result<f64> {
     let sizes =
         TowerSizes { hidden, intermediate, layers, heads: hidden / 64, activation: Activation::GeluTanh, eps: 1e-6 };
     let layer = EncoderLayer::made_up(&sizes)?;
-    let x = Tensor::full(0.1_f32, (tokens, hidden), &Device::Cpu)?;
+    let batch = (ROWS / tokens).clamp(1, 8);
+    let x = Tensor::full(0.1_f32, (batch * tokens, hidden), &Device::Cpu)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     let run = || -> candle_core::Result<f64> {
         let start = Instant::now();
-        layer.apply(x.copy()?, 1, None)?;
+        layer.apply(x.copy()?, batch, None)?;
         Ok(start.elapsed().as_secs_f64())
     };
     pool.install(|| {
@@ -35,6 +38,6 @@ pub fn seconds_per_photo(preset: &Preset) -> anyhow::Result<f64> {
                 best = best.min(run()?);
             }
         }
-        Ok(best * layers as f64)
+        Ok(best * layers as f64 / batch as f64)
     })
 }
