@@ -8,6 +8,12 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+/// The names that `transformers` gives the files of every model.
+pub(in crate::model) const CONFIG: &str = "config.json";
+pub(in crate::model) const TOKENIZER: &str = "tokenizer.json";
+pub(in crate::model) const WEIGHTS: &str = "model.safetensors";
+/// Names the shards that stand in place of the weights.
+pub(in crate::model) const INDEX: &str = "model.safetensors.index.json";
 /// How a file begins that Git LFS has left in the place of the real one.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
@@ -70,6 +76,19 @@ pub(in crate::model) fn check_is_no_pointer(path: &Path) -> anyhow::Result<()> {
         path.display()
     );
     Ok(())
+}
+
+/// The names of the files of a folder's weights: one, or an index and the shards that it names. One that should be there
+/// may be missing.
+///
+/// # Errors
+/// As [`shards`].
+pub(in crate::model) fn weight_names(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let index = folder.join(INDEX);
+    if folder.join(WEIGHTS).is_file() || !index.is_file() {
+        return Ok(vec![WEIGHTS.to_owned()]);
+    }
+    Ok(std::iter::once(INDEX.to_owned()).chain(shards(&index)?).collect())
 }
 
 /// The shards that an index names.

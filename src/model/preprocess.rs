@@ -73,15 +73,14 @@ enum Target {
 }
 
 impl Preprocessing {
-    /// Reads a folder's preprocessor_config.json, or its processor_config.json, for a model that sees a square with an
-    /// edge of `image_size` pixels.
+    /// Reads a preprocessor_config.json, or a processor_config.json, for a model that sees a square with an edge of
+    /// `image_size` pixels.
     ///
     /// # Errors
-    /// There is neither, it is damaged, or it orders something that is not supported.
-    pub(super) fn of_folder(folder: &Path, image_size: usize) -> anyhow::Result<Self> {
-        let path = file_of(folder)?;
+    /// It is damaged, or orders something that is not supported.
+    pub(super) fn read(path: &Path, image_size: usize) -> anyhow::Result<Self> {
         let name = &path.display().to_string();
-        let file: Value = read_json(&path)?;
+        let file: Value = read_json(path)?;
         let file = match path.file_name() {
             Some(file_name) if file_name == PROCESSOR => file.get("image_processor").cloned().unwrap_or_default(),
             _ => file,

@@ -5,20 +5,15 @@ use super::config;
 use super::quantize::{GGUF, MANIFEST, Manifest};
 use crate::model::compute::weights::Weights;
 use crate::model::hub::fingerprint;
-use crate::model::model_folder::{MissingFile, shards};
+use crate::model::model_folder::{CONFIG, INDEX, MissingFile, TOKENIZER, weight_names};
 use crate::model::preprocess::{self, read_json};
 use anyhow::Context;
 use candle_core::Device;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// Files that a model's folder must hold, besides its weights and the one that says how pictures are prepared.
-pub(in crate::model) const CONFIG: &str = "config.json";
-pub(in crate::model) const TOKENIZER: &str = "tokenizer.json";
 /// An optional file, which older models lack.
 pub(in crate::model) const GENERATION: &str = "generation_config.json";
-pub(in crate::model) const WHOLE: &str = "model.safetensors";
-pub(in crate::model) const INDEX: &str = "model.safetensors.index.json";
 /// Memory that the program needs besides the weights: the cache of keys and values, activations, a picture.
 const BESIDE: u64 = 1 << 30;
 
@@ -28,7 +23,7 @@ pub(in crate::model) fn is_blip2(folder: &Path) -> bool {
     struct ConfigKind {
         model_type: String,
     }
-    read_json::<ConfigKind>(&folder.join("config.json")).is_ok_and(|kind| config::is_blip2(&kind.model_type))
+    read_json::<ConfigKind>(&folder.join(CONFIG)).is_ok_and(|kind| config::is_blip2(&kind.model_type))
 }
 
 /// Refuses a BLIP-2 that is not supported, by its config.json alone.
@@ -36,7 +31,7 @@ pub(in crate::model) fn is_blip2(folder: &Path) -> bool {
 /// # Errors
 /// As [`config::Blip2Config::read`].
 pub(in crate::model) fn check_is_supported(folder: &Path) -> anyhow::Result<()> {
-    config::Blip2Config::read(&folder.join("config.json")).map(drop)
+    config::Blip2Config::read(&folder.join(CONFIG)).map(drop)
 }
 
 /// The names of the files that a model needs; the weights last.
@@ -51,13 +46,8 @@ pub(in crate::model) fn files_of(folder: &Path) -> anyhow::Result<Vec<String>> {
     files.extend(there(GENERATION).then(|| GENERATION.to_owned()));
     if there(GGUF) || there(MANIFEST) {
         files.push(GGUF.into());
-    } else if there(WHOLE) {
-        files.push(WHOLE.into());
-    } else if there(INDEX) {
-        files.push(INDEX.into());
-        files.extend(shards(&folder.join(INDEX))?);
     } else {
-        files.push(WHOLE.into());
+        files.extend(weight_names(folder)?);
     }
     match files.iter().find(|name| !there(name)) {
         None => Ok(files),

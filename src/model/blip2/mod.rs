@@ -19,11 +19,12 @@ pub use generate::{Finish, GenerateOptions, GenerateRequest, Generated, Session}
 pub use prompt::{PromptTurn, question_prompt};
 pub use quantize::{Bits, Manifest, quantize};
 
-pub(super) use files::{CONFIG, GENERATION, INDEX, TOKENIZER, WHOLE, check_is_supported, files_of, is_blip2};
+pub(super) use files::{GENERATION, check_is_supported, files_of, is_blip2};
 
 use super::Pixels;
 use super::compute::ops::Activation;
 use super::compute::weights::Weights;
+use super::model_folder::{CONFIG, TOKENIZER};
 use super::once::Once;
 use super::preprocess::{self, Preprocessing};
 use super::tokenizer::{Cutting, Tokenizer};
@@ -67,17 +68,14 @@ impl Blip2 {
     /// # Errors
     /// A file is missing, damaged or of another model, or the weights do not fit into memory.
     pub fn open(folder: &Path, cache: Option<&Path>) -> anyhow::Result<Self> {
-        let config = Blip2Config::read(&folder.join("config.json"))?;
-        let preprocessing = Preprocessing::of_folder(folder, config.vision_config.image_size)?;
+        let config = Blip2Config::read(&folder.join(CONFIG))?;
+        let preprocessing = Preprocessing::read(&preprocess::file_of(folder)?, config.vision_config.image_size)?;
         let weights = files::map(folder)?;
         files::check_memory(folder, files::memory_needed(weights.len()))?;
         Ok(Self {
             fingerprint: files::fingerprint(folder, VERSION, cache)?,
             ends: config.end_tokens(folder)?,
-            tokenizer: Tokenizer::read(
-                &folder.join("tokenizer.json"),
-                Cutting { max_length: None, special_as_text: true },
-            )?,
+            tokenizer: Tokenizer::read(&folder.join(TOKENIZER), Cutting { max_length: None, special_as_text: true })?,
             config,
             preprocessing,
             weights,

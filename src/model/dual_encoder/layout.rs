@@ -1,26 +1,22 @@
 //! Which files a dual encoder consists of: `transformers`' names, OpenCLIP's, or a folder of sentence-transformers.
 
 use super::config::{EncoderConfig, SUPPORTED};
-use crate::model::model_folder::{find, require, shards};
-use crate::model::preprocess::{self, read_json};
+use crate::model::model_folder::{CONFIG, INDEX, TOKENIZER, WEIGHTS, find, require, shards, weight_names};
+use crate::model::preprocess::{self, Preprocessing, read_json};
 use anyhow::Context;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-const CONFIG: &str = "config.json";
 pub(super) const OPEN_CLIP_CONFIG: &str = "open_clip_config.json";
 /// Names the parts of a model of sentence-transformers.
 const MODULES: &str = "modules.json";
 /// The files of which each says what a model is.
 pub(in crate::model) const DESCRIPTIONS: [&str; 3] = [CONFIG, OPEN_CLIP_CONFIG, MODULES];
-const TOKENIZER: &str = "tokenizer.json";
 /// From which tokenizer.json can be made.
 const VOCABULARY: [&str; 2] = ["vocab.json", "merges.txt"];
 /// How texts end, and which token fills them.
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-const WEIGHTS: &str = "model.safetensors";
 const OPEN_CLIP_WEIGHTS: &str = "open_clip_model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
 /// Weights that are not read: reading a pickle can run any code.
 const PICKLES: [&str; 4] =
     ["pytorch_model.bin", "open_clip_pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt"];
@@ -28,17 +24,23 @@ const PICKLES: [&str; 4] =
 /// The files of a model, and what it is made of.
 #[derive(Clone, Debug)]
 pub(in crate::model) struct EncoderFiles {
-    /// The folder that holds them; a part of the model's folder with sentence-transformers.
-    folder: PathBuf,
     description: PathBuf,
-    /// `None` if the description says all.
-    preprocessor: Option<PathBuf>,
+    pub(super) preparation: Preparation,
     pub(super) tokenizer: TokenizerFiles,
     /// The file that says how texts end and are filled, if they are.
     pub(super) padding: Option<PathBuf>,
     index: Option<PathBuf>,
     pub(super) weights: Vec<PathBuf>,
     pub(super) config: EncoderConfig,
+}
+
+/// What says how pictures are prepared.
+#[derive(Clone, Debug)]
+pub(super) enum Preparation {
+    /// The description of the model.
+    Described(Preprocessing),
+    /// A file of its own.
+    File(PathBuf),
 }
 
 /// Where the tokenizer is.
@@ -60,21 +62,25 @@ impl EncoderFiles {
         let description = described_by(&|name| Ok(find(folder, name).is_some()), &|name| require(folder, name))?;
         let path = require(folder, description)?;
         let config = EncoderConfig::read(&path)?;
-        let (index, weights) = if description == OPEN_CLIP_CONFIG {
-            refuse_pickle(folder, OPEN_CLIP_WEIGHTS)?;
-            (None, vec![require(folder, OPEN_CLIP_WEIGHTS)?])
-        } else {
-            weights(folder)?
+        let names = match description {
+            OPEN_CLIP_CONFIG => vec![OPEN_CLIP_WEIGHTS.to_owned()],
+            _ => weight_names(folder)?,
         };
-        let is_elsewhere = config.preprocessing.is_none();
+        names.first().map_or(Ok(()), |first| refuse_pickle(folder, first))?;
+        let weights = names.iter().filter(|name| *name != INDEX).map(|name| require(folder, name));
+        let weights = weights.collect::<anyhow::Result<_>>()?;
+        let index = names.contains(&INDEX.to_owned()).then(|| folder.join(INDEX));
+        let preparation = match &config.preprocessing {
+            Some(preprocessing) => Preparation::Described(preprocessing.clone()),
+            None => Preparation::File(preprocess::file_of(folder)?),
+        };
         Ok(Self {
             description: path,
-            preprocessor: is_elsewhere.then(|| preprocess::file_of(folder)).transpose()?,
+            preparation,
             tokenizer: tokenizer(folder)?,
             padding: config.text.padded.then(|| require(folder, TOKENIZER_CONFIG)).transpose()?,
             index,
             weights,
-            folder: folder.clone(),
             config,
         })
     }
@@ -85,13 +91,12 @@ impl EncoderFiles {
             TokenizerFiles::Whole(file) => std::slice::from_ref(file),
             TokenizerFiles::Clip(files) => files,
         };
-        let parts = [&self.description].into_iter().chain(&self.preprocessor).chain(tokenizer).chain(&self.padding);
+        let preprocessor = match &self.preparation {
+            Preparation::Described(_) => None,
+            Preparation::File(file) => Some(file),
+        };
+        let parts = [&self.description].into_iter().chain(preprocessor).chain(tokenizer).chain(&self.padding);
         parts.chain(&self.index).chain(&self.weights).map(PathBuf::as_path).collect()
-    }
-
-    /// The folder that holds them.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
     }
 }
 
@@ -143,17 +148,6 @@ fn tokenizer(folder: &Path) -> anyhow::Result<TokenizerFiles> {
         (None, [Some(vocabulary), Some(merges)]) => Ok(TokenizerFiles::Clip([vocabulary, merges])),
         _ => Ok(TokenizerFiles::Whole(require(folder, TOKENIZER)?)),
     }
-}
-
-/// The index of the shards, if there are any, and the files of the weights.
-fn weights(folder: &Path) -> anyhow::Result<(Option<PathBuf>, Vec<PathBuf>)> {
-    let index = folder.join(INDEX);
-    if !folder.join(WEIGHTS).is_file() && index.is_file() {
-        let shards = shards(&index)?.iter().map(|name| require(folder, name)).collect::<anyhow::Result<_>>()?;
-        return Ok((Some(index), shards));
-    }
-    refuse_pickle(folder, WEIGHTS)?;
-    Ok((None, vec![require(folder, WEIGHTS)?]))
 }
 
 /// Says why a folder whose weights are a pickle is no use.

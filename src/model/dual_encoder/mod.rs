@@ -18,6 +18,7 @@ use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, is_unit, l
 use crate::photo::picture::RgbPicture;
 use anyhow::Context;
 use candle_core::Tensor;
+use layout::Preparation;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -66,9 +67,9 @@ impl DualEncoder {
                 .context("no Metal device (the program must be built with --features metal)")?,
         };
         let config = &files.config;
-        let preprocessing = match &config.preprocessing {
-            Some(preprocessing) => preprocessing.clone(),
-            None => Preprocessing::of_folder(files.folder(), config.vision.image_size)?,
+        let preprocessing = match &files.preparation {
+            Preparation::Described(preprocessing) => preprocessing.clone(),
+            Preparation::File(file) => Preprocessing::read(file, config.vision.image_size)?,
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(VERSION.as_bytes());

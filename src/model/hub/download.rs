@@ -1,8 +1,8 @@
 //! Downloads a model from Hugging Face: once, completely, and only after the user has seen how large it is.
 
 use super::store::{StoreOptions, hub, is_checksum, is_hex, matches, repo_folder, repository};
-use crate::model::blip2::{self, CONFIG, GENERATION, INDEX, TOKENIZER, WHOLE};
-use crate::model::model_folder::shards;
+use crate::model::blip2::{self, GENERATION};
+use crate::model::model_folder::{CONFIG, INDEX, TOKENIZER, WEIGHTS, shards};
 use crate::model::preprocess;
 use crate::model::{ModelSpec, dual_encoder};
 use anyhow::Context;
@@ -142,7 +142,7 @@ impl Remote<'_> {
             files.push(INDEX.to_owned());
             files.extend(shards(&self.small(INDEX)?)?);
         } else {
-            files.push(WHOLE.to_owned());
+            files.push(WEIGHTS.to_owned());
         }
         Ok(files)
     }

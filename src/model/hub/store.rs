@@ -238,15 +238,14 @@ pub fn check(
     let mut verdicts = Vec::new();
     for path in files(folder).with_context(|| format!("the model in {} is not complete", folder.display()))? {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let blob = fs::canonicalize(&path).with_context(|| path.display().to_string())?;
-        let bytes = fs::metadata(&blob).with_context(|| path.display().to_string())?.len();
-        let downloaded = blob.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let bytes = fs::metadata(&path).with_context(|| path.display().to_string())?.len();
+        let blob = blob_of(&path);
         let known = published.iter().find(|(name, _)| *name == file && path.starts_with(folder));
         let known = known.map(|(_, checksum)| *checksum);
-        let (checksum, verdict) = match known {
-            Some(checksum) => (checksum, ChecksumVerdict::Published),
-            None if is_checksum(&downloaded) => (downloaded.as_str(), ChecksumVerdict::Downloaded),
-            None => ("", ChecksumVerdict::Unknown),
+        let (checksum, verdict) = match (known, &blob) {
+            (Some(checksum), _) => (checksum, ChecksumVerdict::Published),
+            (None, Some((_, checksum))) => (checksum.as_str(), ChecksumVerdict::Downloaded),
+            (None, None) => ("", ChecksumVerdict::Unknown),
         };
         let (mut done, mut go_on) = (0, true);
         let is_it = verdict == ChecksumVerdict::Unknown
@@ -271,15 +270,21 @@ pub fn check(
 pub fn delete_damaged(folder: &Path) -> anyhow::Result<Vec<String>> {
     let mut damaged = Vec::new();
     for path in files(folder).unwrap_or_default() {
-        let Ok(blob) = fs::canonicalize(&path) else { continue };
-        let checksum = blob.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_ascii_lowercase();
-        if is_checksum(&checksum) && !matches(&blob, &checksum, &mut || true)? {
+        let Some((blob, checksum)) = blob_of(&path) else { continue };
+        if !matches(&blob, &checksum, &mut || true)? {
             fs::remove_file(&path)?;
             fs::remove_file(&blob)?;
             damaged.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
         }
     }
     Ok(damaged)
+}
+
+/// The blob of a file in the hub cache, and the checksum that is its name; `None` for a file that is none of a cache.
+fn blob_of(path: &Path) -> Option<(PathBuf, String)> {
+    let blob = fs::canonicalize(path).ok()?;
+    let checksum = blob.file_name()?.to_str()?.to_ascii_lowercase();
+    is_checksum(&checksum).then_some((blob, checksum))
 }
 
 /// Whether a file has this SHA-256, or this git blob SHA-1 (which the hub uses for small files).

@@ -1,8 +1,9 @@
 //! open_clip_config.json: the ViTs of OpenCLIP. What a file omits gets the defaults of `open_clip` (CLIPVisionCfg,
 //! CLIPTextCfg, PreprocessCfg); what is set and not supported is refused by name.
 
-use super::refuse_others;
-use super::{EncoderConfig, Family, SUPPORTED, TextConfig, TextPooling, TowerSizes, VisionConfig, VisionPooling};
+use super::{
+    EncoderConfig, Family, SUPPORTED, TextConfig, TextPooling, TowerSizes, VisionConfig, VisionPooling, refuse_others,
+};
 use crate::model::compute::ops::Activation;
 use crate::model::preprocess::{CropRounding, Preprocessing, Resizing};
 use crate::photo::resample::ResampleFilter;
@@ -27,35 +28,37 @@ struct ModelCfg {
 }
 
 #[derive(Deserialize)]
+#[serde(default)]
 struct VisionCfg {
-    #[serde(default = "twelve")]
     layers: usize,
-    #[serde(default = "vision_width")]
     width: usize,
-    #[serde(default = "head_width")]
     head_width: usize,
-    #[serde(default = "mlp_ratio")]
     mlp_ratio: f64,
-    #[serde(default = "patch_size")]
     patch_size: usize,
-    #[serde(default = "image_size")]
     image_size: Edge,
 }
 
+impl Default for VisionCfg {
+    fn default() -> Self {
+        Self { layers: 12, width: 768, head_width: 64, mlp_ratio: 4.0, patch_size: 16, image_size: Edge::Square(224) }
+    }
+}
+
 #[derive(Deserialize)]
+#[serde(default)]
 struct TextCfg {
-    #[serde(default = "context")]
     context_length: usize,
-    #[serde(default = "vocabulary")]
     vocab_size: usize,
-    #[serde(default = "text_width")]
     width: usize,
-    #[serde(default = "eight")]
     heads: usize,
-    #[serde(default = "twelve")]
     layers: usize,
-    #[serde(default = "mlp_ratio")]
     mlp_ratio: f64,
+}
+
+impl Default for TextCfg {
+    fn default() -> Self {
+        Self { context_length: 77, vocab_size: 49_408, width: 512, heads: 8, layers: 12, mlp_ratio: 4.0 }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -85,46 +88,6 @@ impl Edge {
             Self::Sides(sides) => anyhow::bail!("{name}: pictures of {sides:?} pixels are no squares"),
         }
     }
-}
-
-fn twelve() -> usize {
-    12
-}
-
-fn eight() -> usize {
-    8
-}
-
-fn vision_width() -> usize {
-    768
-}
-
-fn head_width() -> usize {
-    64
-}
-
-fn mlp_ratio() -> f64 {
-    4.0
-}
-
-fn patch_size() -> usize {
-    16
-}
-
-fn image_size() -> Edge {
-    Edge::Square(224)
-}
-
-fn context() -> usize {
-    77
-}
-
-fn vocabulary() -> usize {
-    49_408
-}
-
-fn text_width() -> usize {
-    512
 }
 
 /// OpenAI's, the default of `open_clip`.
