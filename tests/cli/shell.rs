@@ -71,10 +71,15 @@ fn exit_code_3_is_a_missing_library_or_model() {
         assert!(output.stderr.contains("snapseek index"), "the way out is named: {output}");
     }
     assert!(!sandbox.library().exists(), "looking for a library makes none");
-    for model in ["clip", "openai/clip-vit-large-patch14", "no such model"] {
+    for (model, named) in [
+        ("clip", "clip"),
+        ("openai/clip-vit-large-patch14", "clip-l14"),
+        ("someone/else", "someone/else"),
+        ("no such model", "no such model"),
+    ] {
         let args = ["index", ".", "--offline", "--model", model];
         let output = sandbox.run(args).exits(3);
-        assert!(output.stderr.contains(model), "{output}");
+        assert!(output.stderr.contains(named), "{output}");
     }
     sandbox.run(["models", "path", "clip"]).exits(3);
     sandbox.run(["models", "pull", "clip", "--yes"]).exits(3);
