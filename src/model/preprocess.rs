@@ -66,6 +66,9 @@ enum Size {
 /// What a file may order; all other orders are refused by name.
 const ORDERS: [&str; 5] = ["do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"];
 
+/// The processors to which a number is the edge of a square, and which do not crop unless they are told to.
+const SQUASHING: [&str; 3] = ["Siglip", "Blip", "ChineseCLIP"];
+
 /// A square by its edge, or a length of the shortest edge.
 enum Target {
     Exact(u32),
@@ -103,13 +106,13 @@ impl Preprocessing {
         );
         // An order is given if nothing is said, but not by a null.
         let orders = |order: &str| fields.get(order).is_none_or(|value| *value == Value::Bool(true));
-        // SigLIP's and BLIP's processors never crop, and a number is an edge of a square for them.
-        let kind = fields.get("image_processor_type").and_then(Value::as_str).unwrap_or_default();
+        let kinds = ["image_processor_type", "feature_extractor_type"].map(|kind| fields.get(kind));
+        let kind = kinds.into_iter().flatten().find_map(Value::as_str).unwrap_or_default();
         anyhow::ensure!(
-            kind.is_empty() || ["CLIP", "Siglip", "Blip"].iter().any(|known| kind.starts_with(known)),
+            kind.is_empty() || kind.starts_with("CLIP") || SQUASHING.iter().any(|known| kind.starts_with(known)),
             "{name}: pictures for a {kind} are not supported"
         );
-        let is_square = kind.starts_with("Siglip") || kind.starts_with("Blip");
+        let is_square = SQUASHING.iter().any(|known| kind.starts_with(known));
         let crops = orders("do_center_crop") && (!is_square || fields.contains_key("do_center_crop"));
         anyhow::ensure!(orders("do_resize"), "{name}: do_resize = false is not supported");
         let (rescales, normalizes) = (orders("do_rescale"), orders("do_normalize"));

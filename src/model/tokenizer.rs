@@ -41,10 +41,6 @@ impl Tokenizer {
         let (start, end) = (id(START)?, id(END)?);
         let text = std::fs::read_to_string(merges).with_context(|| format!("{} cannot be read", merges.display()))?;
         let merges: Vec<&str> = text.lines().filter(|line| !line.starts_with("#version") && !line.is_empty()).collect();
-        let added = |id: &Value, content: &str| {
-            json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
-                "normalized": false, "special": true})
-        };
         let words = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
         let file = json!({
             "version": "1.0",
@@ -63,6 +59,34 @@ impl Tokenizer {
             "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
             "model": {"type": "BPE", "unk_token": END, "continuing_subword_prefix": "", "end_of_word_suffix": "</w>",
                 "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": vocab, "merges": merges},
+        });
+        Self::parse(&serde_json::to_vec(&file)?, vocabulary, how)
+    }
+
+    /// BERT's tokenizer from its vocabulary (vocab.txt, a token in each line), where there is no tokenizer.json.
+    /// Source: the fast tokenizer that `transformers` makes of it (BertConverter).
+    pub(super) fn of_word_pieces(vocabulary: &Path, lowercase: bool, how: Cutting) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(vocabulary);
+        let text = text.with_context(|| format!("{} cannot be read", vocabulary.display()))?;
+        let vocab: Map<String, Value> =
+            text.lines().zip(0..).map(|(token, id)| (token.to_owned(), json!(id))).collect();
+        let special = |token: &'static str| {
+            let id = vocab.get(token).with_context(|| format!("{} holds no {token}", vocabulary.display()))?;
+            anyhow::Ok((token, id.clone()))
+        };
+        let (unknown, start, end) = (special("[UNK]")?, special("[CLS]")?, special("[SEP]")?);
+        let optional = ["[PAD]", "[MASK]"].into_iter().filter_map(|token| special(token).ok());
+        let specials = [&unknown, &start, &end].into_iter().cloned().chain(optional);
+        let file = json!({
+            "version": "1.0",
+            "added_tokens": specials.map(|(token, id)| added(&id, token)).collect::<Vec<_>>(),
+            "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true,
+                "strip_accents": null, "lowercase": lowercase},
+            "pre_tokenizer": {"type": "BertPreTokenizer"},
+            "post_processor": {"type": "BertProcessing", "sep": end, "cls": start},
+            "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
+            "model": {"type": "WordPiece", "unk_token": unknown.0, "continuing_subword_prefix": "##",
+                "max_input_chars_per_word": 100, "vocab": vocab},
         });
         Self::parse(&serde_json::to_vec(&file)?, vocabulary, how)
     }
@@ -107,6 +131,12 @@ impl Tokenizer {
     fn unable(&self, why: &dyn std::fmt::Display) -> anyhow::Error {
         anyhow::anyhow!("{} cannot process this text: {why}", self.path.display())
     }
+}
+
+/// A control token, as tokenizer.json lists it.
+fn added(id: &Value, content: &str) -> Value {
+    json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+        "special": true})
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Resampling with antialiasing, as Pillow does it (`Image.resize`): the filter widened by the scale, horizontal pass
-//! first, 8-bit between the passes. Bicubic is the one with a = -0.5.
+//! Resampling with antialiasing, to the byte as Pillow 13 does it (`Image.resize`): the filter widened by the scale, two
+//! passes, 8 bits between them. Bicubic is the one with a = -0.5.
 
 use super::picture::{Region, RgbPicture};
 use anyhow::Context;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::{U8, U8x3};
+use fast_image_resize::pixels::{U16, U16x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 /// The filters behind Pillow's `resample` numbers.
@@ -33,9 +33,10 @@ pub fn rgb(
     height: u32,
     filter: ResampleFilter,
 ) -> anyhow::Result<Vec<u8>> {
+    let order = PassOrder::of(picture.full, region, (width, height));
     let picture = picture.resizable(region);
     let region = picture.locate(region);
-    pixels::<U8x3>(&picture.data, (picture.width, picture.height), region, (width, height), filter)
+    pixels::<U16x3>(&picture.data, (picture.width, picture.height), region, (width, height), filter, order)
 }
 
 /// All of a picture, whose grey values are `grey`, as `width` x `height` bytes.
@@ -49,32 +50,132 @@ pub fn grey(
     height: u32,
     filter: ResampleFilter,
 ) -> anyhow::Result<Vec<u8>> {
-    pixels::<U8>(grey, (picture.width, picture.height), picture.extent, (width, height), filter)
+    let (full_width, full_height) = picture.full;
+    let order = PassOrder::of(picture.full, (0.0, 0.0, full_width.into(), full_height.into()), (width, height));
+    pixels::<U16>(grey, (picture.width, picture.height), picture.extent, (width, height), filter, order)
 }
 
 /// The type of pixels is known while compiling: code for all that there are would be a quarter of the program's.
-fn pixels<P: PixelTrait>(
+///
+/// The library's passes over bytes have weights of few bits, in an order of their own. Here bytes are widened, so that
+/// weights are as exact as Pillow's, and each pass is one of its own, rounded and clamped to bytes.
+fn pixels<P: PixelTrait<Component = u16>>(
     data: &[u8],
-    size: (u32, u32),
+    (columns, rows): (u32, u32),
     (left, top, w, h): Region,
     to: (u32, u32),
     filter: ResampleFilter,
+    order: PassOrder,
 ) -> anyhow::Result<Vec<u8>> {
-    let source =
-        TypedImageRef::<P>::from_buffer(size.0, size.1, data).context("the picture's size and data do not match")?;
-    let mut out = vec![0; to.0 as usize * to.1 as usize * P::size()];
-    let mut target = TypedImage::<P>::from_buffer(to.0, to.1, &mut out).context("the picture cannot have this size")?;
-    let filter = match filter {
-        ResampleFilter::Lanczos => FilterType::Lanczos3,
-        ResampleFilter::Bilinear => FilterType::Bilinear,
-        ResampleFilter::Bicubic => FilterType::CatmullRom,
-        ResampleFilter::Box => FilterType::Box,
-        ResampleFilter::Hamming => FilterType::Hamming,
-    };
+    let channels = P::count_of_components();
+    anyhow::ensure!(
+        columns > 0 && data.len() == columns as usize * rows as usize * channels,
+        "the picture's size and data do not match"
+    );
     // Rounding may put an edge a hair outside, which the resizer refuses.
-    let (w, h) = (w.min(f64::from(size.0) - left), h.min(f64::from(size.1) - top));
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false).crop(left, top, w, h);
-    Resizer::new().resize_typed(&source, &mut target, &options).context("the picture cannot be resized")?;
-    Ok(out)
+    let (w, h) = (w.min(f64::from(columns) - left), h.min(f64::from(rows) - top));
+    let (kind, support) = match filter {
+        ResampleFilter::Lanczos => (FilterType::Lanczos3, 3.0),
+        ResampleFilter::Bilinear => (FilterType::Bilinear, 1.0),
+        ResampleFilter::Bicubic => (FilterType::CatmullRom, 2.0),
+        ResampleFilter::Box => (FilterType::Box, 0.5),
+        ResampleFilter::Hamming => (FilterType::Hamming, 1.0),
+    };
+    let mut pass = Pass { resizer: Resizer::new(), kind };
+    // The rows that the vertical pass reads, and what it reads in them.
+    let reach = support * (h / f64::from(to.1)).max(1.0) + 1.0;
+    let (first, last) = ((top - reach).max(0.0) as u32, ((top + h + reach).ceil() as u32).min(rows));
+    let region = (0.0, top - f64::from(first), to.0.into(), h);
+    let row = columns as usize * channels;
+    let used = data.get(first as usize * row..last as usize * row).context("the region is not inside the picture")?;
+    let widen = |bytes: &[u8]| bytes.iter().copied().map(u16::from).collect::<Vec<u16>>();
+    let out = match order {
+        PassOrder::HorizontalFirst => {
+            let mut narrow = Vec::with_capacity(to.0 as usize * (last - first) as usize * channels);
+            for strip in used.chunks(STRIP * row) {
+                let height = (strip.len() / row) as u32;
+                let across = (left, 0.0, w, height.into());
+                narrow.extend(pass.run::<P>(&widen(strip), (columns, height), across, (to.0, height))?);
+            }
+            pass.run::<P>(&narrow, (to.0, last - first), region, to)?
+        }
+        PassOrder::VerticalFirst => {
+            let down = (0.0, region.1, columns.into(), h);
+            let low = pass.run::<P>(&widen(used), (columns, last - first), down, (columns, to.1))?;
+            pass.run::<P>(&low, (columns, to.1), (left, 0.0, w, to.1.into()), to)?
+        }
+    };
+    Ok(out.into_iter().map(|value| value as u8).collect())
+}
+
+/// How many rows are widened at once.
+const STRIP: usize = 64;
+
+/// Which of the two passes comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PassOrder {
+    HorizontalFirst,
+    VerticalFirst,
+}
+
+impl PassOrder {
+    /// Pillow's order for the whole picture, of which only a region is computed here: vertical first if the height
+    /// shrinks by more than twice as many pixels as the width.
+    fn of((width, height): (u32, u32), (_, _, w, h): Region, to: (u32, u32)) -> Self {
+        let shrinks = |length: u32, region: f64, to: u32| {
+            f64::from(length) - (f64::from(length) * f64::from(to) / region).round()
+        };
+        let (across, down) = (shrinks(width, w, to.0), shrinks(height, h, to.1));
+        if down > 0.0 && down > 2.0 * across { Self::VerticalFirst } else { Self::HorizontalFirst }
+    }
+}
+
+/// One of the two passes.
+struct Pass {
+    resizer: Resizer,
+    kind: FilterType,
+}
+
+impl Pass {
+    /// Resizes a region of a picture whose values are bytes; so are those of the result.
+    fn run<P: PixelTrait<Component = u16>>(
+        &mut self,
+        data: &[u16],
+        size: (u32, u32),
+        (left, top, w, h): Region,
+        to: (u32, u32),
+    ) -> anyhow::Result<Vec<u16>> {
+        let source = TypedImageRef::<P>::from_buffer(size.0, size.1, bytemuck::cast_slice(data));
+        let source = source.context("the picture's size and data do not match")?;
+        let mut out = vec![0_u16; to.0 as usize * to.1 as usize * P::count_of_components()];
+        let target = TypedImage::<P>::from_buffer(to.0, to.1, bytemuck::cast_slice_mut(&mut out));
+        let mut target = target.context("the picture cannot have this size")?;
+        let options =
+            ResizeOptions::new().resize_alg(ResizeAlg::Convolution(self.kind)).use_alpha(false).crop(left, top, w, h);
+        self.resizer.resize_typed(&source, &mut target, &options).context("the picture cannot be resized")?;
+        out.iter_mut().for_each(|value| *value = (*value).min(255));
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_come_in_pillows_order() {
+        let of = |full: (u32, u32), to| PassOrder::of(full, (0.0, 0.0, full.0.into(), full.1.into()), to);
+        for (full, to, order) in [
+            ((101, 333), (96, 316), PassOrder::VerticalFirst),
+            ((50, 105), (47, 99), PassOrder::HorizontalFirst),
+            ((50, 160), (60, 152), PassOrder::VerticalFirst),
+            ((50, 160), (48, 170), PassOrder::HorizontalFirst),
+            ((100, 200), (50, 100), PassOrder::HorizontalFirst),
+        ] {
+            assert_eq!(of(full, to), order, "{full:?} to {to:?}");
+        }
+        // Of a picture of 101 x 333 that becomes 96 x 316, the middle.
+        let middle = (0.0, 110.0 * 333.0 / 316.0, 101.0, 96.0 * 333.0 / 316.0);
+        assert_eq!(PassOrder::of((101, 333), middle, (96, 96)), PassOrder::VerticalFirst);
+    }
 }

@@ -1,6 +1,7 @@
 //! Numeric code: weights in mapped files, and the kernels that multiply, add and activate.
 
 pub(super) mod awake;
+pub(super) mod candle_weights;
 pub(super) mod gguf;
 pub mod headers;
 pub mod level;

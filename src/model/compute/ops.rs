@@ -120,11 +120,22 @@ impl InplaceOp2 for Add {
     }
 }
 
-/// A depthwise convolution with TensorFlow's 'same' padding, followed by ReLU6.
+/// A depthwise convolution, followed by an activation.
 ///
 /// Shapes: input (height, width, channels), weights (kernel, kernel, channels), bias (channels).
 pub(in crate::model) struct Depthwise {
     pub(in crate::model) stride: usize,
+    pub(in crate::model) padding: Padding,
+    pub(in crate::model) activation: Activation,
+}
+
+/// How many zeros stand before the first pixel; after the last there are as many as it takes.
+#[derive(Clone, Copy)]
+pub(in crate::model) enum Padding {
+    /// TensorFlow's 'same'.
+    Same,
+    /// Half the kernel, as PyTorch's models have it.
+    Half,
 }
 
 impl CustomOp3 for Depthwise {
@@ -146,7 +157,17 @@ impl CustomOp3 for Depthwise {
         if kernel != kernel_width || weight_channels != channels || bias_layout.shape().dims1()? != channels {
             bail!("the shapes of a depthwise convolution do not match");
         }
-        let shape = Convolution { height, width, channels, kernel, stride: self.stride };
+        let before = |size| match self.padding {
+            Padding::Same => same_padding(size, kernel, self.stride),
+            Padding::Half => kernel / 2,
+        };
+        let padding = (before(height), before(width));
+        // ReLU6 costs nothing on the way; the others are applied afterwards.
+        let (limits, after) = match self.activation {
+            Activation::Relu6 => ((0.0, 6.0), Activation::None),
+            other => ((f32::NEG_INFINITY, f32::INFINITY), other),
+        };
+        let shape = Convolution { height, width, channels, kernel, stride: self.stride, padding, limits };
         let (out_height, out_width) = (shape.height.div_ceil(self.stride), shape.width.div_ceil(self.stride));
         let mut out = vec![0.0_f32; out_height * out_width * channels];
         depthwise(
@@ -156,6 +177,7 @@ impl CustomOp3 for Depthwise {
             shape,
             &mut out,
         );
+        activate_rows(&mut out, None, channels, after);
         Ok((CpuStorage::F32(out), Shape::from((out_height, out_width, channels))))
     }
 }
@@ -167,6 +189,10 @@ struct Convolution {
     channels: usize,
     kernel: usize,
     stride: usize,
+    /// Zeros above the first row and left of the first column.
+    padding: (usize, usize),
+    /// Between which results are clamped.
+    limits: (f32, f32),
 }
 
 /// How many pixels 'same' padding adds before the first.
@@ -253,8 +279,7 @@ by_level! {
     fn depthwise(x: &[f32], weight: &[f32], bias: &[f32], shape: Convolution, out: &mut [f32]) {
         /// How many channels are summed at once, in registers.
         const LANES: usize = 32;
-        let Convolution { height, width, channels, kernel, stride } = shape;
-        let (top, left) = (same_padding(height, kernel, stride), same_padding(width, kernel, stride));
+        let Convolution { height, width, channels, kernel, stride, padding: (top, left), limits } = shape;
         let out_width = width.div_ceil(stride);
         for (y, row) in out.chunks_exact_mut(out_width * channels).enumerate() {
             // The part of the kernel that is inside the picture.
@@ -286,7 +311,7 @@ by_level! {
                         }
                     }
                     for (o, s) in pixel[first..first + lanes].iter_mut().zip(sum) {
-                        *o = s.clamp(0.0, 6.0);
+                        *o = s.clamp(limits.0, limits.1);
                     }
                 }
             }
@@ -426,8 +451,10 @@ mod tests {
 
     #[test]
     fn depthwise_equals_the_plain_sum() {
-        for (height, width, channels, kernel, stride) in
-            [(7, 5, 3, 3, 1), (8, 9, 40, 5, 2), (4, 4, 33, 3, 2), (1, 1, 2, 5, 1)]
+        let cases = [(7, 5, 3, 3, 1), (8, 9, 40, 5, 2), (4, 4, 33, 3, 2), (1, 1, 2, 5, 1)];
+        let ways = [(Padding::Same, Activation::Relu6), (Padding::Half, Activation::None)];
+        for ((height, width, channels, kernel, stride), (padding, activation)) in
+            cases.into_iter().flat_map(|case| ways.map(|way| (case, way)))
         {
             let value = |i: usize| ((i * 7919 + 13) % 101) as f32 / 100.0 - 0.5;
             let x: Vec<f32> = (0..height * width * channels).map(value).collect();
@@ -439,13 +466,16 @@ mod tests {
                 .apply_op3_no_bwd(
                     &Tensor::from_slice(&w, (kernel, kernel, channels), &device).unwrap(),
                     &Tensor::from_slice(&b, channels, &device).unwrap(),
-                    &Depthwise { stride },
+                    &Depthwise { stride, padding, activation },
                 )
                 .unwrap();
             let (oh, ow, _) = out.dims3().unwrap();
             assert_eq!((oh, ow), (height.div_ceil(stride), width.div_ceil(stride)));
             let out = out.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            let (top, left) = (same_padding(height, kernel, stride), same_padding(width, kernel, stride));
+            let (top, left) = match padding {
+                Padding::Same => (same_padding(height, kernel, stride), same_padding(width, kernel, stride)),
+                Padding::Half => (kernel / 2, kernel / 2),
+            };
             for y in 0..oh {
                 for z in 0..ow {
                     for c in 0..channels {
@@ -460,7 +490,8 @@ mod tests {
                             }
                         }
                         let got = out[(y * ow + z) * channels + c];
-                        assert!((got - sum.clamp(0.0, 6.0)).abs() < 1e-5, "{got} {sum}");
+                        let sum = if activation == Activation::Relu6 { sum.clamp(0.0, 6.0) } else { sum };
+                        assert!((got - sum).abs() < 1e-5, "{got} {sum}");
                     }
                 }
             }

@@ -94,6 +94,11 @@ impl Weights {
         anyhow::anyhow!("{} is damaged: {what}; delete it and {way}", self.name())
     }
 
+    /// Where tensors are loaded to.
+    pub(in crate::model) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The total size of all mapped files in bytes.
     pub(in crate::model) fn len(&self) -> u64 {
         self.files.iter().map(|file| file.len() as u64).sum()

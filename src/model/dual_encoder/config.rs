@@ -13,6 +13,8 @@ use std::path::Path;
 const MOST: usize = 1 << 16;
 /// The most tokens of a text, and the most patches of a picture: attention needs the square of their number.
 const MOST_TOKENS: usize = 4096;
+/// Edge in pixels of what is a place to FastViT's first attention.
+const FASTVIT_PATCH: usize = 32;
 
 /// The families that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -22,13 +24,17 @@ pub enum Family {
     Clip,
     /// OpenCLIP's own files (Cherti et al. 2023).
     OpenClip,
+    /// MobileCLIP and MobileCLIP2 (Vasu et al. 2024, Faghri et al. 2025), in OpenCLIP's files.
+    MobileClip,
     /// SigLIP and SigLIP 2 of fixed resolution (Zhai et al. 2023, Tschannen et al. 2025).
     Siglip,
+    /// Chinese-CLIP (Yang et al. 2022), whose texts go through BERT.
+    ChineseClip,
 }
 
 /// What is told to those whose model is none of these.
-pub(super) const SUPPORTED: &str = "supported are CLIP, SigLIP and SigLIP 2 (config.json) and OpenCLIP's ViTs \
-                                    (open_clip_config.json)";
+pub(super) const SUPPORTED: &str = "supported are CLIP, Chinese-CLIP, SigLIP and SigLIP 2 (config.json), OpenCLIP's ViTs \
+                                    and MobileCLIP (open_clip_config.json)";
 
 /// A dual encoder's two towers, checked.
 #[derive(Clone, Debug)]
@@ -59,28 +65,66 @@ pub(super) struct TextConfig {
     pub(super) vocab_size: usize,
     /// The most tokens of a text.
     pub(super) context: usize,
-    /// Whether no token sees those after it.
-    pub(super) causal: bool,
+    pub(super) layers: TextLayers,
     pub(super) pooling: TextPooling,
-    /// Whether every text is as long as the context, so that what fills it counts.
+    /// Whether the tokenizer makes every text as long as the context, so that what fills it counts.
     pub(super) padded: bool,
+    /// What fills the context otherwise, where no mask hides it.
+    pub(super) fill: Option<u32>,
 }
 
-/// Which token's state is the embedding of a text.
+/// The layers that a text goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TextLayers {
+    /// CLIP's; with `causal`, no token sees those after it.
+    Clip { causal: bool },
+    /// BERT's, under the names that a checkpoint has for them.
+    Bert(BertNaming),
+}
+
+/// What the tensors of BERT's layers are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BertNaming {
+    /// As in Chinese-CLIP.
+    TextModel,
+    /// As in DistilBERT (Sanh et al. 2019).
+    DistilBert,
+}
+
+/// Which state is the embedding of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TextPooling {
-    /// The first of these end tokens.
+    /// That of the first of these end tokens.
     End(Vec<u32>),
-    /// The first one with the highest id.
+    /// That of the first token with the highest id.
     Highest,
-    /// The last one.
+    /// That of the last token.
     Last,
+    /// That of the first.
+    First,
+    /// The mean of all.
+    Mean,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct VisionConfig {
-    pub(super) sizes: TowerSizes,
+    /// Edge of the square that it sees, in pixels.
     pub(super) image_size: usize,
+    pub(super) layers: VisionLayers,
+}
+
+/// The layers that a picture goes through.
+#[derive(Clone, Debug)]
+pub(super) enum VisionLayers {
+    Vit(VitConfig),
+    /// MobileCLIP's, whose sizes only the weights tell.
+    FastVit,
+}
+
+/// A vision transformer.
+#[derive(Clone, Debug)]
+pub(super) struct VitConfig {
+    pub(super) sizes: TowerSizes,
     pub(super) patch_size: usize,
     pub(super) pooling: VisionPooling,
 }
@@ -92,6 +136,31 @@ pub(super) enum VisionPooling {
     Class,
     /// What a learned query finds by attention to all patches, and an MLP.
     Attention,
+}
+
+impl TextConfig {
+    fn check(&self, name: &str) -> anyhow::Result<()> {
+        anyhow::ensure!((1..1 << 24).contains(&self.vocab_size), "{name} holds a vocabulary size that no model has");
+        anyhow::ensure!(
+            (3..=MOST_TOKENS).contains(&self.context),
+            "{name}: a text of {} tokens is too short or too long",
+            self.context
+        );
+        Ok(())
+    }
+
+    /// How many tokens each of these texts has.
+    ///
+    /// # Errors
+    /// They differ in length, or are longer than the context.
+    pub(super) fn common_length(&self, texts: &[&[u32]]) -> anyhow::Result<usize> {
+        let tokens = texts.first().map_or(0, |t| t.len());
+        anyhow::ensure!(
+            (1..=self.context).contains(&tokens) && texts.iter().all(|t| t.len() == tokens),
+            "texts of different lengths in one batch"
+        );
+        Ok(tokens)
+    }
 }
 
 impl TowerSizes {
@@ -108,9 +177,21 @@ impl TowerSizes {
     }
 }
 
-fn check_size(name: &str, size: usize) -> anyhow::Result<usize> {
+/// Refuses sizes that no model has.
+pub(super) fn check_size(name: &str, size: usize) -> anyhow::Result<usize> {
     anyhow::ensure!((1..=MOST).contains(&size), "{name} holds a size that no model has");
     Ok(size)
+}
+
+/// Reads and checks the config.json of a DistilBERT that embeds texts of at most `length` tokens.
+///
+/// # Errors
+/// As [`EncoderConfig::read`].
+pub(super) fn read_distilbert(path: &Path, length: Option<usize>) -> anyhow::Result<TextConfig> {
+    let name = &path.display().to_string();
+    let config = transformers::read_distilbert(read_json(path)?, length, name)?;
+    config.check(name)?;
+    Ok(config)
 }
 
 impl EncoderConfig {
@@ -134,15 +215,13 @@ impl EncoderConfig {
         let Self { text, vision, dim, .. } = &self;
         check_size(name, *dim)?;
         check_size(name, vision.image_size)?;
-        check_size(name, vision.patch_size)?;
-        anyhow::ensure!((1..1 << 24).contains(&text.vocab_size), "{name} holds a vocabulary size that no model has");
-        anyhow::ensure!(vision.patch_size <= vision.image_size, "{name}: the patches are larger than the picture");
-        anyhow::ensure!(
-            (3..=MOST_TOKENS).contains(&text.context),
-            "{name}: a text of {} tokens is too short or too long",
-            text.context
-        );
-        let patches = (vision.image_size / vision.patch_size).pow(2);
+        text.check(name)?;
+        let patch_size = match &vision.layers {
+            VisionLayers::Vit(vit) => check_size(name, vit.patch_size)?,
+            VisionLayers::FastVit => FASTVIT_PATCH,
+        };
+        anyhow::ensure!(patch_size <= vision.image_size, "{name}: the patches are larger than the picture");
+        let patches = (vision.image_size / patch_size).pow(2);
         anyhow::ensure!(patches <= MOST_TOKENS, "{name}: {patches} patches are more than are supported");
         Ok(self)
     }

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 
 pub(super) const OPEN_CLIP_CONFIG: &str = "open_clip_config.json";
 /// Names the parts of a model of sentence-transformers.
-const MODULES: &str = "modules.json";
+pub(super) const MODULES: &str = "modules.json";
 /// The files of which each says what a model is.
 pub(in crate::model) const DESCRIPTIONS: [&str; 3] = [CONFIG, OPEN_CLIP_CONFIG, MODULES];
 /// From which tokenizer.json can be made.
 const VOCABULARY: [&str; 2] = ["vocab.json", "merges.txt"];
-/// How texts end, and which token fills them.
+/// BERT's vocabulary, from which tokenizer.json can be made too.
+const WORD_PIECES: &str = "vocab.txt";
+/// How texts end, which token fills them, whether BERT's tokens are lower case.
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const OPEN_CLIP_WEIGHTS: &str = "open_clip_model.safetensors";
 /// Weights that are not read: reading a pickle can run any code.
@@ -27,8 +29,8 @@ pub(in crate::model) struct EncoderFiles {
     description: PathBuf,
     pub(super) preparation: Preparation,
     pub(super) tokenizer: TokenizerFiles,
-    /// The file that says how texts end and are filled, if they are.
-    pub(super) padding: Option<PathBuf>,
+    /// What else there is to know of the tokenizer, where it is needed.
+    pub(super) tokenizer_config: Option<PathBuf>,
     index: Option<PathBuf>,
     pub(super) weights: Vec<PathBuf>,
     pub(super) config: EncoderConfig,
@@ -50,6 +52,34 @@ pub(super) enum TokenizerFiles {
     Whole(PathBuf),
     /// vocab.json and merges.txt of CLIP.
     Clip([PathBuf; 2]),
+    /// vocab.txt of BERT.
+    WordPieces(PathBuf),
+}
+
+impl TokenizerFiles {
+    pub(super) fn paths(&self) -> &[PathBuf] {
+        match self {
+            Self::Whole(file) | Self::WordPieces(file) => std::slice::from_ref(file),
+            Self::Clip(files) => files,
+        }
+    }
+}
+
+/// A part of a model of sentence-transformers.
+#[derive(Deserialize)]
+pub(super) struct Module {
+    /// Its folder, within the model's; empty for that itself.
+    pub(super) path: String,
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+}
+
+/// The parts that modules.json names.
+pub(super) fn modules(path: &Path) -> anyhow::Result<Vec<Module>> {
+    let modules: Vec<Module> = read_json(path)?;
+    let is_plain = |module: &Module| !module.path.contains(['/', '\\']) && !module.path.starts_with('.');
+    anyhow::ensure!(modules.iter().all(is_plain), "{} does not have the expected content", path.display());
+    Ok(modules)
 }
 
 impl EncoderFiles {
@@ -74,28 +104,26 @@ impl EncoderFiles {
             Some(preprocessing) => Preparation::Described(preprocessing.clone()),
             None => Preparation::File(preprocess::file_of(folder)?),
         };
-        Ok(Self {
-            description: path,
-            preparation,
-            tokenizer: tokenizer(folder)?,
-            padding: config.text.padded.then(|| require(folder, TOKENIZER_CONFIG)).transpose()?,
-            index,
-            weights,
-            config,
-        })
+        let tokenizer = tokenizer(folder)?;
+        let tokenizer_config = match tokenizer {
+            _ if config.text.padded => Some(require(folder, TOKENIZER_CONFIG)?),
+            TokenizerFiles::WordPieces(_) => find(folder, TOKENIZER_CONFIG),
+            _ => None,
+        };
+        Ok(Self { description: path, preparation, tokenizer, tokenizer_config, index, weights, config })
     }
 
     /// All of them, the weights last.
     pub(in crate::model) fn paths(&self) -> Vec<&Path> {
-        let tokenizer = match &self.tokenizer {
-            TokenizerFiles::Whole(file) => std::slice::from_ref(file),
-            TokenizerFiles::Clip(files) => files,
-        };
         let preprocessor = match &self.preparation {
             Preparation::Described(_) => None,
             Preparation::File(file) => Some(file),
         };
-        let parts = [&self.description].into_iter().chain(preprocessor).chain(tokenizer).chain(&self.padding);
+        let parts = [&self.description]
+            .into_iter()
+            .chain(preprocessor)
+            .chain(self.tokenizer.paths())
+            .chain(&self.tokenizer_config);
         parts.chain(&self.index).chain(&self.weights).map(PathBuf::as_path).collect()
     }
 }
@@ -117,16 +145,10 @@ fn described_by(
 
 /// The folder of sentence-transformers' CLIP within a folder, or the folder itself, if it has a description of its own.
 fn inner(folder: &Path) -> anyhow::Result<PathBuf> {
-    #[derive(Deserialize)]
-    struct Module {
-        path: String,
-        #[serde(rename = "type")]
-        kind: String,
-    }
     let described = [CONFIG, OPEN_CLIP_CONFIG].iter().any(|name| folder.join(name).is_file());
     let Some(modules) = find(folder, MODULES).filter(|_| !described) else { return Ok(folder.to_path_buf()) };
     let name = modules.display();
-    let list: Vec<Module> = read_json(&modules)?;
+    let list = self::modules(&modules)?;
     let Some((first, others)) = list.split_first().filter(|(first, _)| first.kind.ends_with("CLIPModel")) else {
         anyhow::bail!("{name} describes a model that embeds texts alone, which is not supported; {SUPPORTED}");
     };
@@ -134,18 +156,20 @@ fn inner(folder: &Path) -> anyhow::Result<PathBuf> {
     if let Some(other) = others.iter().find(|other| !other.kind.ends_with("Normalize")) {
         anyhow::bail!("{name}: a module of the type {:?} is not supported", other.kind);
     }
-    let is_plain = !first.path.contains(['/', '\\']) && !first.path.starts_with('.');
-    anyhow::ensure!(is_plain, "{name} does not have the expected content");
     Ok(if first.path.is_empty() { folder.to_path_buf() } else { folder.join(&first.path) })
 }
 
-fn tokenizer(folder: &Path) -> anyhow::Result<TokenizerFiles> {
+/// The tokenizer in a folder.
+pub(super) fn tokenizer(folder: &Path) -> anyhow::Result<TokenizerFiles> {
     let own = VOCABULARY.map(|name| folder.join(name));
     if !folder.join(TOKENIZER).is_file() && own.iter().all(|file| file.is_file()) {
         return Ok(TokenizerFiles::Clip(own));
     }
     match (find(folder, TOKENIZER), VOCABULARY.map(|name| find(folder, name))) {
         (None, [Some(vocabulary), Some(merges)]) => Ok(TokenizerFiles::Clip([vocabulary, merges])),
+        (None, _) if find(folder, WORD_PIECES).is_some() => {
+            Ok(TokenizerFiles::WordPieces(require(folder, WORD_PIECES)?))
+        }
         _ => Ok(TokenizerFiles::Whole(require(folder, TOKENIZER)?)),
     }
 }
@@ -204,12 +228,18 @@ pub(in crate::model) fn wanted(
     if config.preprocessing.is_none() {
         files.push(preprocess::wanted(&has, &small)?.to_owned());
     }
-    if has(TOKENIZER)? || !has(VOCABULARY[0])? {
+    let mut needs_tokenizer_config = config.text.padded;
+    if has(TOKENIZER)? {
         files.push(TOKENIZER.to_owned());
-    } else {
+    } else if has(VOCABULARY[0])? {
         files.extend(VOCABULARY.map(str::to_owned));
+    } else if has(WORD_PIECES)? {
+        files.push(WORD_PIECES.to_owned());
+        needs_tokenizer_config |= has(TOKENIZER_CONFIG)?;
+    } else {
+        files.push(TOKENIZER.to_owned());
     }
-    if config.text.padded {
+    if needs_tokenizer_config {
         anyhow::ensure!(has(TOKENIZER_CONFIG)?, "the repository holds no {TOKENIZER_CONFIG}");
         files.push(TOKENIZER_CONFIG.to_owned());
     }

@@ -1,13 +1,17 @@
-//! Dual encoders: a text tower and a vision tower that embed into one space (CLIP, OpenCLIP, SigLIP), on candle. Every
+//! Dual encoders: a text tower and a vision tower that embed into one space (CLIP,
+//! OpenCLIP, MobileCLIP, SigLIP, Chinese-CLIP), on candle. Every
 //! size comes from the configuration; what differs between families (names of tensors, activations, pooling,
 //! preprocessing, tokens) is data.
 
+mod bert;
 mod config;
 mod cost;
+mod fastvit;
 mod layout;
 mod tags;
 mod tensors;
 mod text_input;
+mod text_model;
 mod tower;
 
 use super::compute::weights::Weights;
@@ -17,17 +21,21 @@ use super::preprocess::{self, Preprocessing};
 use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, is_unit, labels};
 use crate::photo::picture::RgbPicture;
 use anyhow::Context;
+use bert::BertTower;
 use candle_core::Tensor;
+use config::{EncoderConfig, TextConfig, TextLayers, VisionLayers};
+use fastvit::FastVit;
 use layout::Preparation;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use text_input::TextInput;
-use tower::{TextTower, VisionTower};
+use tensors::ProjectionName;
+use text_input::{Cleaning, TextInput};
+use tower::{EncodePictures, EncodeTexts, Projection, TextTower, VisionTower};
 
 pub use config::Family;
 pub use cost::seconds_per_photo;
 pub(super) use layout::{DESCRIPTIONS, EncoderFiles, wanted};
+pub use text_model::TextModel;
 
 /// Part of the fingerprint: must change whenever the same files give other embeddings.
 const VERSION: &str = "clip 1";
@@ -46,8 +54,8 @@ pub struct DualEncoder {
     text_input: Once<TextInput>,
     weights: Arc<Weights>,
     device: candle_core::Device,
-    text: Once<TextTower>,
-    vision: Once<VisionTower>,
+    text: Once<Box<dyn EncodeTexts>>,
+    vision: Once<Box<dyn EncodePictures>>,
     /// The embeddings of the names that can be tags, (names, dim), once loaded.
     labels: OnceLock<Vec<f32>>,
 }
@@ -67,16 +75,16 @@ impl DualEncoder {
                 .context("no Metal device (the program must be built with --features metal)")?,
         };
         let config = &files.config;
+        anyhow::ensure!(
+            device.is_cpu() || !matches!(config.vision.layers, VisionLayers::FastVit),
+            "MobileCLIP runs on the processor only: use --device cpu"
+        );
         let preprocessing = match &files.preparation {
             Preparation::Described(preprocessing) => preprocessing.clone(),
             Preparation::File(file) => Preprocessing::read(file, config.vision.image_size)?,
         };
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(VERSION.as_bytes());
-        for path in files.paths() {
-            hasher.update(fingerprint::of_file(path, cache)?.as_bytes());
-        }
-        let identity = Identity { fingerprint: hasher.finalize().to_hex().to_string(), dim: config.dim };
+        let fingerprint = fingerprint::of_files(VERSION, &files.paths(), cache)?;
+        let identity = Identity { fingerprint, dim: config.dim };
         Ok(Self {
             identity,
             preprocessing,
@@ -97,19 +105,28 @@ impl DualEncoder {
     }
 
     fn text_input(&self) -> anyhow::Result<&TextInput> {
-        self.text_input.get(|| TextInput::open(&self.files))
+        let EncoderFiles { tokenizer, tokenizer_config, config, .. } = &self.files;
+        let open = || {
+            let cleaning = Cleaning::of(config.family);
+            TextInput::open(tokenizer, tokenizer_config.as_deref(), &config.text, cleaning)
+        };
+        self.text_input.get(open)
     }
 
-    fn text(&self) -> anyhow::Result<&TextTower> {
-        let load = || {
-            TextTower::load(
-                Arc::clone(&self.weights),
-                self.files.config.family,
-                &self.files.config.text,
-                self.identity.dim,
-            )
+    fn text(&self) -> anyhow::Result<&dyn EncodeTexts> {
+        let EncoderConfig { family, text, dim, .. } = &self.files.config;
+        let load = || -> anyhow::Result<Box<dyn EncodeTexts>> {
+            let weights = Arc::clone(&self.weights);
+            Ok(match text.layers {
+                TextLayers::Clip { .. } => Box::new(TextTower::load(weights, *family, text, *dim)?),
+                TextLayers::Bert(naming) => {
+                    let name = ProjectionName::Rows("text_projection.weight");
+                    let projection = Projection::load(&weights, &name, text.sizes.hidden, *dim)?;
+                    Box::new(BertTower::load(weights, naming, text, projection)?)
+                }
+            })
         };
-        self.text.get(load)
+        Ok(self.text.get(load)?.as_ref())
     }
 
     /// A single number among the weights, which some checkpoints keep as a list of one.
@@ -126,10 +143,17 @@ impl DualEncoder {
         Err(self.weights.damaged("the model produces NaN, infinity or a zero vector"))
     }
 
-    fn vision(&self) -> anyhow::Result<&VisionTower> {
-        let load =
-            || VisionTower::load(&self.weights, self.files.config.family, &self.files.config.vision, self.identity.dim);
-        self.vision.get(load)
+    fn vision(&self) -> anyhow::Result<&dyn EncodePictures> {
+        let EncoderConfig { family, vision, dim, .. } = &self.files.config;
+        let load = || -> anyhow::Result<Box<dyn EncodePictures>> {
+            Ok(match &vision.layers {
+                VisionLayers::Vit(vit) => {
+                    Box::new(VisionTower::load(&self.weights, *family, vit, vision.image_size, *dim)?)
+                }
+                VisionLayers::FastVit => Box::new(FastVit::load(&self.weights, *dim)?),
+            })
+        };
+        Ok(self.vision.get(load)?.as_ref())
     }
 }
 
@@ -200,22 +224,18 @@ impl Embed for DualEncoder {
         let (text_input, tower) = rayon::join(|| self.text_input().map(drop), || self.text());
         text_input?;
         let text_tower = tower?;
-        let text = |text: &String| template.map_or_else(|| Ok(text.clone()), |template| fill(template, text));
-        let ids = texts.iter().map(|t| Ok(self.tokens(&text(t)?)?.ids)).collect::<anyhow::Result<Vec<_>>>()?;
-        // Texts of the same length form a batch, without padding.
-        let mut lengths = BTreeMap::<usize, Vec<usize>>::new();
-        for (n, ids) in ids.iter().enumerate() {
-            lengths.entry(ids.len()).or_default().push(n);
-        }
-        let mut embeddings = vec![Vec::new(); texts.len()];
-        for group in lengths.into_values() {
-            let batch: Vec<&[u32]> = group.iter().map(|n| ids[*n].as_slice()).collect();
-            let rows = tower::unit_rows(&text_tower.forward(&batch)?)?;
-            self.check(&rows)?;
-            for (n, embedding) in group.iter().zip(rows) {
-                embeddings[*n] = embedding;
+        let filled = |text: &String| template.map_or_else(|| Ok(text.clone()), |template| fill(template, text));
+        let TextConfig { context, fill: filler, .. } = self.files.config.text;
+        let ids = |text: &String| {
+            let mut ids = self.tokens(&filled(text)?)?.ids;
+            if let Some(filler) = filler {
+                ids.resize(context, filler);
             }
-        }
+            anyhow::Ok(ids)
+        };
+        let ids = texts.iter().map(ids).collect::<anyhow::Result<Vec<_>>>()?;
+        let embeddings = tower::embed_texts(text_tower, &ids)?;
+        self.check(&embeddings)?;
         Ok(embeddings)
     }
 

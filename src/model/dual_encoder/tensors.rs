@@ -79,7 +79,7 @@ const OPEN_CLIP: LayerNames = LayerNames {
 
 impl TextNames {
     pub(super) fn of(family: Family, weights: &Weights) -> Self {
-        if family == Family::OpenClip {
+        if matches!(family, Family::OpenClip | Family::MobileClip) {
             // In a CustomTextCLIP, the text tower is a part of its own.
             let prefix = if weights.has("text.token_embedding.weight") { "text." } else { "" };
             let name = |part: &str| format!("{prefix}{part}");

@@ -1,21 +1,44 @@
 //! From a text to the tokens that a family's text tower was trained on.
 
-use super::config::Family;
-use super::layout::{EncoderFiles, TokenizerFiles};
+use super::config::{Family, TextConfig};
+use super::layout::TokenizerFiles;
 use crate::model::Tokens;
 use crate::model::preprocess::read_json;
 use crate::model::tokenizer::{Cutting, Tokenizer};
 use anyhow::Context;
 use serde::Deserialize;
 use std::borrow::Cow;
+use std::path::Path;
 use unicode_normalization::UnicodeNormalization;
 
 /// A tokenizer, and what a family does before and after it.
 pub(super) struct TextInput {
     tokenizer: Tokenizer,
-    family: Family,
+    cleaning: Cleaning,
     /// How texts end and are filled, if they are.
     padding: Option<Padding>,
+}
+
+/// What is done to a text before its tokenizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cleaning {
+    /// Nothing.
+    None,
+    /// Lower case: so SigLIP was trained, but the published tokenizers of SigLIP 2 do not do it.
+    LowerCase,
+    /// What `open_clip` does.
+    OpenClip,
+}
+
+impl Cleaning {
+    /// What a family does.
+    pub(super) fn of(family: Family) -> Self {
+        match family {
+            Family::Clip | Family::ChineseClip => Self::None,
+            Family::Siglip => Self::LowerCase,
+            Family::OpenClip | Family::MobileClip => Self::OpenClip,
+        }
+    }
 }
 
 /// All texts get one length. How they end is not left to tokenizer.json: the implementations do as
@@ -39,20 +62,29 @@ enum SpecialToken {
 struct TokenizerConfigFile {
     pad_token: Option<SpecialToken>,
     eos_token: Option<SpecialToken>,
+    do_lower_case: Option<bool>,
 }
 
 impl TextInput {
-    pub(super) fn open(files: &EncoderFiles) -> anyhow::Result<Self> {
-        let config = &files.config;
-        let how = Cutting { max_length: Some(config.text.context), special_as_text: false };
-        let tokenizer = match &files.tokenizer {
+    /// The tokenizer in these files for texts of `config`; `about` is its tokenizer_config.json, if it has one.
+    pub(super) fn open(
+        files: &TokenizerFiles,
+        about: Option<&Path>,
+        config: &TextConfig,
+        cleaning: Cleaning,
+    ) -> anyhow::Result<Self> {
+        let how = Cutting { max_length: Some(config.context), special_as_text: false };
+        let about = about.map(|path| anyhow::Ok((path, read_json::<TokenizerConfigFile>(path)?))).transpose()?;
+        let tokenizer = match files {
             TokenizerFiles::Whole(file) => Tokenizer::read(file, how)?,
             TokenizerFiles::Clip([vocabulary, merges]) => Tokenizer::of_clip(vocabulary, merges, how)?,
+            TokenizerFiles::WordPieces(vocabulary) => {
+                let lowercase = about.as_ref().and_then(|(_, file)| file.do_lower_case).unwrap_or(true);
+                Tokenizer::of_word_pieces(vocabulary, lowercase, how)?
+            }
         };
-        let padding = match &files.padding {
-            None => None,
-            Some(path) => {
-                let file: TokenizerConfigFile = read_json(path)?;
+        let padding = match about {
+            Some((path, file)) if config.padded => {
                 let special = |name: &str, token: Option<SpecialToken>| {
                     let token = match token {
                         Some(SpecialToken::Plain(token) | SpecialToken::Added { content: token }) => token,
@@ -63,18 +95,18 @@ impl TextInput {
                     Ok((id, token))
                 };
                 let (end, fill) = (special("eos_token", file.eos_token)?, special("pad_token", file.pad_token)?);
-                Some(Padding { length: config.text.context, end, fill })
+                Some(Padding { length: config.context, end, fill })
             }
+            _ => None,
         };
-        Ok(Self { tokenizer, family: config.family, padding })
+        Ok(Self { tokenizer, cleaning, padding })
     }
 
     pub(super) fn tokens(&self, text: &str) -> anyhow::Result<Tokens> {
-        // So SigLIP was trained, but the published tokenizers of SigLIP 2 do not do it.
-        let text: Cow<'_, str> = match self.family {
-            Family::Clip => text.into(),
-            Family::Siglip => text.to_lowercase().into(),
-            Family::OpenClip => cleaned(text).into(),
+        let text: Cow<'_, str> = match self.cleaning {
+            Cleaning::None => text.into(),
+            Cleaning::LowerCase => text.to_lowercase().into(),
+            Cleaning::OpenClip => cleaned(text).into(),
         };
         let (mut ids, mut tokens) = self.tokenizer.encode(&text, self.padding.is_none())?;
         if let Some(Padding { length, end, fill }) = &self.padding {

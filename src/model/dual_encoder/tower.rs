@@ -1,7 +1,7 @@
 //! The transformers of CLIP (Radford et al. 2021, arXiv 2103.00020), OpenCLIP and SigLIP (Zhai et al. 2023, arXiv
 //! 2303.15343): the same layers with other names, activations and ends.
 
-use super::config::{Family, TextConfig, TextPooling, TowerSizes, VisionConfig, VisionPooling};
+use super::config::{Family, TextConfig, TextLayers, TextPooling, TowerSizes, VisionPooling, VitConfig};
 use super::tensors::{AttentionNames, ProjectionName, TextNames, TowerNames, VisionNames};
 use crate::model::compute::linear::{TensorLinear, product};
 use crate::model::compute::ops::{Activation, add};
@@ -9,12 +9,31 @@ use crate::model::compute::weights::Weights;
 use candle_core::{D, Tensor};
 use candle_nn::ops::{layer_norm, softmax_last_dim};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-struct TensorNorm {
-    weight: Tensor,
-    bias: Tensor,
-    eps: f32,
+/// A text tower.
+pub(super) trait EncodeTexts: Send + Sync {
+    /// Maps texts of the same length, each with its special tokens, to (texts, dim), not normalised.
+    ///
+    /// # Errors
+    /// The texts differ in length or are too long, or a token has no embedding.
+    fn forward(&self, texts: &[&[u32]]) -> anyhow::Result<Tensor>;
+}
+
+/// A vision tower.
+pub(super) trait EncodePictures: Send + Sync {
+    /// Maps pixels, (batch, 3, size, size), to (batch, dim), not normalised.
+    ///
+    /// # Errors
+    /// Memory runs out on the device.
+    fn forward(&self, pixels: &Tensor) -> candle_core::Result<Tensor>;
+}
+
+pub(super) struct TensorNorm {
+    pub(super) weight: Tensor,
+    pub(super) bias: Tensor,
+    pub(super) eps: f32,
 }
 
 pub(super) struct EncoderLayer {
@@ -34,7 +53,7 @@ struct Mlp {
 }
 
 /// Maps a state to an embedding.
-struct Projection {
+pub(super) struct Projection {
     /// (numbers of an embedding, hidden)
     weight: Tensor,
     bias: Option<Tensor>,
@@ -49,12 +68,12 @@ fn linear(weights: &Weights, name: &str, inputs: usize, outputs: usize) -> anyho
 }
 
 impl TensorNorm {
-    fn load(weights: &Weights, name: &str, size: usize, eps: f32) -> anyhow::Result<Self> {
+    pub(super) fn load(weights: &Weights, name: &str, size: usize, eps: f32) -> anyhow::Result<Self> {
         let part = |part: &str| weights.tensor(&format!("{name}.{part}"), &[size]);
         Ok(Self { weight: part("weight")?, bias: part("bias")?, eps })
     }
 
-    fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+    pub(super) fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         layer_norm(x, &self.weight, &self.bias, self.eps)
     }
 }
@@ -74,13 +93,21 @@ impl Mlp {
 }
 
 impl Projection {
-    fn load(weights: &Weights, name: &ProjectionName, hidden: usize, dim: usize) -> anyhow::Result<Option<Self>> {
+    /// (numbers of an embedding, hidden), without a bias.
+    pub(super) fn new(weight: Tensor) -> Self {
+        Self { weight, bias: None }
+    }
+
+    pub(super) fn load(
+        weights: &Weights,
+        name: &ProjectionName,
+        hidden: usize,
+        dim: usize,
+    ) -> anyhow::Result<Option<Self>> {
         Ok(Some(match name {
             ProjectionName::None => return Ok(None),
-            ProjectionName::Rows(name) => Self { weight: weights.tensor(name, &[dim, hidden])?, bias: None },
-            ProjectionName::Columns(name) => {
-                Self { weight: weights.tensor(name, &[hidden, dim])?.t()?.contiguous()?, bias: None }
-            }
+            ProjectionName::Rows(name) => Self::new(weights.tensor(name, &[dim, hidden])?),
+            ProjectionName::Columns(name) => Self::new(weights.tensor(name, &[hidden, dim])?.t()?.contiguous()?),
             ProjectionName::Linear(name) => {
                 let TensorLinear { weight, bias } = linear(weights, name, hidden, dim)?;
                 Self { weight, bias: Some(bias) }
@@ -88,7 +115,7 @@ impl Projection {
         }))
     }
 
-    fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+    pub(super) fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let x = product(x, &self.weight)?;
         self.bias.as_ref().map_or(Ok(x.clone()), |bias| x.broadcast_add(bias))
     }
@@ -164,21 +191,27 @@ impl EncoderLayer {
 
     /// `x` is (batch * tokens, hidden).
     pub(super) fn apply(&self, x: Tensor, batch: usize, mask: Option<&Tensor>) -> candle_core::Result<Tensor> {
-        let (rows, hidden) = x.dims2()?;
-        let (tokens, head) = (rows / batch, hidden / self.heads);
         let qkv = self.qkv.apply(&self.norm1.apply(&x)?, Activation::None)?;
-        let qkv = qkv.reshape((batch, tokens, 3, self.heads, head))?.permute((2, 0, 3, 1, 4))?.contiguous()?;
-        let (query, key, value) = (qkv.get(0)?, qkv.get(1)?, qkv.get(2)?);
-        let mut scores = product(&query, &key)?;
-        if let Some(mask) = mask {
-            scores = scores.broadcast_add(mask)?;
-        }
-        let attended = product(&softmax_last_dim(&scores)?, &value.transpose(2, 3)?)?;
-        let attended = attended.transpose(1, 2)?.reshape((rows, hidden))?;
+        let attended = attend(&qkv, batch, self.heads, mask)?;
         let x = add(x, &self.out.apply(&attended, Activation::None)?)?;
         let inner = self.mlp.apply(&self.norm2.apply(&x)?)?;
         add(x, &inner)
     }
+}
+
+/// What each token finds by attention; `qkv` is (batch * tokens, 3 * hidden), with scaled queries first, then keys and
+/// values.
+pub(super) fn attend(qkv: &Tensor, batch: usize, heads: usize, mask: Option<&Tensor>) -> candle_core::Result<Tensor> {
+    let (rows, columns) = qkv.dims2()?;
+    let (tokens, hidden) = (rows / batch, columns / 3);
+    let qkv = qkv.reshape((batch, tokens, 3, heads, hidden / heads))?.permute((2, 0, 3, 1, 4))?.contiguous()?;
+    let (query, key, value) = (qkv.get(0)?, qkv.get(1)?, qkv.get(2)?);
+    let mut scores = product(&query, &key)?;
+    if let Some(mask) = mask {
+        scores = scores.broadcast_add(mask)?;
+    }
+    let attended = product(&softmax_last_dim(&scores)?, &value.transpose(2, 3)?)?;
+    attended.transpose(1, 2)?.reshape((rows, hidden))
 }
 
 fn layers(weights: &Weights, names: &TowerNames, sizes: &TowerSizes) -> anyhow::Result<Vec<EncoderLayer>> {
@@ -186,7 +219,7 @@ fn layers(weights: &Weights, names: &TowerNames, sizes: &TowerSizes) -> anyhow::
     (0..sizes.layers).into_par_iter().map(|n| EncoderLayer::load(weights, names, n, sizes)).collect()
 }
 
-/// The text tower.
+/// The text tower of CLIP and its like.
 pub(super) struct TextTower {
     weights: Arc<Weights>,
     config: TextConfig,
@@ -212,15 +245,22 @@ impl TextTower {
         })
     }
 
-    /// Maps texts of the same length, each with its special tokens, to (texts, dim), not normalised.
-    ///
+    /// The position of the token whose state is the text's embedding.
+    fn end(&self, ids: &[u32]) -> usize {
+        let end = match &self.config.pooling {
+            TextPooling::End(ends) => ids.iter().position(|id| ends.contains(id)),
+            TextPooling::Highest => ids.iter().max().and_then(|max| ids.iter().position(|id| id == max)),
+            TextPooling::Last => ids.len().checked_sub(1),
+            TextPooling::First | TextPooling::Mean => None,
+        };
+        end.unwrap_or(0)
+    }
+}
+
+impl EncodeTexts for TextTower {
     /// Where the mask is causal, the end token does not see what follows it, so texts need no padding.
-    pub(super) fn forward(&self, texts: &[&[u32]]) -> anyhow::Result<Tensor> {
-        let tokens = texts.first().map_or(0, |t| t.len());
-        anyhow::ensure!(
-            (1..=self.config.context).contains(&tokens) && texts.iter().all(|t| t.len() == tokens),
-            "texts of different lengths in one batch"
-        );
+    fn forward(&self, texts: &[&[u32]]) -> anyhow::Result<Tensor> {
+        let tokens = self.config.common_length(texts)?;
         let ids: Vec<u32> = texts.concat();
         let shape = [self.config.vocab_size, self.config.sizes.hidden];
         let words = self.weights.rows(&self.tokens, shape, &ids)?;
@@ -230,7 +270,8 @@ impl TextTower {
         let device = x.device().clone();
         let later = |at: usize| if at % tokens > at / tokens { f32::NEG_INFINITY } else { 0.0 };
         let hidden = || Tensor::from_iter((0..tokens * tokens).map(later), &device)?.reshape((tokens, tokens));
-        let mask = self.config.causal.then(hidden).transpose()?;
+        let is_causal = self.config.layers == TextLayers::Clip { causal: true };
+        let mask = is_causal.then(hidden).transpose()?;
         for layer in &self.layers {
             x = layer.apply(x, texts.len(), mask.as_ref())?;
         }
@@ -239,21 +280,11 @@ impl TextTower {
         let states = self.norm.apply(&ends)?;
         Ok(self.projection.as_ref().map_or(Ok(states.clone()), |projection| projection.apply(&states))?)
     }
-
-    /// The position of the token whose state is the text's embedding.
-    fn end(&self, ids: &[u32]) -> usize {
-        let end = match &self.config.pooling {
-            TextPooling::End(ends) => ids.iter().position(|id| ends.contains(id)),
-            TextPooling::Highest => ids.iter().max().and_then(|max| ids.iter().position(|id| id == max)),
-            TextPooling::Last => ids.len().checked_sub(1),
-        };
-        end.unwrap_or(0)
-    }
 }
 
-/// The vision tower.
+/// A vision transformer.
 pub(super) struct VisionTower {
-    config: VisionConfig,
+    config: VitConfig,
     /// (hidden, 3 * patch * patch)
     patch: Tensor,
     positions: Tensor,
@@ -326,11 +357,21 @@ impl AttentionPooling {
 }
 
 impl VisionTower {
-    pub(super) fn load(weights: &Weights, family: Family, config: &VisionConfig, dim: usize) -> anyhow::Result<Self> {
+    /// Loads the tower of a model that sees a square with an edge of `image_size` pixels.
+    ///
+    /// # Errors
+    /// A weight is missing or of another shape.
+    pub(super) fn load(
+        weights: &Weights,
+        family: Family,
+        config: &VitConfig,
+        image_size: usize,
+        dim: usize,
+    ) -> anyhow::Result<Self> {
         let sizes = &config.sizes;
         let (hidden, patch) = (sizes.hidden, config.patch_size);
         let VisionNames { patch: patches, class, pre_norm, tower: names } = VisionNames::of(family);
-        let grid = (config.image_size / patch).pow(2);
+        let grid = (image_size / patch).pow(2);
         let kernel = weights.tensor(&format!("{patches}.weight"), &[hidden, 3, patch, patch])?;
         let (places, start, end) = match config.pooling {
             VisionPooling::Class => (
@@ -357,9 +398,10 @@ impl VisionTower {
             config: config.clone(),
         })
     }
+}
 
-    /// Maps (batch, 3, size, size) to (batch, dim), not normalised.
-    pub(super) fn forward(&self, pixels: &Tensor) -> candle_core::Result<Tensor> {
+impl EncodePictures for VisionTower {
+    fn forward(&self, pixels: &Tensor) -> candle_core::Result<Tensor> {
         let (batch, channels, size, _) = pixels.dims4()?;
         let (patch, hidden) = (self.config.patch_size, self.config.sizes.hidden);
         let grid = size / patch;
@@ -391,6 +433,23 @@ impl VisionTower {
             VisionEnd::Attention(pooling) => pooling.apply(&self.post_norm.apply(&x)?, batch),
         }
     }
+}
+
+/// The embeddings of texts by their tokens, in order, as unit vectors. Texts of the same length form a batch, without
+/// padding.
+pub(super) fn embed_texts(tower: &dyn EncodeTexts, texts: &[Vec<u32>]) -> anyhow::Result<Vec<Vec<f32>>> {
+    let mut lengths = BTreeMap::<usize, Vec<usize>>::new();
+    for (n, ids) in texts.iter().enumerate() {
+        lengths.entry(ids.len()).or_default().push(n);
+    }
+    let mut embeddings = vec![Vec::new(); texts.len()];
+    for group in lengths.into_values() {
+        let batch: Vec<&[u32]> = group.iter().map(|n| texts[*n].as_slice()).collect();
+        for (n, embedding) in group.iter().zip(unit_rows(&tower.forward(&batch)?)?) {
+            embeddings[*n] = embedding;
+        }
+    }
+    Ok(embeddings)
 }
 
 /// Every row of a (rows, dim) tensor, scaled to unit length.

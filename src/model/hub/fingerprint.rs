@@ -28,6 +28,17 @@ pub(in crate::model) fn of_file(path: &Path, cache: Option<&Path>) -> anyhow::Re
     Ok(hash)
 }
 
+/// The fingerprint of a model that consists of these files: equal ones make the same embeddings, as far as a program
+/// goes that calls itself `version`.
+pub(in crate::model) fn of_files(version: &str, paths: &[&Path], cache: Option<&Path>) -> anyhow::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(version.as_bytes());
+    for path in paths {
+        hasher.update(of_file(path, cache)?.as_bytes());
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
 /// Where the hash of this very file is cached; `None` if the file is small.
 fn place(path: &Path, folder: &Path) -> anyhow::Result<Option<PathBuf>> {
     let problem = || format!("{} cannot be read", path.display());

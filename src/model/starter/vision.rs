@@ -4,7 +4,7 @@
 
 use super::{EDGE, Packed};
 use crate::model::compute::linear::TensorLinear;
-use crate::model::compute::ops::{Activation, Depthwise, add, same_padding};
+use crate::model::compute::ops::{Activation, Depthwise, Padding, add, same_padding};
 use candle_core::{Device, Tensor};
 use half::slice::HalfFloatSliceExt;
 
@@ -95,8 +95,8 @@ impl Block {
             None => input.clone(),
         };
         let wide = wide.reshape((size, size, ()))?;
-        let wide =
-            wide.apply_op3_no_bwd(&self.depthwise.weight, &self.depthwise.bias, &Depthwise { stride: self.stride })?;
+        let convolution = Depthwise { stride: self.stride, padding: Padding::Same, activation: Activation::Relu6 };
+        let wide = wide.apply_op3_no_bwd(&self.depthwise.weight, &self.depthwise.bias, &convolution)?;
         let narrow = self.project.apply(&wide.flatten(0, 1)?, Activation::None)?;
         Ok((if self.residual { add(narrow, &input)? } else { narrow }, size.div_ceil(self.stride)))
     }

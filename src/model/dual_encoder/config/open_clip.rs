@@ -1,8 +1,9 @@
-//! open_clip_config.json: the ViTs of OpenCLIP. What a file omits gets the defaults of `open_clip` (CLIPVisionCfg,
+//! open_clip_config.json: the ViTs of OpenCLIP, and MobileCLIP. What a file omits gets the defaults of `open_clip` (CLIPVisionCfg,
 //! CLIPTextCfg, PreprocessCfg); what is set and not supported is refused by name.
 
 use super::{
-    EncoderConfig, Family, SUPPORTED, TextConfig, TextPooling, TowerSizes, VisionConfig, VisionPooling, refuse_others,
+    EncoderConfig, Family, SUPPORTED, TextConfig, TextLayers, TextPooling, TowerSizes, VisionConfig, VisionLayers,
+    VisionPooling, VitConfig, refuse_others,
 };
 use crate::model::compute::ops::Activation;
 use crate::model::preprocess::{CropRounding, Preprocessing, Resizing};
@@ -53,11 +54,20 @@ struct TextCfg {
     heads: usize,
     layers: usize,
     mlp_ratio: f64,
+    no_causal_mask: bool,
 }
 
 impl Default for TextCfg {
     fn default() -> Self {
-        Self { context_length: 77, vocab_size: 49_408, width: 512, heads: 8, layers: 12, mlp_ratio: 4.0 }
+        Self {
+            context_length: 77,
+            vocab_size: 49_408,
+            width: 512,
+            heads: 8,
+            layers: 12,
+            mlp_ratio: 4.0,
+            no_causal_mask: false,
+        }
     }
 }
 
@@ -98,7 +108,9 @@ pub(super) fn read(file: Value, name: &str) -> anyhow::Result<EncoderConfig> {
     let problem = || format!("{name} does not have the expected content");
     let model = file.get("model_cfg").with_context(problem)?;
     let vision = model.get("vision_cfg").with_context(problem)?;
-    if let Some(timm) = vision.get("timm_model_name").and_then(Value::as_str) {
+    let timm = vision.get("timm_model_name").and_then(Value::as_str).map(str::to_owned);
+    let is_mobile = timm.as_ref().is_some_and(|timm| timm.starts_with("fastvit_mci"));
+    if let Some(timm) = timm.filter(|_| !is_mobile) {
         anyhow::bail!("{name} describes a vision tower of the type {timm:?}, which is not supported; {SUPPORTED}");
     }
     if let Some(text) = model.get("text_cfg").and_then(|text| text.get("hf_model_name")).and_then(Value::as_str) {
@@ -109,10 +121,15 @@ pub(super) fn read(file: Value, name: &str) -> anyhow::Result<EncoderConfig> {
     if vision.get("layers").is_some_and(Value::is_array) {
         anyhow::bail!("{name} describes a ResNet, which is not supported; {SUPPORTED}");
     }
-    let parts = ["layers", "width", "head_width", "mlp_ratio", "patch_size", "image_size", "patch_dropout"];
-    refuse_others(vision, &parts, &[("pool_type", "tok"), ("pos_embed_type", "learnable")], name)?;
+    if is_mobile {
+        let without_effect = ["timm_model_name", "timm_model_pretrained", "timm_drop", "timm_drop_path", "image_size"];
+        refuse_others(vision, &without_effect, &[("timm_pool", "avg")], name)?;
+    } else {
+        let parts = ["layers", "width", "head_width", "mlp_ratio", "patch_size", "image_size", "patch_dropout"];
+        refuse_others(vision, &parts, &[("pool_type", "tok"), ("pos_embed_type", "learnable")], name)?;
+    }
     let OpenClipFile { model_cfg: model, preprocess_cfg } = serde_json::from_value(file).with_context(problem)?;
-    let parts = ["context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"];
+    let parts = ["context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "no_causal_mask"];
     let defaults = [("pool_type", "argmax"), ("proj_type", "linear"), ("pad_id", "0")];
     refuse_others(&model.text_cfg, &parts, &defaults, name)?;
     let vision: VisionCfg = serde_json::from_value(model.vision_cfg).with_context(problem)?;
@@ -129,20 +146,28 @@ pub(super) fn read(file: Value, name: &str) -> anyhow::Result<EncoderConfig> {
     };
     let image_size = vision.image_size.of_square(name)?;
     Ok(EncoderConfig {
-        family: Family::OpenClip,
+        family: if is_mobile { Family::MobileClip } else { Family::OpenClip },
         text: TextConfig {
             sizes: sizes(text.width, text.layers, text.heads, text.mlp_ratio)?,
             vocab_size: text.vocab_size,
             context: text.context_length,
-            causal: true,
+            layers: TextLayers::Clip { causal: !text.no_causal_mask },
             pooling: TextPooling::Highest,
             padded: false,
+            // As `open_clip` fills texts; what a mask hides need not be there.
+            fill: text.no_causal_mask.then_some(0),
         },
         vision: VisionConfig {
-            sizes: sizes(vision.width, vision.layers, vision.width / vision.head_width, vision.mlp_ratio)?,
             image_size,
-            patch_size: vision.patch_size,
-            pooling: VisionPooling::Class,
+            layers: if is_mobile {
+                VisionLayers::FastVit
+            } else {
+                VisionLayers::Vit(VitConfig {
+                    sizes: sizes(vision.width, vision.layers, vision.width / vision.head_width, vision.mlp_ratio)?,
+                    patch_size: vision.patch_size,
+                    pooling: VisionPooling::Class,
+                })
+            },
         },
         dim: model.embed_dim,
         preprocessing: Some(preprocessing(preprocess_cfg, image_size, name)?),
