@@ -2,7 +2,8 @@
 
 use crate::config::{DeviceChoice, Settings};
 use crate::exit::Failure;
-use crate::model::hub::presets::{PRESETS, Preset, preset};
+use crate::model::blip2::{self, Blip2Use, Matcher};
+use crate::model::hub::presets::{BLIP2_ITM, PRESETS, Preset, preset};
 use crate::model::{self, Device, Embed, ModelSpec, StoreOptions};
 use crate::terminal::console::Console;
 use crate::terminal::progress::{Bar, Unit};
@@ -180,22 +181,15 @@ fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
         ModelSpec::Starter => model::starter()?,
         _ => {
             let Some(folder) = model::locate(spec)? else {
-                let name = short_name(spec);
-                let advice = format!("`snapseek models pull {name}` downloads");
-                return Err(Failure::missing(match model::defect(spec)? {
-                    Some((defect, true)) => {
-                        format!("the model {name} is not complete: {defect:#}; {advice} what is missing")
-                    }
-                    Some((defect, false)) => format!("the model {name} cannot be used: {defect:#}"),
-                    None => format!(
-                        "the model {name} is not installed; {advice} it, and `--model starter` needs no download"
-                    ),
-                }));
+                return missing(spec, ", and `--model starter` needs no download");
             };
             if model::is_blip2(&folder) {
+                let (does, options) = match blip2::use_of(&folder) {
+                    Ok(Blip2Use::Matches) => ("compares photos with texts", "`search --rerank` and `score --matcher`"),
+                    _ => ("captions photos and answers questions", "--blip2"),
+                };
                 return Err(Failure::usage(format!(
-                    "{} captions photos and answers questions but makes no embeddings: pass it to --blip2, and another \
-                     model to --model",
+                    "{} {does} but makes no embeddings: pass it to {options}, and another model to --model",
                     name(spec)
                 )));
             }
@@ -205,6 +199,42 @@ fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
     let identity = model.identity();
     let record = ModelRecord { name: name(spec), fingerprint: identity.fingerprint.clone(), dim: identity.dim };
     Ok(Chosen { model, record })
+}
+
+/// Says why a model cannot be opened whose folder is not complete or not there, and with which words the advice ends.
+fn missing<T>(spec: &ModelSpec, after: &str) -> anyhow::Result<T> {
+    let name = short_name(spec);
+    let advice = format!("`snapseek models pull {name}` downloads");
+    Err(Failure::missing(match model::defect(spec)? {
+        Some((defect, true)) => format!("the model {name} is not complete: {defect:#}; {advice} what is missing"),
+        Some((defect, false)) => format!("the model {name} cannot be used: {defect:#}"),
+        None => format!("the model {name} is not installed; {advice} it{after}"),
+    }))
+}
+
+/// Opens the BLIP-2 that compares photos with texts; `blip2` stands for `blip2-itm`.
+///
+/// # Errors
+/// The model is missing (exit code 3), is of another kind (exit code 2), is damaged, or does not fit into memory.
+pub fn matcher(asked: &str, console: &Console) -> anyhow::Result<Matcher> {
+    let spec = spec(if asked == "blip2" { BLIP2_ITM.0 } else { asked })?;
+    let is_of_another_kind = || {
+        Failure::usage(format!(
+            "{asked} does not compare photos with texts: blip2-itm, org/name or a folder of a Blip2ForImageTextRetrieval \
+             does"
+        ))
+    };
+    if matches!(spec, ModelSpec::Auto | ModelSpec::Starter) {
+        return Err(is_of_another_kind());
+    }
+    let Some(folder) = model::locate(&spec)? else {
+        return missing(&spec, " once");
+    };
+    if !model::is_blip2(&folder) || blip2::use_of(&folder)? != Blip2Use::Matches {
+        return Err(is_of_another_kind());
+    }
+    console.detail(format_args!("{asked} in {}", crate::terminal::sanitize::path(&folder)));
+    Matcher::open(&folder)
 }
 
 /// Parses a model's name as the user wrote it.

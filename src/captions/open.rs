@@ -2,7 +2,7 @@
 
 use crate::config::{DeviceChoice, Precision, Settings};
 use crate::exit::{Failure, explain};
-use crate::model::blip2::{Bits, Blip2, Manifest};
+use crate::model::blip2::{self, Bits, Blip2, Blip2Use, Manifest};
 use crate::model::hub::quantized;
 use crate::model::{self, ModelSpec};
 use crate::model_choice;
@@ -52,6 +52,17 @@ pub fn open(settings: &Settings, console: &Console) -> anyhow::Result<NamedBlip2
             "{} describes no BLIP-2, or is damaged",
             sanitize::path(&folder.join("config.json"))
         )));
+    }
+    match folder.as_deref().map(blip2::use_of).transpose()? {
+        Some(Blip2Use::Matches) => {
+            return Err(Failure::usage(format!(
+                "{asked} compares photos with texts and writes none: `search --rerank` and `score --matcher` take it"
+            )));
+        }
+        Some(Blip2Use::WritesWithT5) if !wanted(settings.precision).contains(&None) => {
+            return Err(Failure::usage(format!("{asked} has no smaller forms, because its language model is T5")));
+        }
+        _ => {}
     }
     let name = model::short_name(&name).to_owned();
     let made_of = folder.as_deref().map(Manifest::read).transpose()?.flatten();

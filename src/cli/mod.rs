@@ -41,7 +41,7 @@ pub use labels::LabelsAction;
 pub use library::{CheckArgs, ForgetArgs, LibraryAction};
 pub use map::MapArgs;
 pub use models::ModelsAction;
-pub use score::ScoreArgs;
+pub use score::{ScoreArgs, ScoreBy};
 pub use search::{Column, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
 pub use shell::{CompleteArgs, CompletionsArgs, ManArgs};
 pub use show::ShowPhotoArgs;

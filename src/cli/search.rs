@@ -20,6 +20,10 @@ pub struct SearchArgs {
     /// Prompt template for the text model, with {} for the words
     #[arg(long, value_name = "TEMPLATE", value_parser = template)]
     pub template: Option<String>,
+    /// Rank the first 50 results again, by how likely the words and each photo belong together as a BLIP-2 made for this
+    /// sees it (slow): blip2, which stands for blip2-itm, a Hugging Face name or a folder
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["sort", "reverse"])]
+    pub rerank: Option<String>,
     /// How results are shown
     #[command(flatten)]
     pub show: ShowArgs,
@@ -154,6 +158,7 @@ pub(super) const SEARCH_HELP: &str = r#"QUERY LANGUAGE (quote the query; write -
 
 COLUMNS
   cosine   how near the photo is to the meaning of the query, from -1 to 1; what is near depends on the model
+  itm      with --rerank: how likely the photo and the words belong together, in percent
   words    how well its caption, tags, names, camera and its owner's words have those of the query (BM25); - if none"#;
 
 #[cfg(test)]

@@ -53,8 +53,9 @@ fn words(word: &str, library: Option<&Library>) -> Vec<String> {
         // Values of options and arguments, which need no name before them.
         "--set" => sets().into_iter().map(|set| set.name).collect(),
         "--cluster" => clusters().into_iter().map(|cluster| cluster.name).collect(),
-        "--model" => with_installed(&["auto", "starter", "clip"], |kind| kind != Kind::Blip2),
+        "--model" => with_installed(&["auto", "starter", "clip"], |kind| !matches!(kind, Kind::Blip2 | Kind::Matcher)),
         "--blip2" => with_installed(&["blip2"], |kind| kind == Kind::Blip2),
+        "--rerank" | "--matcher" => with_installed(&["blip2-itm"], |kind| kind == Kind::Matcher),
         _ => Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ use crate::captions::open::BLIP2_SIZE;
 use crate::cli::ModelsAction;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::model::blip2::{Bits, Manifest};
+use crate::model::blip2::{self, Bits, Blip2Use, Manifest};
 use crate::model::hub::presets::PRESETS;
 use crate::model::hub::quantized;
 use crate::model::{self, ChecksumVerdict, FileVerdict, ModelSpec, dual_encoder};
@@ -74,7 +74,7 @@ fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow
     };
     let Some(folder) = model_choice::pull(&spec, settings, console, &mut agree)? else { return Ok(Exit::NothingFound) };
     console.note(format_args!("{name} is installed in {}", sanitize::path(&folder)));
-    if model::is_blip2(&folder) {
+    if matches!(blip2::use_of(&folder), Ok(Blip2Use::Writes)) {
         console
             .note(format_args!("`snapseek models quantize {name}` makes a smaller form that is several times faster"));
     }
@@ -88,6 +88,14 @@ fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> a
             "{} describes no BLIP-2, or is damaged: only BLIP-2 can be quantized",
             sanitize::path(&source.join("config.json"))
         )));
+    }
+    let refused = match blip2::use_of(&source)? {
+        Blip2Use::Writes => None,
+        Blip2Use::WritesWithT5 => Some("its language model is T5"),
+        Blip2Use::Matches => Some("it compares photos with texts"),
+    };
+    if let Some(why) = refused {
+        return Err(Failure::usage(format!("{name} cannot be quantized: {why}, and only BLIP-2 with OPT can be")));
     }
     if Manifest::read(&source)?.is_some() {
         return Err(Failure::usage(format!(

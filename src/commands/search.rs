@@ -4,12 +4,14 @@ use super::note_awaiting;
 use crate::cli::{self, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
+use crate::model::blip2::Matcher;
 use crate::model_choice::{self, Offer};
 use crate::output::{self, Outputs, TableColumn, TableOptions};
 use crate::photo::{self, DecodeLimits, shrink};
 use crate::search::matches::Rule;
 use crate::search::query_vector;
 use crate::search::question::{self, Found, Means, Question};
+use crate::search::rerank;
 use crate::search::row::{Row, present_first};
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
@@ -29,16 +31,24 @@ const MOST_LINES: usize = 1 << 20;
 
 pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
+    let matcher = args.rerank.as_deref().map(|model| model_choice::matcher(model, console)).transpose()?;
+    let matcher = matcher.as_ref();
     if args.query != ["-"] {
-        return search_for(&args.query.join(" "), false, args, &library, settings, console);
+        return search_for(&args.query.join(" "), false, args, matcher, &library, settings, console);
     }
     match from_stdin()? {
+        Piped::Picture(_) if args.rerank.is_some() => Err(without_words()),
         Piped::Picture(bytes) => like_bytes(&bytes, &args.show, &library, settings, console),
         Piped::Lines(lines) => {
             let several = lines.len() > 1;
-            each(&lines, |query| search_for(query, several, args, &library, settings, console))
+            each(&lines, |query| search_for(query, several, args, matcher, &library, settings, console))
         }
     }
+}
+
+/// The error of a query that BLIP-2 cannot compare photos with.
+fn without_words() -> anyhow::Error {
+    Failure::usage("--rerank compares photos with the words of a query, and this one has none: add words, or drop it")
 }
 
 /// What was piped to a command.
@@ -86,6 +96,7 @@ fn search_for(
     text: &str,
     is_one_of_several: bool,
     args: &SearchArgs,
+    matcher: Option<&Matcher>,
     library: &Library,
     settings: &Settings,
     console: &Console,
@@ -103,8 +114,12 @@ fn search_for(
     let model = || model_choice::choose(Some(library), settings, console, Offer::None).map(Arc::new);
     let query = question::parse(text)?;
     let labels = query.filters.clauses.iter().any(|clause| matches!(clause.filter, Filter::Label { .. }));
-    // Only labels take long. Without them the default handling of Ctrl-C is best.
-    let cancel = if labels { signals::cancel()? } else { &AtomicBool::new(false) };
+    let rerank = match (matcher, question::text_of(&query)) {
+        (Some(_), None) => return Err(without_words()),
+        (matcher, text) => matcher.zip(text),
+    };
+    // Only these two take long. Without them the default handling of Ctrl-C is best.
+    let cancel = if labels || rerank.is_some() { signals::cancel()? } else { &AtomicBool::new(false) };
     let means = Means { library, model: &model, cancel, console };
     let mut question = Question::new(query, by, args.template.as_deref(), &means)?;
     (question.request.min_score, question.request.unique) = (args.show.min_score, args.show.unique);
@@ -120,6 +135,9 @@ fn search_for(
     let limit = if nearest { limit.min(NEAREST) } else { limit };
     if args.all || nearest {
         rows.extend(rest);
+    }
+    if let Some((matcher, text)) = rerank {
+        rerank::rerank(&mut rows, &text, matcher, cancel, console)?;
     }
     let rows = present_first(rows, limit);
     console.detail(format_args!(

@@ -175,6 +175,26 @@ pub(super) fn must_exist(paths: &[PathBuf]) -> anyhow::Result<()> {
     }
 }
 
+/// The picture files in these files and folders, in order and without repetitions; and what could not be read, and why,
+/// already escaped for a terminal.
+///
+/// # Errors
+/// None of them exists (exit code 2).
+pub(super) fn files(paths: &[PathBuf]) -> anyhow::Result<(Vec<PathBuf>, Vec<String>)> {
+    must_exist(paths)?;
+    let (mut files, mut problems, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    for path in paths {
+        for found in run::pictures(path) {
+            match found {
+                Ok(file) if seen.insert(file.clone()) => files.push(file),
+                Ok(_) => {}
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+    Ok((files, problems))
+}
+
 /// Photos with their embeddings.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SelectedPhotos {
@@ -194,19 +214,7 @@ pub(super) fn pictures(
     setting: &Setting,
     progress: &mut Progress<'_>,
 ) -> anyhow::Result<SelectedPhotos> {
-    must_exist(paths)?;
-    let mut problems = Vec::new();
-    let mut files = Vec::new();
-    let mut seen = HashSet::new();
-    for path in paths {
-        for found in run::pictures(path) {
-            match found {
-                Ok(file) if seen.insert(file.clone()) => files.push(file),
-                Ok(_) => {}
-                Err(problem) => problems.push(problem),
-            }
-        }
-    }
+    let (files, mut problems) = files(paths)?;
     let model = setting.chosen.model.as_ref();
     let mut photos = Vec::with_capacity(files.len());
     for chunk in files.chunks(CHUNK) {

@@ -20,7 +20,7 @@ use crate::terminal::sanitize;
 use crate::terminal::text::count;
 use image::RgbImage;
 use serde_json::json;
-use snapseek_index::{By, Hit};
+use snapseek_index::By;
 use std::path::Path;
 
 /// Reads a photo as a small picture whose longest edge has at most this many pixels. The caller provides it, so that
@@ -105,12 +105,12 @@ pub fn show(rows: &[Row], wanted: &Outputs<'_>, console: &Console) -> anyhow::Re
 
 fn record(rank: usize, row: &Row, by: By) -> serde_json::Result<serde_json::Value> {
     let hit = &row.hit;
-    let (score, kind) = score(hit, by);
+    let (score, kind) = score(row, by);
     let taken = row::taken(hit);
     let mut value = json!({
         "schema": 1, "rank": rank, "score": score, "score_kind": kind, "match": row.is_match,
         "missing": row.is_missing, "probability": hit.probability,
-        "cosine": hit.cosine, "bm25": hit.bm25,
+        "cosine": hit.cosine, "bm25": hit.bm25, "itm": row.itm,
         "caption": hit.caption,
         "tags": hit.tags.iter().map(|t| &t.label).collect::<Vec<_>>(),
         "tag_scores": hit.tags.iter().map(|t| t.score).collect::<Vec<_>>(),
@@ -181,9 +181,10 @@ pub fn put_path(object: &mut serde_json::Value, path: &Path) {
     }
 }
 
-/// The number that ranked a hit, and the name of its kind.
-fn score(hit: &Hit, by: By) -> (Option<f32>, &'static str) {
+/// The number that ranked a result, and the name of its kind.
+fn score(Row { hit, itm, .. }: &Row, by: By) -> (Option<f32>, &'static str) {
     match by {
+        _ if itm.is_some() => (*itm, "itm"),
         By::Both if hit.cosine.is_some() => (Some(hit.fused), "reciprocal-rank"),
         By::Meaning => (hit.cosine, "cosine"),
         By::Words | By::Both => (hit.bm25, "bm25"),

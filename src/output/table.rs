@@ -102,11 +102,12 @@ pub(super) fn print(
     let head = if long { format!("{head}{last}") } else { format!("{head}{}  {last}", pad("photo", widest)) };
     console.line(&console.style("2", head.trim_end()))?;
     // The first rows need no title, whether they match or are merely near.
-    let mut state = rows.first().map(RowState::of).filter(|state| *state != RowState::Gone).unwrap_or(RowState::Match);
+    let mut state =
+        rows.first().map(RowState::group).filter(|state| *state != RowState::Gone).unwrap_or(RowState::Match);
     for (n, (row, shown_name)) in rows.iter().zip(&names).enumerate() {
         let (name, more) = shown_name;
-        if RowState::of(row) != state {
-            state = RowState::of(row);
+        if RowState::group(row) != state {
+            state = RowState::group(row);
             let title = match state {
                 RowState::Match => "matches:",
                 RowState::Near => "nearest of the rest:",
@@ -143,6 +144,14 @@ enum RowState {
 }
 
 impl RowState {
+    /// The rows that it stands among: those that were ranked again are one group.
+    fn group(row: &Row) -> Self {
+        match Self::of(row) {
+            Self::Near if row.itm.is_some() => Self::Match,
+            state => state,
+        }
+    }
+
     fn of(row: &Row) -> Self {
         match row {
             Row { is_missing: true, .. } => Self::Gone,
@@ -163,6 +172,10 @@ fn fixed_columns(rows: &[Row], columns: &[TableColumn]) -> Vec<Cells> {
     let digits = rows.len().to_string().len().max(2);
     let cells = (1..=rows.len()).map(|n| format!("{n:>digits$}")).collect();
     let mut fixed = vec![Cells { head: "#", cells, right: true }];
+    if rows.iter().any(|row| row.itm.is_some()) {
+        let percent = |row: &Row| row.itm.map_or("-".into(), |itm| format!("{:.1} %", itm * 100.0));
+        fixed.push(Cells { head: "itm", cells: rows.iter().map(percent).collect(), right: true });
+    }
     if any(&|hit| hit.cosine.is_some()) {
         fixed.push(column("cosine", true, &|hit| number(hit.cosine)));
     }
@@ -216,7 +229,7 @@ fn list(names: &[String]) -> String {
 /// Score, path and tags; then, if there is one or something follows, the caption; whether it is a match; more columns.
 fn tab_separated(row: &Row, wanted: &Outputs<'_>, console: &Console) -> Vec<u8> {
     let TableOptions { columns, states, .. } = &wanted.table;
-    let mut line = format!("{}\t", number(super::score(&row.hit, wanted.by).0)).into_bytes();
+    let mut line = format!("{}\t", number(super::score(row, wanted.by).0)).into_bytes();
     line.extend(console.path_bytes(row.path()));
     line.extend(format!("\t{}", tags(&row.hit)).into_bytes());
     let state = match RowState::of(row) {

@@ -4,5 +4,6 @@ pub mod matches;
 pub mod photo_file;
 pub mod query_vector;
 pub mod question;
+pub mod rerank;
 pub mod row;
 mod whereabouts;

@@ -164,6 +164,14 @@ fn is_cut(rows: &[Row], limit: usize) -> bool {
     rows.len() >= limit && behind <= rows.len() / 2
 }
 
+/// The text of a query that a photo can be compared with: its words or, without any, its phrases; `None` if it has neither.
+#[must_use]
+pub fn text_of(query: &query::Query) -> Option<String> {
+    let phrases = query.phrases.iter().filter(|phrase| !phrase.exclude).map(|phrase| phrase.text.as_str());
+    let texts = [plain_words(query), phrases.collect::<Vec<_>>().join(" ")];
+    texts.into_iter().find(|text| !text.trim().is_empty())
+}
+
 /// The words for the full-text search: those of the added texts, not of the subtracted ones.
 fn plain_words(query: &query::Query) -> String {
     let texts = query.parts.iter().filter(|part| part.weight > 0.0).filter_map(|part| match &part.kind {

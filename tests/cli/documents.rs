@@ -169,6 +169,7 @@ fn every_command_runs_as_written_and_prints_what_is_shown() {
     let hub = Hub::of([
         ("openai/clip-vit-base-patch32", files_of(random_clip())),
         ("Salesforce/blip2-opt-2.7b", files_of(random_blip2())),
+        ("Salesforce/blip2-itm-vit-g", files_of(fixture("reference/blip2-itm"))),
     ]);
     let (mut ran, mut wrong) = (0, Vec::new());
     for block in blocks() {

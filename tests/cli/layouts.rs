@@ -350,18 +350,18 @@ fn nothing_large_is_fetched_of_a_model_that_is_not_supported() {
         edit(&mut files, "config.json", |file| file["model_type"] = kind.into());
         files
     };
-    let mut t5 = files_of(random_blip2());
-    edit(&mut t5, "config.json", |file| file["text_config"]["model_type"] = "t5".into());
-    let mut retrieval = files_of(random_blip2());
-    edit(&mut retrieval, "config.json", |file| file["architectures"] = json!(["Blip2ForImageTextRetrieval"]));
+    let mut llama = files_of(random_blip2());
+    edit(&mut llama, "config.json", |file| file["text_config"]["model_type"] = "llama".into());
+    let mut ungated = files_of(fixture("reference/blip2-t5"));
+    edit(&mut ungated, "config.json", |file| file["text_config"]["is_gated_act"] = false.into());
     let mut pickle = clip();
     let weights = pickle.remove(WEIGHTS).unwrap();
     pickle.insert("pytorch_model.bin".into(), weights);
     for (files, word) in [
         (of_kind("jina_clip"), "jina_clip"),
         (of_kind("siglip2"), "NaFlex"),
-        (t5, "\"t5\""),
-        (retrieval, "Blip2ForImageTextRetrieval"),
+        (llama, "\"llama\""),
+        (ungated, "without a gate"),
         (pickle, "pickle"),
         (Files::from([("README.md".into(), b"nothing".to_vec())]), "config.json"),
     ] {

@@ -33,11 +33,13 @@ mod pictures;
 mod pull;
 mod quantize;
 mod queries;
+mod rerank;
 mod score;
 mod shapes;
 mod shell;
 mod shown;
 mod stacks;
+mod t5;
 
 mod terminal;
 mod tmux;

@@ -237,6 +237,32 @@ fn a_damaged_file_of_blip2_is_named() {
 }
 
 #[test]
+fn a_damaged_file_of_blip2_with_t5_or_for_retrieval_is_named() {
+    let picture = fixture("reference/pictures/i-one-pixel.png");
+    let picture = picture.to_str().unwrap();
+    for (model, needed) in [
+        ("reference/blip2-t5", "language_model.decoder.block.1.layer.1.EncDecAttention.k.weight"),
+        ("reference/blip2-itm", "embeddings.word_embeddings.weight"),
+    ] {
+        let sandbox = Sandbox::new();
+        let folder = copy(&sandbox, fixture(model).to_str().unwrap());
+        let name = folder.to_str().unwrap().to_owned();
+        let commands = || {
+            vec![match model {
+                "reference/blip2-t5" => sandbox.run(["ask", "--blip2", &name, picture, "what is it?"]),
+                _ => sandbox.run(["score", "--by", "itm", "--matcher", &name, "--text", "a cat", picture]),
+            }]
+        };
+        let sound = |name: &str| fs::read(folder.join(name)).unwrap();
+        let mut cases = damaged_json(&sound("config.json"));
+        cases.retain(|case| case.2 != Refusal::Perhaps || case.0.contains("text_config") || case.0.contains("index"));
+        cases.iter_mut().filter(|case| case.2 == Refusal::Always).for_each(|case| case.2 = Refusal::OfTheModel);
+        refused(&folder, "config.json", cases, &commands);
+        refused(&folder, "model.safetensors", damaged_safetensors(&sound("model.safetensors"), &[needed]), &commands);
+    }
+}
+
+#[test]
 fn a_damaged_quantized_form_is_named_and_one_without_its_checksum_is_refused() {
     let sandbox = Sandbox::new();
     let source = copy(&sandbox, &random_blip2());

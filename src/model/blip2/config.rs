@@ -1,33 +1,67 @@
-//! The configuration of a Blip2ForConditionalGeneration in the Hugging Face layout: config.json and
-//! generation_config.json. Older files lack some keys; missing ones have the defaults of `transformers`.
+//! The configuration of a BLIP-2 in the Hugging Face layout: config.json and generation_config.json. Older files lack some
+//! keys; missing ones have the defaults of `transformers`.
+
+mod language;
+
+pub(super) use language::{OptConfig, T5Config};
 
 use crate::model::compute::ops::Activation;
 use crate::model::preprocess::read_json;
 use anyhow::Context;
+use language::SpecialTokens;
 use serde::Deserialize;
+use serde_json::Value;
 use std::path::Path;
 
 /// No part of a real model is larger; a hostile file must not make the program allocate all memory.
 const MOST: usize = 1 << 16;
 /// Maximum number of patches and of queries: attention needs the square of it.
 const MOST_POSITIONS: usize = 4096;
+/// Tokens that T5 reads and writes at most. It has no limit of its own; it was trained with 512.
+pub(super) const T5_CONTEXT: usize = 1024;
 
-#[derive(Deserialize, Clone, Debug)]
+/// A BLIP-2: what all of them have, and what it is for.
+#[derive(Clone, Debug)]
 pub(super) struct Blip2Config {
+    pub(super) vision: Blip2VisionConfig,
+    pub(super) qformer: QFormerConfig,
+    pub(super) num_query_tokens: usize,
+    pub(super) purpose: Blip2Purpose,
+}
+
+/// What a BLIP-2 has behind its Q-Former.
+#[derive(Clone, Debug)]
+pub(super) enum Blip2Purpose {
+    /// A language model with a decoder alone, which writes texts.
+    Opt(OptConfig),
+    /// A language model with an encoder and a decoder.
+    T5(T5Config),
+    /// Heads that compare a picture with a text, of which the contrastive one has vectors of this size.
+    Retrieval(usize),
+}
+
+/// config.json, whose text_config has other keys for every language model.
+#[derive(Deserialize)]
+struct ConfigFile {
     #[serde(default)]
-    pub(super) model_type: String,
-    #[serde(default)]
+    model_type: String,
     architectures: Option<Vec<String>>,
-    pub(super) vision_config: Blip2VisionConfig,
-    pub(super) qformer_config: QFormerConfig,
-    pub(super) text_config: OptConfig,
+    vision_config: Blip2VisionConfig,
+    qformer_config: QFormerConfig,
+    text_config: Value,
     /// 32 if the file does not name it, as in the published models.
     #[serde(default = "default_queries")]
-    pub(super) num_query_tokens: usize,
+    num_query_tokens: usize,
+    #[serde(default = "default_projection")]
+    image_text_hidden_size: usize,
 }
 
 fn default_queries() -> usize {
     32
+}
+
+fn default_projection() -> usize {
+    256
 }
 
 #[derive(Deserialize, Clone, Debug)]
@@ -55,46 +89,9 @@ pub(super) struct QFormerConfig {
     pub(super) layer_norm_eps: f32,
     pub(super) cross_attention_frequency: usize,
     pub(super) encoder_hidden_size: usize,
-}
-
-#[derive(Deserialize, Clone, Debug)]
-#[serde(default)]
-pub(super) struct OptConfig {
-    pub(super) model_type: String,
+    /// Of the texts that a model for retrieval reads.
     pub(super) vocab_size: usize,
-    pub(super) hidden_size: usize,
-    pub(super) num_hidden_layers: usize,
-    pub(super) ffn_dim: usize,
     pub(super) max_position_embeddings: usize,
-    pub(super) do_layer_norm_before: bool,
-    #[serde(rename = "_remove_final_layer_norm")]
-    pub(super) remove_final_layer_norm: bool,
-    /// The hidden size if the file does not name it.
-    pub(super) word_embed_proj_dim: Option<usize>,
-    pub(super) num_attention_heads: usize,
-    pub(super) activation_function: String,
-    pub(super) bos_token_id: u32,
-    pub(super) eos_token_id: SpecialTokens,
-    pub(super) enable_bias: bool,
-    pub(super) layer_norm_elementwise_affine: bool,
-    pub(super) tie_word_embeddings: bool,
-}
-
-/// One token or several.
-#[derive(Deserialize, Clone, Debug)]
-#[serde(untagged)]
-pub(super) enum SpecialTokens {
-    One(u32),
-    Many(Vec<u32>),
-}
-
-impl SpecialTokens {
-    fn list(self) -> Vec<u32> {
-        match self {
-            Self::One(token) => vec![token],
-            Self::Many(tokens) => tokens,
-        }
-    }
 }
 
 impl Default for Blip2VisionConfig {
@@ -124,29 +121,8 @@ impl Default for QFormerConfig {
             layer_norm_eps: 1e-12,
             cross_attention_frequency: 2,
             encoder_hidden_size: 1408,
-        }
-    }
-}
-
-impl Default for OptConfig {
-    fn default() -> Self {
-        Self {
-            model_type: "opt".into(),
-            vocab_size: 50272,
-            hidden_size: 768,
-            num_hidden_layers: 12,
-            ffn_dim: 3072,
-            max_position_embeddings: 2048,
-            do_layer_norm_before: true,
-            remove_final_layer_norm: false,
-            word_embed_proj_dim: None,
-            num_attention_heads: 12,
-            activation_function: "relu".into(),
-            bos_token_id: 2,
-            eos_token_id: SpecialTokens::One(2),
-            enable_bias: true,
-            layer_norm_elementwise_affine: true,
-            tie_word_embeddings: true,
+            vocab_size: 30522,
+            max_position_embeddings: 512,
         }
     }
 }
@@ -159,28 +135,39 @@ pub(super) fn is_blip2(model_type: &str) -> bool {
 impl Blip2Config {
     /// Reads and checks config.json.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let config: Self = read_json(path)?;
+        let file: ConfigFile = read_json(path)?;
         let name = path.display();
-        anyhow::ensure!(
-            is_blip2(&config.model_type),
-            "{name} describes a {:?} model, not a blip-2 one",
-            config.model_type
-        );
+        anyhow::ensure!(is_blip2(&file.model_type), "{name} describes a {:?} model, not a blip-2 one", file.model_type);
         let is_for_retrieval = |name: &String| name == "Blip2ForImageTextRetrieval";
-        anyhow::ensure!(
-            !config.architectures.iter().flatten().any(is_for_retrieval),
-            "{name} describes a BLIP-2 that compares pictures with texts (Blip2ForImageTextRetrieval) and writes none, \
-             which is not supported; Salesforce/blip2-opt-2.7b is"
-        );
-        let (vision, qformer, text) = (&config.vision_config, &config.qformer_config, &config.text_config);
-        anyhow::ensure!(
-            text.model_type == "opt",
-            "{name}: its language model is {:?}; only BLIP-2 models with OPT are supported, such as \
-             Salesforce/blip2-opt-2.7b",
-            text.model_type
-        );
-        let sizes = [
-            config.num_query_tokens,
+        let purpose = if file.architectures.iter().flatten().any(is_for_retrieval) {
+            Blip2Purpose::Retrieval(file.image_text_hidden_size)
+        } else {
+            let kind = file.text_config.get("model_type").cloned().unwrap_or_else(|| "opt".into());
+            let damaged = || format!("{name} is damaged: text_config");
+            match kind.as_str() {
+                Some("opt") => Blip2Purpose::Opt(serde_json::from_value(file.text_config).with_context(damaged)?),
+                Some("t5") => Blip2Purpose::T5(serde_json::from_value(file.text_config).with_context(damaged)?),
+                _ => anyhow::bail!(
+                    "{name}: its language model is {kind}; only BLIP-2 models with OPT and T5 are supported, such as \
+                     Salesforce/blip2-opt-2.7b and Salesforce/blip2-flan-t5-xl"
+                ),
+            }
+        };
+        let config = Self {
+            vision: file.vision_config,
+            qformer: file.qformer_config,
+            num_query_tokens: file.num_query_tokens,
+            purpose,
+        };
+        config.check().with_context(|| name.to_string())?;
+        Ok(config)
+    }
+
+    /// Refuses sizes that no model has, and what the towers cannot do.
+    fn check(&self) -> anyhow::Result<()> {
+        let (vision, qformer) = (&self.vision, &self.qformer);
+        let mut sizes = vec![
+            self.num_query_tokens,
             vision.hidden_size,
             vision.intermediate_size,
             vision.num_hidden_layers,
@@ -192,49 +179,94 @@ impl Blip2Config {
             qformer.num_attention_heads,
             qformer.intermediate_size,
             qformer.cross_attention_frequency,
-            text.hidden_size,
-            text.num_hidden_layers,
-            text.ffn_dim,
-            text.max_position_embeddings,
-            text.num_attention_heads,
         ];
-        anyhow::ensure!(sizes.iter().all(|n| (1..=MOST).contains(n)), "{name} holds a size that no model has");
-        anyhow::ensure!((1..1 << 24).contains(&text.vocab_size), "{name} holds a vocabulary size that no model has");
+        sizes.extend(match &self.purpose {
+            Blip2Purpose::Opt(text) => vec![
+                text.hidden_size,
+                text.num_hidden_layers,
+                text.ffn_dim,
+                text.max_position_embeddings,
+                text.num_attention_heads,
+            ],
+            Blip2Purpose::T5(text) => vec![
+                text.d_model,
+                text.d_kv,
+                text.d_ff,
+                text.num_layers,
+                text.num_decoder_layers(),
+                text.num_heads,
+                text.num_heads.saturating_mul(text.d_kv),
+                text.relative_attention_num_buckets,
+                text.relative_attention_max_distance,
+            ],
+            Blip2Purpose::Retrieval(projection) => vec![*projection, qformer.max_position_embeddings],
+        });
+        anyhow::ensure!(sizes.iter().all(|n| (1..=MOST).contains(n)), "it holds a size that no model has");
+        let vocabulary = match &self.purpose {
+            Blip2Purpose::Opt(text) => text.vocab_size,
+            Blip2Purpose::T5(text) => text.vocab_size,
+            Blip2Purpose::Retrieval(_) => qformer.vocab_size,
+        };
+        anyhow::ensure!((1..1 << 24).contains(&vocabulary), "it holds a vocabulary size that no model has");
+        let mut heads =
+            vec![(vision.hidden_size, vision.num_attention_heads), (qformer.hidden_size, qformer.num_attention_heads)];
+        if let Blip2Purpose::Opt(text) = &self.purpose {
+            heads.push((text.hidden_size, text.num_attention_heads));
+        }
         anyhow::ensure!(
-            vision.hidden_size % vision.num_attention_heads == 0
-                && qformer.hidden_size % qformer.num_attention_heads == 0
-                && text.hidden_size % text.num_attention_heads == 0,
-            "{name}: the attention heads do not divide the hidden size"
+            heads.iter().all(|(hidden, heads)| hidden % heads == 0),
+            "the attention heads do not divide the hidden size"
         );
         anyhow::ensure!(
             vision.patch_size <= vision.image_size
                 && (vision.image_size / vision.patch_size).pow(2) <= MOST_POSITIONS
                 && vision.image_size <= 4096
-                && config.num_query_tokens <= MOST_POSITIONS,
-            "{name}: patches of {} pixels in a picture of {}, with {} queries, are not supported",
+                && self.num_query_tokens <= MOST_POSITIONS,
+            "patches of {} pixels in a picture of {}, with {} queries, are not supported",
             vision.patch_size,
             vision.image_size,
-            config.num_query_tokens
+            self.num_query_tokens
         );
         anyhow::ensure!(
             qformer.encoder_hidden_size == vision.hidden_size,
-            "{name}: the Q-Former expects {} numbers from the vision tower, which has {}",
+            "the Q-Former expects {} numbers from the vision tower, which has {}",
             qformer.encoder_hidden_size,
             vision.hidden_size
         );
-        // `transformers` cannot use such a model either: its projection has the hidden size.
-        anyhow::ensure!(
-            text.word_embed_proj_dim.is_none_or(|size| size == text.hidden_size),
-            "{name}: token embeddings of another size than the hidden size are not supported"
-        );
-        anyhow::ensure!(
-            text.max_position_embeddings > config.num_query_tokens + 1,
-            "{name}: the context has no room for a text"
-        );
-        for act in [&vision.hidden_act, &qformer.hidden_act, &text.activation_function] {
-            Activation::named(act).with_context(|| name.to_string())?;
+        for act in [&vision.hidden_act, &qformer.hidden_act] {
+            Activation::named(act)?;
         }
-        Ok(config)
+        match &self.purpose {
+            Blip2Purpose::Opt(text) => text.check(self.num_query_tokens),
+            Blip2Purpose::T5(text) => text.check(self.num_query_tokens),
+            Blip2Purpose::Retrieval(_) => Ok(()),
+        }
+    }
+
+    /// Maximum number of tokens in a prompt and, unless an encoder reads it, in what follows it.
+    pub(super) fn context(&self) -> usize {
+        let all = match &self.purpose {
+            Blip2Purpose::Opt(text) => text.max_position_embeddings,
+            Blip2Purpose::T5(_) => T5_CONTEXT,
+            Blip2Purpose::Retrieval(_) => 0,
+        };
+        all.saturating_sub(self.num_query_tokens)
+    }
+
+    /// The tokens of a prompt for the language model, from those that the tokenizer makes of it with its special tokens.
+    pub(super) fn prompt(&self, mut tokens: Vec<u32>, is_empty: bool) -> Vec<u32> {
+        match &self.purpose {
+            // The start token first.
+            Blip2Purpose::Opt(text) if tokens.first() != Some(&text.bos_token_id) => {
+                tokens.insert(0, text.bos_token_id)
+            }
+            Blip2Purpose::T5(text) if is_empty => tokens = vec![text.no_prompt()],
+            Blip2Purpose::T5(text) if !text.eos_token_id.contains(tokens.last()) => {
+                tokens.extend(text.eos_token_id.first())
+            }
+            _ => {}
+        }
+        tokens
     }
 
     /// The tokens that end an answer: those of generation_config.json, or those of config.json if it names none.
@@ -244,7 +276,11 @@ impl Blip2Config {
             eos_token_id: Option<SpecialTokens>,
         }
         let path = folder.join("generation_config.json");
-        let own = self.text_config.eos_token_id.clone();
+        let own = match &self.purpose {
+            Blip2Purpose::Opt(text) => text.eos_token_id.clone(),
+            Blip2Purpose::T5(text) => text.eos_token_id.clone(),
+            Blip2Purpose::Retrieval(_) => SpecialTokens::Many(Vec::new()),
+        };
         let tokens = if path.is_file() { read_json::<Generation>(&path)?.eos_token_id.unwrap_or(own) } else { own };
         let tokens = tokens.list();
         anyhow::ensure!(
@@ -269,8 +305,9 @@ mod tests {
             "text_config":{"model_type":"opt","hidden_size":2560,"num_attention_heads":32,"eos_token_id":50118}}"#;
         std::fs::write(&path, old).unwrap();
         let config = Blip2Config::read(&path).unwrap();
-        assert_eq!((config.num_query_tokens, config.text_config.ffn_dim), (32, 3072));
-        assert_eq!((config.vision_config.num_hidden_layers, config.qformer_config.layer_norm_eps), (39, 1e-12));
+        let Blip2Purpose::Opt(text) = &config.purpose else { panic!("{config:?}") };
+        assert_eq!((config.num_query_tokens, text.ffn_dim), (32, 3072));
+        assert_eq!((config.vision.num_hidden_layers, config.qformer.layer_norm_eps), (39, 1e-12));
         assert_eq!(config.end_tokens(dir.path()).unwrap(), [50118]);
         std::fs::write(dir.path().join("generation_config.json"), r#"{"eos_token_id":[7,9]}"#).unwrap();
         assert_eq!(config.end_tokens(dir.path()).unwrap(), [7, 9]);
@@ -291,7 +328,14 @@ mod tests {
             assert!(error.contains("queries, are not supported"), "{error}");
         }
         for (text, what) in [
-            (r#"{"model_type":"t5"}"#, "blip2-opt-2.7b"),
+            (r#"{"model_type":"llama"}"#, "blip2-opt-2.7b"),
+            (r#"{"model_type":7}"#, "blip2-opt-2.7b"),
+            (r#"{"model_type":"t5","d_model":"x"}"#, "text_config"),
+            (r#"{"model_type":"t5","d_kv":60000,"num_heads":60000}"#, "no model has"),
+            (r#"{"model_type":"t5","relative_attention_num_buckets":2}"#, "2 buckets"),
+            (r#"{"model_type":"t5","relative_attention_max_distance":16}"#, "distances up to 16"),
+            (r#"{"model_type":"t5","feed_forward_proj":"gelu"}"#, "without a gate"),
+            (r#"{"model_type":"t5","feed_forward_proj":"gated-swish"}"#, "activation"),
             (r#"{"hidden_size":0}"#, "no model has"),
             (r#"{"hidden_size":100000000000}"#, "no model has"),
             (r#"{"num_attention_heads":7}"#, "heads"),

@@ -1,7 +1,7 @@
 //! The files of a BLIP-2 model's folder: which are needed, their mapping, their fingerprint, and whether they fit into
 //! memory.
 
-use super::config;
+use super::config::{self, Blip2Purpose};
 use super::quantize::{GGUF, MANIFEST, Manifest};
 use crate::model::compute::weights::Weights;
 use crate::model::hub::fingerprint;
@@ -26,12 +26,27 @@ pub(in crate::model) fn is_blip2(folder: &Path) -> bool {
     read_json::<ConfigKind>(&folder.join(CONFIG)).is_ok_and(|kind| config::is_blip2(&kind.model_type))
 }
 
-/// Refuses a BLIP-2 that is not supported, by its config.json alone.
+/// What a BLIP-2 can be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blip2Use {
+    /// Captions and answers, with OPT.
+    Writes,
+    /// Captions and answers, with T5.
+    WritesWithT5,
+    /// Comparing photos with texts.
+    Matches,
+}
+
+/// What the BLIP-2 in a folder is for, by its config.json alone.
 ///
 /// # Errors
-/// As [`config::Blip2Config::read`].
-pub(in crate::model) fn check_is_supported(folder: &Path) -> anyhow::Result<()> {
-    config::Blip2Config::read(&folder.join(CONFIG)).map(drop)
+/// It is not supported, or no BLIP-2.
+pub fn use_of(folder: &Path) -> anyhow::Result<Blip2Use> {
+    Ok(match config::Blip2Config::read(&folder.join(CONFIG))?.purpose {
+        Blip2Purpose::Opt(_) => Blip2Use::Writes,
+        Blip2Purpose::T5(_) => Blip2Use::WritesWithT5,
+        Blip2Purpose::Retrieval(_) => Blip2Use::Matches,
+    })
 }
 
 /// The names of the files that a model needs; the weights last.
@@ -119,17 +134,20 @@ pub(super) fn memory_needed(weights: u64) -> u64 {
 }
 
 /// Refuses a model that does not fit into memory.
-pub(super) fn check_memory(folder: &Path, needed: u64) -> anyhow::Result<()> {
+pub(super) fn check_memory(folder: &Path, needed: u64, can_be_quantized: bool) -> anyhow::Result<()> {
     let Some(available) = available_memory() else { return Ok(()) };
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    let smaller = if can_be_quantized {
+        format!(", or make the model smaller with `snapseek models quantize {} --bits 4`", folder.display())
+    } else {
+        String::new()
+    };
     anyhow::ensure!(
         needed <= available,
-        "the model in {} needs {:.1} GB of memory, but only {:.1} GB are free: close other programs, or make the model \
-         smaller with `snapseek models quantize {} --bits 4`",
+        "the model in {} needs {:.1} GB of memory, but only {:.1} GB are free: close other programs{smaller}",
         folder.display(),
         gigabytes(needed),
-        gigabytes(available),
-        folder.display()
+        gigabytes(available)
     );
     Ok(())
 }
@@ -149,8 +167,10 @@ mod tests {
 
     #[test]
     fn a_model_that_does_not_fit_is_refused_with_the_numbers() {
-        let error = check_memory(Path::new("/m"), memory_needed(1 << 50)).unwrap_err().to_string();
+        let error = check_memory(Path::new("/m"), memory_needed(1 << 50), true).unwrap_err().to_string();
         assert!(error.contains("1125901.0 GB") && error.contains("quantize"), "{error}");
-        assert!(check_memory(Path::new("/m"), memory_needed(1 << 20)).is_ok());
+        assert!(check_memory(Path::new("/m"), memory_needed(1 << 20), true).is_ok());
+        let error = check_memory(Path::new("/m"), 1 << 50, false).unwrap_err().to_string();
+        assert!(error.contains("1125899.9 GB") && !error.contains("quantize"), "{error}");
     }
 }

@@ -1,8 +1,12 @@
 //! Captions and answers: prompts in, texts out, many at once.
 
-use super::language::{KeyValueCache, Sequence, gather};
+use super::decoder::Decoder;
+use super::language::LanguageModel;
+use super::opt::{OptDecoder, OptHypothesis};
 use super::search::TokenSearch;
+use super::t5::T5Decoder;
 use super::{Blip2, Encoding};
+use anyhow::Context;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How a text is generated.
@@ -65,18 +69,18 @@ pub enum Finish {
 type OnText<'a> = &'a mut dyn FnMut(usize, &str);
 
 /// A text that is being generated.
-struct Draft {
+struct Draft<H> {
     search: TokenSearch,
-    /// The sequence of each open hypothesis; empty once the text is finished.
-    open: Vec<Sequence>,
-    /// The sequence of the text, once it is finished.
-    done: Sequence,
+    /// The open hypotheses; empty once the text is finished.
+    open: Vec<H>,
+    /// What the model has read of the text, once it is finished.
+    done: Option<H>,
     most: usize,
     /// Bytes of the text that were already shown.
     shown: usize,
 }
 
-impl Draft {
+impl<H> Draft<H> {
     /// Shows what is new. A beam search may still replace its text until it ends; a character may still lack bytes.
     fn show(&mut self, model: &Blip2, ended: bool, on_text: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
         if !ended && matches!(self.search, TokenSearch::Beam(_)) {
@@ -106,14 +110,11 @@ impl Blip2 {
         cancel: &AtomicBool,
         on_text: OnText,
     ) -> anyhow::Result<Vec<Generated>> {
-        let mut cache = KeyValueCache::new(&self.speaking()?.1);
-        let mut prompts = Vec::with_capacity(requests.len());
-        for request in requests {
-            let mut inputs = self.project(request.encoding)?;
-            inputs.extend(self.embed(&self.tokens(request.prompt)?)?);
-            prompts.push((Sequence::default(), inputs));
+        let inputs = requests.iter().map(|request| self.inputs(request)).collect::<anyhow::Result<Vec<_>>>()?;
+        match &self.speaking()?.1 {
+            LanguageModel::Opt(opt) => self.write(&mut OptDecoder::new(opt), inputs, options, cancel, on_text),
+            LanguageModel::T5(t5) => self.write(&mut T5Decoder(t5), inputs, options, cancel, on_text),
         }
-        Ok(self.complete(&mut cache, prompts, options, cancel, on_text)?.into_iter().map(|(made, _)| made).collect())
     }
 
     /// The next-token scores after a prompt, (vocabulary).
@@ -121,73 +122,79 @@ impl Blip2 {
     /// # Errors
     /// As [`Blip2::generate`].
     pub fn next_scores(&self, request: GenerateRequest) -> anyhow::Result<Vec<f32>> {
-        let opt = &self.speaking()?.1;
-        let mut inputs = self.project(request.encoding)?;
-        inputs.extend(self.embed(&self.tokens(request.prompt)?)?);
-        let (mut cache, mut sequence) = (KeyValueCache::new(opt), Sequence::default());
-        let rows = inputs.len() / opt.hidden_size();
-        let states = opt.forward(&mut cache, &mut [&mut sequence], &vec![0; rows], inputs, &|| true)?;
-        Ok(opt.logits(&gather(&states.unwrap_or_default(), opt.hidden_size(), [rows - 1])?))
+        fn scores<D: Decoder>(mut decoder: D, inputs: Vec<f32>) -> anyhow::Result<Vec<f32>> {
+            let mut text = decoder.begin(inputs);
+            Ok(decoder.next_scores(&mut [&mut text], &|| true)?.unwrap_or_default())
+        }
+        let inputs = self.inputs(&request)?;
+        match &self.speaking()?.1 {
+            LanguageModel::Opt(opt) => scores(OptDecoder::new(opt), inputs),
+            LanguageModel::T5(t5) => scores(T5Decoder(t5), inputs),
+        }
     }
 
-    /// Continues prompts: each consists of the part that is already in the cache and of the inputs that are still to
-    /// run. Also returns the part of each text that is in the cache at the end.
-    fn complete(
+    /// What the language model reads of a request: the picture and the prompt, (rows, hidden).
+    fn inputs(&self, request: &GenerateRequest) -> anyhow::Result<Vec<f32>> {
+        let mut inputs = self.project(request.encoding)?;
+        inputs.extend(self.embed(&self.tokens(request.prompt)?)?);
+        Ok(inputs)
+    }
+
+    fn write<D: Decoder>(
         &self,
-        cache: &mut KeyValueCache,
-        prompts: Vec<(Sequence, Vec<f32>)>,
+        decoder: &mut D,
+        inputs: Vec<Vec<f32>>,
         options: &GenerateOptions,
         cancel: &AtomicBool,
         on_text: OnText,
-    ) -> anyhow::Result<Vec<(Generated, Sequence)>> {
-        let opt = &self.speaking()?.1;
-        let size = opt.hidden_size();
+    ) -> anyhow::Result<Vec<Generated>> {
+        let texts = inputs.into_iter().map(|inputs| decoder.begin(inputs)).collect();
+        Ok(self.complete(decoder, texts, options, cancel, on_text)?.into_iter().map(|(made, _)| made).collect())
+    }
+
+    /// Continues texts, which are prompts so far. Also returns what the decoder has read of each in the end.
+    fn complete<D: Decoder>(
+        &self,
+        decoder: &mut D,
+        texts: Vec<D::Hypothesis>,
+        options: &GenerateOptions,
+        cancel: &AtomicBool,
+        on_text: OnText,
+    ) -> anyhow::Result<Vec<(Generated, Option<D::Hypothesis>)>> {
         let go_on = || !cancel.load(Ordering::Relaxed);
-        let (mut drafts, mut inputs, mut of): (Vec<Draft>, Vec<f32>, Vec<usize>) = Default::default();
-        for (n, (sequence, rows)) in prompts.into_iter().enumerate() {
-            let length = sequence.len() + rows.len() / size;
-            anyhow::ensure!(
-                length < opt.context(),
-                "the prompt has {length} tokens with the picture's, but the model's context has only {}: shorten it",
-                opt.context()
-            );
-            // The last token need not run through the model.
-            let most = options.max_new_tokens.min(opt.context() - length + 1);
-            of.extend(std::iter::repeat_n(n, rows.len() / size));
-            inputs.extend(rows);
+        let mut drafts = Vec::with_capacity(texts.len());
+        for text in texts {
+            let most = options.max_new_tokens.min(decoder.room(&text)?);
             let search = TokenSearch::new(options, &self.ends, most);
-            drafts.push(Draft { search, open: vec![sequence], done: Sequence::default(), most, shown: 0 });
+            drafts.push(Draft { search, open: vec![text], done: None, most, shown: 0 });
         }
         let mut cancelled = false;
-        while !of.is_empty() {
-            let mut sequences: Vec<&mut Sequence> = drafts.iter_mut().flat_map(|draft| &mut draft.open).collect();
-            let before: Vec<usize> = sequences.iter().map(|sequence| sequence.len()).collect();
-            let Some(states) = opt.forward(cache, &mut sequences, &of, std::mem::take(&mut inputs), &go_on)? else {
-                sequences.iter_mut().zip(before).for_each(|(sequence, len)| sequence.truncate(len));
+        loop {
+            let mut open: Vec<&mut D::Hypothesis> = drafts.iter_mut().flat_map(|draft| &mut draft.open).collect();
+            if open.is_empty() {
+                break;
+            }
+            let Some(mut scores) = decoder.next_scores(&mut open, &go_on)? else {
                 cancelled = true;
                 break;
             };
-            // The last row of each sequence.
-            let mut last = vec![0; sequences.len()];
-            of.iter().enumerate().for_each(|(row, sequence)| last[*sequence] = row);
-            let mut scores = opt.logits(&gather(&states, size, last)?);
-            scores.chunks_exact(opt.vocabulary()).try_for_each(|row| self.check_scores(row))?;
-            let mut rows = scores.chunks_exact_mut(opt.vocabulary());
-            let mut tokens = Vec::new();
+            scores.chunks_exact(decoder.vocabulary()).try_for_each(|row| self.check_scores(row))?;
+            let mut rows = scores.chunks_exact_mut(decoder.vocabulary());
             for (n, draft) in drafts.iter_mut().enumerate().filter(|(_, draft)| !draft.open.is_empty()) {
                 let mut own: Vec<&mut [f32]> = rows.by_ref().take(draft.open.len()).collect();
                 let steps = draft.search.advance(&mut own);
                 draft.show(self, steps.is_empty(), &mut |text| on_text(n, text))?;
-                let open = std::mem::take(&mut draft.open);
-                draft.open = steps.iter().map(|(parent, _)| open[*parent].clone()).collect();
-                if steps.is_empty() {
-                    draft.done = open.into_iter().next().unwrap_or_default();
+                let before = std::mem::take(&mut draft.open);
+                for (parent, token) in &steps {
+                    let mut text = before[*parent].clone();
+                    decoder.push(&mut text, *token)?;
+                    draft.open.push(text);
                 }
-                tokens.extend(steps.iter().map(|(_, token)| *token));
+                if steps.is_empty() {
+                    draft.done = before.into_iter().next();
+                }
             }
-            of = (0..tokens.len()).collect();
-            inputs = self.embed(&tokens)?;
-            cache.keep(drafts.iter().flat_map(|draft| draft.open.iter().chain([&draft.done])));
+            decoder.keep(drafts.iter().flat_map(|draft| draft.open.iter().chain(&draft.done)));
         }
         let texts = drafts.into_iter().map(|draft| {
             let tokens = draft.search.tokens().to_vec();
@@ -197,19 +204,30 @@ impl Blip2 {
                 _ => Finish::End,
             };
             let text = self.text(&tokens)?.trim().to_owned();
-            Ok((Generated { tokens, text, finish }, draft.open.into_iter().next().unwrap_or(draft.done)))
+            Ok((Generated { tokens, text, finish }, draft.open.into_iter().next().or(draft.done)))
         });
         texts.collect()
     }
 }
 
-/// A chat about one picture. What the language model has read stays in its cache, so that the next question costs only
-/// what is new.
+/// A chat about one picture.
 pub struct Session<'m> {
     model: &'m Blip2,
     picture: Vec<f32>,
-    cache: KeyValueCache,
-    sequence: Sequence,
+    memory: Memory<'m>,
+}
+
+/// What a language model remembers of a chat.
+enum Memory<'m> {
+    /// Every token that it has read, so that the next question costs only what is new.
+    Opt(OptMemory<'m>),
+    /// Nothing: its encoder reads a prompt as a whole.
+    T5(T5Decoder<'m>),
+}
+
+struct OptMemory<'m> {
+    decoder: OptDecoder<'m>,
+    text: OptHypothesis,
     /// The tokens of the text that are in the cache, after the picture's.
     read: Vec<u32>,
 }
@@ -220,8 +238,15 @@ impl<'m> Session<'m> {
     /// # Errors
     /// The model's files are damaged, or the encoding is of another model.
     pub fn new(model: &'m Blip2, encoding: &Encoding) -> anyhow::Result<Self> {
-        let cache = KeyValueCache::new(&model.speaking()?.1);
-        Ok(Self { model, picture: model.project(encoding)?, cache, sequence: Sequence::default(), read: Vec::new() })
+        let memory = match &model.speaking()?.1 {
+            LanguageModel::Opt(opt) => Memory::Opt(OptMemory {
+                decoder: OptDecoder::new(opt),
+                text: OptHypothesis::default(),
+                read: Vec::new(),
+            }),
+            LanguageModel::T5(t5) => Memory::T5(T5Decoder(t5)),
+        };
+        Ok(Self { model, picture: model.project(encoding)?, memory })
     }
 
     /// Answers a prompt, which usually begins as the last one did.
@@ -235,32 +260,52 @@ impl<'m> Session<'m> {
         cancel: &AtomicBool,
         on_text: &mut dyn FnMut(&str),
     ) -> anyhow::Result<Generated> {
-        let opt = &self.model.speaking()?.1;
-        let tokens = self.model.tokens(prompt)?;
-        let picture = self.picture.len() / opt.hidden_size();
+        let (model, tokens) = (self.model, self.model.tokens(prompt)?);
+        let mut on_text = |_: usize, text: &str| on_text(text);
+        let made = match &mut self.memory {
+            Memory::Opt(memory) => memory.answer(model, &self.picture, tokens, options, cancel, &mut on_text)?,
+            Memory::T5(decoder) => {
+                let inputs = [self.picture.clone(), model.embed(&tokens)?].concat();
+                model.write(decoder, vec![inputs], options, cancel, &mut on_text)?.pop()
+            }
+        };
+        made.context("no text was generated")
+    }
+}
+
+impl OptMemory<'_> {
+    fn answer(
+        &mut self,
+        model: &Blip2,
+        picture: &[f32],
+        tokens: Vec<u32>,
+        options: &GenerateOptions,
+        cancel: &AtomicBool,
+        on_text: OnText,
+    ) -> anyhow::Result<Option<Generated>> {
+        let rows = picture.len() / self.decoder.opt.hidden_size();
         // At least one token must run, to get its scores.
         let known = self.read.iter().zip(&tokens[..tokens.len() - 1]).take_while(|(a, b)| a == b).count();
-        let mut sequence = std::mem::take(&mut self.sequence);
-        let inputs = if sequence.len() < picture {
-            sequence.truncate(0);
-            [self.picture.clone(), self.model.embed(&tokens)?].concat()
+        let mut text = std::mem::take(&mut self.text);
+        text.unread = if text.read.len() < rows {
+            text.read.truncate(0);
+            [picture.to_vec(), model.embed(&tokens)?].concat()
         } else {
-            sequence.truncate(picture + known);
-            self.model.embed(&tokens[known..])?
+            text.read.truncate(rows + known);
+            model.embed(&tokens[known..])?
         };
-        self.cache.keep([&sequence]);
-        let prompts = vec![(sequence, inputs)];
-        let mut made = self.model.complete(&mut self.cache, prompts, options, cancel, &mut |_, text| on_text(text))?;
-        let Some((made, sequence)) = made.pop() else { anyhow::bail!("no text was generated") };
-        self.sequence = sequence;
+        self.decoder.keep([&text]);
+        let mut made = model.complete(&mut self.decoder, vec![text], options, cancel, on_text)?;
+        let Some((made, text)) = made.pop() else { return Ok(None) };
+        self.text = text.unwrap_or_default();
         self.read = tokens;
         if options.num_beams == 1 {
             self.read.extend(&made.tokens);
         } else {
             // After a beam search, only the prompt is known to be in the cache.
-            self.sequence.truncate(picture + self.read.len());
+            self.text.read.truncate(rows + self.read.len());
         }
-        self.read.truncate(self.sequence.len().saturating_sub(picture));
-        Ok(made)
+        self.read.truncate(self.text.read.len().saturating_sub(rows));
+        Ok(Some(made))
     }
 }

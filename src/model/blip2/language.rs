@@ -1,156 +1,27 @@
-//! The language model: OPT (Zhang et al. 2022, arXiv 2205.01068; `OPTForCausalLM`) with a cache of keys and values.
-//!
-//! Tokens of any number of sequences go through it together, one row each, without padding. A token's keys and values
-//! are stored in a slot of the [`KeyValueCache`]; a [`Sequence`] is the list of its tokens' slots. So sequences share
-//! what they have in common (the beams of a search share the prompt), and nothing is ever copied.
+//! The language models that BLIP-2 writes with.
 
-use super::config::OptConfig;
-use super::layers::{Linear, Norm};
-use crate::model::compute::awake::awake;
-use crate::model::compute::matrix::Matrix;
-use crate::model::compute::ops::{self, Activation};
+use super::config::{Blip2Config, Blip2Purpose};
+use super::opt::Opt;
+use super::t5::T5;
 use crate::model::compute::weights::Weights;
-use anyhow::Context;
-use rayon::prelude::*;
 
-/// PyTorch's default, which OPT uses.
-const EPS: f32 = 1e-5;
-/// Rows of OPT's position table before that of the first token.
-const POSITION_OFFSET: usize = 2;
-/// Slots of a block; blocks are added as they are needed and never move.
-const BLOCK: usize = 64;
-
-pub(super) struct Opt {
-    config: OptConfig,
-    activation: Activation,
-    tokens: Matrix,
-    positions: Matrix,
-    layers: Vec<OptLayer>,
-    norm: Option<Norm>,
-    head: Matrix,
+/// One of them.
+pub(super) enum LanguageModel {
+    Opt(Box<Opt>),
+    T5(Box<T5>),
 }
 
-struct OptLayer {
-    attention_norm: Norm,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
-    norm: Norm,
-    fc1: Linear,
-    fc2: Linear,
-}
-
-/// The slots of a sequence's tokens.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sequence(Vec<u32>);
-
-impl Sequence {
-    /// Number of tokens.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Drops all but the first `len` tokens.
-    pub(super) fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
-    }
-}
-
-/// Keys and values of every token that went through the model.
-pub(super) struct KeyValueCache {
-    hidden: usize,
-    /// For each layer, blocks of slots, (slots, 2 * hidden): a slot's keys, then its values.
-    layers: Vec<Vec<Box<[f32]>>>,
-    free: Vec<u32>,
-    slots: u32,
-}
-
-impl KeyValueCache {
-    pub(super) fn new(model: &Opt) -> Self {
-        let hidden = model.config.hidden_size;
-        Self { hidden, layers: vec![Vec::new(); model.layers.len()], free: Vec::new(), slots: 0 }
-    }
-
-    /// Frees the slots that none of these sequences uses.
-    pub(super) fn keep<'a>(&mut self, sequences: impl IntoIterator<Item = &'a Sequence>) {
-        let mut used = vec![false; self.slots as usize];
-        for slot in sequences.into_iter().flat_map(|sequence| &sequence.0) {
-            used[*slot as usize] = true;
+impl LanguageModel {
+    /// Loads the one that a model has.
+    ///
+    /// # Errors
+    /// The weights do not fit the configuration, or the model has none.
+    pub(super) fn load(weights: &Weights, config: &Blip2Config) -> anyhow::Result<Self> {
+        match &config.purpose {
+            Blip2Purpose::Opt(config) => Ok(Self::Opt(Box::new(Opt::load(weights, config)?))),
+            Blip2Purpose::T5(config) => Ok(Self::T5(Box::new(T5::load(weights, config)?))),
+            Blip2Purpose::Retrieval(_) => anyhow::bail!("{} has no language model", weights.name()),
         }
-        self.free = (0..self.slots).filter(|slot| !used[*slot as usize]).rev().collect();
-    }
-
-    fn allocate(&mut self) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            return slot;
-        }
-        if (self.slots as usize).is_multiple_of(BLOCK) {
-            for blocks in &mut self.layers {
-                blocks.push(vec![0.0; BLOCK * 2 * self.hidden].into_boxed_slice());
-            }
-        }
-        self.slots += 1;
-        self.slots - 1
-    }
-
-    fn slot(&self, layer: usize, slot: u32) -> (&[f32], &[f32]) {
-        let (block, place) = (slot as usize / BLOCK, slot as usize % BLOCK);
-        self.layers[layer][block][place * 2 * self.hidden..][..2 * self.hidden].split_at(self.hidden)
-    }
-
-    fn store(&mut self, layer: usize, slot: u32, keys: &[f32], values: &[f32]) {
-        let (block, place) = (slot as usize / BLOCK, slot as usize % BLOCK);
-        let (k, v) = self.layers[layer][block][place * 2 * self.hidden..][..2 * self.hidden].split_at_mut(self.hidden);
-        k.copy_from_slice(keys);
-        v.copy_from_slice(values);
-    }
-}
-
-impl Opt {
-    pub(super) fn load(weights: &Weights, config: &OptConfig) -> anyhow::Result<Self> {
-        let hidden = config.hidden_size;
-        let name = |part: &str| format!("language_model.model.decoder.{part}");
-        let norm = |name: String| {
-            if config.layer_norm_elementwise_affine {
-                Norm::load(weights, &name, hidden, EPS)
-            } else {
-                Ok(Norm::plain(hidden, EPS))
-            }
-        };
-        let layer = |n: usize| {
-            let name = |part: &str| name(&format!("layers.{n}.{part}"));
-            let square = |part: &str| Linear::load(weights, &name(part), hidden, hidden, config.enable_bias);
-            anyhow::Ok(OptLayer {
-                attention_norm: norm(name("self_attn_layer_norm"))?,
-                query: square("self_attn.q_proj")?,
-                key: square("self_attn.k_proj")?,
-                value: square("self_attn.v_proj")?,
-                output: square("self_attn.out_proj")?,
-                norm: norm(name("final_layer_norm"))?,
-                fc1: Linear::load(weights, &name("fc1"), hidden, config.ffn_dim, config.enable_bias)?,
-                fc2: Linear::load(weights, &name("fc2"), config.ffn_dim, hidden, config.enable_bias)?,
-            })
-        };
-        let vocabulary = [config.vocab_size, hidden];
-        let tokens = weights.matrix(&name("embed_tokens.weight"), &vocabulary)?;
-        let head = if config.tie_word_embeddings {
-            tokens.clone()
-        } else {
-            weights.matrix("language_model.lm_head.weight", &vocabulary)?
-        };
-        Ok(Self {
-            activation: Activation::named(&config.activation_function)?,
-            tokens,
-            positions: weights
-                .matrix(&name("embed_positions.weight"), &[config.max_position_embeddings + POSITION_OFFSET, hidden])?,
-            layers: (0..config.num_hidden_layers).map(layer).collect::<anyhow::Result<_>>()?,
-            norm: (config.do_layer_norm_before && !config.remove_final_layer_norm)
-                .then(|| norm(name("final_layer_norm")))
-                .transpose()?,
-            head,
-            config: config.clone(),
-        })
     }
 
     /// The embeddings of tokens, (tokens, hidden).
@@ -158,141 +29,17 @@ impl Opt {
     /// # Errors
     /// A token is not in the vocabulary.
     pub(super) fn embed(&self, tokens: &[u32]) -> anyhow::Result<Vec<f32>> {
-        let size = self.tokens.columns();
-        let mut out = vec![0.0; tokens.len() * size];
-        for (token, out) in tokens.iter().zip(out.chunks_exact_mut(size)) {
-            anyhow::ensure!(
-                (*token as usize) < self.tokens.rows(),
-                "the tokenizer produces token {token}, but the language model has only {} tokens: the files do not \
-                 belong together",
-                self.tokens.rows()
-            );
-            self.tokens.widen_row(*token as usize, out);
+        match self {
+            Self::Opt(opt) => opt.embed(tokens),
+            Self::T5(t5) => t5.embed(tokens),
         }
-        Ok(out)
     }
 
-    /// Appends inputs, (rows, hidden), to sequences: row i to `sequences[of[i]]`. Returns the last layer's states,
-    /// (rows, hidden); `None` if `go_on` stopped it between two layers, after which the caller must drop the appended
-    /// tokens.
-    ///
-    /// # Errors
-    /// A sequence outgrows the context.
-    pub(super) fn forward(
-        &self,
-        cache: &mut KeyValueCache,
-        sequences: &mut [&mut Sequence],
-        of: &[usize],
-        inputs: Vec<f32>,
-        go_on: &(dyn Fn() -> bool + Sync),
-    ) -> anyhow::Result<Option<Vec<f32>>> {
-        awake(|| self.run(cache, sequences, of, inputs, go_on))
-    }
-
-    fn run(
-        &self,
-        cache: &mut KeyValueCache,
-        sequences: &mut [&mut Sequence],
-        of: &[usize],
-        mut x: Vec<f32>,
-        go_on: &(dyn Fn() -> bool + Sync),
-    ) -> anyhow::Result<Option<Vec<f32>>> {
-        let hidden = self.config.hidden_size;
-        let mut position = vec![0.0; hidden];
-        // For each row, how many tokens of its sequence it sees, itself included.
-        let mut seen = Vec::with_capacity(of.len());
-        for (row, sequence) in x.chunks_exact_mut(hidden).zip(of) {
-            let sequence = &mut *sequences[*sequence];
-            anyhow::ensure!(
-                sequence.len() < self.config.max_position_embeddings,
-                "the text outgrows the model's context of {} tokens",
-                self.config.max_position_embeddings
-            );
-            self.positions.widen_row(sequence.len() + POSITION_OFFSET, &mut position);
-            ops::add_rows(row, &position);
-            sequence.0.push(cache.allocate());
-            seen.push(sequence.len());
-        }
-        let contexts: Vec<&[u32]> =
-            of.iter().zip(&seen).map(|(sequence, seen)| &sequences[*sequence].0[..*seen]).collect();
-        let before = self.config.do_layer_norm_before;
-        for (n, layer) in self.layers.iter().enumerate() {
-            if !go_on() {
-                return Ok(None);
-            }
-            let normed = if before { layer.attention_norm.forward(&x) } else { x.clone() };
-            let project = |linear: &Linear| linear.forward(&normed, Activation::None);
-            let (queries, (keys, values)) =
-                rayon::join(|| project(&layer.query), || rayon::join(|| project(&layer.key), || project(&layer.value)));
-            for ((context, keys), values) in
-                contexts.iter().zip(keys.chunks_exact(hidden)).zip(values.chunks_exact(hidden))
-            {
-                cache.store(n, context[context.len() - 1], keys, values);
-            }
-            layer.output.add_to(&mut x, &self.attend(cache, n, &queries, &contexts));
-            if !before {
-                layer.attention_norm.apply(&mut x);
-            }
-            let normed = if before { layer.norm.forward(&x) } else { x.clone() };
-            layer.fc2.add_to(&mut x, &layer.fc1.forward(&normed, self.activation));
-            if !before {
-                layer.norm.apply(&mut x);
-            }
-        }
-        if let Some(norm) = &self.norm {
-            norm.apply(&mut x);
-        }
-        Ok(Some(x))
-    }
-
-    /// The next-token scores, (rows, vocabulary).
-    pub(super) fn logits(&self, states: &[f32]) -> Vec<f32> {
-        self.head.multiply(states, None, Activation::None)
-    }
-
-    /// Attention of each row to its context: (rows, hidden).
-    fn attend(&self, cache: &KeyValueCache, layer: usize, queries: &[f32], contexts: &[&[u32]]) -> Vec<f32> {
-        let heads = self.config.num_attention_heads;
-        let size = self.config.hidden_size / heads;
-        let scale = 1.0 / (size as f32).sqrt();
-        let mut out = vec![0.0; queries.len()];
-        // Enough heads per task to be worth it: a head costs about a microsecond for ten tokens.
-        let longest = contexts.iter().map(|context| context.len()).max().unwrap_or(1);
-        let heads_of_task = (1000 / longest).clamp(1, heads);
-        let tasks = out.par_chunks_mut(size).zip(queries.par_chunks(size)).enumerate().with_min_len(heads_of_task);
-        tasks.for_each_init(Vec::new, |scores, (n, (out, query))| {
-            let (context, first) = (contexts[n / heads], n % heads * size);
-            scores.clear();
-            scores.extend(context.iter().map(|slot| ops::dot(query, &cache.slot(layer, *slot).0[first..first + size])));
-            ops::softmax(scores, context.len(), scale);
-            for (slot, weight) in context.iter().zip(scores.iter()) {
-                ops::add_scaled(out, *weight, &cache.slot(layer, *slot).1[first..first + size]);
-            }
-        });
-        out
-    }
-
-    /// Numbers in a token's state, and in its embedding.
+    /// Numbers in a token's embedding.
     pub(super) fn hidden_size(&self) -> usize {
-        self.config.hidden_size
+        match self {
+            Self::Opt(opt) => opt.hidden_size(),
+            Self::T5(t5) => t5.hidden_size(),
+        }
     }
-
-    /// Maximum number of tokens in a sequence.
-    pub(super) fn context(&self) -> usize {
-        self.config.max_position_embeddings
-    }
-
-    /// Tokens in the vocabulary.
-    pub(super) fn vocabulary(&self) -> usize {
-        self.head.rows()
-    }
-}
-
-/// Copies the states of single rows.
-pub(super) fn gather(states: &[f32], size: usize, rows: impl IntoIterator<Item = usize>) -> anyhow::Result<Vec<f32>> {
-    let mut out = Vec::new();
-    for row in rows {
-        out.extend_from_slice(states.get(row * size..(row + 1) * size).context("a row that does not exist")?);
-    }
-    Ok(out)
 }

@@ -1,4 +1,4 @@
-//! What BLIP-2's three transformers have in common: linear layers, layer norms and attention, on rows of f32.
+//! What BLIP-2's transformers have in common: linear layers, layer norms and attention, on rows of f32.
 
 use crate::model::compute::matrix::{Matrix, multiply_slices};
 use crate::model::compute::ops::{self, Activation};
@@ -79,6 +79,25 @@ impl Norm {
         self.apply(&mut x);
         x
     }
+}
+
+/// The rows of a table, (tokens, hidden), that belong to tokens.
+///
+/// # Errors
+/// A token is not in the vocabulary.
+pub(super) fn lookup(table: &Matrix, tokens: &[u32]) -> anyhow::Result<Vec<f32>> {
+    let size = table.columns();
+    let mut out = vec![0.0; tokens.len() * size];
+    for (token, out) in tokens.iter().zip(out.chunks_exact_mut(size)) {
+        anyhow::ensure!(
+            (*token as usize) < table.rows(),
+            "the tokenizer produces token {token}, but the language model has only {} tokens: the files do not belong \
+             together",
+            table.rows()
+        );
+        table.widen_row(*token as usize, out);
+    }
+    Ok(out)
 }
 
 /// Some columns of rows: in each row of `width` numbers, the queries, keys or values begin at `first`.

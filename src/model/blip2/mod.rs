@@ -1,25 +1,32 @@
-//! BLIP-2 with OPT (Li et al. 2023, arXiv 2301.12597): captions of pictures, and answers to questions about them.
+//! BLIP-2 (Li et al. 2023, arXiv 2301.12597): captions of pictures, answers to questions about them, and how well texts match
+//! them.
 //!
-//! Opens any `Blip2ForConditionalGeneration` in the Hugging Face layout, sharded or not, or what [`quantize()`] made
-//! from it. A picture goes through the vision tower and the Q-Former once ([`Blip2::encode`]); every caption and answer
-//! after that needs only the language model.
+//! [`Blip2`] opens any `Blip2ForConditionalGeneration` with OPT or T5 in the Hugging Face layout, sharded or not, or what
+//! [`quantize()`] made from it. A picture goes through the vision tower and the Q-Former once ([`Blip2::encode`]); every
+//! caption and answer after that needs only the language model. [`Matcher`] opens a `Blip2ForImageTextRetrieval`.
 
 mod config;
+mod decoder;
 mod files;
 mod generate;
 mod language;
 mod layers;
+mod matcher;
+mod opt;
 mod prompt;
 mod qformer;
 mod quantize;
 mod search;
+mod t5;
 mod vision;
 
+pub use files::{Blip2Use, use_of};
 pub use generate::{Finish, GenerateOptions, GenerateRequest, Generated, Session};
+pub use matcher::{MatchScore, Matcher, MatcherSight, ReadText};
 pub use prompt::{PromptTurn, question_prompt};
 pub use quantize::{Bits, Manifest, quantize};
 
-pub(super) use files::{GENERATION, check_is_supported, files_of, is_blip2};
+pub(super) use files::{GENERATION, files_of, is_blip2};
 
 use super::Pixels;
 use super::compute::ops::Activation;
@@ -30,12 +37,13 @@ use super::preprocess::{self, Preprocessing};
 use super::tokenizer::{Cutting, Tokenizer};
 use crate::photo::picture::RgbPicture;
 use anyhow::Context;
-use config::Blip2Config;
-use language::Opt;
+use config::{Blip2Config, Blip2Purpose};
+use language::LanguageModel;
 use layers::Linear;
 use qformer::QFormer;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use t5::T5;
 use vision::VisionTransformer;
 
 /// Must change whenever the computed numbers change although the files do not.
@@ -50,7 +58,7 @@ fn tells_something(numbers: &[f32]) -> bool {
     numbers.iter().all(|number| number.is_finite()) && numbers.iter().any(|number| *number != 0.0)
 }
 
-/// A BLIP-2 model. Its weights are mapped; each part is loaded when it is first used.
+/// A BLIP-2 that writes. Its weights are mapped; each part is loaded when it is first used.
 pub struct Blip2 {
     fingerprint: String,
     config: Blip2Config,
@@ -59,7 +67,7 @@ pub struct Blip2 {
     ends: Vec<u32>,
     weights: Weights,
     vision: Once<(VisionTransformer, QFormer)>,
-    language: Once<(Linear, Opt)>,
+    language: Once<(Linear, LanguageModel)>,
 }
 
 impl Blip2 {
@@ -69,9 +77,21 @@ impl Blip2 {
     /// A file is missing, damaged or of another model, or the weights do not fit into memory.
     pub fn open(folder: &Path, cache: Option<&Path>) -> anyhow::Result<Self> {
         let config = Blip2Config::read(&folder.join(CONFIG))?;
-        let preprocessing = Preprocessing::read(&preprocess::file_of(folder)?, config.vision_config.image_size)?;
+        let preprocessing = Preprocessing::read(&preprocess::file_of(folder)?, config.vision.image_size)?;
         let weights = files::map(folder)?;
-        files::check_memory(folder, files::memory_needed(weights.len()))?;
+        let (needed, can_be_quantized) = match config.purpose {
+            Blip2Purpose::Opt(_) => (weights.len(), true),
+            Blip2Purpose::T5(_) => {
+                let (copies, mapped) = T5::copied(&weights);
+                (weights.len().saturating_sub(mapped) + copies, false)
+            }
+            Blip2Purpose::Retrieval(_) => anyhow::bail!(
+                "{} describes a BLIP-2 that compares pictures with texts (Blip2ForImageTextRetrieval) and writes none; \
+                 Salesforce/blip2-opt-2.7b writes",
+                folder.join(CONFIG).display()
+            ),
+        };
+        files::check_memory(folder, files::memory_needed(needed), can_be_quantized)?;
         Ok(Self {
             fingerprint: files::fingerprint(folder, VERSION, cache)?,
             ends: config.end_tokens(folder)?,
@@ -99,13 +119,13 @@ impl Blip2 {
     /// Numbers in an [`Encoding`].
     #[must_use]
     pub fn encoding_size(&self) -> usize {
-        self.config.num_query_tokens * self.config.qformer_config.hidden_size
+        self.config.num_query_tokens * self.config.qformer.hidden_size
     }
 
     /// Maximum number of tokens in a prompt and what follows it together.
     #[must_use]
     pub fn context(&self) -> usize {
-        self.config.text_config.max_position_embeddings - self.config.num_query_tokens
+        self.config.context()
     }
 
     /// Resizes and normalises a picture.
@@ -121,7 +141,7 @@ impl Blip2 {
     /// # Errors
     /// The model's files are damaged.
     pub fn vision_states(&self, pixels: &Pixels, cancel: &AtomicBool) -> anyhow::Result<Option<Vec<f32>>> {
-        let size = self.config.vision_config.image_size;
+        let size = self.config.vision.image_size;
         anyhow::ensure!(pixels.0.len() == 3 * size * size, "{} numbers are not a picture of {size}", pixels.0.len());
         Ok(self.seeing()?.0.forward(&pixels.0, &|| !cancel.load(Ordering::Relaxed)))
     }
@@ -174,17 +194,14 @@ impl Blip2 {
         Err(self.weights.damaged("the language model gives every token the same score, or none"))
     }
 
-    /// The tokens of a prompt, the start token first. Nothing in the text is treated as a control token.
+    /// The tokens of a prompt, with the start or end token that the language model expects. Nothing in the text is treated as
+    /// a control token.
     ///
     /// # Errors
     /// The tokenizer cannot read it.
     pub fn tokens(&self, prompt: &str) -> anyhow::Result<Vec<u32>> {
-        let start = self.config.text_config.bos_token_id;
-        let (mut tokens, _) = self.tokenizer.encode(prompt, true)?;
-        if tokens.first() != Some(&start) {
-            tokens.insert(0, start);
-        }
-        Ok(tokens)
+        let (tokens, _) = self.tokenizer.encode(prompt, true)?;
+        Ok(self.config.prompt(tokens, prompt.is_empty()))
     }
 
     /// The text of tokens, without control tokens.
@@ -195,17 +212,17 @@ impl Blip2 {
     fn seeing(&self) -> anyhow::Result<&(VisionTransformer, QFormer)> {
         self.vision.get(|| {
             Ok((
-                VisionTransformer::load(&self.weights, &self.config.vision_config)?,
+                VisionTransformer::load(&self.weights, &self.config.vision)?,
                 QFormer::load(&self.weights, &self.config)?,
             ))
         })
     }
 
-    fn speaking(&self) -> anyhow::Result<&(Linear, Opt)> {
+    fn speaking(&self) -> anyhow::Result<&(Linear, LanguageModel)> {
         self.language.get(|| {
-            let opt = Opt::load(&self.weights, &self.config.text_config)?;
-            let seen = self.config.qformer_config.hidden_size;
-            Ok((Linear::load(&self.weights, "language_projection", seen, opt.hidden_size(), true)?, opt))
+            let language = LanguageModel::load(&self.weights, &self.config)?;
+            let (seen, hidden) = (self.config.qformer.hidden_size, language.hidden_size());
+            Ok((Linear::load(&self.weights, "language_projection", seen, hidden, true)?, language))
         })
     }
 }

@@ -34,6 +34,13 @@ pub(in crate::model) struct TensorPlace {
     bytes: Range<usize>,
 }
 
+impl TensorPlace {
+    /// Its size in the file, in bytes.
+    pub(in crate::model) fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
 impl Weights {
     /// Maps the safetensors files of a checkpoint as one. Their headers are validated: offsets that overlap or do not
     /// cover the file exactly are refused.

@@ -3,7 +3,7 @@
 
 use super::config::{BertNaming, TextConfig, TextPooling, TowerSizes};
 use super::tower::{EncodeTexts, Projection, TensorNorm};
-use crate::model::compute::candle_weights;
+use crate::model::compute::candle_weights::CandleWeights;
 use crate::model::compute::ops::Activation;
 use crate::model::compute::weights::Weights;
 use candle_core::Tensor;
@@ -44,8 +44,8 @@ impl BertTower {
             BertNaming::TextModel => "text_model.embeddings",
             BertNaming::DistilBert => "embeddings",
         };
-        let builder = candle_weights::builder(&weights, move |name| in_file(naming, name));
-        let layers = bert::BertEncoder::load(builder, &layer_config(&config.sizes)?)?;
+        let renamed = CandleWeights::new(&weights, move |name| in_file(naming, name));
+        let layers = bert::BertEncoder::load(renamed.builder(weights.device()), &layer_config(&config.sizes)?)?;
         let sizes = &config.sizes;
         let norm = TensorNorm::load(&weights, &format!("{tables}.LayerNorm"), sizes.hidden, sizes.eps)?;
         Ok(Self { norm, layers, config: config.clone(), tables, projection, weights })

@@ -134,7 +134,7 @@ impl Remote<'_> {
         let Some(folder) = config.as_deref().and_then(Path::parent).filter(|folder| blip2::is_blip2(folder)) else {
             return dual_encoder::wanted(&|name| self.exists(name), &|name| self.small(name));
         };
-        blip2::check_is_supported(folder)?;
+        blip2::use_of(folder)?;
         let preprocessor = preprocess::wanted(&|name| self.exists(name), &|name| self.small(name))?;
         let mut files = [CONFIG, preprocessor, TOKENIZER].map(str::to_owned).to_vec();
         files.extend(self.exists(GENERATION)?.then(|| GENERATION.to_owned()));

@@ -115,6 +115,10 @@ pub const PRESETS: [Preset; 6] = [
     },
 ];
 
+/// The short name and the repository of the BLIP-2 that compares photos with texts. No revision of it is known to be the one
+/// that others use, so it is taken from its main branch.
+pub const BLIP2_ITM: (&str, &str) = ("blip2-itm", "Salesforce/blip2-itm-vit-g");
+
 /// The preset of this repository, or of this short name.
 #[must_use]
 pub fn preset(name: &str) -> Option<&'static Preset> {

@@ -1,6 +1,6 @@
 //! How a user names a model.
 
-use super::presets::PRESETS;
+use super::presets::{BLIP2_ITM, PRESETS};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -30,6 +30,9 @@ impl FromStr for ModelSpec {
         if let Some(preset) = PRESETS[1..].iter().find(|preset| preset.name == name) {
             return Ok(Self::Repo(preset.repo.to_owned()));
         }
+        if name == BLIP2_ITM.0 {
+            return Ok(Self::Repo(BLIP2_ITM.1.to_owned()));
+        }
         match name {
             "auto" => Ok(Self::Auto),
             "starter" => Ok(Self::Starter),
@@ -42,7 +45,7 @@ impl FromStr for ModelSpec {
                 Ok(Self::Repo(name.to_owned()))
             }
             _ => Err(format!(
-                "no model is called {name:?}: use auto, starter, clip, blip2, a name of `snapseek models list \
+                "no model is called {name:?}: use auto, starter, clip, blip2, blip2-itm, a name of `snapseek models list \
                  --available`, a Hugging Face name like org/name or org/name@revision, or a folder that exists"
             )),
         }
@@ -79,6 +82,7 @@ mod tests {
     fn names_are_told_apart() {
         assert_eq!("clip".parse(), Ok(ModelSpec::Clip));
         assert_eq!("blip2".parse(), Ok(ModelSpec::Blip2));
+        assert_eq!("blip2-itm".parse(), Ok(ModelSpec::Repo("Salesforce/blip2-itm-vit-g".into())));
         let siglip = ModelSpec::Repo("google/siglip2-base-patch16-224".into());
         assert_eq!("siglip2-b16".parse(), Ok(siglip));
         assert_eq!(

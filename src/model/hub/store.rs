@@ -1,9 +1,10 @@
 //! Finds models in the user's Hugging Face cache. `download.rs` downloads what is missing there, if the user wants it.
 
-use super::presets::{PRESETS, preset};
+use super::presets::{BLIP2_ITM, PRESETS, preset};
+use crate::model::ModelSpec;
+use crate::model::blip2::{self, Blip2Use};
 use crate::model::dual_encoder::{self, EncoderFiles, Family};
 use crate::model::model_folder::MissingFile;
-use crate::model::{ModelSpec, blip2};
 use anyhow::Context;
 use sha1::Digest;
 use std::fs::{self, File};
@@ -38,6 +39,8 @@ pub enum Kind {
     Starter,
     /// Captions pictures and answers questions about them.
     Blip2,
+    /// Compares pictures with texts.
+    Matcher,
     /// Embeds texts and pictures.
     #[serde(untagged)]
     Encoder(Family),
@@ -79,7 +82,7 @@ pub fn repository(spec: &ModelSpec) -> Option<(&str, &str)> {
 /// Licence of a repository's weights, according to its model card.
 #[must_use]
 pub fn licence(repo: &str) -> &'static str {
-    let mit = repo.starts_with("openai/clip") || repo.starts_with("Salesforce/blip2-opt");
+    let mit = repo.starts_with("openai/clip") || repo.starts_with("Salesforce/blip2-");
     preset(repo).map_or(if mit { "MIT" } else { "see its model card" }, |preset| preset.licence)
 }
 
@@ -165,7 +168,8 @@ pub fn installed() -> Vec<Installed> {
     let found = repos.into_iter().filter_map(|repo| {
         let dir = snapshots(&hub().ok()?, &repo, None).into_iter().find(|dir| files(dir).is_some())?;
         let (kind, dim) = if is_blip2(&dir) {
-            (Kind::Blip2, None)
+            let matches = matches!(blip2::use_of(&dir), Ok(Blip2Use::Matches));
+            (if matches { Kind::Matcher } else { Kind::Blip2 }, None)
         } else {
             let (dim, family) = dual_encoder::describe(&dir).ok()?;
             (Kind::Encoder(family), Some(dim))
@@ -189,6 +193,7 @@ pub fn short_name(repo: &str) -> &str {
     match preset(repo) {
         Some(preset) => preset.name,
         None if repo == BLIP2 => "blip2",
+        None if repo == BLIP2_ITM.1 => BLIP2_ITM.0,
         None => repo,
     }
 }
