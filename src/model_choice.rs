@@ -220,8 +220,8 @@ pub fn matcher(asked: &str, console: &Console) -> anyhow::Result<Matcher> {
     let spec = spec(if asked == "blip2" { BLIP2_ITM.0 } else { asked })?;
     let is_of_another_kind = || {
         Failure::usage(format!(
-            "{asked} does not compare photos with texts: blip2-itm, org/name or a folder of a Blip2ForImageTextRetrieval \
-             does"
+            "{asked} does not compare photos with texts, or its config.json is damaged: blip2-itm does, and org/name or \
+             the folder of another Blip2ForImageTextRetrieval"
         ))
     };
     if matches!(spec, ModelSpec::Auto | ModelSpec::Starter) {

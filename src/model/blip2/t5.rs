@@ -15,6 +15,7 @@ use crate::model::compute::matrix::Matrix;
 use crate::model::compute::weights::Weights;
 use candle_core::{Device, Tensor};
 use candle_transformers::models::t5;
+use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
 /// How the names of the language model's tensors begin.
@@ -190,26 +191,29 @@ impl Decoder for T5Decoder<'_> {
     }
 
     fn next_scores(&mut self, texts: &mut [&mut T5Hypothesis], go_on: GoOn) -> anyhow::Result<Option<Vec<f32>>> {
-        let mut scores = Vec::with_capacity(texts.len() * self.0.tokens.rows());
-        // Undone if it is stopped: the text is as it was before.
-        let mut read = Vec::with_capacity(texts.len());
-        for text in texts.iter_mut() {
+        // One after the other, because there is one encoder.
+        for text in texts.iter_mut().filter(|text| text.states.is_none()) {
             if !go_on() {
                 return Ok(None);
             }
-            let states = match text.states.take() {
-                Some(states) => states,
-                None => self.0.encode(&std::mem::take(&mut text.inputs))?,
-            };
+            text.states = Some(self.0.encode(&text.inputs)?);
+            text.inputs = Vec::new();
+        }
+        let decode = |text: &&mut T5Hypothesis| {
+            let Some(states) = text.states.as_ref().filter(|_| go_on()) else { return Ok(None) };
             let mut decoder = text.decoder.clone();
             let next = Tensor::from_slice(&[text.next], (1, 1), &Device::Cpu)?;
-            scores.extend(decoder.decode(&next, &states)?.flatten_all()?.to_vec1::<f32>()?);
-            text.states = Some(states);
-            read.push(decoder);
+            let scores = decoder.decode(&next, states)?.flatten_all()?.to_vec1::<f32>()?;
+            anyhow::Ok(Some((scores, decoder)))
+        };
+        let read: Option<Vec<_>> = texts.par_iter().map(decode).collect::<anyhow::Result<_>>()?;
+        let Some(read) = read else { return Ok(None) };
+        let mut all = Vec::with_capacity(texts.len() * self.0.tokens.rows());
+        for (text, (scores, decoder)) in texts.iter_mut().zip(read) {
+            all.extend(scores.into_iter().map(|score| score * self.0.scale));
+            text.decoder = decoder;
         }
-        texts.iter_mut().zip(read).for_each(|(text, decoder)| text.decoder = decoder);
-        scores.iter_mut().for_each(|score| *score *= self.0.scale);
-        Ok(Some(scores))
+        Ok(Some(all))
     }
 
     fn push(&self, text: &mut T5Hypothesis, token: u32) -> anyhow::Result<()> {
