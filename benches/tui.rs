@@ -226,6 +226,7 @@ fn make(dir: &Path, count: usize) -> anyhow::Result<()> {
         writer.apply(&changes)?;
     }
     writer.refresh_caches(&mut |_, _, _| true)?;
-    writer.set_neutral_scores(&snapseek_index::ScoreStats { count: 32 * count, mean: 0.0, std: 0.05 })?;
+    let scores = snapseek_index::ScoreStats { count: 32 * count, mean: 0.0, std: 0.05 };
+    writer.set_neutral_scores(&record, &scores)?;
     Ok(())
 }

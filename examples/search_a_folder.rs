@@ -25,7 +25,7 @@ fn main() -> anyhow::Result<()> {
     let mut writer = library.lock()?;
     writer.set_model(&chosen.record)?;
     let folders = [std::path::Path::new(folder).canonicalize()?];
-    fill(&library, &mut writer, &chosen, &folders, &IndexOptions::new(2), &cancel, &console)?;
+    fill(&library, &mut writer, std::slice::from_ref(&chosen), &folders, &IndexOptions::new(2), &cancel, &console)?;
 
     let means = Means { library: &library, model: &|| Ok(Arc::clone(&chosen)), cancel: &cancel, console: &console };
     let rows = Question::new(parse(query)?, By::Both, None, &means)?.ask(&library.searcher()?, 5)?.rows;

@@ -96,7 +96,12 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
             return Exit::NothingFound;
         }
         if let Some(
-            Error::OtherModel { .. } | Error::NoLabelSet { .. } | Error::NoLabel { .. } | Error::NoCluster { .. },
+            Error::OtherModel { .. }
+            | Error::Filling { .. }
+            | Error::Incomplete { .. }
+            | Error::NoLabelSet { .. }
+            | Error::NoLabel { .. }
+            | Error::NoCluster { .. },
         ) = cause.downcast_ref()
         {
             return Exit::Usage;
@@ -130,6 +135,14 @@ fn advice(error: &Error) -> Option<String> {
             "drop `--model`, or embed every photo again with `snapseek reindex --model {}`",
             escape::text(&asked.name)
         ),
+        Error::Filling { filling, .. } => {
+            let name = escape::text(filling);
+            format!("`snapseek reindex --model {name}` continues it, and `snapseek models drop {name}` gives it up")
+        }
+        Error::Incomplete { name, .. } => {
+            format!("`snapseek reindex --model {}` continues, and until then drop `--model`", escape::text(name))
+        }
+        Error::Dropped { .. } => "drop `--model`, or try again".into(),
         Error::Locked { .. } => "wait for it to end, or stop it".into(),
         Error::Captioning { .. } => "wait for it to end, or stop it: the captions it has written are kept".into(),
         Error::NewerSchema { .. } => "update snapseek".into(),

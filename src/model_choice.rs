@@ -8,7 +8,7 @@ use crate::model::{self, Device, Embed, ModelSpec, StoreOptions};
 use crate::terminal::console::Console;
 use crate::terminal::progress::{Bar, Unit};
 use anyhow::Context;
-use snapseek_index::{Library, ModelRecord};
+use snapseek_index::{Error, Library, LibraryModel, ModelRecord, ModelRole};
 use std::path::PathBuf;
 
 /// Whether `auto` may offer to download CLIP.
@@ -39,10 +39,10 @@ pub struct Chosen {
 }
 
 /// Opens the model for a command that uses a library: the one the user asked for, else the library's own, else CLIP if
-/// it is installed or the user agrees to the download, else the starter.
+/// it is installed or the user agrees to the download, else the starter. From then on it answers through `library`.
 ///
 /// # Errors
-/// The model is missing or damaged, or it is not the one that made the library's embeddings.
+/// The model is missing or damaged, or it is none of those that have embedded the library's photos.
 pub fn choose(
     library: Option<&Library>,
     settings: &Settings,
@@ -59,13 +59,64 @@ pub fn choose(
         (ModelSpec::Auto, None) => automatic(settings, console, offer)?,
         _ => open(&spec, settings)?,
     };
-    if let (Some(record), Some(library)) = (remembered, library)
-        && (record.fingerprint != chosen.record.fingerprint || record.dim != chosen.record.dim)
+    if let (Some(record), Some(library)) = (&remembered, library)
+        && !is(record, &chosen.record)
     {
-        let error = snapseek_index::Error::OtherModel { library: record, asked: chosen.record };
-        return Err(anyhow::Error::from(error)
-            .context(format!("the library {}", crate::terminal::sanitize::path(library.dir()))));
+        let known = library.models()?;
+        match known.iter().find(|known| is(&known.record, &chosen.record)) {
+            Some(known) => complete(known)?,
+            None => {
+                let error = Error::OtherModel { library: record.clone(), asked: chosen.record };
+                return Err(anyhow::Error::from(error)
+                    .context(format!("the library {}", crate::terminal::sanitize::path(library.dir()))));
+            }
+        }
     }
+    if let (Some(_), Some(library)) = (remembered, library) {
+        library.answer_with(Some(&chosen.record));
+    }
+    Ok(chosen)
+}
+
+fn is(a: &ModelRecord, b: &ModelRecord) -> bool {
+    a.fingerprint == b.fingerprint && a.dim == b.dim
+}
+
+/// Refuses a model that has not embedded the library's photos yet.
+fn complete(known: &LibraryModel) -> anyhow::Result<()> {
+    let LibraryModel { record, role, embedded, awaiting, .. } = known;
+    if *role == ModelRole::Filling && *awaiting > 0 {
+        let name = record.name.clone();
+        return Err(Error::Incomplete { name, embedded: *embedded, photos: embedded + awaiting }.into());
+    }
+    Ok(())
+}
+
+/// Opens the library. If the user asked for one of its models by name, that one answers, also where it need not be
+/// opened.
+///
+/// # Errors
+/// The library cannot be opened, or the model has not embedded its photos yet.
+pub fn library(settings: &Settings) -> anyhow::Result<Library> {
+    let library = Library::open(&settings.library)?;
+    let asked = spec(&settings.model).ok().filter(|spec| *spec != ModelSpec::Auto).map(|spec| name(&spec));
+    if let (Some(asked), Some(current)) = (asked, library.model()?)
+        && asked != current.name
+        && let Some(known) = library.models()?.iter().find(|known| known.record.name == asked)
+    {
+        complete(known)?;
+        library.answer_with(Some(&known.record));
+    }
+    Ok(library)
+}
+
+/// Opens a model that a library remembers.
+///
+/// # Errors
+/// The model is missing or damaged, or another one than it was.
+pub fn remembered(record: &ModelRecord, settings: &Settings) -> anyhow::Result<Chosen> {
+    let chosen = open(&spec(&record.name)?, settings)?;
+    anyhow::ensure!(is(&chosen.record, record), "its files are no longer those that it had");
     Ok(chosen)
 }
 

@@ -50,11 +50,7 @@ fn measure(count: usize, dim: usize) -> Result<(), Box<dyn std::error::Error>> {
     row("vector cache and graph built", vectors_took);
     row("full-text cache built", started.elapsed() - vectors_took);
     for cache in ["vectors", "text"] {
-        let bytes: u64 = std::fs::read_dir(folder.path().join(cache))?
-            .flatten()
-            .filter_map(|e| e.metadata().ok())
-            .map(|m| m.len())
-            .sum();
+        let bytes = bytes_below(&folder.path().join(cache))?;
         println!("  {:<34} {:>10.1} MB", format!("size of {cache}"), bytes as f64 / 1e6);
     }
     drop(writer);
@@ -177,4 +173,14 @@ fn near(random: &mut Random, centre: &[f32], spread: f32) -> Vec<f32> {
     let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
     vector.iter_mut().for_each(|v| *v /= norm);
     vector
+}
+
+fn bytes_below(folder: &std::path::Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        bytes += if meta.is_dir() { bytes_below(&entry.path())? } else { meta.len() };
+    }
+    Ok(bytes)
 }

@@ -28,6 +28,34 @@ pub enum Error {
         /// The model asked for.
         asked: ModelRecord,
     },
+    /// The library's photos are being embedded by another model already.
+    #[error(
+        "the library's photos are being embedded by the model {}: that must end before they are by {}",
+        escape::text(filling),
+        escape::text(asked)
+    )]
+    Filling {
+        /// The name of that model.
+        filling: String,
+        /// The name of the model asked for.
+        asked: String,
+    },
+    /// The model asked for has not embedded enough photos yet to answer.
+    #[error("the model {} has embedded {embedded} of {photos} photos of the library so far", escape::text(name))]
+    Incomplete {
+        /// Its name.
+        name: String,
+        /// How many photos it has embedded.
+        embedded: u64,
+        /// How many photos there are.
+        photos: u64,
+    },
+    /// The model that is to answer is no longer one of the library's.
+    #[error("the library no longer has the model {}", escape::text(name))]
+    Dropped {
+        /// Its name.
+        name: String,
+    },
     /// An operation needs the library's model, and none has been set yet.
     #[error("the library has no model yet")]
     NoModel,

@@ -60,8 +60,8 @@ mod upkeep;
 pub use catalogue::library::Library;
 pub use catalogue::rows::{
     Caption, CaptionCounts, Captioned, CarriedCaption, Change, Chat, ContentHash, DamagedFile, FailedFile,
-    FileIdentity, FileStamp, FileState, Metadata, ModelRecord, PendingPhoto, PhotoFacts, PhotoFile, PhotoFiles,
-    ScoreStats, Status, Tag, Turn, WaitingCounts,
+    FileIdentity, FileStamp, FileState, LibraryModel, Metadata, ModelRecord, ModelRole, PendingPhoto, PhotoFacts,
+    PhotoFile, PhotoFiles, ScoreStats, Status, Tag, Turn, WaitingCounts,
 };
 pub use catalogue::told::kilometres;
 pub use catalogue::writer::Writer;

@@ -138,7 +138,7 @@ pub enum Command {
         #[command(subcommand)]
         action: LabelsAction,
     },
-    /// List, download, locate and quantize models
+    /// List, download, locate and quantize models; drop one from the library
     Models {
         /// What to do
         #[command(subcommand)]
@@ -148,7 +148,7 @@ pub enum Command {
     Status,
     /// Verify the library's files
     Check(CheckArgs),
-    /// Embed every photo of the library again, with another model
+    /// Embed every photo of the library by another model beside the one that answers, and then let it answer
     Reindex(ReindexArgs),
     /// Remove photos or whole folders from the library (the files themselves are never touched)
     Forget(ForgetArgs),

@@ -24,6 +24,14 @@ pub enum ModelsAction {
         #[arg(long)]
         yes: bool,
     },
+    /// Drop what a model made of the library's photos, and free the space: one that answers no more, or not yet
+    Drop {
+        /// Its name as `snapseek status` prints it
+        name: String,
+        /// Do not ask before dropping it
+        #[arg(long)]
+        yes: bool,
+    },
     /// Print the folder of an installed model
     Path {
         /// clip, blip2, or org/name

@@ -40,7 +40,7 @@ pub(super) fn classify(args: &ClassifyArgs, settings: &Settings, console: &Conso
             (found.photos.into_iter().map(|(path, _)| path).zip(judged).collect(), found.problems.is_empty())
         }
         Selection::Query(_) | Selection::Library => {
-            let library = Library::open(&settings.library)?;
+            let library = model_choice::library(settings)?;
             let model = model_choice::choose(Some(&library), settings, console, Offer::None)?.model;
             let classifier = classifier(&mut set, args, model.as_ref(), settings, &mut progress, console)?;
             let wanted = match &selection {

@@ -23,7 +23,7 @@ const EXAMPLES: usize = 3;
 const MOST_KEYWORDS: usize = 5_000;
 
 pub(super) fn cluster(args: &ClusterArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let library = Library::open(&settings.library)?;
+    let library = model_choice::library(settings)?;
     match &args.action {
         Some(ClusterAction::Rename { name, new }) => {
             library.rename_cluster(name, new.trim()).map_err(Failure::refused)?;

@@ -7,13 +7,14 @@ use crate::cli::{IndexArgs, ReindexArgs};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::indexing::fill::{self, Done};
+use crate::indexing::models;
 use crate::indexing::run::IndexOptions;
 use crate::model::blip2 as generate;
 use crate::model_choice::{self, Offer};
 use crate::photo::{self, DecodeLimits};
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
-use snapseek_index::Library;
+use snapseek_index::{Library, ModelRole};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -28,8 +29,8 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     if folders.is_empty() {
         return Err(Failure::usage("the library has no folder yet: name one, as in `snapseek index ~/Pictures`"));
     }
-    let chosen = model_choice::choose(Some(&library), settings, console, Offer::unless(args.yes))?;
-    writer.set_model(&chosen.record)?;
+    let open = models::of_library(&mut writer, &library, settings, console, Offer::unless(args.yes))?;
+    models::tell(&open, &library, console)?;
     let memory = args.max_memory.saturating_mul(1 << 20);
     photo::allow_memory(memory);
     let options = IndexOptions {
@@ -45,10 +46,10 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
         },
         ..IndexOptions::new(settings.threads)
     };
-    let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
+    let done = fill::fill(&library, &mut writer, &open, &folders, &options, signals::cancel()?, console)?;
     let Some(mut done) = done else { return Ok(Exit::Interrupted) };
-    // Captioning takes long and needs neither the write lock nor the embedding model.
-    drop((writer, chosen));
+    // Captioning takes long and needs neither the write lock nor the embedding models.
+    drop((writer, open));
     if !args.captions || done.summary.interrupted {
         report(&done, &library, settings, console)?;
         return Ok(exit(&done));
@@ -96,8 +97,16 @@ fn captions(
 pub(super) fn reindex(args: &ReindexArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     let mut writer = library.lock()?;
-    let chosen = model_choice::asked(settings, console, Offer::unless(args.yes))?;
-    writer.switch_model(&chosen.record)?;
+    // What was begun is continued.
+    let known = library.models()?;
+    let begun = known.iter().find(|known| known.role == ModelRole::Filling).filter(|_| settings.model == "auto");
+    let chosen = match begun {
+        Some(next) => model_choice::remembered(&next.record, settings)?,
+        None => model_choice::asked(settings, console, Offer::unless(args.yes))?,
+    };
+    writer.begin_model(&chosen.record)?;
+    let open = models::with_others(chosen, &library, settings, console)?;
+    models::tell(&open, &library, console)?;
     let folders = library.roots()?;
     // Hidden and excluded files and large pictures that were indexed before stay in the library.
     let options = IndexOptions {
@@ -107,7 +116,7 @@ pub(super) fn reindex(args: &ReindexArgs, settings: &Settings, console: &Console
         limits: DecodeLimits { max_pixels: u64::MAX, ..DecodeLimits::default() },
         ..IndexOptions::new(settings.threads)
     };
-    let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, signals::cancel()?, console)?;
+    let done = fill::fill(&library, &mut writer, &open, &folders, &options, signals::cancel()?, console)?;
     let Some(done) = done else { return Ok(Exit::Interrupted) };
     report(&done, &library, settings, console)?;
     Ok(exit(&done))
@@ -140,11 +149,12 @@ pub(super) fn unread(endings: &BTreeMap<String, u64>) -> (u64, String) {
 }
 
 pub(super) fn report(done: &Done, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<()> {
-    let Done { summary, seconds, captions } = done;
+    let Done { summary, seconds, captions, .. } = done;
     if settings.json {
         let mut value = serde_json::to_value(summary)?;
         value["schema"] = 1.into();
         value["seconds"] = (*seconds).into();
+        value["model"] = library.model()?.map(|model| model.name).into();
         if let Some(captions) = captions {
             value["captioned"] = captions.captioned.into();
             value["caption_failed"] = captions.failed.into();
@@ -189,5 +199,5 @@ pub(super) fn report(done: &Done, library: &Library, settings: &Settings, consol
     if summary.interrupted {
         console.note("interrupted: what is done is kept, and the next run continues from there");
     }
-    Ok(())
+    fill::tell(done, library, console)
 }

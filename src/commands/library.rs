@@ -7,7 +7,7 @@ use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
 use serde_json::json;
-use snapseek_index::{CheckReport, Library, Remedy, WaitingCounts};
+use snapseek_index::{CheckReport, Library, LibraryModel, ModelRole, Remedy, WaitingCounts};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     let carried = library.carried_captions()?;
     let damaged = library.damaged_files()?;
     let unread = library.unread()?;
+    let models = library.models()?;
     if settings.json {
         let of = |mut record: serde_json::Value, path: &Path| {
             output::put_path(&mut record, path);
@@ -33,7 +34,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
             carried.iter().map(|caption| of(json!({"caption": caption.text}), &caption.path)).collect();
         let forgotten: Vec<_> = status.forgotten.iter().map(|path| of(json!({}), path)).collect();
         console.json(&json!({"schema": 1, "library": library.dir().to_string_lossy(), "photos": status.photos,
-            "files": status.files, "model": status.model.as_ref().map(|m| &m.name), "bytes": status.bytes,
+            "files": status.files, "model": status.model.as_ref().map(|m| &m.name), "models": models, "bytes": status.bytes,
             "captioned": status.captions.captioned, "captioned_by_hand": status.captions.by_hand,
             "conversations": status.chats, "awaiting_embedding": status.awaiting, "waiting": status.waiting,
             "carried": carried, "forgotten": forgotten, "lost_commits": status.lost_commits,
@@ -48,6 +49,9 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
         "model",
         status.model.map_or("none yet".into(), |m| format!("{} ({} dimensions)", sanitize::text(&m.name), m.dim)),
     )?;
+    if models.len() > 1 {
+        models.iter().try_for_each(|model| row("", standing(model)))?;
+    }
     row("photos", format!("{} in {} files", status.photos, status.files))?;
     let captions = status.captions;
     if captions.captioned > 0 {
@@ -114,6 +118,19 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
         list("failed", failures.len().to_string(), lines)?;
     }
     Ok(Exit::Success)
+}
+
+/// What one of several models is to the library, how many photos it has embedded, and the space that this takes.
+fn standing(model: &LibraryModel) -> String {
+    let LibraryModel { record, role, embedded, awaiting, bytes } = model;
+    let name = sanitize::text(&record.name);
+    let role = match role {
+        ModelRole::Current => "answers".to_owned(),
+        ModelRole::Filling => format!("not done yet: `snapseek reindex --model {name}` continues"),
+        ModelRole::Kept => format!("answers with `--model {name}`, until `snapseek models drop {name}`"),
+    };
+    let photos = text::count(usize::try_from(embedded + awaiting).unwrap_or(usize::MAX), "photo");
+    format!("{name}: {embedded} of {photos}, {}; {role}", text::size(*bytes))
 }
 
 /// How many photos no search by meaning finds yet, and what helps.

@@ -4,13 +4,13 @@ use crate::cli::{ClusterArgs, MapArgs};
 use crate::clusters::{self, map};
 use crate::config::Settings;
 use crate::exit::Exit;
+use crate::model_choice;
 use crate::output::map::{MapDrawing, MapPhoto};
 use crate::output::page::{self, Page};
 use crate::photo::shrink;
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
 use crate::terminal::{sanitize, signals, text};
-use snapseek_index::Library;
 use std::collections::HashMap;
 
 pub(super) fn map(args: &MapArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
@@ -19,7 +19,7 @@ pub(super) fn map(args: &MapArgs, settings: &Settings, console: &Console) -> any
             page::check(file, flag)?;
         }
     }
-    let library = Library::open(&settings.library)?;
+    let library = model_choice::library(settings)?;
     if library.clusters()?.is_empty() {
         if !super::cluster::make(&library, &ClusterArgs::default(), settings, console)? {
             return Ok(Exit::Interrupted);

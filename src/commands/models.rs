@@ -1,4 +1,5 @@
-//! `models`: lists installed models with folder, size and licence; downloads and quantizes models.
+//! `models`: lists installed models with folder, size and licence; downloads and quantizes models; drops what one made of
+//! the library.
 
 use crate::captions::open::BLIP2_SIZE;
 use crate::cli::ModelsAction;
@@ -11,8 +12,9 @@ use crate::model::{self, ChecksumVerdict, FileVerdict, ModelSpec, dual_encoder};
 use crate::model_choice::{self, rounded};
 use crate::terminal::console::Console;
 use crate::terminal::progress::{Bar, Unit};
-use crate::terminal::{sanitize, signals};
+use crate::terminal::{sanitize, signals, text};
 use serde_json::json;
+use snapseek_index::{Library, LibraryModel, ModelRole};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -27,6 +29,7 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
             console.line("")?;
             Ok(Exit::Success)
         }
+        ModelsAction::Drop { name, yes } => drop_from_library(name, *yes, settings, console),
         ModelsAction::Pull { name, yes } => pull(name, *yes, settings, console),
         ModelsAction::Quantize { name, bits } => {
             let bits = if bits == "8" { Bits::Eight } else { Bits::Four };
@@ -77,6 +80,58 @@ fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow
     if matches!(blip2::use_of(&folder), Ok(Blip2Use::Writes)) {
         console
             .note(format_args!("`snapseek models quantize {name}` makes a smaller form that is several times faster"));
+    }
+    Ok(Exit::Success)
+}
+
+/// Drops what a model made of the library's photos. The model itself stays installed.
+fn drop_from_library(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let library = Library::open(&settings.library)?;
+    let mut writer = library.lock()?;
+    let models = library.models()?;
+    // Not only as a name of a model: its folder may be gone.
+    let full = model_choice::spec(name).map_or_else(|_| name.to_owned(), |spec| model_choice::name(&spec));
+    let is_named = |known: &LibraryModel| {
+        let LibraryModel { record, .. } = known;
+        record.name == name || record.name == full || name.len() >= 8 && record.fingerprint.starts_with(name)
+    };
+    let named: Vec<&LibraryModel> = models.iter().filter(|known| is_named(known)).collect();
+    let beside: Vec<&LibraryModel> = named.iter().copied().filter(|known| known.role != ModelRole::Current).collect();
+    let shown = sanitize::text(name);
+    let known = match (beside.as_slice(), named.first()) {
+        ([one], _) => *one,
+        ([], Some(_)) => {
+            return Err(Failure::usage(format!(
+                "{shown} is the model that answers: `snapseek reindex --model NAME` puts another one in its place"
+            )));
+        }
+        ([], None) => {
+            let others = models.iter().filter(|known| known.role != ModelRole::Current);
+            let others: Vec<String> = others.map(|known| sanitize::text(&known.record.name)).collect();
+            let have = if others.is_empty() { "none beside its own".to_owned() } else { others.join(", ") };
+            return Err(Failure::nothing(format!("the library has no model {shown}; it has {have}")));
+        }
+        (several, _) => {
+            let prints =
+                several.iter().map(|known| sanitize::text(known.record.fingerprint.get(..12).unwrap_or_default()));
+            let prints: Vec<String> = prints.collect();
+            let prints = prints.join(", ");
+            return Err(Failure::usage(format!("several models are called {shown}; name one as {prints}")));
+        }
+    };
+    let photos = text::count(usize::try_from(known.embedded)?, "photo");
+    let shown = sanitize::text(&known.record.name);
+    if !yes && !console.confirm(&format!("Drop what {shown} made of {photos}?")) {
+        return Err(Failure::usage("nothing was dropped; --yes does it without asking"));
+    }
+    writer.drop_model(&known.record)?;
+    if settings.json {
+        console.json(&json!({"schema": 1, "dropped": known.record.name, "embedded": known.embedded,
+            "bytes": known.bytes}))?;
+    } else {
+        let size = text::size(known.bytes);
+        console.line(&format!("dropped what {shown} made of {photos}, {size}"))?;
+        console.note("`snapseek library compact` gives the space back to the disk");
     }
     Ok(Exit::Success)
 }

@@ -30,7 +30,7 @@ const NEAREST: usize = 3;
 const MOST_LINES: usize = 1 << 20;
 
 pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let library = Library::open(&settings.library)?;
+    let library = model_choice::library(settings)?;
     let matcher = args.rerank.as_deref().map(|model| model_choice::matcher(model, console)).transpose()?;
     let matcher = matcher.as_ref();
     if args.query != ["-"] {
@@ -276,7 +276,7 @@ fn exit(found: bool, complete: bool) -> Exit {
 }
 
 pub(super) fn similar(args: &SimilarArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let library = Library::open(&settings.library)?;
+    let library = model_choice::library(settings)?;
     let like_file = |path: &Path, query: Option<&str>| {
         let chosen = model_choice::choose(Some(&library), settings, console, Offer::None)?;
         let (id, vector) = query_vector::picture(path, chosen.model.as_ref(), &library)?;

@@ -133,7 +133,7 @@ pub(super) fn matches(
 pub(super) struct Setting {
     /// The model.
     pub chosen: Chosen,
-    /// The library, if this model made its embeddings.
+    /// The library, if this is one of the models that have embedded its photos.
     pub library: Option<Library>,
 }
 
@@ -154,9 +154,13 @@ pub(super) fn setting(settings: &Settings, console: &Console) -> anyhow::Result<
         });
     }
     let chosen = model_choice::asked(settings, console, Offer::None)?;
-    let known = library.as_ref().map(Library::model).transpose()?.flatten();
-    let same = known.is_some_and(|model| model.fingerprint == chosen.record.fingerprint);
-    Ok(Setting { chosen, library: library.filter(|_| same) })
+    let known = library.as_ref().map(Library::models).transpose()?.unwrap_or_default();
+    let same = known.iter().any(|known| known.record.fingerprint == chosen.record.fingerprint);
+    let library = library.filter(|_| same);
+    if let Some(library) = &library {
+        library.answer_with(Some(&chosen.record));
+    }
+    Ok(Setting { chosen, library })
 }
 
 /// Refuses paths of which none exists. If only some do not, a command tells so and does the rest.

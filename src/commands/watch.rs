@@ -5,9 +5,10 @@ use crate::cli::WatchArgs;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure, explain};
 use crate::indexing::fill;
+use crate::indexing::models;
 use crate::indexing::run::IndexOptions;
 use crate::indexing::watch;
-use crate::model_choice::{self, Offer};
+use crate::model_choice::Offer;
 use crate::terminal::console::Console;
 use crate::terminal::{signals, text};
 use snapseek_index::{Error, Library};
@@ -60,15 +61,14 @@ fn batch(
             lock => break lock?,
         }
     };
-    let chosen = model_choice::choose(Some(library), settings, console, Offer::None)?;
-    writer.set_model(&chosen.record)?;
+    let open = models::of_library(&mut writer, library, settings, console, Offer::None)?;
     let options = IndexOptions {
         keep: true,
         excludes: settings.excludes(),
         videos: settings.video,
         ..IndexOptions::new(settings.threads)
     };
-    match fill::fill(library, &mut writer, &chosen, folders, &options, cancel, console)? {
+    match fill::fill(library, &mut writer, &open, folders, &options, cancel, console)? {
         Some(done) => index::report(&done, library, settings, console),
         None => Ok(()),
     }

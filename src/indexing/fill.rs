@@ -9,9 +9,9 @@ use crate::model_choice::Chosen;
 use crate::search::matches;
 use crate::terminal::console::Console;
 use crate::terminal::listener::Step;
-use crate::terminal::sanitize;
+use crate::terminal::{sanitize, text};
 use anyhow::Context;
-use snapseek_index::{Library, Writer};
+use snapseek_index::{Library, ModelRole, Writer};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -48,17 +48,20 @@ pub struct Done {
     pub seconds: f64,
     /// What was done with captions, if they were requested.
     pub captions: Option<CaptionSummary>,
+    /// The name of the model that answered before, if another one took its place.
+    pub replaced: Option<String>,
 }
 
 /// Updates the library from `folders`: photos, caches, scores of neutral prompts, clusters. `None` if it was cancelled
-/// before indexing began. `writer` must already have the model.
+/// before indexing began. `writer` must already have the models, of which the first is indispensable. A model that is
+/// being filled becomes the current one once nothing is left that it could embed now.
 ///
 /// # Errors
 /// The catalogue cannot be written, or the model fails. What was written until then is kept.
 pub fn fill(
     library: &Library,
     writer: &mut Writer<'_>,
-    chosen: &Chosen,
+    models: &[Chosen],
     folders: &[PathBuf],
     options: &IndexOptions,
     cancel: &AtomicBool,
@@ -68,41 +71,116 @@ pub fn fill(
     let cache = Settings::cache_dir()?;
     let interrupted = || cancel.load(Ordering::Relaxed);
     let mut steps = console.steps();
-    let labels = chosen.model.load_labels(&cache, &mut |done, total| {
-        if done == 0 {
-            console.note(format_args!("preparing the {total} label prompts of this model (once)"));
+    for chosen in models {
+        let labels = chosen.model.load_labels(&cache, &mut |done, total| {
+            if done == 0 {
+                let name = sanitize::text(&chosen.record.name);
+                let whose = if models.len() > 1 { name } else { "this model".into() };
+                console.note(format_args!("preparing the {total} label prompts of {whose} (once)"));
+            }
+            steps.report(Step { what: "preparing label prompts (once)", done, total });
+            !interrupted()
+        });
+        if labels.is_err() && interrupted() {
+            console.note("interrupted before anything was indexed");
+            return Ok(None);
         }
-        steps.report(Step { what: "preparing label prompts (once)", done, total });
-        !interrupted()
-    });
-    if labels.is_err() && interrupted() {
-        console.note("interrupted before anything was indexed");
-        return Ok(None);
+        labels?;
     }
-    labels?;
     steps.flush();
-    let mut summary = run::run(library, writer, chosen.model.as_ref(), folders, options, cancel, console)?;
-    writer.refresh_caches(&mut |what, done, total| {
+    let mut summary = run::run(library, writer, models, folders, options, cancel, console)?;
+    let mut report = |what, done, total| {
         if done == 0 && total > 20_000 {
             console.note(format_args!("bringing the {what} up to date ({total})"));
         }
         let number = |n| usize::try_from(n).unwrap_or(usize::MAX);
         steps.report(Step { what, done: number(done), total: number(total) });
         !interrupted()
-    })?;
+    };
+    // With a cache, so that the new model answers as fast as the former one.
+    let mut replaced = None;
+    if is_next_ready(library, models, &summary)? && writer.refresh_next(&mut report)? && !interrupted() {
+        replaced = writer.switch_model()?.map(|former| former.name);
+    }
+    writer.refresh_caches(&mut report)?;
     // After the vectors, which it reads.
-    if summary.read > 0 || summary.removed > 0 {
+    if summary.read > 0 || summary.removed > 0 || replaced.is_some() {
         writer.refresh_stacks()?;
     }
     summary.interrupted = interrupted();
-    if !summary.interrupted
-        && (summary.embedded > 0 || library.neutral_scores()?.is_none())
-        && let Some(scores) = matches::neutral_scores(library, chosen.model.as_ref())?
-    {
-        writer.set_neutral_scores(&scores)?;
-    }
     if !summary.interrupted {
+        refresh_neutral_scores(library, writer, models, &summary)?;
         clusters::adopt(library)?;
     }
-    Ok(Some(Done { summary, seconds: started.elapsed().as_secs_f64(), captions: None }))
+    Ok(Some(Done { summary, seconds: started.elapsed().as_secs_f64(), captions: None, replaced }))
+}
+
+/// Whether a model that is being filled has embedded every photo that it could: what cannot be read now does not hold it
+/// up, but photos in folders that are not there do, because they will be again.
+fn is_next_ready(library: &Library, models: &[Chosen], summary: &IndexSummary) -> anyhow::Result<bool> {
+    let known = library.models()?;
+    let Some(next) = known.iter().find(|known| known.role == ModelRole::Filling) else { return Ok(false) };
+    let at = models.iter().position(|open| open.record.fingerprint == next.record.fingerprint);
+    let is_open = at.is_some_and(|at| !summary.broken.contains(&at));
+    Ok(is_open && !summary.interrupted && (next.awaiting == 0 || summary.saw_all))
+}
+
+/// Scores the neutral prompts of the models that have embedded something, and of a current one that has no scores.
+fn refresh_neutral_scores(
+    library: &Library,
+    writer: &mut Writer<'_>,
+    models: &[Chosen],
+    summary: &IndexSummary,
+) -> anyhow::Result<()> {
+    let current = library.model()?;
+    for known in library.models()?.iter().filter(|known| known.role != ModelRole::Filling) {
+        let open = models.iter().enumerate().find(|(_, open)| open.record.fingerprint == known.record.fingerprint);
+        let Some((at, chosen)) = open.filter(|(at, _)| !summary.broken.contains(at)) else { continue };
+        let own = library.reopen()?;
+        own.answer_with(Some(&known.record));
+        let is_due = summary.made.get(at).is_some_and(|made| *made > 0)
+            || current.as_ref() == Some(&known.record) && own.neutral_scores()?.is_none();
+        if is_due && let Some(scores) = matches::neutral_scores(&own, chosen.model.as_ref())? {
+            writer.set_neutral_scores(&known.record, &scores)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says how it stands with the models after a run: which one took the place of another, or how far it is.
+///
+/// # Errors
+/// The catalogue cannot be read.
+pub fn tell(done: &Done, library: &Library, console: &Console) -> anyhow::Result<()> {
+    let known = library.models()?;
+    let Some(current) = known.iter().find(|known| known.role == ModelRole::Current) else { return Ok(()) };
+    let name = sanitize::text(&current.record.name);
+    let photos = |n: u64| text::count(usize::try_from(n).unwrap_or(usize::MAX), "photo");
+    if let Some(former) = &done.replaced {
+        let kept = known.iter().find(|known| known.role == ModelRole::Kept && known.record.name == *former);
+        let former = sanitize::text(former);
+        let bytes = text::size(kept.map_or(0, |kept| kept.bytes));
+        console.note(format_args!(
+            "{name} answers from now on; {former} is kept (`search --model {former}` asks it) until `snapseek models drop \
+             {former}` frees {bytes}"
+        ));
+        if current.awaiting > 0 {
+            console.note(format_args!(
+                "{} could not be read now; only {former} finds what it has of them",
+                photos(current.awaiting)
+            ));
+        }
+    }
+    let Some(next) = known.iter().find(|known| known.role == ModelRole::Filling) else { return Ok(()) };
+    let next_name = sanitize::text(&next.record.name);
+    let far = format!("{} of {}", next.embedded, photos(next.embedded + next.awaiting));
+    let wait = match next.awaiting {
+        0 => "",
+        _ if done.summary.interrupted => "",
+        _ => ", and the rest cannot be found or was not looked for",
+    };
+    console.note(format_args!(
+        "{next_name} has embedded {far}{wait}; {name} answers until `snapseek reindex --model {next_name}` has done the rest"
+    ));
+    Ok(())
 }

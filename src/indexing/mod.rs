@@ -2,6 +2,7 @@
 
 pub mod failure;
 pub mod fill;
+pub mod models;
 mod quarantine;
 pub mod run;
 pub(crate) mod walk;

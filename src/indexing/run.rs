@@ -11,15 +11,15 @@
 use super::failure::FailureKind;
 use super::quarantine::{Quarantine, Suspicion};
 use super::walk::{self, WalkEvent, WalkOptions};
-use super::workers::{FileOutcome, IndexWorkers, Job, KnownFile};
+use super::workers::{FileOutcome, IndexWorkers, Job, KnownFile, RunModels};
 use crate::config::DEFAULT_EXCLUDES;
-use crate::model::Embed;
+use crate::model_choice::Chosen;
 use crate::photo::{DecodeLimits, ErrorKind, READER_VERSION, ffmpeg, identity};
 use crate::search::photo_file;
 use crate::terminal::console::Console;
 use crate::terminal::progress::PhotoProgress;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
-use snapseek_index::{Change, ContentHash, FileStamp, Library, Writer};
+use snapseek_index::{Change, ContentHash, FileIdentity, FileStamp, FileState, Library, Writer};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -76,8 +76,11 @@ impl IndexOptions {
 /// What a run did.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct IndexSummary {
-    /// Photos that were embedded.
+    /// Photos that were embedded, by one model or several.
     pub embedded: u64,
+    /// How many each model has embedded, by its name, if there are several.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub embedded_by: BTreeMap<String, u64>,
     /// Files that have not changed.
     pub unchanged: u64,
     /// Files that show the same picture as before and say something else about it, such as another date.
@@ -105,16 +108,25 @@ pub struct IndexSummary {
     /// Files that were read, whatever came of it.
     #[serde(skip)]
     pub read: u64,
+    /// How many photos each of the run's models has embedded, in their order.
+    #[serde(skip)]
+    pub made: Vec<u64>,
+    /// Positions of the models that failed and were left out from then on.
+    #[serde(skip)]
+    pub broken: Vec<usize>,
+    /// Whether the run has looked for every file of the library, and none is missing with its folder.
+    #[serde(skip)]
+    pub saw_all: bool,
 }
 
-/// Indexes `roots` into the library of `writer`.
+/// Indexes `roots` into the library of `writer`, by these models of the library.
 ///
 /// # Errors
-/// The catalogue cannot be written, or the model fails. What was written until then is kept.
+/// The catalogue cannot be written, or the first model fails. What was written until then is kept.
 pub fn run(
     library: &Library,
     writer: &mut Writer<'_>,
-    model: &dyn Embed,
+    models: &[Chosen],
     roots: &[PathBuf],
     options: &IndexOptions,
     cancel: &AtomicBool,
@@ -127,7 +139,9 @@ pub fn run(
         }
         writer.add_root(root)?;
     }
+    let models = RunModels::new(models, library)?;
     let mut run = IndexRun {
+        models: &models,
         quarantine: Quarantine::open(library.dir())?,
         library,
         writer,
@@ -135,7 +149,7 @@ pub fn run(
         options,
         cancel,
         progress: PhotoProgress::new(console),
-        summary: IndexSummary::default(),
+        summary: IndexSummary { made: vec![0; models.all.len()], ..IndexSummary::default() },
         pending: Vec::new(),
         last_write: Instant::now(),
         seen: Seen::default(),
@@ -147,13 +161,18 @@ pub fn run(
     if options.videos && !run.has_ffmpeg() {
         console.note("the program ffmpeg is not installed: videos are counted, but not read");
     }
-    let outcome = run.all(model, roots);
+    let outcome = run.all(roots);
     run.progress.finish();
     // What is done is kept, even after an error.
     run.write()?;
     outcome?;
     for (ending, files) in run.seen.unread.values().flatten() {
         *run.summary.unread.entry(ending.clone()).or_default() += files;
+    }
+    if models.all.len() > 1 {
+        for (chosen, made) in models.all.iter().zip(&run.summary.made) {
+            *run.summary.embedded_by.entry(chosen.record.name.clone()).or_default() += made;
+        }
     }
     run.summary.interrupted = cancel.load(Ordering::Relaxed);
     if !run.summary.interrupted {
@@ -162,8 +181,10 @@ pub fn run(
             run.writer.set_unread(root, &run.seen.unread.remove(root).unwrap_or_default())?;
         }
         let covered = |root: &PathBuf| roots.iter().any(|walked| root.starts_with(walked));
+        let is_all = library.roots()?.iter().all(covered);
+        run.summary.saw_all = is_all && run.summary.held_back == 0 && run.seen.missing.is_empty();
         let unseen = run.seen.is_disturbed || run.summary.held_back > 0;
-        if !unseen && library.roots()?.iter().all(covered) {
+        if !unseen && is_all {
             // Draws the conclusions of a run that has seen every folder of the library.
             run.writer.settle(&|path| run.seen.looked_at(path, roots) && !walk::is_there(path))?;
         }
@@ -207,6 +228,7 @@ impl Seen {
 }
 
 struct IndexRun<'a, 'w> {
+    models: &'a RunModels<'a>,
     library: &'a Library,
     writer: &'a mut Writer<'w>,
     console: &'a Console,
@@ -228,7 +250,8 @@ struct IndexRun<'a, 'w> {
 }
 
 impl IndexRun<'_, '_> {
-    fn all(&mut self, model: &dyn Embed, roots: &[PathBuf]) -> anyhow::Result<()> {
+    fn all(&mut self, roots: &[PathBuf]) -> anyhow::Result<()> {
+        let models = self.models;
         let IndexOptions { hidden, excludes, keep, .. } = self.options;
         let walk = WalkOptions { hidden: *hidden || *keep, excludes, keep_excluded: *keep };
         let cancel = self.cancel;
@@ -238,7 +261,7 @@ impl IndexRun<'_, '_> {
             let (found_out, found) = bounded(1024);
             scope.spawn(move || walk::walk(roots, walk, cancel, &found_out));
             let workers = IndexWorkers { threads: self.options.threads, limits: self.options.limits, cancel };
-            let (jobs, outcomes) = workers.start(scope, model, known, &self.quarantine)?;
+            let (jobs, outcomes) = workers.start(scope, models, known, &self.quarantine)?;
             self.coordinate(&found, jobs, &outcomes)
         })?;
         // Suspects run only now, with nothing else in flight, so that a crash is blamed on the right file.
@@ -249,7 +272,7 @@ impl IndexRun<'_, '_> {
             let known = self.library.reopen()?;
             std::thread::scope(|scope| {
                 let workers = IndexWorkers { threads: 1, limits: self.options.limits, cancel };
-                let (jobs, outcomes) = workers.start(scope, model, known, &self.quarantine)?;
+                let (jobs, outcomes) = workers.start(scope, models, known, &self.quarantine)?;
                 jobs.send(job.clone())?;
                 drop(jobs);
                 outcomes.iter().try_for_each(|outcome| self.settle(outcome))
@@ -260,8 +283,8 @@ impl IndexRun<'_, '_> {
         }
         self.write()?;
         for twin in std::mem::take(&mut self.twins) {
-            if self.writer.knows(&twin.identity)? {
-                self.settle(FileOutcome::Known { known: Box::new(twin) })?;
+            if self.library.lacking(&twin.identity, &models.records())?.len() < models.all.len() {
+                self.settle(FileOutcome::Known { known: Box::new(twin), made: Vec::new(), problem: None })?;
             } else if !cancel.load(Ordering::Relaxed) {
                 let other = || {
                     let message = "it shows the same picture as another file, which could not be read".to_owned();
@@ -364,7 +387,7 @@ impl IndexRun<'_, '_> {
             let is_read = state.identified == identity::VERSION
                 && state.reader == READER_VERSION
                 && state.beside == photo_file::stamp_beside(&beside);
-            if state.stamp == stamp && state.embedded && is_read {
+            if state.stamp == stamp && is_read && self.is_embedded(state)? {
                 self.summary.unchanged += 1;
                 return Ok(None);
             }
@@ -410,6 +433,15 @@ impl IndexRun<'_, '_> {
         Ok(None)
     }
 
+    /// Whether every model of the run has embedded the picture of this file.
+    fn is_embedded(&self, state: &FileState) -> anyhow::Result<bool> {
+        if self.models.all.len() == 1 && self.models.current == Some(0) {
+            return Ok(state.embedded);
+        }
+        let identity = FileIdentity { file: state.hash, picture: state.picture, version: state.identified };
+        Ok(self.models.lacking(&identity, self.library)?.is_empty())
+    }
+
     fn has_ffmpeg(&self) -> bool {
         *self.has_ffmpeg.get_or_init(ffmpeg::is_installed)
     }
@@ -426,25 +458,46 @@ impl IndexRun<'_, '_> {
                 self.twins.push(*known);
                 return Ok(());
             }
-            FileOutcome::Photo { change } => {
-                self.summary.embedded += 1;
+            FileOutcome::Photo { change, made } => {
                 // It may be copied at this moment.
-                self.seen.is_disturbed |= matches!(&*change, Change::Photo { facts, .. } if facts.remark.is_some());
+                self.seen.is_disturbed |= matches!(&*change,
+                    Change::Photo { facts, .. } | Change::Unembedded { facts, .. } if facts.remark.is_some());
                 self.pending.push(*change);
+                self.embedded(made);
             }
-            FileOutcome::Known { known } => {
+            FileOutcome::Without { model, error } => {
+                self.summary.broken.push(model);
+                let name = self.models.all.get(model).map_or("", |chosen| chosen.record.name.as_str());
+                let name = crate::terminal::sanitize::text(name);
+                let error = crate::exit::explain(&error);
+                self.progress.aside(|| {
+                    self.console.warn(format_args!(
+                        "the model {name} fails: {error}; the run goes on without it, and `snapseek models drop {name}` drops \
+                         what it made"
+                    ));
+                });
+                return Ok(());
+            }
+            FileOutcome::Known { known, made, problem } => {
                 let KnownFile { job: Job { path, root, stamp, was, .. }, identity, metadata, colors } = *known;
+                if let Some((kind, message)) = problem {
+                    // The photo stays as the other models know it.
+                    self.progress.aside(|| self.console.failure(&path, kind.as_str(), &message));
+                }
                 let colors = colors.map(|colors| Change::Colors { picture: identity.picture, colors });
                 match was {
                     // Only its time has changed, or its picture had no hash yet.
                     Some(was) if was.hash == identity.file && was.beside == metadata.beside => {
-                        self.summary.unchanged += 1;
+                        self.summary.unchanged += u64::from(made.is_empty());
                     }
                     Some(was) if was.picture == identity.picture => self.summary.refreshed += 1,
                     _ => *self.seen.known.entry(identity.picture).or_default() += 1,
                 }
                 self.pending.push(Change::Known { path, root, stamp, identity, metadata });
                 self.pending.extend(colors);
+                if !made.is_empty() {
+                    self.embedded(made);
+                }
             }
             // A file that cannot be read now may well be unchanged.
             FileOutcome::Failed { job, kind, message, .. } if kind.is_passing() => {
@@ -474,6 +527,17 @@ impl IndexRun<'_, '_> {
         }
         self.progress.done();
         Ok(())
+    }
+
+    /// Records that a photo was embedded, and by which models; `made` follows what the file is.
+    fn embedded(&mut self, made: Vec<(usize, Option<Change>)>) {
+        self.summary.embedded += 1;
+        for (model, change) in made {
+            if let Some(made) = self.summary.made.get_mut(model) {
+                *made += 1;
+            }
+            self.pending.extend(change);
+        }
     }
 
     /// Records what could not be read. Unlike a failed file, it may well be unchanged, so an existing record stays.

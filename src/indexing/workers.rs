@@ -2,11 +2,14 @@
 
 use super::failure::FailureKind;
 use super::quarantine::{JournalSlot, Quarantine};
-use crate::model::{Embed, Pixels, is_unit};
+use crate::model::{Pixels, is_unit};
+use crate::model_choice::Chosen;
 use crate::photo::{self, DecodeLimits, ErrorKind, Limit};
 use crate::search::photo_file;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use snapseek_index::{Change, ContentHash, FileIdentity, FileStamp, FileState, Library, Metadata, PhotoFacts, Tag};
+use snapseek_index::{
+    Change, ContentHash, FileIdentity, FileStamp, FileState, Library, Metadata, ModelRecord, PhotoFacts, Tag,
+};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -40,14 +43,59 @@ impl Default for Job {
     }
 }
 
+/// The models of a run.
+pub(super) struct RunModels<'a> {
+    pub(super) all: &'a [Chosen],
+    /// The position of the library's current one; `None` if it cannot be opened.
+    pub(super) current: Option<usize>,
+    /// Which of them have failed; without the first one, the run cannot continue.
+    broken: Vec<AtomicBool>,
+}
+
+impl<'a> RunModels<'a> {
+    pub(super) fn new(all: &'a [Chosen], library: &Library) -> anyhow::Result<Self> {
+        let current = library.model()?;
+        let is_current = |chosen: &Chosen| {
+            current.as_ref().is_some_and(|current| {
+                current.fingerprint == chosen.record.fingerprint && current.dim == chosen.record.dim
+            })
+        };
+        let broken = all.iter().map(|_| AtomicBool::new(false)).collect();
+        Ok(Self { all, current: all.iter().position(is_current), broken })
+    }
+
+    pub(super) fn records(&self) -> Vec<&ModelRecord> {
+        self.all.iter().map(|chosen| &chosen.record).collect()
+    }
+
+    /// The positions of the models that have not embedded a picture, without those that cannot.
+    pub(super) fn lacking(&self, identity: &FileIdentity, library: &Library) -> snapseek_index::Result<Vec<usize>> {
+        let mut lacking = library.lacking(identity, &self.records())?;
+        lacking.retain(|at| self.broken.get(*at).is_some_and(|broken| !broken.load(Ordering::Relaxed)));
+        Ok(lacking)
+    }
+}
+
+/// Which models have embedded a photo, and what the catalogue gets of it beside what it gets of the file.
+type Made = Vec<(usize, Option<Change>)>;
+
 /// The result of a job.
 pub(super) enum FileOutcome {
     Photo {
         change: Box<Change>,
+        made: Made,
     },
-    /// The catalogue already has the picture.
+    /// The catalogue already has the picture; other models than the current one may have embedded it just now, or why
+    /// they could not.
     Known {
         known: Box<KnownFile>,
+        made: Made,
+        problem: Option<(FailureKind, String)>,
+    },
+    /// A model fails, and the run goes on without it.
+    Without {
+        model: usize,
+        error: anyhow::Error,
     },
     /// Another job of this run has the same picture.
     Twin {
@@ -78,8 +126,8 @@ struct Prepared {
     job: Job,
     identity: FileIdentity,
     facts: PhotoFacts,
-    /// Of the picture, or of each frame of a video.
-    pixels: Vec<Pixels>,
+    /// For each model that lacks the picture: of the picture, or of each frame of a video.
+    pixels: Vec<(usize, Vec<Pixels>)>,
 }
 
 /// How many threads to run, and the limits and cancel flag that they obey.
@@ -102,7 +150,7 @@ impl<'a> IndexWorkers<'a> {
     pub(super) fn start<'scope>(
         self,
         scope: &'scope Scope<'scope, '_>,
-        model: &'scope dyn Embed,
+        models: &'scope RunModels<'scope>,
         catalogue: Library,
         quarantine: &Quarantine,
     ) -> anyhow::Result<(Sender<Job>, Receiver<FileOutcome>)>
@@ -126,7 +174,7 @@ impl<'a> IndexWorkers<'a> {
                             if self.cancel.load(Ordering::Relaxed) {
                                 continue;
                             }
-                            let sent = match self.prepare(job, &mut slot, model, shared) {
+                            let sent = match self.prepare(job, &mut slot, models, shared) {
                                 Ok(ready) => prepared.send(ready).map_err(drop),
                                 Err(outcome) => outcomes.send(*outcome).map_err(drop),
                             };
@@ -139,7 +187,7 @@ impl<'a> IndexWorkers<'a> {
                 drop((jobs, prepared_in));
                 for _ in 0..self.threads {
                     let (prepared, outcomes) = (prepared.clone(), outcomes_in.clone());
-                    scope.spawn(move || self.embed_all(model, &prepared, &outcomes));
+                    scope.spawn(move || self.embed_all(models, &prepared, &outcomes));
                 }
                 drop((prepared, outcomes_in));
             });
@@ -152,67 +200,93 @@ impl<'a> IndexWorkers<'a> {
         &self,
         job: Job,
         slot: &mut JournalSlot,
-        model: &dyn Embed,
+        models: &RunModels<'_>,
         shared: &WorkerShared,
     ) -> Result<Prepared, Box<FileOutcome>> {
         let (path, stamp) = (job.path.clone(), job.stamp);
-        slot.guard(&path, stamp, || self.decode(job, model, shared)).unwrap_or_else(|io| Err(fatal(io)))
+        slot.guard(&path, stamp, || self.decode(job, models, shared)).unwrap_or_else(|io| Err(fatal(io)))
     }
 
-    fn decode(&self, mut job: Job, model: &dyn Embed, shared: &WorkerShared) -> Result<Prepared, Box<FileOutcome>> {
-        let failed = |job: Job, picture: Option<Box<ContentHash>>, error: photo::PhotoError| {
-            let kind = FailureKind::Photo(error.kind);
+    fn decode(
+        &self,
+        mut job: Job,
+        models: &RunModels<'_>,
+        shared: &WorkerShared,
+    ) -> Result<Prepared, Box<FileOutcome>> {
+        let said = |error: photo::PhotoError| {
             let raised = error.limit.map_or("", |limit| match limit {
                 Limit::Pixels => " (`index --retry --max-megapixels N` allows more)",
                 Limit::Memory => " (`index --retry --max-memory MIB` allows more)",
             });
-            Box::new(FileOutcome::Failed { job: Box::new(job), picture, kind, message: error.message + raised })
+            (FailureKind::Photo(error.kind), error.message + raised)
         };
         let bytes = match photo::read(&job.path, &self.limits) {
             Ok(bytes) => bytes,
-            Err(error) => return Err(failed(job, None, error)),
+            Err(error) => {
+                let (kind, message) = said(error);
+                return Err(Box::new(FileOutcome::Failed { job: Box::new(job), picture: None, kind, message }));
+            }
         };
         job.stamp.size = bytes.file_size();
         let (identity, statements) = photo_file::identify(&bytes);
         let metadata = photo_file::told(&job.path, Some(&job.root), statements, &job.beside);
         let died = || fatal(anyhow::anyhow!("a decoding thread has panicked"));
-        match shared.catalogue.lock().map_err(|_| died())?.knows(&identity) {
-            Ok(true) => {
-                let lacking = job.was.as_ref().is_some_and(|was| !was.has_colors);
-                let small = || photo::decode(&bytes, Some(COLOR_EDGE), &self.limits).ok();
-                let colors = lacking.then(small).flatten().map(|photo| colors_of(&photo));
-                let known = Box::new(KnownFile { job, identity, metadata, colors });
-                return Err(Box::new(FileOutcome::Known { known }));
-            }
-            Ok(false) => {}
-            Err(error) => return Err(fatal(error)),
+        let lacking = models.lacking(&identity, &*shared.catalogue.lock().map_err(|_| died())?).map_err(fatal)?;
+        if lacking.is_empty() {
+            let lacking = job.was.as_ref().is_some_and(|was| !was.has_colors);
+            let small = || photo::decode(&bytes, Some(COLOR_EDGE), &self.limits).ok();
+            let colors = lacking.then(small).flatten().map(|photo| colors_of(&photo));
+            return Err(known(KnownFile { job, identity, metadata, colors }, Vec::new(), None));
         }
+        // Without this, what fails now would be dropped although others know it.
+        let is_known = models.current.is_some_and(|current| !lacking.contains(&current));
         if !shared.in_work.lock().map_err(|_| died())?.insert(identity.picture) {
             let known = Box::new(KnownFile { job, identity, metadata, colors: None });
             return Err(Box::new(FileOutcome::Twin { known }));
         }
-        // No decoded photo is held while the next one is decoded.
+        let failed = |job: Job, metadata: Metadata, (kind, message): (FailureKind, String)| {
+            if is_known {
+                let file = KnownFile { job, identity, metadata, colors: None };
+                return known(file, Vec::new(), Some((kind, message)));
+            }
+            Box::new(FileOutcome::Failed {
+                job: Box::new(job),
+                picture: Some(Box::new(identity.picture)),
+                kind,
+                message,
+            })
+        };
+        let wanted: Vec<(usize, &Chosen)> = lacking.iter().filter_map(|at| Some((*at, models.all.get(*at)?))).collect();
+        let edge = wanted.iter().map(|(_, chosen)| 2 * chosen.model.image_size()).max();
+        // Each file is decoded once, for all models. No decoded photo is held while the next one is decoded.
         let prepared = |bytes: &[u8]| {
-            photo::decode(bytes, Some(2 * model.image_size()), &self.limits)
-                .map(|photo| (colors_of(&photo), model.prepare(&photo.picture), photo.facts))
+            photo::decode(bytes, edge, &self.limits).map(|photo| {
+                let pixels = wanted.iter().map(|(_, chosen)| chosen.model.prepare(&photo.picture));
+                (colors_of(&photo), pixels.collect::<anyhow::Result<Vec<Pixels>>>(), photo.facts)
+            })
         };
         let (colors, first, facts) = match prepared(&bytes) {
             Ok(first) => first,
-            Err(error) => return Err(failed(job, Some(Box::new(identity.picture)), error)),
+            Err(error) => return Err(failed(job, metadata, said(error))),
         };
         let further = photo::further_frames(&bytes).into_iter().filter_map(|frame| prepared(frame).ok());
         let further = further.map(|(_, pixels, _)| pixels);
-        match std::iter::once(first).chain(further).collect() {
-            Ok(pixels) => Ok(Prepared { job, identity, facts: facts_of(facts, colors, metadata), pixels }),
+        let frames: Vec<Vec<Pixels>> = match std::iter::once(first).chain(further).collect() {
+            Ok(frames) => frames,
             Err(error) => {
-                let (picture, kind) = (Some(Box::new(identity.picture)), FailureKind::Photo(ErrorKind::Damaged));
-                Err(Box::new(FileOutcome::Failed { job: Box::new(job), picture, kind, message: format!("{error:#}") }))
+                let kind = FailureKind::Photo(ErrorKind::Damaged);
+                return Err(failed(job, metadata, (kind, format!("{error:#}"))));
             }
+        };
+        let mut pixels: Vec<(usize, Vec<Pixels>)> = wanted.iter().map(|(at, _)| (*at, Vec::new())).collect();
+        for frame in frames {
+            pixels.iter_mut().zip(frame).for_each(|((_, of_model), frame)| of_model.push(frame));
         }
+        Ok(Prepared { job, identity, facts: facts_of(facts, colors, metadata), pixels })
     }
 
     /// One embedding worker. Its rayon pool of one thread keeps the matrix products of a batch on one core.
-    fn embed_all(&self, model: &dyn Embed, prepared: &Receiver<Prepared>, outcomes: &Sender<FileOutcome>) {
+    fn embed_all(&self, models: &RunModels<'_>, prepared: &Receiver<Prepared>, outcomes: &Sender<FileOutcome>) {
         let pool = match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
             Ok(pool) => pool,
             Err(error) => return drop(outcomes.send(FileOutcome::Fatal(error.into()))),
@@ -228,38 +302,120 @@ impl<'a> IndexWorkers<'a> {
             if self.cancel.load(Ordering::Relaxed) {
                 continue;
             }
-            let (pixels, meta): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|p| (p.pixels, (p.job, p.identity, p.facts))).unzip();
-            let frames: Vec<usize> = pixels.iter().map(Vec::len).collect();
-            let pixels: Vec<Pixels> = pixels.into_iter().flatten().collect();
-            let embedded = match pool.install(|| model.embed_pixels(&pixels)) {
-                Ok(embedded) => embedded,
-                Err(error) => return drop(outcomes.send(FileOutcome::Fatal(error))),
-            };
-            let mut embedded = embedded.into_iter();
-            for (frames, (job, identity, facts)) in frames.into_iter().zip(meta) {
-                let Some(mut embedding) = embedded.next() else { break };
-                let further = embedded.by_ref().take(frames - 1).map(|frame| frame.vector).filter(|v| is_unit(v));
-                let further: Vec<f32> = further.flatten().collect();
-                // The index would refuse it, and with it everything in the same transaction.
-                if !is_unit(&embedding.vector) {
-                    let message = "the model produces NaN, infinity or a zero vector for this picture".to_owned();
-                    let (picture, kind) = (Some(Box::new(identity.picture)), FailureKind::Photo(ErrorKind::Damaged));
-                    if outcomes.send(FileOutcome::Failed { job: Box::new(job), picture, kind, message }).is_err() {
-                        return;
+            let mut made: Vec<Vec<(usize, PhotoEmbedding)>> = batch.iter().map(|_| Vec::new()).collect();
+            for (at, chosen) in models.all.iter().enumerate() {
+                match self.embed(at, chosen, models, &mut batch, &mut made, &pool) {
+                    Ok(()) => {}
+                    Err(error) if at == 0 => return drop(outcomes.send(FileOutcome::Fatal(error))),
+                    Err(error) => {
+                        let was_broken =
+                            models.broken.get(at).is_none_or(|broken| broken.swap(true, Ordering::Relaxed));
+                        if !was_broken && outcomes.send(FileOutcome::Without { model: at, error }).is_err() {
+                            return;
+                        }
                     }
-                    continue;
                 }
-                embedding.vector.extend(further);
-                let Job { path, root, stamp, .. } = job;
-                let tags = embedding.tags.into_iter().map(|t| Tag { label: t.label, score: t.score }).collect();
-                let change = Change::Photo { path, root, stamp, identity, facts, embedding: embedding.vector, tags };
-                if outcomes.send(FileOutcome::Photo { change: Box::new(change) }).is_err() {
+            }
+            for (photo, made) in batch.into_iter().zip(made) {
+                if outcomes.send(outcome(photo, made, models)).is_err() {
                     return;
                 }
             }
         }
     }
+
+    /// Embeds what a batch holds for one model.
+    fn embed(
+        self,
+        at: usize,
+        chosen: &Chosen,
+        models: &RunModels<'_>,
+        batch: &mut [Prepared],
+        made: &mut [Vec<(usize, PhotoEmbedding)>],
+        pool: &rayon::ThreadPool,
+    ) -> anyhow::Result<()> {
+        if models.broken.get(at).is_none_or(|broken| broken.load(Ordering::Relaxed)) {
+            return Ok(());
+        }
+        let of_model = |photo: &mut Prepared| {
+            let frames = photo.pixels.iter_mut().find(|(model, _)| *model == at);
+            frames.map(|(_, frames)| std::mem::take(frames)).unwrap_or_default()
+        };
+        let frames: Vec<Vec<Pixels>> = batch.iter_mut().map(of_model).collect();
+        let counts: Vec<usize> = frames.iter().map(Vec::len).collect();
+        let pixels: Vec<Pixels> = frames.into_iter().flatten().collect();
+        if pixels.is_empty() {
+            return Ok(());
+        }
+        let mut embedded = pool.install(|| chosen.model.embed_pixels(&pixels))?.into_iter();
+        for (made, frames) in made.iter_mut().zip(counts).filter(|(_, frames)| *frames > 0) {
+            let Some(first) = embedded.next() else { break };
+            let further = embedded.by_ref().take(frames - 1).map(|frame| frame.vector).filter(|v| is_unit(v));
+            let further: Vec<f32> = further.flatten().collect();
+            // The index would refuse it, and with it everything in the same transaction.
+            let vectors = is_unit(&first.vector).then(|| [first.vector, further].concat());
+            let tags = first.tags.into_iter().map(|t| Tag { label: t.label, score: t.score }).collect();
+            made.push((at, PhotoEmbedding { vectors, tags }));
+        }
+        Ok(())
+    }
+}
+
+/// What a model has made of a photo.
+struct PhotoEmbedding {
+    /// A unit vector of each frame, one after the other; `None` if the model gives none for the first.
+    vectors: Option<Vec<f32>>,
+    tags: Vec<Tag>,
+}
+
+/// The result of a photo that the models have seen.
+fn outcome(photo: Prepared, made: Vec<(usize, PhotoEmbedding)>, models: &RunModels<'_>) -> FileOutcome {
+    let Prepared { job, identity, facts, pixels } = photo;
+    let is_known = models.current.is_some_and(|current| pixels.iter().all(|(at, _)| *at != current));
+    let (mut of_current, mut others, mut problem) = (None, Vec::new(), None);
+    for (at, PhotoEmbedding { vectors, tags }) in made {
+        let Some(embedding) = vectors else {
+            let name = models.all.get(at).map_or("", |chosen| chosen.record.name.as_str());
+            let message = format!("the model {name} produces NaN, infinity or a zero vector for this picture");
+            problem = Some((at, FailureKind::Photo(ErrorKind::Damaged), message));
+            continue;
+        };
+        if models.current == Some(at) {
+            of_current = Some((at, embedding, tags));
+        } else if let Some(chosen) = models.all.get(at) {
+            let model = chosen.record.clone();
+            others.push((at, Some(Change::Beside { identity, model, embedding, tags })));
+        }
+    }
+    if is_known {
+        let has_colors = job.was.as_ref().is_none_or(|was| was.has_colors);
+        let colors = facts.colors.filter(|_| !has_colors);
+        let file = KnownFile { job, identity, metadata: facts.metadata, colors };
+        return *known(file, others, problem.map(|(_, kind, message)| (kind, message)));
+    }
+    let Job { path, root, stamp, .. } = job.clone();
+    match (of_current, models.current) {
+        (Some((at, embedding, tags)), _) => {
+            others.insert(0, (at, None));
+            let change = Change::Photo { path, root, stamp, identity, facts, embedding, tags };
+            FileOutcome::Photo { change: Box::new(change), made: others }
+        }
+        // Where the current model cannot be opened, or fails, the others do without it.
+        (None, _) if !others.is_empty() && problem.as_ref().is_none_or(|(at, ..)| Some(*at) != models.current) => {
+            let change = Change::Unembedded { path, root, stamp, identity, facts };
+            FileOutcome::Photo { change: Box::new(change), made: others }
+        }
+        (None, _) => {
+            let (_, kind, message) = problem.unwrap_or_else(|| {
+                (0, FailureKind::Photo(ErrorKind::Unreadable), "the model that fails cannot embed it".to_owned())
+            });
+            FileOutcome::Failed { job: Box::new(job), picture: Some(Box::new(identity.picture)), kind, message }
+        }
+    }
+}
+
+fn known(file: KnownFile, made: Made, problem: Option<(FailureKind, String)>) -> Box<FileOutcome> {
+    Box::new(FileOutcome::Known { known: Box::new(file), made, problem })
 }
 
 /// The run cannot continue.

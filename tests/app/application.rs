@@ -79,9 +79,8 @@ impl World {
         writer.set_model(&self.chosen.record).unwrap();
         let cancel = AtomicBool::new(cancelled);
         let options = IndexOptions::new(2);
-        fill::fill(&self.library, &mut writer, &self.chosen, folders, &options, &cancel, &self.console)
-            .unwrap()
-            .unwrap()
+        let models = std::slice::from_ref(self.chosen.as_ref());
+        fill::fill(&self.library, &mut writer, models, folders, &options, &cancel, &self.console).unwrap().unwrap()
     }
 }
 

@@ -21,10 +21,15 @@ fn answers(sandbox: &Sandbox) -> Vec<Vec<u8>> {
 
 /// The only file in a cache's folder.
 fn cache_file(sandbox: &Sandbox, folder: &str) -> PathBuf {
-    let mut files = fs::read_dir(sandbox.library().join(folder)).unwrap();
-    let path = files.next().unwrap().unwrap().path();
-    assert!(files.next().is_none(), "{folder} holds one generation");
-    path
+    let only = |folder: &Path| {
+        let mut files = fs::read_dir(folder).unwrap();
+        let path = files.next().unwrap().unwrap().path();
+        assert!(files.next().is_none(), "{} holds one generation", folder.display());
+        path
+    };
+    let path = only(&sandbox.library().join(folder));
+    // Vectors have a folder for each model.
+    if path.is_dir() { only(&path) } else { path }
 }
 
 /// Ways in which a file's bytes may be damaged.

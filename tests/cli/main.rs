@@ -45,5 +45,6 @@ mod terminal;
 mod tmux;
 mod tui;
 mod tui_terminal;
+mod two_models;
 mod videos;
 mod written;

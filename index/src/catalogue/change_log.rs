@@ -1,7 +1,7 @@
 //! The change log: which photos changed, in order. Each cache records the position up to which it covers the log.
 
 use super::seal;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 /// What changed about a photo: the log's column `about`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,17 @@ pub(crate) enum About {
     Photo = 0,
     /// Only its words (caption, camera), which the vectors do not depend on.
     Words = 1,
+    /// Only its embedding by the model that the entry names.
+    Vectors = 2,
+}
+
+/// What a cache repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The photos' words.
+    Words,
+    /// Their embeddings by the model with this id.
+    Vectors(i64),
 }
 
 /// A position in the change log.
@@ -26,10 +37,10 @@ impl Stamp {
             .query_row([], |row| Ok(Self { seq: row.get(0)?, token: row.get(1)? }))
     }
 
-    /// The photos that changed since this position, ascending, with or without those of which only the words changed.
-    /// `None` if this is not a position of this catalogue's log: it is ahead of the log, belongs to another library, or
-    /// is older than what the log still contains.
-    pub(crate) fn changed_since(self, db: &Connection, words: bool) -> rusqlite::Result<Option<Vec<i64>>> {
+    /// The photos of which this part changed since this position, ascending. `None` if this is not a position of this
+    /// catalogue's log: it is ahead of the log, belongs to another library, or is older than what the log still
+    /// contains.
+    pub(crate) fn changed_since(self, db: &Connection, part: Part) -> rusqlite::Result<Option<Vec<i64>>> {
         let token: Option<i64> = db
             .prepare_cached("SELECT token FROM change WHERE seq = ?1")?
             .query_row([self.seq], |row| row.get(0))
@@ -37,18 +48,40 @@ impl Stamp {
         if token != Some(self.token) {
             return Ok(None);
         }
-        // Exactly the condition of the index change_of_photos, so that SQLite uses it and skips changes of words.
-        let about = if words { "" } else { "about = 0 AND" };
-        let mut statement = db.prepare_cached(&format!(
-            "SELECT DISTINCT photo FROM change WHERE {about} seq > ?1 AND photo IS NOT NULL ORDER BY photo"
-        ))?;
-        let rows = statement.query_map([self.seq], |row| row.get(0))?;
+        let (sql, of_model) = match part {
+            Part::Words => (WORDS_SINCE, None),
+            Part::Vectors(model) => (VECTORS_SINCE, Some(model)),
+        };
+        let mut statement = db.prepare_cached(sql)?;
+        let values = [Some(self.seq), of_model];
+        let rows = statement.query_map(params_from_iter(values.iter().flatten()), |row| row.get(0))?;
         rows.collect::<rusqlite::Result<_>>().map(Some)
     }
 }
 
+const WORDS_SINCE: &str =
+    "SELECT DISTINCT photo FROM change WHERE seq > ?1 AND about < 2 AND photo IS NOT NULL ORDER BY photo";
+
+/// Exactly the conditions of the indexes `change_of_photos` and `change_of_vectors`, so that SQLite uses them and skips
+/// changes of words and of other models.
+pub(crate) const VECTORS_SINCE: &str = "SELECT photo FROM change WHERE about = 0 AND seq > ?1 AND photo IS NOT NULL
+    UNION SELECT photo FROM change WHERE about = 2 AND model = ?2 AND seq > ?1 AND photo IS NOT NULL ORDER BY 1";
+
 /// Records in the change log that a photo changed, so that caches read it again.
 pub(crate) fn log(db: &Connection, photo: i64, about: About) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT INTO change (photo, about) VALUES (?1, ?2)")?.execute([photo, about as i64])?;
+    insert(db, photo, about, None)
+}
+
+/// Records that only the photo's embedding by this model changed.
+pub(crate) fn log_vectors(db: &Connection, photo: i64, model: i64) -> rusqlite::Result<()> {
+    insert(db, photo, About::Vectors, Some(model))
+}
+
+fn insert(db: &Connection, photo: i64, about: About, model: Option<i64>) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT INTO change (photo, about, model) VALUES (?1, ?2, ?3)")?.execute(params![
+        photo,
+        about as i64,
+        model
+    ])?;
     seal::CHANGE.seal(db, "seq = ?1", [db.last_insert_rowid()])
 }

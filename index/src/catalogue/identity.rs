@@ -121,14 +121,23 @@ fn merge(db: &Connection, from: i64, into: i64) -> rusqlite::Result<()> {
     let both = [from, into];
     db.execute("UPDATE file SET photo = ?2 WHERE photo = ?1", both)?;
     seal::FILE.seal(db, "photo = ?1", [into])?;
-    let embedded = |photo| db.prepare_cached("SELECT 1 FROM embedding WHERE photo = ?1")?.exists([photo]);
-    if !embedded(into)? {
-        for table in ["embedding", "tag"] {
-            db.execute(&format!("DELETE FROM {table} WHERE photo = ?1"), [into])?;
-            db.execute(&format!("UPDATE {table} SET photo = ?2 WHERE photo = ?1"), both)?;
-        }
-        seal::EMBEDDING.seal(db, "photo = ?1", [into])?;
-        seal::TAG.seal(db, "photo = ?1", [into])?;
+    // What a model made of the one serves for the other too, if it has not seen that.
+    let of_current = "SELECT 1 FROM embedding WHERE photo = ?1 AND model IN (SELECT id FROM model WHERE current)";
+    if !db.prepare_cached(of_current)?.exists([into])? {
+        db.execute("DELETE FROM tag WHERE photo = ?1", [into])?;
+        db.execute("UPDATE tag SET photo = ?2 WHERE photo = ?1", both)?;
+    }
+    for table in ["other_tag", "embedding"] {
+        db.execute(
+            &format!(
+                "UPDATE {table} SET photo = ?2 WHERE photo = ?1
+                 AND model NOT IN (SELECT model FROM embedding WHERE photo = ?2)"
+            ),
+            both,
+        )?;
+    }
+    for sealed in [seal::TAG, seal::OTHER_TAG, seal::EMBEDDING] {
+        sealed.seal(db, "photo = ?1", [into])?;
     }
     for table in ["encoding", "member", "look", "last_seen"] {
         db.execute(&format!("UPDATE OR IGNORE {table} SET photo = ?2 WHERE photo = ?1"), both)?;

@@ -3,12 +3,14 @@
 use super::position::{self, Position};
 use super::private_file::private;
 use super::rows::{
-    CarriedCaption, DamagedFile, FailedFile, FileIdentity, FileStamp, ModelRecord, ScoreStats, Status, WaitingCounts,
+    CarriedCaption, DamagedFile, FailedFile, FileIdentity, FileStamp, ModelRecord, ModelRole, ScoreStats, Status,
+    WaitingCounts,
 };
 use super::stored::{read_row, size_of, text_of};
 use super::{identity, paths, schema, seal};
 use crate::error::{Error, Result};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -28,13 +30,22 @@ pub(crate) const WAITING_NAMES: &str = "given_name g WHERE NOT EXISTS
 pub struct Library {
     dir: PathBuf,
     db: Connection,
+    /// The model that answers; the current one if none was chosen.
+    answers: RefCell<Option<ModelRecord>>,
 }
 
-/// The library's model and its id in the tables.
+/// A model of the library and its id in the tables.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     pub(crate) id: i64,
     pub(crate) record: ModelRecord,
+}
+
+impl Model {
+    /// Whether this is the model of that record.
+    pub(crate) fn is(&self, record: &ModelRecord) -> bool {
+        self.record.fingerprint == record.fingerprint && self.record.dim == record.dim
+    }
 }
 
 impl Library {
@@ -53,7 +64,7 @@ impl Library {
         length(&file)?;
         // SQLite gives its side files the permissions of the main file.
         private().create(true).append(true).open(&file).map_err(Error::io(&file))?;
-        Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file, true)? })
+        Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file, true)?, answers: RefCell::default() })
     }
 
     /// Opens the library in `dir`; a read-only folder is enough for searching.
@@ -66,15 +77,31 @@ impl Library {
         if length(&file)?.is_none_or(|length| length == 0) {
             return Err(Error::NoLibrary { path: dir.to_path_buf() });
         }
-        Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file, false)? })
+        Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file, false)?, answers: RefCell::default() })
     }
 
-    /// Opens the same library again, for another thread.
+    /// Opens the same library again, for another thread; the same model answers.
     ///
     /// # Errors
     /// As [`Library::open`].
     pub fn reopen(&self) -> Result<Self> {
-        Self::open(&self.dir)
+        Ok(Self { answers: self.answers.clone(), ..Self::open(&self.dir)? })
+    }
+
+    /// Lets one of the library's models answer through this handle and those made from it: in searches, label sets,
+    /// clusters, and as the source of embeddings. With `None` it is the one that is current at the time. What a
+    /// [`crate::Writer`] does never depends on it.
+    pub fn answer_with(&self, model: Option<&ModelRecord>) {
+        self.answers.replace(model.cloned());
+    }
+
+    /// The model that answers ([`Library::answer_with`]).
+    pub(crate) fn answering(&self) -> Result<Option<Model>> {
+        let chosen = self.answers.borrow();
+        let Some(record) = chosen.as_ref() else { return self.sql(current_model) };
+        // Never another one in its place: embeddings of two models cannot be compared.
+        let known = self.sql(|db| model_of(db, record))?;
+        known.map(Some).ok_or_else(|| Error::Dropped { name: record.name.clone() })
     }
 
     /// The library's folder.
@@ -95,25 +122,24 @@ impl Library {
         })
     }
 
-    /// The model that made the embeddings; `None` before one was set.
+    /// The model that answers ([`Library::answer_with`]); `None` before one was set.
     ///
     /// # Errors
-    /// The catalogue cannot be read.
+    /// [`Error::Dropped`], or the catalogue cannot be read.
     pub fn model(&self) -> Result<Option<ModelRecord>> {
-        Ok(self.sql(current_model)?.map(|model| model.record))
+        Ok(self.answering()?.map(|model| model.record))
     }
 
     /// How the library's photos score with neutral prompts, which describe no photo in particular: a cosine of the
-    /// current model must stand out from these scores. `None` until [`crate::Writer::set_neutral_scores`].
+    /// model that answers must stand out from these scores. `None` until [`crate::Writer::set_neutral_scores`].
     ///
     /// # Errors
-    /// The catalogue cannot be read.
+    /// [`Error::Dropped`], or the catalogue cannot be read.
     pub fn neutral_scores(&self) -> Result<Option<ScoreStats>> {
-        let query = "SELECT neutral_count, neutral_mean, neutral_std FROM model WHERE current AND neutral_count > 0";
-        self.sql(|db| {
-            db.query_row(query, [], |row| Ok(ScoreStats { count: row.get(0)?, mean: row.get(1)?, std: row.get(2)? }))
-                .optional()
-        })
+        let Some(model) = self.answering()? else { return Ok(None) };
+        let query = "SELECT neutral_count, neutral_mean, neutral_std FROM model WHERE id = ?1 AND neutral_count > 0";
+        let stats = |row: &Row<'_>| Ok(ScoreStats { count: row.get(0)?, mean: row.get(1)?, std: row.get(2)? });
+        self.sql(|db| db.query_row(query, [model.id], stats).optional())
     }
 
     /// What the library contains, and how large it is.
@@ -142,17 +168,18 @@ impl Library {
         })
     }
 
-    /// How many photos the library's model has not embedded yet, because indexing them again was interrupted or because
-    /// their embedding was damaged.
+    /// How many photos the model that answers has not embedded, because their files could not be read when the others
+    /// were embedded, or because their embedding was damaged.
     ///
     /// # Errors
-    /// The catalogue cannot be read.
+    /// [`Error::Dropped`], or the catalogue cannot be read.
     pub fn awaiting(&self) -> Result<u64> {
+        let model = self.answering()?.map(|model| model.id);
         self.sql(|db| {
             db.query_row(
-                "SELECT count(DISTINCT photo) FROM file f WHERE NOT EXISTS (SELECT 1 FROM embedding e
-                 JOIN model m ON m.id = e.model WHERE m.current AND e.photo = f.photo)",
-                [],
+                "SELECT count(DISTINCT photo) FROM file f
+                 WHERE NOT EXISTS (SELECT 1 FROM embedding e WHERE e.model = ?1 AND e.photo = f.photo)",
+                [model],
                 |row| row.get(0),
             )
         })
@@ -347,13 +374,13 @@ impl Library {
         })
     }
 
-    /// The embedding of a photo by the library's model (a unit vector, of a video that of its first frame); `None` if
+    /// The embedding of a photo by the model that answers (a unit vector, of a video that of its first frame); `None` if
     /// there is none or it is damaged.
     ///
     /// # Errors
-    /// The catalogue cannot be read.
+    /// [`Error::Dropped`], or the catalogue cannot be read.
     pub fn embedding(&self, id: i64) -> Result<Option<Vec<f32>>> {
-        let Some(model) = self.sql(current_model)? else { return Ok(None) };
+        let Some(model) = self.answering()? else { return Ok(None) };
         self.sql(|db| {
             let mut statement =
                 db.prepare_cached("SELECT checksum, vector FROM embedding WHERE photo = ?1 AND model = ?2")?;
@@ -366,18 +393,26 @@ impl Library {
         })
     }
 
-    /// Whether the library's model has embedded what a file shows. It stays known until [`crate::Writer::settle`] after
-    /// its last file has disappeared, so that files that swap names are not embedded again.
+    /// Which of these models have not embedded what a file shows, as positions in the list: none of them, and nothing
+    /// has to be computed. A picture stays known until [`crate::Writer::settle`] after its last file has disappeared, so
+    /// that files that swap names are not embedded again.
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn knows(&self, identity: &FileIdentity) -> Result<bool> {
+    pub fn lacking(&self, identity: &FileIdentity, models: &[&ModelRecord]) -> Result<Vec<usize>> {
         self.sql(|db| {
-            let Some(photo) = identity::look_up(db, identity)? else { return Ok(false) };
-            db.prepare_cached(
-                "SELECT 1 FROM embedding e JOIN model m ON m.id = e.model WHERE e.photo = ?1 AND m.current",
-            )?
-            .exists([photo])
+            let photo = identity::look_up(db, identity)?;
+            let mut statement = db.prepare_cached(
+                "SELECT 1 FROM embedding e JOIN model m ON m.id = e.model
+                 WHERE e.photo = ?1 AND m.fingerprint = ?2 AND m.dim = ?3",
+            )?;
+            let mut lacking = Vec::new();
+            for (at, model) in models.iter().enumerate() {
+                if photo.is_none() || !statement.exists(params![photo, model.fingerprint, model.dim])? {
+                    lacking.push(at);
+                }
+            }
+            Ok(lacking)
         })
     }
 
@@ -433,16 +468,41 @@ fn length(file: &Path) -> Result<Option<u64>> {
 /// The current model.
 pub(crate) fn current_model(db: &Connection) -> rusqlite::Result<Option<Model>> {
     let mut statement = db.prepare_cached("SELECT id, name, fingerprint, dim FROM model WHERE current")?;
-    statement
-        .query_row([], |row| {
-            let record = ModelRecord { name: row.get(1)?, fingerprint: row.get(2)?, dim: row.get(3)? };
-            Ok(Model { id: row.get(0)?, record })
-        })
+    statement.query_row([], read_model).optional()
+}
+
+/// The model with this fingerprint and dimensions, whatever it is to the library.
+pub(crate) fn model_of(db: &Connection, record: &ModelRecord) -> rusqlite::Result<Option<Model>> {
+    db.prepare_cached("SELECT id, name, fingerprint, dim FROM model WHERE fingerprint = ?1 AND dim = ?2")?
+        .query_row(params![record.fingerprint, record.dim], read_model)
         .optional()
 }
 
+/// The models by which photos are embedded, the current one first.
+pub(crate) fn models_of(db: &Connection) -> rusqlite::Result<Vec<(Model, ModelRole)>> {
+    let mut statement = db.prepare_cached(
+        "SELECT id, name, fingerprint, dim, current, beside FROM model WHERE current OR beside > 0
+         ORDER BY current DESC, beside DESC, id",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let role = match (row.get(4)?, row.get(5)?) {
+            (true, _) => ModelRole::Current,
+            (false, 2_i64) => ModelRole::Filling,
+            (false, _) => ModelRole::Kept,
+        };
+        Ok((read_model(row)?, role))
+    })?;
+    rows.collect()
+}
+
+/// Reads a model from the columns id, name, fingerprint and dim.
+fn read_model(row: &Row<'_>) -> rusqlite::Result<Model> {
+    let record = ModelRecord { name: row.get(1)?, fingerprint: row.get(2)?, dim: row.get(3)? };
+    Ok(Model { id: row.get(0)?, record })
+}
+
 /// Reads a failed file from the columns path, size, mtime, kind, message and reader.
-pub(crate) fn failure_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<FailedFile> {
+pub(crate) fn failure_of(row: &Row<'_>) -> rusqlite::Result<FailedFile> {
     Ok(FailedFile {
         path: paths::from_bytes(row.get_ref(0)?.as_blob()?),
         stamp: FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? },
@@ -453,7 +513,7 @@ pub(crate) fn failure_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<FailedFile
 }
 
 /// Total size in bytes of all files below a folder. Links are not followed, and what cannot be read counts as 0.
-fn bytes_below(folder: &Path) -> u64 {
+pub(crate) fn bytes_below(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     entries
         .flatten()
@@ -482,7 +542,7 @@ mod tests {
         library.save_encoding(1, "print", &[1.0]).unwrap();
         let id = library.begin_chat(&nobody, Path::new("/p/a.jpg"), "blip2").unwrap();
         let db = Connection::open_with_flags(folder.path().join(CATALOGUE), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-        let read_only = Library { dir: folder.path().to_path_buf(), db };
+        let read_only = Library { dir: folder.path().to_path_buf(), db, answers: RefCell::default() };
         assert_eq!(read_only.caption(1).unwrap().unwrap().text, "a dog");
         assert_eq!(read_only.encoding(1, "print").unwrap(), Some(vec![1.0]));
         assert_eq!(read_only.chats().unwrap().len(), 1);

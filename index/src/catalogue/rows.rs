@@ -195,6 +195,34 @@ pub struct ModelRecord {
     pub dim: usize,
 }
 
+/// What a model is to a library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelRole {
+    /// It answers, unless another one is asked for.
+    Current,
+    /// It will be the current one once it has embedded the photos.
+    Filling,
+    /// It was the current one: photos are embedded by it as well, so that it can be asked for.
+    Kept,
+}
+
+/// A model by which a library's photos are embedded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LibraryModel {
+    /// The model.
+    #[serde(flatten)]
+    pub record: ModelRecord,
+    /// What it is to the library.
+    pub role: ModelRole,
+    /// Photos that it has embedded.
+    pub embedded: u64,
+    /// Photos that it has not embedded.
+    pub awaiting: u64,
+    /// Bytes on disk of its embeddings and their cache; those of the further frames of videos do not count.
+    pub bytes: u64,
+}
+
 /// A file that could not be indexed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailedFile {
@@ -390,6 +418,31 @@ pub enum Change {
         facts: PhotoFacts,
         /// Unit vectors of the current model, one after the other: a video has one for each of its frames, anything
         /// else one. The best of them decides how well the photo fits a query.
+        embedding: Vec<f32>,
+        /// The model's tags, best first.
+        tags: Vec<Tag>,
+    },
+    /// This path holds this photo, which the current model has not embedded because it cannot be opened.
+    Unembedded {
+        /// The file.
+        path: PathBuf,
+        /// The root under which it was found.
+        root: PathBuf,
+        /// Its stamp when it was read.
+        stamp: FileStamp,
+        /// What it is.
+        identity: FileIdentity,
+        /// What it says about itself.
+        facts: PhotoFacts,
+    },
+    /// Another of the library's models than the current one has embedded this picture. Nothing happens if the library no
+    /// longer knows the picture.
+    Beside {
+        /// What was embedded.
+        identity: FileIdentity,
+        /// The model.
+        model: ModelRecord,
+        /// As in [`Change::Photo`].
         embedding: Vec<f32>,
         /// The model's tags, best first.
         tags: Vec<Tag>,

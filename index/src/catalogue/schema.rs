@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// One step per schema version; a step that was released is never changed.
 const MIGRATIONS: &[&str] =
-    &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED, PAST_CLUSTERS, READERS, UNREAD, FRAMES, TOLD];
+    &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED, PAST_CLUSTERS, READERS, UNREAD, FRAMES, TOLD, BESIDE];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
 /// position in this library's history from the same number in another history (a restored backup, a copied cache).
@@ -267,6 +267,20 @@ UPDATE file SET taken_from = 'exif' WHERE taken IS NOT NULL;
 UPDATE photo SET taken_from = 'exif' WHERE taken IS NOT NULL;
 ";
 
+/// Models beside the current one. `model.beside` is 1 for one that photos are embedded by as well, 2 for the one that
+/// will be the current one, 0 for all others. `change.model` is the model of which the vectors changed, where nothing else
+/// did. `other_tag` holds the tags of models beside the current one.
+const BESIDE: &str = "
+ALTER TABLE model ADD COLUMN beside INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE change ADD COLUMN model INTEGER;
+CREATE INDEX change_of_vectors ON change (model, seq, photo) WHERE about = 2;
+CREATE TABLE other_tag (
+    photo INTEGER NOT NULL REFERENCES photo (id) ON DELETE CASCADE, model INTEGER NOT NULL REFERENCES model (id),
+    position INTEGER NOT NULL, label TEXT NOT NULL, folded TEXT NOT NULL, score REAL NOT NULL, seal INTEGER,
+    PRIMARY KEY (photo, model, position)
+) WITHOUT ROWID;
+";
+
 /// The schema version from which on rows have seals.
 const SEALS: usize = 6;
 
@@ -493,6 +507,7 @@ fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
             (7, &[seal::LAST_SEEN][..]),
             (9, &[seal::PHOTO, seal::FILE, seal::FAILURE]),
             (12, &[seal::PHOTO, seal::FILE]),
+            (13, &[seal::MODEL, seal::CHANGE]),
         ];
         for (version, tables) in widened {
             if done < version && steps.len() >= version {
@@ -508,6 +523,7 @@ fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::catalogue::change_log::Part;
     use crate::{By, FileIdentity, Library, SearchRequest};
     use std::path::PathBuf;
 
@@ -579,10 +595,10 @@ mod tests {
         let failure = library.failures().unwrap().remove(0);
         assert_eq!((failure.path.as_path(), failure.message.as_str()), (Path::new("/p/b.jpg"), "cut short"));
         // Caches from that time are still used.
-        assert_eq!(library.sql(|db| stamp.changed_since(db, true)).unwrap(), Some(vec![]));
+        assert_eq!(library.sql(|db| stamp.changed_since(db, Part::Words)).unwrap(), Some(vec![]));
         library.set_caption_by_hand(1, "a fence").unwrap();
-        assert_eq!(library.sql(|db| stamp.changed_since(db, true)).unwrap(), Some(vec![1]));
-        assert_eq!(library.sql(|db| stamp.changed_since(db, false)).unwrap(), Some(vec![]));
+        assert_eq!(library.sql(|db| stamp.changed_since(db, Part::Words)).unwrap(), Some(vec![1]));
+        assert_eq!(library.sql(|db| stamp.changed_since(db, Part::Vectors(1))).unwrap(), Some(vec![]));
         for words in ["pyramid", "fence"] {
             let request = SearchRequest { words: Some(words.into()), by: By::Words, limit: 9, ..Default::default() };
             let hits = library.searcher().unwrap().search(&request).unwrap().hits;

@@ -44,7 +44,7 @@ pub(crate) const ENCODING: Sealed = sealed_late("encoding", "photo", "photo, cap
 pub(crate) const CLASSIFIER: Sealed = sealed_late("classifier", "label_set", "label_set, fingerprint, checksum");
 
 pub(crate) const MODEL: Sealed =
-    sealed("model", "name", "id, name, fingerprint, dim, current, neutral_count, neutral_mean, neutral_std");
+    sealed("model", "name", "id, name, fingerprint, dim, current, beside, neutral_count, neutral_mean, neutral_std");
 pub(crate) const ROOT: Sealed = sealed("root", "path", "path");
 pub(crate) const PHOTO: Sealed = sealed(
     "photo",
@@ -60,9 +60,10 @@ pub(crate) const FILE: Sealed = sealed(
     concat!("id, path, folded, root, size, mtime_ns, photo, hash, reader, beside, ", told_columns!()),
 );
 pub(crate) const TAG: Sealed = sealed("tag", "photo", "photo, position, label, folded, score");
+pub(crate) const OTHER_TAG: Sealed = sealed("other_tag", "photo", "photo, model, position, label, folded, score");
 pub(crate) const FAILURE: Sealed = sealed("failure", "path", "path, size, mtime_ns, kind, message, reader");
 pub(crate) const FORGOTTEN: Sealed = sealed("forgotten", "path", "path, forgotten");
-pub(crate) const CHANGE: Sealed = sealed("change", "seq", "seq, photo, token, about");
+pub(crate) const CHANGE: Sealed = sealed("change", "seq", "seq, photo, token, about, model");
 pub(crate) const CAPTION: Sealed = sealed("caption", "photo", "photo, text, folded, captioner, written, carried");
 pub(crate) const CONVERSATION: Sealed =
     sealed("conversation", "id", "id, picture, file, path, model, started, updated");
@@ -85,7 +86,7 @@ pub(crate) const STACK: Sealed = sealed("stack", "photo", "photo, leader");
 pub(crate) const NAMED: Sealed = sealed("named", "file", "file, kind, position, text, folded");
 
 /// All of them.
-pub(crate) const ALL: [Sealed; 26] = [
+pub(crate) const ALL: [Sealed; 27] = [
     EMBEDDING,
     ENCODING,
     CLASSIFIER,
@@ -94,6 +95,7 @@ pub(crate) const ALL: [Sealed; 26] = [
     PHOTO,
     FILE,
     TAG,
+    OTHER_TAG,
     FAILURE,
     FORGOTTEN,
     CHANGE,

@@ -1,13 +1,13 @@
 //! The one writer of a library.
 
-use super::change_log::{About, log};
+use super::change_log::{About, log, log_vectors};
 use super::identity::{end_last, is_held, let_go, recognise, remember_last};
-use super::library::{self, Library, Model, current_model};
+use super::library::{self, Library, Model, current_model, model_of, models_of};
 use super::paths;
 use super::private_file::take_lock;
 use super::rows::{
-    Change, ContentHash, FailedFile, FileIdentity, FileStamp, FileState, Metadata, ModelRecord, PhotoFacts, ScoreStats,
-    Tag,
+    Change, ContentHash, FailedFile, FileIdentity, FileStamp, FileState, Metadata, ModelRecord, ModelRole, PhotoFacts,
+    ScoreStats, Tag,
 };
 use super::seal;
 use super::stored::{row_checksum, size_of, stored_size};
@@ -87,69 +87,81 @@ impl Writer<'_> {
         })
     }
 
-    /// Declares the model that makes the embeddings of this run.
+    /// Declares the model that makes the embeddings of this run: the current one, or another of the library's.
     ///
     /// # Errors
-    /// [`Error::OtherModel`] if the library was made with another one; or the catalogue cannot be written.
+    /// [`Error::OtherModel`] if it is none of them; or the catalogue cannot be written.
     pub fn set_model(&mut self, asked: &ModelRecord) -> Result<()> {
-        match self.library.model()? {
-            None => self.switch_model(asked),
-            Some(known) if known.fingerprint == asked.fingerprint && known.dim == asked.dim => Ok(()),
-            Some(library) => Err(Error::OtherModel { library, asked: asked.clone() }),
+        let models = self.library.sql(models_of)?;
+        let Some((current, _)) = models.first() else { return self.write(|db| put_model(db, asked, true, 0)) };
+        if models.iter().any(|(known, _)| known.is(asked)) {
+            return Ok(());
+        }
+        Err(Error::OtherModel { library: current.record.clone(), asked: asked.clone() })
+    }
+
+    /// Begins to embed the library's photos by another model, which will be the current one
+    /// ([`Writer::switch_model`]). In a library without a model, and for its current one, this is [`Writer::set_model`].
+    ///
+    /// # Errors
+    /// [`Error::Filling`] if that was begun with a third one; or the catalogue cannot be written.
+    pub fn begin_model(&mut self, asked: &ModelRecord) -> Result<()> {
+        let models = self.library.sql(models_of)?;
+        if let Some((filling, _)) = models.iter().find(|(_, role)| *role == ModelRole::Filling)
+            && !filling.is(asked)
+        {
+            return Err(Error::Filling { filling: filling.record.name.clone(), asked: asked.name.clone() });
+        }
+        match models.first() {
+            Some((current, _)) if !current.is(asked) => self.write(|db| put_model(db, asked, false, 2)),
+            _ => self.set_model(asked),
         }
     }
 
-    /// Changes the model. Files, photos and facts stay; no photo counts as embedded any more, unless this model has
-    /// embedded it before. The other model's embedding of a photo is removed when the photo gets its new one.
+    /// Stores how the library's photos score with neutral prompts of one of its models ([`Library::neutral_scores`]).
     ///
     /// # Errors
     /// The catalogue cannot be written.
-    pub fn switch_model(&mut self, model: &ModelRecord) -> Result<()> {
-        self.write(|db| {
-            db.execute("UPDATE model SET current = 0", [])?;
-            db.execute(
-                "INSERT INTO model (name, fingerprint, dim, current) VALUES (?1, ?2, ?3, 1)
-                 ON CONFLICT DO UPDATE SET name = ?1, current = 1",
-                params![model.name, model.fingerprint, model.dim],
-            )?;
-            seal::MODEL.seal(db, "true", [])
-        })
-    }
-
-    /// Stores how the library's photos score with neutral prompts of the current model ([`Library::neutral_scores`]).
-    ///
-    /// # Errors
-    /// The catalogue cannot be written.
-    pub fn set_neutral_scores(&mut self, scores: &ScoreStats) -> Result<()> {
+    pub fn set_neutral_scores(&mut self, model: &ModelRecord, scores: &ScoreStats) -> Result<()> {
         self.write(|db| {
             db.execute(
-                "UPDATE model SET neutral_count = ?1, neutral_mean = ?2, neutral_std = ?3 WHERE current",
-                params![scores.count, scores.mean, scores.std],
+                "UPDATE model SET neutral_count = ?1, neutral_mean = ?2, neutral_std = ?3
+                 WHERE fingerprint = ?4 AND dim = ?5",
+                params![scores.count, scores.mean, scores.std, model.fingerprint, model.dim],
             )?;
-            seal::MODEL.seal(db, "current", [])
+            seal::MODEL.seal(db, "fingerprint = ?1 AND dim = ?2", params![model.fingerprint, model.dim])
         })
     }
 
     /// Makes all of these changes, in order, or none.
     ///
     /// # Errors
-    /// [`Error::Vector`] for an embedding that is not one of the library's model, [`Error::NoModel`], or the catalogue
-    /// cannot be written.
+    /// [`Error::Vector`] for an embedding that is not one of its model, [`Error::NoModel`] for one of a model that is
+    /// not the library's, or the catalogue cannot be written.
     pub fn apply(&mut self, changes: &[Change]) -> Result<()> {
         if changes.is_empty() {
             return Ok(());
         }
-        let model = self.library.sql(current_model)?;
+        let current = self.library.sql(current_model)?;
         for change in changes {
-            if let Change::Photo { path, embedding, .. } = change {
-                let dim = model.as_ref().ok_or(Error::NoModel)?.record.dim;
-                // Even of nothing, there is one vector to refuse.
-                for vector in embedding.chunks(dim.max(1)).chain(embedding.is_empty().then_some([].as_slice())) {
-                    validate(vector, dim, || escape::path(path))?;
+            let (dim, embedding) = match change {
+                Change::Photo { embedding, .. } => (current.as_ref().ok_or(Error::NoModel)?.record.dim, embedding),
+                Change::Beside { model, embedding, .. } => {
+                    self.library.sql(|db| model_of(db, model))?.ok_or(Error::NoModel)?;
+                    (model.dim, embedding)
                 }
+                _ => continue,
+            };
+            let whose = || match change {
+                Change::Photo { path, .. } => escape::path(path),
+                _ => "a picture".to_owned(),
+            };
+            // Even of nothing, there is one vector to refuse.
+            for vector in embedding.chunks(dim.max(1)).chain(embedding.is_empty().then_some([].as_slice())) {
+                validate(vector, dim, whose)?;
             }
         }
-        self.write(|db| changes.iter().try_for_each(|change| apply_one(db, change, model.as_ref())))
+        self.write(|db| changes.iter().try_for_each(|change| apply_one(db, change, current.as_ref())))
     }
 
     /// What the catalogue knows about the file at this path.
@@ -192,14 +204,6 @@ impl Writer<'_> {
                 .query_row([paths::bytes(path)], library::failure_of)
                 .optional()
         })
-    }
-
-    /// As [`Library::knows`].
-    ///
-    /// # Errors
-    /// The catalogue cannot be read.
-    pub fn knows(&self, identity: &FileIdentity) -> Result<bool> {
-        self.library.knows(identity)
     }
 
     /// The files at or below `root` whose ids are not in `seen`, by path: id, path, hash of the picture.
@@ -354,17 +358,39 @@ fn delete_below(db: &Connection, table: &str, path: &Path) -> rusqlite::Result<(
     Ok(())
 }
 
-fn apply_one(db: &Connection, change: &Change, model: Option<&Model>) -> rusqlite::Result<()> {
+/// Writes what a model is to the library, and its name.
+fn put_model(db: &Connection, model: &ModelRecord, current: bool, beside: i64) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO model (name, fingerprint, dim, current, beside) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET name = ?1, current = ?4, beside = ?5",
+        params![model.name, model.fingerprint, model.dim, current, beside],
+    )?;
+    seal::MODEL.seal(db, "fingerprint = ?1 AND dim = ?2", params![model.fingerprint, model.dim])
+}
+
+fn apply_one(db: &Connection, change: &Change, current: Option<&Model>) -> rusqlite::Result<()> {
     match change {
         Change::Photo { path, root, stamp, identity, facts, embedding, tags } => {
             let (photo, is_new) = put_photo(db, identity, facts)?;
-            if let Some(model) = model {
+            if let Some(model) = current {
                 put_embedding(db, photo, model.id, embedding)?;
             }
             put_tags(db, photo, tags)?;
             log(db, photo, About::Photo)?;
             let file = FileRow { path, root, stamp: *stamp, hash: &identity.file, metadata: &facts.metadata };
             put_file(db, &file, photo, is_new)
+        }
+        Change::Unembedded { path, root, stamp, identity, facts } => {
+            let (photo, is_new) = put_photo(db, identity, facts)?;
+            log(db, photo, About::Photo)?;
+            let file = FileRow { path, root, stamp: *stamp, hash: &identity.file, metadata: &facts.metadata };
+            put_file(db, &file, photo, is_new)
+        }
+        Change::Beside { identity, model, embedding, tags } => {
+            let (Some(photo), Some(model)) = (recognise(db, identity)?, model_of(db, model)?) else { return Ok(()) };
+            put_embedding(db, photo, model.id, embedding)?;
+            put_other_tags(db, photo, model.id, tags)?;
+            log_vectors(db, photo, model.id)
         }
         Change::Known { path, root, stamp, identity, metadata } => match recognise(db, identity)? {
             Some(photo) => {
@@ -421,10 +447,15 @@ fn put_photo(db: &Connection, identity: &FileIdentity, facts: &PhotoFacts) -> ru
 
 fn put_embedding(db: &Connection, photo: i64, model: i64, embedding: &[f32]) -> rusqlite::Result<()> {
     let bytes: Vec<u8> = embedding.iter().flat_map(|v| v.to_le_bytes()).collect();
-    db.prepare_cached("DELETE FROM embedding WHERE photo = ?1")?.execute([photo])?;
+    // What a former model made of it is not needed any more.
+    db.prepare_cached(
+        "DELETE FROM embedding WHERE photo = ?1 AND (model = ?2 OR model IN
+         (SELECT id FROM model WHERE NOT current AND beside = 0))",
+    )?
+    .execute([photo, model])?;
     db.prepare_cached("INSERT INTO embedding (photo, model, checksum, vector) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![photo, model, row_checksum(&bytes), bytes])?;
-    seal::EMBEDDING.seal(db, "photo = ?1", [photo])
+    seal::EMBEDDING.seal(db, "photo = ?1 AND model = ?2", [photo, model])
 }
 
 fn put_tags(db: &Connection, photo: i64, tags: &[Tag]) -> rusqlite::Result<()> {
@@ -432,11 +463,26 @@ fn put_tags(db: &Connection, photo: i64, tags: &[Tag]) -> rusqlite::Result<()> {
     let mut insert =
         db.prepare_cached("INSERT INTO tag (photo, position, label, folded, score) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for (position, tag) in tags.iter().enumerate() {
-        // SQLite would store NaN as NULL.
-        let score = if tag.score.is_finite() { tag.score } else { 0.0 };
-        insert.execute(params![photo, position, tag.label, paths::padded_words(&tag.label), score])?;
+        insert.execute(params![photo, position, tag.label, paths::padded_words(&tag.label), finite(tag.score)])?;
     }
     seal::TAG.seal(db, "photo = ?1", [photo])
+}
+
+fn put_other_tags(db: &Connection, photo: i64, model: i64, tags: &[Tag]) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM other_tag WHERE photo = ?1 AND model = ?2")?.execute([photo, model])?;
+    let mut insert = db.prepare_cached(
+        "INSERT INTO other_tag (photo, model, position, label, folded, score) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    for (position, tag) in tags.iter().enumerate() {
+        let folded = paths::padded_words(&tag.label);
+        insert.execute(params![photo, model, position, tag.label, folded, finite(tag.score)])?;
+    }
+    seal::OTHER_TAG.seal(db, "photo = ?1 AND model = ?2", [photo, model])
+}
+
+/// SQLite would store NaN as NULL.
+fn finite(score: f32) -> f32 {
+    if score.is_finite() { score } else { 0.0 }
 }
 
 /// A file as the catalogue keeps it.

@@ -2,7 +2,7 @@
 
 use super::cluster_rows::{ClusterMember, NewCluster, finite, put_clusters, put_member};
 use super::{cluster_history, given_names};
-use crate::catalogue::library::{Library, current_model};
+use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::ModelRecord;
 use crate::catalogue::seal;
@@ -180,7 +180,7 @@ impl Library {
 
     /// The library's model, if these clusters may be stored.
     fn check_clusters(&self, clusters: &[NewCluster]) -> Result<ModelRecord> {
-        let model = self.sql(current_model)?.ok_or(Error::NoModel)?.record;
+        let model = self.model()?.ok_or(Error::NoModel)?;
         let mut names = HashSet::new();
         for cluster in clusters {
             check_name(&cluster.name)?;
@@ -200,13 +200,13 @@ impl Library {
         self.write(|db| members.iter().try_for_each(|member| put_member(db, member)))
     }
 
-    /// Replaces the centroids of clusters by those in the space of the library's current model. Each entry has the id
+    /// Replaces the centroids of clusters by those in the space of the model that answers. Each entry has the id
     /// of a cluster, its centroid (a unit vector) and its reach.
     ///
     /// # Errors
     /// [`Error::Vector`], [`Error::NoModel`], or the catalogue cannot be written.
     pub fn move_centroids(&self, centroids: &[(i64, Vec<f32>, f32)]) -> Result<()> {
-        let model = self.sql(current_model)?.ok_or(Error::NoModel)?.record;
+        let model = self.model()?.ok_or(Error::NoModel)?;
         for (_, centroid, _) in centroids {
             validate(centroid, model.dim, || "the centroid of a cluster".into())?;
         }

@@ -1,7 +1,7 @@
 //! Stacks: photos that were taken as one and count as one result, such as a raw file and the camera's JPEG of it, a
 //! photo and the film that a phone took with it, an edited copy, or a burst.
 
-use crate::catalogue::library::Library;
+use crate::catalogue::library::{Library, current_model};
 use crate::catalogue::stored::text_of;
 use crate::catalogue::told::COMPANIONS;
 use crate::catalogue::writer::Writer;
@@ -58,10 +58,10 @@ impl Writer<'_> {
     /// # Errors
     /// The catalogue cannot be read or written.
     pub fn refresh_stacks(&mut self) -> Result<()> {
-        let folder = vectors::folder(self.library);
         let (files, joined) = self.library.sql(|db| {
             let files = files(db)?;
-            let vectors = Vectors::load(db, &folder)?;
+            let load = |model| Vectors::load(db, &model, &vectors::folder(self.library, &model));
+            let vectors = current_model(db)?.map(load).transpose()?;
             let joined = join(&files, vectors.as_ref());
             Ok((files, joined))
         })?;

@@ -88,6 +88,11 @@ pub(crate) enum CacheFault {
 }
 
 impl Cache {
+    /// Whether there is a cache in `folder`, sound or not.
+    pub(crate) fn is_in(folder: &Path) -> bool {
+        !generations(folder).is_empty()
+    }
+
     /// Opens and verifies the newest generation in `folder`.
     pub(crate) fn open(folder: &Path) -> Result<Self, Unusable> {
         let mut failed = Unusable::Missing;

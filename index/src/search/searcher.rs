@@ -5,7 +5,7 @@ use super::text::{self, Match, TextSearch};
 use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
-use crate::catalogue::rows::{ContentHash, PhotoFacts, ScoreStats, Tag};
+use crate::catalogue::rows::{ContentHash, ModelRecord, PhotoFacts, ScoreStats, Tag};
 use crate::catalogue::stored::{first_path, is_conversion, size_of, text_of};
 use crate::catalogue::told::{self, COMPANIONS};
 use crate::error::{Error, Result, validate};
@@ -58,7 +58,7 @@ pub enum Order {
 /// What to look for.
 #[derive(Clone, Debug, Default)]
 pub struct SearchRequest {
-    /// Unit vector of the library's model.
+    /// Unit vector of the model that answers ([`Library::answer_with`]).
     pub vector: Option<Vec<f32>>,
     /// Words that photos should have.
     pub words: Option<String>,
@@ -186,8 +186,16 @@ impl Searcher {
         self.len == 0
     }
 
-    /// Number of photos that the library's model has not embedded, or whose embedding is damaged: no search by meaning
-    /// finds them.
+    /// The model that answers in this snapshot ([`Library::answer_with`]).
+    ///
+    /// # Errors
+    /// [`Error::Dropped`], or the catalogue cannot be read.
+    pub fn model(&self) -> Result<Option<ModelRecord>> {
+        self.library.model()
+    }
+
+    /// Number of photos that the model that answers has not embedded, or whose embedding is damaged: no search by
+    /// meaning finds them.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -410,7 +418,12 @@ impl Searcher {
 
     fn vectors(&self) -> Result<Option<&Vectors>> {
         if self.vectors.get().is_none() {
-            let loaded = self.library.sql(|db| Vectors::load(db, &vectors::folder(&self.library)))?;
+            let loaded = match self.library.answering()? {
+                Some(model) => {
+                    Some(self.library.sql(|db| Vectors::load(db, &model, &vectors::folder(&self.library, &model)))?)
+                }
+                None => None,
+            };
             let _ = self.vectors.set(loaded);
         }
         Ok(self.vectors.get().and_then(Option::as_ref))

@@ -5,7 +5,7 @@
 
 use super::cache::{self, Cache, CacheFault, Head};
 use super::umlauts::Umlauts;
-use crate::catalogue::change_log::Stamp;
+use crate::catalogue::change_log::{Part, Stamp};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::stored::text_of;
@@ -145,7 +145,7 @@ pub(crate) fn folder(library: &Library) -> PathBuf {
 pub(crate) fn usable(db: &Connection, folder: &Path) -> rusqlite::Result<Option<(Cache, Vec<i64>)>> {
     match Cache::open(folder) {
         Ok(cache) if cache.head.basis == BASIS => {
-            Ok(cache.head.stamp.changed_since(db, true)?.map(|changed| (cache, changed)))
+            Ok(cache.head.stamp.changed_since(db, Part::Words)?.map(|changed| (cache, changed)))
         }
         _ => Ok(None),
     }
@@ -163,7 +163,7 @@ pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<CacheFault
         Ok(cache) if cache.head.basis != BASIS => return Ok(None),
         Ok(cache) => cache,
     };
-    if library.sql(|db| cache.head.stamp.changed_since(db, true))?.is_none() {
+    if library.sql(|db| cache.head.stamp.changed_since(db, Part::Words))?.is_none() {
         return Ok(Some(CacheFault::Damaged("the full-text cache does not match the catalogue".into())));
     }
     let damaged = |what: &dyn std::fmt::Display| {

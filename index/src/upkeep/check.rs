@@ -114,8 +114,8 @@ impl Library {
                 }
             }
         }
-        let caches = [vectors::finding(self)?, text::finding(self, full)?];
-        findings.extend(caches.into_iter().flatten().map(|fault| match fault {
+        let caches = vectors::findings(self)?.into_iter().chain(text::finding(self, full)?);
+        findings.extend(caches.map(|fault| match fault {
             CacheFault::Damaged(what) => Finding::new(what, Remedy::Rebuild),
             CacheFault::Unread(what) => Finding::new(what, Remedy::TryAgain),
         }));
@@ -157,7 +157,7 @@ impl Library {
         })?;
         writer.refresh_stacks()?;
         self.accept_position()?;
-        cache::clear(&vectors::folder(self))?;
+        cache::clear(&vectors::folders(self))?;
         cache::clear(&text::folder(self))?;
         writer.refresh_caches(&mut |_, _, _| true)
     }
@@ -203,7 +203,7 @@ fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>
             "embedding" => (format!("the embedding of {}", of_photo()), Remedy::DropAndIndex),
             "encoding" => (format!("the encoding of {}", of_photo()), Remedy::DropUntilNeeded),
             "classifier" => (format!("a classifier of label set {named}"), Remedy::DropUntilNeeded),
-            "tag" => (format!("the tags of {}", of_photo()), Remedy::DropAndIndex),
+            "tag" | "other_tag" => (format!("the tags of {}", of_photo()), Remedy::DropAndIndex),
             "caption" if by_hand => (format!("the caption of {}", of_photo()), Remedy::WriteAgain),
             "caption" => (format!("the caption of {}", of_photo()), Remedy::DropUntilNeeded),
             "member" => (format!("the cluster of {}", of_photo()), Remedy::DropAndIndex),
@@ -224,7 +224,7 @@ fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>
             "named_picture" => (format!("a picture of the name {named} of a cluster"), Remedy::Rebuild),
             _ => (format!("the model {named}"), Remedy::Reindex),
         };
-        let verb = if table == "tag" { "are" } else { "is" };
+        let verb = if table.ends_with("tag") { "are" } else { "is" };
         findings.push(Finding::new(format!("{what} {verb} damaged"), remedy));
     }
     findings.dedup();
@@ -247,13 +247,24 @@ fn path_of(db: &Connection, row: &rusqlite::Row<'_>) -> rusqlite::Result<String>
 /// Drops the broken rows that can be computed again, and lets the next indexing run do so.
 fn repair_rows(db: &Connection) -> rusqlite::Result<()> {
     let broken = |sealed: Sealed| sealed.is_broken();
-    // What the model says of a photo and what the photo is are computed together: without an embedding they are again.
+    // What the current model says of a photo and what the photo is are computed together: without its embedding they are
+    // again.
     for sealed in [seal::PHOTO, seal::TAG] {
         let (table, key) = (sealed.table, sealed.key);
         let photos = format!("SELECT {key} FROM {table} WHERE {}", broken(sealed));
         db.execute(&format!("INSERT INTO change (photo) {photos}"), [])?;
-        db.execute(&format!("DELETE FROM embedding WHERE photo IN ({photos})"), [])?;
+        db.execute(
+            &format!(
+                "DELETE FROM embedding WHERE photo IN ({photos}) AND model IN (SELECT id FROM model WHERE current)"
+            ),
+            [],
+        )?;
     }
+    // So it is with what another model says.
+    let others = format!("FROM other_tag WHERE {}", broken(seal::OTHER_TAG));
+    db.execute(&format!("INSERT INTO change (photo, about, model) SELECT DISTINCT photo, 2, model {others}"), [])?;
+    db.execute(&format!("DELETE FROM embedding WHERE (photo, model) IN (SELECT photo, model {others})"), [])?;
+    db.execute(&format!("DELETE {others}"), [])?;
     db.execute(&format!("DELETE FROM tag WHERE photo IN (SELECT photo FROM tag WHERE {})", broken(seal::TAG)), [])?;
     db.execute(&format!("UPDATE photo SET identified = 0 WHERE {}", broken(seal::PHOTO)), [])?;
     seal::PHOTO.seal(db, "identified = 0", [])?;

@@ -1,8 +1,8 @@
 //! Bringing the caches up to date, and tidying up, at the end of an indexing run.
 
 use crate::catalogue::identity::{ORPHANS, carry_captions, open_paths};
-use crate::catalogue::library::{WAITING_CAPTIONS, WAITING_NAMES, current_model};
-use crate::catalogue::rows::WaitingCounts;
+use crate::catalogue::library::{WAITING_CAPTIONS, WAITING_NAMES, models_of};
+use crate::catalogue::rows::{ModelRole, WaitingCounts};
 use crate::catalogue::writer::Writer;
 use crate::error::{Error, Result};
 use crate::search::text::{self, Failed};
@@ -33,9 +33,32 @@ impl Writer<'_> {
         graph_from: usize,
         progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
     ) -> Result<()> {
+        if self.refresh_vectors(graph_from, false, progress)? { self.refresh_words(progress) } else { Ok(()) }
+    }
+
+    /// The part of [`Writer::refresh_caches`] for the model that is about to become the current one: until then, it
+    /// has no cache. Returns whether it was done.
+    ///
+    /// # Errors
+    /// As for [`Writer::refresh_caches`].
+    pub fn refresh_next(&mut self, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) -> Result<bool> {
+        self.refresh_vectors(GRAPH_FROM, true, progress)
+    }
+
+    /// Returns whether all of it was done.
+    fn refresh_vectors(
+        &mut self,
+        graph_from: usize,
+        next: bool,
+        progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
+    ) -> Result<bool> {
         let library = self.library;
-        if let Some(model) = library.sql(current_model)? {
-            let folder = vectors::folder(library);
+        for (model, role) in library.sql(models_of)? {
+            // While it is being filled, its cache would be made again and again.
+            if role == ModelRole::Filling && !next {
+                continue;
+            }
+            let folder = vectors::folder(library, &model);
             let embedded: u64 = library.sql(|db| {
                 db.query_row("SELECT count(*) FROM embedding WHERE model = ?1", [model.id], |row| row.get(0))
             })?;
@@ -45,10 +68,11 @@ impl Writer<'_> {
             };
             let mut report = |done, total| progress("vectors", done, total);
             if due && !library.sql(|db| vectors::rebuild(db, &model, &folder, graph_from, &mut report))?? {
-                return Ok(());
+                return Ok(false);
             }
         }
-        self.refresh_words(progress)
+        vectors::tidy(library)?;
+        Ok(true)
     }
 
     /// The part of [`Writer::refresh_caches`] for the full-text cache.
@@ -67,7 +91,7 @@ impl Writer<'_> {
 
     /// Draws the conclusions of an indexing run that has seen every folder of the library: what no file shows any more
     /// is gone, and was not merely moved. Captions by hand follow edited pictures, and what is no longer needed is
-    /// dropped: photos without a file, and embeddings of other models once every photo has one of the current model. A
+    /// dropped: photos without a file, and embeddings of former models once every photo has one of the current model. A
     /// photo with a caption by hand stays, in case its picture returns, with everything but its large encodings; so
     /// does an imported one that no file has shown yet. `is_gone` says whether the run has found nothing at a path.
     ///
@@ -88,7 +112,8 @@ impl Writer<'_> {
     fn drop_unneeded(&mut self) -> Result<()> {
         let library = self.library;
         let encodings = "FROM encoding WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = encoding.photo)";
-        let others = "FROM embedding WHERE model <> (SELECT id FROM model WHERE current) AND NOT EXISTS (
+        let others =
+            "FROM embedding WHERE model IN (SELECT id FROM model WHERE NOT current AND beside = 0) AND NOT EXISTS (
             SELECT 1 FROM file f WHERE NOT EXISTS (SELECT 1 FROM embedding e JOIN model m ON m.id = e.model
             WHERE m.current AND e.photo = f.photo))";
         for what in [ORPHANS, encodings, others] {
@@ -123,15 +148,24 @@ impl Writer<'_> {
         self.library.sql(|db| db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);"))
     }
 
-    /// Drops the entries of the log that both caches cover, but not those at the caches' own positions. Changes of
+    /// Drops the entries of the log that all caches cover, but not those at the caches' own positions. Changes of
     /// captions that only the full-text cache covers stay, so that the log after any position left in it is complete.
     fn prune_log(&mut self) -> Result<()> {
         let library = self.library;
-        let Some(model) = library.sql(current_model)? else { return Ok(()) };
-        let vectors = library.sql(|db| vectors::usable(db, &model, &vectors::folder(library)))?;
-        let text = library.sql(|db| text::usable(db, &text::folder(library)))?;
-        if let (Some((vectors, _)), Some((text, _))) = (vectors, text) {
-            let seen = vectors.head.stamp.seq.min(text.head.stamp.seq);
+        let mut seen = match library.sql(|db| text::usable(db, &text::folder(library)))? {
+            Some((text, _)) => text.head.stamp.seq,
+            None => return Ok(()),
+        };
+        let mut is_current = false;
+        for (model, role) in library.sql(models_of)? {
+            if let Some((cache, _)) =
+                library.sql(|db| vectors::usable(db, &model, &vectors::folder(library, &model)))?
+            {
+                seen = seen.min(cache.head.stamp.seq);
+                is_current |= role == ModelRole::Current;
+            }
+        }
+        if is_current {
             let any = library.sql(|db| {
                 db.query_row("SELECT EXISTS (SELECT 1 FROM change WHERE seq < ?1)", [seen], |row| row.get(0))
             })?;
@@ -170,6 +204,8 @@ impl crate::Library {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::catalogue::change_log::VECTORS_SINCE;
+    use crate::catalogue::library::current_model;
     use crate::catalogue::rows::{Change, FileStamp, ModelRecord, PhotoFacts};
     use crate::search::cache::{self, Cache};
     use crate::{Captioned, Library};
@@ -200,7 +236,7 @@ mod tests {
         let library = library(folder.path(), 250);
         let model = library.sql(current_model).unwrap().unwrap();
         let vectors =
-            || library.sql(|db| vectors::usable(db, &model, &vectors::folder(&library))).unwrap().map(|v| v.1);
+            || library.sql(|db| vectors::usable(db, &model, &vectors::folder(&library, &model))).unwrap().map(|v| v.1);
         let text = || library.sql(|db| text::usable(db, &text::folder(&library))).unwrap().map(|t| t.1.len());
         let mut captioner = library.captioner("print", false).unwrap();
         for round in 0..3 {
@@ -213,13 +249,14 @@ mod tests {
             assert_eq!((vectors(), text()), (Some(vec![]), Some(0)));
         }
         library.lock().unwrap().refresh_caches(&mut |_, _, _| true).unwrap();
-        assert!(folder.path().join("vectors/00000001").exists());
+        assert!(vectors::folder(&library, &model).join("00000001").exists());
         assert!(folder.path().join("text/00000004").exists());
-        // The changes that concern the vectors are found by an index, without a scan.
-        let plan = "EXPLAIN QUERY PLAN SELECT DISTINCT photo FROM change
-             WHERE about = 0 AND seq > ?1 AND photo IS NOT NULL ORDER BY photo";
-        let plan: String = library.sql(|db| db.query_row(plan, [1], |row| row.get(3))).unwrap();
-        assert!(plan.contains("change_of_photos"), "{plan}");
+        // The changes that concern the vectors are found by indexes, without a scan.
+        let plan = format!("EXPLAIN QUERY PLAN {VECTORS_SINCE}");
+        let plan: Vec<String> =
+            library.sql(|db| db.prepare(&plan)?.query_map([1, 1], |row| row.get(3))?.collect()).unwrap();
+        let plan = plan.join("\n");
+        assert!(plan.contains("change_of_photos") && plan.contains("change_of_vectors"), "{plan}");
     }
 
     #[test]

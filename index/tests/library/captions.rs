@@ -339,7 +339,7 @@ fn captions_go_with_the_photo_and_stay_while_it_has_a_file() {
     }
     let mut writer = library.lock().unwrap();
     // Photo 1 is moved and embedded by another model; photo 2 is forgotten.
-    writer.switch_model(&model("b", 8)).unwrap();
+    switch(&mut writer, &model("b", 8));
     writer.apply(&[photo("moved.jpg", 1, 8, &[]), Change::Remove { path: "/photos/1.jpg".into() }]).unwrap();
     writer.forget(Path::new("/photos/2.jpg")).unwrap();
     assert_eq!(found(&library, "walrus"), ["moved.jpg"]);

@@ -125,7 +125,7 @@ fn another_model_needs_another_classifier() {
     let (_folder, library) = library();
     library.save_label_set(&winds()).unwrap();
     library.save_classifier(&winds(), &print(), &classifier()).unwrap();
-    library.lock().unwrap().switch_model(&model("b", 3)).unwrap();
+    switch(&mut library.lock().unwrap(), &model("b", 3));
     assert!(matches!(found(&library, "label:winds"), Err(Error::NoClassifier { .. })));
     let wide = Classifier { scale: 1.0, rows: vec![0.5; 9] };
     library.save_classifier(&winds(), &model("b", 3).fingerprint, &wide).unwrap();

@@ -9,6 +9,7 @@ mod chats;
 mod damage;
 mod label_sets;
 mod looks;
+mod models;
 mod search;
 mod support;
 mod written;

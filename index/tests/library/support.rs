@@ -91,6 +91,28 @@ pub(crate) fn photo(name: &str, content: u64, dim: usize, labels: &[&str]) -> Ch
     }
 }
 
+/// What another model than the current one makes of a photo.
+pub(crate) fn beside(content: u64, model: &ModelRecord, label: &str) -> Change {
+    Change::Beside {
+        identity: identity(content),
+        model: model.clone(),
+        embedding: vector(content, model.dim),
+        tags: vec![Tag { label: label.into(), score: 0.5 }],
+    }
+}
+
+/// Whether the current model has embedded this.
+pub(crate) fn knows(library: &Library, identity: &FileIdentity) -> bool {
+    let current = library.model().unwrap().unwrap();
+    library.lacking(identity, &[&current]).unwrap().is_empty()
+}
+
+/// Makes this the current model, whatever it has embedded.
+pub(crate) fn switch(writer: &mut Writer<'_>, model: &ModelRecord) {
+    writer.begin_model(model).unwrap();
+    writer.switch_model().unwrap();
+}
+
 /// Does what comes at the end of a run.
 pub(crate) fn refresh(writer: &mut Writer<'_>) {
     writer.settle(&|_| false).unwrap();

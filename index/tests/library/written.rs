@@ -92,7 +92,7 @@ fn a_picture_that_returns_has_its_caption_under_any_name() {
     assert_eq!((captions_waiting(&library), library.status().unwrap().photos), (1, 1));
     assert!(find(&library, "eule").is_empty());
     // It is embedded still, so that its return costs no model.
-    assert!(library.knows(&identity(1)).unwrap());
+    assert!(knows(&library, &identity(1)));
     run(&library, &[known("x/other.jpg", 5, 1, None)]);
     assert_eq!(text(&library, "x/other.jpg").as_deref(), Some("Eule im Garten"));
     assert_eq!((captions_waiting(&library), find(&library, "eule").len()), (0, 1));
@@ -321,7 +321,7 @@ fn what_an_older_release_knew_by_its_bytes_becomes_known_by_its_picture() {
     let chat = library.begin_chat(&identity(2), &path("b.jpg"), "blip2").unwrap();
     // a.jpg and b.jpg turn out to show the same picture.
     let file = |name, bytes| known(name, bytes, 100, None);
-    assert!(library.knows(&FileIdentity { file: hash(1), ..identity(100) }).unwrap());
+    assert!(knows(&library, &FileIdentity { file: hash(1), ..identity(100) }));
     run(&library, &[file("a.jpg", 1), file("b.jpg", 2), known("c.jpg", 3, 300, None)]);
     assert_eq!(library.status().unwrap().photos, 2);
     let both = text(&library, "a.jpg").unwrap();
@@ -519,7 +519,7 @@ fn captions_carried_in_a_run_that_was_killed_are_carried_by_the_next() {
 fn what_waits_for_an_embedding_is_counted() {
     let (_folder, library) = with(&[shows("owl.jpg", 1, 1), shows("cat.jpg", 2, 2)]);
     assert_eq!(library.awaiting().unwrap(), 0);
-    library.lock().unwrap().switch_model(&model("b", DIM)).unwrap();
+    switch(&mut library.lock().unwrap(), &model("b", DIM));
     assert_eq!((library.awaiting().unwrap(), library.searcher().unwrap().awaiting().unwrap()), (2, 2));
     run(&library, &[shows("owl.jpg", 1, 1)]);
     assert_eq!((library.awaiting().unwrap(), library.status().unwrap().awaiting), (1, 1));

@@ -3,6 +3,7 @@
 use super::latest::Latest;
 use super::{Context, explained, guarded};
 use crate::exit::{Exit, exit_of};
+use crate::model_choice;
 use crate::search::question::{self, Means, Question};
 use crate::tui::event::{Answer, FoundPhoto, Message};
 use crate::tui::source::{Seek, Source};
@@ -60,10 +61,12 @@ impl Finder {
         let query = if seek.text.trim().is_empty() { Query::default() } else { question::parse(&seek.text)? };
         let library = match self.library.take() {
             Some(library) => library,
-            None => match Library::open(&self.context.settings.library) {
+            None => match model_choice::library(&self.context.settings) {
                 Ok(library) => library,
-                Err(Error::NoLibrary { .. }) => return Ok(Answer::default()),
-                Err(error) => return Err(error.into()),
+                Err(error) if matches!(error.downcast_ref(), Some(Error::NoLibrary { .. })) => {
+                    return Ok(Answer::default());
+                }
+                Err(error) => return Err(error),
             },
         };
         let library = self.library.insert(library);
@@ -76,10 +79,16 @@ impl Finder {
             Some(snapshot) => snapshot,
             None => {
                 let made = Instant::now();
+                if self.context.settings.model == "auto" {
+                    // The one that is current now.
+                    library.answer_with(None);
+                }
                 Snapshot { searcher: library.searcher()?, version, made, cost: Duration::ZERO }
             }
         };
         let snapshot = self.snapshot.insert(snapshot);
+        // Another one may be current meanwhile, and vectors of two models cannot be compared.
+        library.answer_with(snapshot.searcher.model()?.as_ref());
         let answer = if seek.is_empty() {
             all(&snapshot.searcher, limit)?
         } else {

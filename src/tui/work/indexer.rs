@@ -4,8 +4,9 @@ use super::{Context, explained, guarded, spawn};
 use crate::config::expand;
 use crate::exit::Failure;
 use crate::indexing::fill;
+use crate::indexing::models;
 use crate::indexing::run::IndexOptions;
-use crate::model_choice::{self, Offer};
+use crate::model_choice::Offer;
 use crate::terminal::console::Console;
 use crate::terminal::listener::{Listener, Step};
 use crate::terminal::text;
@@ -87,15 +88,14 @@ fn index(context: &Context, console: &Console, folders: &[PathBuf], cancel: &Ato
         if folders.is_empty() { Library::open(&settings.library)? } else { Library::create(&settings.library)? };
     let mut writer = library.lock()?;
     let folders = if folders.is_empty() { library.roots()? } else { folders };
-    let chosen = model_choice::choose(Some(&library), settings, console, Offer::None)?;
-    writer.set_model(&chosen.record)?;
+    let open = models::of_library(&mut writer, &library, settings, console, Offer::None)?;
     let options = IndexOptions {
         keep: true,
         excludes: settings.excludes(),
         videos: settings.video,
         ..IndexOptions::new(settings.threads)
     };
-    let done = fill::fill(&library, &mut writer, &chosen, &folders, &options, cancel, console)?;
+    let done = fill::fill(&library, &mut writer, &open, &folders, &options, cancel, console)?;
     let Some(done) = done else { return Ok("nothing was indexed".into()) };
     let summary = &done.summary;
     let mut parts = vec![format!("{} indexed", text::count(usize::try_from(summary.embedded)?, "photo"))];

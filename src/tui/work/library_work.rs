@@ -6,6 +6,7 @@ use crate::clusters::Remake;
 use crate::clusters::linkage::LinkageOptions;
 use crate::clusters::{self, map};
 use crate::labels::classify;
+use crate::model_choice;
 use crate::terminal::console::Console;
 use crate::terminal::listener::{Listener, Step};
 use crate::terminal::progress::Progress;
@@ -45,7 +46,7 @@ fn answer(context: &Context, console: &Console, generation: u64, work: &Work, ca
     fn outcome<T>(result: anyhow::Result<T>) -> Outcome<T> {
         result.map_err(|error| explained(&error))
     }
-    let library = || Library::open(&context.settings.library);
+    let library = || model_choice::library(&context.settings);
     match work {
         Work::Cluster(count) => {
             let made = guarded(|| cluster(context, console, &library()?, *count, cancel));

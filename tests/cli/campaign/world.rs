@@ -108,7 +108,10 @@ fn damage(world: &World) {
     assert_eq!(db.execute(hurt, []).unwrap(), 1);
     assert!(db.execute("UPDATE tag SET score = 9 WHERE photo = (SELECT max(photo) FROM file)", []).unwrap() > 0);
     for cache in ["vectors", "text"] {
-        let file = fs::read_dir(world.library().join(cache)).unwrap().next().unwrap().unwrap().path();
+        let first = |folder: &Path| fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+        let file = first(&world.library().join(cache));
+        // Vectors have a folder for each model.
+        let file = if file.is_dir() { first(&file) } else { file };
         let mut bytes = fs::read(&file).unwrap();
         bytes[200] ^= 4;
         fs::write(file, bytes).unwrap();

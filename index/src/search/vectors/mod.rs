@@ -3,9 +3,9 @@
 mod graph;
 mod kernel;
 
-use super::cache::{self, Cache, CacheFault, Head};
-use crate::catalogue::change_log::Stamp;
-use crate::catalogue::library::{Library, Model, current_model};
+use super::cache::{self, Cache, CacheFault, Head, Unusable};
+use crate::catalogue::change_log::{Part, Stamp};
+use crate::catalogue::library::{Library, Model, models_of};
 use crate::catalogue::rows::ScoreStats;
 use crate::catalogue::stored::read_row;
 use crate::error::Result;
@@ -31,7 +31,7 @@ pub(crate) struct Scored {
     pub(crate) cosine: f32,
 }
 
-/// The embeddings of all photos of a library by its current model. A photo has one row or, if it is a video, several
+/// The embeddings of all photos of a library by one of its models. A photo has one row or, if it is a video, several
 /// that follow each other: its cosine is that of the best one.
 pub(crate) struct Vectors {
     dim: usize,
@@ -45,8 +45,44 @@ pub(crate) struct Vectors {
     further: usize,
 }
 
-pub(crate) fn folder(library: &Library) -> PathBuf {
+/// The folder of the caches of all models.
+pub(crate) fn folders(library: &Library) -> PathBuf {
     library.dir().join("vectors")
+}
+
+/// The folder of a model's cache.
+pub(crate) fn folder(library: &Library, model: &Model) -> PathBuf {
+    folders(library).join(format!("{:016x}", basis(model)))
+}
+
+/// The newest cache of a model. Older releases kept one model's cache right in the folder of all.
+fn open(model: &Model, folder: &Path) -> Result<Cache, Unusable> {
+    match (Cache::open(folder), folder.parent()) {
+        (Err(Unusable::Missing), Some(parent)) => {
+            let cache = Cache::open(parent)?;
+            if cache.head.basis == basis(model) { Ok(cache) } else { Err(Unusable::Missing) }
+        }
+        (opened, _) => opened,
+    }
+}
+
+/// Removes the caches of models that are no longer the library's, and those of older releases once there are newer ones.
+pub(crate) fn tidy(library: &Library) -> Result<()> {
+    let models = library.sql(models_of)?;
+    let known: Vec<PathBuf> = models.iter().map(|(model, _)| folder(library, model)).collect();
+    let is_made = models.first().is_none_or(|(model, _)| Cache::is_in(&folder(library, model)));
+    let Ok(entries) = std::fs::read_dir(folders(library)) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && !known.contains(&path) {
+            cache::clear(&path)?;
+        } else if !is_folder && is_made {
+            // A reader on Windows may still have it open; the next run tries again.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+    Ok(())
 }
 
 fn basis(model: &Model) -> u64 {
@@ -56,28 +92,32 @@ fn basis(model: &Model) -> u64 {
 /// The newest cache, if it is sound and belongs to this model and this log, and the photos of which more than the
 /// caption changed since.
 pub(crate) fn usable(db: &Connection, model: &Model, folder: &Path) -> rusqlite::Result<Option<(Cache, Vec<i64>)>> {
-    let Ok(cache) = Cache::open(folder) else { return Ok(None) };
+    let Ok(cache) = open(model, folder) else { return Ok(None) };
     if cache.head.basis != basis(model) || !Layout::is_sound(&cache, model.record.dim) {
         return Ok(None);
     }
-    Ok(cache.head.stamp.changed_since(db, false)?.map(|changed| (cache, changed)))
+    let part = Part::Vectors(model.id);
+    Ok(cache.head.stamp.changed_since(db, part)?.map(|changed| (cache, changed)))
 }
 
-/// What is wrong with the cache, for `check`.
-pub(crate) fn finding(library: &Library) -> Result<Option<CacheFault>> {
-    let Some(model) = library.sql(current_model)? else { return Ok(None) };
+/// What is wrong with the caches, for `check`.
+pub(crate) fn findings(library: &Library) -> Result<Vec<CacheFault>> {
     let rebuild = |what: &str| Some(CacheFault::Damaged(what.into()));
-    Ok(match Cache::open(&folder(library)) {
-        Err(unusable) => unusable.fault("vector"),
-        Ok(cache) if cache.head.basis != basis(&model) => None,
-        Ok(cache) if !Layout::is_sound(&cache, model.record.dim) => {
-            rebuild("the vector cache is damaged: the lengths of its sections are wrong")
-        }
-        Ok(cache) if library.sql(|db| cache.head.stamp.changed_since(db, false))?.is_none() => {
-            rebuild("the vector cache does not match the catalogue")
-        }
-        Ok(_) => None,
-    })
+    let mut found = Vec::new();
+    for (model, _) in library.sql(models_of)? {
+        found.extend(match open(&model, &folder(library, &model)) {
+            Err(unusable) => unusable.fault("vector"),
+            Ok(cache) if cache.head.basis != basis(&model) => None,
+            Ok(cache) if !Layout::is_sound(&cache, model.record.dim) => {
+                rebuild("the vector cache is damaged: the lengths of its sections are wrong")
+            }
+            Ok(cache) if library.sql(|db| cache.head.stamp.changed_since(db, Part::Vectors(model.id)))?.is_none() => {
+                rebuild("the vector cache does not match the catalogue")
+            }
+            Ok(_) => None,
+        });
+    }
+    Ok(found)
 }
 
 /// The sections of a cache.
@@ -113,14 +153,12 @@ impl<'a> Layout<'a> {
 }
 
 impl Vectors {
-    /// The vectors of the current model; `None` if there is no model yet. A cache that is missing, damaged, foreign or
-    /// out of date makes this slower, never wrong.
-    pub(crate) fn load(db: &Connection, folder: &Path) -> rusqlite::Result<Option<Self>> {
-        let Some(model) = current_model(db)? else { return Ok(None) };
+    /// The vectors of a model. A cache that is missing, damaged, foreign or out of date makes this slower, never wrong.
+    pub(crate) fn load(db: &Connection, model: &Model, folder: &Path) -> rusqlite::Result<Self> {
         let dim = model.record.dim;
-        let usable = usable(db, &model, folder)?;
+        let usable = usable(db, model, folder)?;
         let changed = usable.as_ref().map(|(_, changed)| changed.as_slice());
-        let (ids, rows) = read_rows(db, &model, changed, &mut |_| true)?;
+        let (ids, rows) = read_rows(db, model, changed, &mut |_| true)?;
         let mut vectors = Self { dim, base: None, masked: HashSet::new(), further: further(&ids), ids, rows };
         if let Some((cache, changed)) = usable {
             if let Some(layout) = Layout::of(&cache) {
@@ -133,7 +171,7 @@ impl Vectors {
             }
             vectors.base = Some(cache);
         }
-        Ok(Some(vectors))
+        Ok(vectors)
     }
 
     fn layout(&self) -> Layout<'_> {
