@@ -193,6 +193,8 @@ mod tests {
         for (error, help) in [
             (Error::NoLibrary { path: path() }, "`snapseek index FOLDER`"),
             (Error::OtherModel { library: record("one"), asked: record("two") }, "reindex --model two"),
+            (Error::Filling { filling: "two".into(), asked: "three".into() }, "models drop two"),
+            (Error::Incomplete { name: "two".into(), embedded: 1, photos: 2 }, "reindex --model two"),
             (Error::Locked { path: path(), pid: None }, "wait for it"),
             (Error::Captioning { path: path(), pid: Some(1) }, "wait for it"),
             (Error::OlderSchema { path: path(), found: 1, wanted: 2 }, "copy"),

@@ -2,6 +2,7 @@
 //!
 //! - [`Library`], [`Writer`]: the catalogue in SQLite, the one source of truth
 //! - [`query`]: the query language; [`Filters`]: the conditions that photos must satisfy
+//! - [`LibraryModel`]: the models by which photos are embedded, and [`Library::answer_with`], which of them answers
 //! - [`Searcher`]: search by meaning (cosine), by words (BM25), and by both, fused
 //! - [`Caption`], [`Captioner`]: captions written by hand or by a model; they belong to a photo
 //! - [`Chat`]: a conversation about a picture, kept until it is deleted

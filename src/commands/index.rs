@@ -183,6 +183,9 @@ pub(super) fn report(done: &Done, library: &Library, settings: &Settings, consol
         }
         parts.push(format!("{} failed ({}; `snapseek status` lists them)", summary.failed, kinds.join(", ")));
     }
+    if summary.incomplete > 0 {
+        parts.push(format!("{} not embedded by every model (-v says why)", summary.incomplete));
+    }
     if !summary.unread.is_empty() {
         let (files, kinds) = unread(&summary.unread);
         parts.push(format!("{files} of kinds that are not read ({kinds})"));

@@ -86,9 +86,9 @@ pub fn tell(models: &[Chosen], library: &Library, console: &Console) -> anyhow::
     let (Some(one), Some(current)) = (beside.first(), library.model()?) else { return Ok(()) };
     let current = sanitize::text(&current.name);
     console.note(format_args!(
-        "photos are embedded by {} models, {current} and {}; `snapseek models drop {one}` ends that for one",
+        "photos are embedded by {} models, {current} and {}; `snapseek models drop {one}` ends that",
         beside.len() + 1,
-        beside.join(", ")
+        beside.join(" and ")
     ));
     Ok(())
 }

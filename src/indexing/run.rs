@@ -81,6 +81,8 @@ pub struct IndexSummary {
     /// How many each model has embedded, by its name, if there are several.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub embedded_by: BTreeMap<String, u64>,
+    /// Photos that one of the models has embedded and another one could not.
+    pub incomplete: u64,
     /// Files that have not changed.
     pub unchanged: u64,
     /// Files that show the same picture as before and say something else about it, such as another date.
@@ -481,8 +483,7 @@ impl IndexRun<'_, '_> {
             FileOutcome::Known { known, made, problem } => {
                 let KnownFile { job: Job { path, root, stamp, was, .. }, identity, metadata, colors } = *known;
                 if let Some((kind, message)) = problem {
-                    // The photo stays as the other models know it.
-                    self.progress.aside(|| self.console.failure(&path, kind.as_str(), &message));
+                    self.stays_incomplete(&path, kind, &message);
                 }
                 let colors = colors.map(|colors| Change::Colors { picture: identity.picture, colors });
                 match was {
@@ -503,6 +504,10 @@ impl IndexRun<'_, '_> {
             FileOutcome::Failed { job, kind, message, .. } if kind.is_passing() => {
                 self.seen.failed.insert(job.path.clone());
                 self.unseen(kind, job.path, job.root, message)?;
+            }
+            FileOutcome::Failed { job, kind, message, .. } if self.keeps(&job) => {
+                self.summary.unchanged += 1;
+                self.stays_incomplete(&job.path, kind, &message);
             }
             FileOutcome::Failed { job, picture, kind, message } => {
                 let is_known = self.writer.failure(&job.path)?.is_some_and(|known| known.stamp == job.stamp);
@@ -527,6 +532,19 @@ impl IndexRun<'_, '_> {
         }
         self.progress.done();
         Ok(())
+    }
+
+    /// Whether this file was read only because a model beside the current one lacks it: then what the current one knows
+    /// of it stays, whatever came of that.
+    fn keeps(&self, job: &Job) -> bool {
+        let is_known = |was: &FileState| was.embedded && was.stamp == job.stamp && was.identified == identity::VERSION;
+        self.models.all.len() > 1 && job.was.as_ref().is_some_and(is_known)
+    }
+
+    /// Records that a model could not embed what another one has embedded.
+    fn stays_incomplete(&mut self, path: &Path, kind: FailureKind, message: &str) {
+        self.summary.incomplete += 1;
+        self.progress.aside(|| self.console.failure(path, kind.as_str(), message));
     }
 
     /// Records that a photo was embedded, and by which models; `made` follows what the file is.

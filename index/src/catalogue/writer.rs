@@ -113,7 +113,15 @@ impl Writer<'_> {
             return Err(Error::Filling { filling: filling.record.name.clone(), asked: asked.name.clone() });
         }
         match models.first() {
-            Some((current, _)) if !current.is(asked) => self.write(|db| put_model(db, asked, false, 2)),
+            Some((current, _)) if !current.is(asked) => self.write(|db| {
+                // What is left of it in a library of an older release has no tags.
+                let former = "SELECT id FROM model WHERE fingerprint = ?1 AND dim = ?2 AND beside = 0";
+                db.execute(
+                    &format!("DELETE FROM embedding WHERE model IN ({former})"),
+                    params![asked.fingerprint, asked.dim],
+                )?;
+                put_model(db, asked, false, 2)
+            }),
             _ => self.set_model(asked),
         }
     }

@@ -107,5 +107,10 @@ fn index(context: &Context, console: &Console, folders: &[PathBuf], cancel: &Ato
         (summary.failed, "failed"),
     ];
     parts.extend(counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
+    if done.replaced.is_some()
+        && let Some(model) = library.model()?
+    {
+        parts.push(format!("{} answers now", model.name));
+    }
     Ok(format!("{} in {:.1} s", parts.join(", "), done.seconds))
 }

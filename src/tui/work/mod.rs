@@ -57,6 +57,10 @@ impl Context {
         if let Some(chosen) = kept.as_ref()
             && wanted.as_ref().is_none_or(|wanted| *wanted == chosen.record.fingerprint)
         {
+            if wanted.is_some() {
+                // Another one may become current while this one is in use.
+                library.answer_with(Some(&chosen.record));
+            }
             return Ok(chosen.clone());
         }
         let chosen = Arc::new(model_choice::choose(Some(library), &self.settings, console, Offer::None)?);
