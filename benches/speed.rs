@@ -302,7 +302,7 @@ fn fill(folder: &Path, model: ModelRecord, count: usize) -> anyhow::Result<()> {
     println!("{count} photos written in {:.0} s", started.elapsed().as_secs_f64());
     writer.refresh_caches(&mut |_, _, _| true)?;
     let scores = snapseek_index::ScoreStats { count: 32 * count, mean: 0.0, std: 0.05 };
-    writer.set_neutral_scores(&model, &scores)?;
+    library.set_neutral_scores(&model, &scores)?;
     println!("caches built after {:.0} s", started.elapsed().as_secs_f64());
     fs::write(folder.join("done"), "")?;
     Ok(())

@@ -227,6 +227,6 @@ fn make(dir: &Path, count: usize) -> anyhow::Result<()> {
     }
     writer.refresh_caches(&mut |_, _, _| true)?;
     let scores = snapseek_index::ScoreStats { count: 32 * count, mean: 0.0, std: 0.05 };
-    writer.set_neutral_scores(&record, &scores)?;
+    library.set_neutral_scores(&record, &scores)?;
     Ok(())
 }

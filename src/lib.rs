@@ -5,7 +5,8 @@
 //! - [`cli`], [`commands`], [`tui`]: the two front ends; each subcommand has one file in `cli` and one in `commands`
 //! - [`output`]: how results are shown: tables, JSON, CSV, pages, maps, copies
 //! - [`indexing`]: one indexing run; [`search`]: one query; [`captions`], [`chat`]: what BLIP-2 writes
-//! - [`clusters`], [`labels`], [`duplicates`]: operations on a whole library; [`transfer`]: export and import
+//! - [`clusters`], [`labels`], [`duplicates`]: operations on a whole library; [`transfer`]: export and import; [`trial`]:
+//!   models side by side
 //! - [`model_choice`]: which model a command uses
 //! - [`terminal`]: stdout, stderr and progress, and the only way for foreign text to reach them; [`config`]: settings;
 //!   [`exit`]: exit codes
@@ -32,4 +33,5 @@ pub mod places;
 pub mod search;
 pub mod terminal;
 pub mod transfer;
+pub mod trial;
 pub mod tui;

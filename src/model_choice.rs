@@ -3,12 +3,14 @@
 use crate::config::{DeviceChoice, Settings};
 use crate::exit::Failure;
 use crate::model::blip2::{self, Blip2Use, Matcher};
+use crate::model::dual_encoder::TextModel;
 use crate::model::hub::presets::{BLIP2_ITM, PRESETS, Preset, preset};
-use crate::model::{self, Device, Embed, ModelSpec, StoreOptions};
+use crate::model::{self, Device, Embed, ModelSpec, Paired, StoreOptions};
 use crate::terminal::console::Console;
 use crate::terminal::progress::{Bar, Unit};
+use crate::terminal::sanitize;
 use anyhow::Context;
-use snapseek_index::{Error, Library, LibraryModel, ModelRecord, ModelRole};
+use snapseek_index::{Error, Library, LibraryModel, ModelRecord, ModelRole, TextModelRecord};
 use std::path::PathBuf;
 
 /// Whether `auto` may offer to download CLIP.
@@ -53,7 +55,7 @@ pub fn choose(
     let spec = spec(&settings.model)?;
     // Before the model of the library is opened, which is not to blame.
     device(settings)?;
-    let chosen = match (&spec, &remembered) {
+    let mut chosen = match (&spec, &remembered) {
         (ModelSpec::Auto, Some(record)) => open(&self::spec(&record.name)?, settings)
             .with_context(|| format!("this library was indexed with the model {}", record.name))?,
         (ModelSpec::Auto, None) => automatic(settings, console, offer)?,
@@ -67,15 +69,103 @@ pub fn choose(
             Some(known) => complete(known)?,
             None => {
                 let error = Error::OtherModel { library: record.clone(), asked: chosen.record };
-                return Err(anyhow::Error::from(error)
-                    .context(format!("the library {}", crate::terminal::sanitize::path(library.dir()))));
+                return Err(
+                    anyhow::Error::from(error).context(format!("the library {}", sanitize::path(library.dir())))
+                );
             }
         }
     }
     if let (Some(_), Some(library)) = (remembered, library) {
         library.answer_with(Some(&chosen.record));
+        return with_texts(chosen, library, settings);
+    }
+    if let Some(asked) = other_texts(settings) {
+        chosen = read_by(chosen, open_texts(asked)?, asked)?;
     }
     Ok(chosen)
+}
+
+/// Lets the model that reads texts in place of `chosen` do so, if one is asked for or the library remembers one. One that is
+/// asked for is remembered.
+///
+/// # Errors
+/// The text model is missing, damaged or made for another model, or the catalogue cannot be read.
+fn with_texts(chosen: Chosen, library: &Library, settings: &Settings) -> anyhow::Result<Chosen> {
+    let known = library.text_model(&chosen.record)?;
+    let remember = |texts: Option<&TextModelRecord>| match library.set_text_model(&chosen.record, texts) {
+        // On a read-only disk it counts for this time only.
+        Err(error) if error.is_read_only() => Ok(()),
+        result => result,
+    };
+    let Some(asked) = settings.text_model.as_deref() else {
+        let Some(known) = known else { return Ok(chosen) };
+        let texts = open_texts(&known.name).with_context(|| {
+            let (own, name) = (sanitize::text(&chosen.record.name), sanitize::text(&known.name));
+            format!("{name} reads texts in place of {own} in this library (`--text-model own` ends that)")
+        })?;
+        return read_by(chosen, texts, &known.name);
+    };
+    if asked == OWN_TEXTS {
+        if known.is_some() {
+            remember(None)?;
+        }
+        return Ok(chosen);
+    }
+    let texts = open_texts(asked)?;
+    let name = name(&spec(asked)?);
+    let record = TextModelRecord { name, fingerprint: texts.identity().fingerprint.clone() };
+    if known.as_ref() != Some(&record) {
+        // Before it is remembered, it must fit.
+        anyhow::ensure!(texts.identity().dim == chosen.record.dim, other_space(asked, &chosen));
+        remember(Some(&record))?;
+    }
+    read_by(chosen, texts, asked)
+}
+
+/// What `--text-model` names to have texts read by the model that embeds the photos.
+const OWN_TEXTS: &str = "own";
+
+/// The text model that the user asks for, if it is another one than the model's own.
+fn other_texts(settings: &Settings) -> Option<&str> {
+    settings.text_model.as_deref().filter(|asked| *asked != OWN_TEXTS)
+}
+
+fn read_by(chosen: Chosen, texts: TextModel, asked: &str) -> anyhow::Result<Chosen> {
+    if texts.identity().dim != chosen.record.dim {
+        return Err(other_space(asked, &chosen));
+    }
+    let Chosen { model, record } = chosen;
+    Ok(Chosen { model: Box::new(Paired::new(model, texts)?), record })
+}
+
+fn other_space(asked: &str, chosen: &Chosen) -> anyhow::Error {
+    let (asked, own) = (sanitize::text(asked), sanitize::text(&chosen.record.name));
+    Failure::usage(format!("{asked} cannot read texts for {own}: their embeddings have different lengths"))
+}
+
+/// Opens a model that embeds texts alone.
+///
+/// # Errors
+/// It is missing (exit code 3), of another kind (exit code 2) or damaged.
+fn open_texts(asked: &str) -> anyhow::Result<TextModel> {
+    let spec = spec(asked)?;
+    let other_kind = || {
+        Failure::usage(format!(
+            "{} embeds no texts for the pictures of another model: clip-multilingual does, and org/name or the folder of \
+             one like it",
+            sanitize::text(asked)
+        ))
+    };
+    if matches!(spec, ModelSpec::Auto | ModelSpec::Starter) {
+        return Err(other_kind());
+    }
+    let Some(folder) = model::locate(&spec)? else {
+        return missing(&spec, ", and `--text-model own` needs none");
+    };
+    if !model::is_text_model(&folder) {
+        return Err(other_kind());
+    }
+    model::open_texts(&folder, &Settings::cache_dir()?)
 }
 
 fn is(a: &ModelRecord, b: &ModelRecord) -> bool {
@@ -114,10 +204,10 @@ pub fn library(settings: &Settings) -> anyhow::Result<Library> {
 ///
 /// # Errors
 /// The model is missing or damaged, or another one than it was.
-pub fn remembered(record: &ModelRecord, settings: &Settings) -> anyhow::Result<Chosen> {
+pub fn remembered(record: &ModelRecord, library: &Library, settings: &Settings) -> anyhow::Result<Chosen> {
     let chosen = open(&spec(&record.name)?, settings)?;
     anyhow::ensure!(is(&chosen.record, record), "its files are no longer those that it had");
-    Ok(chosen)
+    with_texts(chosen, library, &Settings { text_model: None, ..settings.clone() })
 }
 
 /// Opens exactly the model the user asked for; `auto` is the best known one that is installed, else the starter.
@@ -125,9 +215,13 @@ pub fn remembered(record: &ModelRecord, settings: &Settings) -> anyhow::Result<C
 /// # Errors
 /// The model is missing or damaged.
 pub fn asked(settings: &Settings, console: &Console, offer: Offer) -> anyhow::Result<Chosen> {
-    match spec(&settings.model)? {
-        ModelSpec::Auto => automatic(settings, console, offer),
-        spec => open(&spec, settings),
+    let chosen = match spec(&settings.model)? {
+        ModelSpec::Auto => automatic(settings, console, offer)?,
+        spec => open(&spec, settings)?,
+    };
+    match other_texts(settings) {
+        Some(asked) => read_by(chosen, open_texts(asked)?, asked),
+        None => Ok(chosen),
     }
 }
 
@@ -205,7 +299,7 @@ pub fn pull(
             last = file.to_owned();
             console.note(format_args!("downloading {file} ({} MB)", total / 1_000_000));
         }
-        bar.show(done, total, &crate::terminal::sanitize::text(file));
+        bar.show(done, total, &sanitize::text(file));
     })
 }
 
@@ -242,6 +336,12 @@ fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
                 return Err(Failure::usage(format!(
                     "{} {does} but makes no embeddings: pass it to {options}, and another model to --model",
                     name(spec)
+                )));
+            }
+            if model::is_text_model(&folder) {
+                return Err(Failure::usage(format!(
+                    "{} embeds texts alone: pass it to --text-model, and the model of the photos to --model",
+                    sanitize::text(&name(spec))
                 )));
             }
             model::open(&folder, device, &Settings::cache_dir()?)?
@@ -284,7 +384,7 @@ pub fn matcher(asked: &str, console: &Console) -> anyhow::Result<Matcher> {
     if !model::is_blip2(&folder) || blip2::use_of(&folder)? != Blip2Use::Matches {
         return Err(is_of_another_kind());
     }
-    console.detail(format_args!("{asked} in {}", crate::terminal::sanitize::path(&folder)));
+    console.detail(format_args!("{asked} in {}", sanitize::path(&folder)));
     Matcher::open(&folder)
 }
 

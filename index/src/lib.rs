@@ -62,7 +62,7 @@ pub use catalogue::library::Library;
 pub use catalogue::rows::{
     Caption, CaptionCounts, Captioned, CarriedCaption, Change, Chat, ContentHash, DamagedFile, FailedFile,
     FileIdentity, FileStamp, FileState, LibraryModel, Metadata, ModelRecord, ModelRole, PendingPhoto, PhotoFacts,
-    PhotoFile, PhotoFiles, ScoreStats, Status, Tag, Turn, WaitingCounts,
+    PhotoFile, PhotoFiles, ScoreStats, Status, Tag, TextModelRecord, Turn, WaitingCounts,
 };
 pub use catalogue::told::kilometres;
 pub use catalogue::writer::Writer;

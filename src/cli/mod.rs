@@ -40,7 +40,7 @@ pub use index::{IndexArgs, ReindexArgs};
 pub use labels::LabelsAction;
 pub use library::{CheckArgs, ForgetArgs, LibraryAction};
 pub use map::MapArgs;
-pub use models::ModelsAction;
+pub use models::{ModelsAction, TryArgs};
 pub use score::{ScoreArgs, ScoreBy};
 pub use search::{Column, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
 pub use shell::{CompleteArgs, CompletionsArgs, ManArgs};
@@ -58,7 +58,7 @@ use clap::{Parser, Subcommand};
 #[command(
     after_help = "EXIT CODES\n  0 found or done   1 nothing found   2 wrong usage   3 the library or a model is missing\n  \
     4 finished, but some files could not be read   5 failed for another reason   130 interrupted\n\n\
-    CONFIG\n  $XDG_CONFIG_HOME/snapseek/config.toml with the keys library, model, device, threads, offline, color, \
+    CONFIG\n  $XDG_CONFIG_HOME/snapseek/config.toml with the keys library, model, text_model, device, threads, offline, color, \
     limit, exclude, video, blip2, precision, theme, pictures, watch, [keys]. A flag wins over an environment variable, which wins over the file."
 )]
 pub struct Cli {

@@ -1,6 +1,7 @@
 //! Arguments of `models`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 /// What `models` can do.
 #[derive(Subcommand, Debug)]
@@ -16,6 +17,8 @@ pub enum ModelsAction {
         /// clip, blip2, or org/name [default: all that are installed]
         name: Option<String>,
     },
+    /// Try installed models on a sample of the library's photos: the same queries side by side, and what each costs
+    Try(TryArgs),
     /// Download a model from Hugging Face
     Pull {
         /// clip, blip2, or org/name
@@ -45,4 +48,24 @@ pub enum ModelsAction {
         #[arg(long, value_name = "4|8", default_value = "4", value_parser = ["4", "8"])]
         bits: String,
     },
+}
+
+/// Arguments of `models try`.
+#[derive(Args, Debug)]
+pub struct TryArgs {
+    /// starter, clip, another short name, org/name, or a model folder
+    #[arg(required = true)]
+    pub models: Vec<String>,
+    /// How many photos to try them on
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub sample: usize,
+    /// Queries, one a line, and after each, separated by tabs, the files of photos that fit
+    #[arg(long, value_name = "FILE")]
+    pub queries: Option<PathBuf>,
+    /// Ask which of the results fit, and keep the answers in the file of --queries
+    #[arg(long, requires = "queries")]
+    pub mark: bool,
+    /// Write a page with thumbnails to FILE
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }

@@ -71,7 +71,7 @@ impl Words {
         let words: Vec<String> =
             all.filter(|word| word.len() <= LONGEST && !word.trim().is_empty() && seen.insert(word.clone())).collect();
         let dim = model.identity().dim;
-        let file = cache.join("keywords").join(format!("{:.32}.bin", model.identity().fingerprint));
+        let file = cache.join("keywords").join(format!("{:.32}.bin", model.text_fingerprint()));
         let mut known = read(&file, dim).unwrap_or_default();
         let missing: Vec<String> = words.iter().filter(|word| !known.contains_key(*word)).cloned().collect();
         let tasks = rayon::current_num_threads().max(1);

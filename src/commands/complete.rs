@@ -53,7 +53,10 @@ fn words(word: &str, library: Option<&Library>) -> Vec<String> {
         // Values of options and arguments, which need no name before them.
         "--set" => sets().into_iter().map(|set| set.name).collect(),
         "--cluster" => clusters().into_iter().map(|cluster| cluster.name).collect(),
-        "--model" => with_installed(&["auto", "starter", "clip"], |kind| !matches!(kind, Kind::Blip2 | Kind::Matcher)),
+        "--model" => {
+            with_installed(&["auto", "starter", "clip"], |kind| matches!(kind, Kind::Starter | Kind::Encoder(_)))
+        }
+        "--text-model" => with_installed(&["own", "clip-multilingual"], |kind| kind == Kind::Texts),
         "--blip2" => with_installed(&["blip2"], |kind| kind == Kind::Blip2),
         "--rerank" | "--matcher" => with_installed(&["blip2-itm"], |kind| kind == Kind::Matcher),
         _ => Vec::new(),

@@ -101,7 +101,7 @@ pub(super) fn reindex(args: &ReindexArgs, settings: &Settings, console: &Console
     let known = library.models()?;
     let begun = known.iter().find(|known| known.role == ModelRole::Filling).filter(|_| settings.model == "auto");
     let chosen = match begun {
-        Some(next) => model_choice::remembered(&next.record, settings)?,
+        Some(next) => model_choice::remembered(&next.record, &library, settings)?,
         None => model_choice::asked(settings, console, Offer::unless(args.yes))?,
     };
     writer.begin_model(&chosen.record)?;

@@ -17,6 +17,7 @@ const SHOWN: usize = 20;
 pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     let status = library.status()?;
+    let text_model = status.model.as_ref().map(|model| library.text_model(model)).transpose()?.flatten();
     let failures = library.failures()?;
     let carried = library.carried_captions()?;
     let damaged = library.damaged_files()?;
@@ -34,7 +35,8 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
             carried.iter().map(|caption| of(json!({"caption": caption.text}), &caption.path)).collect();
         let forgotten: Vec<_> = status.forgotten.iter().map(|path| of(json!({}), path)).collect();
         console.json(&json!({"schema": 1, "library": library.dir().to_string_lossy(), "photos": status.photos,
-            "files": status.files, "model": status.model.as_ref().map(|m| &m.name), "models": models, "bytes": status.bytes,
+            "files": status.files, "model": status.model.as_ref().map(|m| &m.name),
+            "text_model": text_model.as_ref().map(|texts| &texts.name), "models": models, "bytes": status.bytes,
             "captioned": status.captions.captioned, "captioned_by_hand": status.captions.by_hand,
             "conversations": status.chats, "awaiting_embedding": status.awaiting, "waiting": status.waiting,
             "carried": carried, "forgotten": forgotten, "lost_commits": status.lost_commits,
@@ -49,6 +51,9 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
         "model",
         status.model.map_or("none yet".into(), |m| format!("{} ({} dimensions)", sanitize::text(&m.name), m.dim)),
     )?;
+    if let Some(texts) = &text_model {
+        row("texts", format!("read by {} (`--text-model own` ends that)", sanitize::text(&texts.name)))?;
+    }
     if models.len() > 1 {
         models.iter().try_for_each(|model| row("", standing(model)))?;
     }

@@ -22,6 +22,7 @@ mod selection;
 mod shell;
 mod show;
 mod transfer;
+mod try_models;
 mod tui;
 mod watch;
 

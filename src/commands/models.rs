@@ -30,6 +30,7 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
             Ok(Exit::Success)
         }
         ModelsAction::Drop { name, yes } => drop_from_library(name, *yes, settings, console),
+        ModelsAction::Try(args) => super::try_models::run(args, settings, console),
         ModelsAction::Pull { name, yes } => pull(name, *yes, settings, console),
         ModelsAction::Quantize { name, bits } => {
             let bits = if bits == "8" { Bits::Eight } else { Bits::Four };

@@ -47,6 +47,7 @@ const FISH: &str = r#"
 complete -c snapseek -n "__fish_seen_subcommand_from search classify" -f -a "(snapseek complete (commandline -ct) 2>/dev/null)"
 complete -c snapseek -n "__fish_seen_subcommand_from classify" -l set -f -a "(snapseek complete -- --set 2>/dev/null)"
 complete -c snapseek -l model -r -a "(snapseek complete -- --model 2>/dev/null)"
+complete -c snapseek -l text-model -r -a "(snapseek complete -- --text-model 2>/dev/null)"
 complete -c snapseek -l blip2 -r -a "(snapseek complete -- --blip2 2>/dev/null)"
 complete -c snapseek -n "__fish_seen_subcommand_from search" -l rerank -a "(snapseek complete -- --rerank 2>/dev/null)"
 complete -c snapseek -n "__fish_seen_subcommand_from score" -l matcher -r -a "(snapseek complete -- --matcher 2>/dev/null)"
@@ -60,7 +61,9 @@ pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let mut option = "";
     for line in script.split_inclusive('\n') {
         match option {
-            "--set)" | "--model)" | "--blip2)" | "--rerank)" | "--matcher)" if line.contains("compgen -f") => {
+            "--set)" | "--model)" | "--text-model)" | "--blip2)" | "--rerank)" | "--matcher)"
+                if line.contains("compgen -f") =>
+            {
                 let kind = option.trim_end_matches(')');
                 lines.push_str(&format!(
                     "                    local IFS=$'\\n'; COMPREPLY=($(compgen -W \"$(snapseek complete -- {kind} 2>/dev/null)\" \
@@ -92,7 +95,7 @@ fn commands_first(line: &str) -> String {
 
 /// A line of a script for zsh in which an option takes a name that snapseek knows; any other as it is.
 fn names_in_zsh(line: &str) -> String {
-    for option in ["--set", "--model", "--blip2", "--rerank", "--matcher"] {
+    for option in ["--set", "--model", "--text-model", "--blip2", "--rerank", "--matcher"] {
         if line.contains(&format!("'{option}=[")) || line.contains(&format!("){option}=[")) {
             return line.replace(":_default'", &format!(":_snapseek_names {option}'"));
         }

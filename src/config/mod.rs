@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 struct File {
     library: Option<PathBuf>,
     model: Option<String>,
+    text_model: Option<String>,
     blip2: Option<String>,
     precision: Option<Precision>,
     device: Option<DeviceChoice>,
@@ -58,6 +59,8 @@ pub struct Settings {
     pub library: PathBuf,
     /// `auto`, `starter`, `clip`, `org/name` or a folder.
     pub model: String,
+    /// The model that reads texts in place of the one that embeds photos: `own`, a short name, `org/name` or a folder.
+    pub text_model: Option<String>,
     /// `blip2`, `org/name` or a folder.
     pub blip2: String,
     /// Which form of BLIP-2 to use.
@@ -108,6 +111,7 @@ impl Settings {
                 .or(file.library)
                 .unwrap_or_else(|| dirs.data_dir().join("snapseek/library")),
             model: global.model.clone().or(file.model).unwrap_or_else(|| "auto".into()),
+            text_model: global.text_model.clone().or(file.text_model),
             blip2: global.blip2.clone().or(file.blip2).unwrap_or_else(|| "blip2".into()),
             precision: global.precision.or(file.precision).unwrap_or(Precision::Auto),
             device: global.device.or(file.device).unwrap_or(DeviceChoice::Cpu),

@@ -109,7 +109,7 @@ pub fn fill(
     }
     summary.interrupted = interrupted();
     if !summary.interrupted {
-        refresh_neutral_scores(library, writer, models, &summary)?;
+        refresh_neutral_scores(library, models, &summary)?;
         clusters::adopt(library)?;
     }
     Ok(Some(Done { summary, seconds: started.elapsed().as_secs_f64(), captions: None, replaced }))
@@ -126,12 +126,7 @@ fn is_next_ready(library: &Library, models: &[Chosen], summary: &IndexSummary) -
 }
 
 /// Scores the neutral prompts of the models that have embedded something, and of a current one that has no scores.
-fn refresh_neutral_scores(
-    library: &Library,
-    writer: &mut Writer<'_>,
-    models: &[Chosen],
-    summary: &IndexSummary,
-) -> anyhow::Result<()> {
+fn refresh_neutral_scores(library: &Library, models: &[Chosen], summary: &IndexSummary) -> anyhow::Result<()> {
     let current = library.model()?;
     for known in library.models()?.iter().filter(|known| known.role != ModelRole::Filling) {
         let open = models.iter().enumerate().find(|(_, open)| open.record.fingerprint == known.record.fingerprint);
@@ -141,7 +136,7 @@ fn refresh_neutral_scores(
         let is_due = summary.made.get(at).is_some_and(|made| *made > 0)
             || current.as_ref() == Some(&known.record) && own.neutral_scores()?.is_none();
         if is_due && let Some(scores) = matches::neutral_scores(&own, chosen.model.as_ref())? {
-            writer.set_neutral_scores(&known.record, &scores)?;
+            library.set_neutral_scores(&known.record, &scores)?;
         }
     }
     Ok(())

@@ -55,7 +55,7 @@ pub fn with_others(
         if models.iter().any(|open| is(&known, &open.record)) {
             continue;
         }
-        match model_choice::remembered(&known.record, settings) {
+        match model_choice::remembered(&known.record, library, settings) {
             Ok(chosen) => models.push(chosen),
             Err(error) => {
                 let name = sanitize::text(&known.record.name);

@@ -55,12 +55,12 @@ pub fn kept_classifier(
     model: &dyn Embed,
     progress: &mut Progress<'_>,
 ) -> anyhow::Result<Classifier> {
-    let identity = model.identity();
-    if let Some(kept) = library.classifier(set, &identity.fingerprint, identity.dim)? {
+    let texts = model.text_fingerprint();
+    if let Some(kept) = library.classifier(set, texts, model.identity().dim)? {
         return Ok(kept);
     }
     let made = classifier(set, model, progress)?;
-    library.save_classifier(set, &identity.fingerprint, &made)?;
+    library.save_classifier(set, texts, &made)?;
     Ok(made)
 }
 

@@ -12,6 +12,7 @@ pub mod kept;
 mod labels;
 mod model_folder;
 mod once;
+mod paired;
 mod preprocess;
 pub mod starter;
 mod tokenizer;
@@ -21,8 +22,9 @@ pub use hub::download::pull;
 pub use hub::spec::ModelSpec;
 pub use hub::store::{
     ChecksumVerdict, FileVerdict, Installed, Kind, StoreOptions, bytes_of, check, defect, delete_damaged, installed,
-    is_blip2, licence, locate, repository, short_name,
+    is_blip2, is_text_model, licence, locate, repository, short_name,
 };
+pub use paired::Paired;
 pub use starter::Starter;
 
 use crate::photo::picture::RgbPicture;
@@ -72,6 +74,11 @@ pub struct Tokens {
 pub trait Embed: Send + Sync {
     /// Identifies the model.
     fn identity(&self) -> &Identity;
+
+    /// Identifies what embeds texts: two with equal ones give the same embeddings of the same texts.
+    fn text_fingerprint(&self) -> &str {
+        &self.identity().fingerprint
+    }
 
     /// The positive factor for the cosine of a picture and a text before a softmax over texts; about 100 for CLIP.
     ///
@@ -151,6 +158,15 @@ pub fn starter() -> anyhow::Result<Box<dyn Embed>> {
 /// A file is missing, damaged or of another kind of model, or the device is not available.
 pub fn open(folder: &Path, device: Device, cache: &Path) -> anyhow::Result<Box<dyn Embed>> {
     Ok(Box::new(dual_encoder::DualEncoder::open(folder, device, Some(cache))?))
+}
+
+/// Opens the model in `folder` that embeds texts for the pictures of another one. The hash of its weights is cached below
+/// `cache`.
+///
+/// # Errors
+/// A file is missing, damaged or of another kind of model.
+pub fn open_texts(folder: &Path, cache: &Path) -> anyhow::Result<dual_encoder::TextModel> {
+    dual_encoder::TextModel::open(folder, Some(cache))
 }
 
 /// Puts `text` into a prompt template.

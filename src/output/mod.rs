@@ -8,6 +8,7 @@ mod preview;
 mod sheet;
 mod table;
 pub mod trash_script;
+pub mod trial;
 pub mod verdicts;
 
 pub use copy::copy_to as copy_photos;

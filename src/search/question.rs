@@ -82,7 +82,12 @@ impl Question {
             }
             let neutral = match library.neutral_scores()? {
                 _ if with_picture => None,
-                None => matches::neutral_scores(library, chosen.model.as_ref())?,
+                None => {
+                    let scores = matches::neutral_scores(library, chosen.model.as_ref())?;
+                    // Where it cannot be kept, it is computed again the next time.
+                    let _ = scores.map(|scores| library.set_neutral_scores(&chosen.record, &scores));
+                    scores
+                }
                 known => known,
             };
             (query_vector::vector(&query.parts, chosen.model.as_ref(), library, template)?, neutral)

@@ -214,11 +214,11 @@ fn what_orders_or_files_cannot_be_obeyed_is_said_by_name() {
     let text_only = json!([{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}]);
     refused("text-only", &Files::from([("modules.json".into(), text_only.to_string().into_bytes())]), &["texts alone"]);
     let timm =
-        json!({"model_cfg": {"embed_dim": 8, "vision_cfg": {"timm_model_name": "fastvit_mci0"}, "text_cfg": {}}});
+        json!({"model_cfg": {"embed_dim": 8, "vision_cfg": {"timm_model_name": "vit_base_mci_224"}, "text_cfg": {}}});
     refused(
         "timm",
         &Files::from([("open_clip_config.json".into(), timm.to_string().into_bytes())]),
-        &["fastvit_mci0", "supported are"],
+        &["vit_base_mci_224", "supported are"],
     );
 }
 
@@ -296,13 +296,19 @@ fn every_layout_can_be_pulled() {
         assert!(again.stderr.contains("undamaged"), "{again}");
     }
     let families = fixture("reference/families");
-    for family in ["siglip", "siglip2", "openclip"] {
+    let kinds = [
+        ("siglip", "siglip"),
+        ("siglip2", "siglip"),
+        ("openclip", "openclip"),
+        ("mobileclip", "mobileclip"),
+        ("chinese-clip", "chineseclip"),
+    ];
+    for (family, kind) in kinds {
         let sandbox = Sandbox::new();
         let mut files = files_of(families.join(family));
         files.retain(|name, _| !name.starts_with("expected"));
         Hub::serving(files, Fault::Nothing).pull(&sandbox).exits(0);
         assert_eq!(embed(&sandbox, NAME), embed(&sandbox, families.join(family).to_str().unwrap()), "{family}");
-        let kind = if family == "openclip" { "openclip" } else { "siglip" };
         let listed = sandbox.run(["models", "list", "--json"]).exits(0).lines();
         assert!(listed.iter().any(|model| model["name"] == NAME && model["kind"] == kind), "{listed:?}");
     }

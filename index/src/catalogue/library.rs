@@ -4,7 +4,7 @@ use super::position::{self, Position};
 use super::private_file::private;
 use super::rows::{
     CarriedCaption, DamagedFile, FailedFile, FileIdentity, FileStamp, ModelRecord, ModelRole, ScoreStats, Status,
-    WaitingCounts,
+    TextModelRecord, WaitingCounts,
 };
 use super::stored::{read_row, size_of, text_of};
 use super::{identity, paths, schema, seal};
@@ -131,7 +131,7 @@ impl Library {
     }
 
     /// How the library's photos score with neutral prompts, which describe no photo in particular: a cosine of the
-    /// model that answers must stand out from these scores. `None` until [`crate::Writer::set_neutral_scores`].
+    /// model that answers must stand out from these scores. `None` until [`Library::set_neutral_scores`].
     ///
     /// # Errors
     /// [`Error::Dropped`], or the catalogue cannot be read.
@@ -140,6 +140,49 @@ impl Library {
         let query = "SELECT neutral_count, neutral_mean, neutral_std FROM model WHERE id = ?1 AND neutral_count > 0";
         let stats = |row: &Row<'_>| Ok(ScoreStats { count: row.get(0)?, mean: row.get(1)?, std: row.get(2)? });
         self.sql(|db| db.query_row(query, [model.id], stats).optional())
+    }
+
+    /// The model that reads texts in place of one that has embedded photos, if it was set.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn text_model(&self, model: &ModelRecord) -> Result<Option<TextModelRecord>> {
+        let query = "SELECT texts_name, texts_fingerprint FROM model
+                     WHERE fingerprint = ?1 AND dim = ?2 AND texts_name IS NOT NULL";
+        let read = |row: &Row<'_>| Ok(TextModelRecord { name: row.get(0)?, fingerprint: row.get(1)? });
+        self.sql(|db| db.query_row(query, params![model.fingerprint, model.dim], read).optional())
+    }
+
+    /// Lets another model read texts in place of one that has embedded photos, or that one again. How photos score with
+    /// neutral prompts is forgotten.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn set_text_model(&self, model: &ModelRecord, texts: Option<&TextModelRecord>) -> Result<()> {
+        let (name, fingerprint) = texts.map(|texts| (&texts.name, &texts.fingerprint)).unzip();
+        self.write(|db| {
+            db.execute(
+                "UPDATE model SET texts_name = ?1, texts_fingerprint = ?2, neutral_count = NULL, neutral_mean = NULL,
+                 neutral_std = NULL WHERE fingerprint = ?3 AND dim = ?4",
+                params![name, fingerprint, model.fingerprint, model.dim],
+            )?;
+            seal::MODEL.seal(db, "fingerprint = ?1 AND dim = ?2", params![model.fingerprint, model.dim])
+        })
+    }
+
+    /// Stores how the library's photos score with neutral prompts of a model ([`Library::neutral_scores`]).
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn set_neutral_scores(&self, model: &ModelRecord, scores: &ScoreStats) -> Result<()> {
+        self.write(|db| {
+            db.execute(
+                "UPDATE model SET neutral_count = ?1, neutral_mean = ?2, neutral_std = ?3
+                 WHERE fingerprint = ?4 AND dim = ?5",
+                params![scores.count, scores.mean, scores.std, model.fingerprint, model.dim],
+            )?;
+            seal::MODEL.seal(db, "fingerprint = ?1 AND dim = ?2", params![model.fingerprint, model.dim])
+        })
     }
 
     /// What the library contains, and how large it is.

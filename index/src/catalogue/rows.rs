@@ -195,6 +195,15 @@ pub struct ModelRecord {
     pub dim: usize,
 }
 
+/// The model that reads texts in place of the one that made a library's embeddings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TextModelRecord {
+    /// The name that the user knows it by.
+    pub name: String,
+    /// Changes whenever the model's embeddings would.
+    pub fingerprint: String,
+}
+
 /// What a model is to a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

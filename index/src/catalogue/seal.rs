@@ -43,8 +43,12 @@ pub(crate) const EMBEDDING: Sealed = sealed_late("embedding", "photo", "photo, m
 pub(crate) const ENCODING: Sealed = sealed_late("encoding", "photo", "photo, captioner, checksum");
 pub(crate) const CLASSIFIER: Sealed = sealed_late("classifier", "label_set", "label_set, fingerprint, checksum");
 
-pub(crate) const MODEL: Sealed =
-    sealed("model", "name", "id, name, fingerprint, dim, current, beside, neutral_count, neutral_mean, neutral_std");
+pub(crate) const MODEL: Sealed = sealed(
+    "model",
+    "name",
+    "id, name, fingerprint, dim, current, beside, neutral_count, neutral_mean, neutral_std, \
+        texts_name, texts_fingerprint",
+);
 pub(crate) const ROOT: Sealed = sealed("root", "path", "path");
 pub(crate) const PHOTO: Sealed = sealed(
     "photo",

@@ -7,7 +7,7 @@ use super::paths;
 use super::private_file::take_lock;
 use super::rows::{
     Change, ContentHash, FailedFile, FileIdentity, FileStamp, FileState, Metadata, ModelRecord, ModelRole, PhotoFacts,
-    ScoreStats, Tag,
+    Tag,
 };
 use super::seal;
 use super::stored::{row_checksum, size_of, stored_size};
@@ -124,21 +124,6 @@ impl Writer<'_> {
             }),
             _ => self.set_model(asked),
         }
-    }
-
-    /// Stores how the library's photos score with neutral prompts of one of its models ([`Library::neutral_scores`]).
-    ///
-    /// # Errors
-    /// The catalogue cannot be written.
-    pub fn set_neutral_scores(&mut self, model: &ModelRecord, scores: &ScoreStats) -> Result<()> {
-        self.write(|db| {
-            db.execute(
-                "UPDATE model SET neutral_count = ?1, neutral_mean = ?2, neutral_std = ?3
-                 WHERE fingerprint = ?4 AND dim = ?5",
-                params![scores.count, scores.mean, scores.std, model.fingerprint, model.dim],
-            )?;
-            seal::MODEL.seal(db, "fingerprint = ?1 AND dim = ?2", params![model.fingerprint, model.dim])
-        })
     }
 
     /// Makes all of these changes, in order, or none.

@@ -198,7 +198,7 @@ impl Library {
         if deleted > 0 { Ok(()) } else { Err(self.no_label_set(name)?) }
     }
 
-    /// The classifier of a saved set for the model with this fingerprint and embeddings of `dim` numbers; `None` if it
+    /// The classifier of a saved set by the texts of the model with this fingerprint, for embeddings of `dim` numbers; `None` if it
     /// has not been made yet or is damaged: it can be made again.
     ///
     /// # Errors
@@ -218,7 +218,7 @@ impl Library {
         Ok(kept.flatten().filter(|classifier| classifier.fits(labels, dim)))
     }
 
-    /// Stores the classifier of a saved set for the model with this fingerprint, unless the set has changed meanwhile.
+    /// Stores the classifier of a saved set by the texts of the model with this fingerprint, unless the set has changed meanwhile.
     ///
     /// # Errors
     /// [`Error::Refused`] for one that does not fit the set or has unusable numbers, or the catalogue cannot be
@@ -272,7 +272,8 @@ impl LabelFilter {
                 std::collections::hash_map::Entry::Vacant(entry) => {
                     let set = library.label_set(name)?;
                     let model = library.model()?.ok_or(Error::NoModel)?;
-                    let classifier = library.classifier(&set, &model.fingerprint, model.dim)?;
+                    let texts = library.text_model(&model)?.map_or(model.fingerprint, |texts| texts.fingerprint);
+                    let classifier = library.classifier(&set, &texts, model.dim)?;
                     let Some(classifier) = classifier else { return Err(Error::NoClassifier { name: set.name }) };
                     entry.insert(Self { set, classifier, asked: Vec::new() })
                 }

@@ -341,7 +341,7 @@ fn everything(folder: &Path) -> Library {
     let failed = Change::Failed { path: "/photos/bad.jpg".into(), root, stamp: stamp(3), kind, message, reader: 1 };
     writer.apply(&[failed]).unwrap();
     let neutral = ScoreStats { count: 5, mean: 0.1, std: 0.2 };
-    writer.set_neutral_scores(&model("a", DIM), &neutral).unwrap();
+    library.set_neutral_scores(&model("a", DIM), &neutral).unwrap();
     writer.set_unread(Path::new("/photos"), &[("mp4".to_owned(), 3)].into()).unwrap();
     library.set_caption_by_hand(1, "by hand").unwrap();
     library.save_caption(2, "by a model", "print").unwrap();

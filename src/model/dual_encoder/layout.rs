@@ -201,6 +201,20 @@ fn without_weights(has: &dyn Fn(&str) -> anyhow::Result<bool>) -> anyhow::Result
     Ok(anyhow::anyhow!("the repository has no weights in safetensors"))
 }
 
+/// The names of the files of the tokenizer in a repository, of which `has` tells what there is.
+pub(super) fn wanted_tokenizer(has: &dyn Fn(&str) -> anyhow::Result<bool>) -> anyhow::Result<Vec<&'static str>> {
+    if !has(TOKENIZER)? {
+        if has(VOCABULARY[0])? {
+            return Ok(VOCABULARY.to_vec());
+        }
+        if has(WORD_PIECES)? {
+            let config = has(TOKENIZER_CONFIG)?.then_some(TOKENIZER_CONFIG);
+            return Ok([WORD_PIECES].into_iter().chain(config).collect());
+        }
+    }
+    Ok(vec![TOKENIZER])
+}
+
 /// The names of the files to download of the model in a repository, of which `has` tells which there are and `small`
 /// fetches one: first what says what the model is, so that nothing large is fetched of a model that is not supported.
 ///
@@ -228,21 +242,12 @@ pub(in crate::model) fn wanted(
     if config.preprocessing.is_none() {
         files.push(preprocess::wanted(&has, &small)?.to_owned());
     }
-    let mut needs_tokenizer_config = config.text.padded;
-    if has(TOKENIZER)? {
-        files.push(TOKENIZER.to_owned());
-    } else if has(VOCABULARY[0])? {
-        files.extend(VOCABULARY.map(str::to_owned));
-    } else if has(WORD_PIECES)? {
-        files.push(WORD_PIECES.to_owned());
-        needs_tokenizer_config |= has(TOKENIZER_CONFIG)?;
-    } else {
-        files.push(TOKENIZER.to_owned());
-    }
-    if needs_tokenizer_config {
+    let tokenizer = wanted_tokenizer(&has)?;
+    if config.text.padded && !tokenizer.contains(&TOKENIZER_CONFIG) {
         anyhow::ensure!(has(TOKENIZER_CONFIG)?, "the repository holds no {TOKENIZER_CONFIG}");
         files.push(TOKENIZER_CONFIG.to_owned());
     }
+    files.extend(tokenizer.into_iter().map(str::to_owned));
     let weights = if description == OPEN_CLIP_CONFIG { OPEN_CLIP_WEIGHTS } else { WEIGHTS };
     if has(weights)? {
         files.push(weights.to_owned());

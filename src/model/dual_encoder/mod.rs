@@ -36,6 +36,7 @@ pub use config::Family;
 pub use cost::seconds_per_photo;
 pub(super) use layout::{DESCRIPTIONS, EncoderFiles, wanted};
 pub use text_model::TextModel;
+pub(super) use text_model::{TextFiles, is_text_model, wanted_of_texts};
 
 /// Part of the fingerprint: must change whenever the same files give other embeddings.
 const VERSION: &str = "clip 1";

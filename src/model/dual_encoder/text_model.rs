@@ -39,7 +39,7 @@ pub(in crate::model) struct TextFiles {
     /// The file of the projection, of (numbers of an embedding, hidden).
     projection: PathBuf,
     config: TextConfig,
-    pub(super) dim: usize,
+    dim: usize,
     cleaning: Cleaning,
 }
 
@@ -111,12 +111,60 @@ impl TextFiles {
         })
     }
 
+    /// Numbers in an embedding.
+    pub(in crate::model) fn dim(&self) -> usize {
+        self.dim
+    }
+
     /// All of them, the weights last.
     pub(in crate::model) fn paths(&self) -> Vec<&Path> {
         let tokenizer = self.tokenizer.paths().iter();
         let parts = self.descriptions.iter().chain(tokenizer).chain([&self.projection]).chain(&self.weights);
         parts.map(PathBuf::as_path).collect()
     }
+}
+
+/// Whether a folder describes a text model for another model's pictures, complete or not.
+pub(in crate::model) fn is_text_model(folder: &Path) -> bool {
+    find(folder, layout::MODULES).is_some_and(|modules| parts(&modules).is_ok())
+}
+
+/// The names of the files to download of the text model in a repository; `None` if it holds another model. `has` tells
+/// which files there are, and `small` fetches one.
+///
+/// # Errors
+/// It is not supported, or the server cannot be asked.
+pub(in crate::model) fn wanted_of_texts(
+    has: &dyn Fn(&str) -> anyhow::Result<bool>,
+    small: &dyn Fn(&str) -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<Option<Vec<String>>> {
+    if !has(layout::MODULES)? {
+        return Ok(None);
+    }
+    let modules = small(layout::MODULES)?;
+    let Ok([transformer, pooling, dense]) = parts(&modules) else { return Ok(None) };
+    let within = |module: &Module, name: &str| {
+        if module.path.is_empty() { name.into() } else { format!("{}/{name}", module.path) }
+    };
+    let config = within(&transformer, CONFIG);
+    let (pooling, dense_config) = (within(&pooling, CONFIG), within(&dense, CONFIG));
+    let hidden = config::read_distilbert(&small(&config)?, None)?.sizes.hidden;
+    read_pooling(&small(&pooling)?)?;
+    read_dense(&small(&dense_config)?, hidden)?;
+    let mut files = vec![layout::MODULES.to_owned(), config, pooling, dense_config];
+    let length = within(&transformer, LENGTH);
+    if has(&length)? {
+        files.push(length);
+    }
+    files.extend(
+        layout::wanted_tokenizer(&|name| has(&within(&transformer, name)))?
+            .iter()
+            .map(|name| within(&transformer, name)),
+    );
+    let (weights, archive) = (within(&dense, WEIGHTS), within(&dense, ARCHIVE));
+    files.push(if !has(&weights)? && has(&archive)? { archive } else { weights });
+    files.push(within(&transformer, WEIGHTS));
+    Ok(Some(files))
 }
 
 /// The modules of a text model: its transformer, how states are pooled, and the projection.

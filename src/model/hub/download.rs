@@ -132,7 +132,9 @@ impl Remote<'_> {
         let has_config = self.exists(CONFIG)?;
         let config = has_config.then(|| self.small(CONFIG)).transpose()?;
         let Some(folder) = config.as_deref().and_then(Path::parent).filter(|folder| blip2::is_blip2(folder)) else {
-            return dual_encoder::wanted(&|name| self.exists(name), &|name| self.small(name));
+            let (has, small) = (|name: &str| self.exists(name), |name: &str| self.small(name));
+            let of_texts = dual_encoder::wanted_of_texts(&has, &small)?;
+            return of_texts.map_or_else(|| dual_encoder::wanted(&has, &small), Ok);
         };
         blip2::use_of(folder)?;
         let preprocessor = preprocess::wanted(&|name| self.exists(name), &|name| self.small(name))?;

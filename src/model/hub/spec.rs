@@ -1,6 +1,6 @@
 //! How a user names a model.
 
-use super::presets::{BLIP2_ITM, PRESETS};
+use super::presets::{HELPERS, PRESETS};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -30,8 +30,8 @@ impl FromStr for ModelSpec {
         if let Some(preset) = PRESETS[1..].iter().find(|preset| preset.name == name) {
             return Ok(Self::Repo(preset.repo.to_owned()));
         }
-        if name == BLIP2_ITM.0 {
-            return Ok(Self::Repo(BLIP2_ITM.1.to_owned()));
+        if let Some((_, repo)) = HELPERS.iter().find(|(short, _)| *short == name) {
+            return Ok(Self::Repo((*repo).to_owned()));
         }
         match name {
             "auto" => Ok(Self::Auto),
@@ -45,8 +45,8 @@ impl FromStr for ModelSpec {
                 Ok(Self::Repo(name.to_owned()))
             }
             _ => Err(format!(
-                "no model is called {name:?}: use auto, starter, clip, blip2, blip2-itm, a name of `snapseek models list \
-                 --available`, a Hugging Face name like org/name or org/name@revision, or a folder that exists"
+                "no model is called {name:?}: use auto, starter, clip, blip2, blip2-itm, clip-multilingual, a name of \
+                 `snapseek models list --available`, a Hugging Face name like org/name or org/name@revision, or a folder that exists"
             )),
         }
     }

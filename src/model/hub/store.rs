@@ -1,9 +1,9 @@
 //! Finds models in the user's Hugging Face cache. `download.rs` downloads what is missing there, if the user wants it.
 
-use super::presets::{BLIP2_ITM, PRESETS, preset};
+use super::presets::{HELPERS, PRESETS, preset};
 use crate::model::ModelSpec;
 use crate::model::blip2::{self, Blip2Use};
-use crate::model::dual_encoder::{self, EncoderFiles, Family};
+use crate::model::dual_encoder::{self, EncoderFiles, Family, TextFiles};
 use crate::model::model_folder::MissingFile;
 use anyhow::Context;
 use sha1::Digest;
@@ -41,6 +41,8 @@ pub enum Kind {
     Blip2,
     /// Compares pictures with texts.
     Matcher,
+    /// Embeds texts for the pictures of another model.
+    Texts,
     /// Embeds texts and pictures.
     #[serde(untagged)]
     Encoder(Family),
@@ -115,7 +117,13 @@ pub fn defect(spec: &ModelSpec) -> anyhow::Result<Option<(anyhow::Error, bool)>>
     };
     let best = snapshots.into_iter().filter(|dir| dir.is_dir()).max_by_key(size);
     let Some(dir) = best else { return Ok(None) };
-    let defect = if is_blip2(&dir) { blip2::files_of(&dir).err() } else { dual_encoder::describe(&dir).err() };
+    let defect = if is_blip2(&dir) {
+        blip2::files_of(&dir).err()
+    } else if is_text_model(&dir) {
+        TextFiles::of(&dir).err()
+    } else {
+        dual_encoder::describe(&dir).err()
+    };
     // What a download that was interrupted leaves: ours, and that of the Python library.
     let is_part = |name: &Path| name.extension().is_some_and(|ending| ending == "part" || ending == "incomplete");
     let blobs = fs::read_dir(repo_folder(&hub()?, repo).join("blobs")).into_iter().flatten();
@@ -136,6 +144,12 @@ pub(super) fn repo_folder(hub: &Path, repo: &str) -> PathBuf {
 #[must_use]
 pub fn is_blip2(folder: &Path) -> bool {
     blip2::is_blip2(folder)
+}
+
+/// Whether the model in a folder embeds texts for the pictures of another one, according to its modules.json.
+#[must_use]
+pub fn is_text_model(folder: &Path) -> bool {
+    dual_encoder::is_text_model(folder)
 }
 
 /// Total size in bytes of the files that a model's folder must hold; `None` if one is missing.
@@ -170,6 +184,8 @@ pub fn installed() -> Vec<Installed> {
         let (kind, dim) = if is_blip2(&dir) {
             let matches = matches!(blip2::use_of(&dir), Ok(Blip2Use::Matches));
             (if matches { Kind::Matcher } else { Kind::Blip2 }, None)
+        } else if is_text_model(&dir) {
+            (Kind::Texts, Some(TextFiles::of(&dir).ok()?.dim()))
         } else {
             let (dim, family) = dual_encoder::describe(&dir).ok()?;
             (Kind::Encoder(family), Some(dim))
@@ -193,8 +209,7 @@ pub fn short_name(repo: &str) -> &str {
     match preset(repo) {
         Some(preset) => preset.name,
         None if repo == BLIP2 => "blip2",
-        None if repo == BLIP2_ITM.1 => BLIP2_ITM.0,
-        None => repo,
+        None => HELPERS.iter().find(|(_, of)| *of == repo).map_or(repo, |(short, _)| *short),
     }
 }
 
@@ -344,7 +359,11 @@ fn files(folder: &Path) -> Option<Vec<PathBuf>> {
     if is_blip2(folder) {
         return Some(blip2::files_of(folder).ok()?.iter().map(|name| folder.join(name)).collect());
     }
-    Some(EncoderFiles::of(folder).ok()?.paths().into_iter().map(Path::to_path_buf).collect())
+    let owned = |paths: Vec<&Path>| paths.into_iter().map(Path::to_path_buf).collect();
+    if is_text_model(folder) {
+        return TextFiles::of(folder).ok().map(|files| owned(files.paths()));
+    }
+    EncoderFiles::of(folder).ok().map(|files| owned(files.paths()))
 }
 
 fn pinned(repo: &str) -> Option<&'static str> {
