@@ -76,20 +76,20 @@ impl<'a> RunModels<'a> {
     }
 }
 
-/// Which models have embedded a photo, and what the catalogue gets of it beside what it gets of the file.
-type Made = Vec<(usize, Option<Change>)>;
+/// The models that have embedded a photo, and what the catalogue gets from each beside what it gets of the file.
+type ModelChanges = Vec<(usize, Option<Change>)>;
 
 /// The result of a job.
 pub(super) enum FileOutcome {
     Photo {
         change: Box<Change>,
-        made: Made,
+        made: ModelChanges,
     },
     /// The catalogue already has the picture; other models than the current one may have embedded it just now, or why
     /// they could not.
     Known {
         known: Box<KnownFile>,
-        made: Made,
+        made: ModelChanges,
         problem: Option<(FailureKind, String)>,
     },
     /// A model fails, and the run goes on without it.
@@ -238,7 +238,7 @@ impl<'a> IndexWorkers<'a> {
             let colors = lacking.then(small).flatten().map(|photo| colors_of(&photo));
             return Err(known(KnownFile { job, identity, metadata, colors }, Vec::new(), None));
         }
-        // Without this, what fails now would be dropped although others know it.
+        // If so, a failure to decode it now makes it no failure: the current model knows it.
         let is_known = models.current.is_some_and(|current| !lacking.contains(&current));
         if !shared.in_work.lock().map_err(|_| died())?.insert(identity.picture) {
             let known = Box::new(KnownFile { job, identity, metadata, colors: None });
@@ -414,7 +414,7 @@ fn outcome(photo: Prepared, made: Vec<(usize, PhotoEmbedding)>, models: &RunMode
     }
 }
 
-fn known(file: KnownFile, made: Made, problem: Option<(FailureKind, String)>) -> Box<FileOutcome> {
+fn known(file: KnownFile, made: ModelChanges, problem: Option<(FailureKind, String)>) -> Box<FileOutcome> {
     Box::new(FileOutcome::Known { known: Box::new(file), made, problem })
 }
 

@@ -47,10 +47,11 @@ pub(super) struct Task {
     prepare: fn(&World),
 }
 
-pub(super) const TASKS: [Task; 13] = [
+pub(super) const TASKS: [Task; 14] = [
     task("index, first", &["index", ".", "--json"], From::Nothing, Legal::ByHand, few_photos),
     task("index, changes", &["index", ".", "--json"], From::Whole, Legal::ByHand, change_photos),
     task("reindex", &["reindex", "--json", "--model", "starter"], From::Whole, Legal::Either, of_another_model),
+    task("models drop", &["models", "drop", "starter", "--yes"], From::Whole, Legal::Either, with_another_model),
     task("caption set", &["caption", "set", "owl.jpg", "Uhu"], From::Whole, Legal::Either, |_| ()),
     task("index --captions", &["index", "--captions", "--json"], From::Uncaptioned, Legal::Steps, |_| ()),
     task("forget", &["forget", "dog.jpg"], From::Whole, Legal::ByHand, |_| ()),
@@ -84,8 +85,15 @@ fn few_photos(world: &World) {
     ["dog.jpg", "koala.jpg", "panda.jpg"].iter().for_each(|name| fs::remove_file(world.sandbox.photo(name)).unwrap());
 }
 
-fn of_another_model(world: &World) {
+/// Another model answers, and the first one is kept.
+fn with_another_model(world: &World) {
     world.run(&["reindex", "--model", &random_clip()]);
+}
+
+/// Another model answers, and knows nothing of the first one.
+fn of_another_model(world: &World) {
+    with_another_model(world);
+    world.run(&["models", "drop", "starter", "--yes"]).exits(0);
 }
 
 fn change_photos(world: &World) {
