@@ -40,7 +40,7 @@ pub use index::{IndexArgs, ReindexArgs};
 pub use labels::LabelsAction;
 pub use library::{CheckArgs, ForgetArgs, LibraryAction};
 pub use map::MapArgs;
-pub use models::{ModelsAction, TryArgs};
+pub use models::{ModelsAction, TryArgs, VerifyArgs};
 pub use score::{ScoreArgs, ScoreBy};
 pub use search::{Column, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
 pub use shell::{CompleteArgs, CompletionsArgs, ManArgs};

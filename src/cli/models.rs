@@ -12,11 +12,8 @@ pub enum ModelsAction {
         #[arg(long)]
         available: bool,
     },
-    /// Compare the files of installed models with the checksums that are known of them
-    Verify {
-        /// clip, blip2, or org/name [default: all that are installed]
-        name: Option<String>,
-    },
+    /// Compare the files of installed models with known checksums, and what they compute with published numbers
+    Verify(VerifyArgs),
     /// Try installed models on a sample of the library's photos: the same queries side by side, and what each costs
     Try(TryArgs),
     /// Download a model from Hugging Face
@@ -48,6 +45,20 @@ pub enum ModelsAction {
         #[arg(long, value_name = "4|8", default_value = "4", value_parser = ["4", "8"])]
         bits: String,
     },
+}
+
+/// Arguments of `models verify`.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// starter, clip, blip2, another short name, or org/name [default: all that are installed]
+    pub name: Option<String>,
+    /// A picture of which numbers are published, by its name there: CLIP.png, 000000039769.jpg, two_dogs_in_snow.jpg,
+    /// demo.jpg
+    #[arg(long, value_name = "FILE")]
+    pub picture: Vec<PathBuf>,
+    /// Compare files alone, without loading the models
+    #[arg(long)]
+    pub files_only: bool,
 }
 
 /// Arguments of `models try`.

@@ -24,6 +24,7 @@ mod show;
 mod transfer;
 mod try_models;
 mod tui;
+mod verify;
 mod watch;
 
 use crate::cli::{Cli, Command, TuiArgs};

@@ -8,7 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::model::blip2::{self, Bits, Blip2Use, Manifest};
 use crate::model::hub::presets::PRESETS;
 use crate::model::hub::quantized;
-use crate::model::{self, ChecksumVerdict, FileVerdict, ModelSpec, dual_encoder};
+use crate::model::{self, ModelSpec, dual_encoder};
 use crate::model_choice::{self, rounded};
 use crate::terminal::console::Console;
 use crate::terminal::progress::{Bar, Unit};
@@ -22,7 +22,7 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
     match action {
         ModelsAction::List { available: false } => list(settings, console),
         ModelsAction::List { available: true } => available(settings, console),
-        ModelsAction::Verify { name } => verify(name.as_deref(), settings, console),
+        ModelsAction::Verify(args) => super::verify::run(args, settings, console),
         ModelsAction::Path { name } => {
             let folder = installed(name)?;
             console.bytes(&console.path_bytes(&folder))?;
@@ -40,7 +40,7 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
 }
 
 /// The folder of an installed model.
-fn installed(name: &str) -> anyhow::Result<PathBuf> {
+pub(super) fn installed(name: &str) -> anyhow::Result<PathBuf> {
     let spec = model_choice::spec(name)?;
     if matches!(spec, ModelSpec::Starter | ModelSpec::Auto) {
         return Err(Failure::missing(format!(
@@ -268,53 +268,6 @@ fn available(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
             "finds: mean of recall@1, @5 and @10 on Crossmodal-3600 in English, published by Immich (docs.immich.app); a \
              photo: one thread of this processor, measured now with weights that mean nothing, without decoding",
         );
-    }
-    Ok(Exit::Success)
-}
-
-/// Compares the files of installed models with the checksums that are known of them.
-fn verify(name: Option<&str>, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let names: Vec<String> = match name {
-        Some(name) => vec![name.to_owned()],
-        None => model::installed().into_iter().filter(|model| model.dir.is_some()).map(|model| model.name).collect(),
-    };
-    if names.is_empty() {
-        console.note("no model is installed; the starter is part of the program");
-        return Ok(Exit::NothingFound);
-    }
-    let cancel = signals::cancel()?;
-    let mut is_sound = true;
-    for name in &names {
-        let folder = installed(name)?;
-        let mut bar = Bar::new(console, Unit::Bytes);
-        let verdicts = model::check(&folder, name, &mut |file, done, total| {
-            bar.show(done, total, &sanitize::text(file));
-            !cancel.load(Ordering::Relaxed)
-        })?;
-        bar.clear();
-        let Some(verdicts) = verdicts else { return Ok(Exit::Interrupted) };
-        for FileVerdict { file, bytes, verdict, .. } in &verdicts {
-            is_sound &= *verdict != ChecksumVerdict::Differs;
-            let words = match verdict {
-                ChecksumVerdict::Published => "as published",
-                ChecksumVerdict::Downloaded => "as it was downloaded",
-                ChecksumVerdict::Unknown => "no checksum is known",
-                ChecksumVerdict::Differs => "NOT as published or downloaded",
-            };
-            if settings.json {
-                console.json(&json!({"schema": 1, "model": name, "file": file, "bytes": bytes, "verdict": verdict}))?;
-            } else {
-                let (name, file) = (sanitize::text(name), sanitize::text(file));
-                console.line(&format!("{name:<30}  {file:<30}  {:>8}  {words}", rounded(*bytes)))?;
-            }
-        }
-    }
-    if !is_sound {
-        console.warn(
-            "files that differ from what was downloaded are deleted and downloaded again by `snapseek models pull NAME`; \
-             of others, delete the model's folder first",
-        );
-        return Ok(Exit::Partial);
     }
     Ok(Exit::Success)
 }

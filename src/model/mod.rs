@@ -14,6 +14,7 @@ mod model_folder;
 mod once;
 mod paired;
 mod preprocess;
+pub mod published;
 pub mod starter;
 mod tokenizer;
 pub mod zero_shot;
@@ -22,7 +23,7 @@ pub use hub::download::pull;
 pub use hub::spec::ModelSpec;
 pub use hub::store::{
     ChecksumVerdict, FileVerdict, Installed, Kind, StoreOptions, bytes_of, check, defect, delete_damaged, installed,
-    is_blip2, is_text_model, licence, locate, repository, short_name,
+    is_blip2, is_text_model, is_trained, licence, locate, repository, short_name,
 };
 pub use paired::Paired;
 pub use starter::Starter;

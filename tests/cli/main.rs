@@ -44,6 +44,7 @@ mod t5;
 mod terminal;
 mod text_model;
 mod tmux;
+mod trials;
 mod tui;
 mod tui_terminal;
 mod two_models;

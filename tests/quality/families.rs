@@ -7,6 +7,7 @@ use crate::reference::{cosine, decode, max_difference, rows, strings, unit};
 use candle_core::{DType, Device as CandleDevice, Tensor};
 use serde_json::Value;
 use snapseek::model::dual_encoder::{DualEncoder, TextModel};
+use snapseek::model::published::{self, Outcome};
 use snapseek::model::{Device, Embed};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -110,5 +111,24 @@ fn families_give_the_numbers_of_their_own_implementations() {
             let least = if photo.ends_with(".jpg") { 0.995 } else { 0.999 };
             assert!(cosine >= least, "{name}: {photo}: {cosine}");
         }
+    }
+}
+
+/// The machinery of the self-test, with the numbers of a reference in place of published ones.
+#[test]
+fn numbers_are_compared_with_published_ones() {
+    let reference = all().into_iter().find(|reference| reference.folder.ends_with("openclip")).unwrap();
+    let model = DualEncoder::open(&reference.folder, Device::Cpu, None).unwrap();
+    let texts: Vec<&'static str> =
+        strings(&reference.json["texts"]).into_iter().take(3).map(|text| &*Box::leak(text.into_boxed_str())).collect();
+    let logits = reference.rows("logits_per_image");
+    let pixels = || DualEncoder::pixels(reference.rows("pixel_values").swap_remove(0));
+    let published = |change: f32| -> &'static [(&'static str, f32)] {
+        texts.iter().zip(&logits[0]).map(|(text, logit)| (*text, logit + change)).collect::<Vec<_>>().leak()
+    };
+    for (change, is_it) in [(0.0, true), (0.05, true), (0.2, false), (f32::NAN, false)] {
+        let outcome = Outcome::Logits(published(change));
+        let numbers = published::numbers(&model, pixels(), &outcome).unwrap().unwrap();
+        assert_eq!(published::is_as_published(&outcome, &numbers), is_it, "{change}");
     }
 }

@@ -152,6 +152,12 @@ pub fn is_text_model(folder: &Path) -> bool {
     dual_encoder::is_text_model(folder)
 }
 
+/// Whether a model with this short name was trained on photos: what other folders hold may be anything.
+#[must_use]
+pub fn is_trained(name: &str) -> bool {
+    name == "starter" || PRESETS.iter().any(|preset| preset.name == name)
+}
+
 /// Total size in bytes of the files that a model's folder must hold; `None` if one is missing.
 #[must_use]
 pub fn bytes_of(folder: &Path) -> Option<u64> {

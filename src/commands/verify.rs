@@ -1,0 +1,226 @@
+//! `models verify`: files against published checksums, and what a model computes against published numbers.
+
+use super::models::installed;
+use crate::captions::open;
+use crate::cli::VerifyArgs;
+use crate::config::{Precision, Settings};
+use crate::exit::{Exit, Failure};
+use crate::model::blip2::{Blip2, GenerateOptions, GenerateRequest};
+use crate::model::published::{self, ASTRONAUT, Outcome, PLAUSIBLE, PUBLISHED, PublishedOutcome};
+use crate::model::{self, ChecksumVerdict, Embed, FileVerdict, Kind, Pixels};
+use crate::model_choice::{self, Offer, rounded};
+use crate::photo::picture::RgbPicture;
+use crate::photo::{self, DecodeLimits};
+use crate::terminal::console::Console;
+use crate::terminal::progress::{Bar, Unit};
+use crate::terminal::{sanitize, signals};
+use anyhow::Context;
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The most tokens of a text that a model writes here.
+const TOKENS: usize = 20;
+
+pub(super) fn run(args: &VerifyArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let pictures = pictures(&args.picture)?;
+    let names: Vec<String> = match &args.name {
+        Some(name) => vec![name.clone()],
+        None => model::installed().into_iter().map(|model| model.name).collect(),
+    };
+    let cancel = signals::cancel()?;
+    let test = SelfTest { pictures, settings, console, cancel };
+    let (mut is_sound, mut is_right) = (true, true);
+    for name in &names {
+        if name != "starter" {
+            let Some(files) = files(name, settings, console, cancel)? else { return Ok(Exit::Interrupted) };
+            is_sound &= files;
+        }
+        if !args.files_only {
+            is_right &= test.run(name)?;
+        }
+        if cancel.load(Ordering::Relaxed) {
+            return Ok(Exit::Interrupted);
+        }
+    }
+    if !is_sound {
+        console.warn(
+            "files that differ from what was downloaded are deleted and downloaded again by `snapseek models pull NAME`; \
+             of others, delete the model's folder first",
+        );
+    }
+    if !is_right {
+        console.warn("a model does not compute what its published weights do: do not trust what it finds or writes");
+    }
+    Ok(if is_sound && is_right { Exit::Success } else { Exit::Partial })
+}
+
+/// Compares the files of a model with the checksums that are known of them: whether none differs; `None` if cancelled.
+fn files(name: &str, settings: &Settings, console: &Console, cancel: &AtomicBool) -> anyhow::Result<Option<bool>> {
+    let folder = installed(name)?;
+    let mut bar = Bar::new(console, Unit::Bytes);
+    let verdicts = model::check(&folder, name, &mut |file, done, total| {
+        bar.show(done, total, &sanitize::text(file));
+        !cancel.load(Ordering::Relaxed)
+    })?;
+    bar.clear();
+    let Some(verdicts) = verdicts else { return Ok(None) };
+    for FileVerdict { file, bytes, verdict, .. } in &verdicts {
+        let words = match verdict {
+            ChecksumVerdict::Published => "as published",
+            ChecksumVerdict::Downloaded => "as it was downloaded",
+            ChecksumVerdict::Unknown => "no checksum is known",
+            ChecksumVerdict::Differs => "NOT as published or downloaded",
+        };
+        if settings.json {
+            console.json(&json!({"schema": 1, "model": name, "file": file, "bytes": bytes, "verdict": verdict}))?;
+        } else {
+            let (name, file) = (sanitize::text(name), sanitize::text(file));
+            console.line(&format!("{name:<30}  {file:<30}  {:>8}  {words}", rounded(*bytes)))?;
+        }
+    }
+    Ok(Some(verdicts.iter().all(|file| file.verdict != ChecksumVerdict::Differs)))
+}
+
+/// The pictures that the user gives, by the names under which numbers are published.
+fn pictures(given: &[PathBuf]) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    let name = |path: &PathBuf| {
+        let file = path.file_name().unwrap_or_default();
+        let known = PUBLISHED.iter().find(|published| file == published.picture).map(|published| published.picture);
+        known.map(|name| (name, path.clone())).with_context(|| {
+            let mut names: Vec<&str> = PUBLISHED.iter().map(|published| published.picture).collect();
+            names.dedup();
+            Failure::usage(format!(
+                "no numbers are published of {}: of {} they are",
+                sanitize::path(path),
+                names.join(", ")
+            ))
+        })
+    };
+    given.iter().map(name).collect()
+}
+
+/// Compares what models compute with what is published.
+struct SelfTest<'a> {
+    /// By the names under which numbers are published.
+    pictures: Vec<(&'static str, PathBuf)>,
+    settings: &'a Settings,
+    console: &'a Console,
+    cancel: &'a AtomicBool,
+}
+
+impl SelfTest<'_> {
+    /// Whether a model computes what is published of it, as far as its pictures are there.
+    fn run(&self, name: &str) -> anyhow::Result<bool> {
+        let known: Vec<&PublishedOutcome> = PUBLISHED.iter().filter(|published| published.model == name).collect();
+        let missing: Vec<&str> =
+            known.iter().map(|known| known.picture).filter(|picture| self.source(picture).is_none()).collect();
+        let kind = model::installed().into_iter().find(|model| model.name == name).map(|model| model.kind);
+        let is_right = match kind {
+            Some(Kind::Blip2) if !known.is_empty() => self.texts(name, &known)?,
+            Some(Kind::Encoder(_) | Kind::Starter) if model::is_trained(name) => self.numbers(name, &known)?,
+            _ => {
+                self.console.detail(format_args!("{}: nothing is published to compare it with", sanitize::text(name)));
+                true
+            }
+        };
+        if let Some(picture) = missing.first() {
+            self.console.note(format_args!(
+                "{}: more is published of {}; `--picture {picture}` compares with that, if you have it",
+                sanitize::text(name),
+                missing.join(", ")
+            ));
+        }
+        Ok(is_right)
+    }
+
+    /// The bytes of a picture, if it is there.
+    fn source(&self, picture: &str) -> Option<anyhow::Result<Vec<u8>>> {
+        if picture == ASTRONAUT.0 {
+            return Some(Ok(ASTRONAUT.1.to_vec()));
+        }
+        let (_, path) = self.pictures.iter().find(|(name, _)| *name == picture)?;
+        Some(std::fs::read(path).with_context(|| format!("{} cannot be read", sanitize::path(path))))
+    }
+
+    fn decode(bytes: &[u8]) -> anyhow::Result<RgbPicture> {
+        Ok(photo::decode(bytes, None, &DecodeLimits::default())?.picture)
+    }
+
+    /// Of a model that embeds.
+    fn numbers(&self, name: &str, known: &[&PublishedOutcome]) -> anyhow::Result<bool> {
+        let own = Settings { model: name.to_owned(), text_model: None, ..self.settings.clone() };
+        let chosen = model_choice::asked(&own, self.console, Offer::None)?;
+        let model: &dyn Embed = chosen.model.as_ref();
+        let prepared = |bytes: &[u8]| -> anyhow::Result<Pixels> { model.prepare(&Self::decode(bytes)?) };
+        let (is_plausible, cosines) = published::plausible(model, prepared(ASTRONAUT.1)?)?;
+        let words = if is_plausible { "plausible" } else { "NOT plausible" };
+        let rows: Vec<_> = PLAUSIBLE.into_iter().zip(cosines).map(|(text, cosine)| (text, None, cosine)).collect();
+        self.tell(name, ASTRONAUT.0, words, &rows)?;
+        let mut is_right = is_plausible;
+        for PublishedOutcome { picture, outcome, .. } in known {
+            let Some(bytes) = self.source(picture) else { continue };
+            let Some(numbers) = published::numbers(model, prepared(&bytes?)?, outcome)? else { continue };
+            let is_it = published::is_as_published(outcome, &numbers);
+            let (Outcome::Cosines(texts) | Outcome::Logits(texts) | Outcome::Probabilities(texts)) = outcome else {
+                continue;
+            };
+            let rows: Vec<_> =
+                texts.iter().zip(numbers).map(|((text, published), got)| (*text, Some(*published), got)).collect();
+            self.tell(name, picture, if is_it { "as published" } else { "NOT as published" }, &rows)?;
+            is_right &= is_it;
+        }
+        Ok(is_right)
+    }
+
+    /// Of a BLIP-2, whose full form counts.
+    fn texts(&self, name: &str, known: &[&PublishedOutcome]) -> anyhow::Result<bool> {
+        let own = Settings { blip2: name.to_owned(), precision: Precision::Full, ..self.settings.clone() };
+        let blip2 = open::open(&own, self.console)?.model;
+        let mut is_right = true;
+        for PublishedOutcome { picture, outcome, .. } in known {
+            let (Some(bytes), Outcome::Text { prompt, text }) = (self.source(picture), outcome) else { continue };
+            let Some(written) = self.write(&blip2, &bytes?, prompt)? else { return Ok(is_right) };
+            let is_it = written == *text;
+            is_right &= is_it;
+            let words = if is_it { "as published" } else { "NOT as published" };
+            if self.settings.json {
+                self.console.json(&json!({"schema": 1, "model": name, "picture": picture, "prompt": prompt,
+                    "published": text, "text": written, "verdict": words.to_lowercase()}))?;
+            } else {
+                let written = sanitize::text(&written);
+                self.console.line(&format!("{:<30}  {picture:<30}  {words}: {written}", sanitize::text(name)))?;
+                if !is_it {
+                    self.console.line(&format!("{:<30}  {:<30}  published: {text}", "", ""))?;
+                }
+            }
+        }
+        Ok(is_right)
+    }
+
+    /// What a BLIP-2 writes about a picture; `None` if cancelled.
+    fn write(&self, blip2: &Blip2, bytes: &[u8], prompt: &str) -> anyhow::Result<Option<String>> {
+        let pixels = blip2.prepare(&Self::decode(bytes)?)?;
+        let Some(encoding) = blip2.encode(&pixels, self.cancel)? else { return Ok(None) };
+        let request = GenerateRequest { encoding: &encoding, prompt };
+        let written = blip2.generate(&[request], &GenerateOptions::greedy(TOKENS), self.cancel, &mut |_, _| {})?;
+        Ok(written.into_iter().next().map(|generated| generated.text))
+    }
+
+    /// Says what came of a picture: for each text the published number, if there is one, and the model's.
+    fn tell(&self, name: &str, picture: &str, words: &str, rows: &[(&str, Option<f32>, f32)]) -> anyhow::Result<()> {
+        if self.settings.json {
+            let rows =
+                rows.iter().map(|(text, published, got)| json!({"text": text, "published": published, "got": got}));
+            return self.console.json(&json!({"schema": 1, "model": name, "picture": picture,
+                "verdict": words.to_lowercase(), "texts": rows.collect::<Vec<_>>()}));
+        }
+        self.console.line(&format!("{:<30}  {picture:<30}  {words}", sanitize::text(name)))?;
+        let is_shown = self.console.is_verbose() || words.starts_with("NOT");
+        for (text, published, got) in rows.iter().filter(|_| is_shown) {
+            let published = published.map_or(String::new(), |published| format!(", published {published:.4}"));
+            self.console.line(&format!("{:<30}  {text:<30}  {got:.4}{published}", ""))?;
+        }
+        Ok(())
+    }
+}
