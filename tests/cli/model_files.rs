@@ -255,7 +255,12 @@ fn a_damaged_file_of_blip2_with_t5_or_for_retrieval_is_named() {
         };
         let sound = |name: &str| fs::read(folder.join(name)).unwrap();
         let mut cases = damaged_json(&sound("config.json"));
-        cases.retain(|case| case.2 != Refusal::Perhaps || case.0.contains("text_config") || case.0.contains("index"));
+        // The file of the model with OPT is damaged in every place above.
+        let mut nth = 0;
+        cases.retain(|case| {
+            nth += 1;
+            case.2 != Refusal::Perhaps || case.0.contains("text_config") && nth % 3 == 0
+        });
         cases.iter_mut().filter(|case| case.2 == Refusal::Always).for_each(|case| case.2 = Refusal::OfTheModel);
         refused(&folder, "config.json", cases, &commands);
         refused(&folder, "model.safetensors", damaged_safetensors(&sound("model.safetensors"), &[needed]), &commands);
