@@ -6,6 +6,7 @@
 
 use crate::hub::{Hub, files_of};
 use crate::support::{Output, PROGRAM, Sandbox, finish, fixture, random_blip2, random_clip};
+use crate::text_model;
 use crate::tmux::Screen;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -170,6 +171,7 @@ fn every_command_runs_as_written_and_prints_what_is_shown() {
         ("openai/clip-vit-base-patch32", files_of(random_clip())),
         ("Salesforce/blip2-opt-2.7b", files_of(random_blip2())),
         ("Salesforce/blip2-itm-vit-g", files_of(fixture("reference/blip2-itm"))),
+        ("sentence-transformers/clip-ViT-B-32-multilingual-v1", text_model::files()),
     ]);
     let (mut ran, mut wrong) = (0, Vec::new());
     for block in blocks() {

@@ -21,7 +21,7 @@ fn texts() -> String {
 }
 
 /// The files of that model, by their paths within it.
-fn files() -> Files {
+pub(crate) fn files() -> Files {
     let root = fixture("reference/families/st-multilingual");
     let mut files = HashMap::new();
     for folder in ["", "1_Pooling", "2_Dense"] {
