@@ -10,6 +10,7 @@ use crate::model_choice;
 use crate::output;
 use crate::output::csv::{self, Field};
 use crate::photo::{self, DecodeLimits};
+use crate::search::matches::Sigmoid;
 use crate::search::rerank;
 use crate::terminal::console::{self, Console};
 use crate::terminal::progress::Progress;
@@ -129,8 +130,8 @@ fn by_matcher(args: &ScoreArgs, console: &Console) -> anyhow::Result<(ScoredPhot
 /// The texts as a classifier.
 struct Texts {
     classifier: Classifier,
-    /// As [`Embed::logit_bias`].
-    bias: Option<f32>,
+    /// For a model that was trained on pairs, each of which stands for itself.
+    sigmoid: Option<Sigmoid>,
 }
 
 /// The texts' embeddings: with the model's default for texts, or averaged over the given templates.
@@ -144,17 +145,16 @@ fn texts(args: &ScoreArgs, model: &dyn Embed, progress: &mut Progress<'_>) -> an
         })?;
         rows.ok_or_else(Failure::interrupted)?
     };
-    Ok(Texts { classifier: Classifier { scale: model.logit_scale()?, rows }, bias: model.logit_bias()? })
+    Ok(Texts { classifier: Classifier { scale: model.logit_scale()?, rows }, sigmoid: Sigmoid::of(model)? })
 }
 
-fn scores(embedding: &[f32], Texts { classifier, bias }: &Texts) -> Vec<Score> {
+fn scores(embedding: &[f32], Texts { classifier, sigmoid }: &Texts) -> Vec<Score> {
     let logits = classifier.logits(embedding);
-    let probabilities = match bias {
+    let probabilities = match sigmoid {
         None => classifier.probabilities(embedding),
-        // Trained on pairs, each of which stands for itself.
-        Some(bias) => logits.iter().map(|logit| (1.0 / (1.0 + (-f64::from(logit + bias)).exp())) as f32).collect(),
+        Some(sigmoid) => logits.iter().map(|logit| sigmoid.probability(logit / classifier.scale)).collect(),
     };
-    let bias = bias.unwrap_or_default();
+    let bias = sigmoid.map_or(0.0, |sigmoid| sigmoid.bias);
     let score = |(logit, probability)| vec![logit / classifier.scale, logit + bias, probability];
     logits.into_iter().zip(probabilities).map(score).collect()
 }

@@ -343,7 +343,7 @@ fn like(
         ..SearchRequest::default()
     })?;
     // All results are shown, nearest first; the rule only marks which of them are matches.
-    let decisions = Rule { neutral: None, library: response.stats }.matches(&response.hits);
+    let decisions = Rule { neutral: None, library: response.stats, sigmoid: None }.matches(&response.hits);
     let mut rows: Vec<Row> =
         response.hits.into_iter().zip(decisions).map(|(hit, is_match)| Row::new(hit, is_match)).collect();
     if sort != Sort::Score {

@@ -4,7 +4,8 @@
 //! model: unrelated pairs score around 0.2 with CLIP and around zero with the starter. Therefore the library's photos
 //! are scored once with neutral prompts. A match must stand out from these scores and from the scores of the library's
 //! photos with this query, and it must not be dwarfed by the best hit. A photo whose tags and names contain every word
-//! of the query always matches. The constants are tuned on fixtures/photos (tests/quality/matches.rs prints the
+//! of the query always matches. A model that was trained to judge each pair by itself (SigLIP) has a say of its own: what it
+//! thinks likelier than not is a match, and what it rules out is none. The constants are tuned on fixtures/photos (tests/quality/matches.rs prints the
 //! figures).
 
 use crate::model::Embed;
@@ -57,6 +58,10 @@ const SHARE_OF_BEST: f32 = 0.7;
 /// The same for a query that contains a picture, from the mean of its scores: pictures are nearer to each other than
 /// texts are to pictures.
 const SHARE_OF_BEST_PICTURE: f32 = 0.5;
+/// From this probability on, a photo matches.
+const LIKELY: f32 = 0.5;
+/// Below this one, it does not.
+const RULED_OUT: f32 = 0.001;
 /// With fewer photos, the spread of the scores means nothing.
 const FEW: usize = 20;
 
@@ -92,6 +97,35 @@ pub struct Rule {
     pub neutral: Option<ScoreStats>,
     /// The library's scores with this query.
     pub library: Option<ScoreStats>,
+    /// What makes a probability of a cosine; `None` for a model whose cosines mean nothing by themselves, and for a query
+    /// that is more than one text.
+    pub sigmoid: Option<Sigmoid>,
+}
+
+/// `1 / (1 + exp(-(scale * cosine + bias)))`, as SigLIP was trained with (Zhai et al. 2023, arXiv 2303.15343).
+#[derive(Clone, Copy, Debug)]
+pub struct Sigmoid {
+    /// [`Embed::logit_scale`]
+    pub scale: f32,
+    /// [`Embed::logit_bias`]
+    pub bias: f32,
+}
+
+impl Sigmoid {
+    /// That of a model, if it has one.
+    ///
+    /// # Errors
+    /// The model's files are damaged.
+    pub fn of(model: &dyn Embed) -> anyhow::Result<Option<Self>> {
+        let Some(bias) = model.logit_bias()? else { return Ok(None) };
+        Ok(Some(Self { scale: model.logit_scale()?, bias }))
+    }
+
+    /// The probability that a photo and a text with this cosine belong together.
+    #[must_use]
+    pub fn probability(self, cosine: f32) -> f32 {
+        (1.0 / (1.0 + (-f64::from(self.scale * cosine + self.bias)).exp())) as f32
+    }
 }
 
 impl Rule {
@@ -103,6 +137,11 @@ impl Rule {
     }
 
     fn stands_out(&self, cosine: f32, best: f32) -> bool {
+        match self.sigmoid.map(|sigmoid| sigmoid.probability(cosine)) {
+            Some(probability) if probability >= LIKELY => return true,
+            Some(probability) if probability < RULED_OUT => return false,
+            _ => {}
+        }
         let library = self.library.filter(|stats| stats.count >= FEW);
         let over_library = library.is_none_or(|stats| cosine >= stats.mean + OVER_LIBRARY * stats.std);
         let share = |mean: f32, share: f32| cosine - mean >= share * (best - mean);
@@ -128,15 +167,22 @@ mod tests {
 
     #[test]
     fn a_match_stands_out_from_neutral_scores_and_from_the_library() {
-        let rule = Rule { neutral: stats(0.2, 0.02), library: stats(0.2, 0.02) };
+        let rule = Rule { neutral: stats(0.2, 0.02), library: stats(0.2, 0.02), sigmoid: None };
         assert!(rule.stands_out(0.30, 0.32));
         assert!(!rule.stands_out(0.24, 0.24), "no better than a neutral prompt");
         assert!(!rule.stands_out(0.26, 0.36), "dwarfed by the best");
-        let many = Rule { neutral: stats(0.2, 0.02), library: stats(0.27, 0.02) };
+        let many = Rule { library: stats(0.27, 0.02), ..rule };
         assert!(!many.stands_out(0.27, 0.28), "what every photo of this library scores");
-        let full = Rule { neutral: stats(0.2, 0.02), library: stats(0.29, 0.01) };
+        let full = Rule { library: stats(0.29, 0.01), ..rule };
         assert!(full.stands_out(0.29, 0.31), "a library full of what is asked for");
-        let picture = Rule { neutral: None, library: stats(0.5, 0.1) };
+        let picture = Rule { neutral: None, library: stats(0.5, 0.1), sigmoid: None };
         assert!(picture.stands_out(0.8, 0.9) && !picture.stands_out(0.6, 0.9));
+        // SigLIP's numbers: 0.5 at a cosine of 0.11.
+        let sigmoid = Sigmoid { scale: 117.3, bias: -12.93 };
+        assert!((sigmoid.probability(0.110_23) - 0.5).abs() < 1e-3);
+        let all = Rule { neutral: stats(0.02, 0.03), library: stats(0.13, 0.01), sigmoid: Some(sigmoid) };
+        assert!(all.stands_out(0.12, 0.14), "likelier than not, though every photo of this library is");
+        let none = Rule { neutral: stats(-0.01, 0.01), library: stats(0.0, 0.01), sigmoid: Some(sigmoid) };
+        assert!(!none.stands_out(0.04, 0.04), "ruled out, though it stands out");
     }
 }

@@ -1,6 +1,6 @@
 //! One query: from its text to photos, and which of them match.
 
-use super::matches::{self, Rule};
+use super::matches::{self, Rule, Sigmoid};
 use super::query_vector;
 use super::row::Row;
 use super::whereabouts;
@@ -56,6 +56,7 @@ pub struct Question {
     /// What to search for; the caller sets the limit.
     pub request: SearchRequest,
     neutral: Option<ScoreStats>,
+    sigmoid: Option<Sigmoid>,
     /// No cosine decides which photos match: every photo that is found does.
     words_only: bool,
 }
@@ -73,8 +74,9 @@ impl Question {
         let words = plain_words(&query);
         let words_only = by == By::Words || query.parts.is_empty();
         let with_picture = query.parts.iter().any(|part| matches!(part.kind, PartKind::Image(_)));
-        let (vector, neutral) = if words_only {
-            (None, None)
+        let is_one_text = matches!(&query.parts[..], [part] if part.weight > 0.0) && !with_picture;
+        let (vector, neutral, sigmoid) = if words_only {
+            (None, None, None)
         } else {
             let chosen = model()?;
             if cancel.load(Ordering::Relaxed) {
@@ -90,7 +92,8 @@ impl Question {
                 }
                 known => known,
             };
-            (query_vector::vector(&query.parts, chosen.model.as_ref(), library, template)?, neutral)
+            let sigmoid = if is_one_text { Sigmoid::of(chosen.model.as_ref())? } else { None };
+            (query_vector::vector(&query.parts, chosen.model.as_ref(), library, template)?, neutral, sigmoid)
         };
         let request = SearchRequest {
             vector,
@@ -100,7 +103,7 @@ impl Question {
             by,
             ..SearchRequest::default()
         };
-        Ok(Self { request, neutral, words_only })
+        Ok(Self { request, neutral, sigmoid, words_only })
     }
 
     /// At least the first `limit` hits, each with whether it is a match. More hits than `limit` may be checked, because
@@ -111,7 +114,7 @@ impl Question {
     pub fn ask(&self, searcher: &Searcher, limit: usize) -> anyhow::Result<Found> {
         let request = SearchRequest { limit: limit.max(CONSIDERED), ..self.request.clone() };
         let Response { hits, total, stats, exact } = searcher.search(&request)?;
-        let decisions = Rule { neutral: self.neutral, library: stats }.matches(&hits);
+        let decisions = Rule { neutral: self.neutral, library: stats, sigmoid: self.sigmoid }.matches(&hits);
         let row = |(hit, is_match)| Row::new(hit, self.words_only || is_match);
         let rows: Vec<Row> = hits.into_iter().zip(decisions).map(row).collect();
         let among = rows.iter().filter(|row| row.is_match).count();

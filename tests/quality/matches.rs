@@ -35,7 +35,7 @@ fn matches(text: &str, library: &Library, model: &Starter) -> HashSet<String> {
         ..SearchRequest::default()
     });
     let response = response.unwrap();
-    let rule = Rule { neutral: library.neutral_scores().unwrap(), library: response.stats };
+    let rule = Rule { neutral: library.neutral_scores().unwrap(), library: response.stats, sigmoid: None };
     let decisions = rule.matches(&response.hits);
     let hits = response.hits.iter().zip(decisions).filter(|(_, is_match)| *is_match);
     hits.map(|(hit, _)| hit.paths[0].file_name().unwrap().to_string_lossy().into_owned()).collect()
