@@ -3,12 +3,13 @@
 //!     cargo bench --bench speed -- stages          # one thread, milliseconds a photo for each stage
 //!     cargo bench --bench speed -- index [COUNT]   # photos a second from 12-megapixel JPEGs, all cores
 //!     cargo bench --bench speed -- search [COUNT]  # one cold process on a library of COUNT synthetic photos
+//!     cargo bench --bench speed -- family DIR      # one thread, milliseconds for a photo and a text of the model in DIR
 //!
 //! Two models are measured: the starter, and a CLIP with the sizes of ViT-B/32 and random weights (about 605 MB,
 //! written once to target/tmp/speed), which is as fast as the real one.
 
 use image::imageops::FilterType;
-use snapseek::model::dual_encoder::DualEncoder;
+use snapseek::model::dual_encoder::{DualEncoder, TextModel};
 use snapseek::model::{Device, Embed, Starter};
 use snapseek::photo::{self, DecodeLimits};
 use snapseek_index::{Change, FileIdentity, FileStamp, Library, Metadata, ModelRecord, PhotoFacts, Tag};
@@ -25,12 +26,54 @@ fn main() -> anyhow::Result<()> {
         Some("stages") => stages(),
         Some("index") => index(count(200)?),
         Some("search") => search(count(100_000)?),
+        Some("family") => family(Path::new(arguments.get(1).map_or("", String::as_str))),
         // For `cargo bench` and `cargo test --benches` without arguments, nothing that takes minutes.
         _ => {
-            println!("name one of: stages, index, search");
+            println!("name one of: stages, index, search, family");
             Ok(())
         }
     }
+}
+
+/// What the model in a folder costs: a photo in a batch of 8 and a text of 8 words, once it is loaded, and the first text of
+/// a process, for which the text tower is loaded.
+fn family(folder: &Path) -> anyhow::Result<()> {
+    const BATCH: usize = 8;
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;
+    let texts = ["a dog on the grass in a park".to_owned()];
+    let start = Instant::now();
+    let timed = |work: &dyn Fn() -> anyhow::Result<()>| -> anyhow::Result<f64> {
+        work()?;
+        let run = |_| {
+            let start = Instant::now();
+            work()?;
+            Ok(start.elapsed().as_secs_f64() * 1000.0)
+        };
+        let mut times = (0..5).map(run).collect::<anyhow::Result<Vec<f64>>>()?;
+        times.sort_by(f64::total_cmp);
+        Ok(times[2])
+    };
+    let mut line = String::from("snapseek: ");
+    if let Ok(model) = TextModel::open(folder, None) {
+        model.embed_texts(&texts, None)?;
+        let first = start.elapsed().as_secs_f64();
+        let text = timed(&|| model.embed_texts(&texts, None).map(drop))?;
+        line += &format!("text {text:.1} ms, first text after {first:.2} s");
+    } else {
+        let model = DualEncoder::open(folder, Device::Cpu, None)?;
+        model.embed_texts(&texts, None)?;
+        let first = start.elapsed().as_secs_f64();
+        let text = timed(&|| model.embed_texts(&texts, None).map(drop))?;
+        let edge = model.image_size();
+        let picture = photo::picture::RgbPicture::whole(edge, edge, vec![128; (3 * edge * edge) as usize]);
+        let batch = vec![model.prepare(&picture)?; BATCH];
+        let photo = timed(&|| model.embed_pixels(&batch).map(drop))? / BATCH as f64;
+        line += &format!("photo {photo:.1} ms, text {text:.1} ms, first text after {first:.2} s");
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim();
+    println!("{line}, peak {peak}");
+    Ok(())
 }
 
 /// The folder where the random CLIP, the photos and the libraries are kept between runs.

@@ -89,37 +89,45 @@ pub fn choose(
 /// asked for is remembered.
 ///
 /// # Errors
-/// The text model is missing, damaged or made for another model, or the catalogue cannot be read.
+/// The text model is missing, damaged or made for another model, or the catalogue fails.
 fn with_texts(chosen: Chosen, library: &Library, settings: &Settings) -> anyhow::Result<Chosen> {
-    let known = library.text_model(&chosen.record)?;
-    let remember = |texts: Option<&TextModelRecord>| match library.set_text_model(&chosen.record, texts) {
-        // On a read-only disk it counts for this time only.
-        Err(error) if error.is_read_only() => Ok(()),
-        result => result,
-    };
-    let Some(asked) = settings.text_model.as_deref() else {
-        let Some(known) = known else { return Ok(chosen) };
-        let texts = open_texts(&known.name).with_context(|| {
-            let (own, name) = (sanitize::text(&chosen.record.name), sanitize::text(&known.name));
-            format!("{name} reads texts in place of {own} in this library (`--text-model own` ends that)")
-        })?;
-        return read_by(chosen, texts, &known.name);
-    };
-    if asked == OWN_TEXTS {
-        if known.is_some() {
-            remember(None)?;
-        }
+    if let Some(asked) = other_texts(settings) {
+        let chosen = read_by(chosen, open_texts(asked)?, asked)?;
+        remember_texts(&chosen, library, settings)?;
         return Ok(chosen);
     }
-    let texts = open_texts(asked)?;
-    let name = name(&spec(asked)?);
-    let record = TextModelRecord { name, fingerprint: texts.identity().fingerprint.clone() };
-    if known.as_ref() != Some(&record) {
-        // Before it is remembered, it must fit.
-        anyhow::ensure!(texts.identity().dim == chosen.record.dim, other_space(asked, &chosen));
-        remember(Some(&record))?;
+    let Some(known) = library.text_model(&chosen.record)? else { return Ok(chosen) };
+    if settings.text_model.is_some() {
+        set_texts(&chosen, library, None)?;
+        return Ok(chosen);
     }
-    read_by(chosen, texts, asked)
+    let texts = open_texts(&known.name).with_context(|| {
+        let (own, name) = (sanitize::text(&chosen.record.name), sanitize::text(&known.name));
+        format!("{name} reads texts in place of {own} in this library (`--text-model own` ends that)")
+    })?;
+    read_by(chosen, texts, &known.name)
+}
+
+/// Has the library remember which model reads texts in place of `chosen`, if one is asked for.
+///
+/// # Errors
+/// The catalogue fails.
+pub fn remember_texts(chosen: &Chosen, library: &Library, settings: &Settings) -> anyhow::Result<()> {
+    let Some(asked) = other_texts(settings) else { return Ok(()) };
+    let fingerprint = chosen.model.text_fingerprint().to_owned();
+    let record = TextModelRecord { name: name(&spec(asked)?), fingerprint };
+    if library.text_model(&chosen.record)?.as_ref() == Some(&record) {
+        return Ok(());
+    }
+    set_texts(chosen, library, Some(&record))
+}
+
+fn set_texts(chosen: &Chosen, library: &Library, texts: Option<&TextModelRecord>) -> anyhow::Result<()> {
+    match library.set_text_model(&chosen.record, texts) {
+        // On a read-only disk it counts for this time only.
+        Err(error) if error.is_read_only() => Ok(()),
+        result => Ok(result?),
+    }
 }
 
 /// What `--text-model` names to have texts read by the model that embeds the photos.

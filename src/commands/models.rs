@@ -233,7 +233,7 @@ fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
 fn available(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     if !settings.json {
         let head = format!(
-            "{:<16} {:>7} {:>6} {:>7} {:>7} {:>9}  {:<11} repository",
+            "{:<16} {:>7} {:>6} {:>7} {:>7} {:>9}  {:<15} repository",
             "model", "size", "pixels", "numbers", "finds", "a photo", "licence"
         );
         console.line(&console.style("2", &head))?;
@@ -250,7 +250,7 @@ fn available(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
             let recall = preset.recall.map_or("-".to_owned(), |recall| format!("{recall:.1} %"));
             let seconds = format!("{seconds:.3} s");
             console.line(&format!(
-                "{:<16} {:>7} {:>6} {:>7} {:>7} {:>9}  {:<11} {}{}",
+                "{:<16} {:>7} {:>6} {:>7} {:>7} {:>9}  {:<15} {}{}",
                 preset.name,
                 rounded(preset.bytes),
                 preset.pixels,
@@ -264,6 +264,10 @@ fn available(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
         }
     }
     if !settings.json {
+        console.note(
+            "besides, clip-multilingual reads texts in 50 languages for clip (`--text-model`), blip2 writes captions, and \
+             blip2-itm ranks results again (`search --rerank`)",
+        );
         console.note(
             "finds: mean of recall@1, @5 and @10 on Crossmodal-3600 in English, published by Immich (docs.immich.app); a \
              photo: one thread of this processor, measured now with weights that mean nothing, without decoding",

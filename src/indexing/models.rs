@@ -37,6 +37,7 @@ pub fn of_library(
         chosen?
     };
     writer.set_model(&current.record)?;
+    model_choice::remember_texts(&current, library, settings)?;
     with_others(current, library, settings, console)
 }
 

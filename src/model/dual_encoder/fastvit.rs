@@ -110,6 +110,43 @@ impl FastVit {
         Ok(Self { stem, stages, last, head })
     }
 
+    /// A tower of this size whose weights mean nothing; `channels` and `blocks` as in
+    /// [`crate::model::hub::presets::VisionSizes::FastVit`].
+    pub(super) fn made_up(channels: usize, blocks: [usize; 4], dim: usize) -> anyhow::Result<Self> {
+        let linear = |inputs, outputs| Kernel::zeros(outputs, inputs, 1).linear();
+        let alone = |channels, fold: usize, edge, stride| {
+            Kernel::zeros(fold * channels, 1, edge).convolution(stride, channels, None, Activation::Gelu)
+        };
+        let mut stages = Vec::new();
+        for (n, count) in blocks.into_iter().enumerate() {
+            let width = channels << n;
+            let block = || {
+                let mixer = if n + 1 == blocks.len() {
+                    let (qkv, out) = (linear(width, 3 * width)?, linear(width, width)?);
+                    Mixer::Attention(Attention { norm: None, qkv, out })
+                } else {
+                    Mixer::Convolution(alone(width, 1, 3, 1)?)
+                };
+                let (fc1, fc2) = (linear(width, 3 * width)?, linear(3 * width, width)?);
+                anyhow::Ok(Block { mixer, near: alone(width, 1, 7, 1)?, fc1, fc2 })
+            };
+            let downsample = if n == 0 { None } else { Some((alone(width / 2, 2, 7, 2)?, linear(width, width)?)) };
+            let blocks = (0..count).map(|_| block()).collect::<anyhow::Result<Vec<_>>>()?;
+            stages.push(Stage { downsample, positions: None, blocks });
+        }
+        let width = channels << (blocks.len() - 1);
+        Ok(Self {
+            stem: Stem {
+                first: linear(27, channels)?,
+                second: alone(channels, 1, 3, 2)?,
+                third: linear(channels, channels)?,
+            },
+            stages,
+            last: alone(width, 2, 3, 1)?,
+            head: linear(2 * width, dim)?,
+        })
+    }
+
     /// Maps the pixels of one picture, (3, size, size), to (1, dim).
     fn embed(&self, pixels: &[f32], size: usize) -> candle_core::Result<Tensor> {
         let (patches, mut size) = patches(pixels, size)?;

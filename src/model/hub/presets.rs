@@ -3,6 +3,29 @@
 //! Revisions, sizes and checksums are those that several projects published which pin the same files; none of the
 //! models could be downloaded where snapseek was written.
 
+/// The sizes of a vision tower, from which its cost follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VisionSizes {
+    /// A vision transformer.
+    Vit {
+        /// Edge of a patch, in pixels.
+        patch: usize,
+        /// Numbers of a state.
+        hidden: usize,
+        /// How many layers there are.
+        layers: usize,
+        /// Numbers inside an MLP.
+        intermediate: usize,
+    },
+    /// FastViT.
+    FastVit {
+        /// Numbers of a state in the first stage; each stage has twice as many as the one before.
+        channels: usize,
+        /// How many blocks each stage has, the last with attention.
+        blocks: [usize; 4],
+    },
+}
+
 /// A model that embeds texts and pictures, on Hugging Face.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Preset {
@@ -20,8 +43,8 @@ pub struct Preset {
     pub pixels: u32,
     /// Numbers in an embedding.
     pub dim: usize,
-    /// Edge of a patch, in pixels, and the hidden size, layers and inner size of the vision tower.
-    pub vision: [usize; 4],
+    /// The sizes of the vision tower.
+    pub vision: VisionSizes,
     /// The mean of recall@1, @5 and @10 on Crossmodal-3600 in English, in percent, as Immich publishes it
     /// (<https://docs.immich.app/features/searching>).
     pub recall: Option<f32>,
@@ -30,7 +53,7 @@ pub struct Preset {
 }
 
 /// All of them; the first is the one that `clip` means and that is offered first.
-pub const PRESETS: [Preset; 6] = [
+pub const PRESETS: [Preset; 7] = [
     Preset {
         name: "clip",
         repo: "openai/clip-vit-base-patch32",
@@ -40,7 +63,7 @@ pub const PRESETS: [Preset; 6] = [
         bytes: 607_400_000,
         pixels: 224,
         dim: 512,
-        vision: [32, 768, 12, 3072],
+        vision: VisionSizes::Vit { patch: 32, hidden: 768, layers: 12, intermediate: 3072 },
         recall: Some(59.4),
         checksums: &[
             ("model.safetensors", "99d28a652e6ec46629ab7047a0ac82c69b1fe11e0ce672c43af65d3a9a3fc05d"),
@@ -55,7 +78,7 @@ pub const PRESETS: [Preset; 6] = [
         bytes: 607_400_000,
         pixels: 224,
         dim: 512,
-        vision: [32, 768, 12, 3072],
+        vision: VisionSizes::Vit { patch: 32, hidden: 768, layers: 12, intermediate: 3072 },
         recall: Some(68.8),
         checksums: &[(
             "open_clip_model.safetensors",
@@ -70,7 +93,7 @@ pub const PRESETS: [Preset; 6] = [
         bytes: 1_541_900_000,
         pixels: 256,
         dim: 768,
-        vision: [32, 768, 12, 3072],
+        vision: VisionSizes::Vit { patch: 32, hidden: 768, layers: 12, intermediate: 3072 },
         recall: Some(73.2),
         checksums: &[("model.safetensors", "7d241bb3becad218f211f480487f491df4f8c0a472ecf7afdec5615815a301f1")],
     },
@@ -82,7 +105,7 @@ pub const PRESETS: [Preset; 6] = [
         bytes: 1_535_200_000,
         pixels: 224,
         dim: 768,
-        vision: [16, 768, 12, 3072],
+        vision: VisionSizes::Vit { patch: 16, hidden: 768, layers: 12, intermediate: 3072 },
         recall: Some(75.2),
         checksums: &[
             ("model.safetensors", "612923381c76ec5a9bed335d1c48827e3f2e506ac31b044b63b2031fadee6a0b"),
@@ -97,7 +120,20 @@ pub const PRESETS: [Preset; 6] = [
         bytes: 4_580_000_000,
         pixels: 384,
         dim: 1152,
-        vision: [14, 1152, 27, 4304],
+        vision: VisionSizes::Vit { patch: 14, hidden: 1152, layers: 27, intermediate: 4304 },
+        recall: None,
+        checksums: &[],
+    },
+    Preset {
+        name: "mobileclip2-s2",
+        repo: "timm/MobileCLIP2-S2-OpenCLIP",
+        // No revision is known that others use.
+        revision: "main",
+        licence: "Apple, research",
+        bytes: 397_900_000,
+        pixels: 256,
+        dim: 512,
+        vision: VisionSizes::FastVit { channels: 80, blocks: [4, 12, 24, 4] },
         recall: None,
         checksums: &[],
     },
@@ -109,7 +145,7 @@ pub const PRESETS: [Preset; 6] = [
         bytes: 1_712_800_000,
         pixels: 224,
         dim: 768,
-        vision: [14, 1024, 24, 4096],
+        vision: VisionSizes::Vit { patch: 14, hidden: 1024, layers: 24, intermediate: 4096 },
         recall: None,
         checksums: &[("model.safetensors", "a2bf730a0c7debf160f7a6b50b3aaf3703e7e88ac73de7a314903141db026dcb")],
     },
