@@ -8,6 +8,7 @@
 //! Two models are measured: the starter, and a CLIP with the sizes of ViT-B/32 and random weights (about 605 MB,
 //! written once to target/tmp/speed), which is as fast as the real one.
 
+use candle_transformers::models::fastvit;
 use image::imageops::FilterType;
 use snapseek::model::dual_encoder::{DualEncoder, TextModel};
 use snapseek::model::{Device, Embed, Starter};
@@ -73,6 +74,16 @@ fn family(folder: &Path) -> anyhow::Result<()> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim();
     println!("{line}, peak {peak}");
+    let weights = folder.join("open_clip_model.safetensors");
+    if folder.ends_with("mobileclip-s2") {
+        // The same tower in candle-transformers.
+        let tensors = candle_core::safetensors::load(weights, &candle_core::Device::Cpu)?;
+        let tensors = candle_nn::VarBuilder::from_tensors(tensors, candle_core::DType::F32, &candle_core::Device::Cpu);
+        let tower = fastvit::fastvit(&fastvit::Config::mci2(), 512, tensors.pp("visual.trunk"))?;
+        let pixels = candle_core::Tensor::full(0.5_f32, (1, 3, 256, 256), &candle_core::Device::Cpu)?;
+        let photo = timed(&|| candle_nn::Module::forward(&tower, &pixels).map(drop).map_err(Into::into))?;
+        println!("candle-transformers: photo {photo:.1} ms, alone");
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use crate::cli::VerifyArgs;
 use crate::config::{Precision, Settings};
 use crate::exit::{Exit, Failure};
 use crate::model::blip2::{Blip2, GenerateOptions, GenerateRequest};
-use crate::model::published::{self, ASTRONAUT, Outcome, PLAUSIBLE, PUBLISHED, PublishedOutcome};
+use crate::model::published::{self, ASTRONAUT, Expectation, PLAUSIBLE, PUBLISHED, PublishedOutcome};
 use crate::model::{self, ChecksumVerdict, Embed, FileVerdict, Kind, Pixels};
 use crate::model_choice::{self, Offer, rounded};
 use crate::photo::picture::RgbPicture;
@@ -162,7 +162,9 @@ impl SelfTest<'_> {
             let Some(bytes) = self.source(picture) else { continue };
             let Some(numbers) = published::numbers(model, prepared(&bytes?)?, outcome)? else { continue };
             let is_it = published::is_as_published(outcome, &numbers);
-            let (Outcome::Cosines(texts) | Outcome::Logits(texts) | Outcome::Probabilities(texts)) = outcome else {
+            let (Expectation::Cosines(texts) | Expectation::Logits(texts) | Expectation::Probabilities(texts)) =
+                outcome
+            else {
                 continue;
             };
             let rows: Vec<_> =
@@ -179,7 +181,7 @@ impl SelfTest<'_> {
         let blip2 = open::open(&own, self.console)?.model;
         let mut is_right = true;
         for PublishedOutcome { picture, outcome, .. } in known {
-            let (Some(bytes), Outcome::Text { prompt, text }) = (self.source(picture), outcome) else { continue };
+            let (Some(bytes), Expectation::Text { prompt, text }) = (self.source(picture), outcome) else { continue };
             let Some(written) = self.write(&blip2, &bytes?, prompt)? else { return Ok(is_right) };
             let is_it = written == *text;
             is_right &= is_it;

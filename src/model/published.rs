@@ -12,7 +12,7 @@ pub const ASTRONAUT: (&str, &[u8]) = ("astronaut.png", include_bytes!("../../mod
 
 /// What a model computes of a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Outcome {
+pub enum Expectation {
     /// The cosine of each text with the picture.
     Cosines(&'static [(&'static str, f32)]),
     /// The same times the model's scale.
@@ -36,7 +36,7 @@ pub struct PublishedOutcome {
     /// The picture's file name.
     pub picture: &'static str,
     /// What comes of it.
-    pub outcome: Outcome,
+    pub outcome: Expectation,
     /// Who published it.
     pub source: &'static str,
 }
@@ -46,7 +46,7 @@ pub const PUBLISHED: [PublishedOutcome; 6] = [
     PublishedOutcome {
         model: "clip",
         picture: "CLIP.png",
-        outcome: Outcome::Probabilities(&[
+        outcome: Expectation::Probabilities(&[
             ("a diagram", 0.992_793_7),
             ("a dog", 0.004_210_68),
             ("a cat", 0.002_995_72),
@@ -56,13 +56,13 @@ pub const PUBLISHED: [PublishedOutcome; 6] = [
     PublishedOutcome {
         model: "clip",
         picture: "000000039769.jpg",
-        outcome: Outcome::Logits(&[("a photo of a cat", 24.570_1), ("a photo of a dog", 19.304_9)]),
+        outcome: Expectation::Logits(&[("a photo of a cat", 24.570_1), ("a photo of a dog", 19.304_9)]),
         source: "github.com/huggingface/transformers, tests/models/clip; the picture is of COCO val2017",
     },
     PublishedOutcome {
         model: "clip",
         picture: "two_dogs_in_snow.jpg",
-        outcome: Outcome::Cosines(&[
+        outcome: Expectation::Cosines(&[
             ("Two dogs in the snow", 0.306_9),
             ("A cat on a table", 0.101_0),
             ("A picture of London at night", 0.108_6),
@@ -72,19 +72,19 @@ pub const PUBLISHED: [PublishedOutcome; 6] = [
     PublishedOutcome {
         model: "blip2",
         picture: ASTRONAUT.0,
-        outcome: Outcome::Text { prompt: "", text: "a woman in an orange space suit with a space helmet" },
+        outcome: Expectation::Text { prompt: "", text: "a woman in an orange space suit with a space helmet" },
         source: "several notebooks, greedy",
     },
     PublishedOutcome {
         model: "blip2",
         picture: "demo.jpg",
-        outcome: Outcome::Text { prompt: "", text: "a woman sitting on the beach with a dog" },
+        outcome: Expectation::Text { prompt: "", text: "a woman sitting on the beach with a dog" },
         source: "github.com/huggingface/transformers, tests/models/blip_2, greedy",
     },
     PublishedOutcome {
         model: "blip2",
         picture: "demo.jpg",
-        outcome: Outcome::Text {
+        outcome: Expectation::Text {
             prompt: "Question: which city is this? Answer:",
             text: "it's not a city, it's a beach",
         },
@@ -98,11 +98,11 @@ pub const PLAUSIBLE: [&str; 5] =
 
 /// How near numbers must be to published ones.
 #[must_use]
-pub fn tolerance(outcome: &Outcome) -> f32 {
+pub fn tolerance(outcome: &Expectation) -> f32 {
     match outcome {
-        Outcome::Logits(_) => 0.1,
-        Outcome::Cosines(_) | Outcome::Probabilities(_) => 0.01,
-        Outcome::Text { .. } => 0.0,
+        Expectation::Logits(_) => 0.1,
+        Expectation::Cosines(_) | Expectation::Probabilities(_) => 0.01,
+        Expectation::Text { .. } => 0.0,
     }
 }
 
@@ -110,23 +110,23 @@ pub fn tolerance(outcome: &Outcome) -> f32 {
 ///
 /// # Errors
 /// The model fails.
-pub fn numbers(model: &dyn Embed, pixels: Pixels, outcome: &Outcome) -> anyhow::Result<Option<Vec<f32>>> {
-    let (Outcome::Cosines(texts) | Outcome::Logits(texts) | Outcome::Probabilities(texts)) = outcome else {
+pub fn numbers(model: &dyn Embed, pixels: Pixels, outcome: &Expectation) -> anyhow::Result<Option<Vec<f32>>> {
+    let (Expectation::Cosines(texts) | Expectation::Logits(texts) | Expectation::Probabilities(texts)) = outcome else {
         return Ok(None);
     };
     let texts: Vec<&str> = texts.iter().map(|(text, _)| *text).collect();
     let mut numbers = cosines(model, pixels, &texts)?;
-    if !matches!(outcome, Outcome::Cosines(_)) {
+    if !matches!(outcome, Expectation::Cosines(_)) {
         let scale = model.logit_scale()?;
         numbers.iter_mut().for_each(|number| *number *= scale);
     }
-    Ok(Some(if matches!(outcome, Outcome::Probabilities(_)) { softmax(&numbers) } else { numbers }))
+    Ok(Some(if matches!(outcome, Expectation::Probabilities(_)) { softmax(&numbers) } else { numbers }))
 }
 
 /// Whether numbers are those of an outcome, within its tolerance.
 #[must_use]
-pub fn is_as_published(outcome: &Outcome, numbers: &[f32]) -> bool {
-    let (Outcome::Cosines(texts) | Outcome::Logits(texts) | Outcome::Probabilities(texts)) = outcome else {
+pub fn is_as_published(outcome: &Expectation, numbers: &[f32]) -> bool {
+    let (Expectation::Cosines(texts) | Expectation::Logits(texts) | Expectation::Probabilities(texts)) = outcome else {
         return false;
     };
     let tolerance = tolerance(outcome);

@@ -88,28 +88,43 @@ fn pixels<P: PixelTrait<Component = u16>>(
     let region = (0.0, top - f64::from(first), to.0.into(), h);
     let row = columns as usize * channels;
     let used = data.get(first as usize * row..last as usize * row).context("the region is not inside the picture")?;
-    let widen = |bytes: &[u8]| bytes.iter().copied().map(u16::from).collect::<Vec<u16>>();
+    let rows = last - first;
     let out = match order {
         PassOrder::HorizontalFirst => {
-            let mut narrow = Vec::with_capacity(to.0 as usize * (last - first) as usize * channels);
-            for strip in used.chunks(STRIP * row) {
+            let mut narrow = Vec::with_capacity(to.0 as usize * rows as usize * channels);
+            for strip in used.chunks((WIDENED / row).max(1) * row) {
                 let height = (strip.len() / row) as u32;
-                let across = (left, 0.0, w, height.into());
-                narrow.extend(pass.run::<P>(&widen(strip), (columns, height), across, (to.0, height))?);
+                let wide: Vec<u16> = strip.iter().copied().map(u16::from).collect();
+                narrow.extend(pass.run::<P>(
+                    &wide,
+                    (columns, height),
+                    (left, 0.0, w, height.into()),
+                    (to.0, height),
+                )?);
             }
-            pass.run::<P>(&narrow, (to.0, last - first), region, to)?
+            pass.run::<P>(&narrow, (to.0, rows), region, to)?
         }
         PassOrder::VerticalFirst => {
-            let down = (0.0, region.1, columns.into(), h);
-            let low = pass.run::<P>(&widen(used), (columns, last - first), down, (columns, to.1))?;
+            let mut low = vec![0; row * to.1 as usize];
+            let step = (WIDENED / rows as usize / channels).max(1) * channels;
+            for start in (0..row).step_by(step) {
+                let end = (start + step).min(row);
+                let wide: Vec<u16> =
+                    used.chunks_exact(row).flat_map(|line| &line[start..end]).copied().map(u16::from).collect();
+                let width = ((end - start) / channels) as u32;
+                let part = pass.run::<P>(&wide, (width, rows), (0.0, region.1, width.into(), h), (width, to.1))?;
+                for (line, part) in low.chunks_exact_mut(row).zip(part.chunks_exact(end - start)) {
+                    line[start..end].copy_from_slice(part);
+                }
+            }
             pass.run::<P>(&low, (columns, to.1), (left, 0.0, w, to.1.into()), to)?
         }
     };
     Ok(out.into_iter().map(|value| value as u8).collect())
 }
 
-/// How many rows are widened at once.
-const STRIP: usize = 64;
+/// How many values are widened at once.
+const WIDENED: usize = 1 << 21;
 
 /// Which of the two passes comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use crate::reference::{cosine, decode, max_difference, rows, strings, unit};
 use candle_core::{DType, Device as CandleDevice, Tensor};
 use serde_json::Value;
 use snapseek::model::dual_encoder::{DualEncoder, TextModel};
-use snapseek::model::published::{self, Outcome};
+use snapseek::model::published::{self, Expectation};
 use snapseek::model::{Device, Embed};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -127,7 +127,7 @@ fn numbers_are_compared_with_published_ones() {
         texts.iter().zip(&logits[0]).map(|(text, logit)| (*text, logit + change)).collect::<Vec<_>>().leak()
     };
     for (change, is_it) in [(0.0, true), (0.05, true), (0.2, false), (f32::NAN, false)] {
-        let outcome = Outcome::Logits(published(change));
+        let outcome = Expectation::Logits(published(change));
         let numbers = published::numbers(&model, pixels(), &outcome).unwrap().unwrap();
         assert_eq!(published::is_as_published(&outcome, &numbers), is_it, "{change}");
     }

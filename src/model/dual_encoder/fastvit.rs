@@ -24,39 +24,39 @@ const MOST: usize = 64;
 pub(super) struct FastVit {
     stem: Stem,
     stages: Vec<Stage>,
-    last: Convolution,
+    last: DepthwiseLayer,
     head: TensorLinear,
 }
 
 /// From colours to states of a quarter of the edge.
 struct Stem {
     first: TensorLinear,
-    second: Convolution,
+    second: DepthwiseLayer,
     third: TensorLinear,
 }
 
 struct Stage {
     /// Halves the edge.
-    downsample: Option<(Convolution, TensorLinear)>,
-    positions: Option<Convolution>,
-    blocks: Vec<Block>,
+    downsample: Option<(DepthwiseLayer, TensorLinear)>,
+    positions: Option<DepthwiseLayer>,
+    blocks: Vec<MixerBlock>,
 }
 
-struct Block {
+struct MixerBlock {
     mixer: Mixer,
     /// The convolution before the MLP.
-    near: Convolution,
+    near: DepthwiseLayer,
     fc1: TensorLinear,
     fc2: TensorLinear,
 }
 
 enum Mixer {
     /// A convolution, with the path around it merged in.
-    Convolution(Convolution),
-    Attention(Attention),
+    Convolution(DepthwiseLayer),
+    Attention(TokenAttention),
 }
 
-struct Attention {
+struct TokenAttention {
     /// Before the product, unless it is merged into it.
     norm: Option<TensorNorm>,
     qkv: TensorLinear,
@@ -64,7 +64,7 @@ struct Attention {
 }
 
 /// A convolution of each channel by itself.
-struct Convolution {
+struct DepthwiseLayer {
     /// (kernel, kernel, channels)
     weight: Tensor,
     bias: Tensor,
@@ -123,12 +123,12 @@ impl FastVit {
             let block = || {
                 let mixer = if n + 1 == blocks.len() {
                     let (qkv, out) = (linear(width, 3 * width)?, linear(width, width)?);
-                    Mixer::Attention(Attention { norm: None, qkv, out })
+                    Mixer::Attention(TokenAttention { norm: None, qkv, out })
                 } else {
                     Mixer::Convolution(alone(width, 1, 3, 1)?)
                 };
                 let (fc1, fc2) = (linear(width, 3 * width)?, linear(3 * width, width)?);
-                anyhow::Ok(Block { mixer, near: alone(width, 1, 7, 1)?, fc1, fc2 })
+                anyhow::Ok(MixerBlock { mixer, near: alone(width, 1, 7, 1)?, fc1, fc2 })
             };
             let downsample = if n == 0 { None } else { Some((alone(width / 2, 2, 7, 2)?, linear(width, width)?)) };
             let blocks = (0..count).map(|_| block()).collect::<anyhow::Result<Vec<_>>>()?;
@@ -178,11 +178,11 @@ impl EncodePictures for FastVit {
     }
 }
 
-impl Block {
+impl MixerBlock {
     fn apply(&self, x: Tensor, size: usize) -> candle_core::Result<Tensor> {
         let x = match &self.mixer {
             Mixer::Convolution(convolution) => convolution.apply(&x, size)?.0,
-            Mixer::Attention(Attention { norm, qkv, out }) => {
+            Mixer::Attention(TokenAttention { norm, qkv, out }) => {
                 let seen = norm.as_ref().map_or(Ok(x.clone()), |norm| norm.apply(&x))?;
                 let heads = x.dim(1)? / HEAD;
                 let found = attend(&qkv.apply(&seen, Activation::None)?, 1, heads, None)?;
@@ -195,7 +195,7 @@ impl Block {
     }
 }
 
-impl Convolution {
+impl DepthwiseLayer {
     /// Maps the states (pixels, channels) of a square with an edge of `size` to those of the result, and its edge.
     fn apply(&self, x: &Tensor, size: usize) -> candle_core::Result<(Tensor, usize)> {
         let (pixels, channels) = x.dims2()?;
@@ -287,14 +287,14 @@ impl Kernel {
         channels: usize,
         squeeze: Option<[TensorLinear; 2]>,
         activation: Activation,
-    ) -> anyhow::Result<Convolution> {
+    ) -> anyhow::Result<DepthwiseLayer> {
         let (outputs, edge) = (self.bias.len(), self.edge);
         anyhow::ensure!(
             self.inputs == 1 && outputs.is_multiple_of(channels),
             "a convolution of {outputs} channels does not fit {channels}"
         );
         let weight = Tensor::from_vec(self.weight, (outputs, edge, edge), &Device::Cpu)?;
-        Ok(Convolution {
+        Ok(DepthwiseLayer {
             weight: weight.permute((1, 2, 0))?.contiguous()?,
             bias: Tensor::from_vec(self.bias, outputs, &Device::Cpu)?,
             stride,
@@ -459,7 +459,7 @@ impl Reader<'_> {
         Ok((Stage { downsample, positions, blocks }, channels))
     }
 
-    fn block(&self, name: &str, channels: usize) -> anyhow::Result<Block> {
+    fn block(&self, name: &str, channels: usize) -> anyhow::Result<MixerBlock> {
         let is_attention = self.has(&format!("{name}.token_mixer.qkv.weight"));
         let (mixer, scale) = if is_attention {
             (Mixer::Attention(self.attention(name, channels)?), "layer_scale_2")
@@ -468,7 +468,7 @@ impl Reader<'_> {
         };
         let scale = self.layer_scale(&format!("{name}.{scale}"), channels)?;
         let inner = self.shape(&format!("{name}.mlp.fc1.weight"))?.first().copied().unwrap_or_default();
-        Ok(Block {
+        Ok(MixerBlock {
             mixer,
             near: self.normed(&format!("{name}.mlp.conv"))?.convolution(1, channels, None, Activation::None)?,
             fc1: self.linear(&format!("{name}.mlp.fc1"), &[inner, channels, 1, 1], None)?,
@@ -477,7 +477,7 @@ impl Reader<'_> {
     }
 
     /// RepMixer: `x + scale * (mixer(x) - norm(x))` is one convolution.
-    fn mixer(&self, name: &str, channels: usize) -> anyhow::Result<Convolution> {
+    fn mixer(&self, name: &str, channels: usize) -> anyhow::Result<DepthwiseLayer> {
         let mut kernel = self.mobile_one(&format!("{name}.mixer"))?;
         let mut norm = self.batch_norm(&format!("{name}.norm.identity"), channels)?;
         norm.scale.iter_mut().chain(&mut norm.shift).for_each(|value| *value = -*value);
@@ -494,7 +494,7 @@ impl Reader<'_> {
         kernel.convolution(1, channels, None, Activation::None)
     }
 
-    fn attention(&self, name: &str, channels: usize) -> anyhow::Result<Attention> {
+    fn attention(&self, name: &str, channels: usize) -> anyhow::Result<TokenAttention> {
         anyhow::ensure!(channels.is_multiple_of(HEAD), "{}: heads of {HEAD} numbers do not fit", self.weights.name());
         let mixer = format!("{name}.token_mixer");
         let mut qkv = self.vector(&format!("{mixer}.qkv.weight"), &[3 * channels, channels])?;
@@ -522,7 +522,7 @@ impl Reader<'_> {
         let factor = (HEAD as f32).powf(-0.5);
         qkv[..channels * channels].iter_mut().chain(&mut bias[..channels]).for_each(|value| *value *= factor);
         let scale = self.layer_scale(&format!("{name}.layer_scale_1"), channels)?;
-        Ok(Attention {
+        Ok(TokenAttention {
             norm,
             qkv: Kernel { weight: qkv, bias, inputs: channels, edge: 1 }.linear()?,
             out: self.linear(&format!("{mixer}.proj"), &[channels, channels], scale.as_deref())?,
