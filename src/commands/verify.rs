@@ -87,7 +87,7 @@ fn pictures(given: &[PathBuf]) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     let name = |path: &PathBuf| {
         let file = path.file_name().unwrap_or_default();
         let known = PUBLISHED.iter().find(|published| file == published.picture).map(|published| published.picture);
-        known.map(|name| (name, path.clone())).with_context(|| {
+        known.map(|name| (name, path.clone())).ok_or_else(|| {
             let mut names: Vec<&str> = PUBLISHED.iter().map(|published| published.picture).collect();
             names.dedup();
             Failure::usage(format!(

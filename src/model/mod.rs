@@ -181,7 +181,7 @@ fn fill(template: &str, text: &str) -> anyhow::Result<String> {
 /// threads.
 #[must_use]
 pub fn products(x: &[f32], w: &[f32], length: usize) -> Vec<f32> {
-    compute::matrix::multiply_slices_alike(x, w, length)
+    if x.is_empty() || w.is_empty() { Vec::new() } else { compute::matrix::multiply_slices_alike(x, w, length) }
 }
 
 /// Whether a vector has unit length: not so if the model has produced NaN, infinity or zeros.

