@@ -23,4 +23,6 @@ fi
 
 # A test whose tool is still missing fails now, instead of being skipped.
 export SNAPSEEK_TEST_ALL=1
+# One more than there are cores, because many tests wait for a terminal or for a process to die.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc 2>/dev/null || echo 2) + 1))}"
 cargo test --release --workspace --locked "$@"
