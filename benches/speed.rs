@@ -36,8 +36,8 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// What the model in a folder costs: a photo in a batch of 8 and a text of 8 words, once it is loaded, and the first text of
-/// a process, for which the text tower is loaded.
+/// What the model in a folder costs: a photo in a batch of 8 and a text of 8 words, once it is loaded, and the first
+/// text of a process, for which the text tower is loaded.
 fn family(folder: &Path) -> anyhow::Result<()> {
     const BATCH: usize = 8;
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global()?;

@@ -85,8 +85,8 @@ pub fn choose(
     Ok(chosen)
 }
 
-/// Lets the model that reads texts in place of `chosen` do so, if one is asked for or the library remembers one. One that is
-/// asked for is remembered.
+/// Lets the model that reads texts in place of `chosen` do so, if one is asked for or the library remembers one. One
+/// that is asked for is remembered.
 ///
 /// # Errors
 /// The text model is missing, damaged or made for another model, or the catalogue fails.
@@ -139,16 +139,12 @@ fn other_texts(settings: &Settings) -> Option<&str> {
 }
 
 fn read_by(chosen: Chosen, texts: TextModel, asked: &str) -> anyhow::Result<Chosen> {
-    if texts.identity().dim != chosen.record.dim {
-        return Err(other_space(asked, &chosen));
-    }
     let Chosen { model, record } = chosen;
-    Ok(Chosen { model: Box::new(Paired::new(model, texts)?), record })
-}
-
-fn other_space(asked: &str, chosen: &Chosen) -> anyhow::Error {
-    let (asked, own) = (sanitize::text(asked), sanitize::text(&chosen.record.name));
-    Failure::usage(format!("{asked} cannot read texts for {own}: their embeddings have different lengths"))
+    let paired = Paired::new(model, texts).map_err(|error| {
+        let (asked, own) = (sanitize::text(asked), sanitize::text(&record.name));
+        Failure::usage(format!("{asked} cannot read texts for {own}: {error}"))
+    })?;
+    Ok(Chosen { model: Box::new(paired), record })
 }
 
 /// Opens a model that embeds texts alone.

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 /// Arguments of `search`.
 #[derive(Args, Debug)]
 pub struct SearchArgs {
-    /// Words, "phrases", +more -less, @picture.jpg, and filters (path: taken: keyword: person: place: near: and more, see
-    /// below); - reads a picture, or queries line by line, from standard input
+    /// Words, "phrases", +more -less, @picture.jpg, and filters (path: taken: keyword: person: place: near: and more,
+    /// see below); - reads a picture, or queries line by line, from standard input
     #[arg(required = true)]
     pub query: Vec<String>,
     /// What ranks the results
@@ -20,8 +20,8 @@ pub struct SearchArgs {
     /// Prompt template for the text model, with {} for the words
     #[arg(long, value_name = "TEMPLATE", value_parser = template)]
     pub template: Option<String>,
-    /// Rank the first 50 results again, by how likely the words and each photo belong together as a BLIP-2 made for this
-    /// sees it (slow): blip2, which stands for blip2-itm, a Hugging Face name or a folder
+    /// Rank the first 50 results again, by how likely the words and each photo belong together as a BLIP-2 made for
+    /// this sees it (slow): blip2, which stands for blip2-itm, a Hugging Face name or a folder
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["sort", "reverse"])]
     pub rerank: Option<String>,
     /// How results are shown

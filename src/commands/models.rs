@@ -1,5 +1,5 @@
-//! `models`: lists installed models with folder, size and licence; downloads and quantizes models; drops what one made of
-//! the library.
+//! `models`: lists installed models with folder, size and licence; downloads and quantizes models; drops what one made
+//! of the library.
 
 use crate::captions::open::BLIP2_SIZE;
 use crate::cli::ModelsAction;

@@ -11,12 +11,12 @@ pub struct GlobalArgs {
     /// Folder of the library [default: one library in the XDG data directory]
     #[arg(long, global = true, value_name = "DIR", env = "SNAPSEEK_LIBRARY")]
     pub library: Option<PathBuf>,
-    /// The embedding model: auto, starter, clip, another name of `models list --available`, a Hugging Face name (org/name
-    /// or org/name@revision) or a model folder
+    /// The embedding model: auto, starter, clip, another name of `models list --available`, a Hugging Face name
+    /// (org/name or org/name@revision) or a model folder
     #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_MODEL")]
     pub model: Option<String>,
-    /// A model that reads queries and labels in place of the one that embeds photos: clip-multilingual for German, Chinese
-    /// and 50 other languages, a Hugging Face name, a folder, or own for none. The library remembers it
+    /// A model that reads queries and labels in place of the one that embeds photos: clip-multilingual for German,
+    /// Chinese and 50 other languages, a Hugging Face name, a folder, or own for none. The library remembers it
     #[arg(long, global = true, value_name = "NAME|DIR|own", env = "SNAPSEEK_TEXT_MODEL")]
     pub text_model: Option<String>,
     /// The model for captions and answers: blip2, a Hugging Face name (org/name) or a model folder [default: blip2]

@@ -115,8 +115,8 @@ pub fn fill(
     Ok(Some(Done { summary, seconds: started.elapsed().as_secs_f64(), captions: None, replaced }))
 }
 
-/// Whether a model that is being filled has embedded every photo that it could: what cannot be read now does not hold it
-/// up, but photos in folders that are not there do, because they will be again.
+/// Whether a model that is being filled has embedded every photo that it could: what cannot be read now does not hold
+/// it up, but photos in folders that are not there do, because they will be again.
 fn is_next_ready(library: &Library, models: &[Chosen], summary: &IndexSummary) -> anyhow::Result<bool> {
     let known = library.models()?;
     let Some(next) = known.iter().find(|known| known.role == ModelRole::Filling) else { return Ok(false) };

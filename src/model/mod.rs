@@ -1,8 +1,8 @@
 //! Models that turn texts and pictures into unit vectors of one space.
 //!
-//! One trait, [`Embed`], and two implementations: [`dual_encoder`] (CLIP, OpenCLIP and SigLIP,
-//! read from a folder) and [`mod@starter`] (built into the program). [`blip2`] writes captions and answers, [`hub`] finds and
-//! downloads models. Nothing here knows about the catalogue or the terminal.
+//! One trait, [`Embed`], and two implementations: [`dual_encoder`] (CLIP, OpenCLIP and SigLIP, read from a folder) and
+//! [`mod@starter`] (built into the program). [`blip2`] writes captions and answers, [`hub`] finds and downloads models.
+//! Nothing here knows about the catalogue or the terminal.
 
 pub mod blip2;
 pub mod compute;
@@ -87,8 +87,8 @@ pub trait Embed: Send + Sync {
     /// The model's files are damaged.
     fn logit_scale(&self) -> anyhow::Result<f32>;
 
-    /// What is added to scale times cosine before a sigmoid, for a model that was trained to judge each pair of a picture
-    /// and a text by itself (SigLIP); `None` if its probabilities are a softmax over texts.
+    /// What is added to scale times cosine before a sigmoid, for a model that was trained to judge each pair of a
+    /// picture and a text by itself (SigLIP); `None` if its probabilities are a softmax over texts.
     ///
     /// # Errors
     /// The model's files are damaged.
@@ -161,8 +161,8 @@ pub fn open(folder: &Path, device: Device, cache: &Path) -> anyhow::Result<Box<d
     Ok(Box::new(dual_encoder::DualEncoder::open(folder, device, Some(cache))?))
 }
 
-/// Opens the model in `folder` that embeds texts for the pictures of another one. The hash of its weights is cached below
-/// `cache`.
+/// Opens the model in `folder` that embeds texts for the pictures of another one. The hash of its weights is cached
+/// below `cache`.
 ///
 /// # Errors
 /// A file is missing, damaged or of another kind of model.

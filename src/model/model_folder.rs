@@ -78,8 +78,8 @@ pub(in crate::model) fn check_is_no_pointer(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The names of the files of a folder's weights: one, or an index and the shards that it names. One that should be there
-/// may be missing.
+/// The names of the files of a folder's weights: one, or an index and the shards that it names. One that should be
+/// there may be missing.
 ///
 /// # Errors
 /// As [`shards`].

@@ -17,11 +17,8 @@ impl Paired {
     /// # Errors
     /// Their embeddings have different lengths.
     pub fn new(pictures: Box<dyn Embed>, texts: TextModel) -> anyhow::Result<Self> {
-        let (pictures_dim, texts_dim) = (pictures.identity().dim, texts.identity().dim);
-        anyhow::ensure!(
-            pictures_dim == texts_dim,
-            "it gives texts {texts_dim} numbers, but pictures have {pictures_dim}: it was made for another model"
-        );
+        let is_same = pictures.identity().dim == texts.identity().dim;
+        anyhow::ensure!(is_same, "their embeddings have different lengths");
         Ok(Self { pictures, texts })
     }
 }

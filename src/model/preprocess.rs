@@ -1,4 +1,5 @@
-//! From an upright picture to a vision tower's input, as preprocessor_config.json or open_clip_config.json describes it.
+//! From an upright picture to a vision tower's input, as preprocessor_config.json or open_clip_config.json describes
+//! it.
 
 use super::Pixels;
 use super::model_folder::{self, MissingFile};

@@ -28,6 +28,17 @@ pub enum Expectation {
     },
 }
 
+impl Expectation {
+    /// The texts and their numbers; `None` if it is a text.
+    #[must_use]
+    pub fn texts(&self) -> Option<&'static [(&'static str, f32)]> {
+        match self {
+            Self::Cosines(texts) | Self::Logits(texts) | Self::Probabilities(texts) => Some(texts),
+            Self::Text { .. } => None,
+        }
+    }
+}
+
 /// A published outcome.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PublishedOutcome {
@@ -111,9 +122,7 @@ pub fn tolerance(outcome: &Expectation) -> f32 {
 /// # Errors
 /// The model fails.
 pub fn numbers(model: &dyn Embed, pixels: Pixels, outcome: &Expectation) -> anyhow::Result<Option<Vec<f32>>> {
-    let (Expectation::Cosines(texts) | Expectation::Logits(texts) | Expectation::Probabilities(texts)) = outcome else {
-        return Ok(None);
-    };
+    let Some(texts) = outcome.texts() else { return Ok(None) };
     let texts: Vec<&str> = texts.iter().map(|(text, _)| *text).collect();
     let mut numbers = cosines(model, pixels, &texts)?;
     if !matches!(outcome, Expectation::Cosines(_)) {
@@ -126,9 +135,7 @@ pub fn numbers(model: &dyn Embed, pixels: Pixels, outcome: &Expectation) -> anyh
 /// Whether numbers are those of an outcome, within its tolerance.
 #[must_use]
 pub fn is_as_published(outcome: &Expectation, numbers: &[f32]) -> bool {
-    let (Expectation::Cosines(texts) | Expectation::Logits(texts) | Expectation::Probabilities(texts)) = outcome else {
-        return false;
-    };
+    let Some(texts) = outcome.texts() else { return false };
     let tolerance = tolerance(outcome);
     texts.len() == numbers.len()
         && texts.iter().zip(numbers).all(|((_, published), got)| (published - got).abs() <= tolerance)

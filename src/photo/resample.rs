@@ -1,5 +1,5 @@
-//! Resampling with antialiasing, to the byte as Pillow 13 does it (`Image.resize`): the filter widened by the scale, two
-//! passes, 8 bits between them. Bicubic is the one with a = -0.5.
+//! Resampling with antialiasing, to the byte as Pillow 13 does it (`Image.resize`): the filter widened by the scale,
+//! two passes, 8 bits between them. Bicubic is the one with a = -0.5.
 
 use super::picture::{Region, RgbPicture};
 use anyhow::Context;

@@ -4,9 +4,9 @@
 //! model: unrelated pairs score around 0.2 with CLIP and around zero with the starter. Therefore the library's photos
 //! are scored once with neutral prompts. A match must stand out from these scores and from the scores of the library's
 //! photos with this query, and it must not be dwarfed by the best hit. A photo whose tags and names contain every word
-//! of the query always matches. A model that was trained to judge each pair by itself (SigLIP) has a say of its own: what it
-//! thinks likelier than not is a match, and what it rules out is none. The constants are tuned on fixtures/photos (tests/quality/matches.rs prints the
-//! figures).
+//! of the query always matches. A model that was trained to judge each pair by itself (SigLIP) has a say of its own:
+//! what it thinks likelier than not is a match, and what it rules out is none. The constants are tuned on
+//! fixtures/photos (tests/quality/matches.rs prints the figures).
 
 use crate::model::Embed;
 use snapseek_index::{By, Hit, Library, ScoreStats, SearchRequest};
@@ -97,8 +97,8 @@ pub struct Rule {
     pub neutral: Option<ScoreStats>,
     /// The library's scores with this query.
     pub library: Option<ScoreStats>,
-    /// What makes a probability of a cosine; `None` for a model whose cosines mean nothing by themselves, and for a query
-    /// that is more than one text.
+    /// What makes a probability of a cosine; `None` for a model whose cosines mean nothing by themselves, and for a
+    /// query that is more than one text.
     pub sigmoid: Option<Sigmoid>,
 }
 

@@ -172,7 +172,8 @@ fn is_cut(rows: &[Row], limit: usize) -> bool {
     rows.len() >= limit && behind <= rows.len() / 2
 }
 
-/// The text of a query that a photo can be compared with: its words or, without any, its phrases; `None` if it has neither.
+/// The text of a query that a photo can be compared with: its words or, without any, its phrases; `None` if it has
+/// neither.
 #[must_use]
 pub fn text_of(query: &query::Query) -> Option<String> {
     let phrases = query.phrases.iter().filter(|phrase| !phrase.exclude).map(|phrase| phrase.text.as_str());

@@ -1,5 +1,5 @@
-//! Ranks the first results of a query again, by how likely its text and each photo belong together (BLIP-2's matching head,
-//! ITM).
+//! Ranks the first results of a query again, by how likely its text and each photo belong together (BLIP-2's matching
+//! head, ITM).
 
 use super::photo_file::first_showing;
 use super::row::Row;

@@ -186,8 +186,8 @@ impl Console {
         matches!(self.ask(&format!("{question} [y/N] ")).as_deref(), Some("y" | "yes"))
     }
 
-    /// The user's answer to a question, in lower case and without space around it; `None` without a terminal, and at its
-    /// end.
+    /// The user's answer to a question, in lower case and without space around it; `None` without a terminal, and at
+    /// its end.
     #[must_use]
     pub fn ask(&self, question: &str) -> Option<String> {
         if !self.stderr_terminal || !io::stdin().is_terminal() {

@@ -1,5 +1,5 @@
-//! Queries, and which photos a person says fit them: a file with a query in each line, and after it, each after a tab, the
-//! files of the photos that fit.
+//! Queries, and which photos a person says fit them: a file with a query in each line, and after it, each after a tab,
+//! the files of the photos that fit.
 
 use crate::exit::Failure;
 use crate::terminal::sanitize;
@@ -55,8 +55,8 @@ pub fn read(file: &Path) -> anyhow::Result<Vec<JudgedQuery>> {
     Ok(queries)
 }
 
-/// Writes queries in the form that [`read`] reads, in place of the file. Photos whose paths such a file cannot hold are left
-/// out.
+/// Writes queries in the form that [`read`] reads, in place of the file. Photos whose paths such a file cannot hold are
+/// left out.
 ///
 /// # Errors
 /// The file cannot be written.

@@ -1,5 +1,5 @@
-//! Models tried on a sample of a library's photos: what each of them finds for the same queries, how much of it fits, and
-//! how long it takes.
+//! Models tried on a sample of a library's photos: what each of them finds for the same queries, how much of it fits,
+//! and how long it takes.
 
 pub mod judged;
 
@@ -9,6 +9,7 @@ use crate::photo::{self, DecodeLimits};
 use crate::search::photo_file;
 use crate::terminal::progress::Progress;
 use crate::terminal::sanitize;
+use anyhow::Context;
 use judged::JudgedQuery;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -172,9 +173,8 @@ pub fn run(
 fn decode(path: &Path, edge: u32) -> anyhow::Result<photo::picture::RgbPicture> {
     let limits = DecodeLimits::default();
     let name = || format!("{} cannot be used", sanitize::path(path));
-    let bytes = photo::read(path, &limits).map_err(|error| anyhow::Error::new(error).context(name()))?;
-    let decoded = photo::decode(&bytes, Some(edge), &limits);
-    Ok(decoded.map_err(|error| anyhow::Error::new(error).context(name()))?.picture)
+    let bytes = photo::read(path, &limits).with_context(name)?;
+    Ok(photo::decode(&bytes, Some(edge), &limits).with_context(name)?.picture)
 }
 
 /// A picture's embedding; one for which the model gives no unit vector comes last in all rankings.

@@ -1,5 +1,5 @@
-//! Models in every layout that their files are met in give the same embeddings; what cannot be used is said by name, and
-//! before anything large is downloaded.
+//! Models in every layout that their files are met in give the same embeddings; what cannot be used is said by name,
+//! and before anything large is downloaded.
 
 use crate::hub::{Fault, Hub, NAME, files_of};
 use crate::support::{Sandbox, finish, fixture, random_blip2, random_clip};

@@ -1,5 +1,5 @@
-//! Two models in one library: one answers while the other is filled, nothing is embedded twice, and nothing is lost to a
-//! kill at any moment.
+//! Two models in one library: one answers while the other is filled, nothing is embedded twice, and nothing is lost to
+//! a kill at any moment.
 
 use crate::support::{Output, PROGRAM, Sandbox, dot, finish, fixture};
 use rusqlite::Connection;

@@ -48,8 +48,8 @@ impl Expected {
         SafeTensors::deserialize(&self.tensors).unwrap().tensor(name).unwrap().shape().to_vec()
     }
 
-    /// The pictures' pixels, (3, size, size) each. In blip2-random, the first that was made, the channels are last, although
-    /// the header says otherwise.
+    /// The pictures' pixels, (3, size, size) each. In blip2-random, the first that was made, the channels are last,
+    /// although the header says otherwise.
     fn pixels(&self) -> Vec<Vec<f32>> {
         let shape = self.shape("pixel_values");
         let plane = shape[2] * shape[3];

@@ -417,8 +417,8 @@ impl Library {
         })
     }
 
-    /// The embedding of a photo by the model that answers (a unit vector, of a video that of its first frame); `None` if
-    /// there is none or it is damaged.
+    /// The embedding of a photo by the model that answers (a unit vector, of a video that of its first frame); `None`
+    /// if there is none or it is damaged.
     ///
     /// # Errors
     /// [`Error::Dropped`], or the catalogue cannot be read.
@@ -437,8 +437,8 @@ impl Library {
     }
 
     /// Which of these models have not embedded what a file shows, as positions in the list: none of them, and nothing
-    /// has to be computed. A picture stays known until [`crate::Writer::settle`] after its last file has disappeared, so
-    /// that files that swap names are not embedded again.
+    /// has to be computed. A picture stays known until [`crate::Writer::settle`] after its last file has disappeared,
+    /// so that files that swap names are not embedded again.
     ///
     /// # Errors
     /// The catalogue cannot be read.

@@ -444,8 +444,8 @@ pub enum Change {
         /// What it says about itself.
         facts: PhotoFacts,
     },
-    /// Another of the library's models than the current one has embedded this picture. Nothing happens if the library no
-    /// longer knows the picture.
+    /// Another of the library's models than the current one has embedded this picture. Nothing happens if the library
+    /// no longer knows the picture.
     Beside {
         /// What was embedded.
         identity: FileIdentity,

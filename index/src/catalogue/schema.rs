@@ -268,9 +268,9 @@ UPDATE photo SET taken_from = 'exif' WHERE taken IS NOT NULL;
 ";
 
 /// Models beside the current one. `model.beside` is 1 for one that photos are embedded by as well, 2 for the one that
-/// will be the current one, 0 for all others. `change.model` is the model of which the vectors changed, where nothing else
-/// did. `other_tag` holds the tags of models beside the current one. `model.texts_name` is the model that reads queries in
-/// its place.
+/// will be the current one, 0 for all others. `change.model` is the model of which the vectors changed, where nothing
+/// else did. `other_tag` holds the tags of models beside the current one. `model.texts_name` is the model that reads
+/// queries in its place.
 const BESIDE: &str = "
 ALTER TABLE model ADD COLUMN beside INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE model ADD COLUMN texts_name TEXT;

@@ -100,8 +100,8 @@ impl Writer<'_> {
         Err(Error::OtherModel { library: current.record.clone(), asked: asked.clone() })
     }
 
-    /// Begins to embed the library's photos by another model, which will be the current one
-    /// ([`Writer::switch_model`]). In a library without a model, and for its current one, this is [`Writer::set_model`].
+    /// Begins to embed the library's photos by another model, which will be the current one ([`Writer::switch_model`]).
+    /// In a library without a model, and for its current one, this is [`Writer::set_model`].
     ///
     /// # Errors
     /// [`Error::Filling`] if that was begun with a third one; or the catalogue cannot be written.

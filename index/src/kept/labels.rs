@@ -198,8 +198,8 @@ impl Library {
         if deleted > 0 { Ok(()) } else { Err(self.no_label_set(name)?) }
     }
 
-    /// The classifier of a saved set by the texts of the model with this fingerprint, for embeddings of `dim` numbers; `None` if it
-    /// has not been made yet or is damaged: it can be made again.
+    /// The classifier of a saved set by the texts of the model with this fingerprint, for embeddings of `dim` numbers;
+    /// `None` if it has not been made yet or is damaged: it can be made again.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -218,7 +218,8 @@ impl Library {
         Ok(kept.flatten().filter(|classifier| classifier.fits(labels, dim)))
     }
 
-    /// Stores the classifier of a saved set by the texts of the model with this fingerprint, unless the set has changed meanwhile.
+    /// Stores the classifier of a saved set by the texts of the model with this fingerprint, unless the set has changed
+    /// meanwhile.
     ///
     /// # Errors
     /// [`Error::Refused`] for one that does not fit the set or has unusable numbers, or the catalogue cannot be
@@ -293,8 +294,8 @@ impl LabelFilter {
         })
     }
 
-    /// Keeps the photos that satisfy the clauses, and returns the probabilities of the labels that are asked for. A photo
-    /// without an embedding has no label.
+    /// Keeps the photos that satisfy the clauses, and returns the probabilities of the labels that are asked for. A
+    /// photo without an embedding has no label.
     pub(crate) fn retain(&self, ids: &mut Vec<i64>, vectors: Option<&Vectors>) -> Vec<(i64, f32)> {
         let look = |id: &i64| {
             let row = vectors.and_then(|vectors| vectors.row(*id));

@@ -43,8 +43,8 @@ const ENDINGS: [&str; 24] = [
 const MOST_COMPARED: usize = 2_000_000;
 
 /// The fields, and the weight of a match in each. A caption describes this one photo, whereas every photo gets several
-/// tags, whether they fit or not; but what a person wrote on it (keywords, people, titles, places) is no guess at all, and
-/// neither is the place of its coordinates.
+/// tags, whether they fit or not; but what a person wrote on it (keywords, people, titles, places) is no guess at all,
+/// and neither is the place of its coordinates.
 const FIELDS: [(&str, f32); 6] =
     [("tags", 2.0), ("names", 1.0), ("camera", 0.5), ("caption", 2.5), ("place", 4.0), ("written", 4.0)];
 /// The position of the field that holds what owners wrote, the last one.

@@ -247,8 +247,8 @@ fn path_of(db: &Connection, row: &rusqlite::Row<'_>) -> rusqlite::Result<String>
 /// Drops the broken rows that can be computed again, and lets the next indexing run do so.
 fn repair_rows(db: &Connection) -> rusqlite::Result<()> {
     let broken = |sealed: Sealed| sealed.is_broken();
-    // What the current model says of a photo and what the photo is are computed together: without its embedding they are
-    // again.
+    // What the current model says of a photo and what the photo is are computed together: without its embedding they
+    // are again.
     for sealed in [seal::PHOTO, seal::TAG] {
         let (table, key) = (sealed.table, sealed.key);
         let photos = format!("SELECT {key} FROM {table} WHERE {}", broken(sealed));

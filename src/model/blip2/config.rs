@@ -1,5 +1,5 @@
-//! The configuration of a BLIP-2 in the Hugging Face layout: config.json and generation_config.json. Older files lack some
-//! keys; missing ones have the defaults of `transformers`.
+//! The configuration of a BLIP-2 in the Hugging Face layout: config.json and generation_config.json. Older files lack
+//! some keys; missing ones have the defaults of `transformers`.
 
 mod language;
 
@@ -253,7 +253,8 @@ impl Blip2Config {
         all.saturating_sub(self.num_query_tokens)
     }
 
-    /// The tokens of a prompt for the language model, from those that the tokenizer makes of it with its special tokens.
+    /// The tokens of a prompt for the language model, from those that the tokenizer makes of it with its special
+    /// tokens.
     pub(super) fn prompt(&self, mut tokens: Vec<u32>, is_empty: bool) -> Vec<u32> {
         match &self.purpose {
             // The start token first.

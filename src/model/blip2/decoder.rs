@@ -17,8 +17,8 @@ pub(super) trait Decoder {
     /// There is no room even for the prompt.
     fn room(&self, text: &Self::Hypothesis) -> anyhow::Result<usize>;
 
-    /// Reads what is new in each text and returns the scores of its next token, (texts, vocabulary). If `go_on` stopped it,
-    /// the result is `None`, and the texts are as before.
+    /// Reads what is new in each text and returns the scores of its next token, (texts, vocabulary). If `go_on` stopped
+    /// it, the result is `None`, and the texts are as before.
     ///
     /// # Errors
     /// A text outgrows the context.

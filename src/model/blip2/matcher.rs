@@ -1,5 +1,5 @@
-//! How well texts match pictures, by BLIP-2's own two heads (`Blip2ForImageTextRetrieval`): the contrastive one (ITC), which
-//! reads the text without the picture, and the matching one (ITM), which looks at both together.
+//! How well texts match pictures, by BLIP-2's own two heads (`Blip2ForImageTextRetrieval`): the contrastive one (ITC),
+//! which reads the text without the picture, and the matching one (ITM), which looks at both together.
 
 use super::config::{Blip2Config, Blip2Purpose};
 use super::files;

@@ -1,9 +1,9 @@
-//! BLIP-2 (Li et al. 2023, arXiv 2301.12597): captions of pictures, answers to questions about them, and how well texts match
-//! them.
+//! BLIP-2 (Li et al. 2023, arXiv 2301.12597): captions of pictures, answers to questions about them, and how well texts
+//! match them.
 //!
-//! [`Blip2`] opens any `Blip2ForConditionalGeneration` with OPT or T5 in the Hugging Face layout, sharded or not, or what
-//! [`quantize()`] made from it. A picture goes through the vision tower and the Q-Former once ([`Blip2::encode`]); every
-//! caption and answer after that needs only the language model. [`Matcher`] opens a `Blip2ForImageTextRetrieval`.
+//! [`Blip2`] opens any `Blip2ForConditionalGeneration` with OPT or T5 in the Hugging Face layout, sharded or not, or
+//! what [`quantize()`] made from it. A picture goes through the vision tower and the Q-Former once ([`Blip2::encode`]);
+//! every caption and answer after that needs only the language model. [`Matcher`] opens a `Blip2ForImageTextRetrieval`.
 
 mod config;
 mod decoder;
@@ -194,8 +194,8 @@ impl Blip2 {
         Err(self.weights.damaged("the language model gives every token the same score, or none"))
     }
 
-    /// The tokens of a prompt, with the start or end token that the language model expects. Nothing in the text is treated as
-    /// a control token.
+    /// The tokens of a prompt, with the start or end token that the language model expects. Nothing in the text is
+    /// treated as a control token.
     ///
     /// # Errors
     /// The tokenizer cannot read it.

@@ -1,6 +1,6 @@
 //! The Q-Former: learned queries in BERT's layers, with cross-attention to the vision tower's states in every n-th one
-//! (Li et al. 2023, arXiv 2301.12597; `Blip2QFormerModel`). In models for retrieval it reads texts too, alone or beside the
-//! queries.
+//! (Li et al. 2023, arXiv 2301.12597; `Blip2QFormerModel`). In models for retrieval it reads texts too, alone or beside
+//! the queries.
 
 use super::config::{Blip2Config, Blip2Purpose, QFormerConfig};
 use super::layers::{Columns, Linear, Norm, attention, lookup};

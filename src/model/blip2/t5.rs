@@ -1,5 +1,5 @@
-//! The language model T5 (Raffel et al. 2020, arXiv 1910.10683; `T5ForConditionalGeneration`, of which flan-t5 is one), as
-//! candle-transformers has it: an encoder reads picture and prompt, a decoder writes.
+//! The language model T5 (Raffel et al. 2020, arXiv 1910.10683; `T5ForConditionalGeneration`, of which flan-t5 is one),
+//! as candle-transformers has it: an encoder reads picture and prompt, a decoder writes.
 //!
 //! candle's differs from the reference in four places, all of which are settled by what it is given here:
 //! - its encoder reads tokens only. It gets the inputs as its table of tokens, and the numbers of their rows as tokens;
@@ -128,9 +128,9 @@ fn sizes(config: &T5Config) -> anyhow::Result<t5::Config> {
     })
 }
 
-/// The attention biases of every distance, (4 * `T5_CONTEXT`, heads), from those of the model's buckets, (buckets, heads): in
-/// this many buckets candle has one of its own for each distance, those behind a token first, then from the middle on those
-/// before it.
+/// The attention biases of every distance, (4 * `T5_CONTEXT`, heads), from those of the model's buckets, (buckets,
+/// heads): in this many buckets candle has one of its own for each distance, those behind a token first, then from the
+/// middle on those before it.
 fn distances(weights: &Weights, name: &str, config: &T5Config, is_decoder: bool) -> anyhow::Result<Tensor> {
     let (buckets, heads) = (config.relative_attention_num_buckets, config.num_heads);
     let biases = weights.vector(name, &[buckets, heads])?;

@@ -227,8 +227,8 @@ impl EncoderConfig {
     }
 }
 
-/// Refuses what a section of a file sets but nothing obeys, by name; `known` is obeyed, or has no effect, and `defaults`
-/// are what is done anyway.
+/// Refuses what a section of a file sets but nothing obeys, by name; `known` is obeyed, or has no effect, and
+/// `defaults` are what is done anyway.
 fn refuse_others(section: &Value, known: &[&str], defaults: &[(&str, &str)], name: &str) -> anyhow::Result<()> {
     let fields = section.as_object().with_context(|| format!("{name} does not have the expected content"))?;
     let off = |value: &Value| {

@@ -14,8 +14,8 @@ const ROWS: usize = 400;
 /// What takes longer than this, in seconds, is not run again.
 const LONG: f64 = 0.1;
 
-/// Seconds of one thread for the embedding of one photo, without decoding it, with made-up weights: of a vision transformer,
-/// one layer is run, and the others cost the same.
+/// Seconds of one thread for the embedding of one photo, without decoding it, with made-up weights: of a vision
+/// transformer, one layer is run, and the others cost the same.
 ///
 /// # Errors
 /// Memory runs out.

@@ -216,8 +216,8 @@ impl DepthwiseLayer {
     }
 }
 
-/// The 3 x 3 neighbourhoods that the stem's first convolution sees in planes of colour, one in each row, and the edge of
-/// the square that they form.
+/// The 3 x 3 neighbourhoods that the stem's first convolution sees in planes of colour, one in each row, and the edge
+/// of the square that they form.
 fn patches(pixels: &[f32], size: usize) -> candle_core::Result<(Tensor, usize)> {
     let out = size.div_ceil(2);
     let mut patches = Vec::with_capacity(out * out * 27);

@@ -1,6 +1,6 @@
 //! Which files a dual encoder consists of: `transformers`' names, OpenCLIP's, or a folder of sentence-transformers.
 
-use super::config::{EncoderConfig, SUPPORTED};
+use super::config::{EncoderConfig, Family, SUPPORTED};
 use crate::model::model_folder::{CONFIG, INDEX, TOKENIZER, WEIGHTS, find, require, shards, weight_names};
 use crate::model::preprocess::{self, Preprocessing, read_json};
 use anyhow::Context;
@@ -111,6 +111,11 @@ impl EncoderFiles {
             _ => None,
         };
         Ok(Self { description: path, preparation, tokenizer, tokenizer_config, index, weights, config })
+    }
+
+    /// Numbers in an embedding, and the family.
+    pub(in crate::model) fn describe(&self) -> (usize, Family) {
+        (self.config.dim, self.config.family)
     }
 
     /// All of them, the weights last.

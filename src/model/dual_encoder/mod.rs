@@ -41,12 +41,6 @@ pub(super) use text_model::{TextFiles, is_text_model, wanted_of_texts};
 /// Part of the fingerprint: must change whenever the same files give other embeddings.
 const VERSION: &str = "clip 1";
 
-/// How many numbers an embedding of the model in `folder` has, and its family; an error if it is no dual encoder.
-pub(super) fn describe(folder: &Path) -> anyhow::Result<(usize, Family)> {
-    let config = EncoderFiles::of(folder)?.config;
-    Ok((config.dim, config.family))
-}
-
 /// A dual encoder. Each tower is loaded when it is first used: a text query never touches the vision tower.
 pub struct DualEncoder {
     identity: Identity,

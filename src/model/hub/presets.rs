@@ -153,9 +153,9 @@ pub const PRESETS: [Preset; 7] = [
 
 /// The short name and the repository of the BLIP-2 that compares photos with texts.
 pub const BLIP2_ITM: (&str, &str) = ("blip2-itm", "Salesforce/blip2-itm-vit-g");
-/// Models with a short name that embed no photos, with their repositories: one compares photos with texts, one reads texts
-/// in 50 languages in the place of `clip`. No revision of them is known to be the one that others use, so they are taken
-/// from the main branch.
+/// Models with a short name that embed no photos, with their repositories: one compares photos with texts, one reads
+/// texts in 50 languages in the place of `clip`. No revision of them is known to be the one that others use, so they
+/// are taken from the main branch.
 pub const HELPERS: [(&str, &str); 2] =
     [BLIP2_ITM, ("clip-multilingual", "sentence-transformers/clip-ViT-B-32-multilingual-v1")];
 

@@ -102,8 +102,8 @@ pub fn locate(spec: &ModelSpec) -> anyhow::Result<Option<PathBuf>> {
     }
 }
 
-/// Why what the cache holds of a model cannot be used, and whether a download would mend it; `None` if it holds nothing of
-/// it, or all.
+/// Why what the cache holds of a model cannot be used, and whether a download would mend it; `None` if it holds nothing
+/// of it, or all.
 ///
 /// # Errors
 /// No home directory is known.
@@ -117,13 +117,7 @@ pub fn defect(spec: &ModelSpec) -> anyhow::Result<Option<(anyhow::Error, bool)>>
     };
     let best = snapshots.into_iter().filter(|dir| dir.is_dir()).max_by_key(size);
     let Some(dir) = best else { return Ok(None) };
-    let defect = if is_blip2(&dir) {
-        blip2::files_of(&dir).err()
-    } else if is_text_model(&dir) {
-        TextFiles::of(&dir).err()
-    } else {
-        dual_encoder::describe(&dir).err()
-    };
+    let defect = ModelFolder::read(&dir).err();
     // What a download that was interrupted leaves: ours, and that of the Python library.
     let is_part = |name: &Path| name.extension().is_some_and(|ending| ending == "part" || ending == "incomplete");
     let blobs = fs::read_dir(repo_folder(&hub()?, repo).join("blobs")).into_iter().flatten();
@@ -161,7 +155,7 @@ pub fn is_trained(name: &str) -> bool {
 /// Total size in bytes of the files that a model's folder must hold; `None` if one is missing.
 #[must_use]
 pub fn bytes_of(folder: &Path) -> Option<u64> {
-    Some(files(folder)?.iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.len()).sum())
+    Some(ModelFolder::read(folder).ok()?.bytes())
 }
 
 /// Every model that is ready for use, the built-in one first.
@@ -186,23 +180,15 @@ pub fn installed() -> Vec<Installed> {
         .collect();
     repos.sort();
     let found = repos.into_iter().filter_map(|repo| {
-        let dir = snapshots(&hub().ok()?, &repo, None).into_iter().find(|dir| files(dir).is_some())?;
-        let (kind, dim) = if is_blip2(&dir) {
-            let matches = matches!(blip2::use_of(&dir), Ok(Blip2Use::Matches));
-            (if matches { Kind::Matcher } else { Kind::Blip2 }, None)
-        } else if is_text_model(&dir) {
-            (Kind::Texts, Some(TextFiles::of(&dir).ok()?.dim()))
-        } else {
-            let (dim, family) = dual_encoder::describe(&dir).ok()?;
-            (Kind::Encoder(family), Some(dim))
-        };
+        let mut snapshots = snapshots(&hub().ok()?, &repo, None).into_iter();
+        let (dir, found) = snapshots.find_map(|dir| ModelFolder::read(&dir).ok().map(|found| (dir, found)))?;
         Some(Installed {
             licence: licence(&repo).into(),
-            bytes: bytes_of(&dir)?,
+            bytes: found.bytes(),
             revision: dir.file_name().and_then(|n| n.to_str()).map(str::to_owned),
             name: short_name(&repo).to_owned(),
-            kind,
-            dim,
+            kind: found.kind,
+            dim: found.dim,
             dir: Some(dir),
         })
     });
@@ -360,16 +346,42 @@ pub(in crate::model) fn hub() -> anyhow::Result<PathBuf> {
     Ok(home.join("hub"))
 }
 
+/// What a complete model folder holds.
+struct ModelFolder {
+    kind: Kind,
+    /// Numbers in an embedding.
+    dim: Option<usize>,
+    files: Vec<PathBuf>,
+}
+
+impl ModelFolder {
+    /// # Errors
+    /// A file is missing or damaged, or the model is not supported.
+    fn read(folder: &Path) -> anyhow::Result<Self> {
+        let owned = |paths: Vec<&Path>| paths.into_iter().map(Path::to_path_buf).collect();
+        if is_blip2(folder) {
+            let files = blip2::files_of(folder)?.iter().map(|name| folder.join(name)).collect();
+            let matches = matches!(blip2::use_of(folder), Ok(Blip2Use::Matches));
+            return Ok(Self { kind: if matches { Kind::Matcher } else { Kind::Blip2 }, dim: None, files });
+        }
+        if is_text_model(folder) {
+            let files = TextFiles::of(folder)?;
+            return Ok(Self { kind: Kind::Texts, dim: Some(files.dim()), files: owned(files.paths()) });
+        }
+        let files = EncoderFiles::of(folder)?;
+        let (dim, family) = files.describe();
+        Ok(Self { kind: Kind::Encoder(family), dim: Some(dim), files: owned(files.paths()) })
+    }
+
+    /// Size of its files, in bytes.
+    fn bytes(&self) -> u64 {
+        self.files.iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.len()).sum()
+    }
+}
+
 /// The files of a complete model folder; `None` if one is missing.
 fn files(folder: &Path) -> Option<Vec<PathBuf>> {
-    if is_blip2(folder) {
-        return Some(blip2::files_of(folder).ok()?.iter().map(|name| folder.join(name)).collect());
-    }
-    let owned = |paths: Vec<&Path>| paths.into_iter().map(Path::to_path_buf).collect();
-    if is_text_model(folder) {
-        return TextFiles::of(folder).ok().map(|files| owned(files.paths()));
-    }
-    EncoderFiles::of(folder).ok().map(|files| owned(files.paths()))
+    Some(ModelFolder::read(folder).ok()?.files)
 }
 
 fn pinned(repo: &str) -> Option<&'static str> {

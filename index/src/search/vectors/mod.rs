@@ -66,7 +66,8 @@ fn open(model: &Model, folder: &Path) -> Result<Cache, Unusable> {
     }
 }
 
-/// Removes the caches of models that are no longer the library's, and those of older releases once there are newer ones.
+/// Removes the caches of models that are no longer the library's, and those of older releases once there are newer
+/// ones.
 pub(crate) fn tidy(library: &Library) -> Result<()> {
     let models = library.sql(models_of)?;
     let known: Vec<PathBuf> = models.iter().map(|(model, _)| folder(library, model)).collect();

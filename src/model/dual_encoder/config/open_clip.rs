@@ -1,5 +1,5 @@
-//! open_clip_config.json: the ViTs of OpenCLIP, and MobileCLIP. What a file omits gets the defaults of `open_clip` (CLIPVisionCfg,
-//! CLIPTextCfg, PreprocessCfg); what is set and not supported is refused by name.
+//! open_clip_config.json: the ViTs of OpenCLIP, and MobileCLIP. What a file omits gets the defaults of `open_clip`
+//! (CLIPVisionCfg, CLIPTextCfg, PreprocessCfg); what is set and not supported is refused by name.
 
 use super::{
     EncoderConfig, Family, SUPPORTED, TextConfig, TextLayers, TextPooling, TowerSizes, VisionConfig, VisionLayers,

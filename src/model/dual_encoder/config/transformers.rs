@@ -165,7 +165,8 @@ pub(super) fn read(file: Value, name: &str) -> anyhow::Result<EncoderConfig> {
                     context: text.max_position_embeddings.unwrap_or(77),
                     layers: TextLayers::Clip { causal: true },
                     pooling: match text.eos_token_id {
-                        // The first files say 2, which is no end token: then, and if a file says none, the highest id is it.
+                        // The first files say 2, which is no end token: then, and if a file says none, the highest id
+                        // is it.
                         Some(EndTokens::One(2)) => TextPooling::Highest,
                         Some(EndTokens::One(id)) => TextPooling::End(vec![id]),
                         Some(EndTokens::Several(ids)) if !ids.is_empty() => TextPooling::End(ids),
