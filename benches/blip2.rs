@@ -6,12 +6,13 @@
 //! cargo bench --bench blip2 -- quantize DIR 4|8 OUT         quantizes it to OUT
 //! cargo bench --bench blip2 -- measure DIR                  load, vision tower, prompt, tokens a second, peak memory
 //! ```
-//! `benches/blip2_reference.py DIR` measures PyTorch on the same files.
+//! `benches/blip2_reference.py DIR` measures PyTorch on the same files. `benches/blip2_families.py` writes a BLIP-2 with T5
+//! and one with heads for retrieval, and measures them too.
 #![allow(clippy::unwrap_used)]
 
 use serde_json::json;
 use snapseek::model::Pixels;
-use snapseek::model::blip2::{Bits, Blip2, GenerateOptions, GenerateRequest};
+use snapseek::model::blip2::{Bits, Blip2, Blip2Use, GenerateOptions, GenerateRequest, Matcher, use_of};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -43,17 +44,64 @@ fn quantize(dir: &Path, bits: &str, out: &Path) {
     println!("quantized in {:.0} s", start.elapsed().as_secs_f64());
 }
 
+fn seconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64()
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn print_memory() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for line in status.lines().filter(|l| l.starts_with("VmHWM") || l.starts_with("RssAnon")) {
+        println!("{line}");
+    }
+}
+
+/// Any picture.
+fn pixels(size: u32) -> Pixels {
+    Pixels((0..3 * size * size).map(|i| ((i * 7919) % 1009) as f32 / 504.5 - 1.0).collect())
+}
+
 fn measure(dir: &Path) {
-    let seconds = |since: Instant| since.elapsed().as_secs_f64();
-    let median = |mut times: Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
+    if use_of(dir).unwrap() == Blip2Use::Matches { measure_matcher(dir) } else { measure_writer(dir) }
+}
+
+fn measure_matcher(dir: &Path) {
+    let start = Instant::now();
+    let model = Matcher::open(dir).unwrap();
+    let text = model.read(PROMPT).unwrap();
+    println!("first text         {:8.2} s, {} tokens", seconds(start), text.tokens().len());
+    let pixels = pixels(model.image_size());
+    let timed = |work: &dyn Fn()| {
+        let once = || {
+            let start = Instant::now();
+            work();
+            seconds(start)
+        };
+        once();
+        median((0..3).map(|_| once()).collect())
     };
+    println!("vision tower       {:8.2} s", timed(&|| drop(model.look(&pixels, &GO_ON).unwrap().unwrap())));
+    let sight = model.look(&pixels, &GO_ON).unwrap().unwrap();
+    println!(
+        "ITM                {:8.2} s a photo and a text",
+        timed(&|| {
+            model.matching(&sight, &text).unwrap();
+        })
+    );
+    println!("ITC                {:8.2} s a photo", timed(&|| drop(model.vectors(&sight).unwrap())));
+    println!("ITC                {:8.2} s a text", timed(&|| drop(model.read(PROMPT).unwrap())));
+    print_memory();
+}
+
+fn measure_writer(dir: &Path) {
     let start = Instant::now();
     let model = Blip2::open(dir, Some(&std::env::temp_dir().join("snapseek-bench"))).unwrap();
     println!("open               {:8.2} s", seconds(start));
-    let size = model.image_size() as usize;
-    let pixels = Pixels((0..3 * size * size).map(|i| ((i * 7919) % 1009) as f32 / 504.5 - 1.0).collect());
+    let pixels = pixels(model.image_size());
     let start = Instant::now();
     let encoding = model.encode(&pixels, &GO_ON).unwrap().unwrap();
     println!("first picture      {:8.2} s (may read its weights from the disk)", seconds(start));
@@ -74,19 +122,21 @@ fn measure(dir: &Path) {
     };
     let request = GenerateRequest { encoding: &encoding, prompt: PROMPT };
     println!("first token        {:8.2} s (may read its weights from the disk)", run(&[request], options(1, 1)));
-    for (name, requests, beams) in
-        [("one answer", vec![request], 1), ("8 answers together", vec![request; 8], 1), ("5 beams", vec![request], 5)]
-    {
+    let with_t5 = use_of(dir).unwrap() == Blip2Use::WritesWithT5;
+    // (answers at once, beams); T5 writes one answer after the other.
+    for (count, beams) in if with_t5 { &[(1, 1), (1, 5)][..] } else { &[(1, 1), (8, 1), (1, 5)] } {
+        let (count, beams) = (*count, *beams);
+        let requests = vec![request; count];
         let prompt = median((0..3).map(|_| run(&requests, options(beams, 1))).collect());
         let all = median((0..3).map(|_| run(&requests, options(beams, TOKENS + 1))).collect());
         let step = (all - prompt) / TOKENS as f64;
         let rate = requests.len() as f64 / step;
-        println!("{name:<18} prompt {prompt:6.2} s, then {:7.1} ms a round, {rate:6.2} tokens a second", step * 1e3);
+        println!(
+            "{count} answers, {beams} beams prompt {prompt:6.2} s, then {:7.1} ms a round, {rate:6.2} tokens a second",
+            step * 1e3
+        );
     }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    for line in status.lines().filter(|l| l.starts_with("VmHWM") || l.starts_with("RssAnon")) {
-        println!("{line}");
-    }
+    print_memory();
 }
 
 /// Pseudorandom numbers, fast and reproducible.
