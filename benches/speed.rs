@@ -11,7 +11,7 @@
 use candle_transformers::models::fastvit;
 use image::imageops::FilterType;
 use snapseek::model::dual_encoder::{DualEncoder, TextModel};
-use snapseek::model::{Device, Embed, Starter};
+use snapseek::model::{Device, Embed, Starter, TowerBits};
 use snapseek::photo::{self, DecodeLimits};
 use snapseek_index::{Change, FileIdentity, FileStamp, Library, Metadata, ModelRecord, PhotoFacts, Tag};
 use std::collections::HashMap;
@@ -61,15 +61,30 @@ fn family(folder: &Path) -> anyhow::Result<()> {
         let text = timed(&|| model.embed_texts(&texts, None).map(drop))?;
         line += &format!("text {text:.1} ms, first text after {first:.2} s");
     } else {
-        let model = DualEncoder::open(folder, Device::Cpu, None)?;
-        model.embed_texts(&texts, None)?;
-        let first = start.elapsed().as_secs_f64();
-        let text = timed(&|| model.embed_texts(&texts, None).map(drop))?;
-        let edge = model.image_size();
-        let picture = photo::picture::RgbPicture::whole(edge, edge, vec![128; (3 * edge * edge) as usize]);
-        let batch = vec![model.prepare(&picture)?; BATCH];
-        let photo = timed(&|| model.embed_pixels(&batch).map(drop))? / BATCH as f64;
-        line += &format!("photo {photo:.1} ms, text {text:.1} ms, first text after {first:.2} s");
+        let edge = DualEncoder::open(folder, Device::Cpu, TowerBits::Full, None)?.image_size();
+        let mut noise = Noise(7);
+        let pixels = (0..3 * edge * edge).map(|_| (noise.next() * 127.0 + 128.0) as u8).collect();
+        let picture = photo::picture::RgbPicture::whole(edge, edge, pixels);
+        let mut exact = Vec::new();
+        for bits in [TowerBits::Full, TowerBits::Eight] {
+            let cache = workplace().join("cache");
+            // What is kept from run to run is made first.
+            DualEncoder::open(folder, Device::Cpu, bits, Some(&cache))?.embed_texts(&texts, None)?;
+            let start = Instant::now();
+            let model = DualEncoder::open(folder, Device::Cpu, bits, Some(&cache))?;
+            let text_vector = model.embed_texts(&texts, None)?.swap_remove(0);
+            let first = start.elapsed().as_secs_f64();
+            let text = timed(&|| model.embed_texts(&texts, None).map(drop))?;
+            let batch = vec![model.prepare(&picture)?; BATCH];
+            let vector = model.embed_pixels(&batch)?.swap_remove(0).vector;
+            let photo = timed(&|| model.embed_pixels(&batch).map(drop))? / BATCH as f64;
+            line += &format!("{bits:?}: photo {photo:.1} ms, text {text:.1} ms, first text after {first:.2} s; ");
+            exact.push((vector, text_vector));
+        }
+        if let [(photo, text), (photo_small, text_small)] = exact.as_slice() {
+            let cosine = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+            line += &format!("cosines {:.5} and {:.5}", cosine(photo, photo_small), cosine(text, text_small));
+        }
     }
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim();
@@ -179,7 +194,7 @@ type Named = (&'static str, String, Box<dyn Embed>);
 
 fn models() -> anyhow::Result<[Named; 2]> {
     let folder = random_clip()?;
-    let clip = DualEncoder::open(&folder, Device::Cpu, None)?;
+    let clip = DualEncoder::open(&folder, Device::Cpu, TowerBits::Full, None)?;
     Ok([
         ("starter", "starter".into(), Box::new(Starter::built_in()?)),
         ("CLIP ViT-B/32 sizes", folder.canonicalize()?.to_string_lossy().into_owned(), Box::new(clip)),

@@ -1,11 +1,11 @@
 //! Which model a command works with.
 
-use crate::config::{DeviceChoice, Settings};
+use crate::config::{DeviceChoice, Precision, Settings};
 use crate::exit::Failure;
 use crate::model::blip2::{self, Blip2Use, Matcher};
 use crate::model::dual_encoder::TextModel;
 use crate::model::hub::presets::{BLIP2_ITM, PRESETS, Preset, preset};
-use crate::model::{self, Device, Embed, ModelSpec, Paired, StoreOptions};
+use crate::model::{self, Device, Embed, ModelSpec, Paired, StoreOptions, TowerBits};
 use crate::terminal::console::Console;
 use crate::terminal::progress::{Bar, Unit};
 use crate::terminal::sanitize;
@@ -324,6 +324,15 @@ fn device(settings: &Settings) -> anyhow::Result<Device> {
     Ok(device)
 }
 
+/// How the towers of a model that embeds are multiplied.
+fn bits(precision: Precision) -> TowerBits {
+    match precision {
+        Precision::Auto => TowerBits::Fastest,
+        Precision::Full => TowerBits::Full,
+        Precision::Q8 | Precision::Q4 => TowerBits::Eight,
+    }
+}
+
 fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
     let device = device(settings)?;
     let model = match spec {
@@ -348,7 +357,7 @@ fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
                     sanitize::text(&name(spec))
                 )));
             }
-            model::open(&folder, device, &Settings::cache_dir()?)?
+            model::open(&folder, device, bits(settings.precision), &Settings::cache_dir()?)?
         }
     };
     let identity = model.identity();

@@ -20,7 +20,7 @@ pub(super) fn embed(
     console: &Console,
 ) -> anyhow::Result<Exit> {
     selection::must_exist(&args.image)?;
-    let chosen = model_choice::asked(settings, console, Offer::None)?;
+    let chosen = model_choice::asked(&settings.for_numbers(), console, Offer::None)?;
     let matches = matches.subcommand_matches("embed").context("not called as `embed`")?;
     let places = |id: &str| matches.indices_of(id).into_iter().flatten().collect::<Vec<_>>();
     let mut inputs: Vec<(usize, EmbedInput<'_>)> =

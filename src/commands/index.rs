@@ -46,8 +46,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
         },
         ..IndexOptions::new(settings.threads)
     };
-    let done = fill::fill(&library, &mut writer, &open, &folders, &options, signals::cancel()?, console)?;
-    let Some(mut done) = done else { return Ok(Exit::Interrupted) };
+    let mut done = fill::fill(&library, &mut writer, &open, &folders, &options, signals::cancel()?, console)?;
     // Captioning takes long and needs neither the write lock nor the embedding models.
     drop((writer, open));
     if !args.captions || done.summary.interrupted {
@@ -117,7 +116,6 @@ pub(super) fn reindex(args: &ReindexArgs, settings: &Settings, console: &Console
         ..IndexOptions::new(settings.threads)
     };
     let done = fill::fill(&library, &mut writer, &open, &folders, &options, signals::cancel()?, console)?;
-    let Some(done) = done else { return Ok(Exit::Interrupted) };
     report(&done, &library, settings, console)?;
     Ok(exit(&done))
 }

@@ -85,7 +85,7 @@ fn shown(by: ScoreBy, score: &[f32]) -> impl Iterator<Item = (&'static str, f32)
 
 /// Scores by embeddings, and what could not be read.
 fn by_model(args: &ScoreArgs, settings: &Settings, console: &Console) -> anyhow::Result<(ScoredPhotos, Vec<String>)> {
-    let setting = selection::setting(settings, console)?;
+    let setting = selection::setting(&settings.for_numbers(), console)?;
     let mut progress = Progress::new(console, signals::cancel()?);
     let texts = texts(args, setting.chosen.model.as_ref(), &mut progress)?;
     let found = selection::pictures(&args.photos, &setting, &mut progress)?;

@@ -149,7 +149,8 @@ impl SelfTest<'_> {
 
     /// Of a model that embeds.
     fn numbers(&self, name: &str, known: &[&PublishedOutcome]) -> anyhow::Result<bool> {
-        let own = Settings { model: name.to_owned(), text_model: None, ..self.settings.clone() };
+        let own =
+            Settings { model: name.to_owned(), text_model: None, precision: Precision::Full, ..self.settings.clone() };
         let chosen = model_choice::asked(&own, self.console, Offer::None)?;
         let model: &dyn Embed = chosen.model.as_ref();
         let prepared = |bytes: &[u8]| -> anyhow::Result<Pixels> { model.prepare(&Self::decode(bytes)?) };

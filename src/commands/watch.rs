@@ -68,8 +68,6 @@ fn batch(
         videos: settings.video,
         ..IndexOptions::new(settings.threads)
     };
-    match fill::fill(library, &mut writer, &open, folders, &options, cancel, console)? {
-        Some(done) => index::report(&done, library, settings, console),
-        None => Ok(()),
-    }
+    let done = fill::fill(library, &mut writer, &open, folders, &options, cancel, console)?;
+    index::report(&done, library, settings, console)
 }

@@ -14,17 +14,17 @@ pub enum DeviceChoice {
     Metal,
 }
 
-/// Which form of BLIP-2 to use.
+/// How exactly models compute: which form of BLIP-2 is used, and with how many bits the towers of models that embed.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// q4 if there is one, else q8, else full
+    /// What is fastest: of BLIP-2 q4 if there is one, else q8; q8 for photos where the processor has VNNI; else full
     Auto,
     /// As published
     Full,
     /// 8.5 bits per weight
     Q8,
-    /// 4.5 bits per weight
+    /// 4.5 bits per weight (BLIP-2; others: as q8)
     Q4,
 }
 

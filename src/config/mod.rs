@@ -90,6 +90,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The same, for a command whose result is the numbers themselves: they are exact unless something else is asked for.
+    #[must_use]
+    pub fn for_numbers(&self) -> Self {
+        let precision = if self.precision == Precision::Auto { Precision::Full } else { self.precision };
+        Self { precision, ..self.clone() }
+    }
+
     /// Reads the config file, if there is one, and applies environment variables and flags on top of it.
     ///
     /// # Errors

@@ -11,8 +11,8 @@ use crate::terminal::console::Console;
 use crate::terminal::listener::Step;
 use crate::terminal::{sanitize, text};
 use anyhow::Context;
-use snapseek_index::{Library, ModelRole, Writer};
-use std::path::PathBuf;
+use snapseek_index::{Library, ModelRole, Tag, Writer};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -52,9 +52,9 @@ pub struct Done {
     pub replaced: Option<String>,
 }
 
-/// Updates the library from `folders`: photos, caches, scores of neutral prompts, clusters. `None` if it was cancelled
-/// before indexing began. `writer` must already have the models, of which the first is indispensable. A model that is
-/// being filled becomes the current one once nothing is left that it could embed now.
+/// Updates the library from `folders`: photos, tags, caches, scores of neutral prompts, clusters. `writer` must already have
+/// the models, of which the first is indispensable. A model that is being filled becomes the current one once nothing is
+/// left that it could embed now.
 ///
 /// # Errors
 /// The catalogue cannot be written, or the model fails. What was written until then is kept.
@@ -66,29 +66,41 @@ pub fn fill(
     options: &IndexOptions,
     cancel: &AtomicBool,
     console: &Console,
-) -> anyhow::Result<Option<Done>> {
+) -> anyhow::Result<Done> {
     let started = Instant::now();
     let cache = Settings::cache_dir()?;
     let interrupted = || cancel.load(Ordering::Relaxed);
     let mut steps = console.steps();
+    // Photos come first: what tags need takes a while, once, and only then are they a matter of dot products.
+    let mut due = Vec::new();
     for chosen in models {
-        let labels = chosen.model.load_labels(&cache, &mut |done, total| {
+        let awaited = library.awaits_tags(&chosen.record)?;
+        let ready = chosen.model.has_labels(&cache);
+        if !ready && !awaited {
+            writer.await_tags(&chosen.record, true)?;
+        }
+        due.push(awaited);
+    }
+    let mut summary = run::run(library, writer, models, folders, options, cancel, console)?;
+    for (at, chosen) in models.iter().enumerate().filter(|(at, _)| !summary.broken.contains(at)) {
+        let is_due = due.get(at).is_some_and(|due| *due) || summary.made.get(at).is_some_and(|made| *made > 0);
+        if interrupted() || !library.awaits_tags(&chosen.record)? {
+            continue;
+        }
+        let mut progress = |done, total| {
             if done == 0 {
                 let name = sanitize::text(&chosen.record.name);
                 let whose = if models.len() > 1 { name } else { "this model".into() };
-                console.note(format_args!("preparing the {total} label prompts of {whose} (once)"));
+                console.note(format_args!("preparing the {total} label prompts of {whose} for tags (once)"));
             }
             steps.report(Step { what: "preparing label prompts (once)", done, total });
             !interrupted()
-        });
-        if labels.is_err() && interrupted() {
-            console.note("interrupted before anything was indexed");
-            return Ok(None);
+        };
+        if !is_due || tag(library, writer, chosen, &cache, &mut progress, &interrupted)? {
+            writer.await_tags(&chosen.record, false)?;
         }
-        labels?;
     }
     steps.flush();
-    let mut summary = run::run(library, writer, models, folders, options, cancel, console)?;
     let mut report = |what, done, total| {
         if done == 0 && total > 20_000 {
             console.note(format_args!("bringing the {what} up to date ({total})"));
@@ -112,7 +124,39 @@ pub fn fill(
         refresh_neutral_scores(library, models, &summary)?;
         clusters::adopt(library)?;
     }
-    Ok(Some(Done { summary, seconds: started.elapsed().as_secs_f64(), captions: None, replaced }))
+    Ok(Done { summary, seconds: started.elapsed().as_secs_f64(), captions: None, replaced })
+}
+
+/// Gives the photos that a model has embedded without tags their tags; whether all have got them.
+fn tag(
+    library: &Library,
+    writer: &mut Writer<'_>,
+    chosen: &Chosen,
+    cache: &Path,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+    interrupted: &dyn Fn() -> bool,
+) -> anyhow::Result<bool> {
+    /// Photos of one transaction.
+    const BATCH: usize = 1024;
+    let mut after = 0;
+    loop {
+        let photos = library.untagged(&chosen.record, after, BATCH)?;
+        let Some((last, _)) = photos.last() else { return Ok(true) };
+        after = *last;
+        // Prepared only if there is a photo without tags.
+        if let Err(error) = chosen.model.load_labels(cache, progress) {
+            return if interrupted() { Ok(false) } else { Err(error) };
+        }
+        let mut tagged = Vec::new();
+        for (photo, vector) in photos {
+            let tags = chosen.model.tags(&vector)?;
+            tagged.push((photo, tags.into_iter().map(|tag| Tag { label: tag.label, score: tag.score }).collect()));
+        }
+        writer.tag(&chosen.record, &tagged)?;
+        if interrupted() {
+            return Ok(false);
+        }
+    }
 }
 
 /// Whether a model that is being filled has embedded every photo that it could: what cannot be read now does not hold

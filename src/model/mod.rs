@@ -19,6 +19,7 @@ pub mod starter;
 mod tokenizer;
 pub mod zero_shot;
 
+pub use dual_encoder::TowerBits;
 pub use hub::download::pull;
 pub use hub::spec::ModelSpec;
 pub use hub::store::{
@@ -126,12 +127,25 @@ pub trait Embed: Send + Sync {
     /// The tokenizer's file is damaged.
     fn tokens(&self, text: &str) -> anyhow::Result<Tokens>;
 
+    /// Takes up what tags need, if it was prepared before; whether tags come with embeddings from now on.
+    fn has_labels(&self, _cache: &Path) -> bool {
+        true
+    }
+
     /// Prepares what tags need. This may take a while the first time; the result is then cached below `cache`.
     /// `progress` receives the number of prompts done and in all, and stops the work by returning false.
     ///
     /// # Errors
     /// The work was stopped, or the model's files are damaged.
     fn load_labels(&self, cache: &Path, progress: &mut dyn FnMut(usize, usize) -> bool) -> anyhow::Result<()>;
+
+    /// The likeliest labels, best first, of an embedding that was made before the labels were loaded.
+    ///
+    /// # Errors
+    /// The model's files are damaged.
+    fn tags(&self, _vector: &[f32]) -> anyhow::Result<Vec<Label>> {
+        Ok(Vec::new())
+    }
 }
 
 /// Where a model runs.
@@ -153,12 +167,12 @@ pub fn starter() -> anyhow::Result<Box<dyn Embed>> {
     Ok(Box::new(Starter::built_in()?))
 }
 
-/// Opens the dual encoder in `folder`. The hash of its weights, which takes long to compute, is cached below `cache`.
+/// Opens the dual encoder in `folder`. What takes long to compute, such as the hash of its weights, is kept below `cache`.
 ///
 /// # Errors
 /// A file is missing, damaged or of another kind of model, or the device is not available.
-pub fn open(folder: &Path, device: Device, cache: &Path) -> anyhow::Result<Box<dyn Embed>> {
-    Ok(Box::new(dual_encoder::DualEncoder::open(folder, device, Some(cache))?))
+pub fn open(folder: &Path, device: Device, bits: TowerBits, cache: &Path) -> anyhow::Result<Box<dyn Embed>> {
+    Ok(Box::new(dual_encoder::DualEncoder::open(folder, device, bits, Some(cache))?))
 }
 
 /// Opens the model in `folder` that embeds texts for the pictures of another one. The hash of its weights is cached

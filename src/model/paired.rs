@@ -1,7 +1,7 @@
 //! A model whose texts another one embeds: texts in German find photos that were embedded by CLIP.
 
 use super::dual_encoder::TextModel;
-use super::{Embed, Embedding, Identity, Pixels, Tokens};
+use super::{Embed, Embedding, Identity, Label, Pixels, Tokens};
 use crate::photo::picture::RgbPicture;
 use std::path::Path;
 
@@ -67,6 +67,14 @@ impl Embed for Paired {
     }
 
     /// Tags are English nouns, which the pictures' own model knows best.
+    fn has_labels(&self, cache: &Path) -> bool {
+        self.pictures.has_labels(cache)
+    }
+
+    fn tags(&self, vector: &[f32]) -> anyhow::Result<Vec<Label>> {
+        self.pictures.tags(vector)
+    }
+
     fn load_labels(&self, cache: &Path, progress: &mut dyn FnMut(usize, usize) -> bool) -> anyhow::Result<()> {
         self.pictures.load_labels(cache, progress)
     }

@@ -80,7 +80,7 @@ impl World {
         let cancel = AtomicBool::new(cancelled);
         let options = IndexOptions::new(2);
         let models = std::slice::from_ref(self.chosen.as_ref());
-        fill::fill(&self.library, &mut writer, models, folders, &options, &cancel, &self.console).unwrap().unwrap()
+        fill::fill(&self.library, &mut writer, models, folders, &options, &cancel, &self.console).unwrap()
     }
 }
 

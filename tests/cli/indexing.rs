@@ -1,8 +1,9 @@
 //! Only changed files cost time, and the catalogue follows the folders.
 
-use crate::support::{Sandbox, file_name, finish, fixture, random_clip};
+use crate::support::{Output, Sandbox, file_name, finish, fixture, random_clip, start};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -201,6 +202,47 @@ fn a_model_of_the_same_size_with_other_weights_is_another_model() {
     assert!(refused.stderr.contains(other) && refused.stderr.contains("reindex"), "{refused}");
     sandbox.run(["reindex", "--model", other]).exits(0);
     assert_eq!(sandbox.ranking("a cat").len(), 2);
+}
+
+/// With a model whose labels are not known yet, photos come first, and tags after them, also after an interruption.
+#[test]
+fn tags_follow_the_photos() {
+    let names = ["cat", "dog", "owl"];
+    let sandbox = Sandbox::with_photos(&names);
+    let (clip, catalogue) = (random_clip(), sandbox.library().join("catalogue.sqlite"));
+    let tags = |awaited: bool| -> i64 {
+        let db = rusqlite::Connection::open(&catalogue).unwrap();
+        let waits: bool = db.query_row("SELECT awaits_tags FROM model", [], |row| row.get(0)).unwrap();
+        assert_eq!(waits, awaited);
+        db.query_row("SELECT count(*) FROM tag", [], |row| row.get(0)).unwrap()
+    };
+    let mut child = start(&mut sandbox.command(["index", ".", "--model", &clip, "--json"]));
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("preparing the 7000 label prompts")));
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    lines.for_each(drop);
+    let output = Output::of(child).exits(130);
+    assert_counts(&output.line(), &[("embedded", 3)]);
+    assert_eq!((sandbox.ranking("a cat").len(), tags(true)), (3, 0));
+    // The next run embeds nothing, and makes up for it.
+    let output = sandbox.run(["index", "--model", &clip, "--json"]).exits(0);
+    assert_counts(&output.line(), &[("unchanged", 3)]);
+    assert!(output.stderr.contains("label prompts"), "{output}");
+    let found = tags(false);
+    sandbox.run(["check", "--full"]).exits(0);
+    // Another library shares the labels, so its photos get the same tags at once.
+    let other = sandbox.path("other");
+    let other = other.to_str().unwrap();
+    let output = sandbox.run(["index", ".", "--model", &clip, "--library", other]).exits(0);
+    assert!(!output.stderr.contains("label prompts"), "{output}");
+    let shown = |library: &str| {
+        names.map(|name| {
+            sandbox.run(["show", &format!("{name}.jpg"), "--json", "--library", library]).line()["tags"].clone()
+        })
+    };
+    assert_eq!(shown(sandbox.library().to_str().unwrap()), shown(other));
+    println!("{found} tags");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use candle_core::{DType, Device as CandleDevice, Tensor};
 use serde_json::Value;
 use snapseek::model::dual_encoder::{DualEncoder, TextModel};
 use snapseek::model::published::{self, Expectation};
-use snapseek::model::{Device, Embed};
+use snapseek::model::{Device, Embed, TowerBits};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -76,7 +76,7 @@ fn families_give_the_numbers_of_their_own_implementations() {
             check_text_model(&reference);
             continue;
         }
-        let model = match DualEncoder::open(&reference.folder, Device::Cpu, None) {
+        let model = match DualEncoder::open(&reference.folder, Device::Cpu, TowerBits::Full, None) {
             Ok(model) => model,
             // Not every family of a folder of one's own is read.
             Err(error) if std::env::var_os("SNAPSEEK_FAMILIES").is_some() => {
@@ -118,7 +118,7 @@ fn families_give_the_numbers_of_their_own_implementations() {
 #[test]
 fn numbers_are_compared_with_published_ones() {
     let reference = all().into_iter().find(|reference| reference.folder.ends_with("openclip")).unwrap();
-    let model = DualEncoder::open(&reference.folder, Device::Cpu, None).unwrap();
+    let model = DualEncoder::open(&reference.folder, Device::Cpu, TowerBits::Full, None).unwrap();
     let texts: Vec<&'static str> =
         strings(&reference.json["texts"]).into_iter().take(3).map(|text| &*Box::leak(text.into_boxed_str())).collect();
     let logits = reference.rows("logits_per_image");

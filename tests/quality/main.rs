@@ -6,6 +6,7 @@
 mod blip2;
 mod clusters;
 mod duplicates;
+mod eight_bits;
 mod families;
 mod levels;
 mod matches;

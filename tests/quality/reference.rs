@@ -3,7 +3,7 @@
 use candle_core::{Device as CandleDevice, Tensor};
 use serde_json::Value;
 use snapseek::model::dual_encoder::DualEncoder;
-use snapseek::model::{Device, Embed, Pixels, Starter};
+use snapseek::model::{Device, Embed, Pixels, Starter, TowerBits};
 use snapseek::photo::{self, DecodeLimits};
 use snapseek_index::Classifier;
 use std::collections::HashMap;
@@ -43,7 +43,7 @@ pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f32 {
 }
 
 fn clip() -> DualEncoder {
-    DualEncoder::open(&fixtures("reference/clip-random"), Device::Cpu, None).unwrap()
+    DualEncoder::open(&fixtures("reference/clip-random"), Device::Cpu, TowerBits::Full, None).unwrap()
 }
 
 pub(crate) fn decode(path: &Path, model: &dyn Embed) -> Pixels {

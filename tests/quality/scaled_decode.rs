@@ -3,7 +3,7 @@
 use image::imageops::FilterType;
 use rayon::prelude::*;
 use snapseek::model::dual_encoder::DualEncoder;
-use snapseek::model::{Device, Embed, Starter};
+use snapseek::model::{Device, Embed, Starter, TowerBits};
 use snapseek::photo::{DecodeLimits, decode};
 use std::path::Path;
 
@@ -23,7 +23,7 @@ fn enlarge(path: &Path) -> Vec<u8> {
 #[test]
 fn scaled_decoding_keeps_the_embedding_of_every_fixture_photo() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    let clip = DualEncoder::open(&root.join("reference/clip-random"), Device::Cpu, None).unwrap();
+    let clip = DualEncoder::open(&root.join("reference/clip-random"), Device::Cpu, TowerBits::Full, None).unwrap();
     let starter = Starter::built_in().unwrap();
     let models: [(&str, &dyn Embed); 2] = [("clip-random", &clip), ("starter", &starter)];
     let photos: Vec<_> = std::fs::read_dir(root.join("photos")).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -9,8 +9,22 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// One step per schema version; a step that was released is never changed.
-const MIGRATIONS: &[&str] =
-    &[V1, V2, CLUSTERS, LABEL_SETS, LOOKS, PICTURES, ENDED, PAST_CLUSTERS, READERS, UNREAD, FRAMES, TOLD, BESIDE];
+const MIGRATIONS: &[&str] = &[
+    V1,
+    V2,
+    CLUSTERS,
+    LABEL_SETS,
+    LOOKS,
+    PICTURES,
+    ENDED,
+    PAST_CLUSTERS,
+    READERS,
+    UNREAD,
+    FRAMES,
+    TOLD,
+    BESIDE,
+    AWAITED_TAGS,
+];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
 /// position in this library's history from the same number in another history (a restored backup, a copied cache).
@@ -284,6 +298,9 @@ CREATE TABLE other_tag (
 ) WITHOUT ROWID;
 ";
 
+/// `model.awaits_tags` is 1 while photos that the model has embedded may lack tags, because its labels were not ready.
+const AWAITED_TAGS: &str = "ALTER TABLE model ADD COLUMN awaits_tags INTEGER NOT NULL DEFAULT 0;";
+
 /// The schema version from which on rows have seals.
 const SEALS: usize = 6;
 
@@ -511,6 +528,7 @@ fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
             (9, &[seal::PHOTO, seal::FILE, seal::FAILURE]),
             (12, &[seal::PHOTO, seal::FILE]),
             (13, &[seal::MODEL, seal::CHANGE]),
+            (14, &[seal::MODEL]),
         ];
         for (version, tables) in widened {
             if done < version && steps.len() >= version {

@@ -47,7 +47,7 @@ pub(crate) const MODEL: Sealed = sealed(
     "model",
     "name",
     "id, name, fingerprint, dim, current, beside, neutral_count, neutral_mean, neutral_std, \
-        texts_name, texts_fingerprint",
+        texts_name, texts_fingerprint, awaits_tags",
 );
 pub(crate) const ROOT: Sealed = sealed("root", "path", "path");
 pub(crate) const PHOTO: Sealed = sealed(

@@ -451,7 +451,7 @@ fn put_embedding(db: &Connection, photo: i64, model: i64, embedding: &[f32]) -> 
     seal::EMBEDDING.seal(db, "photo = ?1 AND model = ?2", [photo, model])
 }
 
-fn put_tags(db: &Connection, photo: i64, tags: &[Tag]) -> rusqlite::Result<()> {
+pub(crate) fn put_tags(db: &Connection, photo: i64, tags: &[Tag]) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM tag WHERE photo = ?1")?.execute([photo])?;
     let mut insert =
         db.prepare_cached("INSERT INTO tag (photo, position, label, folded, score) VALUES (?1, ?2, ?3, ?4, ?5)")?;
@@ -461,7 +461,7 @@ fn put_tags(db: &Connection, photo: i64, tags: &[Tag]) -> rusqlite::Result<()> {
     seal::TAG.seal(db, "photo = ?1", [photo])
 }
 
-fn put_other_tags(db: &Connection, photo: i64, model: i64, tags: &[Tag]) -> rusqlite::Result<()> {
+pub(crate) fn put_other_tags(db: &Connection, photo: i64, model: i64, tags: &[Tag]) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM other_tag WHERE photo = ?1 AND model = ?2")?.execute([photo, model])?;
     let mut insert = db.prepare_cached(
         "INSERT INTO other_tag (photo, model, position, label, folded, score) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

@@ -3,3 +3,4 @@
 pub(crate) mod check;
 mod models;
 pub(crate) mod refresh;
+mod tags;

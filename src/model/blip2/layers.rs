@@ -1,6 +1,6 @@
-//! What BLIP-2's transformers have in common: linear layers, layer norms and attention, on rows of f32.
+//! What BLIP-2's transformers have in common: linear layers and layer norms, on rows of f32.
 
-use crate::model::compute::matrix::{Matrix, multiply_slices};
+use crate::model::compute::matrix::Matrix;
 use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;
 use rayon::prelude::*;
@@ -98,51 +98,4 @@ pub(super) fn lookup(table: &Matrix, tokens: &[u32]) -> anyhow::Result<Vec<f32>>
         table.widen_row(*token as usize, out);
     }
     Ok(out)
-}
-
-/// Some columns of rows: in each row of `width` numbers, the queries, keys or values begin at `first`.
-#[derive(Clone, Copy)]
-pub(super) struct Columns<'a> {
-    pub(super) rows: &'a [f32],
-    pub(super) width: usize,
-    pub(super) first: usize,
-}
-
-impl Columns<'_> {
-    fn count(&self) -> usize {
-        self.rows.len() / self.width
-    }
-
-    fn head(&self, head: usize, size: usize) -> impl Iterator<Item = &[f32]> {
-        let first = self.first + head * size;
-        self.rows.chunks_exact(self.width).map(move |row| &row[first..first + size])
-    }
-}
-
-/// Attention of every query to every key, `heads` of `size` numbers each: (queries, heads * size).
-pub(super) fn attention(queries: Columns, keys: Columns, values: Columns, heads: usize, size: usize) -> Vec<f32> {
-    let scale = 1.0 / (size as f32).sqrt();
-    let of_heads: Vec<Vec<f32>> = (0..heads)
-        .into_par_iter()
-        .map(|head| {
-            let gather = |columns: Columns| columns.head(head, size).flatten().copied().collect::<Vec<f32>>();
-            let mut scores = multiply_slices(&gather(queries), &gather(keys), size);
-            let count = keys.count();
-            ops::softmax(&mut scores, count, scale);
-            let mut turned = vec![0.0; size * count];
-            for (k, row) in values.head(head, size).enumerate() {
-                for (i, v) in row.iter().enumerate() {
-                    turned[i * count + k] = *v;
-                }
-            }
-            multiply_slices(&scores, &turned, count)
-        })
-        .collect();
-    let mut out = vec![0.0; queries.count() * heads * size];
-    for (i, row) in out.chunks_exact_mut(heads * size).enumerate() {
-        for (to, head) in row.chunks_exact_mut(size).zip(&of_heads) {
-            to.copy_from_slice(&head[i * size..][..size]);
-        }
-    }
-    out
 }

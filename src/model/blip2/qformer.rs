@@ -3,7 +3,8 @@
 //! the queries.
 
 use super::config::{Blip2Config, Blip2Purpose, QFormerConfig};
-use super::layers::{Columns, Linear, Norm, attention, lookup};
+use super::layers::{Linear, Norm, lookup};
+use crate::model::compute::attention::{Columns, Heads, attention};
 use crate::model::compute::matrix::Matrix;
 use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;
@@ -84,7 +85,7 @@ impl Attention {
         let (keys, values) = (self.key.forward(source, Activation::None), self.value.forward(source, Activation::None));
         let width = self.norm.size();
         let columns = |rows| Columns { rows, width, first: 0 };
-        let found = attention(columns(&queries), columns(&keys), columns(&values), heads, width / heads);
+        let found = attention(columns(&queries), columns(&keys), columns(&values), Heads::new(heads, width / heads));
         self.output.add_to(x, &found);
         self.norm.apply(x);
     }

@@ -1,7 +1,8 @@
 //! The vision tower: ViT-g/14 of EVA-CLIP as in `Blip2VisionModel` (pre-norm, fused queries, keys and values).
 
 use super::config::Blip2VisionConfig;
-use super::layers::{Columns, Linear, Norm, attention};
+use super::layers::{Linear, Norm};
+use crate::model::compute::attention::{Columns, Heads, attention};
 use crate::model::compute::awake::awake;
 use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;
@@ -75,7 +76,7 @@ impl VisionTransformer {
             }
             let qkv = layer.qkv.forward(&layer.norm1.forward(&x), Activation::None);
             let part = |n: usize| Columns { rows: &qkv, width: 3 * hidden, first: n * hidden };
-            layer.projection.add_to(&mut x, &attention(part(0), part(1), part(2), heads, hidden / heads));
+            layer.projection.add_to(&mut x, &attention(part(0), part(1), part(2), Heads::new(heads, hidden / heads)));
             let inner = layer.fc1.forward(&layer.norm2.forward(&x), self.activation);
             layer.fc2.add_to(&mut x, &inner);
         }

@@ -87,7 +87,7 @@ pub(in crate::model) fn has_vnni() -> bool {
 /// Defines a function with versions for several levels; each call chooses one by [`level`].
 ///
 /// A version is an expression that uses the arguments' names; the versions for AVX may call `#[target_feature]`
-/// functions. If there is a body instead of versions, it is compiled for the baseline and for AVX2. The compiler never
+/// functions. If there is a body instead of versions, it is compiled for all three. The compiler never
 /// fuses a multiplication with an addition, so such a body gives the same bits at every level. It should not use
 /// `mul_add`, which is slow without FMA.
 macro_rules! by_level {
@@ -136,8 +136,15 @@ macro_rules! by_level {
             fn body($($arg: $type),*) $(-> $out)? $body
             #[cfg(target_arch = "x86_64")]
             {
+                #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
+                fn avx512($($arg: $type),*) $(-> $out)? { body($($arg),*) }
                 #[target_feature(enable = "avx2,fma,f16c")]
                 fn avx2($($arg: $type),*) $(-> $out)? { body($($arg),*) }
+                if $crate::model::compute::level::level() >= $crate::model::compute::level::Level::Avx512 {
+                    // SAFETY: a level is never above the processor's.
+                    #[allow(unsafe_code)]
+                    return unsafe { avx512($($arg),*) };
+                }
                 if $crate::model::compute::level::level() >= $crate::model::compute::level::Level::Avx2 {
                     // SAFETY: a level is never above the processor's.
                     #[allow(unsafe_code)]

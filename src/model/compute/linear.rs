@@ -2,9 +2,9 @@
 //!
 //! Our kernels add in the same order at every processor level with FMA; candle's do not.
 
-use super::matrix::multiply_slices;
+use super::matrix::{Matrix, multiply_slices};
 use super::ops::{Activation, bias_activate, contiguous};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 /// `x W^T + b`
@@ -18,7 +18,25 @@ pub(in crate::model) struct TensorLinear {
 impl TensorLinear {
     /// Maps (rows, inputs) to (rows, outputs) and applies an activation.
     pub(in crate::model) fn apply(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        bias_activate(product(x, &self.weight)?, &self.bias, activation)
+        if !x.device().is_cpu() {
+            return bias_activate(product(x, &self.weight)?, &self.bias, activation);
+        }
+        x.contiguous()?.apply_op3_no_bwd(&self.weight.contiguous()?, &self.bias, &TensorProduct(activation))
+    }
+}
+
+/// The same with a matrix that stays in the format of its file.
+pub(in crate::model) struct MatrixLinear {
+    /// (outputs, inputs)
+    pub(in crate::model) weight: Matrix,
+    /// (outputs)
+    pub(in crate::model) bias: Tensor,
+}
+
+impl MatrixLinear {
+    /// Maps (rows, inputs) to (rows, outputs) on the processor, and applies an activation.
+    pub(in crate::model) fn apply(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        x.contiguous()?.apply_op2_no_bwd(&self.bias, &MatrixProduct { weight: &self.weight, activation })
     }
 }
 
@@ -28,6 +46,68 @@ pub(in crate::model) fn product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
         return x.matmul(&w.t()?);
     }
     x.contiguous()?.apply_op2_no_bwd(&w.contiguous()?, &RowProduct)
+}
+
+/// How many rows a layer gets: (rows, `inputs`) with at least one row.
+fn rows(x: &Layout, inputs: usize) -> Result<usize> {
+    match x.dims() {
+        [rows, columns] if *columns == inputs && *rows > 0 && inputs > 0 => Ok(*rows),
+        shape => bail!("a layer with {inputs} inputs gets {shape:?}"),
+    }
+}
+
+struct TensorProduct(Activation);
+
+impl CustomOp3 for TensorProduct {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        w: &CpuStorage,
+        w_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (outputs, inputs) = w_layout.shape().dims2()?;
+        let (rows, bias) = (rows(x_layout, inputs)?, contiguous(bias, bias_layout)?);
+        if bias.len() != outputs || outputs == 0 {
+            bail!("a bias of {} numbers for {outputs}", bias.len());
+        }
+        let (x, w) = (contiguous(x, x_layout)?, contiguous(w, w_layout)?);
+        let out = multiply_slices(x, w, inputs, Some(bias), self.0);
+        Ok((CpuStorage::F32(out), Shape::from((rows, outputs))))
+    }
+}
+
+struct MatrixProduct<'a> {
+    weight: &'a Matrix,
+    activation: Activation,
+}
+
+impl CustomOp2 for MatrixProduct<'_> {
+    fn name(&self) -> &'static str {
+        "matrix-linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let outputs = self.weight.rows();
+        let (rows, bias) = (rows(x_layout, self.weight.columns())?, contiguous(bias, bias_layout)?);
+        if bias.len() != outputs {
+            bail!("a bias of {} numbers for {outputs}", bias.len());
+        }
+        let out = self.weight.multiply(contiguous(x, x_layout)?, Some(bias), self.activation);
+        Ok((CpuStorage::F32(out), Shape::from((rows, outputs))))
+    }
 }
 
 struct RowProduct;
@@ -53,11 +133,12 @@ impl CustomOp2 for RowProduct {
         }
         let (x, w) = (contiguous(x, x_layout)?, contiguous(w, w_layout)?);
         let shape: Vec<usize> = x_batch.iter().copied().chain([*n, *m]).collect();
+        let multiply = |x: &[f32], w: &[f32]| multiply_slices(x, w, *length, None, Activation::None);
         let out = if x_batch.iter().product::<usize>() == 1 {
-            multiply_slices(x, w, *length)
+            multiply(x, w)
         } else {
             let pairs = x.par_chunks_exact(n * length).zip(w.par_chunks_exact(m * length));
-            pairs.map(|(x, w)| multiply_slices(x, w, *length)).collect::<Vec<_>>().concat()
+            pairs.map(|(x, w)| multiply(x, w)).collect::<Vec<_>>().concat()
         };
         Ok((CpuStorage::F32(out), Shape::from(shape)))
     }

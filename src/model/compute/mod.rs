@@ -1,5 +1,6 @@
 //! Numeric code: weights in mapped files, and the kernels that multiply, add and activate.
 
+pub(super) mod attention;
 pub(super) mod awake;
 pub(super) mod candle_weights;
 pub(super) mod gguf;

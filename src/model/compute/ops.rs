@@ -200,7 +200,7 @@ pub(in crate::model) fn same_padding(size: usize, kernel: usize, stride: usize) 
     ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size) / 2
 }
 
-pub(super) fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+pub(in crate::model) fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
         None => bail!("a tensor is not contiguous"),

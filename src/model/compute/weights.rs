@@ -70,10 +70,28 @@ impl Weights {
 
     /// Maps a GGUF file.
     pub(in crate::model) fn map_gguf(path: &Path) -> anyhow::Result<Self> {
-        let file = map_file(path)?;
-        let tensors = gguf::read(&file).with_context(|| {
+        Self::of_gguf(map_file(path)?, path).with_context(|| {
             format!("{} is damaged; delete it and run `snapseek models quantize` again", path.display())
-        })?;
+        })
+    }
+
+    /// Maps a GGUF file of the cache that ends with its checksum, as [`seal`] adds it.
+    pub(in crate::model) fn map_sealed_gguf(path: &Path) -> anyhow::Result<Self> {
+        let file = map_file(path)?;
+        let sound = file.split_last_chunk().is_some_and(|(bytes, seal)| checksum(bytes) == *seal);
+        anyhow::ensure!(sound, "{} is damaged", path.display());
+        Self::of_gguf(file, path)
+    }
+
+    /// The same in memory, where there is no place for a file.
+    pub(in crate::model) fn of_sealed_gguf(bytes: &[u8]) -> anyhow::Result<Self> {
+        let mut memory = memmap2::MmapMut::map_anon(bytes.len())?;
+        memory.copy_from_slice(bytes);
+        Self::of_gguf(Arc::new(memory.make_read_only()?), Path::new("memory"))
+    }
+
+    fn of_gguf(file: Arc<Mmap>, path: &Path) -> anyhow::Result<Self> {
+        let tensors = gguf::read(&file)?;
         let place = |t: gguf::Tensor| (t.name, TensorPlace { file: 0, dtype: t.dtype, shape: t.shape, bytes: t.bytes });
         let places = tensors.into_iter().map(place).collect();
         Ok(Self {
@@ -209,6 +227,15 @@ impl Weights {
             Dtype::Q8_0 | Dtype::Q4K => anyhow::bail!("{}: the weight {name} is quantized", self.file(place)),
         }
     }
+}
+
+/// Adds its checksum to a GGUF file.
+pub(in crate::model) fn seal(gguf: &mut Vec<u8>) {
+    gguf.extend(checksum(gguf));
+}
+
+fn checksum(bytes: &[u8]) -> [u8; 16] {
+    xxhash_rust::xxh3::xxh3_128(bytes).to_le_bytes()
 }
 
 #[allow(unsafe_code)]

@@ -1,6 +1,7 @@
 //! What a vision tower costs on this machine, without its weights.
 
 use super::config::TowerSizes;
+use super::eight_bits::TowerBits;
 use super::fastvit::FastVit;
 use super::tower::EncodePictures;
 use super::tower::EncoderLayer;
@@ -32,10 +33,10 @@ pub fn seconds_per_photo(preset: &Preset) -> anyhow::Result<f64> {
     let tokens = (preset.pixels as usize / patch).pow(2) + 1;
     let sizes =
         TowerSizes { hidden, intermediate, layers, heads: hidden / 64, activation: Activation::GeluTanh, eps: 1e-6 };
-    let layer = EncoderLayer::made_up(&sizes)?;
+    let layer = EncoderLayer::made_up(&sizes, TowerBits::Fastest)?;
     let batch = (ROWS / tokens).clamp(1, 8);
     let x = Tensor::full(0.1_f32, (batch * tokens, hidden), &Device::Cpu)?;
-    let of_layer = best_of(&|| layer.apply(x.copy()?, batch, None).map(drop))?;
+    let of_layer = best_of(&|| layer.apply(x.copy()?, batch, false).map(drop))?;
     Ok(of_layer * layers as f64 / batch as f64)
 }
 

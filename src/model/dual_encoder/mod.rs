@@ -6,6 +6,7 @@
 mod bert;
 mod config;
 mod cost;
+mod eight_bits;
 mod fastvit;
 mod layout;
 mod tags;
@@ -14,26 +15,29 @@ mod text_input;
 mod text_model;
 mod tower;
 
+use super::compute::awake::awake;
 use super::compute::weights::Weights;
 use super::hub::fingerprint;
 use super::once::Once;
 use super::preprocess::{self, Preprocessing};
-use super::{Device, Embed, Embedding, Identity, Pixels, Tokens, fill, is_unit, labels};
+use super::{Device, Embed, Embedding, Identity, Label, Pixels, Tokens, fill, is_unit, labels};
 use crate::photo::picture::RgbPicture;
 use anyhow::Context;
 use bert::BertTower;
 use candle_core::Tensor;
 use config::{EncoderConfig, TextConfig, TextLayers, VisionLayers};
+use eight_bits::EightBits;
 use fastvit::FastVit;
 use layout::Preparation;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use tensors::ProjectionName;
 use text_input::{Cleaning, TextInput};
-use tower::{EncodePictures, EncodeTexts, Projection, TextTower, VisionTower};
+use tower::{EncodePictures, EncodeTexts, EncoderLayer, Projection, TextTower, VisionTower};
 
 pub use config::Family;
 pub use cost::seconds_per_photo;
+pub use eight_bits::TowerBits;
 pub(super) use layout::{DESCRIPTIONS, EncoderFiles, wanted};
 pub use text_model::TextModel;
 pub(super) use text_model::{TextFiles, is_text_model, wanted_of_texts};
@@ -49,6 +53,8 @@ pub struct DualEncoder {
     text_input: Once<TextInput>,
     weights: Arc<Weights>,
     device: candle_core::Device,
+    bits: TowerBits,
+    cache: Option<PathBuf>,
     text: Once<Box<dyn EncodeTexts>>,
     vision: Once<Box<dyn EncodePictures>>,
     /// The embeddings of the names that can be tags, (names, dim), once loaded.
@@ -56,11 +62,13 @@ pub struct DualEncoder {
 }
 
 impl DualEncoder {
-    /// Opens the model in `folder`. The hash of its weights is cached below `cache`, if that is given.
+    /// Opens the model in `folder`. The hash of its weights and its towers in 8 bits are kept below `cache`, if that is
+    /// given. Both precisions are the same model: their embeddings of a picture or a text differ by less than what a JPEG
+    /// costs (docs/figures.md).
     ///
     /// # Errors
     /// A file is missing, damaged or of another model, or the device does not exist.
-    pub fn open(folder: &Path, device: Device, cache: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn open(folder: &Path, device: Device, bits: TowerBits, cache: Option<&Path>) -> anyhow::Result<Self> {
         let files = EncoderFiles::of(folder)?;
         let device = match device {
             Device::Cpu => candle_core::Device::Cpu,
@@ -86,6 +94,9 @@ impl DualEncoder {
             weights: Arc::new(Weights::map_shards(&files.weights, &device)?),
             files,
             text_input: Once::default(),
+            // On a GPU, candle multiplies.
+            bits: if device.is_cpu() { bits } else { TowerBits::Full },
+            cache: cache.map(Path::to_path_buf),
             device,
             text: Once::default(),
             vision: Once::default(),
@@ -111,17 +122,42 @@ impl DualEncoder {
     fn text(&self) -> anyhow::Result<&dyn EncodeTexts> {
         let EncoderConfig { family, text, dim, .. } = &self.files.config;
         let load = || -> anyhow::Result<Box<dyn EncodeTexts>> {
-            let weights = Arc::clone(&self.weights);
+            let weights = &self.weights;
             Ok(match text.layers {
-                TextLayers::Clip { .. } => Box::new(TextTower::load(weights, *family, text, *dim)?),
+                TextLayers::Clip { .. } => {
+                    let load =
+                        |small: Option<&EightBits>| TextTower::load(Arc::clone(weights), small, *family, text, *dim);
+                    Box::new(self.tower("texts", text.sizes.hidden, load, TextTower::layers)?)
+                }
                 TextLayers::Bert(naming) => {
                     let name = ProjectionName::Rows("text_projection.weight");
-                    let projection = Projection::load(&weights, &name, text.sizes.hidden, *dim)?;
-                    Box::new(BertTower::load(weights, naming, text, projection)?)
+                    let projection = Projection::load(weights, &name, text.sizes.hidden, *dim)?;
+                    Box::new(BertTower::load(Arc::clone(weights), naming, text, projection)?)
                 }
             })
         };
         Ok(self.text.get(load)?.as_ref())
+    }
+
+    /// Loads a tower with the bits that are wanted; what it has in 8 bits is made if it is not kept.
+    fn tower<T>(
+        &self,
+        name: &str,
+        hidden: usize,
+        load: impl Fn(Option<&EightBits>) -> anyhow::Result<T>,
+        layers: fn(&T) -> &[EncoderLayer],
+    ) -> anyhow::Result<T> {
+        if !self.bits.are_eight(hidden) {
+            return load(None);
+        }
+        let place = self.cache.as_ref().map(|cache| eight_bits::place(cache, &self.identity.fingerprint, name));
+        if let Some(kept) = place.as_deref().and_then(EightBits::kept)
+            && let Ok(tower) = load(Some(&kept))
+        {
+            return Ok(tower);
+        }
+        let made = EightBits::make(layers(&load(None)?), place.as_deref())?;
+        load(Some(&made))
     }
 
     /// A single number among the weights, which some checkpoints keep as a list of one.
@@ -143,7 +179,10 @@ impl DualEncoder {
         let load = || -> anyhow::Result<Box<dyn EncodePictures>> {
             Ok(match &vision.layers {
                 VisionLayers::Vit(vit) => {
-                    Box::new(VisionTower::load(&self.weights, *family, vit, vision.image_size, *dim)?)
+                    let load = |small: Option<&EightBits>| {
+                        VisionTower::load(&self.weights, small, *family, vit, vision.image_size, *dim)
+                    };
+                    Box::new(self.tower("pictures", vit.sizes.hidden, load, VisionTower::layers)?)
                 }
                 VisionLayers::FastVit => Box::new(FastVit::load(&self.weights, *dim)?),
             })
@@ -200,18 +239,14 @@ impl Embed for DualEncoder {
         anyhow::ensure!(batch.iter().all(|p| p.0.len() == 3 * size * size), "pixels prepared for another model");
         let values = batch.iter().flat_map(|p| &p.0).copied().collect();
         let pixels = Tensor::from_vec(values, (batch.len(), 3, size, size), &self.device)?;
-        let rows = tower::unit_rows(&self.vision()?.forward(&pixels)?)?;
+        let tower = self.vision()?;
+        let rows = tower::unit_rows(&awake(|| tower.forward(&pixels))?)?;
         // It may be one picture's fault: that of no colour tells.
         if !rows.iter().all(|row| is_unit(row)) {
             let plain = Tensor::zeros((1, 3, size, size), candle_core::DType::F32, &self.device)?;
-            self.check(&tower::unit_rows(&self.vision()?.forward(&plain)?)?)?;
+            self.check(&tower::unit_rows(&tower.forward(&plain)?)?)?;
         }
-        let scale = self.logit_scale()?;
-        let embed = |vector: Vec<f32>| {
-            let tags = self.labels.get().map_or_else(Vec::new, |l| labels::likeliest(&tags::logits(&vector, l, scale)));
-            Embedding { vector, tags }
-        };
-        Ok(rows.into_iter().map(embed).collect())
+        rows.into_iter().map(|vector| Ok(Embedding { tags: self.tags(&vector)?, vector })).collect()
     }
 
     fn embed_texts(&self, texts: &[String], template: Option<&str>) -> anyhow::Result<Vec<Vec<f32>>> {
@@ -229,7 +264,7 @@ impl Embed for DualEncoder {
             anyhow::Ok(ids)
         };
         let ids = texts.iter().map(ids).collect::<anyhow::Result<Vec<_>>>()?;
-        let embeddings = tower::embed_texts(text_tower, &ids)?;
+        let embeddings = awake(|| tower::embed_texts(text_tower, &ids))?;
         self.check(&embeddings)?;
         Ok(embeddings)
     }
@@ -238,9 +273,23 @@ impl Embed for DualEncoder {
         self.text_input()?.tokens(text)
     }
 
+    fn has_labels(&self, cache: &Path) -> bool {
+        if self.labels.get().is_none()
+            && let Some(kept) = tags::kept(self, cache)
+        {
+            let _ = self.labels.set(kept);
+        }
+        self.labels.get().is_some()
+    }
+
+    fn tags(&self, vector: &[f32]) -> anyhow::Result<Vec<Label>> {
+        let Some(classifier) = self.labels.get() else { return Ok(Vec::new()) };
+        Ok(labels::likeliest(&tags::logits(vector, classifier, self.logit_scale()?)))
+    }
+
     fn load_labels(&self, cache: &Path, progress: &mut dyn FnMut(usize, usize) -> bool) -> anyhow::Result<()> {
-        if self.labels.get().is_none() {
-            let _ = self.labels.set(tags::load(self, cache, progress)?);
+        if !self.has_labels(cache) {
+            let _ = self.labels.set(tags::make(self, cache, progress)?);
         }
         Ok(())
     }

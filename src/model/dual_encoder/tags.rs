@@ -4,7 +4,7 @@ use super::DualEncoder;
 use crate::model::compute::ops::dot;
 use crate::model::{kept, labels, zero_shot};
 use anyhow::Context;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The seven prompts that, as the authors of CLIP found, do almost as well as all eighty.
 pub(super) const PROMPTS: [&str; 7] = [
@@ -22,23 +22,27 @@ pub(super) fn logits(embedding: &[f32], classifier: &[f32], scale: f32) -> Vec<f
     classifier.chunks_exact(embedding.len()).map(|label| scale * dot(embedding, label)).collect()
 }
 
-/// The classifier, from `cache` if it was computed for this model before.
-pub(super) fn load(
+/// The classifier that was computed for this model before.
+pub(super) fn kept(model: &DualEncoder, cache: &Path) -> Option<Vec<f32>> {
+    read(&place(model, cache), labels::names().len() * model.identity.dim)
+}
+
+/// Computes the classifier, and keeps it in `cache` for all libraries.
+pub(super) fn make(
     model: &DualEncoder,
     cache: &Path,
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> anyhow::Result<Vec<f32>> {
-    let file = cache.join("labels").join(format!("{}.f32", &model.identity.fingerprint[..32]));
-    let dim = model.identity.dim;
-    if let Some(classifier) = read(&file, labels::names().len() * dim) {
-        return Ok(classifier);
-    }
     let names: Vec<String> = labels::names().map(str::to_owned).collect();
     let classifier = zero_shot::classifier(model, &names, &PROMPTS, progress)?;
     let classifier = classifier.context("interrupted while preparing the tags")?;
     // A cache that cannot be written costs time, not results.
-    let _ = write(&file, &classifier);
+    let _ = write(&place(model, cache), &classifier);
     Ok(classifier)
+}
+
+fn place(model: &DualEncoder, cache: &Path) -> PathBuf {
+    cache.join("labels").join(format!("{}.f32", &model.identity.fingerprint[..32]))
 }
 
 /// The numbers; `None` if the file does not exist or was changed after it was written.

@@ -2,11 +2,13 @@
 //! 2303.15343): the same layers with other names, activations and ends.
 
 use super::config::{Family, TextConfig, TextLayers, TextPooling, TowerSizes, VisionPooling, VitConfig};
+use super::eight_bits::{self, EightBits, TowerBits};
 use super::tensors::{AttentionNames, ProjectionName, TextNames, TowerNames, VisionNames};
-use crate::model::compute::linear::{TensorLinear, product};
-use crate::model::compute::ops::{Activation, add};
+use crate::model::compute::attention::{Columns, Heads, attention};
+use crate::model::compute::linear::{MatrixLinear, TensorLinear, product};
+use crate::model::compute::ops::{Activation, add, contiguous};
 use crate::model::compute::weights::Weights;
-use candle_core::{D, Tensor};
+use candle_core::{CpuStorage, CustomOp1, D, Layout, Shape, Tensor};
 use candle_nn::ops::{layer_norm, softmax_last_dim};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -36,20 +38,56 @@ pub(super) struct TensorNorm {
     pub(super) eps: f32,
 }
 
+/// A linear layer of a tower.
+pub(super) enum TowerLinear {
+    /// As in the model's files, in f32.
+    Exact(TensorLinear),
+    /// In 8 bits.
+    Small(MatrixLinear),
+}
+
 pub(super) struct EncoderLayer {
     norm1: TensorNorm,
     /// Query, key and value side by side: one product instead of three.
-    qkv: TensorLinear,
-    out: TensorLinear,
+    qkv: TowerLinear,
+    out: TowerLinear,
     norm2: TensorNorm,
     mlp: Mlp,
     heads: usize,
 }
 
 struct Mlp {
-    fc1: TensorLinear,
-    fc2: TensorLinear,
+    fc1: TowerLinear,
+    fc2: TowerLinear,
     activation: Activation,
+}
+
+/// The files that a tower's layers are loaded from.
+#[derive(Clone, Copy)]
+pub(super) struct LayerSource<'a> {
+    pub(super) weights: &'a Weights,
+    /// What there is of them in 8 bits, and is used then.
+    pub(super) small: Option<&'a EightBits>,
+}
+
+impl LayerSource<'_> {
+    /// The layer `name` of the files, which has the name `key` in 8 bits.
+    fn linear(self, key: &str, name: &str, inputs: usize, outputs: usize) -> anyhow::Result<TowerLinear> {
+        let bias = || self.weights.tensor(&format!("{name}.bias"), &[outputs]);
+        match self.small.map(|small| small.linear(key, [outputs, inputs], bias)).transpose()?.flatten() {
+            Some(small) => Ok(small),
+            None => Ok(TowerLinear::Exact(linear(self.weights, name, inputs, outputs)?)),
+        }
+    }
+}
+
+impl TowerLinear {
+    fn apply(&self, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Exact(linear) => linear.apply(x, activation),
+            Self::Small(linear) => linear.apply(x, activation),
+        }
+    }
 }
 
 /// Maps a state to an embedding.
@@ -79,10 +117,11 @@ impl TensorNorm {
 }
 
 impl Mlp {
-    fn load(weights: &Weights, [fc1, fc2]: [&str; 2], sizes: &TowerSizes) -> anyhow::Result<Self> {
+    /// Loads the layers of these names, which have the `keys` in 8 bits.
+    fn load(source: LayerSource, keys: [&str; 2], [fc1, fc2]: [&str; 2], sizes: &TowerSizes) -> anyhow::Result<Self> {
         Ok(Self {
-            fc1: linear(weights, fc1, sizes.hidden, sizes.intermediate)?,
-            fc2: linear(weights, fc2, sizes.intermediate, sizes.hidden)?,
+            fc1: source.linear(keys[0], fc1, sizes.hidden, sizes.intermediate)?,
+            fc2: source.linear(keys[1], fc2, sizes.intermediate, sizes.hidden)?,
             activation: sizes.activation,
         })
     }
@@ -121,55 +160,92 @@ impl Projection {
     }
 }
 
-/// Queries, keys and values as one layer, of which the queries are scaled as attention wants them.
-fn joined(parts: [TensorLinear; 3], head: usize) -> anyhow::Result<TensorLinear> {
-    let [query, key, value] = parts;
-    let scale = (head as f64).powf(-0.5);
-    Ok(TensorLinear {
-        weight: Tensor::cat(&[(query.weight * scale)?, key.weight, value.weight], 0)?,
-        bias: Tensor::cat(&[(query.bias * scale)?, key.bias, value.bias], 0)?,
-    })
+/// One of the two tensors of a layer.
+#[derive(Clone, Copy)]
+enum LinearPart {
+    Weight,
+    Bias,
 }
 
-/// The three parts of a weight and a bias that hold queries, keys and values.
-fn parts(weights: &Weights, [weight, bias]: [&str; 2], hidden: usize) -> anyhow::Result<[TensorLinear; 3]> {
-    let weight = weights.tensor(weight, &[3 * hidden, hidden])?;
-    let bias = weights.tensor(bias, &[3 * hidden])?;
-    let part = |n: usize| -> candle_core::Result<TensorLinear> {
-        Ok(TensorLinear { weight: weight.narrow(0, n * hidden, hidden)?, bias: bias.narrow(0, n * hidden, hidden)? })
+/// The weights or biases of queries, keys and values, (hidden, hidden) or (hidden) each.
+fn parts(
+    weights: &Weights,
+    attention: AttentionNames,
+    name: &dyn Fn(&str) -> String,
+    part: LinearPart,
+    hidden: usize,
+) -> anyhow::Result<[Tensor; 3]> {
+    let shape = |outputs: usize| match part {
+        LinearPart::Weight => vec![outputs, hidden],
+        LinearPart::Bias => vec![outputs],
     };
-    Ok([part(0)?, part(1)?, part(2)?])
+    let ending = match part {
+        LinearPart::Weight => "weight",
+        LinearPart::Bias => "bias",
+    };
+    match attention {
+        AttentionNames::Separate(names) => {
+            let load = |layer: &str| weights.tensor(&format!("{}.{ending}", name(layer)), &shape(hidden));
+            Ok([load(names[0])?, load(names[1])?, load(names[2])?])
+        }
+        AttentionNames::Joined([weight, bias]) => {
+            let joined = match part {
+                LinearPart::Weight => weight,
+                LinearPart::Bias => bias,
+            };
+            let all = weights.tensor(&name(joined), &shape(3 * hidden))?;
+            let third = |n: usize| all.narrow(0, n * hidden, hidden);
+            Ok([third(0)?, third(1)?, third(2)?])
+        }
+    }
+}
+
+/// Queries, keys and values as one layer, of which the queries are scaled as attention wants them.
+fn joined([query, key, value]: [Tensor; 3], head: usize) -> candle_core::Result<Tensor> {
+    let scale = (head as f64).powf(-0.5);
+    Tensor::cat(&[(query * scale)?, key, value], 0)
 }
 
 impl EncoderLayer {
-    fn load(weights: &Weights, names: &TowerNames, n: usize, sizes: &TowerSizes) -> anyhow::Result<Self> {
-        let (hidden, layer) = (sizes.hidden, &names.layer);
+    fn load(source: LayerSource, names: &TowerNames, n: usize, sizes: &TowerSizes) -> anyhow::Result<Self> {
+        let (weights, hidden, layer) = (source.weights, sizes.hidden, &names.layer);
         let name = |part: &str| format!("{}.{n}.{part}", names.layers);
-        let parts = match layer.attention {
-            AttentionNames::Separate([query, key, value]) => {
-                let part = |part: &str| linear(weights, &name(part), hidden, hidden);
-                [part(query)?, part(key)?, part(value)?]
-            }
-            AttentionNames::Joined([weight, bias]) => parts(weights, [&name(weight), &name(bias)], hidden)?,
+        let key = |part: &str| eight_bits::name_of(n, part);
+        let all = |part: LinearPart| -> anyhow::Result<Tensor> {
+            let parts = parts(weights, layer.attention, &name, part, hidden)?;
+            Ok(joined(parts, hidden / sizes.heads)?)
         };
+        let bias = all(LinearPart::Bias)?;
+        let small = source.small.map(|small| small.linear(&key("qkv"), [3 * hidden, hidden], || Ok(bias.clone())));
+        let qkv = match small.transpose()?.flatten() {
+            Some(small) => small,
+            None => TowerLinear::Exact(TensorLinear { weight: all(LinearPart::Weight)?, bias }),
+        };
+        let mlp_keys = [&*key("fc1"), &*key("fc2")];
         Ok(Self {
             norm1: TensorNorm::load(weights, &name(layer.norm1), hidden, sizes.eps)?,
-            qkv: joined(parts, hidden / sizes.heads)?,
-            out: linear(weights, &name(layer.out), hidden, hidden)?,
+            qkv,
+            out: source.linear(&key("out"), &name(layer.out), hidden, hidden)?,
             norm2: TensorNorm::load(weights, &name(layer.norm2), hidden, sizes.eps)?,
-            mlp: Mlp::load(weights, [&name(layer.fc1), &name(layer.fc2)], sizes)?,
+            mlp: Mlp::load(source, mlp_keys, [&name(layer.fc1), &name(layer.fc2)], sizes)?,
             heads: sizes.heads,
         })
     }
 
+    /// Its linear layers, and what 8-bit forms call them.
+    pub(super) fn linears(&self) -> [(&'static str, &TowerLinear); 4] {
+        [("qkv", &self.qkv), ("out", &self.out), ("fc1", &self.mlp.fc1), ("fc2", &self.mlp.fc2)]
+    }
+
     /// A layer of this size whose weights mean nothing.
-    pub(super) fn made_up(sizes: &TowerSizes) -> anyhow::Result<Self> {
+    pub(super) fn made_up(sizes: &TowerSizes, bits: TowerBits) -> anyhow::Result<Self> {
         let (hidden, device) = (sizes.hidden, &candle_core::Device::Cpu);
-        let linear = |inputs: usize, outputs: usize| -> candle_core::Result<TensorLinear> {
-            Ok(TensorLinear {
+        let linear = |inputs: usize, outputs: usize| -> anyhow::Result<TowerLinear> {
+            let linear = TensorLinear {
                 weight: Tensor::full(0.01_f32, (outputs, inputs), device)?,
                 bias: Tensor::full(0.01_f32, outputs, device)?,
-            })
+            };
+            if bits.are_eight(hidden) { eight_bits::quantized(linear) } else { Ok(TowerLinear::Exact(linear)) }
         };
         let norm = || -> candle_core::Result<TensorNorm> {
             let ones = Tensor::full(1.0_f32, hidden, device)?;
@@ -190,9 +266,9 @@ impl EncoderLayer {
     }
 
     /// `x` is (batch * tokens, hidden).
-    pub(super) fn apply(&self, x: Tensor, batch: usize, mask: Option<&Tensor>) -> candle_core::Result<Tensor> {
+    pub(super) fn apply(&self, x: Tensor, batch: usize, causal: bool) -> candle_core::Result<Tensor> {
         let qkv = self.qkv.apply(&self.norm1.apply(&x)?, Activation::None)?;
-        let attended = attend(&qkv, batch, self.heads, mask)?;
+        let attended = attend(&qkv, batch, self.heads, causal)?;
         let x = add(x, &self.out.apply(&attended, Activation::None)?)?;
         let inner = self.mlp.apply(&self.norm2.apply(&x)?)?;
         add(x, &inner)
@@ -200,23 +276,58 @@ impl EncoderLayer {
 }
 
 /// What each token finds by attention; `qkv` is (batch * tokens, 3 * hidden), with scaled queries first, then keys and
-/// values.
-pub(super) fn attend(qkv: &Tensor, batch: usize, heads: usize, mask: Option<&Tensor>) -> candle_core::Result<Tensor> {
+/// values. With `causal`, it sees none of those that follow.
+pub(super) fn attend(qkv: &Tensor, batch: usize, heads: usize, causal: bool) -> candle_core::Result<Tensor> {
     let (rows, columns) = qkv.dims2()?;
     let (tokens, hidden) = (rows / batch, columns / 3);
+    if qkv.device().is_cpu() {
+        let heads = Heads { scale: 1.0, causal, ..Heads::new(heads, hidden / heads) };
+        return qkv.contiguous()?.apply_op1_no_bwd(&Attend { tokens, heads });
+    }
+    let device = qkv.device();
     let qkv = qkv.reshape((batch, tokens, 3, heads, hidden / heads))?.permute((2, 0, 3, 1, 4))?.contiguous()?;
     let (query, key, value) = (qkv.get(0)?, qkv.get(1)?, qkv.get(2)?);
     let mut scores = product(&query, &key)?;
-    if let Some(mask) = mask {
-        scores = scores.broadcast_add(mask)?;
+    if causal {
+        let later = |at: usize| if at % tokens > at / tokens { f32::NEG_INFINITY } else { 0.0 };
+        let mask = Tensor::from_iter((0..tokens * tokens).map(later), device)?.reshape((tokens, tokens))?;
+        scores = scores.broadcast_add(&mask)?;
     }
     let attended = product(&softmax_last_dim(&scores)?, &value.transpose(2, 3)?)?;
     attended.transpose(1, 2)?.reshape((rows, hidden))
 }
 
-fn layers(weights: &Weights, names: &TowerNames, sizes: &TowerSizes) -> anyhow::Result<Vec<EncoderLayer>> {
+/// The same on the processor.
+struct Attend {
+    tokens: usize,
+    heads: Heads,
+}
+
+impl CustomOp1 for Attend {
+    fn name(&self) -> &'static str {
+        "attend"
+    }
+
+    fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (rows, width) = layout.shape().dims2()?;
+        let hidden = self.heads.count * self.heads.size;
+        if width != 3 * hidden || self.tokens == 0 || rows % self.tokens != 0 {
+            candle_core::bail!("attention to {rows} x {width} numbers");
+        }
+        let of_batch: Vec<Vec<f32>> = contiguous(qkv, layout)?
+            .par_chunks_exact(self.tokens * width)
+            .map(|rows| {
+                let part = |n: usize| Columns { rows, width, first: n * hidden };
+                attention(part(0), part(1), part(2), self.heads)
+            })
+            .collect();
+        Ok((CpuStorage::F32(of_batch.concat()), Shape::from((rows, hidden))))
+    }
+}
+
+fn layers(source: LayerSource, names: &TowerNames, sizes: &TowerSizes) -> anyhow::Result<Vec<EncoderLayer>> {
     // In parallel: a query spends most of its time here.
-    (0..sizes.layers).into_par_iter().map(|n| EncoderLayer::load(weights, names, n, sizes)).collect()
+    (0..sizes.layers).into_par_iter().map(|n| EncoderLayer::load(source, names, n, sizes)).collect()
 }
 
 /// The text tower of CLIP and its like.
@@ -231,18 +342,28 @@ pub(super) struct TextTower {
 }
 
 impl TextTower {
-    pub(super) fn load(weights: Arc<Weights>, family: Family, config: &TextConfig, dim: usize) -> anyhow::Result<Self> {
+    pub(super) fn load(
+        weights: Arc<Weights>,
+        small: Option<&EightBits>,
+        family: Family,
+        config: &TextConfig,
+        dim: usize,
+    ) -> anyhow::Result<Self> {
         let sizes = &config.sizes;
         let TextNames { tokens, tower: names } = TextNames::of(family, &weights);
         Ok(Self {
             positions: weights.tensor(&names.positions, &[config.context, sizes.hidden])?,
-            layers: layers(&weights, &names, sizes)?,
+            layers: layers(LayerSource { weights: &weights, small }, &names, sizes)?,
             norm: TensorNorm::load(&weights, &names.norm, sizes.hidden, sizes.eps)?,
             projection: Projection::load(&weights, &names.projection, sizes.hidden, dim)?,
             config: config.clone(),
             tokens,
             weights,
         })
+    }
+
+    pub(super) fn layers(&self) -> &[EncoderLayer] {
+        &self.layers
     }
 
     /// The position of the token whose state is the text's embedding.
@@ -268,12 +389,9 @@ impl EncodeTexts for TextTower {
         let words = words.reshape((texts.len(), tokens, self.config.sizes.hidden))?.broadcast_add(&positions)?;
         let mut x = words.flatten(0, 1)?;
         let device = x.device().clone();
-        let later = |at: usize| if at % tokens > at / tokens { f32::NEG_INFINITY } else { 0.0 };
-        let hidden = || Tensor::from_iter((0..tokens * tokens).map(later), &device)?.reshape((tokens, tokens));
         let is_causal = self.config.layers == TextLayers::Clip { causal: true };
-        let mask = is_causal.then(hidden).transpose()?;
         for layer in &self.layers {
-            x = layer.apply(x, texts.len(), mask.as_ref())?;
+            x = layer.apply(x, texts.len(), is_causal)?;
         }
         let ends: Vec<u32> = texts.iter().enumerate().map(|(n, ids)| (n * tokens + self.end(ids)) as u32).collect();
         let ends = x.index_select(&Tensor::new(ends, &device)?, 0)?;
@@ -324,19 +442,19 @@ impl AttentionPooling {
     fn load(weights: &Weights, sizes: &TowerSizes) -> anyhow::Result<Self> {
         let (hidden, heads) = (sizes.hidden, sizes.heads);
         let name = |part: &str| format!("vision_model.head.{part}");
-        let names = [name("attention.in_proj_weight"), name("attention.in_proj_bias")];
-        let [query, key, value] = parts(weights, [&names[0], &names[1]], hidden)?;
+        let attention = AttentionNames::Joined(["attention.in_proj_weight", "attention.in_proj_bias"]);
+        let [query, key, value] = parts(weights, attention, &name, LinearPart::Weight, hidden)?;
+        let [query_bias, key_bias, value_bias] = parts(weights, attention, &name, LinearPart::Bias, hidden)?;
+        let query = TensorLinear { weight: query, bias: query_bias };
         let probe = weights.tensor(&name("probe"), &[1, 1, hidden])?.flatten(0, 1)?;
         let query = (query.apply(&probe, Activation::None)? * ((hidden / heads) as f64).powf(-0.5))?;
+        let mlp = LayerSource { weights, small: None };
         Ok(Self {
             query: query.reshape((1, heads, 1, hidden / heads))?,
-            kv: TensorLinear {
-                weight: Tensor::cat(&[key.weight, value.weight], 0)?,
-                bias: Tensor::cat(&[key.bias, value.bias], 0)?,
-            },
+            kv: TensorLinear { weight: Tensor::cat(&[key, value], 0)?, bias: Tensor::cat(&[key_bias, value_bias], 0)? },
             out: linear(weights, &name("attention.out_proj"), hidden, hidden)?,
             norm: TensorNorm::load(weights, &name("layernorm"), hidden, sizes.eps)?,
-            mlp: Mlp::load(weights, [&name("mlp.fc1"), &name("mlp.fc2")], sizes)?,
+            mlp: Mlp::load(mlp, ["", ""], [&name("mlp.fc1"), &name("mlp.fc2")], sizes)?,
         })
     }
 
@@ -363,6 +481,7 @@ impl VisionTower {
     /// A weight is missing or of another shape.
     pub(super) fn load(
         weights: &Weights,
+        small: Option<&EightBits>,
         family: Family,
         config: &VitConfig,
         image_size: usize,
@@ -392,11 +511,15 @@ impl VisionTower {
             patch: kernel.flatten_from(1)?,
             positions: weights.tensor(&names.positions, &[places, hidden])?,
             start,
-            layers: layers(weights, &names, sizes)?,
+            layers: layers(LayerSource { weights, small }, &names, sizes)?,
             post_norm: TensorNorm::load(weights, &names.norm, hidden, sizes.eps)?,
             end,
             config: config.clone(),
         })
+    }
+
+    pub(super) fn layers(&self) -> &[EncoderLayer] {
+        &self.layers
     }
 }
 
@@ -422,7 +545,7 @@ impl EncodePictures for VisionTower {
             VisionStart::Bias(bias) => patches.broadcast_add(bias)?.broadcast_add(&self.positions)?.flatten(0, 1)?,
         };
         for layer in &self.layers {
-            x = layer.apply(x, batch, None)?;
+            x = layer.apply(x, batch, false)?;
         }
         match &self.end {
             VisionEnd::Class(projection) => {

@@ -96,7 +96,6 @@ fn index(context: &Context, console: &Console, folders: &[PathBuf], cancel: &Ato
         ..IndexOptions::new(settings.threads)
     };
     let done = fill::fill(&library, &mut writer, &open, &folders, &options, cancel, console)?;
-    let Some(done) = done else { return Ok("nothing was indexed".into()) };
     let summary = &done.summary;
     let mut parts = vec![format!("{} indexed", text::count(usize::try_from(summary.embedded)?, "photo"))];
     let counts = [

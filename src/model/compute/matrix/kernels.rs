@@ -4,15 +4,28 @@
 //! two f16 units, eight pairs of 6-bit scale and minimum, and 128 bytes of nibbles.
 
 #[cfg(target_arch = "x86_64")]
-use super::x86::{avx2, avx512};
+use super::x86::{avx2, avx512, sse};
 use crate::model::compute::level::{by_level, has_vnni};
 
-/// Weight rows of one register tile.
+/// Weight rows of a tile.
 pub(super) const TILE_ROWS: usize = 6;
-/// Activation rows of one register tile.
-pub(super) const TILE_COLUMNS: usize = 16;
-/// The sums in a register tile.
-pub(super) type Tile = [[f32; TILE_COLUMNS]; TILE_ROWS];
+/// Activation rows of a panel.
+pub(super) const LANES: usize = 16;
+/// Panels of a tile.
+pub(super) const TILE_PANELS: usize = 4;
+
+/// A column of a panel, in a cache line of its own: what straddles two is read half as fast.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Lanes(pub(super) [f32; LANES]);
+
+/// Sums of a weight row with up to four panels.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Sums(pub(super) [[f32; LANES]; TILE_PANELS]);
+
+/// Sums of six weight rows, in registers while they are added to.
+pub(super) type Tile = [Sums; TILE_ROWS];
 
 /// Weights in a Q8_0 block, and activations that share a scale.
 pub(super) const SMALL_BLOCK: usize = 32;
@@ -41,38 +54,45 @@ fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
 }
 
 #[inline(always)]
-fn add_to_tile<const FUSED: bool>(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
-    // A copy, so that the compiler keeps it in registers.
-    let mut sums = *tile;
-    // Zipped, so that no bounds are checked.
-    let [a, b, c, d, e, f] = rows;
-    for ((((((x, a), b), c), d), e), f) in panel.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
-        for (sum, w) in sums.iter_mut().zip([a, b, c, d, e, f]) {
-            for (s, x) in sum.iter_mut().zip(x) {
-                *s = multiply_add::<FUSED>(*w, *x, *s);
+fn add_to_tile<const FUSED: bool>(rows: [&[f32]; TILE_ROWS], panels: &[&[Lanes]], tile: &mut Tile) {
+    for (n, panel) in panels.iter().enumerate() {
+        // A copy, so that the compiler keeps it in registers.
+        let mut sums = [[0.0; LANES]; TILE_ROWS];
+        for (sums, row) in sums.iter_mut().zip(&*tile) {
+            *sums = row.0[n];
+        }
+        // Zipped, so that no bounds are checked.
+        let [a, b, c, d, e, f] = rows;
+        for ((((((x, a), b), c), d), e), f) in panel.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
+            for (sum, w) in sums.iter_mut().zip([a, b, c, d, e, f]) {
+                for (s, x) in sum.iter_mut().zip(&x.0) {
+                    *s = multiply_add::<FUSED>(*w, *x, *s);
+                }
             }
         }
+        for (sums, row) in sums.into_iter().zip(&mut *tile) {
+            row.0[n] = sums;
+        }
     }
-    *tile = sums;
 }
 
 by_level! {
-    /// Adds to a tile the products of six weight rows, each as long as the panel, with sixteen interleaved activation
-    /// rows. With FMA, the bits are the same on every processor.
-    pub(super) fn multiply_tile(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
-        avx512 => add_to_tile::<true>(rows, panel, tile),
-        avx2 => add_to_tile::<true>(rows, panel, tile),
-        portable => add_to_tile::<FUSED>(rows, panel, tile),
+    /// Adds to a tile the products of six weight rows with up to four panels of activation rows, all of the same length.
+    /// With FMA, the bits are the same on every processor.
+    pub(super) fn multiply_tile(rows: [&[f32]; TILE_ROWS], panels: &[&[Lanes]], tile: &mut Tile) {
+        avx512 => avx512::multiply_tile(rows, panels, tile),
+        avx2 => add_to_tile::<true>(rows, panels, tile),
+        portable => add_to_tile::<FUSED>(rows, panels, tile),
     }
 }
 
 by_level! {
     /// Like [`multiply_tile`], but each product is rounded before it is added: half as fast, with the same bits at
     /// every level.
-    pub(super) fn multiply_tile_alike(rows: [&[f32]; TILE_ROWS], panel: &[[f32; TILE_COLUMNS]], tile: &mut Tile) {
-        avx512 => add_to_tile::<false>(rows, panel, tile),
-        avx2 => add_to_tile::<false>(rows, panel, tile),
-        portable => add_to_tile::<false>(rows, panel, tile),
+    pub(super) fn multiply_tile_alike(rows: [&[f32]; TILE_ROWS], panels: &[&[Lanes]], tile: &mut Tile) {
+        avx512 => add_to_tile::<false>(rows, panels, tile),
+        avx2 => add_to_tile::<false>(rows, panels, tile),
+        portable => add_to_tile::<false>(rows, panels, tile),
     }
 }
 
@@ -225,13 +245,16 @@ impl QuantizedRow {
 
 by_level! {
     fn quantize(blocks: &[[f32; SMALL_BLOCK]], bytes: &mut [[i8; SMALL_BLOCK]], scales: &mut [f32], sums: &mut [f32]) {
+        const ROUND: f32 = 12_582_912.0;
         for (((block, bytes), scale), sum) in blocks.iter().zip(bytes).zip(scales).zip(sums) {
-            let largest = block.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+            // As integers, which are ordered alike, because a maximum of floats is not vectorised.
+            let largest = f32::from_bits(block.iter().fold(0, |m, x| m.max(x.to_bits() & 0x7fff_ffff)));
             *scale = largest / 127.0;
             let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
             let mut total = 0;
             for (q, x) in bytes.iter_mut().zip(block) {
-                *q = (x * inverse).round_ties_even() as i8;
+                // Rounds to the nearest integer, of which the lowest byte remains: a cast that saturates is slow.
+                *q = (x * inverse + ROUND).to_bits() as i8;
                 total += i32::from(*q);
             }
             *sum = *scale * total as f32;
@@ -260,54 +283,56 @@ impl WeightBlock {
 
 /// The same 32 columns of sixteen activation rows, as integers.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(super) struct InputBlock {
     /// For each group of four columns, the four bytes of every row, with 128 added.
-    pub(super) bytes: [[[u8; 4]; TILE_COLUMNS]; SMALL_BLOCK / 4],
-    pub(super) scales: [f32; TILE_COLUMNS],
+    pub(super) bytes: [[[u8; 4]; LANES]; SMALL_BLOCK / 4],
+    pub(super) scales: [f32; LANES],
     /// Each scale times the sum of its row's columns.
-    pub(super) sums: [f32; TILE_COLUMNS],
+    pub(super) sums: [f32; LANES],
 }
 
 impl Default for InputBlock {
     fn default() -> Self {
-        Self {
-            bytes: [[[128; 4]; TILE_COLUMNS]; SMALL_BLOCK / 4],
-            scales: [0.0; TILE_COLUMNS],
-            sums: [0.0; TILE_COLUMNS],
-        }
+        Self { bytes: [[[128; 4]; LANES]; SMALL_BLOCK / 4], scales: [0.0; LANES], sums: [0.0; LANES] }
     }
 }
 
 by_level! {
-    /// Quantizes one activation row into its lane.
-    pub(super) fn quantize_lane(row: &[f32], lane: usize, out: &mut [InputBlock]) {
-        for (block, out) in row.as_chunks::<SMALL_BLOCK>().0.iter().zip(out) {
-            let (mut bytes, mut scale, mut sum) = ([[0; SMALL_BLOCK]], [0.0], [0.0]);
-            quantize(std::slice::from_ref(block), &mut bytes, &mut scale, &mut sum);
-            for (four, out) in bytes[0].as_chunks::<4>().0.iter().zip(&mut out.bytes) {
-                for (out, q) in out[lane].iter_mut().zip(four) {
-                    *out = q.cast_unsigned() ^ 128;
-                }
+    /// Writes a quantized activation row into its lane.
+    pub(super) fn put_lane(row: &QuantizedRow, lane: usize, out: &mut [InputBlock]) {
+        for (((bytes, scale), sum), out) in row.bytes.iter().zip(&row.scales).zip(&row.sums).zip(out) {
+            for (four, out) in bytes.as_chunks::<4>().0.iter().zip(&mut out.bytes) {
+                out[lane] = (u32::from_ne_bytes(four.map(i8::cast_unsigned)) ^ 0x8080_8080).to_ne_bytes();
             }
-            (out.scales[lane], out.sums[lane]) = (scale[0], sum[0]);
+            (out.scales[lane], out.sums[lane]) = (*scale, *sum);
         }
     }
+}
+
+macro_rules! unpack_q8_0 {
+    ($bytes:ident, $out:ident, $sum:expr) => {{
+        for (block, out) in $bytes.as_chunks::<Q8_0_BYTES>().0.iter().zip($out) {
+            let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
+            let mut quants = [0; SMALL_BLOCK];
+            quants.copy_from_slice(&block[2..]);
+            *out = WeightBlock::new(eight_a_word(quants.as_chunks().0), $sum(&quants), scale, 0.0);
+        }
+    }};
 }
 
 by_level! {
     /// Unpacks Q8_0 blocks for [`multiply_integer_tile`].
     pub(super) fn unpack_q8_0(bytes: &[u8], out: &mut [WeightBlock]) {
-        const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
-        for (block, out) in bytes.as_chunks::<Q8_0_BYTES>().0.iter().zip(out) {
-            let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
-            let words = eight_a_word(block[2..].as_chunks().0);
-            // Sums the signed bytes with 128 added, first in pairs, then all.
-            let pairs: u64 =
-                words.iter().map(|w| w ^ 0x8080_8080_8080_8080).map(|w| (w & EVEN) + ((w >> 8) & EVEN)).sum();
-            let sum = (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as i32 - 128 * SMALL_BLOCK as i32;
-            *out = WeightBlock::new(words, sum, scale, 0.0);
-        }
+        avx2 => unpack_q8_0!(bytes, out, avx2::signed_sum),
+        portable => unpack_q8_0!(bytes, out, signed_sum),
     }
+}
+
+/// The sum of 32 signed bytes.
+#[inline(always)]
+fn signed_sum(bytes: &[u8; SMALL_BLOCK]) -> i32 {
+    bytes.iter().map(|q| i32::from(q.cast_signed())).sum()
 }
 
 macro_rules! unpack_q4_k {
@@ -354,29 +379,49 @@ pub(super) fn integers_are_fast() -> bool {
 }
 
 by_level! {
-    /// [`multiply_tile`] with integers. The rows are as long as the panel.
-    pub(super) fn multiply_integer_tile(rows: [&[WeightBlock]; TILE_ROWS], panel: &[InputBlock], tile: &mut Tile) {
-        vnni => avx512::multiply_integer_tile(rows.map(|row| &row[..panel.len()]), panel, tile),
-        avx2 => add_integers_to_tile(rows, panel, tile),
-        portable => add_integers_to_tile(rows, panel, tile),
+    /// [`multiply_tile`] with integers. Without `minima` those of the blocks are zero.
+    pub(super) fn multiply_integer_tile(
+        rows: [&[WeightBlock]; TILE_ROWS],
+        panels: &[&[InputBlock]],
+        tile: &mut Tile,
+        minima: bool,
+    ) {
+        vnni => avx512::multiply_integer_tile(rows, panels, tile, minima),
+        avx2 => add_integers_to_tile(rows, panels, tile, minima),
+        portable => add_integers_to_tile(rows, panels, tile, minima),
     }
 }
 
 #[inline(always)]
-fn add_integers_to_tile(rows: [&[WeightBlock]; TILE_ROWS], panel: &[InputBlock], tile: &mut Tile) {
-    for (n, x) in panel.iter().enumerate() {
-        for (sums, row) in tile.iter_mut().zip(rows) {
-            let w = &row[n];
-            for (lane, sum) in sums.iter_mut().enumerate() {
-                let mut total = w.start;
-                for (word, bytes) in w.words.iter().zip(&x.bytes) {
-                    let products = word.to_ne_bytes().into_iter().zip(bytes[lane]);
-                    total += products.map(|(q, x)| i32::from(q.cast_signed()) * i32::from(x)).sum::<i32>();
+fn add_integers_to_tile(rows: [&[WeightBlock]; TILE_ROWS], panels: &[&[InputBlock]], tile: &mut Tile, minima: bool) {
+    for (sums, row) in tile.iter_mut().zip(rows) {
+        for (sums, panel) in sums.0.iter_mut().zip(panels) {
+            for (w, x) in row.iter().zip(*panel) {
+                for (lane, sum) in sums.iter_mut().enumerate() {
+                    let mut total = w.start;
+                    for (word, bytes) in w.words.iter().zip(&x.bytes) {
+                        let products = word.to_ne_bytes().into_iter().zip(bytes[lane]);
+                        total += products.map(|(q, x)| i32::from(q.cast_signed()) * i32::from(x)).sum::<i32>();
+                    }
+                    *sum += w.scale * x.scales[lane] * total as f32;
+                    if minima {
+                        *sum -= w.minimum * x.sums[lane];
+                    }
                 }
-                *sum += w.scale * x.scales[lane] * total as f32 - w.minimum * x.sums[lane];
             }
         }
     }
+}
+
+/// Four rows of four numbers, as columns.
+#[inline]
+pub(super) fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 processor has SSE.
+    #[allow(unsafe_code)]
+    return unsafe { sse::transpose(rows) };
+    #[cfg(not(target_arch = "x86_64"))]
+    std::array::from_fn(|column| rows.map(|row| row[column]))
 }
 
 by_level! {

@@ -177,6 +177,7 @@ impl Matrix {
         match (self.dtype, kernels::integers_are_fast()) {
             (Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16, _) => 4,
             (Dtype::Q4K, true) => 12,
+            (Dtype::Q8_0, true) => 4,
             (Dtype::Q8_0 | Dtype::Q4K, _) => 8,
         }
     }
@@ -221,11 +222,19 @@ impl gemm::Rows for &Matrix {
     fn widen(&self, row: usize, columns: Range<usize>, out: &mut [f32]) {
         self.dtype.widen(self.part(row, columns), out);
     }
+
+    fn as_is(&self, row: usize, columns: Range<usize>) -> Option<&[f32]> {
+        (self.dtype == Dtype::F32).then(|| bytemuck::try_cast_slice(self.part(row, columns)).ok()).flatten()
+    }
 }
 
 impl gemm::Blocks for &Matrix {
     fn shape(&self) -> (usize, usize) {
         (self.rows, self.columns)
+    }
+
+    fn have_minima(&self) -> bool {
+        self.dtype == Dtype::Q4K
     }
 
     fn blocks(&self, row: usize, columns: Range<usize>, out: &mut [kernels::WeightBlock]) {

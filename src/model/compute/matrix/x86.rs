@@ -3,14 +3,31 @@
 //! Each function is safe where its target features are enabled: `kernels` calls it from functions that are compiled
 //! for these features, and has a portable version of it.
 
+/// What every x86-64 processor has.
+pub(super) mod sse {
+    use bytemuck::cast;
+    use std::arch::x86_64::{__m128, _mm_movehl_ps, _mm_movelh_ps, _mm_unpackhi_ps, _mm_unpacklo_ps};
+
+    #[inline]
+    #[target_feature(enable = "sse")]
+    pub(in crate::model::compute::matrix) fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+        let [a, b, c, d]: [__m128; 4] = cast(rows);
+        let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+        let (ab_high, cd_high) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+        let low = [_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab)];
+        cast([low[0], low[1], _mm_movelh_ps(ab_high, cd_high), _mm_movehl_ps(cd_high, ab_high)])
+    }
+}
+
 pub(super) mod avx2 {
     use crate::model::compute::matrix::kernels::{Q4_K_BYTES, SMALL_BLOCK, q4_k_multiples};
     use bytemuck::{cast, pod_read_unaligned};
     use std::arch::x86_64::{
         __m256, __m256i, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm256_abs_epi8, _mm256_and_si256,
         _mm256_castps128_ps256, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_madd_epi16,
-        _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_permutevar8x32_ps, _mm256_set1_epi8, _mm256_set1_epi16,
-        _mm256_set1_epi32, _mm256_sign_epi8, _mm256_srli_epi16,
+        _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_permutevar8x32_ps, _mm256_sad_epu8, _mm256_set1_epi8,
+        _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_srli_epi16,
+        _mm256_xor_si256,
     };
 
     #[inline]
@@ -20,6 +37,14 @@ pub(super) mod avx2 {
         // The instruction needs one unsigned side. Bytes of x are never -128, so neither side overflows.
         let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(q, x));
         cast(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(in crate::model::compute::matrix) fn signed_sum(bytes: &[u8; SMALL_BLOCK]) -> i32 {
+        let flipped = _mm256_xor_si256(cast(*bytes), _mm256_set1_epi8(-128));
+        let [a, b, c, d]: [i64; 4] = cast(_mm256_sad_epu8(flipped, _mm256_setzero_si256()));
+        (a + b + c + d) as i32 - 128 * SMALL_BLOCK as i32
     }
 
     #[inline]
@@ -72,7 +97,7 @@ pub(super) mod avx2 {
 pub(super) mod avx512 {
     use super::avx2;
     use crate::model::compute::matrix::kernels::{
-        InputBlock, Q4_K_BYTES, QuantizedRow, TILE_ROWS, Tile, WeightBlock, q4_k_multiples,
+        InputBlock, Lanes, Q4_K_BYTES, QuantizedRow, SMALL_BLOCK, TILE_ROWS, Tile, WeightBlock, q4_k_multiples,
     };
     use bytemuck::cast;
     use std::arch::x86_64::{
@@ -126,41 +151,139 @@ pub(super) mod avx512 {
         }
     }
 
+    /// `multiply_tile` of `kernels`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
+    pub(in crate::model::compute::matrix) fn multiply_tile(
+        rows: [&[f32]; TILE_ROWS],
+        panels: &[&[Lanes]],
+        tile: &mut Tile,
+    ) {
+        match panels {
+            [a] => add(rows, [a], tile),
+            [a, b] => add(rows, [a, b], tile),
+            [a, b, c] => add(rows, [a, b, c], tile),
+            [a, b, c, d, ..] => add(rows, [a, b, c, d], tile),
+            [] => {}
+        }
+    }
+
+    /// Loops over numbers instead of iterators, which are not always inlined into functions with target features.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,f16c")]
+    fn add<const PANELS: usize>(rows: [&[f32]; TILE_ROWS], panels: [&[Lanes]; PANELS], tile: &mut Tile) {
+        let columns = panels[0].len();
+        // Cut once, so that no bounds are checked.
+        let (mut w, mut x) = (rows, panels);
+        for row in &mut w {
+            *row = &row[..columns];
+        }
+        for panel in &mut x {
+            *panel = &panel[..columns];
+        }
+        let mut sums = [[_mm512_setzero_ps(); PANELS]; TILE_ROWS];
+        for (sums, row) in sums.iter_mut().zip(&*tile) {
+            for (sum, lanes) in sums.iter_mut().zip(&row.0) {
+                *sum = cast(*lanes);
+            }
+        }
+        for column in 0..columns {
+            let mut lanes = [_mm512_setzero_ps(); PANELS];
+            for panel in 0..PANELS {
+                lanes[panel] = cast(x[panel][column].0);
+            }
+            for row in 0..TILE_ROWS {
+                let weight = _mm512_set1_ps(w[row][column]);
+                for panel in 0..PANELS {
+                    sums[row][panel] = _mm512_fmadd_ps(weight, lanes[panel], sums[row][panel]);
+                }
+            }
+        }
+        for (sums, row) in sums.into_iter().zip(tile) {
+            for (sum, lanes) in sums.into_iter().zip(&mut row.0) {
+                *lanes = cast(sum);
+            }
+        }
+    }
+
+    /// `multiply_integer_tile` of `kernels`: two panels at a time, as the registers hold the totals of a block beside the
+    /// sums.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
     pub(in crate::model::compute::matrix) fn multiply_integer_tile(
         rows: [&[WeightBlock]; TILE_ROWS],
-        panel: &[InputBlock],
+        panels: &[&[InputBlock]],
+        tile: &mut Tile,
+        minima: bool,
+    ) {
+        for (at, panels) in panels.chunks(2).enumerate() {
+            match (panels, minima) {
+                ([a, b], false) => add_integers::<2, false>(rows, [a, b], 2 * at, tile),
+                ([a, b], true) => add_integers::<2, true>(rows, [a, b], 2 * at, tile),
+                ([a], false) => add_integers::<1, false>(rows, [a], 2 * at, tile),
+                ([a], true) => add_integers::<1, true>(rows, [a], 2 * at, tile),
+                _ => {}
+            }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+    fn add_integers<const PANELS: usize, const MINIMA: bool>(
+        mut rows: [&[WeightBlock]; TILE_ROWS],
+        mut panels: [&[InputBlock]; PANELS],
+        first: usize,
         tile: &mut Tile,
     ) {
-        // Loops instead of `map`, which is not always inlined into this function.
-        let mut sums = [_mm512_setzero_ps(); TILE_ROWS];
-        for (sum, tile) in sums.iter_mut().zip(&*tile) {
-            *sum = cast(*tile);
+        let blocks = panels[0].len();
+        for row in &mut rows {
+            *row = &row[..blocks];
         }
-        for (n, x) in panel.iter().enumerate() {
-            let (scales, x_sums): (__m512, __m512) = (cast(x.scales), cast(x.sums));
-            let [a, b, c, d, e, f] = rows;
-            let w = [&a[n], &b[n], &c[n], &d[n], &e[n], &f[n]];
-            // In this order the six sums do not wait for each other.
-            let mut totals = [_mm512_setzero_si512(); TILE_ROWS];
-            for (total, w) in totals.iter_mut().zip(w) {
-                *total = _mm512_set1_epi32(w.start);
+        for panel in &mut panels {
+            *panel = &panel[..blocks];
+        }
+        let mut sums = [[_mm512_setzero_ps(); PANELS]; TILE_ROWS];
+        for (sums, row) in sums.iter_mut().zip(&*tile) {
+            for (sum, lanes) in sums.iter_mut().zip(&row.0[first..]) {
+                *sum = cast(*lanes);
             }
-            for (four, bytes) in x.bytes.iter().enumerate() {
-                let bytes: __m512i = cast(*bytes);
-                for (total, w) in totals.iter_mut().zip(w) {
-                    *total = _mm512_dpbusd_epi32(*total, bytes, _mm512_set1_epi32(w.words[four]));
+        }
+        for block in 0..blocks {
+            let mut totals = [[_mm512_setzero_si512(); PANELS]; TILE_ROWS];
+            for row in 0..TILE_ROWS {
+                totals[row] = [_mm512_set1_epi32(rows[row][block].start); PANELS];
+            }
+            for four in 0..SMALL_BLOCK / 4 {
+                let mut x = [_mm512_setzero_si512(); PANELS];
+                for panel in 0..PANELS {
+                    x[panel] = cast(panels[panel][block].bytes[four]);
+                }
+                // In this order the sums do not wait for each other.
+                for row in 0..TILE_ROWS {
+                    let w = _mm512_set1_epi32(rows[row][block].words[four]);
+                    for panel in 0..PANELS {
+                        totals[row][panel] = _mm512_dpbusd_epi32(totals[row][panel], x[panel], w);
+                    }
                 }
             }
-            for ((sum, total), w) in sums.iter_mut().zip(totals).zip(w) {
-                let scale = _mm512_mul_ps(scales, _mm512_set1_ps(w.scale));
-                *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(total), scale, *sum);
-                *sum = _mm512_fnmadd_ps(x_sums, _mm512_set1_ps(w.minimum), *sum);
+            for panel in 0..PANELS {
+                let x = &panels[panel][block];
+                let (scales, x_sums): (__m512, __m512) = (cast(x.scales), cast(x.sums));
+                for row in 0..TILE_ROWS {
+                    let w = &rows[row][block];
+                    let (total, scale) =
+                        (_mm512_cvtepi32_ps(totals[row][panel]), _mm512_mul_ps(scales, _mm512_set1_ps(w.scale)));
+                    sums[row][panel] = _mm512_fmadd_ps(total, scale, sums[row][panel]);
+                    if MINIMA {
+                        sums[row][panel] = _mm512_fnmadd_ps(x_sums, _mm512_set1_ps(w.minimum), sums[row][panel]);
+                    }
+                }
             }
         }
-        for (sum, tile) in sums.into_iter().zip(tile) {
-            *tile = cast(sum);
+        for (sums, row) in sums.into_iter().zip(tile) {
+            for (sum, lanes) in sums.into_iter().zip(&mut row.0[first..]) {
+                *lanes = cast(sum);
+            }
         }
     }
 }

@@ -1,0 +1,80 @@
+//! Attention (Vaswani et al. 2017) on rows of f32.
+
+use super::matrix::multiply_slices;
+use super::ops::{self, Activation};
+use rayon::prelude::*;
+
+/// Some columns of rows: in each row of `width` numbers, the queries, keys or values begin at `first`.
+#[derive(Clone, Copy)]
+pub(in crate::model) struct Columns<'a> {
+    pub(in crate::model) rows: &'a [f32],
+    pub(in crate::model) width: usize,
+    pub(in crate::model) first: usize,
+}
+
+impl Columns<'_> {
+    fn count(&self) -> usize {
+        self.rows.len() / self.width
+    }
+
+    fn head(&self, head: usize, size: usize) -> impl Iterator<Item = &[f32]> {
+        let first = self.first + head * size;
+        self.rows.chunks_exact(self.width).map(move |row| &row[first..first + size])
+    }
+}
+
+/// The heads of an attention.
+#[derive(Clone, Copy)]
+pub(in crate::model) struct Heads {
+    pub(in crate::model) count: usize,
+    /// Numbers in a head.
+    pub(in crate::model) size: usize,
+    /// The factor of the scores.
+    pub(in crate::model) scale: f32,
+    /// Whether a query sees no key after it.
+    pub(in crate::model) causal: bool,
+}
+
+impl Heads {
+    /// Heads that see everything, with the usual factor.
+    pub(in crate::model) fn new(count: usize, size: usize) -> Self {
+        Self { count, size, scale: 1.0 / (size as f32).sqrt(), causal: false }
+    }
+}
+
+/// Attention of every query to every key: (queries, heads * size).
+pub(in crate::model) fn attention(queries: Columns, keys: Columns, values: Columns, heads: Heads) -> Vec<f32> {
+    let Heads { count: heads, size, scale, causal } = heads;
+    let of_heads: Vec<Vec<f32>> = (0..heads)
+        .into_par_iter()
+        .map(|head| {
+            let gather = |columns: Columns| {
+                let mut rows = Vec::with_capacity(columns.count() * size);
+                columns.head(head, size).for_each(|row| rows.extend_from_slice(row));
+                rows
+            };
+            let mut scores = multiply_slices(&gather(queries), &gather(keys), size, None, Activation::None);
+            let count = keys.count();
+            if causal {
+                for (query, scores) in scores.chunks_exact_mut(count).enumerate() {
+                    scores.iter_mut().skip(query + 1).for_each(|score| *score = f32::NEG_INFINITY);
+                }
+            }
+            ops::softmax(&mut scores, count, scale);
+            let mut turned = vec![0.0; size * count];
+            for (k, row) in values.head(head, size).enumerate() {
+                for (i, v) in row.iter().enumerate() {
+                    turned[i * count + k] = *v;
+                }
+            }
+            multiply_slices(&scores, &turned, count, None, Activation::None)
+        })
+        .collect();
+    let mut out = vec![0.0; queries.count() * heads * size];
+    for (i, row) in out.chunks_exact_mut(heads * size).enumerate() {
+        for (to, head) in row.chunks_exact_mut(size).zip(&of_heads) {
+            to.copy_from_slice(&head[i * size..][..size]);
+        }
+    }
+    out
+}
