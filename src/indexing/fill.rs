@@ -72,21 +72,21 @@ pub fn fill(
     let interrupted = || cancel.load(Ordering::Relaxed);
     let mut steps = console.steps();
     // Photos come first: what tags need takes a while, once, and only then are they a matter of dot products.
-    let mut due = Vec::new();
+    let mut awaited = Vec::new();
     for chosen in models {
-        let awaited = library.awaits_tags(&chosen.record)?;
-        let ready = chosen.model.has_labels(&cache);
-        if !ready && !awaited {
+        let before = library.awaits_tags(&chosen.record)?;
+        let now = before || !chosen.model.has_labels(&cache);
+        if now && !before {
             writer.await_tags(&chosen.record, true)?;
         }
-        due.push(awaited);
+        awaited.push((before, now));
     }
     let mut summary = run::run(library, writer, models, folders, options, cancel, console)?;
-    for (at, chosen) in models.iter().enumerate().filter(|(at, _)| !summary.broken.contains(at)) {
-        let is_due = due.get(at).is_some_and(|due| *due) || summary.made.get(at).is_some_and(|made| *made > 0);
-        if interrupted() || !library.awaits_tags(&chosen.record)? {
+    for ((at, chosen), (before, now)) in models.iter().enumerate().zip(awaited) {
+        if interrupted() || !now || summary.broken.contains(&at) {
             continue;
         }
+        let is_due = before || summary.made.get(at).is_some_and(|made| *made > 0);
         let mut progress = |done, total| {
             if done == 0 {
                 let name = sanitize::text(&chosen.record.name);

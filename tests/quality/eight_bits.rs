@@ -122,3 +122,28 @@ fn what_is_kept_is_used_and_made_again_if_it_is_damaged() {
     let model = DualEncoder::open(&folder, Device::Cpu, TowerBits::Eight, Some(blocked.path())).unwrap();
     assert_eq!(model.embed_texts(&["a dog".to_owned()], None).unwrap()[0], first);
 }
+
+/// What f32 shows of a damaged model, 8 bits do not hide.
+#[test]
+fn weights_that_are_no_numbers_are_refused_in_both() {
+    let (folder, damaged) = (fixtures("reference/clip-random"), tempfile::tempdir().unwrap());
+    for file in sorted(&folder).iter().filter(|file| file.is_file()) {
+        std::fs::copy(file, damaged.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let weights = damaged.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let (header, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    for layer in ["text_model.encoder.layers.0.mlp.fc1.weight", "vision_model.encoder.layers.0.mlp.fc1.weight"] {
+        let info = metadata.info(layer).unwrap();
+        let (start, end) = info.data_offsets;
+        let width = (end - start) / info.shape.iter().product::<usize>();
+        assert_eq!(width, 4, "f32");
+        bytes[header + 8 + start..][..4].copy_from_slice(&f32::NAN.to_le_bytes());
+    }
+    std::fs::write(&weights, bytes).unwrap();
+    for model in both(damaged.path()) {
+        assert!(model.embed_texts(&["a dog".to_owned()], None).is_err());
+        let pixels = decode(&photos()[0], &model);
+        assert!(model.embed_pixels(&[pixels]).is_err());
+    }
+}

@@ -48,11 +48,19 @@ pub(in crate::model) fn product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op2_no_bwd(&w.contiguous()?, &RowProduct)
 }
 
-/// How many rows a layer gets: (rows, `inputs`) with at least one row.
-fn rows(x: &Layout, inputs: usize) -> Result<usize> {
-    match x.dims() {
-        [rows, columns] if *columns == inputs && *rows > 0 && inputs > 0 => Ok(*rows),
-        shape => bail!("a layer with {inputs} inputs gets {shape:?}"),
+/// What a layer of (outputs, inputs) makes of (rows, inputs), by a product of `x` that adds `bias`.
+fn layer(
+    (x, x_layout): (&CpuStorage, &Layout),
+    (bias, bias_layout): (&CpuStorage, &Layout),
+    (outputs, inputs): (usize, usize),
+    multiply: impl FnOnce(&[f32], &[f32]) -> Vec<f32>,
+) -> Result<(CpuStorage, Shape)> {
+    let (x, bias) = (contiguous(x, x_layout)?, contiguous(bias, bias_layout)?);
+    match x_layout.dims() {
+        [rows, columns] if *columns == inputs && bias.len() == outputs && rows * columns * outputs > 0 => {
+            Ok((CpuStorage::F32(multiply(x, bias)), Shape::from((*rows, outputs))))
+        }
+        shape => bail!("a layer from {inputs} to {outputs} numbers gets {shape:?} and a bias of {}", bias.len()),
     }
 }
 
@@ -73,13 +81,9 @@ impl CustomOp3 for TensorProduct {
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (outputs, inputs) = w_layout.shape().dims2()?;
-        let (rows, bias) = (rows(x_layout, inputs)?, contiguous(bias, bias_layout)?);
-        if bias.len() != outputs || outputs == 0 {
-            bail!("a bias of {} numbers for {outputs}", bias.len());
-        }
-        let (x, w) = (contiguous(x, x_layout)?, contiguous(w, w_layout)?);
-        let out = multiply_slices(x, w, inputs, Some(bias), self.0);
-        Ok((CpuStorage::F32(out), Shape::from((rows, outputs))))
+        let w = contiguous(w, w_layout)?;
+        let multiply = |x: &[f32], bias: &[f32]| multiply_slices(x, w, inputs, Some(bias), self.0);
+        layer((x, x_layout), (bias, bias_layout), (outputs, inputs), multiply)
     }
 }
 
@@ -100,13 +104,9 @@ impl CustomOp2 for MatrixProduct<'_> {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let outputs = self.weight.rows();
-        let (rows, bias) = (rows(x_layout, self.weight.columns())?, contiguous(bias, bias_layout)?);
-        if bias.len() != outputs {
-            bail!("a bias of {} numbers for {outputs}", bias.len());
-        }
-        let out = self.weight.multiply(contiguous(x, x_layout)?, Some(bias), self.activation);
-        Ok((CpuStorage::F32(out), Shape::from((rows, outputs))))
+        let multiply = |x: &[f32], bias: &[f32]| self.weight.multiply(x, Some(bias), self.activation);
+        let shape = (self.weight.rows(), self.weight.columns());
+        layer((x, x_layout), (bias, bias_layout), shape, multiply)
     }
 }
 

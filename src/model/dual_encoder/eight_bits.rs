@@ -46,10 +46,12 @@ impl TowerBits {
     }
 }
 
-/// The matrix of a layer with `inputs` numbers as blocks; `None` if they do not fill whole ones.
+/// The matrix of a layer as blocks; `None` if its inputs do not fill whole ones, or if it holds NaN or infinity, which blocks
+/// would hide: in f32 they show, and the model is refused.
 fn blocks(weight: &Tensor) -> anyhow::Result<Option<Vec<u8>>> {
     let inputs = weight.dims2()?.1;
-    if Dtype::Q8_0.bytes(inputs).is_none() {
+    let finite = || weight.flatten_all()?.to_vec1::<f32>().map(|numbers| numbers.iter().all(|n| n.is_finite()));
+    if Dtype::Q8_0.bytes(inputs).is_none() || !finite()? {
         return Ok(None);
     }
     Ok(Some(QTensor::quantize(weight, GgmlDType::Q8_0)?.data()?.into_owned()))
