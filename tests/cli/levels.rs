@@ -47,7 +47,8 @@ fn clusters_names_and_the_map_are_the_same_at_every_level() {
         run(&["map", "--svg", map.to_str().unwrap()]);
         (clusters, fs::read_to_string(map).unwrap())
     };
-    let levels = Level::ALL.into_iter().filter(|level| *level <= Level::of_processor());
+    // AVX-VNNI multiplies integers, and these are floats.
+    let levels = Level::of_processor().filter(|level| *level != Level::AvxVnni);
     let all: Vec<_> = levels.map(shown).collect();
     assert!(all[0].0.lines().count() > 3, "{}", all[0].0);
     for other in &all[1..] {

@@ -11,7 +11,8 @@ const CLIP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/reference/clip
 
 /// The levels below that of this process.
 fn lower() -> Vec<Level> {
-    Level::ALL.into_iter().filter(|level| *level < Level::wanted().unwrap()).collect()
+    let best = Level::wanted().unwrap();
+    Level::of_processor().filter(|level| *level < best).collect()
 }
 
 #[test]
@@ -67,7 +68,8 @@ fn embeddings_of_two_levels_are_near_or_equal_and_so_are_their_clusters() {
         .map(|(n, (group, _))| group.map_or(format!("photo {n}"), |g| g.to_string()))
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    for level in lower() {
+    // AVX-VNNI multiplies integers, and these are floats.
+    for level in lower().into_iter().filter(|level| *level != Level::AvxVnni) {
         let found = embedded("starter", level);
         if level >= Level::Avx2 {
             assert!(found == expected, "with FMA, every level gives the same bits");

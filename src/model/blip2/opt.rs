@@ -7,6 +7,7 @@
 use super::config::OptConfig;
 use super::decoder::{Decoder, GoOn};
 use super::layers::{Linear, Norm, lookup};
+use crate::model::compute::attention::attend_to_some;
 use crate::model::compute::awake::awake;
 use crate::model::compute::matrix::Matrix;
 use crate::model::compute::ops::{self, Activation};
@@ -251,13 +252,12 @@ impl Opt {
         let heads_of_task = (1000 / longest).clamp(1, heads);
         let tasks = out.par_chunks_mut(size).zip(queries.par_chunks(size)).enumerate().with_min_len(heads_of_task);
         tasks.for_each_init(Vec::new, |scores, (n, (out, query))| {
-            let (context, first) = (contexts[n / heads], n % heads * size);
-            scores.clear();
-            scores.extend(context.iter().map(|slot| ops::dot(query, &cache.slot(layer, *slot).0[first..first + size])));
-            ops::softmax(scores, context.len(), scale);
-            for (slot, weight) in context.iter().zip(scores.iter()) {
-                ops::add_scaled(out, *weight, &cache.slot(layer, *slot).1[first..first + size]);
-            }
+            let first = n % heads * size;
+            let seen = contexts[n / heads].iter().map(|slot| {
+                let (key, value) = cache.slot(layer, *slot);
+                (&key[first..first + size], &value[first..first + size])
+            });
+            attend_to_some(query, seen, scale, scores, out);
         });
         out
     }

@@ -31,20 +31,18 @@ pub(in crate::model) struct Heads {
     pub(in crate::model) size: usize,
     /// The factor of the scores.
     pub(in crate::model) scale: f32,
-    /// Whether a query sees no key after it.
-    pub(in crate::model) causal: bool,
 }
 
 impl Heads {
     /// Heads that see everything, with the usual factor.
     pub(in crate::model) fn new(count: usize, size: usize) -> Self {
-        Self { count, size, scale: 1.0 / (size as f32).sqrt(), causal: false }
+        Self { count, size, scale: 1.0 / (size as f32).sqrt() }
     }
 }
 
 /// Attention of every query to every key: (queries, heads * size).
 pub(in crate::model) fn attention(queries: Columns, keys: Columns, values: Columns, heads: Heads) -> Vec<f32> {
-    let Heads { count: heads, size, scale, causal } = heads;
+    let Heads { count: heads, size, scale } = heads;
     let of_heads: Vec<Vec<f32>> = (0..heads)
         .into_par_iter()
         .map(|head| {
@@ -55,11 +53,6 @@ pub(in crate::model) fn attention(queries: Columns, keys: Columns, values: Colum
             };
             let mut scores = multiply_slices(&gather(queries), &gather(keys), size, None, Activation::None);
             let count = keys.count();
-            if causal {
-                for (query, scores) in scores.chunks_exact_mut(count).enumerate() {
-                    scores.iter_mut().skip(query + 1).for_each(|score| *score = f32::NEG_INFINITY);
-                }
-            }
             ops::softmax(&mut scores, count, scale);
             let mut turned = vec![0.0; size * count];
             for (k, row) in values.head(head, size).enumerate() {
@@ -77,4 +70,21 @@ pub(in crate::model) fn attention(queries: Columns, keys: Columns, values: Colum
         }
     }
     out
+}
+
+/// Attention of one head's query to some keys, of which each has a value, added to `out`. `scores` is memory for it.
+pub(in crate::model) fn attend_to_some<'a>(
+    query: &[f32],
+    keys_and_values: impl Iterator<Item = (&'a [f32], &'a [f32])> + Clone,
+    scale: f32,
+    scores: &mut Vec<f32>,
+    out: &mut [f32],
+) {
+    scores.clear();
+    scores.extend(keys_and_values.clone().map(|(key, _)| ops::dot(query, key)));
+    let count = scores.len();
+    ops::softmax(scores, count, scale);
+    for ((_, value), weight) in keys_and_values.zip(&*scores) {
+        ops::add_scaled(out, *weight, value);
+    }
 }

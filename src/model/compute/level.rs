@@ -5,33 +5,49 @@ use std::sync::OnceLock;
 /// The environment variable that limits the kernels to a level: for tests and bug reports.
 pub const VARIABLE: &str = "SNAPSEEK_CPU";
 
-/// Instruction set levels; each includes those before it.
+/// Instruction set levels, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// What the program was compiled for: SSE2 on x86-64, NEON on Arm.
     Baseline,
     /// AVX2, FMA and F16C.
     Avx2,
-    /// AVX-512 F, BW and VL; if the processor also has VNNI, integer products use it.
+    /// The same, and AVX-VNNI for integer products.
+    AvxVnni,
+    /// AVX2 and AVX-512 F, BW and VL; if the processor also has VNNI in 512 bits, integer products use it.
     Avx512,
 }
 
 impl Level {
     /// Every level, lowest first.
-    pub const ALL: [Self; 3] = [Self::Baseline, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Baseline, Self::Avx2, Self::AvxVnni, Self::Avx512];
 
-    /// The highest level of this processor.
-    #[must_use]
-    pub fn of_processor() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::is_x86_feature_detected as has;
-            if has!("avx2") && has!("fma") && has!("f16c") {
-                let avx512 = has!("avx512f") && has!("avx512bw") && has!("avx512vl");
-                return if avx512 { Self::Avx512 } else { Self::Avx2 };
-            }
+    /// Whether this processor has the level. It may have a higher one without: AVX-512 is older than AVX-VNNI.
+    #[cfg(target_arch = "x86_64")]
+    fn is_here(self) -> bool {
+        use std::arch::is_x86_feature_detected as has;
+        let avx2 = || has!("avx2") && has!("fma") && has!("f16c");
+        match self {
+            Self::Baseline => true,
+            Self::Avx2 => avx2(),
+            Self::AvxVnni => avx2() && has!("avxvnni"),
+            Self::Avx512 => avx2() && has!("avx512f") && has!("avx512bw") && has!("avx512vl"),
         }
-        Self::Baseline
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn is_here(self) -> bool {
+        self == Self::Baseline
+    }
+
+    /// The levels of this processor, lowest first.
+    pub fn of_processor() -> impl DoubleEndedIterator<Item = Self> {
+        Self::ALL.into_iter().filter(|level| level.is_here())
+    }
+
+    /// The highest level of this processor that is not above this one.
+    fn or_lower(self) -> Self {
+        Self::of_processor().rfind(|level| *level <= self).unwrap_or(Self::Baseline)
     }
 
     /// The level with this name.
@@ -49,20 +65,19 @@ impl Level {
         match self {
             Self::Baseline => "baseline",
             Self::Avx2 => "avx2",
+            Self::AvxVnni => "avxvnni",
             Self::Avx512 => "avx512",
         }
     }
 
-    /// The level that the kernels use: the one in [`VARIABLE`] if it is set and the processor has it, otherwise the
-    /// processor's.
+    /// The level that the kernels use: the highest that the processor has, and not above the one in [`VARIABLE`].
     ///
     /// # Errors
     /// The value of the variable is not the name of a level.
     pub fn wanted() -> Result<Self, String> {
-        let processor = Self::of_processor();
         match std::env::var(VARIABLE) {
-            Ok(name) if !name.is_empty() => Ok(Self::named(&name)?.min(processor)),
-            _ => Ok(processor),
+            Ok(name) if !name.is_empty() => Ok(Self::named(&name)?.or_lower()),
+            _ => Ok(Self::Avx512.or_lower()),
         }
     }
 }
@@ -72,16 +87,22 @@ impl Level {
 #[inline]
 pub(in crate::model) fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
-    *LEVEL.get_or_init(|| Level::wanted().unwrap_or_else(|_| Level::of_processor()))
+    *LEVEL.get_or_init(|| Level::wanted().unwrap_or_else(|_| Level::Avx512.or_lower()))
 }
 
-/// Whether the kernels may use VNNI, with which products of bytes are faster than products of f32.
+/// Whether the kernels may use VNNI in 512 bits.
 #[inline]
 pub(in crate::model) fn has_vnni() -> bool {
     #[cfg(target_arch = "x86_64")]
     return level() == Level::Avx512 && std::arch::is_x86_feature_detected!("avx512vnni");
     #[cfg(not(target_arch = "x86_64"))]
     false
+}
+
+/// Whether products of bytes are faster than products of f32: with VNNI in 512 or 256 bits.
+#[inline]
+pub(in crate::model) fn integers_are_fast() -> bool {
+    has_vnni() || level() == Level::AvxVnni
 }
 
 /// Defines a function with versions for several levels; each call chooses one by [`level`].
@@ -92,12 +113,12 @@ pub(in crate::model) fn has_vnni() -> bool {
 /// `mul_add`, which is slow without FMA.
 macro_rules! by_level {
     ($(#[$meta:meta])* $vis:vis fn $name:ident ($($arg:ident: $type:ty),* $(,)?) {
-        $best:ident => $first:expr, avx2 => $second:expr, portable => $last:expr $(,)?
+        $best:ident => $first:expr, $next:ident => $second:expr, portable => $last:expr $(,)?
     }) => {
         $(#[$meta])*
         $vis fn $name($($arg: $type),*) {
             by_level!(@version $best [] [] ($($arg: $type),*) ($($arg),*) $first);
-            by_level!(@version avx2 [] [] ($($arg: $type),*) ($($arg),*) $second);
+            by_level!(@version $next [] [] ($($arg: $type),*) ($($arg),*) $second);
             $last
         }
     };
@@ -162,6 +183,10 @@ macro_rules! by_level {
         by_level!(@guarded "avx512f,avx512bw,avx512vl,avx2,fma,f16c",
             $crate::model::compute::level::level() >= $crate::model::compute::level::Level::Avx512, $($rest)*);
     };
+    (@version avxvnni $($rest:tt)*) => {
+        by_level!(@guarded "avxvnni,avx2,fma,f16c",
+            $crate::model::compute::level::level() == $crate::model::compute::level::Level::AvxVnni, $($rest)*);
+    };
     (@version avx2 $($rest:tt)*) => {
         by_level!(@guarded "avx2,fma,f16c",
             $crate::model::compute::level::level() >= $crate::model::compute::level::Level::Avx2, $($rest)*);
@@ -191,7 +216,12 @@ mod tests {
         for level in Level::ALL {
             assert_eq!(Level::named(level.name()), Ok(level));
         }
-        assert!(Level::named("sse9").unwrap_err().contains("baseline, avx2, avx512"));
-        assert!(level() <= Level::of_processor());
+        assert!(Level::named("sse9").unwrap_err().contains("baseline, avx2, avxvnni, avx512"));
+        assert!(Level::of_processor().any(|here| here == level()));
+        assert_eq!(Level::Baseline.or_lower(), Level::Baseline);
+        let avx2 = Level::of_processor().any(|here| here == Level::Avx2);
+        // What a processor with AVX-512 and without AVX-VNNI does.
+        let lower = Level::AvxVnni.or_lower();
+        assert!(lower == Level::AvxVnni || (lower == Level::Avx2) == avx2, "{lower:?}");
     }
 }

@@ -34,7 +34,8 @@ pub(in crate::model) struct MatrixLinear {
 }
 
 impl MatrixLinear {
-    /// Maps (rows, inputs) to (rows, outputs) on the processor, and applies an activation.
+    /// Maps (rows, inputs) to (rows, outputs) on the processor, and applies an activation. The bits of a row do not depend on
+    /// how many others there are.
     pub(in crate::model) fn apply(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
         x.contiguous()?.apply_op2_no_bwd(&self.bias, &MatrixProduct { weight: &self.weight, activation })
     }
@@ -104,7 +105,7 @@ impl CustomOp2 for MatrixProduct<'_> {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let multiply = |x: &[f32], bias: &[f32]| self.weight.multiply(x, Some(bias), self.activation);
+        let multiply = |x: &[f32], bias: &[f32]| self.weight.multiply_by_tiles(x, Some(bias), self.activation);
         let shape = (self.weight.rows(), self.weight.columns());
         layer((x, x_layout), (bias, bias_layout), shape, multiply)
     }

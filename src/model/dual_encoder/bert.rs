@@ -2,7 +2,7 @@
 //! candle-transformers'; the tables, which are large, are read where they are mapped.
 
 use super::config::{BertNaming, TextConfig, TextPooling, TowerSizes};
-use super::tower::{EncodeTexts, Projection, TensorNorm};
+use super::tower::{EncodeTexts, Projection, TensorNorm, by_length};
 use crate::model::compute::candle_weights::CandleWeights;
 use crate::model::compute::ops::Activation;
 use crate::model::compute::weights::Weights;
@@ -57,18 +57,15 @@ impl BertTower {
         let length = self.weights.place(&name).and_then(|place| place.shape.first().copied()).unwrap_or_default();
         self.weights.rows(&name, [length, self.config.sizes.hidden], rows)
     }
-}
 
-impl BertTower {
     /// An error about what the tower computes.
     pub(super) fn damaged(&self, what: &str) -> anyhow::Error {
         self.weights.damaged(what)
     }
-}
 
-impl EncodeTexts for BertTower {
-    fn forward(&self, texts: &[&[u32]]) -> anyhow::Result<Tensor> {
-        let tokens = self.config.common_length(texts)?;
+    /// Texts of one length.
+    fn forward_batch(&self, texts: &[&[u32]]) -> anyhow::Result<Tensor> {
+        let tokens = texts.first().map_or(0, |text| text.len());
         let hidden = self.config.sizes.hidden;
         let words = self.rows("word_embeddings", &texts.concat())?.reshape((texts.len(), tokens, hidden))?;
         let mut x = words.broadcast_add(&self.rows("position_embeddings", &(0..tokens as u32).collect::<Vec<_>>())?)?;
@@ -83,6 +80,13 @@ impl EncodeTexts for BertTower {
             _ => states.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?,
         };
         Ok(self.projection.as_ref().map_or(Ok(pooled.clone()), |projection| projection.apply(&pooled))?)
+    }
+}
+
+impl EncodeTexts for BertTower {
+    fn forward(&self, texts: &[&[u32]]) -> anyhow::Result<Tensor> {
+        self.config.check_lengths(texts)?;
+        by_length(texts, |texts| self.forward_batch(texts))
     }
 }
 

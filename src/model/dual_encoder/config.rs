@@ -149,17 +149,16 @@ impl TextConfig {
         Ok(())
     }
 
-    /// How many tokens each of these texts has.
-    ///
-    /// # Errors
-    /// They differ in length, or are longer than the context.
-    pub(super) fn common_length(&self, texts: &[&[u32]]) -> anyhow::Result<usize> {
-        let tokens = texts.first().map_or(0, |t| t.len());
+    /// Refuses texts that are empty or longer than the context.
+    pub(super) fn check_lengths(&self, texts: &[&[u32]]) -> anyhow::Result<()> {
+        let unfit = texts.iter().map(|text| text.len()).find(|length| !(1..=self.context).contains(length));
         anyhow::ensure!(
-            (1..=self.context).contains(&tokens) && texts.iter().all(|t| t.len() == tokens),
-            "texts of different lengths in one batch"
+            unfit.is_none(),
+            "a text of {} tokens for a model that reads {}",
+            unfit.unwrap_or(0),
+            self.context
         );
-        Ok(tokens)
+        Ok(())
     }
 }
 

@@ -3,8 +3,7 @@
 use super::config::TowerSizes;
 use super::eight_bits::TowerBits;
 use super::fastvit::FastVit;
-use super::tower::EncodePictures;
-use super::tower::EncoderLayer;
+use super::tower::{EncodePictures, EncoderLayer, attend};
 use crate::model::compute::ops::Activation;
 use crate::model::hub::presets::{Preset, VisionSizes};
 use candle_core::{Device, Tensor};
@@ -36,7 +35,8 @@ pub fn seconds_per_photo(preset: &Preset) -> anyhow::Result<f64> {
     let layer = EncoderLayer::made_up(&sizes, TowerBits::Fastest)?;
     let batch = (ROWS / tokens).clamp(1, 8);
     let x = Tensor::full(0.1_f32, (batch * tokens, hidden), &Device::Cpu)?;
-    let of_layer = best_of(&|| layer.apply(x.copy()?, batch, false).map(drop))?;
+    let attend = |qkv: &Tensor, heads: usize| attend(qkv, batch, heads);
+    let of_layer = best_of(&|| layer.apply(x.copy()?, &attend, None).map(drop))?;
     Ok(of_layer * layers as f64 / batch as f64)
 }
 

@@ -7,6 +7,7 @@
 
 use super::tower::{EncoderLayer, TowerLinear};
 use crate::model::compute::gguf::GgufWriter;
+use crate::model::compute::level::integers_are_fast;
 use crate::model::compute::linear::{MatrixLinear, TensorLinear};
 use crate::model::compute::matrix::{Dtype, Matrix};
 use crate::model::compute::weights::{Weights, seal};
@@ -39,7 +40,7 @@ impl TowerBits {
     /// Whether a tower whose states have `hidden` numbers is multiplied in 8 bits.
     pub(super) fn are_eight(self, hidden: usize) -> bool {
         match self {
-            Self::Fastest => crate::model::compute::level::has_vnni() && hidden >= LEAST_HIDDEN,
+            Self::Fastest => integers_are_fast() && hidden >= LEAST_HIDDEN,
             Self::Full => false,
             Self::Eight => true,
         }

@@ -185,7 +185,7 @@ impl MixerBlock {
             Mixer::Attention(TokenAttention { norm, qkv, out }) => {
                 let seen = norm.as_ref().map_or(Ok(x.clone()), |norm| norm.apply(&x))?;
                 let heads = x.dim(1)? / HEAD;
-                let found = attend(&qkv.apply(&seen, Activation::None)?, 1, heads, false)?;
+                let found = attend(&qkv.apply(&seen, Activation::None)?, 1, heads)?;
                 add(out.apply(&found, Activation::None)?, &x)?
             }
         };

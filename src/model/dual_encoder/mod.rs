@@ -9,6 +9,7 @@ mod cost;
 mod eight_bits;
 mod fastvit;
 mod layout;
+mod prefix_tree;
 mod tags;
 mod tensors;
 mod text_input;

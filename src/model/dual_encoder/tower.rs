@@ -3,23 +3,23 @@
 
 use super::config::{Family, TextConfig, TextLayers, TextPooling, TowerSizes, VisionPooling, VitConfig};
 use super::eight_bits::{self, EightBits, TowerBits};
+use super::prefix_tree::{AttendToPrefix, PrefixTree};
 use super::tensors::{AttentionNames, ProjectionName, TextNames, TowerNames, VisionNames};
 use crate::model::compute::attention::{Columns, Heads, attention};
 use crate::model::compute::linear::{MatrixLinear, TensorLinear, product};
 use crate::model::compute::ops::{Activation, add, contiguous};
 use crate::model::compute::weights::Weights;
-use candle_core::{CpuStorage, CustomOp1, D, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, D, Device, Layout, Shape, Tensor};
 use candle_nn::ops::{layer_norm, softmax_last_dim};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A text tower.
 pub(super) trait EncodeTexts: Send + Sync {
-    /// Maps texts of the same length, each with its special tokens, to (texts, dim), not normalised.
+    /// Maps texts, each with its special tokens, to (texts, dim), not normalised.
     ///
     /// # Errors
-    /// The texts differ in length or are too long, or a token has no embedding.
+    /// A text is empty or too long, or a token has no embedding.
     fn forward(&self, texts: &[&[u32]]) -> anyhow::Result<Tensor>;
 }
 
@@ -239,7 +239,7 @@ impl EncoderLayer {
 
     /// A layer of this size whose weights mean nothing.
     pub(super) fn made_up(sizes: &TowerSizes, bits: TowerBits) -> anyhow::Result<Self> {
-        let (hidden, device) = (sizes.hidden, &candle_core::Device::Cpu);
+        let (hidden, device) = (sizes.hidden, &Device::Cpu);
         let linear = |inputs: usize, outputs: usize| -> anyhow::Result<TowerLinear> {
             let linear = TensorLinear {
                 weight: Tensor::full(0.01_f32, (outputs, inputs), device)?,
@@ -265,39 +265,64 @@ impl EncoderLayer {
         })
     }
 
-    /// `x` is (batch * tokens, hidden).
-    pub(super) fn apply(&self, x: Tensor, batch: usize, causal: bool) -> candle_core::Result<Tensor> {
+    /// Maps states, (rows, hidden), to those of the rows in `wanted`, or of all. `attend` is given queries, keys and values
+    /// side by side, and the number of heads.
+    pub(super) fn apply(&self, x: Tensor, attend: AttendFn, wanted: Option<&Tensor>) -> candle_core::Result<Tensor> {
         let qkv = self.qkv.apply(&self.norm1.apply(&x)?, Activation::None)?;
-        let attended = attend(&qkv, batch, self.heads, causal)?;
+        let mut attended = attend(&qkv, self.heads)?;
+        let mut x = x;
+        if let Some(wanted) = wanted {
+            (x, attended) = (x.index_select(wanted, 0)?, attended.index_select(wanted, 0)?);
+        }
         let x = add(x, &self.out.apply(&attended, Activation::None)?)?;
         let inner = self.mlp.apply(&self.norm2.apply(&x)?)?;
         add(x, &inner)
     }
 }
 
-/// What each token finds by attention; `qkv` is (batch * tokens, 3 * hidden), with scaled queries first, then keys and
-/// values. With `causal`, it sees none of those that follow.
-pub(super) fn attend(qkv: &Tensor, batch: usize, heads: usize, causal: bool) -> candle_core::Result<Tensor> {
+/// Attention of (rows, 3 * hidden) with this many heads, as [`attend`] does it.
+pub(super) type AttendFn<'a> = &'a dyn Fn(&Tensor, usize) -> candle_core::Result<Tensor>;
+
+/// The states of `wanted` rows after all layers, of which the last one need not compute the others.
+fn states_of(wanted: &Tensor, layers: &[EncoderLayer], mut x: Tensor, attend: AttendFn) -> candle_core::Result<Tensor> {
+    let Some((last, layers)) = layers.split_last() else { return x.index_select(wanted, 0) };
+    for layer in layers {
+        x = layer.apply(x, attend, None)?;
+    }
+    last.apply(x, attend, Some(wanted))
+}
+
+/// What each token finds by attention in its picture or text, of which `qkv` holds `batch`: (batch * tokens, 3 * hidden),
+/// with scaled queries first, then keys and values, give (batch * tokens, hidden).
+pub(super) fn attend(qkv: &Tensor, batch: usize, heads: usize) -> candle_core::Result<Tensor> {
     let (rows, columns) = qkv.dims2()?;
     let (tokens, hidden) = (rows / batch, columns / 3);
     if qkv.device().is_cpu() {
-        let heads = Heads { scale: 1.0, causal, ..Heads::new(heads, hidden / heads) };
+        let heads = Heads { scale: 1.0, ..Heads::new(heads, hidden / heads) };
         return qkv.contiguous()?.apply_op1_no_bwd(&Attend { tokens, heads });
     }
-    let device = qkv.device();
+    attend_by_candle(qkv, batch, heads, None)
+}
+
+/// The same on any device; `mask`, (tokens, tokens), is added to the scores.
+fn attend_by_candle(qkv: &Tensor, batch: usize, heads: usize, mask: Option<&Tensor>) -> candle_core::Result<Tensor> {
+    let (rows, columns) = qkv.dims2()?;
+    let (tokens, hidden) = (rows / batch, columns / 3);
     let qkv = qkv.reshape((batch, tokens, 3, heads, hidden / heads))?.permute((2, 0, 3, 1, 4))?.contiguous()?;
     let (query, key, value) = (qkv.get(0)?, qkv.get(1)?, qkv.get(2)?);
-    let mut scores = product(&query, &key)?;
-    if causal {
-        let later = |at: usize| if at % tokens > at / tokens { f32::NEG_INFINITY } else { 0.0 };
-        let mask = Tensor::from_iter((0..tokens * tokens).map(later), device)?.reshape((tokens, tokens))?;
-        scores = scores.broadcast_add(&mask)?;
-    }
+    let scores = product(&query, &key)?;
+    let scores = mask.map_or(Ok(scores.clone()), |mask| scores.broadcast_add(mask))?;
     let attended = product(&softmax_last_dim(&scores)?, &value.transpose(2, 3)?)?;
     attended.transpose(1, 2)?.reshape((rows, hidden))
 }
 
-/// The same on the processor.
+/// What hides from each of so many tokens those after it: (tokens, tokens).
+fn causal_mask(tokens: usize, device: &Device) -> candle_core::Result<Tensor> {
+    let later = |at: usize| if at % tokens > at / tokens { f32::NEG_INFINITY } else { 0.0 };
+    Tensor::from_iter((0..tokens * tokens).map(later), device)?.reshape((tokens, tokens))
+}
+
+/// [`attend`] on the processor.
 struct Attend {
     tokens: usize,
     heads: Heads,
@@ -378,25 +403,59 @@ impl TextTower {
     }
 }
 
-impl EncodeTexts for TextTower {
-    /// Where the mask is causal, the end token does not see what follows it, so texts need no padding.
-    fn forward(&self, texts: &[&[u32]]) -> anyhow::Result<Tensor> {
-        let tokens = self.config.common_length(texts)?;
-        let ids: Vec<u32> = texts.concat();
-        let shape = [self.config.vocab_size, self.config.sizes.hidden];
-        let words = self.weights.rows(&self.tokens, shape, &ids)?;
-        let positions = self.positions.narrow(0, 0, tokens)?;
-        let words = words.reshape((texts.len(), tokens, self.config.sizes.hidden))?.broadcast_add(&positions)?;
-        let mut x = words.flatten(0, 1)?;
-        let device = x.device().clone();
-        let is_causal = self.config.layers == TextLayers::Clip { causal: true };
-        for layer in &self.layers {
-            x = layer.apply(x, texts.len(), is_causal)?;
-        }
+impl TextTower {
+    /// What the layers get for these tokens at these positions: (tokens, hidden).
+    fn inputs(&self, ids: &[u32], positions: &[u32]) -> anyhow::Result<Tensor> {
+        let words = self.weights.rows(&self.tokens, [self.config.vocab_size, self.config.sizes.hidden], ids)?;
+        let positions = Tensor::new(positions, words.device())?;
+        Ok(add(words, &self.positions.index_select(&positions, 0)?)?)
+    }
+
+    /// The embeddings of texts from the states of their end tokens.
+    fn project(&self, ends: &Tensor) -> candle_core::Result<Tensor> {
+        let states = self.norm.apply(ends)?;
+        self.projection.as_ref().map_or(Ok(states.clone()), |projection| projection.apply(&states))
+    }
+
+    /// Texts of one length.
+    fn forward_batch(&self, texts: &[&[u32]], is_causal: bool) -> anyhow::Result<Tensor> {
+        let tokens = texts.first().map_or(0, |text| text.len());
+        let positions: Vec<u32> = texts.iter().flat_map(|_| 0..tokens as u32).collect();
+        let x = self.inputs(&texts.concat(), &positions)?;
         let ends: Vec<u32> = texts.iter().enumerate().map(|(n, ids)| (n * tokens + self.end(ids)) as u32).collect();
-        let ends = x.index_select(&Tensor::new(ends, &device)?, 0)?;
-        let states = self.norm.apply(&ends)?;
-        Ok(self.projection.as_ref().map_or(Ok(states.clone()), |projection| projection.apply(&states))?)
+        let ends = Tensor::new(ends, x.device())?;
+        let mask = is_causal.then(|| causal_mask(tokens, x.device())).transpose()?;
+        let with_mask = |qkv: &Tensor, heads: usize| match &mask {
+            Some(mask) => attend_by_candle(qkv, texts.len(), heads, Some(mask)),
+            None => attend(qkv, texts.len(), heads),
+        };
+        Ok(self.project(&states_of(&ends, &self.layers, x, &with_mask)?)?)
+    }
+
+    /// Texts of which no token sees those after it, on the processor: what follows the end is not even read.
+    fn forward_tree(&self, texts: &[&[u32]]) -> anyhow::Result<Tensor> {
+        let (tree, ends) = PrefixTree::of(texts.iter().map(|ids| &ids[..=self.end(ids)]));
+        let x = self.inputs(&tree.ids, &tree.positions)?;
+        let ends = Tensor::new(ends, x.device())?;
+        let attend = |qkv: &Tensor, heads: usize| {
+            let heads = Heads { scale: 1.0, ..Heads::new(heads, self.config.sizes.hidden / heads) };
+            qkv.contiguous()?.apply_op1_no_bwd(&AttendToPrefix { tree: &tree, heads })
+        };
+        Ok(self.project(&states_of(&ends, &self.layers, x, &attend)?)?)
+    }
+}
+
+impl EncodeTexts for TextTower {
+    fn forward(&self, texts: &[&[u32]]) -> anyhow::Result<Tensor> {
+        /// So many that their states stay in the cache.
+        const TREE: usize = 64;
+        self.config.check_lengths(texts)?;
+        let is_causal = self.config.layers == TextLayers::Clip { causal: true };
+        if !is_causal || !self.weights.device().is_cpu() {
+            return by_length(texts, |texts| self.forward_batch(texts, is_causal));
+        }
+        let of_trees = texts.chunks(TREE).map(|texts| self.forward_tree(texts)).collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Tensor::cat(&of_trees, 0)?)
     }
 }
 
@@ -544,40 +603,52 @@ impl EncodePictures for VisionTower {
             }
             VisionStart::Bias(bias) => patches.broadcast_add(bias)?.broadcast_add(&self.positions)?.flatten(0, 1)?,
         };
-        for layer in &self.layers {
-            x = layer.apply(x, batch, false)?;
-        }
+        let attend = |qkv: &Tensor, heads: usize| attend(qkv, batch, heads);
         match &self.end {
             VisionEnd::Class(projection) => {
-                let states = x.reshape((batch, grid * grid + 1, hidden))?;
-                let class = self.post_norm.apply(&states.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?)?;
+                let places = (grid * grid + 1) as u32;
+                let classes: Vec<u32> = (0..batch as u32).map(|n| n * places).collect();
+                let classes = Tensor::new(classes, x.device())?;
+                let class = self.post_norm.apply(&states_of(&classes, &self.layers, x, &attend)?)?;
                 projection.as_ref().map_or(Ok(class.clone()), |projection| projection.apply(&class))
             }
-            VisionEnd::Attention(pooling) => pooling.apply(&self.post_norm.apply(&x)?, batch),
+            VisionEnd::Attention(pooling) => {
+                for layer in &self.layers {
+                    x = layer.apply(x, &attend, None)?;
+                }
+                pooling.apply(&self.post_norm.apply(&x)?, batch)
+            }
         }
     }
 }
 
-/// The embeddings of texts by their tokens, in order, as unit vectors. Texts of the same length form a batch, without
-/// padding.
+/// What `forward` maps texts to, (texts, dim), by batches of texts of one length, which need no padding.
+pub(super) fn by_length(
+    texts: &[&[u32]],
+    forward: impl Fn(&[&[u32]]) -> anyhow::Result<Tensor>,
+) -> anyhow::Result<Tensor> {
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    order.sort_by_key(|n| texts[*n].len());
+    let batches = order.chunk_by(|a, b| texts[*a].len() == texts[*b].len());
+    let of_batch = |batch: &[usize]| forward(&batch.iter().map(|n| texts[*n]).collect::<Vec<_>>());
+    let rows = Tensor::cat(&batches.map(of_batch).collect::<anyhow::Result<Vec<_>>>()?, 0)?;
+    let mut places = vec![0_u32; texts.len()];
+    order.iter().zip(0..).for_each(|(n, place)| places[*n] = place);
+    Ok(rows.index_select(&Tensor::new(places, rows.device())?, 0)?)
+}
+
+/// The embeddings of texts by their tokens, in order, as unit vectors.
 pub(super) fn embed_texts(tower: &dyn EncodeTexts, texts: &[Vec<u32>]) -> anyhow::Result<Vec<Vec<f32>>> {
-    let mut lengths = BTreeMap::<usize, Vec<usize>>::new();
-    for (n, ids) in texts.iter().enumerate() {
-        lengths.entry(ids.len()).or_default().push(n);
+    if texts.is_empty() {
+        return Ok(Vec::new());
     }
-    let mut embeddings = vec![Vec::new(); texts.len()];
-    for group in lengths.into_values() {
-        let batch: Vec<&[u32]> = group.iter().map(|n| texts[*n].as_slice()).collect();
-        for (n, embedding) in group.iter().zip(unit_rows(&tower.forward(&batch)?)?) {
-            embeddings[*n] = embedding;
-        }
-    }
-    Ok(embeddings)
+    let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+    Ok(unit_rows(&tower.forward(&texts)?)?)
 }
 
 /// Every row of a (rows, dim) tensor, scaled to unit length.
 pub(super) fn unit_rows(x: &Tensor) -> candle_core::Result<Vec<Vec<f32>>> {
-    let mut rows = x.to_device(&candle_core::Device::Cpu)?.to_vec2::<f32>()?;
+    let mut rows = x.to_device(&Device::Cpu)?.to_vec2::<f32>()?;
     debug_assert_eq!(rows.first().map(Vec::len), x.dim(D::Minus1).ok());
     rows.iter_mut().for_each(|row| crate::model::normalize(row));
     Ok(rows)

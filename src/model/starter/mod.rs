@@ -146,13 +146,13 @@ impl Embed for Starter {
 
     fn embed_texts(&self, texts: &[String], template: Option<&str>) -> anyhow::Result<Vec<Vec<f32>>> {
         let mean = self.packed.f32("labels.mean")?;
-        let embed = |text: &String| {
-            let mut vector = self.text()?.sentence(&fill(template.unwrap_or(PROMPT), text)?)?;
+        let filled = texts.iter().map(|text| fill(template.unwrap_or(PROMPT), text));
+        let mut vectors = self.text()?.sentences(&filled.collect::<anyhow::Result<Vec<_>>>()?)?;
+        for vector in &mut vectors {
             vector.iter_mut().zip(mean).for_each(|(v, m)| *v -= m);
-            normalize(&mut vector);
-            Ok(vector)
-        };
-        texts.iter().map(embed).collect()
+            normalize(vector);
+        }
+        Ok(vectors)
     }
 
     fn tokens(&self, text: &str) -> anyhow::Result<Tokens> {

@@ -1,15 +1,17 @@
 //! all-MiniLM-L6-v2 (Reimers and Gurevych 2019, arXiv 1908.10084; MiniLM: Wang et al. 2020): a six-layer BERT whose
-//! token states are averaged. The weights stay packed, as f16 matrices and int8 word embeddings, and are widened row by
-//! row when they are used, so that a query starts at once.
+//! token states are averaged. The weights stay packed, as f16 matrices and int8 word embeddings, and are widened piece by
+//! piece when they are used, so that a query starts at once. All results have the same bits on every processor.
 
 use super::{DIM, Packed};
-use crate::model::compute::ops::{dot, gelu};
-use crate::model::labels::softmax;
+use crate::model::compute::attention::attend_to_some;
+use crate::model::compute::matrix::{Dtype, Matrix};
+use crate::model::compute::ops::{self, Activation};
 use crate::model::{Tokens, normalize};
 use anyhow::Context;
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::Arc;
 use tokenizers::Tokenizer;
 
 const LAYERS: usize = 6;
@@ -18,8 +20,8 @@ const INTERMEDIATE: usize = 4 * DIM;
 const EPS: f32 = 1e-12;
 /// How many tokens of a text are used; the rest is cut off.
 const MAX_TOKENS: usize = 256;
-/// How many rows of a matrix one task multiplies.
-const ROWS: usize = 32;
+/// Texts that go through the layers together, so that the weights are widened once for them.
+const BATCH: usize = 32;
 
 pub(super) struct MiniLm {
     tokenizer: Tokenizer,
@@ -42,9 +44,9 @@ struct MiniLmLayer {
     norm: PackedNorm,
 }
 
-/// `weight` is (outputs, inputs).
 struct PackedLinear {
-    weight: &'static [f16],
+    /// (outputs, inputs)
+    weight: Matrix,
     bias: &'static [f32],
 }
 
@@ -59,9 +61,10 @@ impl MiniLm {
         let truncation = tokenizers::TruncationParams { max_length: MAX_TOKENS, ..Default::default() };
         tokenizer.with_padding(None).with_truncation(Some(truncation)).map_err(|e| anyhow::anyhow!("{e}"))?;
         let linear = |name: &str, outputs: usize, inputs: usize| -> anyhow::Result<PackedLinear> {
-            let weight = packed.f16(&format!("text.{name}.weight"))?;
+            let bytes = packed.bytes(&format!("text.{name}.weight"))?;
+            let weight = Matrix::new(Arc::new(bytes), 0..bytes.len(), Dtype::F16, outputs, inputs)?;
             let bias = packed.f32(&format!("text.{name}.bias"))?;
-            anyhow::ensure!(weight.len() == outputs * inputs && bias.len() == outputs, "the built-in weight {name}");
+            anyhow::ensure!(bias.len() == outputs, "the built-in bias {name}");
             Ok(PackedLinear { weight, bias })
         };
         let norm = |name: &str| -> anyhow::Result<PackedNorm> {
@@ -99,22 +102,36 @@ impl MiniLm {
         Ok(Tokens { ids: encoding.get_ids().to_vec(), tokens: encoding.get_tokens().to_vec() })
     }
 
-    /// The sentence embedding: a unit vector of 384 numbers.
-    pub(super) fn sentence(&self, text: &str) -> anyhow::Result<Vec<f32>> {
-        let mut x = self.embeddings(&self.tokens(text)?.ids)?;
-        for layer in &self.layers {
-            layer.apply(&mut x);
-        }
-        let mut mean = vec![0.0; DIM];
-        for state in x.chunks_exact(DIM) {
-            mean.iter_mut().zip(state).for_each(|(m, s)| *m += s);
-        }
-        normalize(&mut mean);
-        Ok(mean)
+    /// The sentence embeddings: unit vectors of 384 numbers.
+    pub(super) fn sentences(&self, texts: &[String]) -> anyhow::Result<Vec<Vec<f32>>> {
+        let of_batches = texts.par_chunks(BATCH).map(|texts| self.batch(texts)).collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(of_batches.concat())
     }
 
-    fn embeddings(&self, ids: &[u32]) -> anyhow::Result<Vec<f32>> {
-        let mut x = Vec::with_capacity(ids.len() * DIM);
+    fn batch(&self, texts: &[String]) -> anyhow::Result<Vec<Vec<f32>>> {
+        let (mut x, mut tokens) = (Vec::new(), Vec::new());
+        for text in texts {
+            let first = x.len() / DIM;
+            self.add_embeddings(&self.tokens(text)?.ids, &mut x)?;
+            tokens.push(first..x.len() / DIM);
+        }
+        self.norm.apply(&mut x);
+        for layer in &self.layers {
+            layer.apply(&mut x, &tokens);
+        }
+        let mean = |tokens: Range<usize>| {
+            let mut mean = vec![0.0; DIM];
+            for state in x[tokens.start * DIM..tokens.end * DIM].chunks_exact(DIM) {
+                mean.iter_mut().zip(state).for_each(|(m, s)| *m += s);
+            }
+            normalize(&mut mean);
+            mean
+        };
+        Ok(tokens.into_iter().map(mean).collect())
+    }
+
+    /// Adds what the layers get for these tokens, before it is normalised.
+    fn add_embeddings(&self, ids: &[u32], x: &mut Vec<f32>) -> anyhow::Result<()> {
         for (place, &id) in ids.iter().enumerate() {
             let id = id as usize;
             let word = self.words.get(id * DIM..(id + 1) * DIM).context("a token without an embedding")?;
@@ -127,37 +144,35 @@ impl MiniLm {
                     .map(|((w, p), k)| f32::from(*w) * scale + p.to_f32() + k.to_f32()),
             );
         }
-        self.norm.apply(&mut x);
-        Ok(x)
+        Ok(())
     }
 }
 
 impl MiniLmLayer {
-    fn apply(&self, x: &mut [f32]) {
-        let mut attended = self.output.apply(&self.attention(x));
-        attended.iter_mut().zip(&*x).for_each(|(a, x)| *a += x);
+    /// `x` is (tokens, 384), of texts of which each has a range of them.
+    fn apply(&self, x: &mut [f32], texts: &[Range<usize>]) {
+        let mut attended = self.output.apply(&self.attention(x, texts), Activation::None);
+        ops::add_rows(&mut attended, x);
         self.attention_norm.apply(&mut attended);
-        let mut wide = self.intermediate.apply(&attended);
-        wide.iter_mut().for_each(|v| *v = gelu(*v));
-        x.copy_from_slice(&self.narrow.apply(&wide));
-        x.iter_mut().zip(&attended).for_each(|(x, a)| *x += a);
+        let wide = self.intermediate.apply(&attended, Activation::Gelu);
+        x.copy_from_slice(&self.narrow.apply(&wide, Activation::None));
+        ops::add_rows(x, &attended);
         self.norm.apply(x);
     }
 
-    fn attention(&self, x: &[f32]) -> Vec<f32> {
+    /// Each token sees all of its text.
+    fn attention(&self, x: &[f32], texts: &[Range<usize>]) -> Vec<f32> {
         const HEAD: usize = DIM / HEADS;
-        let (queries, keys, values) = (self.query.apply(x), self.key.apply(x), self.value.apply(x));
+        let project = |linear: &PackedLinear| linear.apply(x, Activation::None);
+        let (queries, keys, values) = (project(&self.query), project(&self.key), project(&self.value));
         let mut out = vec![0.0; x.len()];
-        for (token, out) in out.chunks_exact_mut(DIM).enumerate() {
-            for (head, out) in out.chunks_exact_mut(HEAD).enumerate() {
+        let mut scores = Vec::new();
+        for text in texts {
+            for (token, head) in text.clone().flat_map(|token| (0..HEADS).map(move |head| (token, head))) {
                 let part = |token: usize| token * DIM + head * HEAD..token * DIM + (head + 1) * HEAD;
-                let query = &queries[part(token)];
-                let scores: Vec<f32> =
-                    (0..x.len() / DIM).map(|other| dot(query, &keys[part(other)]) / (HEAD as f32).sqrt()).collect();
-                for (other, weight) in softmax(&scores).into_iter().enumerate() {
-                    let value = &values[part(other)];
-                    out.iter_mut().zip(value).for_each(|(o, v)| *o += weight * v);
-                }
+                let seen = text.clone().map(|other| (&keys[part(other)], &values[part(other)]));
+                let scale = 1.0 / (HEAD as f32).sqrt();
+                attend_to_some(&queries[part(token)], seen, scale, &mut scores, &mut out[part(token)]);
             }
         }
         out
@@ -166,25 +181,10 @@ impl MiniLmLayer {
 
 impl PackedLinear {
     /// Maps (tokens, inputs) to (tokens, outputs).
-    fn apply(&self, x: &[f32]) -> Vec<f32> {
-        let (outputs, inputs) = (self.bias.len(), self.weight.len() / self.bias.len());
-        let tokens = x.len() / inputs;
-        let mut columns = vec![0.0; outputs * tokens];
-        let tasks = columns
-            .par_chunks_mut(ROWS * tokens)
-            .zip(self.weight.par_chunks(ROWS * inputs))
-            .zip(self.bias.par_chunks(ROWS));
-        tasks.for_each(|((columns, weight), bias)| {
-            let mut row = vec![0.0; inputs];
-            for ((column, packed), bias) in columns.chunks_exact_mut(tokens).zip(weight.chunks_exact(inputs)).zip(bias)
-            {
-                packed.convert_to_f32_slice(&mut row);
-                for (out, state) in column.iter_mut().zip(x.chunks_exact(inputs)) {
-                    *out = dot(&row, state) + bias;
-                }
-            }
-        });
-        (0..tokens).flat_map(|token| (0..outputs).map(move |o| o * tokens + token)).map(|at| columns[at]).collect()
+    fn apply(&self, x: &[f32], activation: Activation) -> Vec<f32> {
+        let mut out = self.weight.multiply_alike(x);
+        ops::activate_rows(&mut out, Some(self.bias), self.bias.len(), activation);
+        out
     }
 }
 

@@ -4,8 +4,8 @@
 //! two f16 units, eight pairs of 6-bit scale and minimum, and 128 bytes of nibbles.
 
 #[cfg(target_arch = "x86_64")]
-use super::x86::{avx2, avx512, sse};
-use crate::model::compute::level::{by_level, has_vnni};
+use super::x86::{avx_vnni, avx2, avx512, sse};
+use crate::model::compute::level::by_level;
 
 /// Weight rows of a tile.
 pub(super) const TILE_ROWS: usize = 6;
@@ -373,11 +373,6 @@ fn eight_a_word(bytes: &[[u8; 8]]) -> [u64; 4] {
     words
 }
 
-/// Whether bytes are multiplied faster than f32.
-pub(super) fn integers_are_fast() -> bool {
-    has_vnni()
-}
-
 by_level! {
     /// [`multiply_tile`] with integers. Without `minima` those of the blocks are zero.
     pub(super) fn multiply_integer_tile(
@@ -387,7 +382,7 @@ by_level! {
         minima: bool,
     ) {
         vnni => avx512::multiply_integer_tile(rows, panels, tile, minima),
-        avx2 => add_integers_to_tile(rows, panels, tile, minima),
+        avxvnni => avx_vnni::multiply_integer_tile(rows, panels, tile, minima),
         portable => add_integers_to_tile(rows, panels, tile, minima),
     }
 }

@@ -10,6 +10,7 @@ mod kernels;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use super::level::integers_are_fast;
 use super::ops::{self, Activation};
 use kernels::QuantizedRow;
 use rayon::prelude::*;
@@ -134,16 +135,33 @@ impl Matrix {
         matches!(self.dtype, Dtype::Q8_0 | Dtype::Q4K)
     }
 
+    /// [`Matrix::multiply`] as for many activation rows, however few there are: the bits of a row's results are always the
+    /// same.
+    pub(in crate::model) fn multiply_by_tiles(
+        &self,
+        x: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+    ) -> Vec<f32> {
+        let n = x.len() / self.columns;
+        if self.is_quantized() && integers_are_fast() {
+            gemm::multiply(&gemm::Integers(self), x, n, bias, activation)
+        } else {
+            gemm::multiply(&gemm::Floats::<_>(self), x, n, bias, activation)
+        }
+    }
+
+    /// `x W^T` in f32, (n, rows), with the same bits at every processor level.
+    pub(in crate::model) fn multiply_alike(&self, x: &[f32]) -> Vec<f32> {
+        gemm::multiply(&gemm::Floats::<_, true>(self), x, x.len() / self.columns, None, Activation::None)
+    }
+
     /// `activation(x W^T + bias)`, (n, rows), for the activation rows `x`, (n, columns).
     pub(in crate::model) fn multiply(&self, x: &[f32], bias: Option<&[f32]>, activation: Activation) -> Vec<f32> {
         let n = x.len() / self.columns;
         debug_assert_eq!(x.len(), n * self.columns);
         if n > self.few() {
-            return if self.is_quantized() && kernels::integers_are_fast() {
-                gemm::multiply(&gemm::Integers(self), x, n, bias, activation)
-            } else {
-                gemm::multiply(&gemm::Floats::<_>(self), x, n, bias, activation)
-            };
+            return self.multiply_by_tiles(x, bias, activation);
         }
         // Computed for one weight row after another, then transposed.
         let mut turned = vec![0.0; n * self.rows];
@@ -174,7 +192,7 @@ impl Matrix {
     /// Up to how many activation rows are multiplied one by one: the number at which that costs as much as a tile of
     /// sixteen (measured).
     fn few(&self) -> usize {
-        match (self.dtype, kernels::integers_are_fast()) {
+        match (self.dtype, integers_are_fast()) {
             (Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16, _) => 4,
             (Dtype::Q4K, true) => 12,
             (Dtype::Q8_0, true) => 4,

@@ -94,6 +94,76 @@ pub(super) mod avx2 {
     }
 }
 
+pub(super) mod avx_vnni {
+    use crate::model::compute::matrix::kernels::{InputBlock, LANES, SMALL_BLOCK, TILE_ROWS, Tile, WeightBlock};
+    use bytemuck::cast_ref;
+    use std::arch::x86_64::{
+        __m256, __m256i, _mm256_cvtepi32_ps, _mm256_dpbusd_avx_epi32, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_mul_ps,
+        _mm256_set1_epi32, _mm256_set1_ps,
+    };
+
+    /// Registers of a panel's lanes.
+    const HALVES: usize = LANES / 8;
+
+    /// `multiply_integer_tile` of `kernels`: a panel at a time, as the registers hold nothing but the totals of a block.
+    #[inline]
+    #[target_feature(enable = "avxvnni,avx2,fma,f16c")]
+    pub(in crate::model::compute::matrix) fn multiply_integer_tile(
+        rows: [&[WeightBlock]; TILE_ROWS],
+        panels: &[&[InputBlock]],
+        tile: &mut Tile,
+        minima: bool,
+    ) {
+        for (at, panel) in panels.iter().enumerate() {
+            if minima {
+                add_integers::<true>(rows, panel, at, tile);
+            } else {
+                add_integers::<false>(rows, panel, at, tile);
+            }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avxvnni,avx2,fma,f16c")]
+    fn add_integers<const MINIMA: bool>(
+        mut rows: [&[WeightBlock]; TILE_ROWS],
+        panel: &[InputBlock],
+        at: usize,
+        tile: &mut Tile,
+    ) {
+        for row in &mut rows {
+            *row = &row[..panel.len()];
+        }
+        for (block, x) in panel.iter().enumerate() {
+            let mut totals = [[_mm256_set1_epi32(0); HALVES]; TILE_ROWS];
+            for row in 0..TILE_ROWS {
+                totals[row] = [_mm256_set1_epi32(rows[row][block].start); HALVES];
+            }
+            for four in 0..SMALL_BLOCK / 4 {
+                let bytes: &[__m256i; HALVES] = cast_ref(&x.bytes[four]);
+                for row in 0..TILE_ROWS {
+                    let w = _mm256_set1_epi32(rows[row][block].words[four]);
+                    for half in 0..HALVES {
+                        totals[row][half] = _mm256_dpbusd_avx_epi32(totals[row][half], bytes[half], w);
+                    }
+                }
+            }
+            let (scales, x_sums): (&[__m256; HALVES], &[__m256; HALVES]) = (cast_ref(&x.scales), cast_ref(&x.sums));
+            for row in 0..TILE_ROWS {
+                let w = &rows[row][block];
+                let sums: &mut [__m256; HALVES] = bytemuck::cast_mut(&mut tile[row].0[at]);
+                for half in 0..HALVES {
+                    let scale = _mm256_mul_ps(scales[half], _mm256_set1_ps(w.scale));
+                    sums[half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(totals[row][half]), scale, sums[half]);
+                    if MINIMA {
+                        sums[half] = _mm256_fnmadd_ps(x_sums[half], _mm256_set1_ps(w.minimum), sums[half]);
+                    }
+                }
+            }
+        }
+    }
+}
+
 pub(super) mod avx512 {
     use super::avx2;
     use crate::model::compute::matrix::kernels::{
