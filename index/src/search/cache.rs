@@ -3,7 +3,7 @@
 //! A file has a header of 128 bytes (16 words), then sections, each padded to 64 bytes. Words, ids and numbers are in
 //! the machine's own byte order; the magic number reveals another order, and such a file is rebuilt.
 //!
-//! A folder may contain several generations for a moment; the newest (the highest number) counts.
+//! A folder may contain several generations; the newest (the highest number) counts, and may refer to older ones.
 
 use crate::catalogue::change_log::Stamp;
 use crate::catalogue::private_file::private;
@@ -42,6 +42,10 @@ pub(crate) struct Head {
 /// A verified cache file.
 pub(crate) struct Cache {
     pub(crate) head: Head,
+    /// The number of its generation.
+    pub(crate) number: u64,
+    /// The checksum of its header, which has that of its body.
+    pub(crate) sum: u64,
     map: Mmap,
     sections: [Range<usize>; SECTIONS],
 }
@@ -93,15 +97,20 @@ impl Cache {
         !generations(folder).is_empty()
     }
 
+    /// The number of the newest generation in `folder`.
+    pub(crate) fn newest(folder: &Path) -> Option<u64> {
+        generations(folder).pop().map(|(number, _)| number)
+    }
+
     /// Opens and verifies the newest generation in `folder`.
     pub(crate) fn open(folder: &Path) -> Result<Self, Unusable> {
         let mut failed = Unusable::Missing;
         for _ in 0..TRIES {
-            let (_, path) = generations(folder).pop().ok_or(Unusable::Missing)?;
+            let (number, path) = generations(folder).pop().ok_or(Unusable::Missing)?;
             if failed.path() == Some(&path) {
                 break;
             }
-            match Self::map(path) {
+            match Self::map(number, path) {
                 Ok(cache) => return Ok(cache),
                 // A writer may just have put a newer one in its place.
                 Err(reason) => failed = reason,
@@ -110,8 +119,17 @@ impl Cache {
         Err(failed)
     }
 
+    /// Opens and verifies one generation.
+    pub(crate) fn open_generation(folder: &Path, number: u64) -> Result<Self, Unusable> {
+        let path = path_of(folder, number);
+        if std::fs::symlink_metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            return Err(Unusable::Missing);
+        }
+        Self::map(number, path)
+    }
+
     #[allow(unsafe_code)]
-    fn map(path: PathBuf) -> Result<Self, Unusable> {
+    fn map(number: u64, path: PathBuf) -> Result<Self, Unusable> {
         let unread = |error: std::io::Error| Unusable::Unread(path.clone(), error.to_string());
         // A writer creates nothing but regular files, and opening a pipe would wait forever.
         if !std::fs::symlink_metadata(&path).map_err(unread)?.is_file() {
@@ -125,7 +143,7 @@ impl Cache {
         // outside while the map is open could change the bytes, as with every mapped file.
         let map = unsafe { Mmap::map(&file) }.map_err(unread)?;
         match verify(&map) {
-            Some((head, sections)) => Ok(Self { head, map, sections }),
+            Some((head, sum, sections)) => Ok(Self { head, number, sum, map, sections }),
             None => Err(Unusable::Damaged(path, "its checksum or length is wrong".into())),
         }
     }
@@ -136,7 +154,7 @@ impl Cache {
     }
 }
 
-fn verify(bytes: &[u8]) -> Option<(Head, [Range<usize>; SECTIONS])> {
+fn verify(bytes: &[u8]) -> Option<(Head, u64, [Range<usize>; SECTIONS])> {
     let words: [u64; WORDS] = bytemuck::pod_read_unaligned(bytes.get(..HEADER)?);
     let [magic, format, seq, token, basis, a, b, c, d, lengths @ .., body_sum, header_sum] = words;
     if magic != MAGIC || format != FORMAT || header_sum != xxh3_64(bytes.get(..HEADER - 8)?) {
@@ -154,7 +172,7 @@ fn verify(bytes: &[u8]) -> Option<(Head, [Range<usize>; SECTIONS])> {
         return None;
     }
     let stamp = Stamp { seq: seq as i64, token: token as i64 };
-    Some((Head { stamp, basis, numbers: [a, b, c, d] }, sections))
+    Some((Head { stamp, basis, numbers: [a, b, c, d] }, header_sum, sections))
 }
 
 /// The hash of the hashes of all pieces.
@@ -163,8 +181,8 @@ fn checksum(body: &[u8]) -> u64 {
     xxh3_64(bytemuck::cast_slice(&pieces))
 }
 
-/// Writes a new generation, durably, and then removes the older ones.
-pub(crate) fn write(folder: &Path, head: &Head, sections: &[&[u8]; SECTIONS]) -> Result<()> {
+/// Writes a new generation, durably, and then removes the older ones but for those to `keep`.
+pub(crate) fn write(folder: &Path, head: &Head, sections: &[&[u8]; SECTIONS], keep: &[u64]) -> Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -172,7 +190,7 @@ pub(crate) fn write(folder: &Path, head: &Head, sections: &[&[u8]; SECTIONS]) ->
     builder.create(folder).map_err(Error::io(folder))?;
     let old = generations(folder);
     let number = old.last().map_or(1, |(number, _)| number + 1);
-    let (draft, path) = (folder.join("draft"), folder.join(format!("{number:08}")));
+    let (draft, path) = (folder.join("draft"), path_of(folder, number));
 
     // One pass over the sections for the checksum, one to write.
     let padding = |length: usize| length.next_multiple_of(ALIGN) - length;
@@ -222,7 +240,7 @@ pub(crate) fn write(folder: &Path, head: &Head, sections: &[&[u8]; SECTIONS]) ->
         let _ = std::fs::remove_file(&draft);
         return Err(Error::io(&path)(error));
     }
-    for (_, path) in old {
+    for (_, path) in old.into_iter().filter(|(number, _)| !keep.contains(number)) {
         // A reader on Windows may still have it open; the next run tries again.
         let _ = std::fs::remove_file(path);
     }
@@ -235,6 +253,10 @@ pub(crate) fn clear(folder: &Path) -> Result<()> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(folder)(e)),
         _ => Ok(()),
     }
+}
+
+fn path_of(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:08}"))
 }
 
 /// Generations in a folder, oldest first.
@@ -258,7 +280,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let head = Head { stamp: Stamp { seq: 7, token: -1 }, basis: 3, numbers: [1, 2, 3, 4] };
         let long = vec![9_u8; 3 * PIECE / 2];
-        write(folder.path(), &head, &[b"abc", &long, b"", &[1; 64], b"x"]).unwrap();
+        write(folder.path(), &head, &[b"abc", &long, b"", &[1; 64], b"x"], &[]).unwrap();
         let cache = Cache::open(folder.path()).ok().unwrap();
         assert_eq!(cache.head, head);
         assert_eq!(cache.section::<u8>(0), Some(b"abc".as_slice()));
@@ -275,7 +297,7 @@ mod tests {
         for length in (0..200).chain([sound.len() - 1]) {
             assert!(verify(&sound[..length]).is_none(), "length {length}");
         }
-        write(folder.path(), &head, &[b"new", b"", b"", b"", b""]).unwrap();
+        write(folder.path(), &head, &[b"new", b"", b"", b"", b""], &[]).unwrap();
         assert_eq!(generations(folder.path()).len(), 1);
         assert_eq!(Cache::open(folder.path()).ok().unwrap().section::<u8>(0), Some(b"new".as_slice()));
     }
@@ -285,7 +307,7 @@ mod tests {
     fn only_plain_files_count_and_anything_else_is_replaced() {
         let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let head = Head { stamp: Stamp { seq: 7, token: -1 }, basis: 3, numbers: [1, 2, 3, 4] };
-        write(elsewhere.path(), &head, &[b"abc", b"", b"", b"", b""]).unwrap();
+        write(elsewhere.path(), &head, &[b"abc", b"", b"", b"", b""], &[]).unwrap();
         for target in [Path::new("/nowhere/at/all"), &elsewhere.path().join("00000001")] {
             let link = folder.path().join("00000040");
             std::os::unix::fs::symlink(target, &link).unwrap();
@@ -293,7 +315,7 @@ mod tests {
                 Err(Unusable::Damaged(path, _)) => assert_eq!(path, link),
                 other => panic!("{target:?}: {:?}", other.map(|cache| cache.head)),
             }
-            write(folder.path(), &head, &[b"new", b"", b"", b"", b""]).unwrap();
+            write(folder.path(), &head, &[b"new", b"", b"", b"", b""], &[]).unwrap();
             assert_eq!(Cache::open(folder.path()).ok().unwrap().section::<u8>(0), Some(b"new".as_slice()));
             assert!(std::fs::symlink_metadata(&link).is_err());
             clear(folder.path()).unwrap();
@@ -301,7 +323,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join(u64::MAX.to_string())).unwrap();
         assert!(matches!(Cache::open(folder.path()), Err(Unusable::Missing)));
-        write(folder.path(), &head, &[b"new", b"", b"", b"", b""]).unwrap();
+        write(folder.path(), &head, &[b"new", b"", b"", b"", b""], &[]).unwrap();
         assert!(Cache::open(folder.path()).is_ok());
     }
 }

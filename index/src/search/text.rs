@@ -585,7 +585,7 @@ pub(crate) fn rebuild(
     }
     let (list, bytes) = pack(&index, &directory)?;
     let head = Head { stamp, basis: BASIS, numbers: [count, 0, 0, 0] };
-    Ok(cache::write(folder, &head, &[list.as_bytes(), &bytes, &[], &[], &[]]).map(|()| true))
+    Ok(cache::write(folder, &head, &[list.as_bytes(), &bytes, &[], &[], &[]], &[]).map(|()| true))
 }
 
 /// The files of an index: a list with one line `name length` for each, and their bytes one after the other.

@@ -6,7 +6,7 @@ use crate::catalogue::rows::{ModelRole, WaitingCounts};
 use crate::catalogue::writer::Writer;
 use crate::error::{Error, Result};
 use crate::search::text::{self, Failed};
-use crate::search::vectors::{self, GRAPH_FROM};
+use crate::search::vectors::{self, GRAPH_FROM, Limits, VectorSegments};
 use std::path::{Path, PathBuf};
 
 /// Photos that may change before a cache is rebuilt. Until then every search reads them one by one, which costs it less
@@ -59,15 +59,9 @@ impl Writer<'_> {
                 continue;
             }
             let folder = vectors::folder(library, &model);
-            let embedded: u64 = library.sql(|db| {
-                db.query_row("SELECT count(*) FROM embedding WHERE model = ?1", [model.id], |row| row.get(0))
-            })?;
-            let due = match library.sql(|db| vectors::usable(db, &model, &folder))? {
-                Some((_, changed)) => changed.len() as u64 > SLACK + embedded / 20,
-                None => embedded > 0,
-            };
             let mut report = |done, total| progress("vectors", done, total);
-            if due && !library.sql(|db| vectors::rebuild(db, &model, &folder, graph_from, &mut report))?? {
+            let limits = Limits { graph_from };
+            if !library.sql(|db| vectors::refresh(db, &model, &folder, limits, &mut report))?? {
                 return Ok(false);
             }
         }
@@ -158,10 +152,10 @@ impl Writer<'_> {
         };
         let mut is_current = false;
         for (model, role) in library.sql(models_of)? {
-            if let Some((cache, _)) =
-                library.sql(|db| vectors::usable(db, &model, &vectors::folder(library, &model)))?
+            if let Some(segments) =
+                library.sql(|db| VectorSegments::open(db, &model, &vectors::folder(library, &model)))?
             {
-                seen = seen.min(cache.head.stamp.seq);
+                seen = seen.min(segments.stamp.seq);
                 is_current |= role == ModelRole::Current;
             }
         }
@@ -235,8 +229,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let library = library(folder.path(), 250);
         let model = library.sql(current_model).unwrap().unwrap();
-        let vectors =
-            || library.sql(|db| vectors::usable(db, &model, &vectors::folder(&library, &model))).unwrap().map(|v| v.1);
+        let vectors = || {
+            library
+                .sql(|db| VectorSegments::open(db, &model, &vectors::folder(&library, &model)))
+                .unwrap()
+                .map(|v| v.changed)
+        };
         let text = || library.sql(|db| text::usable(db, &text::folder(&library))).unwrap().map(|t| t.1.len());
         let mut captioner = library.captioner("print", false).unwrap();
         for round in 0..3 {
@@ -268,7 +266,7 @@ mod tests {
         let mut head = cache.head;
         head.basis -= 1;
         let sections = [0, 1, 2, 3, 4].map(|n| cache.section::<u8>(n).unwrap());
-        cache::write(&text, &head, &sections).unwrap();
+        cache::write(&text, &head, &sections, &[]).unwrap();
         library.set_caption_by_hand(1, "a walrus").unwrap();
         assert!(library.sql(|db| text::usable(db, &text)).unwrap().is_none());
         assert!(library.check(true).unwrap().findings.is_empty());

@@ -11,5 +11,6 @@ mod label_sets;
 mod looks;
 mod models;
 mod search;
+mod segments;
 mod support;
 mod written;

@@ -2,20 +2,24 @@
 
 mod graph;
 mod kernel;
+mod segments;
 
-use super::cache::{self, Cache, CacheFault, Head, Unusable};
-use crate::catalogue::change_log::{Part, Stamp};
+use super::cache::{self, Cache, CacheFault, Unusable};
+use crate::catalogue::change_log::Part;
 use crate::catalogue::library::{Library, Model, models_of};
 use crate::catalogue::rows::ScoreStats;
 use crate::catalogue::stored::read_row;
 use crate::error::Result;
-use graph::{Graph, View};
+use graph::View;
 use kernel::dot;
 use rayon::prelude::*;
 use rusqlite::Connection;
+use segments::VectorSegment;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
+
+pub(crate) use segments::{Limits, VectorSegments, refresh};
 
 /// Libraries of at least this many photos get a graph; below that, comparing with every photo is as fast, and exact.
 pub(crate) const GRAPH_FROM: usize = 50_000;
@@ -35,10 +39,8 @@ pub(crate) struct Scored {
 /// that follow each other: its cosine is that of the best one.
 pub(crate) struct Vectors {
     dim: usize,
-    base: Option<Cache>,
-    /// Rows of the cache that are out of date.
-    masked: HashSet<usize>,
-    /// Photos that are not in the cache, or changed since: ids ascending, and their rows.
+    segments: Vec<VectorSegment>,
+    /// Photos that are in no segment, or changed since: ids ascending, and their rows.
     ids: Vec<i64>,
     rows: Vec<f32>,
     /// Rows that are not the first of their photo.
@@ -90,17 +92,6 @@ fn basis(model: &Model) -> u64 {
     xxh3_64(format!("{}\0{}", model.record.dim, model.record.fingerprint).as_bytes())
 }
 
-/// The newest cache, if it is sound and belongs to this model and this log, and the photos of which more than the
-/// caption changed since.
-pub(crate) fn usable(db: &Connection, model: &Model, folder: &Path) -> rusqlite::Result<Option<(Cache, Vec<i64>)>> {
-    let Ok(cache) = open(model, folder) else { return Ok(None) };
-    if cache.head.basis != basis(model) || !Layout::is_sound(&cache, model.record.dim) {
-        return Ok(None);
-    }
-    let part = Part::Vectors(model.id);
-    Ok(cache.head.stamp.changed_since(db, part)?.map(|changed| (cache, changed)))
-}
-
 /// What is wrong with the caches, for `check`.
 pub(crate) fn findings(library: &Library) -> Result<Vec<CacheFault>> {
     let rebuild = |what: &str| Some(CacheFault::Damaged(what.into()));
@@ -115,13 +106,20 @@ pub(crate) fn findings(library: &Library) -> Result<Vec<CacheFault>> {
             Ok(cache) if library.sql(|db| cache.head.stamp.changed_since(db, Part::Vectors(model.id)))?.is_none() => {
                 rebuild("the vector cache does not match the catalogue")
             }
-            Ok(_) => None,
+            Ok(cache) => {
+                let folder = folder(library, &model);
+                segments::damaged(&cache, &folder, model.record.dim).into_iter().find_map(|fault| match fault {
+                    Unusable::Missing => rebuild("a segment of the vector cache is missing"),
+                    fault => fault.fault("vector"),
+                })
+            }
         });
     }
     Ok(found)
 }
 
-/// The sections of a cache.
+/// The sections of a segment.
+#[derive(Default)]
 struct Layout<'a> {
     ids: &'a [i64],
     rows: &'a [f32],
@@ -157,27 +155,21 @@ impl Vectors {
     /// The vectors of a model. A cache that is missing, damaged, foreign or out of date makes this slower, never wrong.
     pub(crate) fn load(db: &Connection, model: &Model, folder: &Path) -> rusqlite::Result<Self> {
         let dim = model.record.dim;
-        let usable = usable(db, model, folder)?;
-        let changed = usable.as_ref().map(|(_, changed)| changed.as_slice());
+        let opened = VectorSegments::open(db, model, folder)?;
+        let changed = opened.as_ref().map(|segments| segments.changed.as_slice());
         let (ids, rows) = read_rows(db, model, changed, &mut |_| true)?;
-        let mut vectors = Self { dim, base: None, masked: HashSet::new(), further: further(&ids), ids, rows };
-        if let Some((cache, changed)) = usable {
-            if let Some(layout) = Layout::of(&cache) {
-                vectors.masked = changed.iter().flat_map(|id| places(layout.ids, *id)).collect();
-                let kept = layout.ids.iter().enumerate().filter(|(row, _)| !vectors.masked.contains(row));
-                vectors.further += match vectors.masked.is_empty() {
-                    true => further(layout.ids),
-                    false => further(&kept.map(|(_, id)| *id).collect::<Vec<_>>()),
-                };
-            }
-            vectors.base = Some(cache);
+        let segments = opened.map(|segments| segments.all).unwrap_or_default();
+        let mut further = further(&ids);
+        for segment in &segments {
+            let ids = segment.layout().ids;
+            further += if segment.masked.is_empty() {
+                self::further(ids)
+            } else {
+                let kept = ids.iter().enumerate().filter(|(row, _)| !segment.masked.contains(row));
+                self::further(&kept.map(|(_, id)| *id).collect::<Vec<_>>())
+            };
         }
-        Ok(vectors)
-    }
-
-    fn layout(&self) -> Layout<'_> {
-        let empty = Layout { ids: &[], rows: &[], graph: None };
-        self.base.as_ref().and_then(Layout::of).unwrap_or(empty)
+        Ok(Self { dim, segments, ids, rows, further })
     }
 
     /// Numbers in a vector.
@@ -187,12 +179,12 @@ impl Vectors {
 
     /// Number of photos that have a vector.
     pub(crate) fn len(&self) -> usize {
-        self.layout().ids.len() - self.masked.len() + self.ids.len() - self.further
+        self.segments.iter().map(VectorSegment::live).sum::<usize>() + self.ids.len() - self.further
     }
 
     /// Whether there is a graph.
     pub(crate) fn has_graph(&self) -> bool {
-        self.layout().graph.is_some()
+        self.segments.iter().any(|segment| segment.layout().graph.is_some())
     }
 
     /// The vector of a photo, of a video that of its first frame.
@@ -211,21 +203,26 @@ impl Vectors {
         if !changed.is_empty() {
             return self.rows.get(changed.start * self.dim..changed.end * self.dim);
         }
-        let layout = self.layout();
-        let known = places(layout.ids, id);
-        if known.is_empty() || self.masked.contains(&known.start) {
-            return None;
-        }
-        layout.rows.get(known.start * self.dim..known.end * self.dim)
+        self.segments.iter().find_map(|segment| {
+            let layout = segment.layout();
+            let known = places(layout.ids, id);
+            if known.is_empty() || segment.masked.contains(&known.start) {
+                return None;
+            }
+            layout.rows.get(known.start * self.dim..known.end * self.dim)
+        })
     }
 
     /// The ids, ascending, and vectors of all photos, of videos those of their first frames.
     pub(crate) fn rows(&self) -> Vec<(i64, &[f32])> {
-        let layout = self.layout();
-        let base = layout.ids.iter().copied().zip(layout.rows.chunks_exact(self.dim.max(1))).enumerate();
-        let kept = base.filter(|(row, _)| !self.masked.contains(row)).map(|(_, row)| row);
-        let mut rows: Vec<_> =
-            kept.chain(self.ids.iter().copied().zip(self.rows.chunks_exact(self.dim.max(1)))).collect();
+        let dim = self.dim.max(1);
+        let mut rows: Vec<(i64, &[f32])> = Vec::with_capacity(self.len());
+        for segment in &self.segments {
+            let layout = segment.layout();
+            let all = layout.ids.iter().copied().zip(layout.rows.chunks_exact(dim)).enumerate();
+            rows.extend(all.filter(|(row, _)| !segment.masked.contains(row)).map(|(_, row)| row));
+        }
+        rows.extend(self.ids.iter().copied().zip(self.rows.chunks_exact(dim)));
         rows.sort_by_key(|(id, _)| *id);
         rows.dedup_by_key(|(id, _)| *id);
         rows
@@ -233,15 +230,7 @@ impl Vectors {
 
     /// The cosines of all photos with `query` (a unit vector of `dim` numbers), best first, ties by id.
     pub(crate) fn all(&self, query: &[f32]) -> Vec<Scored> {
-        let layout = self.layout();
-        let mut scored = scan(layout.ids, layout.rows, query);
-        if !self.masked.is_empty() {
-            let mut row = 0;
-            scored.retain(|_| {
-                row += 1;
-                !self.masked.contains(&(row - 1))
-            });
-        }
+        let mut scored: Vec<Scored> = self.segments.iter().flat_map(|segment| of_segment(segment, query)).collect();
         scored.extend(scan(&self.ids, &self.rows, query));
         self.sort(&mut scored);
         scored
@@ -257,13 +246,19 @@ impl Vectors {
 
     /// Roughly the best `k`, found by the graph where there is one, with exact cosines.
     pub(crate) fn near(&self, query: &[f32], k: usize) -> Vec<Scored> {
-        let layout = self.layout();
-        let Some(graph) = &layout.graph else { return self.all(query) };
+        if !self.has_graph() {
+            return self.all(query);
+        }
         // Several rows of one video may be among them.
-        let breadth = (if self.further > 0 { 8 * k } else { 4 * k }).max(200).saturating_add(self.masked.len().min(k));
-        let found = graph.search(query, breadth).into_iter().filter(|(row, _)| !self.masked.contains(row));
-        let mut scored: Vec<Scored> =
-            found.filter_map(|(row, cosine)| Some(Scored { id: *layout.ids.get(row)?, cosine })).collect();
+        let breadth = (if self.further > 0 { 8 * k } else { 4 * k }).max(200);
+        let of_segment = |segment: &VectorSegment| {
+            let layout = segment.layout();
+            let Some(graph) = &layout.graph else { return of_segment(segment, query) };
+            let found = graph.search(query, breadth.saturating_add(segment.masked.len().min(k))).into_iter();
+            let kept = found.filter(|(row, _)| !segment.masked.contains(row));
+            kept.filter_map(|(row, cosine)| Some(Scored { id: *layout.ids.get(row)?, cosine })).collect()
+        };
+        let mut scored: Vec<Scored> = self.segments.par_iter().flat_map_iter(of_segment).collect();
         scored.extend(scan(&self.ids, &self.rows, query));
         self.sort(&mut scored);
         scored.truncate(k);
@@ -281,15 +276,14 @@ impl Vectors {
 
     /// Distribution of the photos' cosines with a query, from evenly spaced rows.
     pub(crate) fn sample(&self, query: &[f32]) -> Option<ScoreStats> {
-        let layout = self.layout();
-        let (base, delta) = (layout.ids.len(), self.ids.len());
-        let step = ((base + delta) / SAMPLE).max(1);
-        let row = |n: usize| {
-            let (rows, n) = if n < base { (layout.rows, n) } else { (self.rows.as_slice(), n - base) };
-            rows.get(n * self.dim..(n + 1) * self.dim)
-        };
-        let sampled = (0..base + delta).step_by(step).filter(|n| !self.masked.contains(n));
-        stats(sampled.filter_map(row).map(|row| dot(query, row)))
+        let all = self.segments.iter().map(VectorSegment::layout).map(|layout| layout.ids.len()).sum::<usize>();
+        let step = ((all + self.ids.len()) / SAMPLE).max(1);
+        let of_segments = self.segments.iter().flat_map(|segment| {
+            let rows = segment.layout().rows.chunks_exact(self.dim.max(1)).enumerate().step_by(step);
+            rows.filter(|(row, _)| !segment.masked.contains(row)).map(|(_, row)| row)
+        });
+        let others = self.rows.chunks_exact(self.dim.max(1)).step_by(step);
+        stats(of_segments.chain(others).map(|row| dot(query, row)))
     }
 }
 
@@ -309,6 +303,20 @@ pub(crate) fn stats(cosines: impl Iterator<Item = f32>) -> Option<ScoreStats> {
     let mean = sum / count as f64;
     let std = (squares / count as f64 - mean * mean).max(0.0).sqrt();
     (count > 0).then_some(ScoreStats { count, mean: mean as f32, std: std as f32 })
+}
+
+/// The cosines of a segment's rows that count.
+fn of_segment(segment: &VectorSegment, query: &[f32]) -> Vec<Scored> {
+    let layout = segment.layout();
+    let mut scored = scan(layout.ids, layout.rows, query);
+    if !segment.masked.is_empty() {
+        let mut row = 0;
+        scored.retain(|_| {
+            row += 1;
+            !segment.masked.contains(&(row - 1))
+        });
+    }
+    scored
 }
 
 fn scan(ids: &[i64], rows: &[f32], query: &[f32]) -> Vec<Scored> {
@@ -370,38 +378,4 @@ fn read_rows(
         take(&mut db.prepare(&sql("model = ?1"))?.query([model.id])?)?;
     }
     Ok((ids, matrix))
-}
-
-/// Writes a new cache from the catalogue; `false` if `progress` (vectors done, total) stopped it.
-pub(crate) fn rebuild(
-    db: &Connection,
-    model: &Model,
-    folder: &Path,
-    graph_from: usize,
-    progress: &mut dyn FnMut(u64, u64) -> bool,
-) -> rusqlite::Result<Result<bool>> {
-    let total: u64 = db.query_row("SELECT count(*) FROM embedding WHERE model = ?1", [model.id], |row| row.get(0))?;
-    let stamp = Stamp::newest(db)?;
-    let mut go_on = progress(0, total);
-    let (ids, rows) = read_rows(db, model, None, &mut |done| {
-        go_on = go_on && progress(done.max(1), total);
-        go_on
-    })?;
-    let dim = model.record.dim;
-    let graph = if go_on && ids.len() >= graph_from && dim > 0 {
-        graph::build(&rows, dim, &mut |done| progress(done.max(1) as u64, total))
-    } else {
-        go_on.then(Graph::default)
-    };
-    let Some(graph) = graph else { return Ok(Ok(false)) };
-    let numbers = [dim as u64, graph.entry as u64, graph.levels as u64, 0];
-    let head = Head { stamp, basis: basis(model), numbers };
-    let sections = [
-        bytemuck::cast_slice(&ids),
-        bytemuck::cast_slice(&rows),
-        bytemuck::cast_slice(&graph.offsets),
-        bytemuck::cast_slice(&graph.links),
-        &[],
-    ];
-    Ok(cache::write(folder, &head, &sections).map(|()| true))
 }

@@ -1,0 +1,173 @@
+//! A library that grows and changes: its vectors are in several segments, which are merged, damaged and half written.
+
+use crate::support::{Random, model, photo, request, vector};
+use snapseek_index::{By, Change, Library, SearchRequest};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const WIDE: usize = 48;
+/// From so many photos on there are graphs; segments have two and a half times as many at most.
+const GRAPH_FROM: usize = 400;
+
+/// What the library should hold: the content of each photo by the number in its name.
+type Truth = BTreeMap<usize, u64>;
+
+fn put(n: usize, content: u64) -> Change {
+    photo(&format!("{n}.jpg"), content, WIDE, &[])
+}
+
+fn refresh(library: &Library, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) {
+    library.lock().unwrap().refresh_with_graph_from(GRAPH_FROM, progress).unwrap();
+}
+
+/// Everything in a folder, in order; nothing if it does not exist.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// The files of vectors; one model has some.
+fn segments(library: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = entries(&library.join("vectors")).iter().flat_map(|folder| entries(folder)).collect();
+    files.retain(|file| !file.ends_with("draft"));
+    files.sort();
+    files
+}
+
+/// Compares what is found with what there is: all of it by an exact search, the nearest by graphs.
+fn check(folder: &Path, truth: &Truth, random: &mut Random) {
+    let library = Library::open(folder).unwrap();
+    let searcher = library.searcher().unwrap();
+    let ask = |vector: Vec<f32>, limit| {
+        let request = SearchRequest { vector: Some(vector), limit, ..request(By::Meaning) };
+        searcher.search(&request).unwrap()
+    };
+    let all = ask(vector(random.next(), WIDE), 10 * truth.len() + 10);
+    let mut found: Vec<u64> = all.hits.iter().map(|hit| hit.size).collect();
+    found.sort_unstable();
+    let mut there: Vec<u64> = truth.values().copied().collect();
+    there.sort_unstable();
+    assert!(all.exact && found == there, "{} found, {} there", found.len(), there.len());
+    let contents: Vec<u64> = truth.values().copied().collect();
+    for _ in 0..30 {
+        let content = contents[random.below(contents.len())];
+        let nearest = ask(vector(content, WIDE), 1);
+        assert_eq!(nearest.hits[0].size, content, "a photo finds itself");
+        assert!((nearest.hits[0].cosine.unwrap() - 1.0).abs() < 1e-5);
+    }
+    let (mut right, mut wanted) = (0, 0);
+    for _ in 0..20 {
+        let query = vector(random.next(), WIDE);
+        let exact = ask(query.clone(), 10 * truth.len());
+        let near = ask(query, 10);
+        let best: Vec<i64> = exact.hits.iter().take(10).map(|hit| hit.id).collect();
+        right += near.hits.iter().filter(|hit| best.contains(&hit.id)).count();
+        wanted += best.len();
+    }
+    assert!(right * 100 >= wanted * 97, "{right} of {wanted}");
+}
+
+#[test]
+fn segments_that_grow_change_and_merge_find_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::create(folder.path()).unwrap();
+    library.lock().unwrap().set_model(&model("a", WIDE)).unwrap();
+    let (mut random, mut truth, mut content) = (Random(11), Truth::new(), 0);
+    let mut most = 0;
+    for round in 0..24 {
+        let mut changes = Vec::new();
+        // New photos, then other pictures at the paths of some, and others that are gone.
+        for _ in 0..[700, 250, 90, 300][round % 4] {
+            content += 1;
+            let n = truth.len() + content as usize;
+            truth.insert(n, content);
+            changes.push(put(n, content));
+        }
+        let known: Vec<usize> = truth.keys().copied().collect();
+        for _ in 0..random.below(120) {
+            let n = known[random.below(known.len())];
+            if random.below(2) == 0 {
+                content += 1;
+                truth.insert(n, content);
+                changes.push(put(n, content));
+            } else if truth.remove(&n).is_some() {
+                changes.push(Change::Remove { path: format!("/photos/{n}.jpg").into() });
+            }
+        }
+        library.lock().unwrap().apply(&changes).unwrap();
+        if round % 3 == 2 {
+            // It is stopped at some point.
+            let mut left = random.below(6);
+            refresh(&library, &mut |_, _, _| {
+                left = left.saturating_sub(1);
+                left > 0
+            });
+            check(folder.path(), &truth, &mut random);
+        }
+        let before = segments(folder.path()).into_iter().map(|file| (file.clone(), fs::read(file).unwrap()));
+        let before: Vec<_> = before.collect();
+        refresh(&library, &mut |_, _, _| true);
+        let after = segments(folder.path());
+        most = most.max(after.len());
+        check(folder.path(), &truth, &mut random);
+        assert!(library.check(false).unwrap().findings.is_empty());
+        // As if it had been killed before the older files were removed, with the next one half written.
+        for (file, bytes) in before.iter().filter(|(file, _)| !after.contains(file)) {
+            fs::write(file, bytes).unwrap();
+        }
+        fs::write(after[0].with_file_name("draft"), b"half").unwrap();
+        check(folder.path(), &truth, &mut random);
+        refresh(&library, &mut |_, _, _| true);
+    }
+    assert!(truth.len() > 5_000 && most > 4, "{} photos in {most} segments at most", truth.len());
+    let bytes: u64 = segments(folder.path()).iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert!(bytes < 2 * (truth.len() * WIDE * 4) as u64 + 2_000_000, "{bytes} bytes");
+}
+
+#[test]
+fn a_damaged_segment_is_noticed_and_made_again_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::create(folder.path()).unwrap();
+    library.lock().unwrap().set_model(&model("a", WIDE)).unwrap();
+    let mut truth = Truth::new();
+    for range in [0..1_000, 1_000..2_000, 2_000..2_700] {
+        let changes: Vec<Change> = range.clone().map(|n| put(n, n as u64 + 1)).collect();
+        library.lock().unwrap().apply(&changes).unwrap();
+        truth.extend(range.map(|n| (n, n as u64 + 1)));
+        refresh(&library, &mut |_, _, _| true);
+    }
+    library.lock().unwrap().apply(&[Change::Remove { path: "/photos/5.jpg".into() }]).unwrap();
+    truth.remove(&5);
+    let mut random = Random(5);
+    for round in 0..3 {
+        let files = segments(folder.path());
+        assert_eq!(files.len(), 3, "{files:?}");
+        // The newest is the one that lists the others.
+        for at in 0..files.len() {
+            let files = segments(folder.path());
+            let file = &files[at.min(files.len() - 1)];
+            let sound = fs::read(file).unwrap();
+            match round {
+                0 => fs::remove_file(file).unwrap(),
+                1 => fs::write(file, &sound[..sound.len() / 2]).unwrap(),
+                _ => {
+                    let mut bytes = sound.clone();
+                    bytes[random.below(sound.len())] ^= 4;
+                    fs::write(file, bytes).unwrap();
+                }
+            }
+            check(folder.path(), &truth, &mut random);
+            let is_newest = at + 1 == files.len();
+            // Without the newest, one that it lists is what there is, and too old.
+            let found = library.check(false).unwrap().findings.len();
+            assert!(found == 1, "{found} findings in round {round}, segment {at}");
+            let others: Vec<_> =
+                files.iter().filter(|other| *other != file).map(|other| fs::read(other).unwrap()).collect();
+            refresh(&library, &mut |_, _, _| true);
+            assert!(library.check(false).unwrap().findings.is_empty());
+            check(folder.path(), &truth, &mut random);
+            let now: Vec<_> = segments(folder.path()).iter().map(|file| fs::read(file).unwrap()).collect();
+            assert!(is_newest || now.contains(&others[0]), "the first of the others stays");
+        }
+    }
+}
