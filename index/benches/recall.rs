@@ -1,150 +1,246 @@
-//! 100,000 clustered vectors through the whole library: `cargo bench -p snapseek-index --bench recall [COUNT [DIM…]]`.
+//! Made libraries through the whole index: `cargo bench -p snapseek-index --bench recall [COUNT [DIM [FOLDER]]]`.
 //!
-//! Prints, per number of dimensions: how long the caches take to build, recall@10 of the graph against an exact search,
-//! the share of photos that find themselves first, times of queries and of opening, sizes, and the peak of memory.
+//! Prints how long the caches take to build and to follow 10,000 more photos, sizes, the peak of memory, times of opening
+//! and of queries (by meaning, with filters, with words), and recall@10 against comparing with every vector. With FOLDER,
+//! the library stays there, and vectors, queries and the truth lie beside it for `peers.py`.
 
+use rayon::prelude::*;
 use snapseek_index::{
-    By, Change, FileIdentity, FileStamp, Filters, Library, ModelRecord, PhotoFacts, SearchRequest, Searcher, Tag, query,
+    By, Change, FileIdentity, FileStamp, Library, ModelRecord, PhotoFacts, SearchRequest, Searcher, Tag, query,
 };
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const QUERIES: usize = 300;
 const CLUSTERS: usize = 1_000;
+const MORE: usize = 10_000;
+/// Photos written at once.
+const BATCH: usize = 2_048;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
-    let count = numbers.first().copied().unwrap_or(100_000);
-    let dims = numbers.get(1..).filter(|d| !d.is_empty()).unwrap_or(&[512, 384]).to_vec();
-    for dim in dims {
-        measure(count, dim)?;
-    }
-    Ok(())
+type Failed = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failed> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let number = |at: usize| arguments.get(at).and_then(|a| a.parse().ok());
+    let (count, dim) = (number(0).unwrap_or(100_000), number(1).unwrap_or(512));
+    let temporary = tempfile::tempdir()?;
+    let kept = arguments.get(2).map(PathBuf::from);
+    measure(&Made::new(count, dim), kept.as_deref().unwrap_or(temporary.path()), kept.is_some())
 }
 
-fn measure(count: usize, dim: usize) -> Result<(), Box<dyn std::error::Error>> {
-    println!("{count} photos, {dim} numbers, {CLUSTERS} clusters");
-    let folder = tempfile::tempdir()?;
-    let library = Library::create(folder.path())?;
-    let mut random = Random(1);
-    let centres: Vec<Vec<f32>> = (0..CLUSTERS).map(|_| near(&mut random, &vec![0.0; dim], 1.0)).collect();
-    let spread = 1.0 / (dim as f32).sqrt();
-    let vectors: Vec<Vec<f32>> = (0..count).map(|n| near(&mut random, &centres[n % CLUSTERS], spread)).collect();
-    let queries: Vec<Vec<f32>> = (0..QUERIES).map(|n| near(&mut random, &centres[n * 7 % CLUSTERS], spread)).collect();
-    let started = Instant::now();
-    let mut writer = library.lock()?;
-    writer.set_model(&ModelRecord { name: "bench".into(), fingerprint: "bench".into(), dim })?;
-    for (n, batch) in vectors.chunks(256).enumerate() {
-        writer.apply(&batch.iter().enumerate().map(|(i, v)| photo(n * 256 + i, v)).collect::<Vec<_>>())?;
+/// Vectors around the middles of clusters, each fiftieth nearly that of the photo before it.
+struct Made {
+    count: usize,
+    dim: usize,
+    centres: Vec<Vec<f32>>,
+    queries: Vec<Vec<f32>>,
+}
+
+impl Made {
+    fn new(count: usize, dim: usize) -> Self {
+        let mut random = Random::new(1);
+        let centres: Vec<Vec<f32>> = (0..CLUSTERS).map(|_| near(&mut random, &vec![0.0; dim], 1.0)).collect();
+        let spread = 1.0 / (dim as f32).sqrt();
+        let query = |n: usize| near(&mut Random::new(n as u64 + 77), &centres[n * 7 % CLUSTERS], spread);
+        let queries = (0..QUERIES).map(query).collect();
+        Self { count, dim, centres, queries }
     }
-    row("catalogue written", started.elapsed());
+
+    fn vector(&self, n: usize) -> Vec<f32> {
+        let spread = 1.0 / (self.dim as f32).sqrt();
+        let own = |n: usize| near(&mut Random::new(n as u64 + 1_000_003), &self.centres[n % CLUSTERS], spread);
+        match n % 50 {
+            49 => near(&mut Random::new(n as u64), &own(n - 1), spread / 20.0),
+            _ => own(n),
+        }
+    }
+}
+
+fn measure(made: &Made, folder: &Path, is_kept: bool) -> Result<(), Failed> {
+    let Made { count, dim, queries, .. } = made;
+    println!("{count} photos, {dim} numbers, {CLUSTERS} clusters");
+    let place = folder.join("library");
+    if !place.exists() {
+        fill(made, folder, is_kept)?;
+    }
+    let library = Library::open(&place)?;
+    let truth: Vec<Vec<u32>> = serde_json::from_slice(&std::fs::read(folder.join("truth.json"))?)?;
+    for (what, bytes) in [
+        ("size of the library a photo", bytes_below(&place)?),
+        ("size of vectors a photo", bytes_below(&place.join("vectors"))?),
+        ("size of words a photo", bytes_below(&place.join("text"))?),
+    ] {
+        println!("  {what:<44} {:>10.0} bytes", bytes as f64 / library.searcher()?.len() as f64);
+    }
+
+    let cold = |request: &dyn Fn(usize) -> Result<SearchRequest, Failed>| -> Result<Vec<Duration>, Failed> {
+        let mut times = Vec::new();
+        for n in 0..7 {
+            let started = Instant::now();
+            Library::open(&place)?.searcher()?.search(&request(n)?)?;
+            times.push(started.elapsed());
+        }
+        Ok(times)
+    };
+    row("open and first query", &mut cold(&|n| Ok(meaning(&queries[n], 10)))?);
+    row("open and first query, with words", &mut cold(&|n| with(&queries[n], "word7 rare3"))?);
+
+    let searcher = library.searcher()?;
+    searcher.search(&with(&queries[0], "word7")?)?;
+    let mut times = Vec::new();
+    let mut right = 0;
+    for (query, truth) in queries.iter().zip(&truth) {
+        let found = timed(&searcher, &meaning(query, 10), &mut times)?;
+        right += found.iter().filter(|n| truth.contains(n)).count();
+    }
+    row("query by graph", &mut times);
+    println!("  {:<44} {:>10.4}", "recall@10", right as f64 / (10 * QUERIES) as f64);
+    for (name, text) in [
+        ("a filter that half of the photos pass", "wider:>3999"),
+        ("a filter that 1 % pass", "camera:\"camera 7 \""),
+        ("a filter that all pass", "ext:jpg"),
+        ("a filter that 0.01 % pass", "place:\"place 7\""),
+    ] {
+        let (mut times, mut wrong) = (Vec::new(), 0);
+        for query in queries.iter().take(50) {
+            let request = SearchRequest { filters: query::parse(text)?.filters, ..meaning(query, 10) };
+            wrong += usize::from(timed(&searcher, &request, &mut times)?.len() != 10);
+        }
+        row(name, &mut times);
+        assert_eq!(wrong, 0);
+    }
+    for (name, text) in [
+        ("words that 0.4 % of the photos have", "word7 rare3"),
+        ("a word that a tenth have", "often3"),
+        ("a word that all have", "photos"),
+    ] {
+        for by in [By::Words, By::Both] {
+            let mut times = Vec::new();
+            for query in queries.iter().take(20) {
+                timed(&searcher, &SearchRequest { by, ..with(query, text)? }, &mut times)?;
+            }
+            row(&format!("{name}{}", if by == By::Both { ", and meaning" } else { "" }), &mut times);
+        }
+    }
+    let (mut times, mut themselves) = (Vec::new(), 0);
+    for n in (0..*count).step_by(count / 1_000) {
+        themselves += usize::from(timed(&searcher, &meaning(&made.vector(n), 1), &mut times)? == [n as u32]);
+    }
+    println!("  {:<44} {:>10.4}", "find themselves first", themselves as f64 / times.len() as f64);
+    println!("  {:<44} {:>10.1} MB", "peak memory", peak());
+    if searcher.len() > *count {
+        return Ok(());
+    }
+    drop(searcher);
+    follow(made, &library)
+}
+
+/// Writes the library, and what is nearest to each query.
+fn fill(made: &Made, folder: &Path, is_kept: bool) -> Result<(), Failed> {
+    let library = Library::create(&folder.join("library"))?;
+    let mut writer = library.lock()?;
+    writer.set_model(&ModelRecord { name: "bench".into(), fingerprint: "bench".into(), dim: made.dim })?;
+    let mut raw = is_kept.then(|| std::fs::File::create(folder.join("vectors.f32"))).transpose()?;
+    let mut best: Vec<Vec<(f32, u32)>> = vec![Vec::new(); QUERIES];
+    let mut wrote = Duration::ZERO;
+    for first in (0..made.count).step_by(BATCH) {
+        let numbers = first..(first + BATCH).min(made.count);
+        let vectors: Vec<Vec<f32>> = numbers.clone().into_par_iter().map(|n| made.vector(n)).collect();
+        best.par_iter_mut().zip(&made.queries).for_each(|(best, query)| {
+            for (n, vector) in numbers.clone().zip(&vectors) {
+                best.push((query.iter().zip(vector).map(|(a, b)| a * b).sum(), n as u32));
+            }
+            best.sort_by(|a, b| b.0.total_cmp(&a.0));
+            best.truncate(10);
+        });
+        if let Some(raw) = &mut raw {
+            for vector in &vectors {
+                raw.write_all(&vector.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())?;
+            }
+        }
+        let started = Instant::now();
+        let changes: Vec<Change> = numbers.zip(&vectors).map(|(n, vector)| photo(n, vector)).collect();
+        writer.apply(&changes)?;
+        wrote += started.elapsed();
+    }
+    println!("  {:<44} {:>10.1} s", "catalogue written", wrote.as_secs_f64());
+    let truth: Vec<Vec<u32>> = best.iter().map(|best| best.iter().map(|(_, n)| *n).collect()).collect();
+    std::fs::write(folder.join("truth.json"), serde_json::to_vec(&truth)?)?;
+    let queries: Vec<u8> = made.queries.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+    std::fs::write(folder.join("queries.f32"), queries)?;
+    println!("  {:<44} {:>10.1} MB", "peak memory so far", peak());
+    refresh(&mut writer)
+}
+
+fn refresh(writer: &mut snapseek_index::Writer<'_>) -> Result<(), Failed> {
     let started = Instant::now();
-    let mut switched = None;
+    let mut vectors = None;
     writer.refresh_caches(&mut |what, _, _| {
-        if what != "vectors" && switched.is_none() {
-            switched = Some(started.elapsed());
+        if what != "vectors" {
+            vectors.get_or_insert(started.elapsed());
         }
         true
     })?;
-    let vectors_took = switched.unwrap_or_default();
-    row("vector cache and graph built", vectors_took);
-    row("full-text cache built", started.elapsed() - vectors_took);
-    for cache in ["vectors", "text"] {
-        let bytes = bytes_below(&folder.path().join(cache))?;
-        println!("  {:<34} {:>10.1} MB", format!("size of {cache}"), bytes as f64 / 1e6);
-    }
-    drop(writer);
-    println!("  {:<34} {:>10.1} MB", "peak memory so far", peak());
-
-    let mut opening = Vec::new();
-    for query in queries.iter().take(7) {
-        let started = Instant::now();
-        Library::open(folder.path())?.searcher()?.search(&meaning(query, 10))?;
-        opening.push(started.elapsed());
-    }
-    row("open and first query", median(&mut opening));
-    let mut both = Vec::new();
-    for query in queries.iter().take(7) {
-        let started = Instant::now();
-        let request = SearchRequest { by: By::Both, words: Some("word7 rare3".into()), ..meaning(query, 10) };
-        Library::open(folder.path())?.searcher()?.search(&request)?;
-        both.push(started.elapsed());
-    }
-    row("open and first query, with words", median(&mut both));
-
-    let searcher = library.searcher()?;
-    let (mut graph, mut exact, mut found, mut wanted) = (Vec::new(), Vec::new(), 0, 0);
-    for query in &queries {
-        // So many hits are only to be had by comparing with every photo.
-        let truth = timed(&searcher, &meaning(query, count / 20 + 10), &mut exact)?;
-        let answer = timed(&searcher, &meaning(query, 10), &mut graph)?;
-        wanted += 10;
-        found += answer.iter().filter(|id| truth[..10].contains(id)).count();
-    }
-    println!("  {:<34} {:>10.4}", "recall@10", found as f64 / wanted as f64);
-    row("query by graph, median", median(&mut graph));
-    let mut filtered = Vec::new();
-    for query in &queries {
-        let filters = query::parse("ext:jpg")?.filters;
-        timed(&searcher, &SearchRequest { filters, ..meaning(query, 10) }, &mut filtered)?;
-    }
-    row("query of all photos by a filter", median(&mut filtered));
-    let themselves = vectors.iter().enumerate().step_by(10).filter(|(n, vector)| {
-        let hits = searcher.search(&meaning(vector, 1)).map(|r| r.hits).unwrap_or_default();
-        hits.first().is_some_and(|hit| hit.paths[0] == path(*n))
-    });
-    println!("  {:<34} {:>10.4}", "find themselves first", themselves.count() as f64 / count.div_ceil(10) as f64);
-    println!("  {:<34} {:>10.1} MB", "peak memory", peak());
+    let vectors = vectors.unwrap_or(started.elapsed());
+    println!("  {:<44} {:>10.1} s", "caches of vectors built", vectors.as_secs_f64());
+    println!("  {:<44} {:>10.1} s", "caches of words built", (started.elapsed() - vectors).as_secs_f64());
+    println!("  {:<44} {:>10.1} MB", "peak memory so far", peak());
     Ok(())
 }
 
-fn timed(searcher: &Searcher, request: &SearchRequest, times: &mut Vec<Duration>) -> snapseek_index::Result<Vec<i64>> {
+/// More photos come.
+fn follow(made: &Made, library: &Library) -> Result<(), Failed> {
+    let mut writer = library.lock()?;
+    let started = Instant::now();
+    let numbers: Vec<usize> = (made.count..made.count + MORE).collect();
+    for numbers in numbers.chunks(256) {
+        writer.apply(&numbers.iter().map(|n| photo(*n, &made.vector(*n))).collect::<Vec<_>>())?;
+    }
+    println!("  {:<44} {:>10.1} s", format!("{MORE} more written"), started.elapsed().as_secs_f64());
+    refresh(&mut writer)
+}
+
+fn timed(searcher: &Searcher, request: &SearchRequest, times: &mut Vec<Duration>) -> Result<Vec<u32>, Failed> {
     let started = Instant::now();
     let response = searcher.search(request)?;
     times.push(started.elapsed());
-    Ok(response.hits.into_iter().map(|hit| hit.id).collect())
+    Ok(response.hits.into_iter().map(|hit| hit.size as u32).collect())
 }
 
 fn meaning(vector: &[f32], limit: usize) -> SearchRequest {
-    SearchRequest {
-        vector: Some(vector.to_vec()),
-        words: None,
-        phrases: Vec::new(),
-        filters: Filters::default(),
-        by: By::Meaning,
-        limit,
-        min_score: None,
-        unique: None,
-        exclude: Vec::new(),
-        ..SearchRequest::default()
-    }
+    SearchRequest { vector: Some(vector.to_vec()), by: By::Meaning, limit, ..SearchRequest::default() }
 }
 
-fn path(n: usize) -> std::path::PathBuf {
-    Path::new("/photos").join(format!("{}", n / 500)).join(format!("IMG_{n}.jpg"))
+fn with(vector: &[f32], words: &str) -> Result<SearchRequest, Failed> {
+    Ok(SearchRequest { by: By::Both, words: Some(words.into()), ..meaning(vector, 10) })
 }
 
+/// A photo, whose number is its size, too.
 fn photo(n: usize, vector: &[f32]) -> Change {
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&(n as u64).to_le_bytes());
+    let mut facts =
+        PhotoFacts { width: 4_000 - (n % 2) as u32, height: 3_000, format: "jpeg".into(), ..PhotoFacts::default() };
+    facts.metadata.camera = Some(format!("camera {} model", n / 3 % 100));
+    facts.metadata.city = Some(format!("place {} city", n / 7 % 10_000));
+    let tags = [format!("word{}", n % 300), format!("rare{}", n % 977), format!("often{}", n % 10)];
     Change::Photo {
-        path: path(n),
+        path: Path::new("/photos").join(format!("{}", n / 500)).join(format!("IMG_{n}.jpg")),
         root: "/photos".into(),
         stamp: FileStamp { size: n as u64, mtime_ns: 0 },
         identity: FileIdentity { file: hash, picture: hash, version: 1 },
-        facts: PhotoFacts { width: 4000, height: 3000, format: "jpeg".into(), ..PhotoFacts::default() },
+        facts,
         embedding: vector.to_vec(),
-        tags: [format!("word{}", n % 300), format!("rare{}", n % 977)].map(|label| Tag { label, score: 0.5 }).into(),
+        tags: tags.map(|label| Tag { label, score: 0.5 }).into(),
     }
 }
 
-fn row(name: &str, time: Duration) {
-    println!("  {name:<34} {:>10.2} ms", time.as_secs_f64() * 1e3);
-}
-
-fn median(times: &mut [Duration]) -> Duration {
+/// Prints the median and the 99th percentile.
+fn row(name: &str, times: &mut [Duration]) {
     times.sort();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+    let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize].as_secs_f64() * 1e3;
+    println!("  {name:<44} {:>10.2} ms, 99th percentile {:.2}", at(0.5), at(0.99));
 }
 
 /// The most memory this process ever had, in MB (Linux).
@@ -158,6 +254,10 @@ fn peak() -> f64 {
 struct Random(u64);
 
 impl Random {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
     fn uniform(&mut self) -> f32 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -175,7 +275,7 @@ fn near(random: &mut Random, centre: &[f32], spread: f32) -> Vec<f32> {
     vector
 }
 
-fn bytes_below(folder: &std::path::Path) -> std::io::Result<u64> {
+fn bytes_below(folder: &Path) -> std::io::Result<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

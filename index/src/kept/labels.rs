@@ -13,7 +13,11 @@ use crate::search::filters::{Clause, Filter};
 use crate::search::vectors::{Vectors, cosine};
 use rayon::prelude::*;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+
+/// Photos whose labels are found at once: their vectors may have to be read first.
+const AT_ONCE: usize = 4_096;
 
 /// The most labels that a set may have, and the most background labels.
 const MOST_LABELS: usize = 1_000;
@@ -296,10 +300,14 @@ impl LabelFilter {
 
     /// Keeps the photos that satisfy the clauses, and returns the probabilities of the labels that are asked for. A
     /// photo without an embedding has no label.
-    pub(crate) fn retain(&self, ids: &mut Vec<i64>, vectors: Option<&Vectors>) -> Vec<(i64, f32)> {
-        let look = |id: &i64| {
-            let row = vectors.and_then(|vectors| vectors.row(*id));
-            let label = row.and_then(|row| {
+    pub(crate) fn retain(
+        &self,
+        ids: &mut Vec<i64>,
+        db: &Connection,
+        vectors: Option<&Vectors>,
+    ) -> rusqlite::Result<Vec<(i64, f32)>> {
+        let look = |(id, row): &(i64, Option<Cow<'_, [f32]>>)| {
+            let label = row.as_deref().and_then(|row| {
                 let probabilities = self.classifier.probabilities(row);
                 let label = self.set.choose(&probabilities)?;
                 Some((label, probabilities.get(label).copied()?))
@@ -308,10 +316,17 @@ impl LabelFilter {
             let passes = self.asked.iter().all(|(asked, exclude)| has(asked) != *exclude);
             passes.then_some((*id, label.map(|(_, probability)| probability)))
         };
-        let kept: Vec<(i64, Option<f32>)> = ids.par_iter().filter_map(look).collect();
+        let mut kept: Vec<(i64, Option<f32>)> = Vec::new();
+        for some in ids.chunks(AT_ONCE) {
+            let row = |id: &i64| -> rusqlite::Result<(i64, Option<Cow<'_, [f32]>>)> {
+                Ok((*id, vectors.map(|vectors| vectors.row(db, *id)).transpose()?.flatten()))
+            };
+            let rows = some.iter().map(row).collect::<rusqlite::Result<Vec<_>>>()?;
+            kept.par_extend(rows.par_iter().filter_map(look));
+        }
         *ids = kept.iter().map(|(id, _)| *id).collect();
         let wanted = self.asked.iter().any(|(_, exclude)| !exclude);
-        kept.into_iter().filter_map(|(id, probability)| Some((id, probability.filter(|_| wanted)?))).collect()
+        Ok(kept.into_iter().filter_map(|(id, probability)| Some((id, probability.filter(|_| wanted)?))).collect())
     }
 }
 

@@ -62,7 +62,7 @@ impl Writer<'_> {
             let files = files(db)?;
             let load = |model| Vectors::load(db, &model, &vectors::folder(self.library, &model));
             let vectors = current_model(db)?.map(load).transpose()?;
-            let joined = join(&files, vectors.as_ref());
+            let joined = join(&files, &|a, b| are_alike(db, vectors.as_ref(), a, b))?;
             Ok((files, joined))
         })?;
         let mut leaders: HashMap<usize, usize> = HashMap::new();
@@ -162,7 +162,7 @@ fn edited(stem: &str) -> Option<String> {
 }
 
 /// For each file the first file that it belongs to.
-fn join(files: &[StackFile], vectors: Option<&Vectors>) -> Vec<usize> {
+fn join(files: &[StackFile], alike: &Alike<'_>) -> rusqlite::Result<Vec<usize>> {
     let mut sets = Sets((0..files.len()).collect());
     let mut by_name: HashMap<u128, Vec<usize>> = HashMap::new();
     let mut by_photo: HashMap<i64, usize> = HashMap::new();
@@ -177,8 +177,10 @@ fn join(files: &[StackFile], vectors: Option<&Vectors>) -> Vec<usize> {
         let name = edited(&own).unwrap_or(own);
         let key = xxh3_128(&[folder, b"\0", name.as_bytes()].concat());
         let others = by_name.entry(key).or_default();
-        for other in others.iter().filter(|other| of(**other).is_some_and(|other| belong(other, file, vectors))) {
-            sets.join(*other, at);
+        for other in others.iter() {
+            if of(*other).map(|other| belong(other, file, alike)).transpose()?.unwrap_or_default() {
+                sets.join(*other, at);
+            }
         }
         others.push(at);
     }
@@ -199,27 +201,27 @@ fn join(files: &[StackFile], vectors: Option<&Vectors>) -> Vec<usize> {
             && apart(a, b) <= BURST
             && apart(first, b) <= LONGEST
             && burst.1 < MOST
-            && alike(a.photo, b.photo, vectors);
+            && alike(a.photo, b.photo)?;
         if goes_on {
             sets.join(pair[0], pair[1]);
         }
         burst = if goes_on { (burst.0, burst.1 + 1) } else { (pair[1], 1) };
     }
-    (0..files.len()).map(|at| sets.first(at)).collect()
+    Ok((0..files.len()).map(|at| sets.first(at)).collect())
 }
 
 /// Whether two files of one name in one folder, but for their endings, were taken as one.
-fn belong(a: &StackFile, b: &StackFile, vectors: Option<&Vectors>) -> bool {
+fn belong(a: &StackFile, b: &StackFile, alike: &Alike<'_>) -> rusqlite::Result<bool> {
     let is_video = |file: &StackFile| file.format == "video";
     let are_dated = a.taken.is_some() && b.taken.is_some();
     if are_dated && apart(a, b) > AS_ONE {
-        return false;
+        return Ok(false);
     }
     if is_video(a) != is_video(b) {
-        return are_dated || alike(a.photo, b.photo, vectors);
+        return Ok(are_dated || alike(a.photo, b.photo)?);
     }
     let is_raw = |file: &StackFile| file.format == "raw";
-    !is_video(a) && (is_raw(a) != is_raw(b) || a.is_edited != b.is_edited)
+    Ok(!is_video(a) && (is_raw(a) != is_raw(b) || a.is_edited != b.is_edited))
 }
 
 /// Seconds between two files; without end if either has no time.
@@ -227,9 +229,13 @@ fn apart(a: &StackFile, b: &StackFile) -> f64 {
     a.taken.zip(b.taken).map_or(f64::INFINITY, |(a, b)| ((a - b).abs() * 86_400.0).round())
 }
 
-fn alike(a: i64, b: i64, vectors: Option<&Vectors>) -> bool {
-    let cosine = vectors.and_then(|vectors| vectors.cosine(vectors.row(a)?, b));
-    cosine.is_some_and(|cosine| cosine >= ALIKE)
+/// Whether two photos have near embeddings.
+type Alike<'a> = dyn Fn(i64, i64) -> rusqlite::Result<bool> + 'a;
+
+fn are_alike(db: &Connection, vectors: Option<&Vectors>, a: i64, b: i64) -> rusqlite::Result<bool> {
+    let Some(vectors) = vectors else { return Ok(false) };
+    let Some(row) = vectors.row(db, a)? else { return Ok(false) };
+    Ok(vectors.cosine(db, &row, b)?.is_some_and(|cosine| cosine >= ALIKE))
 }
 
 /// Disjoint sets of positions; the lowest of each stands for it.
@@ -283,7 +289,7 @@ mod tests {
             file(11, "/d/IMG_0007.heic", "heic", None),
             file(12, "/d/IMG_E0007.heic", "heic", None),
         ];
-        assert_eq!(join(&files, None), [0, 0, 0, 3, 4, 5, 6, 6, 8, 9, 10, 10]);
+        assert_eq!(join(&files, &|_, _| Ok(false)).unwrap(), [0, 0, 0, 3, 4, 5, 6, 6, 8, 9, 10, 10]);
         let ranks: Vec<u8> = files.iter().map(StackFile::rank).collect();
         assert!(ranks[2] > ranks[0] && ranks[0] > ranks[1] && ranks[1] > ranks[7]);
     }

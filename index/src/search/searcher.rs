@@ -14,6 +14,7 @@ use crate::kept::labels::LabelFilter;
 use crate::kept::stacks::{self, IS_COVERED};
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -231,21 +232,25 @@ impl Searcher {
         // The graph is used only if nothing is filtered, with ever more candidates until there are enough hits.
         let graph_fits =
             |k: usize| allowed.is_none() && query.is_some_and(|(_, v)| v.has_graph() && k.saturating_mul(10) < v.len());
-        let mut k = request.limit.saturating_mul(2).max(100);
+        let mut k = first_breadth(request, &words);
         loop {
             let exact = request.by == By::Words || !graph_fits(k);
+            let mut is_all = true;
             let (meaning, stats) = match query {
                 None => (Vec::new(), None),
                 Some((query, v)) if request.by == By::Words => (Vec::new(), v.sample(query)),
-                Some((query, v)) if !exact => (v.near(query, k), v.sample(query)),
-                Some((query, v)) => match &allowed {
-                    Some(ids) if v.len() > GRAPH_FROM => (v.of(query, ids), v.sample(query)),
-                    _ => {
-                        let all = v.all(query);
-                        let stats = stats(all.iter().map(|s| s.cosine));
-                        (all.into_iter().filter(|s| is_allowed(&s.id)).collect(), stats)
-                    }
-                },
+                Some((query, v)) if !exact || v.len() > GRAPH_FROM || !v.is_exact() => {
+                    let some = allowed.as_deref();
+                    let found =
+                        self.library.sql(|db| if exact { v.best(db, query, k, some) } else { v.near(db, query, k) })?;
+                    is_all = exact && found.len() < k;
+                    (found, v.sample(query))
+                }
+                Some((query, v)) => {
+                    let all = self.library.sql(|db| v.best(db, query, usize::MAX, None))?;
+                    let stats = stats(all.iter().map(|s| s.cosine));
+                    (all.into_iter().filter(|s| is_allowed(&s.id)).collect(), stats)
+                }
             };
             let lowest = meaning.last().map(|s| s.cosine);
             let mut candidates = rank(request, &meaning, &words, allowed.as_deref(), query.is_some());
@@ -257,9 +262,9 @@ impl Searcher {
                 self.order(request, &mut candidates)?;
             }
             let total = candidates.len();
-            let chosen = choose(request, candidates, query);
+            let chosen = self.choose(request, candidates, query)?;
             let below = request.min_score.is_some_and(|min| lowest.is_some_and(|lowest| lowest < min));
-            if exact || chosen.len() >= request.limit || below {
+            if is_all || chosen.len() >= request.limit || below {
                 return Ok(Response { hits: self.hits(request, chosen)?, total, stats, exact });
             }
             k = k.saturating_mul(4);
@@ -294,7 +299,8 @@ impl Searcher {
         }
         let mut sure = Probabilities::new();
         for filter in labels {
-            for (id, probability) in filter.retain(&mut allowed, self.vectors()?) {
+            let vectors = self.vectors()?;
+            for (id, probability) in self.library.sql(|db| filter.retain(&mut allowed, db, vectors))? {
                 sure.entry(id).and_modify(|known| *known = known.min(probability)).or_insert(probability);
             }
         }
@@ -332,6 +338,48 @@ impl Searcher {
         Ok(())
     }
 
+    /// The best candidates up to the limit, with how many were folded into each. Those found only by words get their
+    /// cosines here.
+    fn choose(
+        &self,
+        request: &SearchRequest,
+        candidates: Vec<RankedPhoto>,
+        query: Option<(&[f32], &Vectors)>,
+    ) -> Result<Vec<(RankedPhoto, u32)>> {
+        let excluded: HashSet<i64> = request.exclude.iter().copied().collect();
+        let mut chosen: Vec<(RankedPhoto, u32)> = Vec::new();
+        let mut rows: Vec<Option<Cow<'_, [f32]>>> = Vec::new();
+        for mut candidate in candidates {
+            if let (None, Some((query, vectors))) = (candidate.cosine, query) {
+                candidate.cosine = self.library.sql(|db| vectors.cosine(db, query, candidate.id))?;
+            }
+            let too_low = request.min_score.zip(candidate.cosine).is_some_and(|(min, cosine)| cosine < min);
+            if too_low || excluded.contains(&candidate.id) {
+                continue;
+            }
+            // After the last hit, more candidates may fold into the hits, up to the first that would be another hit.
+            let row = match request.unique.and(query) {
+                Some((_, vectors)) => self.library.sql(|db| vectors.row(db, candidate.id))?,
+                None => None,
+            };
+            let twin = request.unique.zip(row.as_deref()).and_then(|(threshold, row)| {
+                let is_twin = |other: &Option<Cow<'_, [f32]>>| {
+                    other.as_deref().is_some_and(|other| vectors::cosine(row, other) >= threshold)
+                };
+                rows.iter().position(is_twin)
+            });
+            if let Some((_, folded)) = twin.and_then(|at| chosen.get_mut(at)) {
+                *folded += 1;
+            } else if chosen.len() < request.limit {
+                chosen.push((candidate, 0));
+                rows.push(row);
+            } else {
+                break;
+            }
+        }
+        Ok(chosen)
+    }
+
     /// What the catalogue knows about the chosen photos.
     fn hits(&self, request: &SearchRequest, chosen: Vec<(RankedPhoto, u32)>) -> Result<Vec<Hit>> {
         let all_words = match &request.words {
@@ -365,7 +413,8 @@ impl Searcher {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn embeddings(&self) -> Result<Vec<(i64, &[f32])>> {
-        Ok(self.vectors()?.map(Vectors::rows).unwrap_or_default())
+        let Some(vectors) = self.vectors()? else { return Ok(Vec::new()) };
+        self.library.sql(|db| vectors.rows(db))
     }
 
     /// What the catalogue knows about these photos, in the order given; those that have no file are left out.
@@ -635,38 +684,10 @@ fn stack(candidates: &mut Vec<RankedPhoto>, stacks: &Stacks, is_allowed: &dyn Fn
     });
 }
 
-/// The best candidates up to the limit, with how many were folded into each. Those found only by words get their
-/// cosines here.
-fn choose(
-    request: &SearchRequest,
-    candidates: Vec<RankedPhoto>,
-    query: Option<(&[f32], &Vectors)>,
-) -> Vec<(RankedPhoto, u32)> {
-    let excluded: HashSet<i64> = request.exclude.iter().copied().collect();
-    let mut chosen: Vec<(RankedPhoto, u32)> = Vec::new();
-    for mut candidate in candidates {
-        let cosine = || query.and_then(|(query, vectors)| vectors.cosine(query, candidate.id));
-        candidate.cosine = candidate.cosine.or_else(cosine);
-        let too_low = request.min_score.zip(candidate.cosine).is_some_and(|(min, cosine)| cosine < min);
-        if too_low || excluded.contains(&candidate.id) {
-            continue;
-        }
-        // After the last hit, more candidates may fold into the hits, up to the first that would be another hit.
-        let twin = request.unique.zip(query).and_then(|(threshold, (_, vectors))| {
-            let row = vectors.row(candidate.id)?;
-            chosen.iter().position(|(better, _)| {
-                vectors.row(better.id).is_some_and(|other| vectors::cosine(row, other) >= threshold)
-            })
-        });
-        if let Some((_, folded)) = twin.and_then(|at| chosen.get_mut(at)) {
-            *folded += 1;
-        } else if chosen.len() < request.limit {
-            chosen.push((candidate, 0));
-        } else {
-            break;
-        }
-    }
-    chosen
+/// How many photos are looked for by their meaning at first.
+fn first_breadth(request: &SearchRequest, words: &[Match]) -> usize {
+    let least = if words.is_empty() { 10 } else { 100 };
+    request.limit.saturating_mul(2).saturating_add(request.exclude.len()).max(least)
 }
 
 impl std::fmt::Debug for Searcher {

@@ -1,4 +1,4 @@
-//! The dot product, on which every search by meaning depends.
+//! The products on which every search by meaning depends.
 
 use multiversion::multiversion;
 use std::sync::OnceLock;
@@ -12,6 +12,16 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     if is_held_down() { sum_of_products(a, b) } else { wide(a, b) }
 }
 
+/// The same for the levels of a query and the codes of a row; the caller sees to it that it fits.
+pub(super) fn dot_of_levels(levels: &[i16], codes: &[i8]) -> i32 {
+    if is_held_down() { sum_with_levels(levels, codes) } else { wide_with_levels(levels, codes) }
+}
+
+/// The same for the codes of two rows.
+pub(super) fn dot_of_codes(a: &[i8], b: &[i8]) -> i32 {
+    if is_held_down() { sum_of_codes(a, b) } else { wide_of_codes(a, b) }
+}
+
 /// Whether a person wants no more than the baseline instructions, for tests and for reports of bugs.
 fn is_held_down() -> bool {
     static HELD_DOWN: OnceLock<bool> = OnceLock::new();
@@ -22,6 +32,16 @@ fn is_held_down() -> bool {
 #[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
 fn wide(a: &[f32], b: &[f32]) -> f32 {
     sum_of_products(a, b)
+}
+
+#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
+fn wide_with_levels(levels: &[i16], codes: &[i8]) -> i32 {
+    sum_with_levels(levels, codes)
+}
+
+#[multiversion(targets("x86_64+avx2", "aarch64+neon"))]
+fn wide_of_codes(a: &[i8], b: &[i8]) -> i32 {
+    sum_of_codes(a, b)
 }
 
 #[inline(always)]
@@ -38,6 +58,16 @@ fn sum_of_products(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
+#[inline(always)]
+fn sum_with_levels(levels: &[i16], codes: &[i8]) -> i32 {
+    levels.iter().zip(codes).map(|(x, y)| i32::from(*x) * i32::from(i16::from(*y))).sum()
+}
+
+#[inline(always)]
+fn sum_of_codes(a: &[i8], b: &[i8]) -> i32 {
+    a.iter().zip(b).map(|(x, y)| i32::from(i16::from(*x)) * i32::from(i16::from(*y))).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +80,12 @@ mod tests {
             let plain: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
             assert!((f64::from(dot(&a, &b)) - plain).abs() < 1e-4, "{length}");
             assert_eq!(wide(&a, &b).to_bits(), sum_of_products(&a, &b).to_bits());
+            let levels: Vec<i16> = a.iter().map(|v| (v * 32_767.0) as i16).collect();
+            let codes: Vec<i8> = b.iter().map(|v| (v * 127.0) as i8).collect();
+            let plain: i64 = levels.iter().zip(&codes).map(|(x, y)| i64::from(*x) * i64::from(*y)).sum();
+            assert_eq!(i64::from(dot_of_levels(&levels, &codes)), plain);
+            let plain: i64 = codes.iter().map(|x| i64::from(*x) * i64::from(*x)).sum();
+            assert_eq!(i64::from(dot_of_codes(&codes, &codes)), plain);
         }
     }
 }

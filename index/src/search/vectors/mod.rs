@@ -1,5 +1,6 @@
 //! Search by meaning: cosines of unit vectors, from a mapped cache plus what changed since it was written.
 
+mod codes;
 mod graph;
 mod kernel;
 mod segments;
@@ -10,12 +11,15 @@ use crate::catalogue::library::{Library, Model, models_of};
 use crate::catalogue::rows::ScoreStats;
 use crate::catalogue::stored::read_row;
 use crate::error::Result;
+use codes::{CodedQuery, StoredRows};
 use graph::View;
 use kernel::dot;
 use rayon::prelude::*;
 use rusqlite::Connection;
 use segments::VectorSegment;
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::{BinaryHeap, HashSet};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -23,6 +27,8 @@ pub(crate) use segments::{Limits, VectorSegments, refresh};
 
 /// Libraries of at least this many photos get a graph; below that, comparing with every photo is as fast, and exact.
 pub(crate) const GRAPH_FROM: usize = 50_000;
+/// The fewest rows that a walk through a graph keeps.
+const LEAST_BREADTH: usize = 128;
 /// Rows compared by one task.
 const CHUNK: usize = 2_048;
 /// The fewest rows from which the distribution of a query's cosines over a large library is estimated.
@@ -35,9 +41,31 @@ pub(crate) struct Scored {
     pub(crate) cosine: f32,
 }
 
+/// A photo, its cosine as far as its codes tell, and how much the true one may differ.
+#[derive(Clone, Copy)]
+struct Estimate {
+    id: i64,
+    cosine: f32,
+    error: f32,
+}
+
+impl Estimate {
+    fn highest(&self) -> f32 {
+        self.cosine + self.error
+    }
+
+    fn lowest(&self) -> f32 {
+        self.cosine - self.error
+    }
+}
+
 /// The embeddings of all photos of a library by one of its models. A photo has one row or, if it is a video, several
 /// that follow each other: its cosine is that of the best one.
+///
+/// Segments of large libraries have codes in place of vectors, which are read from the catalogue where they must be
+/// exact.
 pub(crate) struct Vectors {
+    model: Model,
     dim: usize,
     segments: Vec<VectorSegment>,
     /// Photos that are in no segment, or changed since: ids ascending, and their rows.
@@ -45,6 +73,8 @@ pub(crate) struct Vectors {
     rows: Vec<f32>,
     /// Rows that are not the first of their photo.
     further: usize,
+    /// All ids and rows, once something needs them that are not mapped.
+    all: OnceCell<(Vec<i64>, Vec<f32>)>,
 }
 
 /// The folder of the caches of all models.
@@ -119,12 +149,19 @@ pub(crate) fn findings(library: &Library) -> Result<Vec<CacheFault>> {
 }
 
 /// The sections of a segment.
-#[derive(Default)]
 struct Layout<'a> {
     ids: &'a [i64],
-    rows: &'a [f32],
+    rows: StoredRows<'a>,
     graph: Option<View<'a>>,
 }
+
+/// Which of the numbers of [`Head`](cache::Head) says more about a segment, in bits; before it come the length of a
+/// vector, and the entry and the levels of the graph.
+const TRAITS: usize = 3;
+/// There are photos in no segment.
+const PARTIAL: u64 = 1;
+/// Rows are codes.
+const CODED: u64 = 2;
 
 impl<'a> Layout<'a> {
     /// Whether the sections fit each other and the model; checked once, before the cache is used.
@@ -137,16 +174,24 @@ impl<'a> Layout<'a> {
     }
 
     fn of(cache: &'a Cache) -> Option<Self> {
-        let [dim, entry, levels, _] = cache.head.numbers.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        let [dim, entry, levels, traits] = cache.head.numbers.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
         let ids: &[i64] = cache.section(0)?;
-        let rows: &[f32] = cache.section(1)?;
+        let (rows, fits) = if traits as u64 & CODED == 0 {
+            let rows: &[f32] = cache.section(1)?;
+            (StoredRows::Exact { rows, dim }, rows.len() == ids.len().checked_mul(dim)?)
+        } else {
+            let rows: &[i8] = cache.section(1)?;
+            // Of a length that no vector has, so that what is made of it does not overflow.
+            let stride = if dim < usize::MAX / 2 { codes::stride(dim) } else { return None };
+            (StoredRows::Coded { rows, dim }, rows.len() == ids.len().checked_mul(stride)?)
+        };
         let offsets: &[u32] = cache.section(2)?;
         let links: &[u32] = cache.section(3)?;
         let graph_fits = levels.checked_mul(ids.len().checked_add(1)?)? == offsets.len();
-        if dim == 0 || rows.len() != ids.len().checked_mul(dim)? || !graph_fits {
+        if dim == 0 || !fits || !graph_fits {
             return None;
         }
-        let graph = (levels > 0).then_some(View { rows, dim, entry, levels, offsets, links });
+        let graph = (levels > 0).then_some(View { rows, entry, levels, offsets, links });
         Some(Self { ids, rows, graph })
     }
 }
@@ -157,11 +202,16 @@ impl Vectors {
         let dim = model.record.dim;
         let opened = VectorSegments::open(db, model, folder)?;
         let changed = opened.as_ref().map(|segments| segments.changed.as_slice());
-        let (ids, rows) = read_rows(db, model, changed, &mut |_| true)?;
+        let (mut ids, mut rows) = (Vec::new(), Vec::new());
+        read_rows(db, model, changed, &mut |id, row| {
+            ids.push(id);
+            rows.extend_from_slice(row);
+            true
+        })?;
         let segments = opened.map(|segments| segments.all).unwrap_or_default();
         let mut further = further(&ids);
         for segment in &segments {
-            let ids = segment.layout().ids;
+            let ids = segment.ids();
             further += if segment.masked.is_empty() {
                 self::further(ids)
             } else {
@@ -169,7 +219,7 @@ impl Vectors {
                 self::further(&kept.map(|(_, id)| *id).collect::<Vec<_>>())
             };
         }
-        Ok(Self { dim, segments, ids, rows, further })
+        Ok(Self { model: model.clone(), dim, segments, ids, rows, further, all: OnceCell::new() })
     }
 
     /// Numbers in a vector.
@@ -184,106 +234,177 @@ impl Vectors {
 
     /// Whether there is a graph.
     pub(crate) fn has_graph(&self) -> bool {
-        self.segments.iter().any(|segment| segment.layout().graph.is_some())
+        self.segments.iter().any(|segment| segment.layout().is_some_and(|layout| layout.graph.is_some()))
+    }
+
+    /// Whether all vectors are at hand, so that comparing with each of them is fast.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.segments.iter().all(|segment| segment.layout().is_none_or(|layout| layout.rows.is_exact()))
     }
 
     /// The vector of a photo, of a video that of its first frame.
-    pub(crate) fn row(&self, id: i64) -> Option<&[f32]> {
-        self.rows_of(id)?.get(..self.dim)
+    pub(crate) fn row(&self, db: &Connection, id: i64) -> rusqlite::Result<Option<Cow<'_, [f32]>>> {
+        Ok(self.rows_of(db, id)?.map(|rows| match rows {
+            Cow::Borrowed(rows) => Cow::Borrowed(rows.get(..self.dim).unwrap_or_default()),
+            Cow::Owned(mut rows) => {
+                rows.truncate(self.dim);
+                Cow::Owned(rows)
+            }
+        }))
     }
 
     /// The cosine of a photo with `query`.
-    pub(crate) fn cosine(&self, query: &[f32], id: i64) -> Option<f32> {
-        let rows = self.rows_of(id)?.chunks_exact(self.dim);
-        rows.map(|row| dot(query, row)).max_by(f32::total_cmp)
+    pub(crate) fn cosine(&self, db: &Connection, query: &[f32], id: i64) -> rusqlite::Result<Option<f32>> {
+        let best = |rows: Cow<'_, [f32]>| rows.chunks_exact(self.dim).map(|row| dot(query, row)).max_by(f32::total_cmp);
+        Ok(self.rows_of(db, id)?.and_then(best))
     }
 
-    fn rows_of(&self, id: i64) -> Option<&[f32]> {
+    fn rows_of(&self, db: &Connection, id: i64) -> rusqlite::Result<Option<Cow<'_, [f32]>>> {
         let changed = places(&self.ids, id);
         if !changed.is_empty() {
-            return self.rows.get(changed.start * self.dim..changed.end * self.dim);
+            return Ok(self.rows.get(changed.start * self.dim..changed.end * self.dim).map(Cow::Borrowed));
         }
-        self.segments.iter().find_map(|segment| {
-            let layout = segment.layout();
+        let known = self.segments.iter().find_map(|segment| {
+            let layout = segment.layout()?;
             let known = places(layout.ids, id);
-            if known.is_empty() || segment.masked.contains(&known.start) {
-                return None;
-            }
-            layout.rows.get(known.start * self.dim..known.end * self.dim)
-        })
+            (!known.is_empty() && !segment.masked.contains(&known.start)).then_some((layout.rows, known))
+        });
+        match known {
+            None => Ok(None),
+            Some((rows, known)) => match rows.exact(known) {
+                Some(rows) => Ok(Some(Cow::Borrowed(rows))),
+                None => Ok(read_vectors(db, &self.model, id)?.map(Cow::Owned)),
+            },
+        }
     }
 
-    /// The ids, ascending, and vectors of all photos, of videos those of their first frames.
-    pub(crate) fn rows(&self) -> Vec<(i64, &[f32])> {
+    /// The ids, ascending, and vectors of all photos, of videos those of their first frames. They are read into memory
+    /// if they are not mapped.
+    pub(crate) fn rows(&self, db: &Connection) -> rusqlite::Result<Vec<(i64, &[f32])>> {
         let dim = self.dim.max(1);
         let mut rows: Vec<(i64, &[f32])> = Vec::with_capacity(self.len());
-        for segment in &self.segments {
-            let layout = segment.layout();
-            let all = layout.ids.iter().copied().zip(layout.rows.chunks_exact(dim)).enumerate();
-            rows.extend(all.filter(|(row, _)| !segment.masked.contains(row)).map(|(_, row)| row));
+        if self.is_exact() {
+            for segment in &self.segments {
+                let Some(layout) = segment.layout() else { continue };
+                let all = layout.ids.iter().enumerate().filter(|(row, _)| !segment.masked.contains(row));
+                rows.extend(all.filter_map(|(row, id)| Some((*id, layout.rows.exact(row..row + 1)?))));
+            }
+            rows.extend(self.ids.iter().copied().zip(self.rows.chunks_exact(dim)));
+        } else {
+            let (ids, all) = match self.all.get() {
+                Some(all) => all,
+                None => {
+                    let (mut ids, mut all) = (Vec::with_capacity(self.len()), Vec::with_capacity(self.len() * dim));
+                    read_rows(db, &self.model, None, &mut |id, row| {
+                        ids.push(id);
+                        all.extend_from_slice(row);
+                        true
+                    })?;
+                    self.all.get_or_init(|| (ids, all))
+                }
+            };
+            rows.extend(ids.iter().copied().zip(all.chunks_exact(dim)));
         }
-        rows.extend(self.ids.iter().copied().zip(self.rows.chunks_exact(dim)));
         rows.sort_by_key(|(id, _)| *id);
         rows.dedup_by_key(|(id, _)| *id);
-        rows
+        Ok(rows)
     }
 
-    /// The cosines of all photos with `query` (a unit vector of `dim` numbers), best first, ties by id.
-    pub(crate) fn all(&self, query: &[f32]) -> Vec<Scored> {
-        let mut scored: Vec<Scored> = self.segments.iter().flat_map(|segment| of_segment(segment, query)).collect();
-        scored.extend(scan(&self.ids, &self.rows, query));
-        self.sort(&mut scored);
-        scored
-    }
-
-    /// The cosines of these photos, best first; those without a vector are left out.
-    pub(crate) fn of(&self, query: &[f32], ids: &[i64]) -> Vec<Scored> {
-        let score = |id: &i64| Some(Scored { id: *id, cosine: self.cosine(query, *id)? });
-        let mut scored: Vec<Scored> = ids.par_chunks(CHUNK).flat_map_iter(|ids| ids.iter().filter_map(score)).collect();
-        self.sort(&mut scored);
-        scored
-    }
-
-    /// Roughly the best `k`, found by the graph where there is one, with exact cosines.
-    pub(crate) fn near(&self, query: &[f32], k: usize) -> Vec<Scored> {
-        if !self.has_graph() {
-            return self.all(query);
+    /// The `k` photos with the highest cosines with `query` (a unit vector of `dim` numbers), of all or of `some` (ids,
+    /// ascending); best first, ties by id.
+    pub(crate) fn best(
+        &self,
+        db: &Connection,
+        query: &[f32],
+        k: usize,
+        some: Option<&[i64]>,
+    ) -> rusqlite::Result<Vec<Scored>> {
+        let coded = CodedQuery::new(query);
+        let mut found = Vec::new();
+        for segment in &self.segments {
+            let Some(layout) = segment.layout() else { continue };
+            found.extend(scan(&layout, &segment.masked, some, &coded, k));
         }
+        let rows = StoredRows::Exact { rows: &self.rows, dim: self.dim };
+        found.extend(scan(&Layout { ids: &self.ids, rows, graph: None }, &HashSet::new(), some, &coded, k));
+        self.refine(db, query, found, k)
+    }
+
+    /// Roughly the best `k`, found by the graphs, with exact cosines.
+    pub(crate) fn near(&self, db: &Connection, query: &[f32], k: usize) -> rusqlite::Result<Vec<Scored>> {
         // Several rows of one video may be among them.
-        let breadth = (if self.further > 0 { 8 * k } else { 4 * k }).max(200);
-        let of_segment = |segment: &VectorSegment| {
-            let layout = segment.layout();
-            let Some(graph) = &layout.graph else { return of_segment(segment, query) };
-            let found = graph.search(query, breadth.saturating_add(segment.masked.len().min(k))).into_iter();
-            let kept = found.filter(|(row, _)| !segment.masked.contains(row));
-            kept.filter_map(|(row, cosine)| Some(Scored { id: *layout.ids.get(row)?, cosine })).collect()
+        let breadth = (if self.further > 0 { 4 * k } else { 2 * k }).max(LEAST_BREADTH);
+        let coded = CodedQuery::new(query);
+        // What the codes miss has any direction: six standard deviations of the product with a unit vector.
+        let likely = (6.0 / (self.dim as f32).sqrt()).min(1.0);
+        let of_segment = |segment: &VectorSegment| -> Vec<Estimate> {
+            let Some(layout) = segment.layout() else { return Vec::new() };
+            let Some(graph) = &layout.graph else { return scan(&layout, &segment.masked, None, &coded, k) };
+            let found = graph.search(&coded, breadth.saturating_add(segment.masked.len().min(k))).into_iter();
+            let kept = found.filter(|row| !segment.masked.contains(row));
+            kept.filter_map(|row| estimate(&layout, &coded, row, likely)).collect()
         };
-        let mut scored: Vec<Scored> = self.segments.par_iter().flat_map_iter(of_segment).collect();
-        scored.extend(scan(&self.ids, &self.rows, query));
-        self.sort(&mut scored);
-        scored.truncate(k);
-        scored
+        let mut found: Vec<Estimate> = self.segments.par_iter().flat_map_iter(of_segment).collect();
+        let rows = StoredRows::Exact { rows: &self.rows, dim: self.dim };
+        found.extend(scan(&Layout { ids: &self.ids, rows, graph: None }, &HashSet::new(), None, &coded, k));
+        self.refine(db, query, found, k)
     }
 
-    /// Best first, ties by id; of each photo, only its best row.
-    fn sort(&self, scored: &mut Vec<Scored>) {
-        scored.par_sort_unstable_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.id.cmp(&b.id)));
+    /// The best `k` of these by their true cosines, as far as the errors of the estimates hold.
+    fn refine(
+        &self,
+        db: &Connection,
+        query: &[f32],
+        mut found: Vec<Estimate>,
+        k: usize,
+    ) -> rusqlite::Result<Vec<Scored>> {
+        // Of a photo with several rows, only the best.
         if self.further > 0 {
-            let mut seen = HashSet::with_capacity(scored.len());
-            scored.retain(|scored| seen.insert(scored.id));
+            found.sort_unstable_by(|a, b| b.highest().total_cmp(&a.highest()).then(a.id.cmp(&b.id)));
+            let mut seen = HashSet::with_capacity(found.len());
+            found.retain(|estimate| seen.insert(estimate.id));
         }
+        prune(&mut found, k);
+        if found.iter().all(|estimate| estimate.error == 0.0) {
+            found.par_sort_unstable_by(|a, b| b.cosine.total_cmp(&a.cosine).then(a.id.cmp(&b.id)));
+            found.truncate(k);
+            return Ok(found.into_iter().map(|Estimate { id, cosine, .. }| Scored { id, cosine }).collect());
+        }
+        found.sort_unstable_by(|a, b| b.highest().total_cmp(&a.highest()).then(a.id.cmp(&b.id)));
+        let mut best: BinaryHeap<std::cmp::Reverse<Best>> = BinaryHeap::new();
+        for estimate in &found {
+            let is_full = best.len() >= k;
+            if is_full && best.peek().is_none_or(|worst| estimate.highest() < worst.0.0.cosine) {
+                break;
+            }
+            let cosine = match estimate.error {
+                0.0 => Some(estimate.cosine),
+                _ => self.cosine(db, query, estimate.id)?,
+            };
+            // What is damaged in the catalogue has no cosine.
+            let Some(cosine) = cosine else { continue };
+            best.push(std::cmp::Reverse(Best(Scored { id: estimate.id, cosine })));
+            if is_full {
+                best.pop();
+            }
+        }
+        let mut scored: Vec<Best> = best.into_iter().map(|best| best.0).collect();
+        scored.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(scored.into_iter().map(|best| best.0).collect())
     }
 
     /// Distribution of the photos' cosines with a query, from evenly spaced rows.
     pub(crate) fn sample(&self, query: &[f32]) -> Option<ScoreStats> {
-        let all = self.segments.iter().map(VectorSegment::layout).map(|layout| layout.ids.len()).sum::<usize>();
+        let layouts = || self.segments.iter().filter_map(|segment| Some((segment, segment.layout()?)));
+        let all = layouts().map(|(_, layout)| layout.ids.len()).sum::<usize>();
         let step = ((all + self.ids.len()) / SAMPLE).max(1);
-        let of_segments = self.segments.iter().flat_map(|segment| {
-            let rows = segment.layout().rows.chunks_exact(self.dim.max(1)).enumerate().step_by(step);
-            rows.filter(|(row, _)| !segment.masked.contains(row)).map(|(_, row)| row)
+        let coded = CodedQuery::new(query);
+        let of_segments = layouts().flat_map(|(segment, layout)| {
+            let rows = (0..layout.ids.len()).step_by(step).filter(|row| !segment.masked.contains(row));
+            rows.filter_map(|row| layout.rows.cosine(&coded, row)).collect::<Vec<_>>()
         });
-        let others = self.rows.chunks_exact(self.dim.max(1)).step_by(step);
-        stats(of_segments.chain(others).map(|row| dot(query, row)))
+        let others = self.rows.chunks_exact(self.dim.max(1)).step_by(step).map(|row| dot(query, row));
+        stats(of_segments.chain(others))
     }
 }
 
@@ -305,31 +426,74 @@ pub(crate) fn stats(cosines: impl Iterator<Item = f32>) -> Option<ScoreStats> {
     (count > 0).then_some(ScoreStats { count, mean: mean as f32, std: std as f32 })
 }
 
-/// The cosines of a segment's rows that count.
-fn of_segment(segment: &VectorSegment, query: &[f32]) -> Vec<Scored> {
-    let layout = segment.layout();
-    let mut scored = scan(layout.ids, layout.rows, query);
-    if !segment.masked.is_empty() {
-        let mut row = 0;
-        scored.retain(|_| {
-            row += 1;
-            !segment.masked.contains(&(row - 1))
-        });
+/// A photo among the best, of which the greater has the higher cosine or the lower id.
+#[derive(Clone, Copy, PartialEq)]
+struct Best(Scored);
+
+impl Eq for Best {}
+impl Ord for Best {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cosine.total_cmp(&other.0.cosine).then(other.0.id.cmp(&self.0.id))
     }
-    scored
+}
+impl PartialOrd for Best {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
-fn scan(ids: &[i64], rows: &[f32], query: &[f32]) -> Vec<Scored> {
-    if ids.is_empty() {
-        return Vec::new();
+/// The estimate of a row, whose error is `of_error` of the largest that is possible.
+fn estimate(layout: &Layout<'_>, query: &CodedQuery<'_>, row: usize, of_error: f32) -> Option<Estimate> {
+    let (cosine, error) = layout.rows.estimate(query, row)?;
+    Some(Estimate { id: *layout.ids.get(row)?, cosine, error: error * of_error })
+}
+
+/// The rows that may be among the best `k` of `some`, or of all that are not masked.
+fn scan(
+    layout: &Layout<'_>,
+    masked: &HashSet<usize>,
+    some: Option<&[i64]>,
+    query: &CodedQuery<'_>,
+    k: usize,
+) -> Vec<Estimate> {
+    let of_chunk = |(chunk, ids): (usize, &[i64])| {
+        let first = chunk * CHUNK;
+        let rows = first..first + ids.len();
+        let mut found: Vec<Estimate> = match some {
+            None => {
+                rows.filter(|row| !masked.contains(row)).filter_map(|row| estimate(layout, query, row, 1.0)).collect()
+            }
+            Some(some) => {
+                // Both ascend.
+                let from = ids.first().map_or(0, |first| some.partition_point(|id| id < first));
+                let mut wanted = some.get(from..).unwrap_or_default().iter().peekable();
+                let is_wanted = |(_, id): &(usize, &i64)| {
+                    while wanted.next_if(|other| other < id).is_some() {}
+                    wanted.peek() == Some(id)
+                };
+                let wanted = rows.zip(ids).filter(is_wanted).filter(|(row, _)| !masked.contains(row));
+                wanted.filter_map(|(row, _)| estimate(layout, query, row, 1.0)).collect()
+            }
+        };
+        // The rows of a video are one photo; how many are, is not known here.
+        let are_several = ids.windows(2).any(|pair| pair[0] == pair[1]);
+        if !are_several {
+            prune(&mut found, k);
+        }
+        found
+    };
+    layout.ids.par_chunks(CHUNK).enumerate().flat_map_iter(of_chunk).collect()
+}
+
+/// Drops what cannot be among the best `k`; each is of another photo.
+fn prune(found: &mut Vec<Estimate>, k: usize) {
+    if k == 0 || found.len() <= k {
+        return;
     }
-    let dim = rows.len() / ids.len();
-    ids.par_chunks(CHUNK)
-        .zip(rows.par_chunks(CHUNK * dim))
-        .flat_map_iter(|(ids, rows)| {
-            ids.iter().zip(rows.chunks_exact(dim)).map(|(id, row)| Scored { id: *id, cosine: dot(query, row) })
-        })
-        .collect()
+    let mut lowest: Vec<f32> = found.iter().map(Estimate::lowest).collect();
+    let (_, least, _) = lowest.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
+    let least = *least;
+    found.retain(|estimate| estimate.highest() >= least);
 }
 
 /// Where a photo's rows are.
@@ -344,38 +508,51 @@ fn further(ids: &[i64]) -> usize {
     ids.par_windows(2).filter(|pair| pair[0] == pair[1]).count()
 }
 
-/// Ids (ascending, of a video once for each frame) and rows of the photos that have a file and a sound embedding: of
-/// all, or only of `some`.
+/// Gives `take` the ids (ascending, of a video once for each frame) and vectors of the photos that have a file and a sound
+/// embedding, of all or only of `some`, until it returns `false`.
 fn read_rows(
     db: &Connection,
     model: &Model,
     some: Option<&[i64]>,
-    progress: &mut dyn FnMut(u64) -> bool,
-) -> rusqlite::Result<(Vec<i64>, Vec<f32>)> {
+    take: &mut dyn FnMut(i64, &[f32]) -> bool,
+) -> rusqlite::Result<()> {
     let sql = |condition| {
         format!(
             "SELECT photo, checksum, vector FROM embedding e
              WHERE {condition} AND EXISTS (SELECT 1 FROM file f WHERE f.photo = e.photo) ORDER BY photo"
         )
     };
-    let (mut ids, mut matrix) = (Vec::new(), Vec::new());
-    let mut take = |rows: &mut rusqlite::Rows<'_>| -> rusqlite::Result<()> {
+    let dim = model.record.dim;
+    let mut vectors = Vec::new();
+    let mut read = |rows: &mut rusqlite::Rows<'_>| -> rusqlite::Result<bool> {
         while let Some(row) = rows.next()? {
-            let vectors = read_row(row, 1, model.record.dim, &mut matrix)?;
-            ids.extend(std::iter::repeat_n(row.get::<_, i64>(0)?, vectors));
-            if ids.len() % 1_000 == 0 && !progress(ids.len() as u64) {
-                break;
+            vectors.clear();
+            read_row(row, 1, dim, &mut vectors)?;
+            let id = row.get(0)?;
+            if !vectors.chunks_exact(dim.max(1)).all(|vector| take(id, vector)) {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     };
     if let Some(some) = some {
         let mut statement = db.prepare_cached(&sql("model = ?1 AND photo = ?2"))?;
         for id in some {
-            take(&mut statement.query([model.id, *id])?)?;
+            if !read(&mut statement.query([model.id, *id])?)? {
+                break;
+            }
         }
     } else {
-        take(&mut db.prepare(&sql("model = ?1"))?.query([model.id])?)?;
+        read(&mut db.prepare(&sql("model = ?1"))?.query([model.id])?)?;
     }
-    Ok((ids, matrix))
+    Ok(())
+}
+
+/// The vectors of a photo, one after the other; `None` if it has no sound embedding.
+fn read_vectors(db: &Connection, model: &Model, photo: i64) -> rusqlite::Result<Option<Vec<f32>>> {
+    let mut statement = db.prepare_cached("SELECT checksum, vector FROM embedding WHERE photo = ?1 AND model = ?2")?;
+    let mut rows = statement.query([photo, model.id])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let mut vectors = Vec::new();
+    Ok((read_row(row, 0, model.record.dim, &mut vectors)? > 0).then_some(vectors))
 }

@@ -1,10 +1,11 @@
 //! The files of a model's vectors. Each generation of the cache is a segment: rows that never change, with a graph where
 //! there are many. The newest one lists the older ones that count with it, and which of their rows are out of date, so
-//! what is new costs as much as it is, not as much as all that is there. VectorSegments of about the same size are merged, as
+//! what is new costs as much as it is, not as much as all that is there. Segments of about the same size are merged, as
 //! those of search engines are (the logarithmic merging of Lester, Moffat and Zobel 2005).
 
+use super::codes::{self, StoredRows};
 use super::graph::{self, Graph};
-use super::{Layout, basis, open, places, read_rows};
+use super::{CODED, Layout, PARTIAL, TRAITS, basis, open, places, read_rows};
 use crate::catalogue::change_log::{Part, Stamp};
 use crate::catalogue::library::Model;
 use crate::error::Result;
@@ -22,10 +23,10 @@ pub(crate) struct Limits {
 impl Limits {
     /// The most rows of a segment: its rows and its graph are in memory while it is made.
     fn most(self) -> usize {
-        self.graph_from.saturating_mul(5) / 2
+        self.graph_from.saturating_mul(5)
     }
 
-    /// VectorSegments with fewer rows are compared as a whole, faster than a graph is built.
+    /// Segments with fewer rows are compared as a whole, faster than a graph is built.
     fn least_with_graph(self) -> usize {
         self.graph_from / 10
     }
@@ -47,13 +48,18 @@ pub(super) struct VectorSegment {
 }
 
 impl VectorSegment {
-    pub(super) fn layout(&self) -> Layout<'_> {
-        Layout::of(&self.cache).unwrap_or_default()
+    pub(super) fn layout(&self) -> Option<Layout<'_>> {
+        Layout::of(&self.cache)
+    }
+
+    /// The photos of its rows, ascending.
+    pub(super) fn ids(&self) -> &[i64] {
+        self.layout().map_or(&[], |layout| layout.ids)
     }
 
     /// Rows that still count.
     pub(super) fn live(&self) -> usize {
-        self.layout().ids.len().saturating_sub(self.masked.len())
+        self.ids().len().saturating_sub(self.masked.len())
     }
 }
 
@@ -76,8 +82,6 @@ struct Listed {
     dead: Vec<usize>,
 }
 
-/// Which of the numbers of [`Head`] says whether there are photos in no segment. Before it come those of [`Layout`].
-const PARTIAL: usize = 3;
 /// How often it is tried to open all that the newest generation lists, while a writer changes it.
 const TRIES: usize = 4;
 
@@ -135,12 +139,12 @@ impl VectorSegments {
         let Some(listed) = listed(&newest) else { return Ok(None) };
         let older: Vec<_> = listed.iter().filter_map(|l| older(l, folder, newest.head.basis, dim).ok()).collect();
         let lost = older.len() < listed.len();
-        let is_partial = lost || newest.head.numbers[PARTIAL] != 0;
+        let is_partial = lost || newest.head.numbers[TRAITS] & PARTIAL != 0;
         let mut all = older;
         all.push(VectorSegment { cache: newest, dead: Vec::new(), masked: HashSet::new() });
         let mut segments = Self { all, stamp, changed, lost, is_partial };
         for segment in &mut segments.all {
-            let ids = Layout::of(&segment.cache).unwrap_or_default().ids;
+            let ids = Layout::of(&segment.cache).map_or(&[][..], |layout| layout.ids);
             segment.masked.extend(segments.changed.iter().flat_map(|id| places(ids, *id)));
         }
         if is_partial {
@@ -153,7 +157,7 @@ impl VectorSegments {
     fn seek(&mut self, db: &Connection, model: &Model) -> rusqlite::Result<()> {
         let mut covered = HashSet::new();
         for segment in &self.all {
-            let rows = segment.layout().ids.iter().enumerate();
+            let rows = segment.ids().iter().enumerate();
             covered.extend(rows.filter(|(row, _)| !segment.masked.contains(row)).map(|(_, id)| *id));
         }
         let mut all = db.prepare_cached(
@@ -180,13 +184,15 @@ impl VectorSegments {
 struct Plan {
     /// Photos to read from the catalogue.
     read: Vec<i64>,
-    /// VectorSegments whose rows become part of it, by their place.
+    /// Segments whose rows become part of it, by their place.
     merged: Vec<usize>,
     stamp: Stamp,
     /// Whether it only merges: what changed since the last generation stays as it is.
     is_merge: bool,
     /// Whether there are more photos in no segment.
     is_partial: bool,
+    /// Whether its rows are codes.
+    is_coded: bool,
     has_graph: bool,
 }
 
@@ -210,13 +216,13 @@ fn plan(segments: &VectorSegments, limits: Limits, embedded: usize, newest: Stam
             merged.push(n);
         }
         let has_graph = is_large && size >= limits.least_with_graph();
-        return Some(Plan { read, merged, stamp: newest, is_merge: false, is_partial, has_graph });
+        return Some(Plan { read, merged, stamp: newest, is_merge: false, is_partial, is_coded: is_large, has_graph });
     }
     let plan = |merged: Vec<usize>| {
         let size = merged.iter().filter_map(|n| live.get(*n)).sum::<usize>();
         let has_graph = is_large && size >= limits.least_with_graph();
         let (read, stamp) = (Vec::new(), segments.stamp);
-        Some(Plan { read, merged, stamp, is_merge: true, is_partial: false, has_graph })
+        Some(Plan { read, merged, stamp, is_merge: true, is_partial: false, is_coded: is_large, has_graph })
     };
     if !is_large {
         return if segments.all.len() > 1 { plan((0..live.len()).collect()) } else { None };
@@ -232,9 +238,10 @@ fn plan(segments: &VectorSegments, limits: Limits, embedded: usize, newest: Stam
     if from + 1 < live.len() {
         return plan((from..live.len()).collect());
     }
-    let is_worn = |segment: &VectorSegment| segment.dead.len() * 3 > segment.layout().ids.len();
+    let is_worn = |segment: &VectorSegment| segment.dead.len() * 3 > segment.ids().len();
     let lacks_graph = |segment: &VectorSegment| {
-        segment.layout().graph.is_none() && segment.live() >= limits.least_with_graph().max(1)
+        segment.layout().is_some_and(|layout| layout.graph.is_none())
+            && segment.live() >= limits.least_with_graph().max(1)
     };
     let worn = segments.all.iter().position(|segment| is_worn(segment) || lacks_graph(segment));
     worn.and_then(|n| plan(vec![n]))
@@ -287,27 +294,48 @@ fn write(
 ) -> rusqlite::Result<Result<bool>> {
     let dim = model.record.dim;
     let mut go_on = progress(0, embedded);
-    let (mut ids, mut rows) = read_rows(db, model, Some(&plan.read), &mut |done| {
-        go_on = go_on && progress(done.max(1), embedded);
+    let mut rows = if plan.is_coded { NewRows::Coded(Vec::new()) } else { NewRows::Exact(Vec::new()) };
+    let mut ids = Vec::new();
+    read_rows(db, model, Some(&plan.read), &mut |id, row| {
+        ids.push(id);
+        rows.push(row);
+        go_on = go_on && (ids.len() % 1_000 != 0 || progress(ids.len() as u64, embedded));
         go_on
     })?;
     for segment in plan.merged.iter().filter_map(|n| segments.all.get(*n)) {
-        let layout = segment.layout();
+        let Some(layout) = segment.layout() else { continue };
         let gone = |row: &usize| {
             if plan.is_merge { segment.dead.binary_search(row).is_ok() } else { segment.masked.contains(row) }
         };
+        let mut read = Vec::new();
         for (row, id) in layout.ids.iter().enumerate().filter(|(row, _)| !gone(row)) {
-            ids.push(*id);
-            rows.extend_from_slice(layout.rows.get(row * dim..(row + 1) * dim).unwrap_or_default());
+            if let (NewRows::Coded(rows), Some(codes)) = (&mut rows, layout.rows.coded(row)) {
+                ids.push(*id);
+                rows.extend_from_slice(codes);
+            } else if let Some(exact) = layout.rows.exact(row..row + 1) {
+                ids.push(*id);
+                rows.push(exact);
+            } else if read.last() != Some(id) {
+                // A library that has become small again.
+                read.push(*id);
+            }
         }
+        read_rows(db, model, Some(&read), &mut |id, row| {
+            ids.push(id);
+            rows.push(row);
+            true
+        })?;
     }
-    let (ids, rows) = sorted(ids, rows, dim);
+    let (ids, rows) = rows.sorted(ids, dim);
     let others = segments.all.iter().enumerate().filter(|(n, _)| !plan.merged.contains(n)).map(|(_, segment)| segment);
     let others: Vec<&VectorSegment> = others.collect();
-    let graph = match (go_on, plan.has_graph && !ids.is_empty() && dim > 0) {
+    let graph = match (go_on, &rows) {
         (false, _) => None,
-        (true, true) => graph::build(&rows, dim, &mut |done| progress(done.max(1) as u64, embedded)),
-        (true, false) => Some(Graph::default()),
+        (true, NewRows::Coded(rows)) if plan.has_graph && !ids.is_empty() && dim > 0 => {
+            let rows = StoredRows::Coded { rows, dim };
+            graph::build(rows, &mut |done| progress(done.max(1) as u64, embedded))
+        }
+        (true, _) => Some(Graph::default()),
     };
     let Some(graph) = graph else { return Ok(Ok(false)) };
     let mut list: Vec<u64> = Vec::new();
@@ -318,11 +346,12 @@ fn write(
         list.extend([segment.cache.number, segment.cache.sum, dead.len() as u64]);
         list.extend(dead.into_iter().map(|row| row as u64));
     }
-    let numbers = [dim as u64, graph.entry as u64, graph.levels as u64, u64::from(plan.is_partial)];
+    let traits = if plan.is_partial { PARTIAL } else { 0 } | if plan.is_coded { CODED } else { 0 };
+    let numbers = [dim as u64, graph.entry as u64, graph.levels as u64, traits];
     let head = Head { stamp: plan.stamp, basis: basis(model), numbers };
     let sections = [
         bytemuck::cast_slice(&ids),
-        bytemuck::cast_slice(&rows),
+        rows.bytes(),
         bytemuck::cast_slice(&graph.offsets),
         bytemuck::cast_slice(&graph.links),
         bytemuck::cast_slice(&list),
@@ -331,14 +360,45 @@ fn write(
     Ok(cache::write(folder, &head, &sections, &keep).map(|()| true))
 }
 
-/// Rows by their photos' ids, those of a photo in the order that they have.
-fn sorted(ids: Vec<i64>, rows: Vec<f32>, dim: usize) -> (Vec<i64>, Vec<f32>) {
-    if ids.is_sorted() {
-        return (ids, rows);
+/// The rows of a segment in the making.
+enum NewRows {
+    Exact(Vec<f32>),
+    Coded(Vec<i8>),
+}
+
+impl NewRows {
+    fn push(&mut self, vector: &[f32]) {
+        match self {
+            Self::Exact(rows) => rows.extend_from_slice(vector),
+            Self::Coded(rows) => codes::push(rows, vector),
+        }
     }
-    let mut order: Vec<usize> = (0..ids.len()).collect();
-    order.sort_by_key(|n| ids[*n]);
+
+    /// By their photos' ids, those of a photo in the order that they have.
+    fn sorted(self, ids: Vec<i64>, dim: usize) -> (Vec<i64>, Self) {
+        if ids.is_sorted() {
+            return (ids, self);
+        }
+        let mut order: Vec<usize> = (0..ids.len()).collect();
+        order.sort_by_key(|n| ids[*n]);
+        let rows = match self {
+            Self::Exact(rows) => Self::Exact(moved(&rows, dim, &order)),
+            Self::Coded(rows) => Self::Coded(moved(&rows, codes::stride(dim), &order)),
+        };
+        (order.iter().map(|n| ids[*n]).collect(), rows)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Exact(rows) => bytemuck::cast_slice(rows),
+            Self::Coded(rows) => bytemuck::cast_slice(rows),
+        }
+    }
+}
+
+/// Rows of this length in this order.
+fn moved<T: Copy>(rows: &[T], length: usize, order: &[usize]) -> Vec<T> {
     let mut moved = Vec::with_capacity(rows.len());
-    order.iter().for_each(|n| moved.extend_from_slice(&rows[n * dim..(n + 1) * dim]));
-    (order.iter().map(|n| ids[*n]).collect(), moved)
+    order.iter().for_each(|n| moved.extend_from_slice(&rows[n * length..(n + 1) * length]));
+    moved
 }
