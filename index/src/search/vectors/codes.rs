@@ -151,7 +151,7 @@ mod tests {
     fn the_true_cosine_is_within_the_bounds() {
         for dim in [1, 2, 3, 30, 384, 512, 515, 1_152, 4_096] {
             let mut codes = Vec::new();
-            let rows: Vec<Vec<f32>> = (0..60).map(|seed| vector(seed, dim)).collect();
+            let rows: Vec<Vec<f32>> = (1..61).map(|seed| vector(seed, dim)).collect();
             rows.iter().for_each(|row| push(&mut codes, row));
             let stored = StoredRows::Coded { rows: &codes, dim };
             assert_eq!(stored.len(), 60);
