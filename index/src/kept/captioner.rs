@@ -8,6 +8,7 @@ use crate::catalogue::private_file::take_lock;
 use crate::catalogue::rows::{Captioned, PendingPhoto};
 use crate::catalogue::stored::{LONGEST_CAPTION, check_length};
 use crate::error::{Error, Result};
+use crate::search::vectors::GRAPH_FROM;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
@@ -145,7 +146,7 @@ impl Captioner<'_> {
             return Ok(true);
         }
         match self.library.lock() {
-            Ok(mut writer) => writer.refresh_words(progress).map(|()| true),
+            Ok(mut writer) => writer.refresh_words(GRAPH_FROM, progress).map(|()| true),
             Err(Error::Locked { .. }) => Ok(false),
             Err(error) => Err(error),
         }

@@ -4,6 +4,7 @@ pub(crate) mod cache;
 pub(crate) mod filters;
 pub mod query;
 pub(crate) mod searcher;
+pub(crate) mod segments;
 pub(crate) mod text;
 pub(crate) mod umlauts;
 pub(crate) mod vectors;

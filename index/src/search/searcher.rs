@@ -1,7 +1,7 @@
 //! Running one query: meaning and words, filters, fusion, folding.
 
 use super::filters::{Filter, Filters, NO_CLUSTER, Phrase};
-use super::text::{self, Match, TextSearch};
+use super::text::{self, Match, TextSearch, WordMatches};
 use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
@@ -222,17 +222,16 @@ impl Searcher {
             _ => None,
         };
         let (phrases, allowed, sure) = self.allowed(request)?;
-        let mut words = match &request.words {
-            Some(words) => self.text()?.any(words)?,
-            None => phrases,
-        };
         let is_allowed = |id: &i64| allowed.as_ref().is_none_or(|ids| ids.binary_search(id).is_ok());
-        words.retain(|m| is_allowed(&m.id));
+        let mut words = request.words.as_ref().map(|words| self.text()?.any(words)).transpose()?;
+        if let (Some(words), Some(allowed)) = (&mut words, &allowed) {
+            words.retain(allowed);
+        }
 
         // The graph is used only if nothing is filtered, with ever more candidates until there are enough hits.
         let graph_fits =
             |k: usize| allowed.is_none() && query.is_some_and(|(_, v)| v.has_graph() && k.saturating_mul(10) < v.len());
-        let mut k = first_breadth(request, &words);
+        let mut k = first_breadth(request);
         loop {
             let exact = request.by == By::Words || !graph_fits(k);
             let mut is_all = true;
@@ -253,7 +252,18 @@ impl Searcher {
                 }
             };
             let lowest = meaning.last().map(|s| s.cosine);
-            let mut candidates = rank(request, &meaning, &words, allowed.as_deref(), query.is_some());
+            let by_words = match &words {
+                None => phrases.clone(),
+                // Those that are found only by words, and what the words add to the others.
+                Some(words) if query.is_some() && request.by != By::Words && !is_all => {
+                    let mut found = words.of_photos(meaning.iter().map(|scored| scored.id));
+                    let known: HashSet<i64> = found.iter().map(|found| found.id).collect();
+                    found.extend(words.best(k).into_iter().filter(|found| !known.contains(&found.id)));
+                    found
+                }
+                Some(words) => words.best(usize::MAX),
+            };
+            let mut candidates = rank(request, &meaning, &by_words, allowed.as_deref(), query.is_some());
             candidates.iter_mut().for_each(|candidate| candidate.probability = sure.get(&candidate.id).copied());
             if request.stacked {
                 stack(&mut candidates, self.stacks()?, &|id| is_allowed(&id) && !request.exclude.contains(&id));
@@ -265,7 +275,7 @@ impl Searcher {
             let chosen = self.choose(request, candidates, query)?;
             let below = request.min_score.is_some_and(|min| lowest.is_some_and(|lowest| lowest < min));
             if is_all || chosen.len() >= request.limit || below {
-                return Ok(Response { hits: self.hits(request, chosen)?, total, stats, exact });
+                return Ok(Response { hits: self.hits(request, chosen, words.as_ref())?, total, stats, exact });
             }
             k = k.saturating_mul(4);
         }
@@ -304,8 +314,10 @@ impl Searcher {
                 sure.entry(id).and_modify(|known| *known = known.min(probability)).or_insert(probability);
             }
         }
-        let mut matches: Vec<Match> = scores.into_iter().map(|(id, bm25)| Match { id, bm25, written: 0.0 }).collect();
-        matches.sort_unstable_by(Match::order);
+        scores.retain(|id, _| allowed.binary_search(id).is_ok());
+        let mut matches: Vec<Match> =
+            scores.into_iter().map(|(id, bm25)| Match { id, bm25, ..Match::default() }).collect();
+        text::ranked(&mut matches);
         Ok((matches, Some(allowed), sure))
     }
 
@@ -381,19 +393,20 @@ impl Searcher {
     }
 
     /// What the catalogue knows about the chosen photos.
-    fn hits(&self, request: &SearchRequest, chosen: Vec<(RankedPhoto, u32)>) -> Result<Vec<Hit>> {
-        let all_words = match &request.words {
-            Some(words) if !chosen.is_empty() => {
-                let mut all = self.text()?.every(words)?;
-                if request.stacked {
-                    let stacks = self.stacks()?;
-                    let leaders: Vec<i64> = all.iter().filter_map(|id| stacks.get(id).copied()).collect();
-                    all.extend(leaders);
-                }
-                all
+    fn hits(
+        &self,
+        request: &SearchRequest,
+        chosen: Vec<(RankedPhoto, u32)>,
+        words: Option<&WordMatches<'_>>,
+    ) -> Result<Vec<Hit>> {
+        let mut all_words = HashSet::new();
+        if let Some(words) = words.filter(|_| !chosen.is_empty()) {
+            all_words.extend(chosen.iter().map(|(candidate, _)| candidate.id).filter(|id| words.has_all(*id)));
+            if request.stacked {
+                let stacks = self.stacks()?;
+                all_words.extend(stacks.iter().filter(|(id, _)| words.has_all(**id)).map(|(_, leader)| *leader));
             }
-            _ => HashSet::new(),
-        };
+        }
         let mut hits = Vec::with_capacity(chosen.len());
         for (candidate, folded) in chosen {
             let id = candidate.id;
@@ -423,7 +436,7 @@ impl Searcher {
     /// The catalogue cannot be read.
     pub fn photos(&self, ids: &[i64]) -> Result<Vec<Hit>> {
         let chosen = ids.iter().map(|id| (RankedPhoto { id: *id, ..RankedPhoto::default() }, 0)).collect();
-        self.hits(&SearchRequest::default(), chosen)
+        self.hits(&SearchRequest::default(), chosen, None)
     }
 
     /// The words of a text that are in no caption, tag, name or camera, each with the word that is spelled most like it
@@ -632,19 +645,14 @@ fn rank(
         candidate.fused += 1.0 / (RRF + rank as f32 + 1.0);
     }
     let by_words = request.by != By::Meaning || !with_vector;
-    // Many photos have the same words: equal scores share a rank, so that meaning decides between them.
-    let mut rank = 0;
-    for (n, Match { id, bm25, written }) in words.iter().enumerate() {
-        if words.get(rank).is_some_and(|first| first.bm25 != *bm25) {
-            rank = n;
-        }
+    for Match { id, bm25, written, rank } in words {
         if !by_words && !candidates.contains_key(id) {
             continue;
         }
         let candidate = candidates.entry(*id).or_insert(RankedPhoto { id: *id, ..RankedPhoto::default() });
         candidate.bm25 = Some(*bm25);
         if by_words {
-            candidate.fused += 1.0 / (RRF + rank as f32 + 1.0);
+            candidate.fused += 1.0 / (RRF + *rank as f32 + 1.0);
         }
         // What its owner wrote is no guess: a photo that has all words that way comes before those that have none, and
         // meaning and BM25 decide between those that have them.
@@ -685,8 +693,8 @@ fn stack(candidates: &mut Vec<RankedPhoto>, stacks: &Stacks, is_allowed: &dyn Fn
 }
 
 /// How many photos are looked for by their meaning at first.
-fn first_breadth(request: &SearchRequest, words: &[Match]) -> usize {
-    let least = if words.is_empty() { 10 } else { 100 };
+fn first_breadth(request: &SearchRequest) -> usize {
+    let least = if request.words.is_none() { 10 } else { 100 };
     request.limit.saturating_mul(2).saturating_add(request.exclude.len()).max(least)
 }
 

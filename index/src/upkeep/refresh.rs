@@ -5,13 +5,10 @@ use crate::catalogue::library::{WAITING_CAPTIONS, WAITING_NAMES, models_of};
 use crate::catalogue::rows::{ModelRole, WaitingCounts};
 use crate::catalogue::writer::Writer;
 use crate::error::{Error, Result};
+use crate::search::segments::Limits;
 use crate::search::text::{self, Failed};
-use crate::search::vectors::{self, GRAPH_FROM, Limits, VectorSegments};
+use crate::search::vectors::{self, GRAPH_FROM};
 use std::path::{Path, PathBuf};
-
-/// Photos that may change before a cache is rebuilt. Until then every search reads them one by one, which costs it less
-/// than a millisecond per hundred.
-const SLACK: u64 = 200;
 
 impl Writer<'_> {
     /// Brings the caches up to date where that is worth it. `progress` gets the name of a cache, the photos done and
@@ -33,7 +30,11 @@ impl Writer<'_> {
         graph_from: usize,
         progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
     ) -> Result<()> {
-        if self.refresh_vectors(graph_from, false, progress)? { self.refresh_words(progress) } else { Ok(()) }
+        if self.refresh_vectors(graph_from, false, progress)? {
+            self.refresh_words(graph_from, progress)
+        } else {
+            Ok(())
+        }
     }
 
     /// The part of [`Writer::refresh_caches`] for the model that is about to become the current one: until then, it
@@ -60,8 +61,11 @@ impl Writer<'_> {
             }
             let folder = vectors::folder(library, &model);
             let mut report = |done, total| progress("vectors", done, total);
-            let limits = Limits { graph_from };
-            if !library.sql(|db| vectors::refresh(db, &model, &folder, limits, &mut report))?? {
+            let limits = Limits { large_from: graph_from, slack: 20 };
+            let refresh = |db: &rusqlite::Connection| {
+                vectors::with_kind(&model, &folder, |kind| vectors::refresh(db, &model, kind, limits, &mut report))
+            };
+            if !library.sql(refresh)?? {
                 return Ok(false);
             }
         }
@@ -69,18 +73,20 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    /// The part of [`Writer::refresh_caches`] for the full-text cache.
+    /// The part of [`Writer::refresh_caches`] for the full-text cache, of a library that is large from so many photos on.
     ///
     /// # Errors
     /// As for [`Writer::refresh_caches`].
-    pub(crate) fn refresh_words(&mut self, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) -> Result<()> {
+    pub(crate) fn refresh_words(
+        &mut self,
+        large_from: usize,
+        progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
+    ) -> Result<()> {
         let library = self.library;
         let mut report = |done, total| progress("full-text index", done, total);
-        let due = library.words_are_due()?;
-        if due && !library.text(|db| text::rebuild(db, &text::folder(library), &mut report))?? {
-            return Ok(());
-        }
-        self.prune_log()
+        let folder = text::folder(library);
+        let (kind, limits) = (text::kind(&folder), text::limits(large_from));
+        if library.text(|db| text::refresh(db, &kind, limits, &mut report))?? { self.prune_log() } else { Ok(()) }
     }
 
     /// Draws the conclusions of an indexing run that has seen every folder of the library: what no file shows any more
@@ -146,15 +152,12 @@ impl Writer<'_> {
     /// captions that only the full-text cache covers stay, so that the log after any position left in it is complete.
     fn prune_log(&mut self) -> Result<()> {
         let library = self.library;
-        let mut seen = match library.sql(|db| text::usable(db, &text::folder(library)))? {
-            Some((text, _)) => text.head.stamp.seq,
-            None => return Ok(()),
-        };
-        let mut is_current = false;
+        let folder = text::folder(library);
+        let Some(words) = library.sql(|db| text::kind(&folder).open(db))? else { return Ok(()) };
+        let (mut seen, mut is_current) = (words.stamp.seq, false);
         for (model, role) in library.sql(models_of)? {
-            if let Some(segments) =
-                library.sql(|db| VectorSegments::open(db, &model, &vectors::folder(library, &model)))?
-            {
+            let folder = vectors::folder(library, &model);
+            if let Some(segments) = library.sql(|db| vectors::with_kind(&model, &folder, |kind| kind.open(db)))? {
                 seen = seen.min(segments.stamp.seq);
                 is_current |= role == ModelRole::Current;
             }
@@ -174,10 +177,9 @@ impl Writer<'_> {
 impl crate::Library {
     /// Whether so much changed that the full-text cache should be rebuilt.
     pub(crate) fn words_are_due(&self) -> Result<bool> {
-        Ok(match self.sql(|db| text::usable(db, &text::folder(self)))? {
-            Some((cache, changed)) => changed.len() as u64 > SLACK + text::count(&cache) / 50,
-            None => self.sql(|db| db.query_row("SELECT EXISTS (SELECT 1 FROM file)", [], |row| row.get(0)))?,
-        })
+        let folder = text::folder(self);
+        let segments = self.sql(|db| text::kind(&folder).open_or_begin(db))?;
+        Ok(segments.is_due(text::limits(GRAPH_FROM)))
     }
 
     /// [`crate::Library::sql`] for work that needs the full-text engine too.
@@ -229,13 +231,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let library = library(folder.path(), 250);
         let model = library.sql(current_model).unwrap().unwrap();
+        let folder_of = (vectors::folder(&library, &model), text::folder(&library));
         let vectors = || {
-            library
-                .sql(|db| VectorSegments::open(db, &model, &vectors::folder(&library, &model)))
-                .unwrap()
-                .map(|v| v.changed)
+            library.sql(|db| vectors::with_kind(&model, &folder_of.0, |kind| kind.open(db))).unwrap().map(|v| v.changed)
         };
-        let text = || library.sql(|db| text::usable(db, &text::folder(&library))).unwrap().map(|t| t.1.len());
+        let text = || library.sql(|db| text::kind(&folder_of.1).open(db)).unwrap().map(|text| text.changed.len());
         let mut captioner = library.captioner("print", false).unwrap();
         for round in 0..3 {
             let done: Vec<Captioned> = (1..=250)
@@ -268,7 +268,7 @@ mod tests {
         let sections = [0, 1, 2, 3, 4].map(|n| cache.section::<u8>(n).unwrap());
         cache::write(&text, &head, &sections, &[]).unwrap();
         library.set_caption_by_hand(1, "a walrus").unwrap();
-        assert!(library.sql(|db| text::usable(db, &text)).unwrap().is_none());
+        assert!(library.sql(|db| text::kind(&text).open(db)).unwrap().is_none());
         assert!(library.check(true).unwrap().findings.is_empty());
         let found = |word: &str| {
             let request = crate::SearchRequest { words: Some(word.into()), limit: 9, ..Default::default() };
@@ -276,7 +276,7 @@ mod tests {
         };
         assert_eq!((found("walrus"), found("jpg"), found("2")), (1, 0, 1));
         library.lock().unwrap().refresh_caches(&mut |_, _, _| true).unwrap();
-        assert!(library.sql(|db| text::usable(db, &text)).unwrap().is_some());
+        assert!(library.sql(|db| text::kind(&text).open(db)).unwrap().is_some());
         assert_eq!((found("walrus"), found("2")), (1, 1));
     }
 }

@@ -5,7 +5,8 @@ mod graph;
 mod kernel;
 mod segments;
 
-use super::cache::{self, Cache, CacheFault, Unusable};
+use super::cache::{self, Cache, CacheFault};
+use super::segments::{OWN_TRAIT, Segment, SegmentKind, TRAITS, places};
 use crate::catalogue::change_log::Part;
 use crate::catalogue::library::{Library, Model, models_of};
 use crate::catalogue::rows::ScoreStats;
@@ -16,14 +17,13 @@ use graph::View;
 use kernel::dot;
 use rayon::prelude::*;
 use rusqlite::Connection;
-use segments::VectorSegment;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::{BinaryHeap, HashSet};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
-pub(crate) use segments::{Limits, VectorSegments, refresh};
+pub(crate) use segments::refresh;
 
 /// Libraries of at least this many photos get a graph; below that, comparing with every photo is as fast, and exact.
 pub(crate) const GRAPH_FROM: usize = 50_000;
@@ -67,7 +67,7 @@ impl Estimate {
 pub(crate) struct Vectors {
     model: Model,
     dim: usize,
-    segments: Vec<VectorSegment>,
+    segments: Vec<Segment>,
     /// Photos that are in no segment, or changed since: ids ascending, and their rows.
     ids: Vec<i64>,
     rows: Vec<f32>,
@@ -87,15 +87,22 @@ pub(crate) fn folder(library: &Library, model: &Model) -> PathBuf {
     folders(library).join(format!("{:016x}", basis(model)))
 }
 
-/// The newest cache of a model. Older releases kept one model's cache right in the folder of all.
-fn open(model: &Model, folder: &Path) -> Result<Cache, Unusable> {
-    match (Cache::open(folder), folder.parent()) {
-        (Err(Unusable::Missing), Some(parent)) => {
-            let cache = Cache::open(parent)?;
-            if cache.head.basis == basis(model) { Ok(cache) } else { Err(Unusable::Missing) }
-        }
-        (opened, _) => opened,
-    }
+/// Photos of a model that belong into its cache.
+const PHOTOS: &str =
+    "SELECT photo FROM embedding e WHERE model = ?1 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = e.photo)";
+
+/// Does something with the cache of a model, which `folder` has.
+pub(crate) fn with_kind<T>(model: &Model, folder: &Path, work: impl FnOnce(&SegmentKind<'_>) -> T) -> T {
+    work(&SegmentKind {
+        name: "vector",
+        folder,
+        // Older releases kept one model's cache right in the folder of all.
+        former: folder.parent(),
+        basis: basis(model),
+        part: Part::Vectors(model.id),
+        photos: PHOTOS,
+        is_sound: &|cache| Layout::is_sound(cache, model.record.dim),
+    })
 }
 
 /// Removes the caches of models that are no longer the library's, and those of older releases once there are newer
@@ -124,26 +131,10 @@ fn basis(model: &Model) -> u64 {
 
 /// What is wrong with the caches, for `check`.
 pub(crate) fn findings(library: &Library) -> Result<Vec<CacheFault>> {
-    let rebuild = |what: &str| Some(CacheFault::Damaged(what.into()));
     let mut found = Vec::new();
     for (model, _) in library.sql(models_of)? {
-        found.extend(match open(&model, &folder(library, &model)) {
-            Err(unusable) => unusable.fault("vector"),
-            Ok(cache) if cache.head.basis != basis(&model) => None,
-            Ok(cache) if !Layout::is_sound(&cache, model.record.dim) => {
-                rebuild("the vector cache is damaged: the lengths of its sections are wrong")
-            }
-            Ok(cache) if library.sql(|db| cache.head.stamp.changed_since(db, Part::Vectors(model.id)))?.is_none() => {
-                rebuild("the vector cache does not match the catalogue")
-            }
-            Ok(cache) => {
-                let folder = folder(library, &model);
-                segments::damaged(&cache, &folder, model.record.dim).into_iter().find_map(|fault| match fault {
-                    Unusable::Missing => rebuild("a segment of the vector cache is missing"),
-                    fault => fault.fault("vector"),
-                })
-            }
-        });
+        let folder = folder(library, &model);
+        found.extend(library.sql(|db| with_kind(&model, &folder, |kind| kind.finding(db)))?);
     }
     Ok(found)
 }
@@ -155,28 +146,23 @@ struct Layout<'a> {
     graph: Option<View<'a>>,
 }
 
-/// Which of the numbers of [`Head`](cache::Head) says more about a segment, in bits; before it come the length of a
-/// vector, and the entry and the levels of the graph.
-const TRAITS: usize = 3;
-/// There are photos in no segment.
-const PARTIAL: u64 = 1;
-/// Rows are codes.
-const CODED: u64 = 2;
+/// Rows are codes: a trait of a segment. The other numbers of its head are the length of a vector, and the entry and the
+/// levels of the graph.
+const CODED: u64 = OWN_TRAIT;
 
 impl<'a> Layout<'a> {
     /// Whether the sections fit each other and the model; checked once, before the cache is used.
     fn is_sound(cache: &'a Cache, dim: usize) -> bool {
         Self::of(cache).is_some_and(|layout| {
-            let ascending = layout.ids.is_sorted();
             let entry = layout.graph.as_ref().map_or(0, |graph| graph.entry);
-            cache.head.numbers[0] == dim as u64 && ascending && (entry == 0 || entry < layout.ids.len())
+            cache.head.numbers[0] == dim as u64 && (entry == 0 || entry < layout.ids.len())
         })
     }
 
     fn of(cache: &'a Cache) -> Option<Self> {
-        let [dim, entry, levels, traits] = cache.head.numbers.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        let [dim, entry, levels, _] = cache.head.numbers.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
         let ids: &[i64] = cache.section(0)?;
-        let (rows, fits) = if traits as u64 & CODED == 0 {
+        let (rows, fits) = if cache.head.numbers[TRAITS] & CODED == 0 {
             let rows: &[f32] = cache.section(1)?;
             (StoredRows::Exact { rows, dim }, rows.len() == ids.len().checked_mul(dim)?)
         } else {
@@ -200,7 +186,7 @@ impl Vectors {
     /// The vectors of a model. A cache that is missing, damaged, foreign or out of date makes this slower, never wrong.
     pub(crate) fn load(db: &Connection, model: &Model, folder: &Path) -> rusqlite::Result<Self> {
         let dim = model.record.dim;
-        let opened = VectorSegments::open(db, model, folder)?;
+        let opened = with_kind(model, folder, |kind| kind.open(db))?;
         let changed = opened.as_ref().map(|segments| segments.changed.as_slice());
         let (mut ids, mut rows) = (Vec::new(), Vec::new());
         read_rows(db, model, changed, &mut |id, row| {
@@ -229,17 +215,17 @@ impl Vectors {
 
     /// Number of photos that have a vector.
     pub(crate) fn len(&self) -> usize {
-        self.segments.iter().map(VectorSegment::live).sum::<usize>() + self.ids.len() - self.further
+        self.segments.iter().map(Segment::live).sum::<usize>() + self.ids.len() - self.further
     }
 
     /// Whether there is a graph.
     pub(crate) fn has_graph(&self) -> bool {
-        self.segments.iter().any(|segment| segment.layout().is_some_and(|layout| layout.graph.is_some()))
+        self.segments.iter().any(|segment| Layout::of(&segment.cache).is_some_and(|layout| layout.graph.is_some()))
     }
 
     /// Whether all vectors are at hand, so that comparing with each of them is fast.
     pub(crate) fn is_exact(&self) -> bool {
-        self.segments.iter().all(|segment| segment.layout().is_none_or(|layout| layout.rows.is_exact()))
+        self.segments.iter().all(|segment| Layout::of(&segment.cache).is_none_or(|layout| layout.rows.is_exact()))
     }
 
     /// The vector of a photo, of a video that of its first frame.
@@ -265,7 +251,7 @@ impl Vectors {
             return Ok(self.rows.get(changed.start * self.dim..changed.end * self.dim).map(Cow::Borrowed));
         }
         let known = self.segments.iter().find_map(|segment| {
-            let layout = segment.layout()?;
+            let layout = Layout::of(&segment.cache)?;
             let known = places(layout.ids, id);
             (!known.is_empty() && !segment.masked.contains(&known.start)).then_some((layout.rows, known))
         });
@@ -285,7 +271,7 @@ impl Vectors {
         let mut rows: Vec<(i64, &[f32])> = Vec::with_capacity(self.len());
         if self.is_exact() {
             for segment in &self.segments {
-                let Some(layout) = segment.layout() else { continue };
+                let Some(layout) = Layout::of(&segment.cache) else { continue };
                 let all = layout.ids.iter().enumerate().filter(|(row, _)| !segment.masked.contains(row));
                 rows.extend(all.filter_map(|(row, id)| Some((*id, layout.rows.exact(row..row + 1)?))));
             }
@@ -322,7 +308,7 @@ impl Vectors {
         let coded = CodedQuery::new(query);
         let mut found = Vec::new();
         for segment in &self.segments {
-            let Some(layout) = segment.layout() else { continue };
+            let Some(layout) = Layout::of(&segment.cache) else { continue };
             found.extend(scan(&layout, &segment.masked, some, &coded, k));
         }
         let rows = StoredRows::Exact { rows: &self.rows, dim: self.dim };
@@ -337,8 +323,8 @@ impl Vectors {
         let coded = CodedQuery::new(query);
         // What the codes miss has any direction: six standard deviations of the product with a unit vector.
         let likely = (6.0 / (self.dim as f32).sqrt()).min(1.0);
-        let of_segment = |segment: &VectorSegment| -> Vec<Estimate> {
-            let Some(layout) = segment.layout() else { return Vec::new() };
+        let of_segment = |segment: &Segment| -> Vec<Estimate> {
+            let Some(layout) = Layout::of(&segment.cache) else { return Vec::new() };
             let Some(graph) = &layout.graph else { return scan(&layout, &segment.masked, None, &coded, k) };
             let found = graph.search(&coded, breadth.saturating_add(segment.masked.len().min(k))).into_iter();
             let kept = found.filter(|row| !segment.masked.contains(row));
@@ -395,7 +381,7 @@ impl Vectors {
 
     /// Distribution of the photos' cosines with a query, from evenly spaced rows.
     pub(crate) fn sample(&self, query: &[f32]) -> Option<ScoreStats> {
-        let layouts = || self.segments.iter().filter_map(|segment| Some((segment, segment.layout()?)));
+        let layouts = || self.segments.iter().filter_map(|segment| Some((segment, Layout::of(&segment.cache)?)));
         let all = layouts().map(|(_, layout)| layout.ids.len()).sum::<usize>();
         let step = ((all + self.ids.len()) / SAMPLE).max(1);
         let coded = CodedQuery::new(query);
@@ -494,13 +480,6 @@ fn prune(found: &mut Vec<Estimate>, k: usize) {
     let (_, least, _) = lowest.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
     let least = *least;
     found.retain(|estimate| estimate.highest() >= least);
-}
-
-/// Where a photo's rows are.
-fn places(ids: &[i64], id: i64) -> std::ops::Range<usize> {
-    let start = ids.partition_point(|other| *other < id);
-    let rows = ids.get(start..).unwrap_or_default().iter().take_while(|other| **other == id).count();
-    start..start + rows
 }
 
 /// How many of these ids, which are sorted, are those of the row before.

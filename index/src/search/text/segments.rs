@@ -1,0 +1,196 @@
+//! The files of the full-text cache: how the next one is made and read. Each has one tantivy segment, made in memory.
+
+use super::{FIELDS, Failed, LENGTHS, TOKENIZER, analyzer, open, schema, split};
+use crate::catalogue::change_log::Stamp;
+use crate::catalogue::paths;
+use crate::catalogue::stored::text_of;
+use crate::catalogue::told;
+use crate::error::Result;
+use crate::search::cache::{self, Cache, Head};
+use crate::search::segments::{Limits, SegmentKind};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use tantivy::directory::{Directory, RamDirectory};
+use tantivy::{Index, TantivyDocument, TantivyError};
+
+/// The sections of a file: the names and lengths of tantivy's files, and their bytes; what BM25 must know of all photos
+/// has its own.
+const NAMES: usize = 2;
+const BYTES: usize = 1;
+const LENGTHS_OF: usize = 3;
+const META: &str = "meta.json";
+
+/// An index in memory, whose documents are those of the photos `ids`, one each, in this order.
+pub(super) struct Indexed {
+    pub(super) index: Index,
+    pub(super) ids: Vec<i64>,
+    directory: RamDirectory,
+}
+
+/// Indexes those of `some` photos (ascending) that have a file, until `progress` (photos done) returns `false`.
+pub(super) fn index(db: &Connection, some: &[i64], progress: &mut dyn FnMut(u64) -> bool) -> Result<Indexed, Failed> {
+    let (schema, [tags, names, camera, caption, place, written]) = schema();
+    let builder = Index::builder().schema(schema);
+    let directory = RamDirectory::create();
+    let manager = tantivy::tokenizer::TokenizerManager::default();
+    manager.register(TOKENIZER, analyzer(false));
+    let mut writer = builder.tokenizers(manager).single_segment_index_writer(directory.clone(), 50_000_000)?;
+    let mut put = |row: &Row<'_>| -> Result<(), Failed> {
+        let id: i64 = row.get(0)?;
+        let mut document = TantivyDocument::new();
+        for (column, field) in [caption, camera, camera, place].into_iter().chain([written; 7]).enumerate() {
+            if row.get_ref(column + 1)? != ValueRef::Null {
+                document.add_text(field, split(&text_of(row, column + 1)?));
+            }
+        }
+        let (keywords, people) = told::names_of(db, id, false)?;
+        keywords.iter().chain(&people).for_each(|name| document.add_text(written, split(name)));
+        let mut labels = db.prepare_cached("SELECT label FROM tag WHERE photo = ?1 ORDER BY position")?;
+        let mut labels = labels.query([id])?;
+        while let Some(label) = labels.next()? {
+            document.add_text(tags, split(&text_of(label, 0)?));
+        }
+        let mut files = db.prepare_cached("SELECT path, root FROM file WHERE photo = ?1 ORDER BY path")?;
+        let mut files = files.query([id])?;
+        let mut known = HashSet::new();
+        while let Some(file) = files.next()? {
+            let path = paths::from_bytes(file.get_ref(0)?.as_blob()?);
+            let root = paths::from_bytes(file.get_ref(1)?.as_blob()?);
+            for name in names_of(&path, &root) {
+                if known.insert(name.clone()) {
+                    document.add_text(names, split(&name));
+                }
+            }
+        }
+        Ok(writer.add_document(document)?)
+    };
+    let mut photo = db.prepare_cached(
+        "SELECT p.id, c.text, p.camera, p.lens, p.place, p.title, p.description, p.creator, p.location, p.city,
+         p.region, p.country FROM photo p LEFT JOIN caption c ON c.photo = p.id
+         WHERE p.id = ?1 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)",
+    )?;
+    let mut ids = Vec::with_capacity(some.len());
+    for id in some {
+        let mut rows = photo.query([*id])?;
+        if let Some(row) = rows.next()? {
+            put(row)?;
+            ids.push(*id);
+            if ids.len() % 1_000 == 0 && !progress(ids.len() as u64) {
+                break;
+            }
+        }
+    }
+    Ok(Indexed { index: writer.finalize()?, ids, directory })
+}
+
+/// The names that a photo can be found by: its file's without the extension, and its folders', from the root down.
+pub(super) fn names_of(path: &Path, root: &Path) -> Vec<String> {
+    let below = root.parent().and_then(|above| path.strip_prefix(above).ok()).unwrap_or(path);
+    let folders = below.parent().into_iter().flat_map(Path::components).map(|c| c.as_os_str());
+    let mut names: Vec<String> = folders.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+    names
+}
+
+/// Brings the cache up to date where that is worth it, one generation after the other. Returns `false` if `progress`
+/// (photos done, total) stopped it.
+pub(crate) fn refresh(
+    db: &Connection,
+    kind: &SegmentKind<'_>,
+    limits: Limits,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Result<bool>, Failed> {
+    loop {
+        let newest = Stamp::newest(db)?;
+        let segments = kind.open_or_begin(db)?;
+        let Some(plan) = segments.plan(limits, newest, &|_| false) else { return Ok(Ok(true)) };
+        let mut photos = plan.read.clone();
+        for (segment, live) in segments.merged(&plan) {
+            photos.extend(live.into_iter().filter_map(|row| segment.ids().get(row)));
+        }
+        photos.sort_unstable();
+        photos.dedup();
+        let total = photos.len() as u64;
+        let mut go_on = progress(0, total);
+        let indexed = index(db, &photos, &mut |done| {
+            go_on = go_on && progress(done, total);
+            go_on
+        })?;
+        if !go_on {
+            return Ok(Ok(false));
+        }
+        let (names, bytes) = pack(&indexed)?;
+        let lengths = lengths(&indexed.index)?;
+        let (list, keep, traits) = segments.beside(&plan);
+        let head = Head { stamp: plan.stamp, basis: kind.basis, numbers: [0, 0, 0, traits] };
+        let sections = [
+            bytemuck::cast_slice(&indexed.ids),
+            &bytes,
+            names.as_bytes(),
+            bytemuck::cast_slice(&lengths),
+            bytemuck::cast_slice(&list),
+        ];
+        if let Err(error) = cache::write(kind.folder, &head, &sections, &keep) {
+            return Ok(Err(error));
+        }
+    }
+}
+
+/// Of each field, how many photos have anything in it, and how many words they have, as precisely as BM25 knows the
+/// length of a field.
+pub(super) fn lengths(index: &Index) -> tantivy::Result<[u64; LENGTHS]> {
+    let mut lengths = [0; LENGTHS];
+    let (_, fields) = schema();
+    for segment in open(index)?.segment_readers() {
+        for (at, field) in fields.iter().enumerate() {
+            let norms = segment.get_fieldnorms_reader(*field)?;
+            for words in (0..segment.max_doc()).map(|photo| norms.fieldnorm(photo)).filter(|words| *words > 0) {
+                lengths[at] += 1;
+                lengths[FIELDS.len() + at] += u64::from(words);
+            }
+        }
+    }
+    Ok(lengths)
+}
+
+/// The same, as a cache file has them.
+pub(super) fn lengths_in(cache: &Cache) -> Option<&[u64; LENGTHS]> {
+    cache.section::<u64>(LENGTHS_OF)?.try_into().ok()
+}
+
+/// The files of an index: a list with one line `name length` for each, and their bytes one after the other.
+fn pack(Indexed { index, directory, .. }: &Indexed) -> tantivy::Result<(String, Vec<u8>)> {
+    let mut names: Vec<PathBuf> = index.directory().list_managed_files().into_iter().collect();
+    names.push(PathBuf::from(META));
+    names.sort();
+    names.dedup();
+    let (mut list, mut all) = (String::new(), Vec::new());
+    for name in names {
+        // A managed file may not have been written.
+        if !directory.exists(&name)? {
+            continue;
+        }
+        let bytes = directory.open_read(&name)?.read_bytes().map_err(TantivyError::from)?;
+        list.push_str(&format!("{} {}\n", name.display(), bytes.len()));
+        all.extend_from_slice(&bytes);
+    }
+    Ok((list, all))
+}
+
+/// The index in a cache file.
+pub(super) fn unpack(cache: &Cache) -> tantivy::Result<Index> {
+    let wrong = || TantivyError::InternalError("its list of files is wrong".into());
+    let list = cache.section::<u8>(NAMES).and_then(|list| std::str::from_utf8(list).ok()).ok_or_else(wrong)?;
+    let mut rest = cache.section::<u8>(BYTES).ok_or_else(wrong)?;
+    let directory = RamDirectory::create();
+    for line in list.lines() {
+        let (name, length) = line.rsplit_once(' ').ok_or_else(wrong)?;
+        let length: usize = length.parse().map_err(|_| wrong())?;
+        let (bytes, after) = rest.split_at_checked(length).ok_or_else(wrong)?;
+        rest = after;
+        directory.atomic_write(Path::new(name), bytes)?;
+    }
+    Index::open(directory)
+}
