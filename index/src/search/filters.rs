@@ -308,8 +308,29 @@ impl Filters {
 
     /// The ids of the photos that pass, ascending. Label clauses are left to [`crate::kept::labels::LabelFilter`].
     pub(crate) fn allowed(&self, db: &Connection) -> rusqlite::Result<Vec<i64>> {
-        let mut sql = String::from("SELECT p.id FROM photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)");
-        let mut values = Vec::new();
+        self.select(db, "", None)
+    }
+
+    /// Those of these photos that pass, ascending.
+    pub(crate) fn passing(&self, db: &Connection, ids: &[i64]) -> rusqlite::Result<Vec<i64>> {
+        let list = serde_json::to_string(ids).unwrap_or_default();
+        self.select(db, " AND p.id IN (SELECT value FROM json_each(?))", Some(list))
+    }
+
+    /// Whether it costs little to ask whether one photo passes. Some conditions are those of a list that is made first.
+    pub(crate) fn are_local(&self) -> bool {
+        self.clauses.iter().all(|clause| match &clause.filter {
+            Filter::Caption(_) | Filter::Label { .. } => false,
+            Filter::OwnerText(place, _) => !matches!(place, OwnerText::Keyword | OwnerText::Person),
+            Filter::Has(fact) => !matches!(fact, Fact::Caption | Fact::Keyword | Fact::Person),
+            _ => true,
+        })
+    }
+
+    fn select(&self, db: &Connection, which: &str, value: Option<String>) -> rusqlite::Result<Vec<i64>> {
+        let mut sql =
+            format!("SELECT p.id FROM photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id){which}");
+        let mut values: Vec<Value> = value.into_iter().map(Value::from).collect();
         for clause in &self.clauses {
             let Some(condition) = clause.filter.sql(&mut values) else { continue };
             // An unknown fact (NULL) counts as "not satisfied", also where the clause is negated.

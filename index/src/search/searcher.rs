@@ -35,6 +35,9 @@ pub enum By {
     Both,
 }
 
+/// The most photos found by words that a filter is asked about one by one.
+const MOST_ASKED: usize = 10_000;
+
 /// The probability of each photo's label.
 type Probabilities = HashMap<i64, f32>;
 
@@ -221,27 +224,55 @@ impl Searcher {
             }
             _ => None,
         };
-        let (phrases, allowed, sure) = self.allowed(request)?;
-        let is_allowed = |id: &i64| allowed.as_ref().is_none_or(|ids| ids.binary_search(id).is_ok());
+        self.check_clusters(&request.filters)?;
         let mut words = request.words.as_ref().map(|words| self.text()?.any(words)).transpose()?;
+        // A filter is asked about those photos that the graph finds, as long as that is enough.
+        let mut is_walked = request.by != By::Words
+            && request.phrases.is_empty()
+            && !request.filters.is_empty()
+            && request.filters.are_local()
+            && query.is_some_and(|(_, v)| v.has_graph())
+            && words.as_ref().is_none_or(|words| words.len() <= MOST_ASKED);
+        let (mut phrases, mut allowed, mut sure) = (Vec::new(), None, Probabilities::new());
+        if is_walked && let Some(words) = &mut words {
+            let passing = self.library.sql(|db| request.filters.passing(db, &words.ids()))?;
+            words.retain(&passing);
+        }
+        if !is_walked {
+            (phrases, allowed, sure) = self.allowed(request)?;
+        }
         if let (Some(words), Some(allowed)) = (&mut words, &allowed) {
             words.retain(allowed);
         }
 
-        // The graph is used only if nothing is filtered, with ever more candidates until there are enough hits.
-        let graph_fits =
-            |k: usize| allowed.is_none() && query.is_some_and(|(_, v)| v.has_graph() && k.saturating_mul(10) < v.len());
+        // With ever more candidates until there are enough hits.
+        let graph_fits = |k: usize| query.is_some_and(|(_, v)| v.has_graph() && k.saturating_mul(10) < v.len());
         let mut k = first_breadth(request);
         loop {
-            let exact = request.by == By::Words || !graph_fits(k);
+            let passed = match query {
+                Some((query, v)) if is_walked && graph_fits(k) => {
+                    self.near_passing(request, query, v, words.as_ref(), k)?
+                }
+                _ => None,
+            };
+            if is_walked && passed.is_none() {
+                is_walked = false;
+                (_, allowed, _) = self.allowed(request)?;
+            }
+            let exact = request.by == By::Words || passed.is_none() && (allowed.is_some() || !graph_fits(k));
             let mut is_all = true;
+            let (passed, leaders) = passed.map_or((None, None), |(passed, leaders)| (Some(passed), Some(leaders)));
+            let some = allowed.as_deref().or(leaders.as_deref());
+            let is_allowed = |id: &i64| some.is_none_or(|ids| ids.binary_search(id).is_ok());
             let (meaning, stats) = match query {
                 None => (Vec::new(), None),
                 Some((query, v)) if request.by == By::Words => (Vec::new(), v.sample(query)),
                 Some((query, v)) if !exact || v.len() > GRAPH_FROM || !v.is_exact() => {
-                    let some = allowed.as_deref();
-                    let found =
-                        self.library.sql(|db| if exact { v.best(db, query, k, some) } else { v.near(db, query, k) })?;
+                    let found = match passed {
+                        Some(passed) => passed,
+                        None if exact => self.library.sql(|db| v.best(db, query, k, some))?,
+                        None => self.library.sql(|db| v.near(db, query, k))?,
+                    };
                     is_all = exact && found.len() < k;
                     (found, v.sample(query))
                 }
@@ -263,7 +294,7 @@ impl Searcher {
                 }
                 Some(words) => words.best(usize::MAX),
             };
-            let mut candidates = rank(request, &meaning, &by_words, allowed.as_deref(), query.is_some());
+            let mut candidates = rank(request, &meaning, &by_words, some, query.is_some());
             candidates.iter_mut().for_each(|candidate| candidate.probability = sure.get(&candidate.id).copied());
             if request.stacked {
                 stack(&mut candidates, self.stacks()?, &|id| is_allowed(&id) && !request.exclude.contains(&id));
@@ -281,20 +312,49 @@ impl Searcher {
         }
     }
 
-    /// The matches of the phrases that photos must have (their scores added up); the ids of the photos allowed by
-    /// phrases and filters, ascending (`None` if all are allowed); and the probability of the label that is asked for.
-    fn allowed(&self, request: &SearchRequest) -> Result<(Vec<Match>, Option<Vec<i64>>, Probabilities)> {
-        let filtered = !request.filters.is_empty() || !request.phrases.is_empty();
-        if !filtered {
-            return Ok((Vec::new(), None, Probabilities::new()));
-        }
-        for clause in &request.filters.clauses {
+    /// Refuses clusters that do not exist.
+    fn check_clusters(&self, filters: &Filters) -> Result<()> {
+        for clause in &filters.clauses {
             if let Filter::Cluster(name) = &clause.filter
                 && paths::fold(name) != NO_CLUSTER
                 && self.library.sql(|db| clusters::id_of(db, name))?.is_none()
             {
                 return Err(self.library.no_cluster(name)?);
             }
+        }
+        Ok(())
+    }
+
+    /// Roughly the best `k` of the photos that pass the filters, and the ids, ascending, of the photos that pass as far
+    /// as stacks need to know. `None` if the graph does not find enough.
+    fn near_passing(
+        &self,
+        request: &SearchRequest,
+        query: &[f32],
+        vectors: &Vectors,
+        words: Option<&WordMatches<'_>>,
+        k: usize,
+    ) -> Result<Option<(Vec<Scored>, Vec<i64>)>> {
+        let stacks = if request.stacked { Some(self.stacks()?) } else { None };
+        self.library.sql(|db| {
+            let mut passing = |ids: &[i64]| request.filters.passing(db, ids);
+            let Some(passed) = vectors.near_passing(db, query, k, &mut passing)? else { return Ok(None) };
+            let mut known = words.map(WordMatches::ids).unwrap_or_default();
+            known.extend(passed.iter().map(|scored| scored.id));
+            let leaders: Vec<i64> = known.iter().filter_map(|id| stacks?.get(id).copied()).collect();
+            known.extend(passing(&leaders)?);
+            known.sort_unstable();
+            known.dedup();
+            Ok(Some((passed, known)))
+        })
+    }
+
+    /// The matches of the phrases that photos must have (their scores added up); the ids of the photos allowed by
+    /// phrases and filters, ascending (`None` if all are allowed); and the probability of the label that is asked for.
+    fn allowed(&self, request: &SearchRequest) -> Result<(Vec<Match>, Option<Vec<i64>>, Probabilities)> {
+        let filtered = !request.filters.is_empty() || !request.phrases.is_empty();
+        if !filtered {
+            return Ok((Vec::new(), None, Probabilities::new()));
         }
         let labels = LabelFilter::of(&self.library, &request.filters.clauses)?;
         let mut allowed = self.library.sql(|db| request.filters.allowed(db))?;

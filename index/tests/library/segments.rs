@@ -1,7 +1,7 @@
 //! A library that grows and changes: its vectors are in several segments, which are merged, damaged and half written.
 
 use crate::support::{Random, model, photo, request, vector};
-use snapseek_index::{By, Change, Library, SearchRequest};
+use snapseek_index::{By, Change, Library, SearchRequest, Searcher, query};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,39 @@ fn check(folder: &Path, truth: &Truth, random: &mut Random) {
         let best: Vec<i64> = exact.hits.iter().take(10).map(|hit| hit.id).collect();
         right += near.hits.iter().filter(|hit| best.contains(&hit.id)).count();
         wanted += best.len();
+    }
+    assert!(right * 100 >= wanted * 97, "{right} of {wanted}");
+    check_filters(&searcher, truth, random);
+}
+
+/// Filters that many photos pass, few, and none.
+fn check_filters(searcher: &Searcher, truth: &Truth, random: &mut Random) {
+    let (mut right, mut wanted) = (0, 0);
+    for (text, ending) in [("path:7.jpg", "7.jpg"), ("path:33.jpg", "33.jpg"), ("ext:jpg", ".jpg"), ("ext:png", ".png")]
+    {
+        let ask = |vector: &[f32], words: Option<&str>, limit| {
+            let filters = query::parse(text).unwrap().filters;
+            let vector = Some(vector.to_vec());
+            let words = words.map(str::to_owned);
+            let by = if words.is_some() { By::Both } else { By::Meaning };
+            let hits = searcher.search(&SearchRequest { vector, filters, words, limit, ..request(by) }).unwrap().hits;
+            assert!(hits.iter().all(|hit| hit.paths[0].to_string_lossy().ends_with(ending)), "{text}");
+            hits
+        };
+        let pass = truth.keys().filter(|n| format!("{n}.jpg").ends_with(ending)).count();
+        for _ in 0..4 {
+            let vector = vector(random.next(), WIDE);
+            let near: Vec<i64> = ask(&vector, None, 10).iter().map(|hit| hit.id).collect();
+            let exact: Vec<i64> = ask(&vector, None, truth.len() / 10 + 10).iter().map(|hit| hit.id).take(10).collect();
+            assert_eq!(near.len(), pass.min(10), "{text}");
+            right += near.iter().filter(|id| exact.contains(id)).count();
+            wanted += near.len();
+            // A name is a word, too.
+            let some = truth.keys().nth(random.below(truth.len())).unwrap();
+            let named = ask(&vector, Some(&some.to_string()), 10);
+            let fits = format!("{some}.jpg").ends_with(ending);
+            assert_eq!(named.iter().any(|hit| hit.bm25.is_some()), fits, "{text} {some}");
+        }
     }
     assert!(right * 100 >= wanted * 97, "{right} of {wanted}");
 }

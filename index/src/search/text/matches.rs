@@ -93,6 +93,19 @@ impl<'a> WordMatches<'a> {
         Ok(Self { parts: found.into_iter().map(|(part, _)| part).collect(), asked: terms.len(), known })
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.matched().count()).sum()
+    }
+
+    /// Their ids.
+    pub(crate) fn ids(&self) -> Vec<i64> {
+        let of_part = |part: &PartScores<'a>| -> Vec<i64> {
+            part.matched().filter_map(|(at, _)| part.ids.get(at).copied()).collect()
+        };
+        self.parts.iter().flat_map(of_part).collect()
+    }
+
     /// Leaves only these photos (ids, ascending).
     pub(crate) fn retain(&mut self, allowed: &[i64]) {
         for part in &mut self.parts {

@@ -29,6 +29,8 @@ pub(crate) use segments::refresh;
 pub(crate) const GRAPH_FROM: usize = 50_000;
 /// The fewest rows that a walk through a graph keeps.
 const LEAST_BREADTH: usize = 128;
+/// The most rows that it keeps to find some that pass a filter.
+const MOST_BREADTH: usize = 8_192;
 /// Rows compared by one task.
 const CHUNK: usize = 2_048;
 /// The fewest rows from which the distribution of a query's cosines over a large library is estimated.
@@ -318,8 +320,42 @@ impl Vectors {
 
     /// Roughly the best `k`, found by the graphs, with exact cosines.
     pub(crate) fn near(&self, db: &Connection, query: &[f32], k: usize) -> rusqlite::Result<Vec<Scored>> {
+        self.refine(db, query, self.walk(query, k), k)
+    }
+
+    /// Roughly the best `k` of the photos that pass, of which `passing` gives the ids, ascending. `None` if those are so
+    /// few, or so unlike the query, that comparing with each is better.
+    pub(crate) fn near_passing(
+        &self,
+        db: &Connection,
+        query: &[f32],
+        k: usize,
+        passing: &mut dyn FnMut(&[i64]) -> rusqlite::Result<Vec<i64>>,
+    ) -> rusqlite::Result<Option<Vec<Scored>>> {
+        let mut breadth = 4 * k;
+        let mut passed: HashSet<i64> = HashSet::new();
+        let mut known: HashSet<i64> = HashSet::new();
+        while breadth <= MOST_BREADTH {
+            let mut found = self.walk(query, breadth);
+            found.sort_unstable_by(|a, b| b.cosine.total_cmp(&a.cosine));
+            found.truncate(breadth);
+            let new: Vec<i64> = found.iter().map(|estimate| estimate.id).filter(|id| known.insert(*id)).collect();
+            passed.extend(passing(&new)?);
+            found.retain(|estimate| passed.contains(&estimate.id));
+            if passed.len() >= k {
+                return self.refine(db, query, found, k).map(Some);
+            }
+            // Half as many again as should be enough, going by those seen so far.
+            let enough = known.len() * k * 3 / (2 * passed.len().max(1));
+            breadth = enough.clamp(2 * breadth, (8 * breadth).max(2 * breadth));
+        }
+        Ok(None)
+    }
+
+    /// What is near a query by the graphs, at least the best `k`.
+    fn walk(&self, query: &[f32], k: usize) -> Vec<Estimate> {
         // Several rows of one video may be among them.
-        let breadth = (if self.further > 0 { 4 * k } else { 2 * k }).max(LEAST_BREADTH);
+        let breadth = (if self.further > 0 { 2 * k } else { k + k / 4 }).max(LEAST_BREADTH);
         let coded = CodedQuery::new(query);
         // What the codes miss has any direction: six standard deviations of the product with a unit vector.
         let likely = (6.0 / (self.dim as f32).sqrt()).min(1.0);
@@ -333,7 +369,7 @@ impl Vectors {
         let mut found: Vec<Estimate> = self.segments.par_iter().flat_map_iter(of_segment).collect();
         let rows = StoredRows::Exact { rows: &self.rows, dim: self.dim };
         found.extend(scan(&Layout { ids: &self.ids, rows, graph: None }, &HashSet::new(), None, &coded, k));
-        self.refine(db, query, found, k)
+        found
     }
 
     /// The best `k` of these by their true cosines, as far as the errors of the estimates hold.
