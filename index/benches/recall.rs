@@ -65,6 +65,9 @@ fn measure(made: &Made, folder: &Path, is_kept: bool) -> Result<(), Failed> {
         fill(made, folder, is_kept)?;
     }
     let library = Library::open(&place)?;
+    if !place.join("vectors").exists() {
+        refresh(&mut library.lock()?)?;
+    }
     let truth: Vec<Vec<u32>> = serde_json::from_slice(&std::fs::read(folder.join("truth.json"))?)?;
     for (what, bytes) in [
         ("size of the library a photo", bytes_below(&place)?),

@@ -77,4 +77,5 @@ pub use kept::transfer::{Imported, Merged, Written};
 pub use search::filters::{Center, Clause, Fact, Filter, Filters, Moment, NO_CLOCK_NS, OwnerText, Phrase, Shape};
 pub use search::query;
 pub use search::searcher::{By, Hit, Order, Response, SearchRequest, Searcher};
+pub use search::vectors::Neighbours;
 pub use upkeep::check::{CheckReport, Finding, Remedy};

@@ -10,6 +10,7 @@ use super::looks::Look;
 use crate::terminal::progress::StepFn;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
+use snapseek_index::Neighbours;
 use std::collections::BTreeMap;
 
 /// Photos of one tile.
@@ -52,6 +53,52 @@ pub struct Candidate {
     pub second: usize,
     /// Turns of the first that may bring it into the position of the second.
     pub turns: Turns,
+}
+
+/// A library of at least so many photos is not gone through pair by pair.
+pub const MANY: usize = 20_000;
+
+/// As [`each`], but by graphs of prints, and of embeddings for which `near_pairs` has the pairs, by position: a few pairs
+/// may be missing, and of one photo with a thousand others most. The result is `false` if `report` said to stop.
+pub fn each_by_graph(
+    subjects: &[Subject<'_>],
+    near_pairs: &[(usize, usize)],
+    report: &mut StepFn<'_>,
+    take: &mut dyn FnMut(&[Candidate]),
+) -> bool {
+    let total = 2 * subjects.len();
+    let whole: Vec<Vec<f32>> = subjects.par_iter().map(|subject| Print::of(subject.look, WHOLE).rough).collect();
+    let width = whole.first().map_or(0, Vec::len);
+    let rows = whole.iter().map(Vec::as_slice);
+    let Some(graph) = Neighbours::new(rows, width, &mut |done| report(done, total)) else { return false };
+    for (n, tile) in subjects.chunks(TILE).enumerate() {
+        if !report(subjects.len() + n * TILE, total) {
+            return false;
+        }
+        let of_subject = |(at, subject): (usize, &Subject<'_>)| -> Vec<Candidate> {
+            let second = n * TILE + at;
+            let mut found = BTreeMap::<usize, Turns>::new();
+            let mut note = |print: &Print, turns: Turns| {
+                for first in graph.reaching(&print.rough, CORRELATED.0).into_iter().filter(|first| *first != second) {
+                    let exact = subjects.get(first).map(|other| Print::of(other.look, WHOLE).exact).unwrap_or_default();
+                    if exact.iter().zip(&print.exact).map(|(a, b)| a * b).sum::<f32>() >= CORRELATED.1 {
+                        let known = found.entry(first).or_insert(Turns::NONE);
+                        *known = known.and(turns);
+                    }
+                }
+            };
+            let look = subject.look;
+            note(&Print::of(look, WHOLE), Turns::only(0));
+            PARTS.iter().for_each(|part| note(&Print::of(look, *part), Turns::only(0)));
+            note(&Print::unframed(look), Turns::only(0));
+            (1..4).for_each(|turns| note(&Print::turned(look, 4 - turns), Turns::only(turns)));
+            found.into_iter().map(|(first, turns)| Candidate { first, second, turns }).collect()
+        };
+        take(&tile.par_iter().enumerate().flat_map_iter(of_subject).collect::<Vec<_>>());
+    }
+    let of_pair = |(first, second): &(usize, usize)| Candidate { first: *first, second: *second, turns: Turns::ALL };
+    near_pairs.chunks(TILE).for_each(|pairs| take(&pairs.iter().map(of_pair).collect::<Vec<_>>()));
+    true
 }
 
 /// Goes through all pairs and passes those to `take` that may be copies: because of their prints, or because their

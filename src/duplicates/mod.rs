@@ -122,7 +122,19 @@ pub fn find(
         let looked = embeddings.iter().filter_map(|(id, vector)| Some((*id, *vector, looks.get(id)?)));
         let (ids, subjects): (Vec<i64>, Vec<Subject>) =
             looked.map(|(id, vector, look)| (id, Subject { vector, look })).unzip();
-        let Some(pairs) = pairs(&subjects, near, progress)? else { return Ok(None) };
+        // Not all pairs of a large library.
+        let near_pairs = if subjects.len() < candidates::MANY {
+            None
+        } else {
+            searcher.near_pairs(near, &mut |done, total| progress.step("compared by meaning", done, total))?
+        };
+        if subjects.len() >= candidates::MANY && !progress.step("compared", 0, subjects.len()) {
+            return Ok(None);
+        }
+        let position = |id: i64| ids.binary_search(&id).ok();
+        let near_pairs: Option<Vec<(usize, usize)>> =
+            near_pairs.map(|pairs| pairs.into_iter().filter_map(|(a, b)| position(a).zip(position(b))).collect());
+        let Some(pairs) = pairs(&subjects, near, near_pairs.as_deref(), progress)? else { return Ok(None) };
         for component in components(&pairs) {
             let members: Vec<i64> = component.iter().filter_map(|at| ids.get(*at).copied()).collect();
             let mut hits: HashMap<i64, Hit> = searcher.photos(&members)?.into_iter().map(|hit| (hit.id, hit)).collect();
@@ -199,6 +211,7 @@ fn leave_out_companions(photos: &mut Vec<(usize, CopyMember)>) {
 fn pairs(
     subjects: &[Subject<'_>],
     near: f32,
+    near_pairs: Option<&[(usize, usize)]>,
     progress: &mut Progress<'_>,
 ) -> anyhow::Result<Option<BTreeMap<(usize, usize), Pair>>> {
     let mut pairs = BTreeMap::new();
@@ -211,7 +224,10 @@ fn pairs(
         pairs.extend(judged.collect::<Vec<_>>());
     };
     let mut report = |done, total| progress.step("compared", done, total);
-    let complete = candidates::each(subjects, near, &mut report, &mut take)?;
+    let complete = match near_pairs {
+        Some(near_pairs) => candidates::each_by_graph(subjects, near_pairs, &mut report, &mut take),
+        None => candidates::each(subjects, near, &mut report, &mut take)?,
+    };
     Ok(complete.then_some(pairs))
 }
 

@@ -7,6 +7,10 @@ use image::imageops::{self, FilterType};
 use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;
 use serde_json::Value;
+use snapseek::duplicates::alike::Turns;
+use snapseek::duplicates::candidates::{self, Candidate, Subject};
+use snapseek::duplicates::looks::{self, Look};
+use snapseek_index::Library;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -145,4 +149,34 @@ fn copies_are_told_from_different_photos() {
     println!("groups with the original that keep neither a smaller nor a framed copy: {good_choices} of 99");
     assert!(precision >= 0.98 && recall >= 0.95, "precision {precision:.4}, recall {recall:.4}");
     assert!(good_choices >= 95, "{good_choices}");
+    graphs_find_what_all_pairs_do(&folder.path().join("library"));
+}
+
+/// Of a large library, not all pairs are compared.
+fn graphs_find_what_all_pairs_do(library: &Path) {
+    let library = Library::open(library).unwrap();
+    let looks: Vec<(i64, Vec<u8>)> = library.looks(looks::VERSION).unwrap();
+    let looks: Vec<Look> = looks.iter().map(|(_, bytes)| Look::from_bytes(bytes).unwrap()).collect();
+    // As if no two were near by their embeddings: prints alone must find them.
+    let subjects: Vec<Subject<'_>> = looks.iter().map(|look| Subject { vector: &[0.0], look }).collect();
+    let gather = |each: &dyn Fn(&mut dyn FnMut(&[Candidate])) -> bool| {
+        let mut pairs = BTreeMap::new();
+        let done = each(&mut |candidates| {
+            for candidate in candidates {
+                let is_ordered = candidate.first < candidate.second;
+                let turns = if is_ordered { candidate.turns } else { candidate.turns.back() };
+                let pair = (candidate.first.min(candidate.second), candidate.first.max(candidate.second));
+                let known = pairs.entry(pair).or_insert(Turns::NONE);
+                *known = known.and(turns);
+            }
+        });
+        assert!(done);
+        pairs
+    };
+    let all = gather(&|take| candidates::each(&subjects, 0.9, &mut |_, _| true, take).unwrap());
+    let found = gather(&|take| candidates::each_by_graph(&subjects, &[], &mut |_, _| true, take));
+    let kept = all.iter().filter(|(pair, turns)| found.get(pair) == Some(turns)).count();
+    println!("candidates by graphs of prints: {kept} of {}", all.len());
+    assert!(all.len() > 5_000 && kept * 1_000 >= all.len() * 995, "{kept} of {}", all.len());
+    assert!(found.keys().all(|pair| all.contains_key(pair)), "no other pairs");
 }

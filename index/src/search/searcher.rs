@@ -245,6 +245,13 @@ impl Searcher {
             words.retain(allowed);
         }
 
+        // Of what is found by words alone, no more is needed than is asked for, unless more decides about it.
+        let is_short = (query.is_none() || request.by == By::Words)
+            && request.min_score.is_none()
+            && request.unique.is_none()
+            && (request.order, request.reverse) == (Order::Best, false)
+            && sure.is_empty()
+            && (!request.stacked || self.stacks()?.is_empty());
         // With ever more candidates until there are enough hits.
         let graph_fits = |k: usize| query.is_some_and(|(_, v)| v.has_graph() && k.saturating_mul(10) < v.len());
         let mut k = first_breadth(request);
@@ -292,6 +299,7 @@ impl Searcher {
                     found.extend(words.best(k).into_iter().filter(|found| !known.contains(&found.id)));
                     found
                 }
+                Some(words) if is_short => words.best(request.limit.saturating_add(request.exclude.len())),
                 Some(words) => words.best(usize::MAX),
             };
             let mut candidates = rank(request, &meaning, &by_words, some, query.is_some());
@@ -302,7 +310,7 @@ impl Searcher {
             if query.is_none() {
                 self.order(request, &mut candidates)?;
             }
-            let total = candidates.len();
+            let total = words.as_ref().filter(|_| is_short).map_or(candidates.len(), WordMatches::len);
             let chosen = self.choose(request, candidates, query)?;
             let below = request.min_score.is_some_and(|min| lowest.is_some_and(|lowest| lowest < min));
             if is_all || chosen.len() >= request.limit || below {
@@ -488,6 +496,19 @@ impl Searcher {
     pub fn embeddings(&self) -> Result<Vec<(i64, &[f32])>> {
         let Some(vectors) = self.vectors()? else { return Ok(Vec::new()) };
         self.library.sql(|db| vectors.rows(db))
+    }
+
+    /// Pairs of photos, the lower id first, whose cosines may reach `least`, found by graphs; a few may be missing. `None`
+    /// if the library has no graphs, because it is small, or if `progress` (photos done, total) stopped it.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn near_pairs(
+        &self,
+        least: f32,
+        progress: &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Result<Option<Vec<(i64, i64)>>> {
+        Ok(self.vectors()?.filter(|vectors| vectors.has_graph()).and_then(|vectors| vectors.pairs(least, progress)))
     }
 
     /// What the catalogue knows about these photos, in the order given; those that have no file are left out.
@@ -697,6 +718,13 @@ fn rank(
         // Only filters: every photo that passes.
         let listed = allowed.unwrap_or_default().iter();
         return listed.map(|id| RankedPhoto { id: *id, ..RankedPhoto::default() }).collect();
+    }
+    if !with_vector || request.by == By::Words {
+        // Best first already.
+        let fused = |rank: usize| 1.0 / (RRF + rank as f32 + 1.0);
+        let one =
+            |m: &Match| RankedPhoto { id: m.id, bm25: Some(m.bm25), fused: fused(m.rank), ..RankedPhoto::default() };
+        return words.iter().map(one).collect();
     }
     let mut candidates: HashMap<i64, RankedPhoto> = HashMap::with_capacity(meaning.len());
     for (rank, scored) in meaning.iter().enumerate() {

@@ -51,7 +51,7 @@ pub(crate) struct Limits {
 impl Limits {
     /// The most rows of a segment: they are in memory while it is made.
     fn most(self) -> usize {
-        self.large_from.saturating_mul(5)
+        self.large_from.saturating_mul(10)
     }
 
     fn slack(self, photos: usize) -> usize {

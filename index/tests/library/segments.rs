@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const WIDE: usize = 48;
-/// From so many photos on there are graphs; segments have two and a half times as many at most.
-const GRAPH_FROM: usize = 400;
+/// From so many photos on there are graphs; segments have ten times as many at most.
+const GRAPH_FROM: usize = 200;
 
 /// What the library should hold: the content of each photo by the number in its name.
 type Truth = BTreeMap<usize, u64>;
@@ -68,6 +68,25 @@ fn check(folder: &Path, truth: &Truth, random: &mut Random) {
     }
     assert!(right * 100 >= wanted * 97, "{right} of {wanted}");
     check_filters(&searcher, truth, random);
+    check_pairs(&searcher);
+}
+
+/// The pairs that are near each other; embeddings of made photos are as random as their numbers.
+fn check_pairs(searcher: &Searcher) {
+    let embeddings = searcher.embeddings().unwrap();
+    if embeddings.len() > 2_000 {
+        return;
+    }
+    let Some(pairs) = searcher.near_pairs(0.5, &mut |_, _| true).unwrap() else { return };
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let mut near = Vec::new();
+    for (n, (a, first)) in embeddings.iter().enumerate() {
+        near.extend(embeddings[n + 1..].iter().filter(|(_, second)| dot(first, second) >= 0.5).map(|(b, _)| (*a, *b)));
+    }
+    let found = near.iter().filter(|pair| pairs.binary_search(pair).is_ok()).count();
+    assert!(near.len() > 10 && found * 100 >= near.len() * 97, "{found} of {}", near.len());
+    assert!(pairs.len() < 2 * near.len() + 20);
+    assert!(searcher.near_pairs(0.5, &mut |done, _| done > 0).unwrap().is_none());
 }
 
 /// Filters that many photos pass, few, and none.

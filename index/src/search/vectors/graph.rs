@@ -122,7 +122,8 @@ impl Unfinished<'_> {
         }
         let mut levels = vec![Vec::new(); own + 1];
         for level in (0..=own).rev() {
-            let found = walk(best, BREADTH, self.rows.len(), |row| self.links(level, row), near);
+            let touch = |row| self.rows.touch(row);
+            let found = walk(best, BREADTH, self.rows.len(), |row| self.links(level, row), near, touch);
             best = found.first().copied().unwrap_or(best);
             levels[level] = self.select(&found, LINKS);
         }
@@ -208,7 +209,7 @@ fn flatten(neighbours: &[Vec<Vec<u32>>], entry: usize) -> Graph {
 }
 
 impl Graph {
-    fn view<'a>(&'a self, rows: StoredRows<'a>) -> View<'a> {
+    pub(super) fn view<'a>(&'a self, rows: StoredRows<'a>) -> View<'a> {
         View { rows, entry: self.entry, levels: self.levels, offsets: &self.offsets, links: &self.links }
     }
 }
@@ -256,7 +257,7 @@ impl View<'_> {
         for level in (1..self.levels).rev() {
             best = descend(best, |row| self.links(level, row), near);
         }
-        let found = walk(best, breadth, self.rows.len(), |row| self.links(0, row), near);
+        let found = walk(best, breadth, self.rows.len(), |row| self.links(0, row), near, |row| self.rows.touch(row));
         found.into_iter().map(|near| near.1).collect()
     }
 }
@@ -272,13 +273,15 @@ fn descend<'a>(from: Near, links: impl Fn(usize) -> &'a [u32], near: impl Fn(usi
     best
 }
 
-/// Keeps the best `breadth` of the rows seen, visits the best one not yet visited, and returns them, best first.
+/// Keeps the best `breadth` of the rows seen, visits the best one not yet visited, and returns them, best first. `touch`
+/// begins to fetch a row.
 fn walk<'a>(
     from: Near,
     breadth: usize,
     count: usize,
     links: impl Fn(usize) -> &'a [u32],
     near: impl Fn(usize) -> Option<Near>,
+    touch: impl Fn(usize),
 ) -> Vec<Near> {
     let mut seen = vec![0_u64; count.div_ceil(64)];
     let mut is_new = |row: usize| {
@@ -289,18 +292,19 @@ fn walk<'a>(
         new
     };
     is_new(from.1);
+    let mut new: Vec<usize> = Vec::new();
     let mut waiting = BinaryHeap::from([from]);
     let mut kept = BinaryHeap::from([Reverse(from)]);
     while let Some(next) = waiting.pop() {
         if kept.len() >= breadth && kept.peek().is_some_and(|worst| next < worst.0) {
             break;
         }
-        for row in links(next.1) {
-            let row = *row as usize;
-            if !is_new(row) {
-                continue;
-            }
-            let Some(near) = near(row) else { continue };
+        // Rows lie anywhere in memory: they are fetched side by side instead of one after the other.
+        new.clear();
+        new.extend(links(next.1).iter().map(|row| *row as usize).filter(|row| is_new(*row)));
+        new.iter().for_each(|row| touch(*row));
+        for row in &new {
+            let Some(near) = near(*row) else { continue };
             if kept.len() < breadth {
                 kept.push(Reverse(near));
             } else if kept.peek().is_some_and(|worst| near > worst.0) {

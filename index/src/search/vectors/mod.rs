@@ -3,6 +3,7 @@
 mod codes;
 mod graph;
 mod kernel;
+mod neighbours;
 mod segments;
 
 use super::cache::{self, Cache, CacheFault};
@@ -18,19 +19,22 @@ use kernel::dot;
 use rayon::prelude::*;
 use rusqlite::Connection;
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::collections::{BinaryHeap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub use neighbours::Neighbours;
 pub(crate) use segments::refresh;
 
 /// Libraries of at least this many photos get a graph; below that, comparing with every photo is as fast, and exact.
 pub(crate) const GRAPH_FROM: usize = 50_000;
 /// The fewest rows that a walk through a graph keeps.
-const LEAST_BREADTH: usize = 128;
+const LEAST_BREADTH: usize = 160;
 /// The most rows that it keeps to find some that pass a filter.
 const MOST_BREADTH: usize = 8_192;
+/// Of so many rows it is believed how many pass.
+const ENOUGH_TO_JUDGE: usize = 512;
 /// Rows compared by one task.
 const CHUNK: usize = 2_048;
 /// The fewest rows from which the distribution of a query's cosines over a large library is estimated.
@@ -75,8 +79,10 @@ pub(crate) struct Vectors {
     rows: Vec<f32>,
     /// Rows that are not the first of their photo.
     further: usize,
+    /// About [`SAMPLE`] rows, one after the other.
+    sampled: OnceLock<Vec<f32>>,
     /// All ids and rows, once something needs them that are not mapped.
-    all: OnceCell<(Vec<i64>, Vec<f32>)>,
+    all: OnceLock<(Vec<i64>, Vec<f32>)>,
 }
 
 /// The folder of the caches of all models.
@@ -207,7 +213,16 @@ impl Vectors {
                 self::further(&kept.map(|(_, id)| *id).collect::<Vec<_>>())
             };
         }
-        Ok(Self { model: model.clone(), dim, segments, ids, rows, further, all: OnceCell::new() })
+        Ok(Self {
+            model: model.clone(),
+            dim,
+            segments,
+            ids,
+            rows,
+            further,
+            sampled: OnceLock::new(),
+            all: OnceLock::new(),
+        })
     }
 
     /// Numbers in a vector.
@@ -345,9 +360,12 @@ impl Vectors {
             if passed.len() >= k {
                 return self.refine(db, query, found, k).map(Some);
             }
-            // Half as many again as should be enough, going by those seen so far.
-            let enough = known.len() * k * 3 / (2 * passed.len().max(1));
-            breadth = enough.clamp(2 * breadth, (8 * breadth).max(2 * breadth));
+            // A quarter more than should be enough, going by those seen so far.
+            let enough = known.len().saturating_mul(k * 5) / (4 * passed.len().max(1));
+            breadth = enough.clamp(2 * breadth, 8 * breadth);
+            if known.len() >= ENOUGH_TO_JUDGE && enough > 2 * MOST_BREADTH {
+                break;
+            }
         }
         Ok(None)
     }
@@ -355,18 +373,34 @@ impl Vectors {
     /// What is near a query by the graphs, at least the best `k`.
     fn walk(&self, query: &[f32], k: usize) -> Vec<Estimate> {
         // Several rows of one video may be among them.
-        let breadth = (if self.further > 0 { 2 * k } else { k + k / 4 }).max(LEAST_BREADTH);
+        let most = (if self.further > 0 { 2 * k } else { k + k / 4 }).max(LEAST_BREADTH);
+        let rows: usize = self.segments.iter().map(|segment| segment.ids().len()).sum();
         let coded = CodedQuery::new(query);
         // What the codes miss has any direction: six standard deviations of the product with a unit vector.
         let likely = (6.0 / (self.dim as f32).sqrt()).min(1.0);
-        let of_segment = |segment: &Segment| -> Vec<Estimate> {
+        let of_segment = |segment: &Segment, breadth: usize| -> Vec<Estimate> {
             let Some(layout) = Layout::of(&segment.cache) else { return Vec::new() };
             let Some(graph) = &layout.graph else { return scan(&layout, &segment.masked, None, &coded, k) };
             let found = graph.search(&coded, breadth.saturating_add(segment.masked.len().min(k))).into_iter();
             let kept = found.filter(|row| !segment.masked.contains(row));
             kept.filter_map(|row| estimate(&layout, &coded, row, likely)).collect()
         };
-        let mut found: Vec<Estimate> = self.segments.par_iter().flat_map_iter(of_segment).collect();
+        // A segment has its share of them, or more: what it has is known then.
+        let share = |segment: &Segment| (most * segment.ids().len() * 3 / (2 * rows.max(1))).clamp(LEAST_BREADTH, most);
+        let mut found: Vec<Vec<Estimate>> =
+            self.segments.par_iter().map(|segment| of_segment(segment, share(segment))).collect();
+        let mut all: Vec<f32> = found.iter().flatten().map(|estimate| estimate.cosine).collect();
+        if all.len() > most {
+            let (_, least, _) = all.select_nth_unstable_by(most - 1, |a, b| b.total_cmp(a));
+            let least = *least;
+            found.par_iter_mut().zip(&self.segments).for_each(|(found, segment)| {
+                let worst = found.iter().map(|estimate| estimate.cosine).fold(f32::INFINITY, f32::min);
+                if share(segment) < most && worst >= least {
+                    *found = of_segment(segment, most);
+                }
+            });
+        }
+        let mut found: Vec<Estimate> = found.into_iter().flatten().collect();
         let rows = StoredRows::Exact { rows: &self.rows, dim: self.dim };
         found.extend(scan(&Layout { ids: &self.ids, rows, graph: None }, &HashSet::new(), None, &coded, k));
         found
@@ -417,16 +451,19 @@ impl Vectors {
 
     /// Distribution of the photos' cosines with a query, from evenly spaced rows.
     pub(crate) fn sample(&self, query: &[f32]) -> Option<ScoreStats> {
-        let layouts = || self.segments.iter().filter_map(|segment| Some((segment, Layout::of(&segment.cache)?)));
-        let all = layouts().map(|(_, layout)| layout.ids.len()).sum::<usize>();
-        let step = ((all + self.ids.len()) / SAMPLE).max(1);
-        let coded = CodedQuery::new(query);
-        let of_segments = layouts().flat_map(|(segment, layout)| {
-            let rows = (0..layout.ids.len()).step_by(step).filter(|row| !segment.masked.contains(row));
-            rows.filter_map(|row| layout.rows.cosine(&coded, row)).collect::<Vec<_>>()
+        let dim = self.dim.max(1);
+        let rows = self.sampled.get_or_init(|| {
+            let layouts = || self.segments.iter().filter_map(|segment| Some((segment, Layout::of(&segment.cache)?)));
+            let all = layouts().map(|(_, layout)| layout.ids.len()).sum::<usize>();
+            let step = ((all + self.ids.len()) / SAMPLE).max(1);
+            let of_segments = layouts().flat_map(|(segment, layout)| {
+                let rows = (0..layout.ids.len()).step_by(step).filter(|row| !segment.masked.contains(row));
+                rows.filter_map(|row| layout.rows.decoded(row)).collect::<Vec<_>>()
+            });
+            let others = self.rows.chunks_exact(dim).step_by(step).map(<[f32]>::to_vec);
+            of_segments.chain(others).flatten().collect()
         });
-        let others = self.rows.chunks_exact(self.dim.max(1)).step_by(step).map(|row| dot(query, row));
-        stats(of_segments.chain(others))
+        stats(rows.chunks_exact(dim).map(|row| dot(query, row)))
     }
 }
 
