@@ -68,7 +68,7 @@ fn duplicates(photos: usize, random: &mut Random) {
         let grey = match looks.last() {
             Some(last) if n % 20 == 19 => {
                 let turned = |at: usize| if n % 40 == 39 { (63 - at % 64) * 64 + at / 64 } else { at };
-                let noisy = |at: usize| (f32::from(last.grey[turned(at)]) + 20.0 * random.next()).clamp(0.0, 255.0);
+                let mut noisy = |at: usize| (f32::from(last.grey[turned(at)]) + 20.0 * random.next()).clamp(0.0, 255.0);
                 (0..64 * 64).map(|at| noisy(at) as u8).collect()
             }
             _ => {

@@ -225,3 +225,46 @@ fn a_damaged_segment_is_noticed_and_made_again_alone() {
         }
     }
 }
+
+#[test]
+fn whatever_byte_of_a_segment_is_damaged_is_noticed_and_costs_no_photo() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::create(folder.path()).unwrap();
+    library.lock().unwrap().set_model(&model("a", WIDE)).unwrap();
+    let mut truth = Truth::new();
+    for range in [0..600, 600..900] {
+        let changes: Vec<Change> = range.clone().map(|n| put(n, n as u64 + 1)).collect();
+        library.lock().unwrap().apply(&changes).unwrap();
+        truth.extend(range.map(|n| (n, n as u64 + 1)));
+        library.lock().unwrap().refresh_with_graph_from(50, &mut |_, _, _| true).unwrap();
+    }
+    let words = entries(&folder.path().join("text")).into_iter().filter(|file| !file.ends_with("draft"));
+    let files: Vec<PathBuf> = segments(folder.path()).into_iter().chain(words).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in &files {
+        let sound = fs::read(file).unwrap();
+        // All of the header and of the end, where the older segments are listed, and the rest in steps.
+        let ends = (0..128).chain(sound.len().saturating_sub(64)..sound.len());
+        for at in ends.chain((128..sound.len()).step_by(sound.len() / 50)) {
+            let mut damaged = sound.clone();
+            damaged[at] ^= 1 << (at % 8);
+            fs::write(file, damaged).unwrap();
+            let findings = library.check(false).unwrap().findings;
+            assert!(findings.len() == 1, "byte {at} of {}: {findings:?}", file.display());
+            if at % 7 == 0 {
+                let searcher = Library::open(folder.path()).unwrap().searcher().unwrap();
+                let content = 1 + at as u64 % 900;
+                let request = SearchRequest {
+                    vector: Some(vector(content, WIDE)),
+                    words: Some((content - 1).to_string()),
+                    limit: 1,
+                    ..request(By::Both)
+                };
+                let hits = searcher.search(&request).unwrap().hits;
+                assert!(hits[0].size == content && hits[0].bm25.is_some(), "byte {at} of {}", file.display());
+            }
+        }
+        fs::write(file, sound).unwrap();
+    }
+    assert!(library.check(true).unwrap().findings.is_empty());
+}
