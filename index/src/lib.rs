@@ -75,6 +75,7 @@ pub use kept::given_names::GivenName;
 pub use kept::labels::{Classifier, LabelSet};
 pub use kept::transfer::{Imported, Merged, Written};
 pub use search::filters::{Center, Clause, Fact, Filter, Filters, Moment, NO_CLOCK_NS, OwnerText, Phrase, Shape};
+pub use search::map_cache::KeptMap;
 pub use search::query;
 pub use search::searcher::{By, Hit, Order, Response, SearchRequest, Searcher};
 pub use search::vectors::Neighbours;

@@ -8,6 +8,9 @@ use super::linkage::summarize;
 use super::tsne;
 use crate::model::products;
 use crate::terminal::progress::StepFn;
+use rayon::prelude::*;
+use snapseek_index::{KeptMap, Library};
+use std::collections::HashMap;
 
 /// The most points that t-SNE places.
 const POINTS: usize = 1_500;
@@ -17,6 +20,59 @@ const PERPLEXITY: f32 = 30.0;
 const ROUNDS: usize = 50;
 /// The angle in radians between a photo and the next around their point: the golden angle, which spreads them evenly.
 const TURN: f32 = 2.399_963;
+
+/// A new photo lies between this many photos that it is most like, of this many that are looked at.
+const NEIGHBOURS: usize = 3;
+const LOOKED_AT: usize = 4_096;
+
+/// Positions of a library's photos, as [`layout`] gives them. The map that was kept is extended by photos that are new,
+/// as long as they are no more than a quarter of it; so is what is left when photos are gone.
+///
+/// # Errors
+/// The catalogue cannot be read.
+pub fn of_library(
+    library: &Library,
+    embeddings: &[(i64, &[f32])],
+    report: &mut StepFn<'_>,
+) -> anyhow::Result<Option<Vec<(f32, f32)>>> {
+    let kept = library.kept_map()?.unwrap_or_default();
+    let known: HashMap<i64, (f32, f32)> = kept.spots.into_iter().collect();
+    let there = embeddings.iter().filter(|(id, _)| known.contains_key(id)).count();
+    let is_fit = there * 4 >= embeddings.len() * 3 && embeddings.len() * 4 <= kept.laid_out * 5;
+    let (spots, laid_out) = if is_fit && there * 4 >= kept.laid_out * 3 {
+        (extended(embeddings, &known), kept.laid_out)
+    } else {
+        let vectors: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();
+        let Some(spots) = layout(&vectors, report) else { return Ok(None) };
+        (spots, embeddings.len())
+    };
+    if there < embeddings.len() || known.len() > there {
+        let map =
+            KeptMap { spots: embeddings.iter().map(|(id, _)| *id).zip(spots.iter().copied()).collect(), laid_out };
+        // A library that cannot be written is not an error: the map is laid out again the next time.
+        let _ = library.keep_map(&map);
+    }
+    Ok(Some(spots))
+}
+
+/// The known spots, and for new photos those in the middle of the photos that they are most like.
+fn extended(embeddings: &[(i64, &[f32])], known: &HashMap<i64, (f32, f32)>) -> Vec<(f32, f32)> {
+    let old: Vec<(&[f32], (f32, f32))> =
+        embeddings.iter().filter_map(|(id, vector)| Some((*vector, *known.get(id)?))).collect();
+    let sample: Vec<&(&[f32], (f32, f32))> = old.iter().step_by(old.len().div_ceil(LOOKED_AT).max(1)).collect();
+    let new = |vector: &[f32]| {
+        let cosine = |other: &[f32]| vector.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
+        let mut near: Vec<(f32, (f32, f32))> = sample.iter().map(|(other, spot)| (cosine(other), *spot)).collect();
+        near.sort_unstable_by(|a, b| {
+            b.0.total_cmp(&a.0).then(a.1.partial_cmp(&b.1).unwrap_or(std::cmp::Ordering::Equal))
+        });
+        near.truncate(NEIGHBOURS);
+        let count = near.len().max(1) as f32;
+        let sum = near.iter().fold((0.0, 0.0), |(x, y), (_, spot)| (x + spot.0, y + spot.1));
+        (sum.0 / count, sum.1 / count)
+    };
+    embeddings.par_iter().map(|(id, vector)| known.get(id).copied().unwrap_or_else(|| new(vector))).collect()
+}
 
 /// Positions of unit vectors of the same length, in their order, each from 0 to 1 across and down; `None` if `report`
 /// cancelled it.
@@ -127,6 +183,52 @@ fn fit(spots: &[(f32, f32)]) -> Vec<(f32, f32)> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_map_is_kept_extended_and_laid_out_again_when_much_is_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = Library::create(folder.path()).unwrap();
+        let model = snapseek_index::ModelRecord { name: "m".into(), fingerprint: "m".into(), dim: 24 };
+        library.lock().unwrap().set_model(&model).unwrap();
+        let vectors = groups(40);
+        let some = |ids: &[i64]| -> Vec<(i64, &[f32])> {
+            ids.iter().map(|id| (*id, vectors[*id as usize].as_slice())).collect()
+        };
+        let first: Vec<i64> = (0..120).filter(|id| id % 6 != 5).collect();
+        let all: Vec<i64> = (0..120).collect();
+        let mut laid_out = 0;
+        let mut map = |ids: &[i64]| {
+            let mut steps = 0;
+            let spots = of_library(&library, &some(ids), &mut |_, _| {
+                steps += 1;
+                true
+            });
+            laid_out += usize::from(steps > 0);
+            (spots.unwrap().unwrap(), laid_out)
+        };
+        let (before, _) = map(&first);
+        assert_eq!(map(&first), (before.clone(), 1));
+        let (after, times) = map(&all);
+        assert_eq!(times, 1, "a fifth more are added");
+        let spot = |id: i64| after[id as usize];
+        for (id, spot) in first.iter().zip(&before) {
+            assert_eq!(after[*id as usize], *spot, "old photos stay where they were");
+        }
+        for id in all.iter().filter(|id| *id % 6 == 5) {
+            let away = |other: &i64| {
+                let ((a, b), (x, y)) = (spot(*id), spot(*other));
+                (a - x).abs() + (b - y).abs()
+            };
+            let nearest = first.iter().min_by(|a, b| away(a).total_cmp(&away(b))).unwrap();
+            assert_eq!(nearest / 40, id / 40, "a new photo lies in its group");
+        }
+        assert_eq!(map(&all[..70]).1, 2, "a third is gone");
+        assert_eq!(map(&all).1, 3, "two thirds more");
+        // A damaged one is as good as none.
+        let file = std::fs::read_dir(folder.path().join("map")).unwrap().next().unwrap().unwrap().path();
+        std::fs::write(file, b"no map").unwrap();
+        assert_eq!(map(&all).1, 4);
+    }
 
     fn groups(each: usize) -> Vec<Vec<f32>> {
         let mut vectors = Vec::new();

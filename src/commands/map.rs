@@ -33,10 +33,10 @@ pub(super) fn map(args: &MapArgs, settings: &Settings, console: &Console) -> any
         console.note("the library contains no photos");
         return Ok(Exit::NothingFound);
     }
-    let vectors: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();
     let cancel = signals::cancel()?;
     let mut progress = Progress::new(console, cancel);
-    let spots = map::layout(&vectors, &mut |done, total| progress.step("laying the map out", done, total));
+    let mut report = |done, total| progress.step("laying the map out", done, total);
+    let spots = map::of_library(&library, &embeddings, &mut report)?;
     let Some(spots) = spots else { return Ok(Exit::Interrupted) };
     let known = library.clusters()?;
     let names: Vec<String> = known.iter().map(|cluster| cluster.name.clone()).collect();

@@ -159,7 +159,8 @@ fn graphs_find_what_all_pairs_do(library: &Path) {
     let looks: Vec<Look> = looks.iter().map(|(_, bytes)| Look::from_bytes(bytes).unwrap()).collect();
     // As if no two were near by their embeddings: prints alone must find them.
     let subjects: Vec<Subject<'_>> = looks.iter().map(|look| Subject { vector: &[0.0], look }).collect();
-    let gather = |each: &dyn Fn(&mut dyn FnMut(&[Candidate])) -> bool| {
+    type Take<'a> = dyn FnMut(&[Candidate]) + 'a;
+    let gather = |each: &dyn Fn(&mut Take<'_>) -> bool| {
         let mut pairs = BTreeMap::new();
         let done = each(&mut |candidates| {
             for candidate in candidates {

@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 pub(crate) mod filters;
+pub(crate) mod map_cache;
 pub mod query;
 pub(crate) mod searcher;
 pub(crate) mod segments;

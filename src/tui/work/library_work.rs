@@ -109,9 +109,9 @@ fn chart(context: &Context, console: &Console, library: &Library, cancel: &Atomi
     }
     let searcher = library.searcher()?;
     let embeddings = searcher.embeddings()?;
-    let vectors: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();
     let mut progress = Progress::new(console, cancel);
-    let spots = map::layout(&vectors, &mut |done, total| progress.step("laying the map out", done, total));
+    let mut report = |done, total| progress.step("laying the map out", done, total);
+    let spots = map::of_library(library, &embeddings, &mut report)?;
     let known = library.clusters()?;
     let position: HashMap<i64, u16> = known.iter().map(|cluster| cluster.id).zip(0..).collect();
     let places: HashMap<i64, u16> =

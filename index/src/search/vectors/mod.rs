@@ -29,8 +29,6 @@ pub(crate) use segments::refresh;
 
 /// Libraries of at least this many photos get a graph; below that, comparing with every photo is as fast, and exact.
 pub(crate) const GRAPH_FROM: usize = 50_000;
-/// The fewest rows that a walk through a graph keeps.
-const LEAST_BREADTH: usize = 160;
 /// The most rows that it keeps to find some that pass a filter.
 const MOST_BREADTH: usize = 8_192;
 /// Of so many rows it is believed how many pass.
@@ -373,7 +371,7 @@ impl Vectors {
     /// What is near a query by the graphs, at least the best `k`.
     fn walk(&self, query: &[f32], k: usize) -> Vec<Estimate> {
         // Several rows of one video may be among them.
-        let most = (if self.further > 0 { 2 * k } else { k + k / 4 }).max(LEAST_BREADTH);
+        let most = if self.further > 0 { 2 * k } else { k + k / 4 };
         let rows: usize = self.segments.iter().map(|segment| segment.ids().len()).sum();
         let coded = CodedQuery::new(query);
         // What the codes miss has any direction: six standard deviations of the product with a unit vector.
@@ -386,7 +384,10 @@ impl Vectors {
             kept.filter_map(|row| estimate(&layout, &coded, row, likely)).collect()
         };
         // A segment has its share of them, or more: what it has is known then.
-        let share = |segment: &Segment| (most * segment.ids().len() * 3 / (2 * rows.max(1))).clamp(LEAST_BREADTH, most);
+        let share = |segment: &Segment| {
+            let count = segment.ids().len();
+            (most * count * 3 / (2 * rows.max(1))).min(most).max(least_breadth(count))
+        };
         let mut found: Vec<Vec<Estimate>> =
             self.segments.par_iter().map(|segment| of_segment(segment, share(segment))).collect();
         let mut all: Vec<f32> = found.iter().flatten().map(|estimate| estimate.cosine).collect();
@@ -465,6 +466,12 @@ impl Vectors {
         });
         stats(rows.chunks_exact(dim).map(|row| dot(query, row)))
     }
+}
+
+/// How many rows a walk keeps at least, in a graph of so many: enough for a recall@10 of 0.99 with vectors that have a
+/// thousand others about as near (`benches/recall.rs`).
+fn least_breadth(rows: usize) -> usize {
+    (144.0 * (rows as f32 / 100_000.0).sqrt()).max(96.0) as usize
 }
 
 /// The cosine of two unit vectors.
