@@ -78,5 +78,5 @@ pub use search::filters::{Center, Clause, Fact, Filter, Filters, Moment, NO_CLOC
 pub use search::map_cache::KeptMap;
 pub use search::query;
 pub use search::searcher::{By, Hit, Order, Response, SearchRequest, Searcher};
-pub use search::vectors::Neighbours;
+pub use search::vectors::NearVectors;
 pub use upkeep::check::{CheckReport, Finding, Remedy};

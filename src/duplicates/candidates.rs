@@ -10,7 +10,7 @@ use super::looks::Look;
 use crate::terminal::progress::StepFn;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
-use snapseek_index::Neighbours;
+use snapseek_index::NearVectors;
 use std::collections::BTreeMap;
 
 /// Photos of one tile.
@@ -70,7 +70,7 @@ pub fn each_by_graph(
     let whole: Vec<Vec<f32>> = subjects.par_iter().map(|subject| Print::of(subject.look, WHOLE).rough).collect();
     let width = whole.first().map_or(0, Vec::len);
     let rows = whole.iter().map(Vec::as_slice);
-    let Some(graph) = Neighbours::new(rows, width, &mut |done| report(done, total)) else { return false };
+    let Some(graph) = NearVectors::new(rows, width, &mut |done| report(done, total)) else { return false };
     for (n, tile) in subjects.chunks(TILE).enumerate() {
         if !report(subjects.len() + n * TILE, total) {
             return false;

@@ -176,7 +176,9 @@ fn graphs_find_what_all_pairs_do(library: &Path) {
     };
     let all = gather(&|take| candidates::each(&subjects, 0.9, &mut |_, _| true, take).unwrap());
     let found = gather(&|take| candidates::each_by_graph(&subjects, &[], &mut |_, _| true, take));
-    let kept = all.iter().filter(|(pair, turns)| found.get(pair) == Some(turns)).count();
+    // Across tiles, a pair is turned only one way round.
+    let has = |pair, turns: &Turns| found.get(pair).is_some_and(|found| found.and(*turns) == *found);
+    let kept = all.iter().filter(|(pair, turns)| has(pair, turns)).count();
     println!("candidates by graphs of prints: {kept} of {}", all.len());
     assert!(all.len() > 5_000 && kept * 1_000 >= all.len() * 995, "{kept} of {}", all.len());
     assert!(found.keys().all(|pair| all.contains_key(pair)), "no other pairs");

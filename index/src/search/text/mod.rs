@@ -56,7 +56,7 @@ const LENGTHS: usize = 2 * FIELDS.len();
 /// The words of some photos.
 struct TextPart {
     searcher: Searcher,
-    source: Source,
+    source: TextSource,
     /// The photos whose words here are out of date, ascending. They count for nothing.
     masked: Vec<DocId>,
     /// Of the other photos.
@@ -64,7 +64,7 @@ struct TextPart {
 }
 
 /// Where the documents of a part come from, each of one photo, in the order of their ids.
-enum Source {
+enum TextSource {
     Cache(Box<Segment>),
     Catalogue(Vec<i64>),
 }
@@ -74,7 +74,7 @@ impl TextPart {
     fn of(segment: Segment) -> Option<Self> {
         let searcher = open(&segments::unpack(&segment.cache).ok()?).ok()?;
         let [reader] = searcher.segment_readers() else {
-            return segment.ids().is_empty().then(|| Self::new(searcher, Source::Cache(Box::new(segment)), [0; _]));
+            return segment.ids().is_empty().then(|| Self::new(searcher, TextSource::Cache(Box::new(segment)), [0; _]));
         };
         let mut lengths: [u64; LENGTHS] = *segments::lengths_in(&segment.cache)?;
         let mut masked: Vec<DocId> = segment.masked.iter().map(|row| *row as DocId).collect();
@@ -88,18 +88,18 @@ impl TextPart {
             }
         }
         let fits = reader.max_doc() as usize == segment.ids().len();
-        fits.then(|| Self { masked, ..Self::new(searcher, Source::Cache(Box::new(segment)), lengths) })
+        fits.then(|| Self { masked, ..Self::new(searcher, TextSource::Cache(Box::new(segment)), lengths) })
     }
 
-    fn new(searcher: Searcher, source: Source, lengths: [u64; LENGTHS]) -> Self {
+    fn new(searcher: Searcher, source: TextSource, lengths: [u64; LENGTHS]) -> Self {
         Self { searcher, source, masked: Vec::new(), lengths }
     }
 
     /// The photos of the documents.
     fn ids(&self) -> &[i64] {
         match &self.source {
-            Source::Cache(segment) => segment.ids(),
-            Source::Catalogue(ids) => ids,
+            TextSource::Cache(segment) => segment.ids(),
+            TextSource::Catalogue(ids) => ids,
         }
     }
 
@@ -202,7 +202,7 @@ impl TextSearch {
         if !changed.is_empty() {
             let indexed = segments::index(db, &changed, &mut |_| true)?;
             let lengths = segments::lengths(&indexed.index)?;
-            parts.push(TextPart::new(open(&indexed.index)?, Source::Catalogue(indexed.ids), lengths));
+            parts.push(TextPart::new(open(&indexed.index)?, TextSource::Catalogue(indexed.ids), lengths));
         }
         let (_, fields) = schema();
         Ok(Self { parts, fields, plain: analyzer(false), without_stop_words: analyzer(true) })

@@ -19,7 +19,7 @@ const MAX_LEVELS: usize = 16;
 const BATCH: usize = 1_024;
 const SHARE: usize = 32;
 
-/// Neighbours of every row: `links[offsets[i]..offsets[i + 1]]` with `i = level * (rows + 1) + row`.
+/// NearVectors of every row: `links[offsets[i]..offsets[i + 1]]` with `i = level * (rows + 1) + row`.
 #[derive(Default)]
 pub(super) struct Graph {
     pub(super) entry: usize,

@@ -3,7 +3,7 @@
 mod codes;
 mod graph;
 mod kernel;
-mod neighbours;
+mod near_vectors;
 mod segments;
 
 use super::cache::{self, Cache, CacheFault};
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use neighbours::Neighbours;
+pub use near_vectors::NearVectors;
 pub(crate) use segments::refresh;
 
 /// Libraries of at least this many photos get a graph; below that, comparing with every photo is as fast, and exact.

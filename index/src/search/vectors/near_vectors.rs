@@ -12,7 +12,7 @@ const MOST: usize = 1_024;
 const BATCH: usize = 4_096;
 
 /// Unit vectors in memory, of which those near another one are found by a graph.
-pub struct Neighbours {
+pub struct NearVectors {
     dim: usize,
     /// The position that each row was given at; vectors of zeros have none.
     positions: Vec<usize>,
@@ -20,7 +20,7 @@ pub struct Neighbours {
     graph: Graph,
 }
 
-impl Neighbours {
+impl NearVectors {
     /// The neighbours among `vectors` of `dim` numbers each, some of which may be all zeros; `None` if `progress`
     /// (vectors done) stopped it.
     pub fn new<'a>(
@@ -49,9 +49,9 @@ impl Neighbours {
     }
 }
 
-impl std::fmt::Debug for Neighbours {
+impl std::fmt::Debug for NearVectors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Neighbours").field("dim", &self.dim).field("vectors", &self.positions.len()).finish()
+        f.debug_struct("NearVectors").field("dim", &self.dim).field("vectors", &self.positions.len()).finish()
     }
 }
 
