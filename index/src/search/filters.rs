@@ -344,6 +344,10 @@ impl Filters {
 
     /// Whether a path satisfies the path and extension clauses.
     pub(crate) fn prefers(&self, path: &std::path::Path) -> bool {
+        let is_about_paths = |clause: &Clause| matches!(clause.filter, Filter::Path(_) | Filter::Ext(_));
+        if !self.clauses.iter().any(is_about_paths) {
+            return true;
+        }
         let folded = paths::fold(&path.to_string_lossy());
         self.clauses.iter().all(|clause| match &clause.filter {
             Filter::Path(text) => folded.contains(&paths::fold(text)) != clause.exclude,
