@@ -55,11 +55,8 @@ pub struct Candidate {
     pub turns: Turns,
 }
 
-/// A library of at least so many photos is not gone through pair by pair.
-pub const MANY: usize = 20_000;
-
-/// As [`each`], but by graphs of prints, and of embeddings for which `near_pairs` has the pairs, by position: a few pairs
-/// may be missing, and of one photo with a thousand others most. The result is `false` if `report` said to stop.
+/// As [`each`], but by graphs of prints, and of embeddings for which `near_pairs` has the pairs, by position: a few
+/// pairs may be missing, and of one photo with a thousand others most. The result is `false` if `report` said to stop.
 pub fn each_by_graph(
     subjects: &[Subject<'_>],
     near_pairs: &[(usize, usize)],

@@ -123,17 +123,14 @@ pub fn find(
         let (ids, subjects): (Vec<i64>, Vec<Subject>) =
             looked.map(|(id, vector, look)| (id, Subject { vector, look })).unzip();
         // Not all pairs of a large library.
-        let near_pairs = if subjects.len() < candidates::MANY {
-            None
+        let near_pairs = if searcher.has_graph()? {
+            let mut report = |done, total| progress.step("compared by meaning", done, total);
+            let Some(pairs) = searcher.near_pairs(near, &mut report)? else { return Ok(None) };
+            let position = |id: i64| ids.binary_search(&id).ok();
+            Some(pairs.into_iter().filter_map(|(a, b)| position(a).zip(position(b))).collect::<Vec<_>>())
         } else {
-            searcher.near_pairs(near, &mut |done, total| progress.step("compared by meaning", done, total))?
+            None
         };
-        if subjects.len() >= candidates::MANY && !progress.step("compared", 0, subjects.len()) {
-            return Ok(None);
-        }
-        let position = |id: i64| ids.binary_search(&id).ok();
-        let near_pairs: Option<Vec<(usize, usize)>> =
-            near_pairs.map(|pairs| pairs.into_iter().filter_map(|(a, b)| position(a).zip(position(b))).collect());
         let Some(pairs) = pairs(&subjects, near, near_pairs.as_deref(), progress)? else { return Ok(None) };
         for component in components(&pairs) {
             let members: Vec<i64> = component.iter().filter_map(|at| ids.get(*at).copied()).collect();

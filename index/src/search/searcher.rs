@@ -498,8 +498,16 @@ impl Searcher {
         self.library.sql(|db| vectors.rows(db))
     }
 
-    /// Pairs of photos, the lower id first, whose cosines may reach `least`, found by graphs; a few may be missing. `None`
-    /// if the library has no graphs, because it is small, or if `progress` (photos done, total) stopped it.
+    /// Whether the library is so large that it has graphs.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn has_graph(&self) -> Result<bool> {
+        Ok(self.vectors()?.is_some_and(Vectors::has_graph))
+    }
+
+    /// Pairs of photos, the lower id first, whose cosines may reach `least`, found by graphs where there are any; a few
+    /// may be missing. `None` if `progress` (photos done, total) stopped it.
     ///
     /// # Errors
     /// The catalogue cannot be read.
@@ -508,7 +516,7 @@ impl Searcher {
         least: f32,
         progress: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Option<Vec<(i64, i64)>>> {
-        Ok(self.vectors()?.filter(|vectors| vectors.has_graph()).and_then(|vectors| vectors.pairs(least, progress)))
+        Ok(self.vectors()?.map_or(Some(Vec::new()), |vectors| vectors.pairs(least, progress)))
     }
 
     /// What the catalogue knows about these photos, in the order given; those that have no file are left out.

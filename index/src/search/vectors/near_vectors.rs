@@ -39,8 +39,8 @@ impl NearVectors {
         Some(Self { dim, positions, rows, graph })
     }
 
-    /// The positions of about all vectors whose product with `query`, a unit vector, reaches `least`, but for those that
-    /// would be the thousandth or later.
+    /// The positions of about all vectors whose product with `query`, a unit vector, reaches `least`, but for those
+    /// that would be the thousandth or later.
     #[must_use]
     pub fn reaching(&self, query: &[f32], least: f32) -> Vec<usize> {
         let view = self.graph.view(StoredRows::Coded { rows: &self.rows, dim: self.dim });
@@ -55,15 +55,19 @@ impl std::fmt::Debug for NearVectors {
     }
 }
 
-/// The rows whose product with a query may reach `least`.
+/// Whether the product of a row with a query may reach `least`.
+fn reaches(rows: StoredRows<'_>, query: &CodedQuery<'_>, least: f32, row: usize) -> bool {
+    rows.estimate(query, row).is_some_and(|(cosine, error)| cosine + error >= least)
+}
+
+/// The rows of which a graph finds that they may.
 fn reaching(view: &View<'_>, query: &CodedQuery<'_>, least: f32) -> Vec<usize> {
-    let reaches = |row: &usize| view.rows.estimate(query, *row).is_some_and(|(cosine, error)| cosine + error >= least);
     let mut breadth = BREADTH;
     loop {
         let mut found = view.search(query, breadth);
-        let is_all = found.len() < breadth || found.last().is_some_and(|last| !reaches(last));
-        if is_all || breadth >= MOST {
-            found.retain(reaches);
+        let ends = found.last().is_some_and(|last| !reaches(view.rows, query, least, *last));
+        if found.len() < breadth || ends || breadth >= MOST {
+            found.retain(|row| reaches(view.rows, query, least, *row));
             return found;
         }
         breadth *= 4;
@@ -82,12 +86,9 @@ impl Vectors {
             for (segment, layout) in &layouts {
                 let rows = match &layout.graph {
                     Some(graph) => reaching(graph, &query, least),
-                    None => (0..layout.ids.len()).collect(),
+                    None => (0..layout.ids.len()).filter(|row| reaches(layout.rows, &query, least, *row)).collect(),
                 };
-                let reaches = |row: &usize| {
-                    layout.rows.estimate(&query, *row).is_some_and(|(cosine, error)| cosine + error >= least)
-                };
-                let rows = rows.into_iter().filter(|row| !segment.masked.contains(row)).filter(reaches);
+                let rows = rows.into_iter().filter(|row| !segment.masked.contains(row));
                 found.extend(rows.filter_map(|row| layout.ids.get(row)));
             }
             let changed = self.ids.iter().zip(self.rows.chunks_exact(self.dim.max(1)));
