@@ -1,8 +1,8 @@
 //! Made libraries through the whole index: `cargo bench -p snapseek-index --bench recall [COUNT [DIM [FOLDER]]]`.
 //!
-//! Prints how long the caches take to build and to follow 10,000 more photos, sizes, the peak of memory, times of opening
-//! and of queries (by meaning, with filters, with words), and recall@10 against comparing with every vector. With FOLDER,
-//! the library stays there, and vectors, queries and the truth lie beside it for `peers.py`.
+//! Prints how long the caches take to build and to follow 10,000 more photos, sizes, the peak of memory, times of
+//! opening and of queries (by meaning, with filters, with words), and recall@10 against comparing with every vector.
+//! With FOLDER, the library stays there, and vectors, queries and the truth lie beside it for `peers.py`.
 
 use rayon::prelude::*;
 use snapseek_index::{

@@ -351,7 +351,8 @@ fn prepare(mut db: Connection, file: &Path, may_create: bool) -> Result<Connecti
     }
     db.busy_timeout(PATIENCE).map_err(&failed)?;
     if found == 0 {
-        // Of two embeddings of 512 numbers, only one fits into a page of the usual 4,096 bytes, and half of it is wasted.
+        // Of two embeddings of 512 numbers, only one fits into a page of the usual 4,096 bytes, and half of it is
+        // wasted.
         db.execute_batch("PRAGMA page_size = 16384;").map_err(&failed)?;
     }
     db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;")

@@ -1,7 +1,7 @@
 //! Caches that are several files. Each generation is a segment: rows that never change, by the photos' ids. The newest
-//! one lists the older ones that count with it, and which of their rows are out of date, so what is new costs as much as
-//! it is, not as much as all that is there. Segments of about the same size are merged, as those of search engines are
-//! (the logarithmic merging of Lester, Moffat and Zobel 2005).
+//! one lists the older ones that count with it, and which of their rows are out of date, so what is new costs as much
+//! as it is, not as much as all that is there. Segments of about the same size are merged, as those of search engines
+//! are (the logarithmic merging of Lester, Moffat and Zobel 2005).
 
 use super::cache::{Cache, CacheFault, Unusable};
 use crate::catalogue::change_log::{Part, Stamp};
@@ -14,7 +14,8 @@ use std::path::Path;
 /// The sections of a file that every kind of cache has: the ids of its rows' photos, ascending, and the older segments.
 pub(crate) const IDS: usize = 0;
 const OLDER: usize = 4;
-/// Which of the numbers of [`Head`](super::cache::Head) says more about a segment, in bits; the others are the kind's own.
+/// Which of the numbers of [`Head`](super::cache::Head) says more about a segment, in bits; the others are the kind's
+/// own.
 pub(crate) const TRAITS: usize = 3;
 /// There are photos in no segment.
 const PARTIAL: u64 = 1;
@@ -43,8 +44,8 @@ pub(crate) struct SegmentKind<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) large_from: usize,
-    /// Which share of a small library may change before that is written. Until then it is read from the catalogue at
-    /// each search.
+    /// One in so many photos of a small library may change before that is written. Until then they are read from the
+    /// catalogue at each search.
     pub(crate) slack: usize,
 }
 

@@ -73,7 +73,8 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    /// The part of [`Writer::refresh_caches`] for the full-text cache, of a library that is large from so many photos on.
+    /// The part of [`Writer::refresh_caches`] for the full-text cache, of a library that is large from so many photos
+    /// on.
     ///
     /// # Errors
     /// As for [`Writer::refresh_caches`].

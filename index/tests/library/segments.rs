@@ -4,6 +4,7 @@ use crate::support::{Random, model, photo, request, vector};
 use snapseek_index::{By, Change, Library, SearchRequest, Searcher, query};
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 const WIDE: usize = 48;
@@ -19,6 +20,20 @@ fn put(n: usize, content: u64) -> Change {
 
 fn refresh(library: &Library, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) {
     library.lock().unwrap().refresh_with_graph_from(GRAPH_FROM, progress).unwrap();
+}
+
+/// A library to which these numbers of photos came one after the other, each with the next content.
+fn grown(folder: &Path, ranges: &[Range<usize>], graph_from: usize) -> (Library, Truth) {
+    let library = Library::create(folder).unwrap();
+    library.lock().unwrap().set_model(&model("a", WIDE)).unwrap();
+    let mut truth = Truth::new();
+    for range in ranges {
+        let changes: Vec<Change> = range.clone().map(|n| put(n, n as u64 + 1)).collect();
+        library.lock().unwrap().apply(&changes).unwrap();
+        truth.extend(range.clone().map(|n| (n, n as u64 + 1)));
+        library.lock().unwrap().refresh_with_graph_from(graph_from, &mut |_, _, _| true).unwrap();
+    }
+    (library, truth)
 }
 
 /// Everything in a folder, in order; nothing if it does not exist.
@@ -181,15 +196,7 @@ fn segments_that_grow_change_and_merge_find_what_there_is() {
 #[test]
 fn a_damaged_segment_is_noticed_and_made_again_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let library = Library::create(folder.path()).unwrap();
-    library.lock().unwrap().set_model(&model("a", WIDE)).unwrap();
-    let mut truth = Truth::new();
-    for range in [0..2_000, 2_000..4_000, 4_000..4_700] {
-        let changes: Vec<Change> = range.clone().map(|n| put(n, n as u64 + 1)).collect();
-        library.lock().unwrap().apply(&changes).unwrap();
-        truth.extend(range.map(|n| (n, n as u64 + 1)));
-        refresh(&library, &mut |_, _, _| true);
-    }
+    let (library, mut truth) = grown(folder.path(), &[0..2_000, 2_000..4_000, 4_000..4_700], GRAPH_FROM);
     library.lock().unwrap().apply(&[Change::Remove { path: "/photos/5.jpg".into() }]).unwrap();
     truth.remove(&5);
     let mut random = Random(5);
@@ -229,15 +236,7 @@ fn a_damaged_segment_is_noticed_and_made_again_alone() {
 #[test]
 fn whatever_byte_of_a_segment_is_damaged_is_noticed_and_costs_no_photo() {
     let folder = tempfile::tempdir().unwrap();
-    let library = Library::create(folder.path()).unwrap();
-    library.lock().unwrap().set_model(&model("a", WIDE)).unwrap();
-    let mut truth = Truth::new();
-    for range in [0..600, 600..900] {
-        let changes: Vec<Change> = range.clone().map(|n| put(n, n as u64 + 1)).collect();
-        library.lock().unwrap().apply(&changes).unwrap();
-        truth.extend(range.map(|n| (n, n as u64 + 1)));
-        library.lock().unwrap().refresh_with_graph_from(50, &mut |_, _, _| true).unwrap();
-    }
+    let (library, _) = grown(folder.path(), &[0..600, 600..900], 50);
     let words = entries(&folder.path().join("text")).into_iter().filter(|file| !file.ends_with("draft"));
     let files: Vec<PathBuf> = segments(folder.path()).into_iter().chain(words).collect();
     assert!(files.len() >= 3, "{files:?}");

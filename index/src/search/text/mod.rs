@@ -50,7 +50,8 @@ const FIELDS: [(&str, f32); 6] =
 /// The position of the field that holds what owners wrote, the last one.
 const WRITTEN: usize = FIELDS.len() - 1;
 
-/// Numbers that BM25 must know of a part of the photos: of each field, how many have anything in it, and how many words.
+/// Numbers that BM25 must know of a part of the photos: of each field, how many have anything in it, and how many
+/// words.
 const LENGTHS: usize = 2 * FIELDS.len();
 
 /// The words of some photos.

@@ -107,16 +107,6 @@ impl<'a> StoredRows<'a> {
         }
     }
 
-    /// Begins to fetch a coded row, in its first bytes and in its middle: the processor finds the rest.
-    pub(super) fn touch(self, row: usize) {
-        if let Self::Coded { rows, dim } = self {
-            let at = row * stride(dim);
-            std::hint::black_box(
-                rows.get(at).copied().unwrap_or(0) ^ rows.get(at + stride(dim) / 2).copied().unwrap_or(0),
-            );
-        }
-    }
-
     /// The cosine of a row with a query.
     pub(super) fn cosine(self, query: &CodedQuery<'_>, row: usize) -> Option<f32> {
         self.estimate(query, row).map(|(cosine, _)| cosine)

@@ -1,8 +1,8 @@
-//! The HNSW graph (Malkov and Yashunin, 2018), stored flat: a list of neighbours per level and row, which is walked where
-//! it is mapped.
+//! The HNSW graph (Malkov and Yashunin, 2018), stored flat: a list of neighbours per level and row, which is walked
+//! where it is mapped.
 //!
-//! Rows are inserted in batches, as ParlayANN does (Manohar and others, 2024): those of a batch look for neighbours at the
-//! same time in what there is before it, and are linked afterwards. So nothing is locked, and the graph is the same
+//! Rows are inserted in batches, as ParlayANN does (Manohar and others, 2024): those of a batch look for neighbours at
+//! the same time in what there is before it, and are linked afterwards. So nothing is locked, and the graph is the same
 //! whatever the number of threads.
 
 use super::codes::{self, CodedQuery, StoredRows};
@@ -19,7 +19,7 @@ const MAX_LEVELS: usize = 16;
 const BATCH: usize = 1_024;
 const SHARE: usize = 32;
 
-/// NearVectors of every row: `links[offsets[i]..offsets[i + 1]]` with `i = level * (rows + 1) + row`.
+/// Neighbours of every row: `links[offsets[i]..offsets[i + 1]]` with `i = level * (rows + 1) + row`.
 #[derive(Default)]
 pub(super) struct Graph {
     pub(super) entry: usize,
@@ -122,8 +122,7 @@ impl Unfinished<'_> {
         }
         let mut levels = vec![Vec::new(); own + 1];
         for level in (0..=own).rev() {
-            let touch = |row| self.rows.touch(row);
-            let found = walk(best, BREADTH, self.rows.len(), |row| self.links(level, row), near, touch);
+            let found = walk(best, BREADTH, self.rows.len(), |row| self.links(level, row), near);
             best = found.first().copied().unwrap_or(best);
             levels[level] = self.select(&found, LINKS);
         }
@@ -257,7 +256,7 @@ impl View<'_> {
         for level in (1..self.levels).rev() {
             best = descend(best, |row| self.links(level, row), near);
         }
-        let found = walk(best, breadth, self.rows.len(), |row| self.links(0, row), near, |row| self.rows.touch(row));
+        let found = walk(best, breadth, self.rows.len(), |row| self.links(0, row), near);
         found.into_iter().map(|near| near.1).collect()
     }
 }
@@ -273,15 +272,13 @@ fn descend<'a>(from: Near, links: impl Fn(usize) -> &'a [u32], near: impl Fn(usi
     best
 }
 
-/// Keeps the best `breadth` of the rows seen, visits the best one not yet visited, and returns them, best first. `touch`
-/// begins to fetch a row.
+/// Keeps the best `breadth` of the rows seen, visits the best one not yet visited, and returns them, best first.
 fn walk<'a>(
     from: Near,
     breadth: usize,
     count: usize,
     links: impl Fn(usize) -> &'a [u32],
     near: impl Fn(usize) -> Option<Near>,
-    touch: impl Fn(usize),
 ) -> Vec<Near> {
     let mut seen = vec![0_u64; count.div_ceil(64)];
     let mut is_new = |row: usize| {
@@ -292,19 +289,17 @@ fn walk<'a>(
         new
     };
     is_new(from.1);
-    let mut new: Vec<usize> = Vec::new();
     let mut waiting = BinaryHeap::from([from]);
     let mut kept = BinaryHeap::from([Reverse(from)]);
     while let Some(next) = waiting.pop() {
         if kept.len() >= breadth && kept.peek().is_some_and(|worst| next < worst.0) {
             break;
         }
-        // Rows lie anywhere in memory: they are fetched side by side instead of one after the other.
-        new.clear();
-        new.extend(links(next.1).iter().map(|row| *row as usize).filter(|row| is_new(*row)));
-        new.iter().for_each(|row| touch(*row));
-        for row in &new {
-            let Some(near) = near(*row) else { continue };
+        for row in links(next.1).iter().map(|row| *row as usize) {
+            if !is_new(row) {
+                continue;
+            }
+            let Some(near) = near(row) else { continue };
             if kept.len() < breadth {
                 kept.push(Reverse(near));
             } else if kept.peek().is_some_and(|worst| near > worst.0) {

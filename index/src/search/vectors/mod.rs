@@ -152,8 +152,8 @@ struct Layout<'a> {
     graph: Option<View<'a>>,
 }
 
-/// Rows are codes: a trait of a segment. The other numbers of its head are the length of a vector, and the entry and the
-/// levels of the graph.
+/// Rows are codes: a trait of a segment. The other numbers of its head are the length of a vector, and the entry and
+/// the levels of the graph.
 const CODED: u64 = OWN_TRAIT;
 
 impl<'a> Layout<'a> {
@@ -336,8 +336,8 @@ impl Vectors {
         self.refine(db, query, self.walk(query, k), k)
     }
 
-    /// Roughly the best `k` of the photos that pass, of which `passing` gives the ids, ascending. `None` if those are so
-    /// few, or so unlike the query, that comparing with each is better.
+    /// Roughly the best `k` of the photos that pass, of which `passing` gives the ids, ascending. `None` if those are
+    /// so few, or so unlike the query, that comparing with each is better.
     pub(crate) fn near_passing(
         &self,
         db: &Connection,
@@ -567,8 +567,8 @@ fn further(ids: &[i64]) -> usize {
     ids.par_windows(2).filter(|pair| pair[0] == pair[1]).count()
 }
 
-/// Gives `take` the ids (ascending, of a video once for each frame) and vectors of the photos that have a file and a sound
-/// embedding, of all or only of `some`, until it returns `false`.
+/// Gives `take` the ids (ascending, of a video once for each frame) and vectors of the photos that have a file and a
+/// sound embedding, of all or only of `some`, until it returns `false`.
 fn read_rows(
     db: &Connection,
     model: &Model,

@@ -15,8 +15,8 @@ fn least_with_graph(limits: Limits) -> usize {
     (limits.large_from / 10).max(1)
 }
 
-/// Brings the cache up to date where that is worth it, one generation after the other: each is durable before the next is
-/// begun. Returns `false` if `progress` (vectors done, total) stopped it.
+/// Brings the cache up to date where that is worth it, one generation after the other: each is durable before the next
+/// is begun. Returns `false` if `progress` (vectors done, total) stopped it.
 pub(crate) fn refresh(
     db: &Connection,
     model: &Model,
