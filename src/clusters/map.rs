@@ -38,8 +38,8 @@ pub fn of_library(
     let kept = library.kept_map()?.unwrap_or_default();
     let known: HashMap<i64, (f32, f32)> = kept.spots.into_iter().collect();
     let there = embeddings.iter().filter(|(id, _)| known.contains_key(id)).count();
-    let is_fit = there * 4 >= embeddings.len() * 3 && embeddings.len() * 4 <= kept.laid_out * 5;
-    let (spots, laid_out) = if is_fit && there * 4 >= kept.laid_out * 3 {
+    let is_fit = there * 4 >= embeddings.len().max(kept.laid_out) * 3 && embeddings.len() * 4 <= kept.laid_out * 5;
+    let (spots, laid_out) = if is_fit {
         (extended(embeddings, &known), kept.laid_out)
     } else {
         let vectors: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();

@@ -4,7 +4,7 @@ use super::cache::{self, Cache, Head};
 use crate::catalogue::change_log::Stamp;
 use crate::catalogue::library::Library;
 use crate::error::Result;
-use xxhash_rust::xxh3::xxh3_64;
+use crate::search::vectors::basis;
 
 /// A map as it was kept.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,13 +21,11 @@ impl Library {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn kept_map(&self) -> Result<Option<KeptMap>> {
-        let Some(model) = self.model()? else { return Ok(None) };
+        let Some(model) = self.answering()? else { return Ok(None) };
         let Ok(cache) = Cache::open(&self.dir().join("map")) else { return Ok(None) };
         let sections = cache.section::<i64>(0).zip(cache.section::<[f32; 2]>(1));
         let Some((ids, spots)) = sections.filter(|(ids, spots)| ids.len() == spots.len()) else { return Ok(None) };
-        if cache.head.basis != xxh3_64(model.fingerprint.as_bytes())
-            || !spots.as_flattened().iter().all(|v| v.is_finite())
-        {
+        if cache.head.basis != basis(&model) || !spots.as_flattened().iter().all(|v| v.is_finite()) {
             return Ok(None);
         }
         let spots = ids.iter().zip(spots).map(|(id, [x, y])| (*id, (*x, *y))).collect();
@@ -39,13 +37,12 @@ impl Library {
     /// # Errors
     /// The cache cannot be written.
     pub fn keep_map(&self, map: &KeptMap) -> Result<()> {
-        let Some(model) = self.model()? else { return Ok(()) };
+        let Some(model) = self.answering()? else { return Ok(()) };
         let ids: Vec<i64> = map.spots.iter().map(|(id, _)| *id).collect();
         let spots: Vec<[f32; 2]> = map.spots.iter().map(|(_, (x, y))| [*x, *y]).collect();
         // It depends on no position of the log: who reads it looks which photos it has.
         let stamp = Stamp { seq: 0, token: 0 };
-        let head =
-            Head { stamp, basis: xxh3_64(model.fingerprint.as_bytes()), numbers: [map.laid_out as u64, 0, 0, 0] };
+        let head = Head { stamp, basis: basis(&model), numbers: [map.laid_out as u64, 0, 0, 0] };
         let sections = [bytemuck::cast_slice(&ids), bytemuck::cast_slice(&spots), &[], &[], &[]];
         cache::write(&self.dir().join("map"), &head, &sections, &[])
     }

@@ -19,6 +19,7 @@ use kernel::dot;
 use rayon::prelude::*;
 use rusqlite::Connection;
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -38,11 +39,23 @@ const CHUNK: usize = 2_048;
 /// The fewest rows from which the distribution of a query's cosines over a large library is estimated.
 const SAMPLE: usize = 4_096;
 
-/// A photo and its cosine with the query.
+/// A photo and its cosine with the query. The greater has the higher cosine or, of two equal ones, the lower id.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Scored {
     pub(crate) id: i64,
     pub(crate) cosine: f32,
+}
+
+impl Eq for Scored {}
+impl Ord for Scored {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.cosine.total_cmp(&other.cosine).then(other.id.cmp(&self.id))
+    }
+}
+impl PartialOrd for Scored {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// A photo, its cosine as far as its codes tell, and how much the true one may differ.
@@ -131,7 +144,8 @@ pub(crate) fn tidy(library: &Library) -> Result<()> {
     Ok(())
 }
 
-fn basis(model: &Model) -> u64 {
+/// Says by which model something was made.
+pub(crate) fn basis(model: &Model) -> u64 {
     xxh3_64(format!("{}\0{}", model.record.dim, model.record.fingerprint).as_bytes())
 }
 
@@ -428,10 +442,10 @@ impl Vectors {
             return Ok(found.into_iter().map(|Estimate { id, cosine, .. }| Scored { id, cosine }).collect());
         }
         found.sort_unstable_by(|a, b| b.highest().total_cmp(&a.highest()).then(a.id.cmp(&b.id)));
-        let mut best: BinaryHeap<std::cmp::Reverse<Best>> = BinaryHeap::new();
+        let mut best: BinaryHeap<Reverse<Scored>> = BinaryHeap::new();
         for estimate in &found {
             let is_full = best.len() >= k;
-            if is_full && best.peek().is_none_or(|worst| estimate.highest() < worst.0.0.cosine) {
+            if is_full && best.peek().is_none_or(|worst| estimate.highest() < worst.0.cosine) {
                 break;
             }
             let cosine = match estimate.error {
@@ -440,14 +454,13 @@ impl Vectors {
             };
             // What is damaged in the catalogue has no cosine.
             let Some(cosine) = cosine else { continue };
-            best.push(std::cmp::Reverse(Best(Scored { id: estimate.id, cosine })));
+            best.push(Reverse(Scored { id: estimate.id, cosine }));
             if is_full {
                 best.pop();
             }
         }
-        let mut scored: Vec<Best> = best.into_iter().map(|best| best.0).collect();
-        scored.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(scored.into_iter().map(|best| best.0).collect())
+        // In ascending order of the reverse: best first.
+        Ok(best.into_sorted_vec().into_iter().map(|best| best.0).collect())
     }
 
     /// Distribution of the photos' cosines with a query, from evenly spaced rows.
@@ -490,22 +503,6 @@ pub(crate) fn stats(cosines: impl Iterator<Item = f32>) -> Option<ScoreStats> {
     let mean = sum / count as f64;
     let std = (squares / count as f64 - mean * mean).max(0.0).sqrt();
     (count > 0).then_some(ScoreStats { count, mean: mean as f32, std: std as f32 })
-}
-
-/// A photo among the best, of which the greater has the higher cosine or the lower id.
-#[derive(Clone, Copy, PartialEq)]
-struct Best(Scored);
-
-impl Eq for Best {}
-impl Ord for Best {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.cosine.total_cmp(&other.0.cosine).then(other.0.id.cmp(&self.0.id))
-    }
-}
-impl PartialOrd for Best {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 /// The estimate of a row, whose error is `of_error` of the largest that is possible.
