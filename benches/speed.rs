@@ -345,7 +345,7 @@ fn fill(folder: &Path, model: ModelRecord, count: usize) -> anyhow::Result<()> {
                     root: root.clone(),
                     stamp: FileStamp { size: 3_000_000 + n as u64, mtime_ns: n as i64 },
                     identity: FileIdentity {
-                        file: [0; 32],
+                        file: *blake3::hash(&(n as u64 + 1).to_be_bytes()).as_bytes(),
                         picture: *blake3::hash(&n.to_le_bytes()).as_bytes(),
                         version: 1,
                     },

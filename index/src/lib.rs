@@ -77,6 +77,6 @@ pub use kept::transfer::{Imported, Merged, Written};
 pub use search::filters::{Center, Clause, Fact, Filter, Filters, Moment, NO_CLOCK_NS, OwnerText, Phrase, Shape};
 pub use search::map_cache::KeptMap;
 pub use search::query;
-pub use search::searcher::{By, Hit, Order, Response, SearchRequest, Searcher};
+pub use search::searcher::{By, Hit, Order, RankedPhoto, RankedPhotos, Response, SearchRequest, Searcher};
 pub use search::vectors::NearVectors;
 pub use upkeep::check::{CheckReport, Finding, Remedy};

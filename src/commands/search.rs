@@ -12,11 +12,11 @@ use crate::search::matches::Rule;
 use crate::search::query_vector;
 use crate::search::question::{self, Found, Means, Question};
 use crate::search::rerank;
-use crate::search::row::{Row, present_first};
+use crate::search::row::{self, Row, present_first};
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
 use anyhow::Context;
-use snapseek_index::{By, Fact, Filter, Library, Order, OwnerText, SearchRequest};
+use snapseek_index::{By, Fact, Filter, Filters, Library, Order, OwnerText, SearchRequest};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -328,7 +328,7 @@ fn like(
     let ShowArgs { limit, min_score, unique, sort, reverse, no_stacks, .. } = *show;
     let limit = limit.unwrap_or(settings.limit);
     let searcher = library.searcher()?;
-    let response = searcher.search(&SearchRequest {
+    let found = searcher.rank(&SearchRequest {
         vector: Some(vector),
         by: By::Meaning,
         limit,
@@ -343,9 +343,8 @@ fn like(
         ..SearchRequest::default()
     })?;
     // All results are shown, nearest first; the rule only marks which of them are matches.
-    let decisions = Rule { neutral: None, library: response.stats, sigmoid: None }.matches(&response.hits);
-    let mut rows: Vec<Row> =
-        response.hits.into_iter().zip(decisions).map(|(hit, is_match)| Row::new(hit, is_match)).collect();
+    let found = Rule { neutral: None, library: found.stats, sigmoid: None }.matches(&found.photos);
+    let mut rows = row::rows(&searcher, &Filters::default(), &found)?;
     if sort != Sort::Score {
         searcher.sort(order(sort), &mut rows, |row| row.hit.id)?;
     }

@@ -125,8 +125,8 @@ pub(super) fn matches(
     let model = || model_choice::choose(Some(library), settings, console, Offer::None).map(Arc::new);
     let means = Means { library, model: &model, cancel: signals::cancel()?, console };
     let question = Question::new(question::parse(text)?, By::Both, None, &means)?;
-    let rows = question.matches(&library.searcher()?)?;
-    Ok(rows.into_iter().map(|row| row.hit.id).collect())
+    let found = question.matches(&library.searcher()?)?;
+    Ok(found.into_iter().map(|(photo, _)| photo.id).collect())
 }
 
 /// The model for photos that need not be in the library, and the library if its embeddings can be reused.

@@ -9,7 +9,7 @@
 //! fixtures/photos (tests/quality/matches.rs prints the figures).
 
 use crate::model::Embed;
-use snapseek_index::{By, Hit, Library, ScoreStats, SearchRequest};
+use snapseek_index::{By, Library, RankedPhoto, ScoreStats, SearchRequest};
 
 /// Things that people photograph. No library shows more than a few of them in most of its photos.
 const NEUTRAL: [&str; 32] = [
@@ -129,11 +129,12 @@ impl Sigmoid {
 }
 
 impl Rule {
-    /// For each hit, whether it is a match.
+    /// Each photo that was found, with whether it is a match.
     #[must_use]
-    pub fn matches(&self, hits: &[Hit]) -> Vec<bool> {
-        let best = hits.iter().filter_map(|hit| hit.cosine).fold(f32::NEG_INFINITY, f32::max);
-        hits.iter().map(|hit| hit.all_words || hit.cosine.is_none_or(|cosine| self.stands_out(cosine, best))).collect()
+    pub fn matches(&self, found: &[RankedPhoto]) -> Vec<(RankedPhoto, bool)> {
+        let best = found.iter().filter_map(|photo| photo.cosine).fold(f32::NEG_INFINITY, f32::max);
+        let stands_out = |cosine: Option<f32>| cosine.is_none_or(|cosine| self.stands_out(cosine, best));
+        found.iter().map(|photo| (*photo, photo.all_words || stands_out(photo.cosine))).collect()
     }
 
     fn stands_out(&self, cosine: f32, best: f32) -> bool {

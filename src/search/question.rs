@@ -2,7 +2,7 @@
 
 use super::matches::{self, Rule, Sigmoid};
 use super::query_vector;
-use super::row::Row;
+use super::row::{Row, rows};
 use super::whereabouts;
 use crate::exit::Failure;
 use crate::labels::classify;
@@ -10,7 +10,7 @@ use crate::model_choice::Chosen;
 use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
 use snapseek_index::query::{self, PartKind};
-use snapseek_index::{By, Library, Order, Response, ScoreStats, SearchRequest, Searcher};
+use snapseek_index::{By, Library, Order, RankedPhoto, RankedPhotos, ScoreStats, SearchRequest, Searcher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,6 +39,19 @@ pub struct Found {
     /// Whether more than that may match.
     pub at_least: bool,
     /// Whether no photo was skipped.
+    pub exact: bool,
+}
+
+/// What a query has found, by ids.
+#[derive(Clone, Debug)]
+pub struct Ranked {
+    /// The best photos, each with whether it is a match.
+    pub photos: Vec<(RankedPhoto, bool)>,
+    /// As [`Found::matches`].
+    pub matches: usize,
+    /// As [`Found::at_least`].
+    pub at_least: bool,
+    /// As [`Found::exact`].
     pub exact: bool,
 }
 
@@ -106,21 +119,30 @@ impl Question {
         Ok(Self { request, neutral, sigmoid, words_only })
     }
 
-    /// At least the first `limit` hits, each with whether it is a match. More hits than `limit` may be checked, because
-    /// a match may rank below photos that do not match.
+    /// At least the first `limit` photos, each with whether it is a match, and nothing else about them. More than
+    /// `limit` may be checked, because a match may rank below photos that do not match.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn rank(&self, searcher: &Searcher, limit: usize) -> anyhow::Result<Ranked> {
+        let request = SearchRequest { limit: limit.max(CONSIDERED), ..self.request.clone() };
+        let RankedPhotos { photos, total, stats, exact } = searcher.rank(&request)?;
+        let rule = Rule { neutral: self.neutral, library: stats, sigmoid: self.sigmoid };
+        let mut photos = rule.matches(&photos);
+        photos.iter_mut().for_each(|(_, is_match)| *is_match |= self.words_only);
+        let among = photos.iter().filter(|(_, is_match)| *is_match).count();
+        let (matches, at_least) =
+            if self.words_only { (total, false) } else { (among, among > 0 && is_cut(&photos, request.limit)) };
+        Ok(Ranked { photos, matches, at_least, exact })
+    }
+
+    /// As [`Question::rank`], with what the library knows about the photos.
     ///
     /// # Errors
     /// The catalogue cannot be read.
     pub fn ask(&self, searcher: &Searcher, limit: usize) -> anyhow::Result<Found> {
-        let request = SearchRequest { limit: limit.max(CONSIDERED), ..self.request.clone() };
-        let Response { hits, total, stats, exact } = searcher.search(&request)?;
-        let decisions = Rule { neutral: self.neutral, library: stats, sigmoid: self.sigmoid }.matches(&hits);
-        let row = |(hit, is_match)| Row::new(hit, self.words_only || is_match);
-        let rows: Vec<Row> = hits.into_iter().zip(decisions).map(row).collect();
-        let among = rows.iter().filter(|row| row.is_match).count();
-        let (matches, at_least) =
-            if self.words_only { (total, false) } else { (among, among > 0 && is_cut(&rows, request.limit)) };
-        Ok(Found { rows, matches, at_least, exact })
+        let Ranked { photos, matches, at_least, exact } = self.rank(searcher, limit)?;
+        Ok(Found { rows: rows(searcher, &self.request.filters, &photos)?, matches, at_least, exact })
     }
 
     /// As [`Question::ask`], in another order than that of the ranking, if the request says so: matches first, in this
@@ -135,7 +157,7 @@ impl Question {
         if self.words_only || as_ranked && (limit <= CONSIDERED || !found.at_least) {
             return Ok(found);
         }
-        let mut rows = self.matches(searcher)?;
+        let mut rows = rows(searcher, &self.request.filters, &self.matches(searcher)?)?;
         if order != Order::Best {
             searcher.sort(order, &mut rows, |row| row.hit.id)?;
         }
@@ -152,13 +174,13 @@ impl Question {
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn matches(&self, searcher: &Searcher) -> anyhow::Result<Vec<Row>> {
+    pub fn matches(&self, searcher: &Searcher) -> anyhow::Result<Vec<(RankedPhoto, bool)>> {
         let mut limit = CONSIDERED;
         loop {
-            let mut rows = self.ask(searcher, limit)?.rows;
-            if !is_cut(&rows, limit) {
-                rows.retain(|row| row.is_match);
-                return Ok(rows);
+            let mut photos = self.rank(searcher, limit)?.photos;
+            if !is_cut(&photos, limit) {
+                photos.retain(|(_, is_match)| *is_match);
+                return Ok(photos);
             }
             limit = limit.saturating_mul(8);
         }
@@ -167,9 +189,9 @@ impl Question {
 
 /// Whether there may be more matches after these results of a search for `limit`: a photo that ranks below many that do
 /// not match is not a match either.
-fn is_cut(rows: &[Row], limit: usize) -> bool {
-    let behind = rows.iter().rev().take_while(|row| !row.is_match).count();
-    rows.len() >= limit && behind <= rows.len() / 2
+fn is_cut(photos: &[(RankedPhoto, bool)], limit: usize) -> bool {
+    let behind = photos.iter().rev().take_while(|(_, is_match)| !is_match).count();
+    photos.len() >= limit && behind <= photos.len() / 2
 }
 
 /// The text of a query that a photo can be compared with: its words or, without any, its phrases; `None` if it has

@@ -4,7 +4,8 @@ use crate::photo::MetadataSource;
 use crate::terminal::sanitize;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use snapseek_index::{Hit, NO_CLOCK_NS};
+use snapseek_index::{Filters, Hit, NO_CLOCK_NS, RankedPhoto, Searcher};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// A photo that was found.
@@ -40,6 +41,17 @@ impl Row {
             None => self.is_missing = true,
         }
     }
+}
+
+/// What the library knows about photos that were found, each with whether it is a match.
+///
+/// # Errors
+/// The catalogue cannot be read.
+pub fn rows(searcher: &Searcher, filters: &Filters, found: &[(RankedPhoto, bool)]) -> anyhow::Result<Vec<Row>> {
+    let (photos, matches): (Vec<RankedPhoto>, HashMap<i64, bool>) =
+        found.iter().map(|(photo, is_match)| (*photo, (photo.id, *is_match))).unzip();
+    let hits = searcher.details(filters, &photos)?.into_iter();
+    Ok(hits.map(|hit| (matches.get(&hit.id) == Some(&true), hit)).map(|(yes, hit)| Row::new(hit, yes)).collect())
 }
 
 /// When a photo was taken, and who says so: if nobody does, when its file was changed last.

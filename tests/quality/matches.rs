@@ -6,7 +6,8 @@
 use snapseek::model::Starter;
 use snapseek::search::matches::{Rule, neutral_scores};
 use snapseek::search::query_vector;
-use snapseek_index::{By, Library, SearchRequest, query};
+use snapseek::search::row::rows;
+use snapseek_index::{By, Filters, Library, SearchRequest, query};
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
@@ -26,7 +27,8 @@ fn fixture<T: serde::de::DeserializeOwned>(name: &str) -> T {
 /// The names of the photos that a search calls matches, decided as in `snapseek search`.
 fn matches(text: &str, library: &Library, model: &Starter) -> HashSet<String> {
     let query = query::parse(text).unwrap();
-    let response = library.searcher().unwrap().search(&SearchRequest {
+    let searcher = library.searcher().unwrap();
+    let found = searcher.rank(&SearchRequest {
         vector: query_vector::vector(&query.parts, model, library, None).unwrap(),
         words: Some(text.to_owned()),
         filters: query.filters,
@@ -34,11 +36,11 @@ fn matches(text: &str, library: &Library, model: &Starter) -> HashSet<String> {
         limit: 200,
         ..SearchRequest::default()
     });
-    let response = response.unwrap();
-    let rule = Rule { neutral: library.neutral_scores().unwrap(), library: response.stats, sigmoid: None };
-    let decisions = rule.matches(&response.hits);
-    let hits = response.hits.iter().zip(decisions).filter(|(_, is_match)| *is_match);
-    hits.map(|(hit, _)| hit.paths[0].file_name().unwrap().to_string_lossy().into_owned()).collect()
+    let found = found.unwrap();
+    let rule = Rule { neutral: library.neutral_scores().unwrap(), library: found.stats, sigmoid: None };
+    let rows = rows(&searcher, &Filters::default(), &rule.matches(&found.photos)).unwrap();
+    let matches = rows.iter().filter(|row| row.is_match);
+    matches.map(|row| row.path().file_name().unwrap().to_string_lossy().into_owned()).collect()
 }
 
 #[test]

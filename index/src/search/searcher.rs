@@ -11,7 +11,7 @@ use crate::catalogue::told::{self, COMPANIONS};
 use crate::error::{Error, Result, validate};
 use crate::kept::clusters;
 use crate::kept::labels::LabelFilter;
-use crate::kept::stacks::{self, IS_COVERED};
+use crate::kept::stacks;
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -123,6 +123,32 @@ pub struct Hit {
     pub stack: Vec<PathBuf>,
 }
 
+/// A photo that was found: its id and scores alone. What [`Hit`] says of the same names holds here.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct RankedPhoto {
+    pub id: i64,
+    pub cosine: Option<f32>,
+    pub bm25: Option<f32>,
+    pub fused: f32,
+    pub probability: Option<f32>,
+    pub all_words: bool,
+    pub folded: u32,
+}
+
+/// The answer to a search that asks for no details.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RankedPhotos {
+    /// The photos, best first.
+    pub photos: Vec<RankedPhoto>,
+    /// As [`Response::total`].
+    pub total: usize,
+    /// As [`Response::stats`].
+    pub stats: Option<ScoreStats>,
+    /// As [`Response::exact`].
+    pub exact: bool,
+}
+
 /// The answer to a search.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Response {
@@ -147,16 +173,6 @@ pub struct Searcher {
 
 /// The photo that stands for each photo of a stack.
 type Stacks = HashMap<i64, i64>;
-
-/// A photo that may become a hit.
-#[derive(Clone, Copy, Debug, Default)]
-struct RankedPhoto {
-    id: i64,
-    cosine: Option<f32>,
-    bm25: Option<f32>,
-    fused: f32,
-    probability: Option<f32>,
-}
 
 impl Library {
     /// Takes a snapshot of the library to search in; later changes show only in a new one. Any number of snapshots may
@@ -213,6 +229,16 @@ impl Searcher {
     /// The vector does not fit the library's model; the filters name a cluster, label set or label that does not exist,
     /// or a label set without a classifier; or the catalogue cannot be read.
     pub fn search(&self, request: &SearchRequest) -> Result<Response> {
+        let RankedPhotos { photos, total, stats, exact } = self.rank(request)?;
+        Ok(Response { hits: self.details(&request.filters, &photos)?, total, stats, exact })
+    }
+
+    /// Finds photos as [`Searcher::search`] does, without what the catalogue knows about them: for lists that are as
+    /// long as the library.
+    ///
+    /// # Errors
+    /// As [`Searcher::search`].
+    pub fn rank(&self, request: &SearchRequest) -> Result<RankedPhotos> {
         let vectors = match &request.vector {
             Some(_) => self.vectors()?,
             None => None,
@@ -311,10 +337,13 @@ impl Searcher {
                 self.order(request, &mut candidates)?;
             }
             let total = words.as_ref().filter(|_| is_short).map_or(candidates.len(), WordMatches::len);
-            let chosen = self.choose(request, candidates, query)?;
+            let mut photos = self.choose(request, candidates, query)?;
             let below = request.min_score.is_some_and(|min| lowest.is_some_and(|lowest| lowest < min));
-            if is_all || chosen.len() >= request.limit || below {
-                return Ok(Response { hits: self.hits(request, chosen, words.as_ref())?, total, stats, exact });
+            if is_all || photos.len() >= request.limit || below {
+                if let Some(words) = &words {
+                    self.tell_all_words(request, &mut photos, words)?;
+                }
+                return Ok(RankedPhotos { photos, total, stats, exact });
             }
             k = k.saturating_mul(4);
         }
@@ -425,9 +454,9 @@ impl Searcher {
         request: &SearchRequest,
         candidates: Vec<RankedPhoto>,
         query: Option<(&[f32], &Vectors)>,
-    ) -> Result<Vec<(RankedPhoto, u32)>> {
+    ) -> Result<Vec<RankedPhoto>> {
         let excluded: HashSet<i64> = request.exclude.iter().copied().collect();
-        let mut chosen: Vec<(RankedPhoto, u32)> = Vec::new();
+        let mut chosen: Vec<RankedPhoto> = Vec::new();
         let mut rows: Vec<Option<Cow<'_, [f32]>>> = Vec::new();
         for mut candidate in candidates {
             if let (None, Some((query, vectors))) = (candidate.cosine, query) {
@@ -448,10 +477,10 @@ impl Searcher {
                 };
                 rows.iter().position(is_twin)
             });
-            if let Some((_, folded)) = twin.and_then(|at| chosen.get_mut(at)) {
-                *folded += 1;
+            if let Some(better) = twin.and_then(|at| chosen.get_mut(at)) {
+                better.folded += 1;
             } else if chosen.len() < request.limit {
-                chosen.push((candidate, 0));
+                chosen.push(candidate);
                 rows.push(row);
             } else {
                 break;
@@ -460,28 +489,38 @@ impl Searcher {
         Ok(chosen)
     }
 
-    /// What the catalogue knows about the chosen photos.
-    fn hits(
+    /// Tells which of these photos have all words; of photos that were taken as one, it is enough that one has.
+    fn tell_all_words(
         &self,
         request: &SearchRequest,
-        chosen: Vec<(RankedPhoto, u32)>,
-        words: Option<&WordMatches<'_>>,
-    ) -> Result<Vec<Hit>> {
-        let mut all_words = HashSet::new();
-        if let Some(words) = words.filter(|_| !chosen.is_empty()) {
-            all_words.extend(chosen.iter().map(|(candidate, _)| candidate.id).filter(|id| words.has_all(*id)));
-            if request.stacked {
-                let stacks = self.stacks()?;
-                all_words.extend(stacks.iter().filter(|(id, _)| words.has_all(**id)).map(|(_, leader)| *leader));
-            }
+        photos: &mut [RankedPhoto],
+        words: &WordMatches<'_>,
+    ) -> Result<()> {
+        let mut leaders = HashSet::new();
+        if request.stacked {
+            let stacks = self.stacks()?;
+            leaders.extend(stacks.iter().filter(|(id, _)| words.has_all(**id)).map(|(_, leader)| *leader));
         }
-        let mut hits = Vec::with_capacity(chosen.len());
-        for (candidate, folded) in chosen {
-            let id = candidate.id;
-            let hit = self.library.sql(|db| match hit(db, request, candidate, folded, all_words.contains(&id)) {
-                Err(error) if is_conversion(&error) => {
-                    Ok(Err(Error::DamagedPhoto { photo: id, path: first_path(db, id)?, reason: error.to_string() }))
-                }
+        for photo in photos {
+            photo.all_words = leaders.contains(&photo.id) || words.has_all(photo.id);
+        }
+        Ok(())
+    }
+
+    /// What the catalogue knows about these photos, in the order given; those that have no file are left out. The
+    /// filters say which of a photo's files come first.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn details(&self, filters: &Filters, photos: &[RankedPhoto]) -> Result<Vec<Hit>> {
+        let mut hits = Vec::with_capacity(photos.len());
+        for photo in photos {
+            let hit = self.library.sql(|db| match hit(db, filters, photo) {
+                Err(error) if is_conversion(&error) => Ok(Err(Error::DamagedPhoto {
+                    photo: photo.id,
+                    path: first_path(db, photo.id)?,
+                    reason: error.to_string(),
+                })),
                 read => read.map(Ok),
             })?;
             hits.extend(hit?);
@@ -524,8 +563,8 @@ impl Searcher {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn photos(&self, ids: &[i64]) -> Result<Vec<Hit>> {
-        let chosen = ids.iter().map(|id| (RankedPhoto { id: *id, ..RankedPhoto::default() }, 0)).collect();
-        self.hits(&SearchRequest::default(), chosen, None)
+        let photos: Vec<RankedPhoto> = ids.iter().map(|id| RankedPhoto { id: *id, ..RankedPhoto::default() }).collect();
+        self.details(&Filters::default(), &photos)
     }
 
     /// The words of a text that are in no caption, tag, name or camera, each with the word that is spelled most like it
@@ -549,14 +588,18 @@ impl Searcher {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn newest(&self) -> Result<Vec<i64>> {
-        self.library.sql(|db| {
-            let mut statement = db.prepare_cached(&format!(
-                "SELECT p.id FROM photo p JOIN (SELECT photo, min(path) AS path FROM file GROUP BY photo) f ON f.photo = p.id
-                 WHERE NOT {IS_COVERED} ORDER BY p.taken DESC NULLS LAST, f.path"
-            ))?;
-            let rows = statement.query_map([], |row| row.get(0))?;
-            rows.collect()
-        })
+        let stacks = self.stacks()?;
+        let (mut photos, taken) = self.library.sql(|db| {
+            let mut statement = db.prepare_cached("SELECT photo FROM file ORDER BY path")?;
+            let photos = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+            let mut statement = db.prepare_cached("SELECT id, taken FROM photo WHERE taken IS NOT NULL")?;
+            let taken = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok((photos, taken.collect::<rusqlite::Result<HashMap<i64, String>>>()?))
+        })?;
+        let mut seen = HashSet::with_capacity(photos.len());
+        photos.retain(|id| stacks.get(id).is_none_or(|leader| leader == id) && seen.insert(*id));
+        photos.sort_by(|a, b| taken.get(b).cmp(&taken.get(a)));
+        Ok(photos)
     }
 
     /// A path of each of these photos, the first in order; `None` for those that have no file.
@@ -598,14 +641,8 @@ impl Searcher {
 }
 
 /// What the catalogue knows about a photo; `None` if it has no file.
-fn hit(
-    db: &Connection,
-    request: &SearchRequest,
-    candidate: RankedPhoto,
-    folded: u32,
-    all_words: bool,
-) -> rusqlite::Result<Option<Hit>> {
-    let RankedPhoto { id, cosine, bm25, fused, probability } = candidate;
+fn hit(db: &Connection, filters: &Filters, photo: &RankedPhoto) -> rusqlite::Result<Option<Hit>> {
+    let RankedPhoto { id, cosine, bm25, fused, probability, all_words, folded } = *photo;
     let found = db
         .prepare_cached(&format!(
             "SELECT picture, width, height, format, remark, colors, {} FROM photo WHERE id = ?1",
@@ -633,7 +670,7 @@ fn hit(
         Ok((paths::from_bytes(row.get_ref(0)?.as_blob()?), size_of(row.get(1)?), row.get(2)?))
     })?;
     let mut files = files.collect::<rusqlite::Result<Vec<(PathBuf, u64, i64)>>>()?;
-    files.sort_by_cached_key(|(path, ..)| !request.filters.prefers(path));
+    files.sort_by_cached_key(|(path, ..)| !filters.prefers(path));
     let Some(&(_, size, first)) = files.first() else { return Ok(None) };
     let changed_ns = files.iter().map(|(.., changed)| *changed).min().unwrap_or(first);
     let paths = files.into_iter().map(|(path, ..)| path).collect();

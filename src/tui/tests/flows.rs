@@ -423,6 +423,13 @@ fn near_the_end_more_is_asked_for() {
     let generation = state.search.generation;
     tell(&mut state, Message::Found(generation, Ok(answer(45, 0))));
     assert_eq!(state.photo(), Some(2), "what is selected stays so");
+
+    // However many there are.
+    state.search.limit = 800_000;
+    state.seek_again(&mut Vec::new());
+    let generation = state.search.generation;
+    let effects = tell(&mut state, Message::Found(generation, Ok(Answer { more: true, ..answer(40, 0) })));
+    assert!(matches!(effects[..], [Effect::Search(_, _, 6_400_000), ..]), "{effects:?}");
 }
 
 #[test]

@@ -13,8 +13,6 @@ use tui_input::Input;
 
 /// How long the query must stay unchanged before it is searched for.
 const DEBOUNCE: Duration = Duration::from_millis(40);
-/// Most photos that a search asks for.
-const MOST: usize = 100_000;
 
 pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
     let control = event.modifiers.contains(KeyModifiers::CONTROL);
@@ -151,8 +149,8 @@ impl State {
     /// Requests more photos if the selection is near the end.
     pub(in crate::tui) fn want_more(&mut self, effects: &mut Vec<Effect>) {
         let search = &self.search;
-        if search.answer.more && !search.waiting && search.gallery.nears_end() && search.limit < MOST {
-            self.search.limit = (self.search.limit * 8).min(MOST);
+        if search.answer.more && !search.waiting && search.gallery.nears_end() {
+            self.search.limit = self.search.limit.saturating_mul(8);
             self.seek_again(effects);
         }
     }

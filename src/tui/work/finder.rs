@@ -8,7 +8,7 @@ use crate::search::question::{self, Means, Question};
 use crate::tui::event::{Answer, FoundPhoto, Message};
 use crate::tui::source::{Seek, Source};
 use snapseek_index::query::{PartKind, Query, QueryPart};
-use snapseek_index::{By, Error, Library, Searcher};
+use snapseek_index::{By, Error, Library, RankedPhoto, Searcher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -128,10 +128,11 @@ fn ask(
     let mut question = Question::new(query, By::Both, None, &means)?;
     question.request.stacked = true;
     question.request.exclude = seek.likes.iter().map(|like| like.id).collect();
-    let rows = question.ask(searcher, limit)?.rows;
-    let more = rows.len() >= limit;
-    let found =
-        rows.iter().map(|row| FoundPhoto { id: row.hit.id, score: row.hit.cosine, is_match: row.is_match }).collect();
-    let photos = rows.into_iter().take(DETAILED).map(|row| row.hit).collect();
+    let ranked = question.rank(searcher, limit)?.photos;
+    let more = ranked.len() >= limit;
+    let first: Vec<RankedPhoto> = ranked.iter().take(DETAILED).map(|(photo, _)| *photo).collect();
+    let photos = searcher.details(&question.request.filters, &first)?;
+    let found = ranked.into_iter();
+    let found = found.map(|(photo, is_match)| FoundPhoto { id: photo.id, score: photo.cosine, is_match }).collect();
     Ok(Answer { found, photos, more, total: searcher.len(), took: Duration::ZERO })
 }
