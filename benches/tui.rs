@@ -201,7 +201,7 @@ fn make(dir: &Path, count: usize) -> anyhow::Result<()> {
                 root: "/made".into(),
                 stamp: FileStamp { size: 3_000_000, mtime_ns: n as i64 },
                 identity: FileIdentity {
-                    file: [0; 32],
+                    file: *blake3::hash(&(n as u64 + 1).to_be_bytes()).as_bytes(),
                     picture: *blake3::hash(&n.to_le_bytes()).as_bytes(),
                     version: 1,
                 },

@@ -144,6 +144,7 @@ fn advice(error: &Error) -> Option<String> {
         }
         Error::Dropped { .. } => "drop `--model`, or try again".into(),
         Error::Locked { .. } => "wait for it to end, or stop it".into(),
+        Error::Reading { .. } => "wait for it to end, or stop it: what it has read is kept".into(),
         Error::Captioning { .. } => "wait for it to end, or stop it: the captions it has written are kept".into(),
         Error::NewerSchema { .. } => "update snapseek".into(),
         Error::OlderSchema { .. } => "make it writable, or copy the library's folder to a writable place".into(),
@@ -197,6 +198,7 @@ mod tests {
             (Error::Incomplete { name: "two".into(), embedded: 1, photos: 2 }, "reindex --model two"),
             (Error::Locked { path: path(), pid: None }, "wait for it"),
             (Error::Captioning { path: path(), pid: Some(1) }, "wait for it"),
+            (Error::Reading { path: path(), pid: Some(1) }, "what it has read"),
             (Error::OlderSchema { path: path(), found: 1, wanted: 2 }, "copy"),
             (Error::NoChat { id: 1 }, "chats list"),
             (Error::NoLabelSet { name: "a".into(), known: Vec::new() }, "classify --save-as"),

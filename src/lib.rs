@@ -30,6 +30,7 @@ pub mod output;
 pub mod panics;
 pub mod photo;
 pub mod places;
+pub mod reading;
 pub mod search;
 pub mod terminal;
 pub mod transfer;

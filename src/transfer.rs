@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use snapseek_index::{Chat, ContentHash, LabelSet, Library, Turn, Written};
+use snapseek_index::{Chat, ContentHash, LabelSet, Library, PhotoText, PlacedLine, Turn, Written};
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -36,6 +36,13 @@ enum Line {
         written: Time,
         #[serde(skip_serializing_if = "Option::is_none")]
         carried: Option<Name>,
+    },
+    Text {
+        picture: Hash,
+        lines: Vec<PlacedLine>,
+        text: String,
+        reader: String,
+        read: Time,
     },
     Chat {
         picture: Hash,
@@ -153,6 +160,9 @@ impl From<Written> for Line {
                 written: Time(written),
                 carried: carried.map(|path| Name::of(&path)),
             },
+            Written::Text { picture, text: PhotoText { reader, lines, text, read } } => {
+                Self::Text { picture: Hash(picture), lines, text, reader, read: Time(read) }
+            }
             Written::Chat(Chat { picture, file, path, model, started, updated, turns, .. }) => Self::Chat {
                 picture: Hash(picture),
                 file: Hash(file),
@@ -197,6 +207,9 @@ impl Line {
                     written: written.0,
                     carried: carried.map(Name::path).transpose()?,
                 }
+            }
+            Self::Text { picture, lines, text, reader, read } => {
+                Written::Text { picture: picture.0, text: PhotoText { reader, lines, text, read: read.0 } }
             }
             Self::Chat { picture, file, path, model, started, updated, turns } => Written::Chat(Chat {
                 id: 0,

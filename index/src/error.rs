@@ -104,6 +104,17 @@ pub enum Error {
         /// Id of the process that holds the lock, if it can be read.
         pid: Option<u32>,
     },
+    /// Another process is reading the text in photos.
+    #[error(
+        "the text in the photos of the library {} is being read by another snapseek ({})",
+        escape::path(path), pid.map_or("process unknown".into(), |p| format!("process {p}"))
+    )]
+    Reading {
+        /// The library's folder.
+        path: PathBuf,
+        /// Id of the process that holds the lock, if it can be read.
+        pid: Option<u32>,
+    },
     /// A text or numbers that cannot be stored.
     #[error("{what} is refused: {reason}")]
     Refused {
@@ -381,6 +392,7 @@ mod tests {
             Error::NoLibrary { path: path() },
             Error::Locked { path: path(), pid: Some(1) },
             Error::Captioning { path: path(), pid: None },
+            Error::Reading { path: path(), pid: None },
             Error::NewerSchema { path: path(), found: 2, known: 1 },
             Error::OlderSchema { path: path(), found: 1, wanted: 2 },
             Error::NotALibrary { path: path(), reason: "x".into() },

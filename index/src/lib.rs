@@ -62,7 +62,8 @@ pub use catalogue::library::Library;
 pub use catalogue::rows::{
     Caption, CaptionCounts, Captioned, CarriedCaption, Change, Chat, ContentHash, DamagedFile, FailedFile,
     FileIdentity, FileStamp, FileState, LibraryModel, Metadata, ModelRecord, ModelRole, PendingPhoto, PhotoFacts,
-    PhotoFile, PhotoFiles, ScoreStats, Status, Tag, TextModelRecord, Turn, WaitingCounts,
+    PhotoFile, PhotoFiles, PhotoText, PlacedLine, ScoreStats, Status, Tag, TextCounts, TextModelRecord, Turn,
+    WaitingCounts,
 };
 pub use catalogue::told::kilometres;
 pub use catalogue::writer::Writer;
@@ -73,6 +74,7 @@ pub use kept::cluster_rows::{ClusterMember, NewCluster};
 pub use kept::clusters::{Cluster, folded_name};
 pub use kept::given_names::GivenName;
 pub use kept::labels::{Classifier, LabelSet};
+pub use kept::readings::TextKeeper;
 pub use kept::transfer::{Imported, Merged, Written};
 pub use search::filters::{Center, Clause, Fact, Filter, Filters, Moment, NO_CLOCK_NS, OwnerText, Phrase, Shape};
 pub use search::map_cache::KeptMap;

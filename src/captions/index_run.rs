@@ -49,7 +49,7 @@ pub fn run(
     let captioner = library.captioner(blip2.model.fingerprint(), recaption)?;
     let captioner = if folders.is_empty() { captioner } else { captioner.within(folders) };
     let mut progress = PhotoProgress::new(console);
-    progress.expect_captions(captioner.pending_count()?);
+    progress.expect(captioner.pending_count()?, "captioned");
     let reader = library.reopen()?;
     let done = CaptionSummary::default();
     let mut run = CaptionRun { captioner, cancel, console, progress, done, since_refresh: 0 };

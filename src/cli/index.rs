@@ -41,6 +41,16 @@ pub struct IndexArgs {
     /// Also replace captions that another model wrote (captions written by hand stay)
     #[arg(long, requires = "captions")]
     pub recaption: bool,
+    /// Then read the text in these photos, newest first, to find them by it (text:"boarding pass"); later runs go on
+    /// with it
+    #[arg(long, conflicts_with = "no_text")]
+    pub text: bool,
+    /// Do not read text any more; what was read stays
+    #[arg(long)]
+    pub no_text: bool,
+    /// Also read photos again that another version of the models has read
+    #[arg(long, requires = "text")]
+    pub reread: bool,
 }
 
 /// Arguments of `reindex`.

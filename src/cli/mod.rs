@@ -20,6 +20,7 @@ mod score;
 mod search;
 mod shell;
 mod show;
+mod text;
 mod transfer;
 mod tui;
 mod value;
@@ -45,6 +46,7 @@ pub use score::{ScoreArgs, ScoreBy};
 pub use search::{Column, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
 pub use shell::{CompleteArgs, CompletionsArgs, ManArgs};
 pub use show::ShowPhotoArgs;
+pub use text::TextArgs;
 pub use transfer::{ExportArgs, ImportArgs};
 pub use tui::TuiArgs;
 pub use watch::WatchArgs;
@@ -59,7 +61,7 @@ use clap::{Parser, Subcommand};
     after_help = "EXIT CODES\n  0 found or done   1 nothing found   2 wrong usage   3 the library or a model is missing\n  \
     4 finished, but some files could not be read   5 failed for another reason   130 interrupted\n\n\
     CONFIG\n  $XDG_CONFIG_HOME/snapseek/config.toml with the keys library, model, text_model, device, threads, offline, color, \
-    limit, exclude, video, blip2, precision, theme, pictures, watch, [keys]. A flag wins over an environment variable, which wins over the file."
+    limit, exclude, video, text, blip2, ocr, precision, theme, pictures, watch, [keys]. A flag wins over an environment variable, which wins over the file."
 )]
 pub struct Cli {
     /// What to do [default: open the terminal UI]
@@ -114,6 +116,9 @@ pub enum Command {
     /// Write a sentence about what each photo shows, or correct it by hand
     #[command(after_help = caption::CAPTION_HELP, subcommand_negates_reqs = true)]
     Caption(CaptionArgs),
+    /// Read the text in pictures: receipts, signs, screenshots
+    #[command(after_help = text::TEXT_HELP)]
+    Text(TextArgs),
     /// Ask one question about a photo
     #[command(after_help = ask::ASK_HELP)]
     Ask(AskArgs),

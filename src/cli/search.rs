@@ -151,7 +151,7 @@ pub(super) const SEARCH_HELP: &str = r#"QUERY LANGUAGE (quote the query; write -
   place:lisbon near:lisbon,20km near:38.72,-9.14,500m near:@photo.jpg
   rating:>=4 lens:50mm iso:>800 wider:2000 taller:1000 size:>2M format:heic,raw color:red
   is:portrait is:landscape is:square is:panorama is:screenshot is:damaged is:raw is:video is:live
-  has:caption has:date has:camera has:place has:keyword has:person has:text has:rating has:tags
+  has:caption has:date has:camera has:place has:keyword has:person has:text has:description has:rating has:tags
   has:cluster has:chat
                                 a minus before any of these excludes
   \-word \@word                 a plain word that begins with - or @

@@ -47,7 +47,7 @@ fn write(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::
     // A bar only for several photos: a single caption does not take long.
     let mut progress = (photos.len() > 1 && console.wants_bar()).then(|| PhotoProgress::new(console));
     if let Some(progress) = &mut progress {
-        progress.expect_captions(photos.len() as u64);
+        progress.expect(photos.len() as u64, "captioned");
     }
     let mut run = NamedPhotos {
         photos: photos.iter(),

@@ -10,8 +10,11 @@ use crate::indexing::fill::{self, Done};
 use crate::indexing::models;
 use crate::indexing::run::IndexOptions;
 use crate::model::blip2 as generate;
+use crate::model::ocr;
 use crate::model_choice::{self, Offer};
 use crate::photo::{self, DecodeLimits};
+use crate::reading;
+use crate::reading::index_run::{TextOptions, TextSummary};
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
 use snapseek_index::{Library, ModelRole};
@@ -49,19 +52,90 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     let mut done = fill::fill(&library, &mut writer, &open, &folders, &options, signals::cancel()?, console)?;
     // Captioning takes long and needs neither the write lock nor the embedding models.
     drop((writer, open));
-    if !args.captions || done.summary.interrupted {
-        report(&done, &library, settings, console)?;
-        return Ok(exit(&done));
-    }
     if !settings.json {
         report(&done, &library, settings, console)?;
     }
-    let captioned = captions(&library, args.recaption, &named, settings, console);
-    done.captions = captioned.as_ref().ok().copied();
+    let later = || -> anyhow::Result<()> {
+        if !done.summary.interrupted && wants_text(args, &library, settings, console)? {
+            done.texts = Some(texts(&library, args.reread, &named, settings, console)?);
+        }
+        if args.captions && !is_interrupted(&done) {
+            done.captions = Some(captions(&library, args.recaption, &named, settings, console)?);
+        }
+        Ok(())
+    };
+    let outcome = { later }();
     if settings.json {
         report(&done, &library, settings, console)?;
     }
-    captioned.map(|captions| if captions.interrupted { Exit::Interrupted } else { exit(&done) })
+    outcome.map(|()| exit(&done))
+}
+
+/// What is remembered of whether the text in a library's photos is read.
+pub(super) const TEXT: &str = "text";
+
+/// Whether the text in photos is to be read: as the flags say, else as was chosen for the library or in the config
+/// file. A person who was not asked yet is asked once there are photos.
+fn wants_text(args: &IndexArgs, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<bool> {
+    /// Seconds that a photo takes on one thread, most of which hold no text.
+    const EACH: f64 = 0.15;
+    let remember = |yes: bool| library.set_setting(TEXT, if yes { "yes" } else { "no" });
+    if args.text || args.no_text {
+        remember(args.text)?;
+        return Ok(args.text);
+    }
+    match (library.setting(TEXT)?.as_deref(), settings.text) {
+        (Some("no"), _) => return Ok(false),
+        (Some(_), _) => return Ok(true),
+        (None, Some(wanted)) => return Ok(wanted),
+        (None, None) => {}
+    }
+    let photos = library.status()?.photos;
+    if photos == 0 || settings.json || settings.quiet || args.yes || !console.terminal {
+        return Ok(false);
+    }
+    let minutes = (photos as f64 * EACH / settings.threads as f64 / 60.0).ceil();
+    let question = format!(
+        "Read the text in the photos too, to find receipts, signs and screenshots by it? It takes about {minutes} \
+         minutes now, and 5 MB for 1,000 pages of text; Ctrl-C interrupts it. [y/N] "
+    );
+    let Some(answer) = console.ask(&question) else { return Ok(false) };
+    let yes = matches!(answer.as_str(), "y" | "yes");
+    remember(yes)?;
+    if !yes {
+        console.note("`snapseek index --text` reads it later");
+    }
+    Ok(yes)
+}
+
+/// Reads the text in the photos in `folders`, or all, that were not read yet.
+fn texts(
+    library: &Library,
+    again: bool,
+    folders: &[PathBuf],
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<TextSummary> {
+    let reader = reading::open(settings)?;
+    let started = Instant::now();
+    let options = TextOptions { reader: &reader, edge: ocr::EDGE, again, threads: settings.threads };
+    let done = reading::index_run::run(library, options, folders, signals::cancel()?, console)?;
+    if !settings.json {
+        let TextSummary { read, with_text, failed, interrupted } = done;
+        let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+        let seconds = started.elapsed().as_secs_f64();
+        console.line(&format!("{read} read for text, which {with_text} hold{failed} in {seconds:.1} s"))?;
+        if interrupted {
+            console.note("interrupted: what is done is kept, and the next run continues from there");
+        }
+    }
+    Ok(done)
+}
+
+fn is_interrupted(done: &Done) -> bool {
+    done.summary.interrupted
+        || done.captions.is_some_and(|captions| captions.interrupted)
+        || done.texts.is_some_and(|texts| texts.interrupted)
 }
 
 /// Captions the photos in `folders`, or all, that have no caption yet; with `recaption`, also those captioned by
@@ -121,10 +195,11 @@ pub(super) fn reindex(args: &ReindexArgs, settings: &Settings, console: &Console
 }
 
 fn exit(done: &Done) -> Exit {
-    if done.summary.interrupted {
+    if is_interrupted(done) {
         Exit::Interrupted
     } else if done.summary.failed > done.summary.failed_before
         || done.captions.is_some_and(|captions| captions.failed > 0)
+        || done.texts.is_some_and(|texts| texts.failed > 0)
     {
         Exit::Partial
     } else {
@@ -147,7 +222,7 @@ pub(super) fn unread(endings: &BTreeMap<String, u64>) -> (u64, String) {
 }
 
 pub(super) fn report(done: &Done, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<()> {
-    let Done { summary, seconds, captions, .. } = done;
+    let Done { summary, seconds, captions, texts, .. } = done;
     if settings.json {
         let mut value = serde_json::to_value(summary)?;
         value["schema"] = 1.into();
@@ -156,8 +231,13 @@ pub(super) fn report(done: &Done, library: &Library, settings: &Settings, consol
         if let Some(captions) = captions {
             value["captioned"] = captions.captioned.into();
             value["caption_failed"] = captions.failed.into();
-            value["interrupted"] = (summary.interrupted || captions.interrupted).into();
         }
+        if let Some(texts) = texts {
+            value["read"] = texts.read.into();
+            value["with_text"] = texts.with_text.into();
+            value["read_failed"] = texts.failed.into();
+        }
+        value["interrupted"] = is_interrupted(done).into();
         return console.json(&value);
     }
     let mut parts = vec![format!("{} embedded", summary.embedded), format!("{} unchanged", summary.unchanged)];

@@ -38,6 +38,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
             "files": status.files, "model": status.model.as_ref().map(|m| &m.name),
             "text_model": text_model.as_ref().map(|texts| &texts.name), "models": models, "bytes": status.bytes,
             "captioned": status.captions.captioned, "captioned_by_hand": status.captions.by_hand,
+            "read": status.texts.read, "with_text": status.texts.with_text,
             "conversations": status.chats, "awaiting_embedding": status.awaiting, "waiting": status.waiting,
             "carried": carried, "forgotten": forgotten, "lost_commits": status.lost_commits,
             "folders": status.roots.iter().map(|r| r.to_string_lossy()).collect::<Vec<_>>(),
@@ -62,6 +63,12 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     if captions.captioned > 0 {
         let by_hand = if captions.by_hand > 0 { format!(" ({} by hand)", captions.by_hand) } else { String::new() };
         row("captioned", format!("{} of {} photos{by_hand}", captions.captioned, captions.photos))?;
+    }
+    if status.texts.read > 0 {
+        row(
+            "read",
+            format!("{} of {} photos, {} with text", status.texts.read, status.photos, status.texts.with_text),
+        )?;
     }
     if status.chats > 0 {
         row("chats", status.chats.to_string())?;

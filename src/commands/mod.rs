@@ -21,6 +21,7 @@ mod search;
 mod selection;
 mod shell;
 mod show;
+mod text;
 mod transfer;
 mod try_models;
 mod tui;
@@ -66,6 +67,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Describe(args) => describe::describe(&args, settings, console),
         Command::Duplicates(args) => duplicates::duplicates(&args, settings, console),
         Command::Caption(args) => caption::run(&args, settings, console),
+        Command::Text(args) => text::text(&args, settings, console),
         Command::Ask(args) => ask::ask(&args, settings, console),
         Command::Chat(args) => chat::chat(&args, settings, console),
         Command::Chats { action } => chats::run(&action, settings, console),

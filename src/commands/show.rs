@@ -136,6 +136,7 @@ fn record(
         value["taken_from"] = when.from.into();
         value["place"] = hit.facts.metadata.place.clone().into();
         value["caption"] = hit.caption.clone().into();
+        value["text"] = hit.text.clone().into();
         value["tags"] = hit.tags.iter().map(|tag| tag.label.as_str()).collect::<Vec<_>>().into();
         value["cluster"] = cluster(hit, library)?.into();
         value["stack"] = hit.stack.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().into();
@@ -197,6 +198,8 @@ fn lines(
     }
     hit.facts.metadata.place.iter().for_each(|place| line("near", &sanitize::text(place)));
     hit.caption.iter().for_each(|caption| line("caption", &sanitize::text(caption)));
+    let standing = hit.text.iter().flat_map(|text| text.lines()).enumerate();
+    standing.for_each(|(at, text)| line(if at == 0 { "text" } else { "" }, &sanitize::text(text)));
     if !hit.tags.is_empty() {
         let tags: Vec<String> = hit.tags.iter().map(|tag| sanitize::text(&tag.label)).collect();
         line("tags", &tags.join(", "));

@@ -98,6 +98,7 @@ fn report(done: &Imported, library: &Library, settings: &Settings, console: &Con
     }
     let kinds = [
         (done.captions, "caption"),
+        (done.texts, "text"),
         (done.chats, "chat"),
         (done.names, "name of a cluster"),
         (done.label_sets, "label set"),

@@ -25,6 +25,7 @@ struct File {
     model: Option<String>,
     text_model: Option<String>,
     blip2: Option<String>,
+    ocr: Option<PathBuf>,
     precision: Option<Precision>,
     device: Option<DeviceChoice>,
     threads: Option<u16>,
@@ -33,6 +34,7 @@ struct File {
     limit: Option<usize>,
     exclude: Option<Vec<String>>,
     video: Option<bool>,
+    text: Option<bool>,
     theme: Option<ThemeName>,
     pictures: Option<Pictures>,
     watch: Option<bool>,
@@ -63,6 +65,8 @@ pub struct Settings {
     pub text_model: Option<String>,
     /// `blip2`, `org/name` or a folder.
     pub blip2: String,
+    /// The model that reads lines of text, in the place of the one that is built in.
+    pub ocr: Option<PathBuf>,
     /// Which form of BLIP-2 to use.
     pub precision: Precision,
     /// Where the model runs.
@@ -85,6 +89,8 @@ pub struct Settings {
     pub exclude: Vec<String>,
     /// Videos are indexed too.
     pub video: bool,
+    /// The text in photos is read; `None`: as was chosen for the library.
+    pub text: Option<bool>,
     /// Settings of the terminal UI.
     pub tui: TuiSettings,
 }
@@ -120,6 +126,7 @@ impl Settings {
             model: global.model.clone().or(file.model).unwrap_or_else(|| "auto".into()),
             text_model: global.text_model.clone().or(file.text_model),
             blip2: global.blip2.clone().or(file.blip2).unwrap_or_else(|| "blip2".into()),
+            ocr: global.ocr.clone().or(file.ocr),
             precision: global.precision.or(file.precision).unwrap_or(Precision::Auto),
             device: global.device.or(file.device).unwrap_or(DeviceChoice::Cpu),
             threads: global.threads.or(file.threads).map_or(cores, usize::from).clamp(1, 1024),
@@ -131,6 +138,7 @@ impl Settings {
             limit: file.limit.unwrap_or(10),
             exclude: file.exclude.unwrap_or_default(),
             video: file.video.unwrap_or(false),
+            text: file.text,
             tui: TuiSettings {
                 theme: file.theme.unwrap_or_default(),
                 pictures: file.pictures.unwrap_or_default(),
@@ -193,6 +201,7 @@ fn read(path: &Path) -> anyhow::Result<File> {
         })?;
     }
     file.library = file.library.as_deref().map(expand).transpose()?;
+    file.ocr = file.ocr.as_deref().map(expand).transpose()?;
     Ok(file)
 }
 

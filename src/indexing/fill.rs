@@ -6,6 +6,7 @@ use crate::clusters;
 use crate::config::Settings;
 use crate::exit::Failure;
 use crate::model_choice::Chosen;
+use crate::reading::index_run::TextSummary;
 use crate::search::matches;
 use crate::terminal::console::Console;
 use crate::terminal::listener::Step;
@@ -48,6 +49,8 @@ pub struct Done {
     pub seconds: f64,
     /// What was done with captions, if they were requested.
     pub captions: Option<CaptionSummary>,
+    /// What was done with text, if it was to be read.
+    pub texts: Option<TextSummary>,
     /// The name of the model that answered before, if another one took its place.
     pub replaced: Option<String>,
 }
@@ -124,7 +127,7 @@ pub fn fill(
         refresh_neutral_scores(library, models, &summary)?;
         clusters::adopt(library)?;
     }
-    Ok(Done { summary, seconds: started.elapsed().as_secs_f64(), captions: None, replaced })
+    Ok(Done { summary, seconds: started.elapsed().as_secs_f64(), captions: None, texts: None, replaced })
 }
 
 /// Gives the photos that a model has embedded without tags their tags; whether all have got them.

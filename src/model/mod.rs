@@ -11,6 +11,7 @@ pub mod hub;
 pub mod kept;
 mod labels;
 mod model_folder;
+pub mod ocr;
 mod once;
 mod paired;
 mod preprocess;

@@ -75,13 +75,13 @@ use std::os::unix::fs::symlink;
 #[cfg(windows)]
 use std::os::windows::fs::symlink_file as symlink;
 
-fn create(folder: &Path) -> anyhow::Result<()> {
+pub(super) fn create(folder: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(folder)
         .with_context(|| format!("the folder {} cannot be created", crate::terminal::sanitize::path(folder)))
 }
 
 /// Creates a file with this name, or with a number added to it if the name is taken.
-fn fresh<T>(folder: &Path, name: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(T, PathBuf)> {
+pub(super) fn fresh<T>(folder: &Path, name: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(T, PathBuf)> {
     let stem = name.file_stem().unwrap_or_default();
     for n in 1..10_000 {
         let mut candidate: PathBuf = folder.join(name);

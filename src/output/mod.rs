@@ -1,5 +1,6 @@
 //! How results are shown: table, JSON lines, bare paths, pictures, contact sheet, copies.
 
+pub mod boxes;
 mod copy;
 pub mod csv;
 pub mod map;
@@ -112,7 +113,7 @@ fn record(rank: usize, row: &Row, by: By) -> serde_json::Result<serde_json::Valu
         "schema": 1, "rank": rank, "score": score, "score_kind": kind, "match": row.is_match,
         "missing": row.is_missing, "probability": hit.probability,
         "cosine": hit.cosine, "bm25": hit.bm25, "itm": row.itm,
-        "caption": hit.caption,
+        "caption": hit.caption, "text": hit.text,
         "tags": hit.tags.iter().map(|t| &t.label).collect::<Vec<_>>(),
         "tag_scores": hit.tags.iter().map(|t| t.score).collect::<Vec<_>>(),
         "bytes": hit.size, "folded": hit.folded,

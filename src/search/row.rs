@@ -157,6 +157,7 @@ mod tests {
                 paths: names.iter().map(|name| path(name)).collect(),
                 tags: Vec::new(),
                 caption: None,
+                text: None,
                 facts: snapseek_index::PhotoFacts::default(),
                 size: 0,
                 changed_ns: 0,

@@ -195,8 +195,8 @@ impl Console {
         }
         let _ = write!(io::stderr().lock(), "{question}");
         let mut answer = String::new();
-        io::stdin().read_line(&mut answer).ok()?;
-        Some(answer.trim().to_lowercase())
+        let length = io::stdin().read_line(&mut answer).ok()?;
+        (length > 0).then(|| answer.trim().to_lowercase())
     }
 }
 

@@ -163,9 +163,9 @@ impl PhotoProgress {
         Self { bar, reports, lines, started: now, last_line: now, found: 0, done: 0, walking: true, message: "" }
     }
 
-    /// Sets the number of photos to caption; no more will be found.
-    pub fn expect_captions(&mut self, photos: u64) {
-        (self.found, self.walking, self.message) = (photos, false, "captioned");
+    /// Sets the number of photos, to which `what` is done; no more will be found.
+    pub fn expect(&mut self, photos: u64, what: &'static str) {
+        (self.found, self.walking, self.message) = (photos, false, what);
         self.show();
     }
 

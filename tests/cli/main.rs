@@ -42,6 +42,7 @@ mod stacks;
 mod t5;
 
 mod terminal;
+mod text;
 mod text_model;
 mod tmux;
 mod trials;

@@ -142,7 +142,7 @@ fn a_person_who_remembers_a_summer_finds_it() {
         ("person:berg -person:anna", &["cow"]),
         ("has:person", &["bulb", "chair", "cow", "cup"]),
         ("has:keyword -keyword:familie", &["bulb"]),
-        ("has:text", &["bulb", "chair", "cow", "cup"]),
+        ("has:description", &["bulb", "chair", "cow", "cup"]),
         ("title:nacht", &["bulb"]),
         ("description:oma", &["chair"]),
         ("place:netherlands", &["chair", "cow", "cup"]),

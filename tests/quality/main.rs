@@ -13,3 +13,4 @@ mod matches;
 mod reference;
 mod scaled_decode;
 mod shapes;
+mod text;

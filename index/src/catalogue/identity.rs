@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// Photos that no file shows and of which nothing is kept: neither by hand, nor by an import before a file showed them.
 pub(crate) const ORPHANS: &str = "FROM photo WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = photo.id)
-    AND NOT EXISTS (SELECT 1 FROM caption c WHERE c.photo = photo.id AND (c.captioner IS NULL OR photo.format = ''))";
+    AND NOT EXISTS (SELECT 1 FROM caption c WHERE c.photo = photo.id AND (c.captioner IS NULL OR photo.format = ''))
+    AND NOT EXISTS (SELECT 1 FROM reading r WHERE r.photo = photo.id AND photo.format = '')";
 
 /// The photo with this picture, if the catalogue has it. A photo that is known only by an older kind of hash is known
 /// by the new one from now on, and so is what refers to the picture by that.
@@ -92,7 +93,9 @@ fn outdated(
 pub(crate) fn let_go(db: &Connection, photo: i64) -> rusqlite::Result<()> {
     if !is_held(db, photo)? {
         db.prepare_cached(&format!("DELETE {ORPHANS} AND id = ?1"))?.execute([photo])?;
-        db.prepare_cached("DELETE FROM encoding WHERE photo = ?1")?.execute([photo])?;
+        for table in ["encoding", "reading"] {
+            db.prepare_cached(&format!("DELETE FROM {table} WHERE photo = ?1"))?.execute([photo])?;
+        }
     }
     Ok(())
 }
@@ -139,10 +142,10 @@ fn merge(db: &Connection, from: i64, into: i64) -> rusqlite::Result<()> {
     for sealed in [seal::TAG, seal::OTHER_TAG, seal::EMBEDDING] {
         sealed.seal(db, "photo = ?1", [into])?;
     }
-    for table in ["encoding", "member", "look", "last_seen"] {
+    for table in ["encoding", "member", "look", "last_seen", "reading"] {
         db.execute(&format!("UPDATE OR IGNORE {table} SET photo = ?2 WHERE photo = ?1"), both)?;
     }
-    for sealed in [seal::ENCODING, seal::MEMBER, seal::LOOK, seal::LAST_SEEN] {
+    for sealed in [seal::ENCODING, seal::MEMBER, seal::LOOK, seal::LAST_SEEN, seal::READING] {
         sealed.seal(db, "photo = ?1", [into])?;
     }
     db.execute("DELETE FROM photo WHERE id = ?1", [from])?;

@@ -1,6 +1,6 @@
 //! Plain data that is written to the library and read from it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// The source of a date that is only a guess.
@@ -262,6 +262,8 @@ pub struct Status {
     pub roots: Vec<PathBuf>,
     /// How many photos have a caption.
     pub captions: CaptionCounts,
+    /// How many photos were read for text.
+    pub texts: TextCounts,
     /// Number of chats.
     pub chats: u64,
     /// Photos that the library's model has not embedded yet: no search by meaning finds them.
@@ -359,6 +361,40 @@ pub struct PhotoFile {
     pub hash: ContentHash,
     /// How many of date, camera and place it tells.
     pub facts: u8,
+}
+
+/// A line of text in a photo.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlacedLine {
+    /// What stands there; foreign text.
+    pub text: String,
+    /// How sure the model is, from 0 to 1.
+    pub score: f32,
+    /// Its corners from the top left one of what stands there on, clockwise: across and down, in upright pixels.
+    #[serde(rename = "box")]
+    pub quad: [[f32; 2]; 4],
+}
+
+/// What stands in a photo.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhotoText {
+    /// Fingerprint of the model that read it.
+    pub reader: String,
+    /// Its lines, in reading order.
+    pub lines: Vec<PlacedLine>,
+    /// What of them is searched.
+    pub text: String,
+    /// When it was read, in seconds since 1970.
+    pub read: i64,
+}
+
+/// How many photos were read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TextCounts {
+    /// Photos that were read.
+    pub read: u64,
+    /// Those in which something stands.
+    pub with_text: u64,
 }
 
 /// What a captioner produced for a photo.

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     TOLD,
     BESIDE,
     AWAITED_TAGS,
+    READINGS,
 ];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
@@ -511,6 +512,16 @@ pub(crate) fn is_as_made(db: &Connection) -> rusqlite::Result<bool> {
     migrate(&mut sample, MIGRATIONS)?;
     Ok(tables(&sample)? == tables(db)?)
 }
+
+/// What stands in pictures: its lines as JSON, and what of it is searched. `setting` is what a person chose for this
+/// library.
+const READINGS: &str = "
+CREATE TABLE reading (
+    photo INTEGER PRIMARY KEY REFERENCES photo (id) ON DELETE CASCADE, reader TEXT NOT NULL, lines TEXT NOT NULL,
+    text TEXT NOT NULL, folded TEXT NOT NULL, read INTEGER NOT NULL, seal INTEGER
+);
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, seal INTEGER) WITHOUT ROWID;
+";
 
 fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     if version(db)? as usize >= steps.len() {

@@ -88,9 +88,11 @@ pub(crate) const PROPOSED: Sealed = sealed("proposed", "path", "path");
 pub(crate) const UNREAD: Sealed = sealed("unread", "path", "path, ending, files");
 pub(crate) const STACK: Sealed = sealed("stack", "photo", "photo, leader");
 pub(crate) const NAMED: Sealed = sealed("named", "file", "file, kind, position, text, folded");
+pub(crate) const READING: Sealed = sealed("reading", "photo", "photo, reader, lines, text, folded, read");
+pub(crate) const SETTING: Sealed = sealed("setting", "name", "name, value");
 
 /// All of them.
-pub(crate) const ALL: [Sealed; 27] = [
+pub(crate) const ALL: [Sealed; 29] = [
     EMBEDDING,
     ENCODING,
     CLASSIFIER,
@@ -118,6 +120,8 @@ pub(crate) const ALL: [Sealed; 27] = [
     UNREAD,
     NAMED,
     STACK,
+    READING,
+    SETTING,
 ];
 
 impl Sealed {

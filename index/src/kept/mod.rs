@@ -9,5 +9,7 @@ pub(crate) mod clusters;
 pub(crate) mod given_names;
 pub(crate) mod labels;
 pub(crate) mod looks;
+pub(crate) mod pending;
+pub(crate) mod readings;
 pub(crate) mod stacks;
 pub(crate) mod transfer;

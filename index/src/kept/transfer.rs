@@ -3,12 +3,12 @@
 
 use super::chats::{LONGEST_ANSWER, LONGEST_QUESTION};
 use super::labels::{self, LabelSet};
-use super::{clusters, given_names};
+use super::{clusters, given_names, readings};
 use crate::catalogue::change_log::{About, log};
 use crate::catalogue::identity::{self, CaptionSource, CaptionText};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
-use crate::catalogue::rows::{Chat, ContentHash};
+use crate::catalogue::rows::{Chat, ContentHash, PhotoText};
 use crate::catalogue::seal::{self, Sealed};
 use crate::catalogue::stored::{LONGEST_CAPTION, check_length, is_conversion, text_of};
 use crate::catalogue::writer::{Writer, forget_below, put_forgotten};
@@ -37,6 +37,13 @@ pub enum Written {
         written: i64,
         /// As [`crate::Caption::carried`].
         carried: Option<PathBuf>,
+    },
+    /// What stands in a picture, as a model read it.
+    Text {
+        /// Hash of the picture.
+        picture: ContentHash,
+        /// What was read.
+        text: PhotoText,
     },
     /// A chat. Its id means nothing in another library.
     Chat(Chat),
@@ -81,6 +88,8 @@ pub struct Merged {
 pub struct Imported {
     /// Captions.
     pub captions: Merged,
+    /// What stands in pictures.
+    pub texts: Merged,
     /// Chats.
     pub chats: Merged,
     /// Names of clusters.
@@ -110,8 +119,9 @@ impl Merged {
 }
 
 /// The tables that hold what is exported.
-const WRITTEN: [Sealed; 7] = [
+const WRITTEN: [Sealed; 8] = [
     seal::CAPTION,
+    seal::READING,
     seal::CONVERSATION,
     seal::TURN,
     seal::GIVEN_NAME,
@@ -133,7 +143,7 @@ impl Library {
     ) -> std::result::Result<u64, E> {
         let (all, broken) = self.at_one_moment(|db| {
             let mut all = Vec::new();
-            for read in [captions, chats, names, label_sets, forgotten] {
+            for read in [captions, texts, chats, names, label_sets, forgotten] {
                 all.extend(read(db)?);
             }
             let mut broken: u64 = 0;
@@ -202,6 +212,16 @@ fn captions(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     })
 }
 
+fn texts(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+    let mut statement = db.prepare(&format!(
+        "SELECT {}, p.picture FROM reading r JOIN photo p ON p.id = r.photo ORDER BY p.picture",
+        readings::COLUMNS
+    ))?;
+    readable(&mut statement.query([])?, |row| {
+        Ok(Written::Text { picture: row.get("picture")?, text: readings::read(row)? })
+    })
+}
+
 fn chats(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare("SELECT id FROM conversation ORDER BY picture, started, path, model, id")?;
     readable(&mut statement.query([])?, |row| {
@@ -249,6 +269,7 @@ impl Written {
                 refused("a caption by hand", "it is empty")
             }
             Self::Caption { text, .. } => check_length("a caption", text, LONGEST_CAPTION),
+            Self::Text { text, .. } => readings::check("the text in a picture", &text.lines, &text.text),
             Self::Chat(chat) => chat.turns.iter().try_for_each(|turn| {
                 check_length("a question", &turn.question, LONGEST_QUESTION)?;
                 check_length("an answer", &turn.answer, LONGEST_ANSWER)
@@ -280,6 +301,7 @@ impl Writer<'_> {
             for record in records.iter().filter(|r| !is_gone(r)).chain(records.iter().filter(is_gone)) {
                 match record {
                     Written::Caption { .. } => done.captions.count(captions.put(db, record)?),
+                    Written::Text { picture, text } => done.texts.count(put_text(db, picture, text)?),
                     Written::Chat(chat) => chats.push(chat),
                     Written::Name { name, written, pictures } => {
                         done.names.count(put_name(db, name, *written, pictures)?);
@@ -306,6 +328,32 @@ impl Writer<'_> {
     }
 }
 
+/// The photo with this picture. If the library does not have it, nothing is known of it until a file shows it.
+fn photo_of(db: &Connection, picture: &ContentHash) -> rusqlite::Result<i64> {
+    if let Some(photo) = identity::with_hash(db, picture)? {
+        return Ok(photo);
+    }
+    let photo = db
+        .prepare_cached("INSERT INTO photo (picture, width, height, format) VALUES (?1, 0, 0, '') RETURNING id")?
+        .query_row([picture.as_slice()], |row| row.get(0))?;
+    seal::PHOTO.seal(db, "id = ?1", [photo])?;
+    Ok(photo)
+}
+
+/// What was read later stays.
+fn put_text(db: &Connection, picture: &ContentHash, text: &PhotoText) -> rusqlite::Result<Fate> {
+    let photo = photo_of(db, picture)?;
+    let known: Option<i64> = db
+        .prepare_cached("SELECT read FROM reading WHERE photo = ?1")?
+        .query_row([photo], |row| row.get(0))
+        .optional()?;
+    if known.is_some_and(|known| known >= text.read) {
+        return Ok(Fate::Unchanged);
+    }
+    readings::put(db, photo, &text.reader, &text.lines, &text.text, Some(text.read))?;
+    Ok(if known.is_some() { Fate::Updated } else { Fate::Added })
+}
+
 /// The captions of one import.
 #[derive(Default)]
 struct CaptionImport {
@@ -318,19 +366,7 @@ impl CaptionImport {
         let Written::Caption { picture, paths: files, gone, text, captioner, written, carried } = record else {
             return Ok(Fate::Unchanged);
         };
-        let photo = match identity::with_hash(db, picture)? {
-            Some(photo) => photo,
-            None => {
-                // Nothing is known of the picture until a file shows it.
-                let photo = db
-                    .prepare_cached(
-                        "INSERT INTO photo (picture, width, height, format) VALUES (?1, 0, 0, '') RETURNING id",
-                    )?
-                    .query_row([picture.as_slice()], |row| row.get(0))?;
-                seal::PHOTO.seal(db, "id = ?1", [photo])?;
-                photo
-            }
-        };
+        let photo = photo_of(db, picture)?;
         let known = identity::caption_text(db, photo)?;
         // An older release knew two files of one picture as two pictures.
         let twin = self.pictures.get(&photo).is_some_and(|other| other != picture);

@@ -46,6 +46,8 @@ pub enum Filter {
     Tag(String),
     /// Its caption contains these words, whole and in this order.
     Caption(String),
+    /// These words stand in the picture, one after the other.
+    Text(String),
     /// This is known about it.
     Has(Fact),
     /// It is in the cluster of this name; `none`: it is in no cluster. Case and accents are ignored.
@@ -237,8 +239,10 @@ pub enum Fact {
     Keyword,
     /// The name of a person.
     Person,
-    /// A title or a description.
+    /// Text that stands in the picture.
     Text,
+    /// A title or a description.
+    Description,
     /// Stars that a person gave it, or that it was rejected.
     Rating,
     /// A tag.
@@ -251,7 +255,7 @@ pub enum Fact {
 
 impl Fact {
     /// All of them, with their names in a query.
-    pub const ALL: [(&str, Self); 11] = [
+    pub const ALL: [(&str, Self); 12] = [
         ("caption", Self::Caption),
         ("date", Self::Date),
         ("camera", Self::Camera),
@@ -259,6 +263,7 @@ impl Fact {
         ("keyword", Self::Keyword),
         ("person", Self::Person),
         ("text", Self::Text),
+        ("description", Self::Description),
         ("rating", Self::Rating),
         ("tags", Self::Tags),
         ("cluster", Self::Cluster),
@@ -276,7 +281,8 @@ impl Fact {
             Self::Place => {
                 "(p.latitude + p.longitude IS NOT NULL OR coalesce(p.location, p.city, p.region, p.country) IS NOT NULL)"
             }
-            Self::Text => "(coalesce(p.title, p.description) IS NOT NULL)",
+            Self::Text => return shared("SELECT photo FROM reading WHERE text <> ''"),
+            Self::Description => "(coalesce(p.title, p.description) IS NOT NULL)",
             Self::Rating => "(p.rating IS NOT NULL)",
             Self::Tags => "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id)",
             Self::Cluster => "EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)",
@@ -320,9 +326,9 @@ impl Filters {
     /// Whether it costs little to ask whether one photo passes. Some conditions are those of a list that is made first.
     pub(crate) fn are_local(&self) -> bool {
         self.clauses.iter().all(|clause| match &clause.filter {
-            Filter::Caption(_) | Filter::Label { .. } => false,
+            Filter::Caption(_) | Filter::Text(_) | Filter::Label { .. } => false,
             Filter::OwnerText(place, _) => !matches!(place, OwnerText::Keyword | OwnerText::Person),
-            Filter::Has(fact) => !matches!(fact, Fact::Caption | Fact::Keyword | Fact::Person),
+            Filter::Has(fact) => !matches!(fact, Fact::Caption | Fact::Text | Fact::Keyword | Fact::Person),
             _ => true,
         })
     }
@@ -377,6 +383,10 @@ impl Filter {
             Self::Caption(text) => {
                 values.push(paths::padded_words(text).into());
                 shared("SELECT photo FROM caption WHERE instr(folded, ?)")
+            }
+            Self::Text(text) => {
+                values.push(paths::padded_words(text).into());
+                shared("SELECT photo FROM reading WHERE instr(folded, ?)")
             }
             Self::Label { .. } => return None,
             Self::Has(fact) => fact.sql(),

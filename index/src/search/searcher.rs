@@ -111,6 +111,8 @@ pub struct Hit {
     pub tags: Vec<Tag>,
     /// Its caption, if it has one; foreign text.
     pub caption: Option<String>,
+    /// What stands in it, as far as that is searched, line by line; foreign text.
+    pub text: Option<String>,
     /// What it says about itself.
     pub facts: PhotoFacts,
     /// Size in bytes of the first of these files.
@@ -578,7 +580,7 @@ impl Searcher {
             let names = hit.paths.iter().map(|path| path.to_string_lossy().into_owned());
             let tags = hit.tags.into_iter().map(|tag| tag.label);
             let said = hit.facts.metadata.texts();
-            Ok(hit.caption.into_iter().chain(tags).chain(names).chain(said).collect())
+            Ok(hit.caption.into_iter().chain(hit.text).chain(tags).chain(names).chain(said).collect())
         })
     }
 
@@ -687,6 +689,12 @@ fn hit(db: &Connection, filters: &Filters, photo: &RankedPhoto) -> rusqlite::Res
         ))?
         .query_row([id], |row| text_of(row, 0))
         .optional()?;
+    let text = db
+        .prepare_cached(&format!(
+            "SELECT text FROM reading WHERE (photo = ?1 {shared}) AND text <> '' ORDER BY photo <> ?1 LIMIT 1"
+        ))?
+        .query_row([id], |row| text_of(row, 0))
+        .optional()?;
     (facts.metadata.keywords, facts.metadata.people) = told::names_of(db, id, !stack.is_empty())?;
     Ok(Some(Hit {
         id,
@@ -699,6 +707,7 @@ fn hit(db: &Connection, filters: &Filters, photo: &RankedPhoto) -> rusqlite::Res
         paths,
         tags,
         caption,
+        text,
         facts,
         size,
         changed_ns,

@@ -207,6 +207,8 @@ fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>
             "caption" if by_hand => (format!("the caption of {}", of_photo()), Remedy::WriteAgain),
             "caption" => (format!("the caption of {}", of_photo()), Remedy::DropUntilNeeded),
             "member" => (format!("the cluster of {}", of_photo()), Remedy::DropAndIndex),
+            "reading" => (format!("the text in {}", of_photo()), Remedy::DropUntilNeeded),
+            "setting" => (format!("the choice {named}"), Remedy::DropUntilNeeded),
             "look" => (format!("the look of {}", of_photo()), Remedy::DropUntilNeeded),
             "file" | "root" | "failure" => (format!("the record of {named}"), Remedy::DropAndIndex),
             "stack" => (format!("the stack of {}", of_photo()), Remedy::Rebuild),
@@ -290,6 +292,8 @@ fn repair_rows(db: &Connection) -> rusqlite::Result<()> {
     }
     let embeddings = format!("FROM embedding WHERE {}", broken(seal::EMBEDDING));
     db.execute(&format!("INSERT INTO change (photo) SELECT photo {embeddings}"), [])?;
+    let readings = format!("FROM reading WHERE {}", broken(seal::READING));
+    db.execute(&format!("INSERT INTO change (photo, about) SELECT photo, 1 {readings}"), [])?;
     for sealed in [
         seal::EMBEDDING,
         seal::ENCODING,
@@ -305,6 +309,8 @@ fn repair_rows(db: &Connection) -> rusqlite::Result<()> {
         seal::UNREAD,
         seal::NAMED,
         seal::STACK,
+        seal::READING,
+        seal::SETTING,
     ] {
         db.execute(&format!("DELETE FROM {} WHERE {}", sealed.table, broken(sealed)), [])?;
     }

@@ -57,6 +57,7 @@ fn hit(id: i64) -> Hit {
             Tag { label: "tennis ball".into(), score: 0.12 },
         ],
         caption: (id % 2 == 0).then(|| "a dog runs through the snow with a red ball".into()),
+        text: None,
         facts: PhotoFacts {
             width: 4000,
             height: 3000,
@@ -94,6 +95,7 @@ fn standing() -> Standing {
         roots: vec!["/photos".into()],
         captions: CaptionCounts { photos: 99, captioned: 12, by_hand: 1 },
         chats: 2,
+        texts: snapseek_index::TextCounts::default(),
         awaiting: 0,
         forgotten: Vec::new(),
         waiting: snapseek_index::WaitingCounts::default(),

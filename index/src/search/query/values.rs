@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// The names of all filters, each with an example or a description of its value, the more useful ones first.
-pub const FILTERS: [(&str, &str); 26] = [
+pub const FILTERS: [(&str, &str); 27] = [
     ("path", "folder or file name"),
     ("taken", "2019-06..2019-09"),
     ("keyword", "beach"),
@@ -33,6 +33,7 @@ pub const FILTERS: [(&str, &str); 26] = [
     ("label", "set=label"),
     ("cluster", "name, or none"),
     ("caption", "\"red car\""),
+    ("text", "\"boarding pass\""),
 ];
 
 /// Colours by which photos are found.
@@ -118,7 +119,8 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
         "is" => named(name, value, &Shape::ALL).map(Filter::Is),
         "tag" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Tag(value.to_owned())),
         "caption" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Caption(value.to_owned())),
-        "tag" | "caption" => Err(Problem::Value(format!("{name}: needs a word, as in {name}:dog"))),
+        "text" if value.chars().any(char::is_alphanumeric) => Ok(Filter::Text(value.to_owned())),
+        "tag" | "caption" | "text" => Err(Problem::Value(format!("{name}: needs a word, as in {name}:dog"))),
         "has" => named(name, value, &Fact::ALL).map(Filter::Has),
         "ext" => {
             let list: Vec<String> = value.split(',').map(|e| e.trim().trim_start_matches('.').to_owned()).collect();

@@ -30,7 +30,7 @@ pub(crate) use matches::{Match, WordMatches, ranked};
 pub(crate) use segments::refresh;
 
 /// Raised whenever the fields or the splitting into words change; older caches are then rebuilt.
-const BASIS: u64 = 8;
+const BASIS: u64 = 9;
 const TOKENIZER: &str = "snapseek";
 /// The most bytes of a word; longer words are ignored.
 const LONGEST: usize = 64;
@@ -45,8 +45,8 @@ const MOST_COMPARED: usize = 2_000_000;
 /// The fields, and the weight of a match in each. A caption describes this one photo, whereas every photo gets several
 /// tags, whether they fit or not; but what a person wrote on it (keywords, people, titles, places) is no guess at all,
 /// and neither is the place of its coordinates.
-const FIELDS: [(&str, f32); 6] =
-    [("tags", 2.0), ("names", 1.0), ("camera", 0.5), ("caption", 2.5), ("place", 4.0), ("written", 4.0)];
+const FIELDS: [(&str, f32); 7] =
+    [("tags", 2.0), ("names", 1.0), ("camera", 0.5), ("caption", 2.5), ("text", 1.5), ("place", 4.0), ("written", 4.0)];
 /// The position of the field that holds what owners wrote, the last one.
 const WRITTEN: usize = FIELDS.len() - 1;
 

@@ -31,7 +31,7 @@ pub(super) struct Indexed {
 
 /// Indexes those of `some` photos (ascending) that have a file, until `progress` (photos done) returns `false`.
 pub(super) fn index(db: &Connection, some: &[i64], progress: &mut dyn FnMut(u64) -> bool) -> Result<Indexed, Failed> {
-    let (schema, [tags, names, camera, caption, place, written]) = schema();
+    let (schema, [tags, names, camera, caption, text, place, written]) = schema();
     let builder = Index::builder().schema(schema);
     let directory = RamDirectory::create();
     let manager = tantivy::tokenizer::TokenizerManager::default();
@@ -40,7 +40,7 @@ pub(super) fn index(db: &Connection, some: &[i64], progress: &mut dyn FnMut(u64)
     let mut put = |row: &Row<'_>| -> Result<(), Failed> {
         let id: i64 = row.get(0)?;
         let mut document = TantivyDocument::new();
-        for (column, field) in [caption, camera, camera, place].into_iter().chain([written; 7]).enumerate() {
+        for (column, field) in [caption, text, camera, camera, place].into_iter().chain([written; 7]).enumerate() {
             if row.get_ref(column + 1)? != ValueRef::Null {
                 document.add_text(field, split(&text_of(row, column + 1)?));
             }
@@ -67,8 +67,9 @@ pub(super) fn index(db: &Connection, some: &[i64], progress: &mut dyn FnMut(u64)
         Ok(writer.add_document(document)?)
     };
     let mut photo = db.prepare_cached(
-        "SELECT p.id, c.text, p.camera, p.lens, p.place, p.title, p.description, p.creator, p.location, p.city,
+        "SELECT p.id, c.text, nullif(r.text, ''), p.camera, p.lens, p.place, p.title, p.description, p.creator, p.location, p.city,
          p.region, p.country FROM photo p LEFT JOIN caption c ON c.photo = p.id
+         LEFT JOIN reading r ON r.photo = p.id
          WHERE p.id = ?1 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)",
     )?;
     let mut ids = Vec::with_capacity(some.len());
