@@ -10,11 +10,10 @@ use crate::indexing::fill::{self, Done};
 use crate::indexing::models;
 use crate::indexing::run::IndexOptions;
 use crate::model::blip2 as generate;
-use crate::model::ocr;
 use crate::model_choice::{self, Offer};
 use crate::photo::{self, DecodeLimits};
 use crate::reading;
-use crate::reading::index_run::{TextOptions, TextSummary};
+use crate::reading::index_run::TextSummary;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
 use snapseek_index::{Library, ModelRole};
@@ -71,24 +70,17 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
     outcome.map(|()| exit(&done))
 }
 
-/// What is remembered of whether the text in a library's photos is read.
-pub(super) const TEXT: &str = "text";
-
 /// Whether the text in photos is to be read: as the flags say, else as was chosen for the library or in the config
 /// file. A person who was not asked yet is asked once there are photos.
 fn wants_text(args: &IndexArgs, library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<bool> {
     /// Seconds that a photo takes on one thread, most of which hold no text.
     const EACH: f64 = 0.15;
-    let remember = |yes: bool| library.set_setting(TEXT, if yes { "yes" } else { "no" });
     if args.text || args.no_text {
-        remember(args.text)?;
+        reading::want(library, args.text)?;
         return Ok(args.text);
     }
-    match (library.setting(TEXT)?.as_deref(), settings.text) {
-        (Some("no"), _) => return Ok(false),
-        (Some(_), _) => return Ok(true),
-        (None, Some(wanted)) => return Ok(wanted),
-        (None, None) => {}
+    if let Some(wanted) = reading::is_wanted(library, settings)? {
+        return Ok(wanted);
     }
     let photos = library.status()?.photos;
     if photos == 0 || settings.json || settings.quiet || args.yes || !console.terminal {
@@ -101,7 +93,7 @@ fn wants_text(args: &IndexArgs, library: &Library, settings: &Settings, console:
     );
     let Some(answer) = console.ask(&question) else { return Ok(false) };
     let yes = matches!(answer.as_str(), "y" | "yes");
-    remember(yes)?;
+    reading::want(library, yes)?;
     if !yes {
         console.note("`snapseek index --text` reads it later");
     }
@@ -116,10 +108,8 @@ fn texts(
     settings: &Settings,
     console: &Console,
 ) -> anyhow::Result<TextSummary> {
-    let reader = reading::open(settings)?;
     let started = Instant::now();
-    let options = TextOptions { reader: &reader, edge: ocr::EDGE, again, threads: settings.threads };
-    let done = reading::index_run::run(library, options, folders, signals::cancel()?, console)?;
+    let done = reading::read(library, again, folders, settings, signals::cancel()?, console)?;
     if !settings.json {
         let TextSummary { read, with_text, failed, interrupted } = done;
         let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };

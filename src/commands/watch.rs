@@ -9,6 +9,7 @@ use crate::indexing::models;
 use crate::indexing::run::IndexOptions;
 use crate::indexing::watch;
 use crate::model_choice::Offer;
+use crate::reading;
 use crate::terminal::console::Console;
 use crate::terminal::{signals, text};
 use snapseek_index::{Error, Library};
@@ -68,6 +69,10 @@ fn batch(
         videos: settings.video,
         ..IndexOptions::new(settings.threads)
     };
-    let done = fill::fill(library, &mut writer, &open, folders, &options, cancel, console)?;
+    let mut done = fill::fill(library, &mut writer, &open, folders, &options, cancel, console)?;
+    drop((writer, open));
+    if !done.summary.interrupted && reading::is_wanted(library, settings)? == Some(true) {
+        done.texts = Some(reading::read(library, false, folders, settings, cancel, console)?);
+    }
     index::report(&done, library, settings, console)
 }

@@ -5,8 +5,16 @@ pub mod picture;
 
 use crate::config::Settings;
 use crate::exit::Failure;
-use crate::model::ocr::TextReader;
+use crate::model::ocr::{self, TextReader};
+use crate::terminal::console::Console;
 use crate::terminal::sanitize;
+use index_run::{TextOptions, TextSummary};
+use snapseek_index::Library;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+/// Under this name a library remembers whether the text in its photos is read.
+const SETTING: &str = "text";
 
 /// What reads text: the models that are built in or, for the lines, the one that the settings name.
 ///
@@ -16,4 +24,39 @@ pub fn open(settings: &Settings) -> anyhow::Result<TextReader> {
     let Some(file) = &settings.ocr else { return TextReader::built_in() };
     let problem = |error| format!("{} cannot read text: {error:#}", sanitize::path(file));
     TextReader::open(file).map_err(|error| Failure::missing(problem(error)))
+}
+
+/// Whether the text in a library's photos is to be read: as was chosen for it, else as the config file says; `None` if
+/// nobody has said so yet.
+///
+/// # Errors
+/// The catalogue cannot be read.
+pub fn is_wanted(library: &Library, settings: &Settings) -> anyhow::Result<Option<bool>> {
+    Ok(library.setting(SETTING)?.map(|chosen| chosen == "yes").or(settings.text))
+}
+
+/// Remembers for a library whether the text in its photos is to be read.
+///
+/// # Errors
+/// The catalogue cannot be written.
+pub fn want(library: &Library, yes: bool) -> anyhow::Result<()> {
+    Ok(library.set_setting(SETTING, if yes { "yes" } else { "no" })?)
+}
+
+/// Reads the text in the photos in `folders`, or all, that were not read yet; with `again`, also in those that another
+/// reader has read.
+///
+/// # Errors
+/// As for [`open`] and [`index_run::run`].
+pub fn read(
+    library: &Library,
+    again: bool,
+    folders: &[PathBuf],
+    settings: &Settings,
+    cancel: &AtomicBool,
+    console: &Console,
+) -> anyhow::Result<TextSummary> {
+    let reader = open(settings)?;
+    let options = TextOptions { reader: &reader, edge: ocr::EDGE, again, threads: settings.threads };
+    index_run::run(library, options, folders, cancel, console)
 }

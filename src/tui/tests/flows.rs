@@ -411,6 +411,22 @@ fn the_mouse_selects_looks_scrolls_and_changes_places() {
 }
 
 #[test]
+fn the_text_in_a_photo_is_shown_highlighted_and_copied() {
+    let mut state = with_photos(120, 40);
+    press(&mut state, "esc enter");
+    let effects = press(&mut state, "Y");
+    assert!(effects.is_empty() && drawn(&state).contains("index --text"), "{}", drawn(&state));
+    let id = state.photo().unwrap();
+    let text = (1..12).map(|n| format!("BOARDING PASS {n}\u{1b}[31m")).collect::<Vec<_>>().join("\n");
+    tell(&mut state, Message::Photos(vec![Hit { text: Some(text.clone()), ..hit(id) }], Vec::new()));
+    let screen = drawn(&state);
+    assert!(screen.contains("BOARDING PASS 8") && !screen.contains("BOARDING PASS 9"), "{screen}");
+    assert!(screen.contains("and 3 more") && !screen.contains('\u{1b}'), "{screen}");
+    assert_eq!(press(&mut state, "Y"), [Effect::Copy(text)]);
+    assert!(drawn(&state).contains("copied 11 lines"));
+}
+
+#[test]
 fn near_the_end_more_is_asked_for() {
     let mut state = begin(80, 24);
     let generation = state.search.generation;

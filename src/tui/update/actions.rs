@@ -81,6 +81,7 @@ impl State {
             Action::View => self.with_path(effects, Effect::View),
             Action::Reveal => self.with_path(effects, Effect::Reveal),
             Action::CopyPath => self.with_paths(Purpose::Copy, effects),
+            Action::CopyText => self.copy_text(effects),
             Action::Export => {
                 if self.chosen().is_empty() {
                     self.tell("there is no photo to export");
@@ -288,6 +289,19 @@ impl State {
                 effects.push(Effect::Copy(text));
                 self.tell(format!("copied {what}"));
             }
+        }
+    }
+
+    /// Copies what stands in the photo.
+    fn copy_text(&mut self, effects: &mut Vec<Effect>) {
+        let text = self.photo().and_then(|id| self.photos.get(&id)).and_then(|photo| photo.text.clone());
+        match text {
+            Some(text) => {
+                let lines = text.lines().count();
+                self.tell(format!("copied {}", crate::terminal::text::count(lines, "line")));
+                effects.push(Effect::Copy(text));
+            }
+            None => self.tell("no text was read in this photo: `snapseek index --text` reads it"),
         }
     }
 

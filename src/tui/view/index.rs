@@ -65,6 +65,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             if status.captions.captioned > 0 {
                 lines.push(row("captioned", format!("{} of {}", status.captions.captioned, status.captions.photos)));
             }
+            if status.texts.read > 0 {
+                let texts = status.texts;
+                lines.push(row("read", format!("{} of {}, {} with text", texts.read, status.photos, texts.with_text)));
+            }
             for root in &status.roots {
                 lines.push(row("folder", crate::terminal::sanitize::path(root)));
             }

@@ -11,6 +11,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
+/// Lines of the text in a photo that are shown.
+const TEXT_LINES: usize = 8;
+
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     let areas = layout::areas(state);
     let Some(id) = state.photo() else { return };
@@ -52,6 +55,17 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
     if let Some(caption) = &photo.caption {
         for line in wrap(&clean(caption), width, 6) {
             lines.push(Line::from(highlighted(&line, words, theme.text, theme.found)));
+        }
+    }
+    if let Some(text) = &photo.text {
+        lines.push(Line::from(Span::styled("text", theme.dim)));
+        let all = text.lines().count();
+        for line in text.lines().take(TEXT_LINES) {
+            lines.push(Line::from(highlighted(&fit(&clean(line), width), words, theme.text, theme.found)));
+        }
+        if all > TEXT_LINES {
+            let more = format!("and {} more: Y copies all", all - TEXT_LINES);
+            lines.push(Line::from(Span::styled(fit(&more, width), theme.dim)));
         }
     }
     let mut row = |name: &str, value: String| {

@@ -105,6 +105,7 @@ pub(super) fn help_lines(state: &State) -> Vec<Line<'static>> {
             ("\"red car\" -night", "a required phrase; less of one word"),
             ("@photo.jpg + in winter", "like this picture, with something added"),
             ("taken:2019-06 tag:dog", "filters; tab completes their names"),
+            ("text:\"boarding pass\"", "words that stand in the picture"),
         ] {
             lines.push(Line::from(vec![
                 Span::styled(format!("{form:<24}"), theme.accent),

@@ -111,11 +111,12 @@ pub(super) fn highlighted(text: &str, words: &[String], plain: Style, found: Sty
 /// The words of a query that a caption may contain.
 pub(super) fn words_of(query: &str) -> Vec<String> {
     const SMALL: [&str; 12] = ["a", "an", "the", "of", "on", "in", "at", "and", "with", "to", "is", "by"];
-    let plain = query
-        .split_whitespace()
-        .filter(|word| !word.starts_with(['-', '@']) && (!word.contains(':') || word.starts_with("caption:")));
+    let plain = query.split_whitespace().filter(|word| {
+        !word.starts_with(['-', '@'])
+            && (!word.contains(':') || word.starts_with("caption:") || word.starts_with("text:"))
+    });
     let words = plain.flat_map(|word| {
-        let word = word.strip_prefix("caption:").unwrap_or(word);
+        let word = word.strip_prefix("caption:").or(word.strip_prefix("text:")).unwrap_or(word);
         word.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect::<Vec<_>>()
     });
     words.filter(|word| !word.is_empty() && !SMALL.contains(&word.as_str())).collect()

@@ -7,6 +7,7 @@ use crate::indexing::fill;
 use crate::indexing::models;
 use crate::indexing::run::IndexOptions;
 use crate::model_choice::Offer;
+use crate::reading;
 use crate::terminal::console::Console;
 use crate::terminal::listener::{Listener, Step};
 use crate::terminal::text;
@@ -96,6 +97,7 @@ fn index(context: &Context, console: &Console, folders: &[PathBuf], cancel: &Ato
         ..IndexOptions::new(settings.threads)
     };
     let done = fill::fill(&library, &mut writer, &open, &folders, &options, cancel, console)?;
+    drop((writer, open));
     let summary = &done.summary;
     let mut parts = vec![format!("{} indexed", text::count(usize::try_from(summary.embedded)?, "photo"))];
     let counts = [
@@ -106,6 +108,12 @@ fn index(context: &Context, console: &Console, folders: &[PathBuf], cancel: &Ato
         (summary.failed, "failed"),
     ];
     parts.extend(counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
+    if !summary.interrupted && reading::is_wanted(&library, settings)? == Some(true) {
+        let texts = reading::read(&library, false, &named, settings, cancel, console)?;
+        if texts.read > 0 {
+            parts.push(format!("{} read for text", texts.read));
+        }
+    }
     if done.replaced.is_some()
         && let Some(model) = library.model()?
     {

@@ -47,13 +47,14 @@ pub(super) struct Task {
     prepare: fn(&World),
 }
 
-pub(super) const TASKS: [Task; 14] = [
+pub(super) const TASKS: [Task; 15] = [
     task("index, first", &["index", ".", "--json"], From::Nothing, Legal::ByHand, few_photos),
     task("index, changes", &["index", ".", "--json"], From::Whole, Legal::ByHand, change_photos),
     task("reindex", &["reindex", "--json", "--model", "starter"], From::Whole, Legal::Either, of_another_model),
     task("models drop", &["models", "drop", "starter", "--yes"], From::Whole, Legal::Either, with_another_model),
     task("caption set", &["caption", "set", "owl.jpg", "Uhu"], From::Whole, Legal::Either, |_| ()),
     task("index --captions", &["index", "--captions", "--json"], From::Uncaptioned, Legal::Steps, |_| ()),
+    task("index --text", &["index", "--text", "--json"], From::Uncaptioned, Legal::Steps, |_| ()),
     task("forget", &["forget", "dog.jpg"], From::Whole, Legal::ByHand, |_| ()),
     task("cluster", &["cluster", "-k", "3", "--min-size", "1"], From::Whole, Legal::Either, |_| ()),
     task("cluster rename", &["cluster", "rename", "Tiere", "Wesen"], From::Whole, Legal::Either, |_| ()),
@@ -184,7 +185,7 @@ impl World {
         // Computed now and kept outside the library, so that the attacks below need not wait for it.
         run(&["cluster", "-k", "3", "--min-size", "1"]);
         world.save("uncaptioned");
-        world.run(&["index", "--captions"]).exits(0);
+        world.run(&["index", "--captions", "--text"]).exits(0);
         world.run(&["duplicates"]);
         world.save("whole");
         // What another library wrote.
@@ -237,7 +238,7 @@ impl World {
         snapseek::transfer::write(&library, &mut lines).unwrap();
         for line in String::from_utf8(lines).unwrap().lines() {
             let mut line: Value = serde_json::from_str(line).unwrap();
-            ["written", "started", "updated"].iter().for_each(|key| drop(line.as_object_mut().unwrap().remove(*key)));
+            ["written", "started", "updated", "read"].iter().for_each(|key| drop(line.as_object_mut().unwrap().remove(*key)));
             assert!(state.written.insert(line.to_string()), "doubled: {line}");
         }
         let db = Connection::open_with_flags(self.library().join("catalogue.sqlite"), OpenFlags::SQLITE_OPEN_READ_ONLY)
@@ -280,7 +281,7 @@ fn copy(from: &Path, to: &Path) {
 /// What a record says, without the picture that it belongs to; `None` for those of models.
 fn essence(line: &str) -> Option<String> {
     let line: Value = serde_json::from_str(line).unwrap();
-    if line["by_hand"] == false {
+    if line["by_hand"] == false || line["kind"] == "text" {
         return None;
     }
     let parts = ["kind", "text", "turns", "name", "labels", "path"];
