@@ -30,8 +30,6 @@ const MOST: usize = 1000;
 const SMALL: f32 = 16.0;
 /// Lines of so many pixels in height are large: they are not looked for at twice the size.
 const LARGE: f32 = 18.0;
-/// The least sum of probabilities in one part of a picture that may hold text: of 99 photos 18 reach 1, and 18 reach 4.
-const GLIMPSE: f32 = 3.0;
 /// Mean and deviation of the colours (blue, green, red: in this order the model was trained) by which they are scaled.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
@@ -52,11 +50,16 @@ impl LineFinder {
         Self { network: Network::new(bytes) }
     }
 
-    /// Whether a picture shows anything like text at a longest edge of `edge`.
-    pub(super) fn glance(&self, picture: &RgbPicture, edge: u32) -> anyhow::Result<bool> {
-        let Some(map) = self.map(picture, edge, FINE_STEP, &AtomicBool::new(false))? else { return Ok(false) };
-        let sum = |part: Vec<usize>| part.iter().map(|at| map.likely[*at]).sum::<f32>();
-        Ok(map.parts().into_iter().map(sum).any(|sum| sum >= GLIMPSE))
+    /// The boxes of what looks like lines at a longest edge of `edge`, and whether some are too small to be read there.
+    pub(super) fn glance(&self, picture: &RgbPicture, edge: u32) -> anyhow::Result<(Vec<LineBox>, bool)> {
+        let Some(map) = self.map(picture, edge, FINE_STEP, &AtomicBool::new(false))? else {
+            return Ok((Vec::new(), false));
+        };
+        let found = map.boxes();
+        let is_small = found.iter().any(|line| line.height <= SMALL);
+        let mut lines = Vec::new();
+        add(&mut lines, &map, found.into_iter(), picture);
+        Ok((lines, is_small))
     }
 
     /// The boxes of lines, in pixels of the full size; `None` if cancelled.

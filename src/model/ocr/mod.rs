@@ -23,6 +23,9 @@ pub const EDGE: u32 = 960;
 /// The longest edge at which a picture is looked at first. At 448 pixels, lines are found whose height is a 70th of it.
 const GLANCE: u32 = 448;
 
+/// The score of a line, read at a first look, from which on a picture is worth reading.
+const GLIMPSED: f32 = 0.5;
+
 /// The models that are built in, of which a reader may replace the last.
 static FIND: &[u8] = include_bytes!("../../../models/ocr/ch_PP-OCRv4_det_infer.onnx");
 static DIRECTION: &[u8] = include_bytes!("../../../models/ocr/ch_ppocr_mobile_v2.0_cls_infer.onnx");
@@ -91,11 +94,21 @@ impl TextReader {
     }
 
     /// Whether a first look at a picture, which may be small, finds anything like text: a tenth of the work of reading.
+    /// What is large enough is read, because much that looks like a line is none.
     ///
     /// # Errors
-    /// The built-in model is damaged.
+    /// A model is damaged.
     pub fn may_hold_text(&self, picture: &RgbPicture) -> anyhow::Result<bool> {
-        self.finder.glance(picture, GLANCE)
+        let (found, is_small) = self.finder.glance(picture, GLANCE)?;
+        if is_small || found.is_empty() {
+            return Ok(is_small);
+        }
+        for line in found {
+            if self.reader.score(picture, line)? >= GLIMPSED {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The lines of a picture in reading order; lines are looked for at a longest edge of `edge` pixels (32 to 4096),

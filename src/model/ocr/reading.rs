@@ -82,6 +82,12 @@ impl LineReader {
         Ok(read.into_iter().flatten().collect())
     }
 
+    /// How well a box can be read in the direction that it most likely has.
+    pub(super) fn score(&self, picture: &RgbPicture, line: LineBox) -> anyhow::Result<f32> {
+        let quarters = if self.turned(picture, &line)? > 0.5 { 2 } else { 0 };
+        Ok(self.line(picture, line.turned(quarters))?.score)
+    }
+
     /// What stands in a box, in the direction in which it can be read best, if its own is not good.
     fn best(&self, picture: &RgbPicture, line: LineBox) -> anyhow::Result<Read> {
         let mut best = self.line(picture, line)?;

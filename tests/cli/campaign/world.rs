@@ -238,7 +238,9 @@ impl World {
         snapseek::transfer::write(&library, &mut lines).unwrap();
         for line in String::from_utf8(lines).unwrap().lines() {
             let mut line: Value = serde_json::from_str(line).unwrap();
-            ["written", "started", "updated", "read"].iter().for_each(|key| drop(line.as_object_mut().unwrap().remove(*key)));
+            ["written", "started", "updated", "read"]
+                .iter()
+                .for_each(|key| drop(line.as_object_mut().unwrap().remove(*key)));
             assert!(state.written.insert(line.to_string()), "doubled: {line}");
         }
         let db = Connection::open_with_flags(self.library().join("catalogue.sqlite"), OpenFlags::SQLITE_OPEN_READ_ONLY)
