@@ -144,6 +144,7 @@ pub(super) const SEARCH_HELP: &str = r#"QUERY LANGUAGE (quote the query; write -
   @holiday.jpg + in winter      a picture and words added to it; - subtracts
   2*sunset 0.5*@beach.jpg       weights
   path:2019 tag:dog caption:"red car" cluster:"bird, hen" ext:jpg,png camera:canon
+  text:"boarding pass"          words that stand in the picture, where `index --text` has read it
   label:pets=dog label:pets     photos with this label, or any label, of a set saved by `classify --save-as`
   taken:2019-06..2019-09 taken:>2020 around:@photo.jpg,2h
   taken:~2019                   the time of the file counts where nothing else is known

@@ -2,8 +2,8 @@
 
 use crate::support::*;
 use snapseek_index::{
-    By, Change, Classifier, ClusterMember, Finding, LabelSet, Library, Metadata, NewCluster, PhotoFacts, Remedy,
-    ScoreStats, SearchRequest, query,
+    By, Change, Classifier, ClusterMember, Finding, LabelSet, Library, Metadata, NewCluster, PhotoFacts, PlacedLine,
+    Remedy, ScoreStats, SearchRequest, query,
 };
 use std::path::{Path, PathBuf};
 
@@ -340,6 +340,9 @@ fn everything(folder: &Path) -> Library {
     let root = "/photos".into();
     let failed = Change::Failed { path: "/photos/bad.jpg".into(), root, stamp: stamp(3), kind, message, reader: 1 };
     writer.apply(&[failed]).unwrap();
+    let line = PlacedLine { text: "Exit".into(), score: 0.9, quad: [[1.0, 2.0]; 4] };
+    library.text_keeper("reader", false).unwrap().save(&[(2, vec![line], "Exit".into())]).unwrap();
+    library.set_setting("text", "yes").unwrap();
     let neutral = ScoreStats { count: 5, mean: 0.1, std: 0.2 };
     library.set_neutral_scores(&model("a", DIM), &neutral).unwrap();
     writer.set_unread(Path::new("/photos"), &[("mp4".to_owned(), 3)].into()).unwrap();
@@ -501,9 +504,10 @@ fn what_is_damaged_stops_no_export() {
         });
         (records, damaged.unwrap())
     };
-    assert_eq!(export(&library), (7, 0));
+    assert_eq!(export(&library), (8, 0));
     let mut cases = 0;
-    for table in ["caption", "conversation", "turn", "given_name", "named_picture", "label_set", "forgotten"] {
+    for table in ["caption", "reading", "conversation", "turn", "given_name", "named_picture", "label_set", "forgotten"]
+    {
         let columns: Vec<String> = {
             let db = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
             let mut statement = db.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();

@@ -10,6 +10,7 @@ mod damage;
 mod label_sets;
 mod looks;
 mod models;
+mod readings;
 mod search;
 mod segments;
 mod support;
