@@ -76,9 +76,6 @@ fn desk() -> Sandbox {
         fs::copy(fixture(&format!("photos/{photo}.jpg")), sandbox.photo(format!("{name}.jpg"))).unwrap();
     }
     fs::copy(fixture("text/00-receipt.jpg"), sandbox.photo("receipt.jpg")).unwrap();
-    let scans = sandbox.path("home/Scans");
-    fs::create_dir(&scans).unwrap();
-    fs::copy(fixture("text/03-boarding.jpg"), scans.join("boarding.jpg")).unwrap();
     fs::create_dir(sandbox.path("bin")).unwrap();
     std::os::unix::fs::symlink(PROGRAM, sandbox.path("bin/snapseek")).unwrap();
     sandbox
