@@ -15,7 +15,7 @@ use crate::photo::{self, DecodeLimits};
 use crate::reading;
 use crate::reading::index_run::TextSummary;
 use crate::terminal::console::Console;
-use crate::terminal::{sanitize, signals};
+use crate::terminal::{sanitize, signals, text};
 use snapseek_index::{Library, ModelRole};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -88,8 +88,9 @@ fn wants_text(args: &IndexArgs, library: &Library, settings: &Settings, console:
     }
     let minutes = (photos as f64 * EACH / settings.threads as f64 / 60.0).ceil();
     let question = format!(
-        "Read the text in the photos too, to find receipts, signs and screenshots by it? It takes about {minutes} \
-         minutes now, and 5 MB for 1,000 pages of text; Ctrl-C interrupts it. [y/N] "
+        "Read the text in the photos too, to find receipts, signs and screenshots by it? It takes about {}; Ctrl-C \
+         interrupts it, and the next run goes on. [y/N] ",
+        text::count(minutes as usize, "minute")
     );
     let Some(answer) = console.ask(&question) else { return Ok(false) };
     let yes = matches!(answer.as_str(), "y" | "yes");
