@@ -2,7 +2,7 @@
 //! fixtures/photos, and searches for words that stand only in pictures.
 //!
 //! `cargo test --release --test quality -- --nocapture text` prints the figures in docs/figures.md. `SNAPSEEK_OCR` names
-//! a folder with more pictures and an `expected.json` (as `texts.json` here).
+//! a folder with more pictures and an `expected.json` (as `texts.json` here); then every photo is read in full.
 
 use serde_json::Value;
 use snapseek::model::ocr::{EDGE, TextReader};
@@ -20,9 +20,9 @@ fn json(path: &Path) -> Vec<Value> {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn read(reader: &TextReader, path: &Path, glance: bool) -> Vec<String> {
+fn read(reader: &TextReader, path: &Path) -> Vec<String> {
     let bytes = photo::read(path, &DecodeLimits::default()).unwrap();
-    let read = picture::read(reader, &bytes, EDGE, glance, &AtomicBool::new(false)).unwrap().unwrap();
+    let read = picture::read(reader, &bytes, EDGE, false, &AtomicBool::new(false)).unwrap().unwrap();
     read.lines.into_iter().map(|line| line.text).collect()
 }
 
@@ -49,7 +49,7 @@ fn lines_read(reader: &TextReader, folder: &Path, truth: &str) -> (usize, usize,
     let (mut all, mut found, mut exact) = (0, 0, 0);
     for picture in json(&folder.join(truth)) {
         let name = picture["picture"].as_str().unwrap();
-        let read = read(reader, &folder.join(name), false);
+        let read = read(reader, &folder.join(name));
         let plainly: Vec<Vec<char>> = read.iter().map(|line| plain(line)).collect();
         for line in picture["lines"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()) {
             let wanted = plain(line);
@@ -83,18 +83,23 @@ fn nothing_is_read_that_is_not_there() {
     let written = ["multimeter-1.jpg", "volleyball.jpg"];
     let reader = TextReader::built_in().unwrap();
     let mut glimpsed = 0;
-    for entry in std::fs::read_dir(fixtures("photos")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|ending| ending != "jpg") {
-            continue;
-        }
+    let mut photos: Vec<PathBuf> =
+        std::fs::read_dir(fixtures("photos")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    photos.retain(|path| path.extension().is_some_and(|ending| ending == "jpg"));
+    photos.sort();
+    let all = std::env::var_os("SNAPSEEK_OCR").is_some();
+    for (at, path) in photos.into_iter().enumerate() {
         let name = path.file_name().unwrap().to_str().unwrap();
-        let (full, glanced) = (read(&reader, &path, false), read(&reader, &path, true));
-        assert!(full.is_empty() || written.contains(&name), "{name}: {full:?}");
         let bytes = photo::read(&path, &DecodeLimits::default()).unwrap();
         let small = photo::decode(&bytes, Some(TextReader::glance_edge()), &DecodeLimits::default()).unwrap();
         glimpsed += usize::from(reader.may_hold_text(&small.picture).unwrap());
-        assert!(glanced.is_empty() || glanced == full, "{name}: {glanced:?}");
+        // Reading all of them in full takes a minute: a third, and what looks most like text, unless all are asked for.
+        let looks_like_text = ["baseball.jpg", "crab.jpg", "pontdu-gard.jpg", "scissors-2.jpg"].contains(&name);
+        if !all && at % 3 > 0 && !looks_like_text && !written.contains(&name) {
+            continue;
+        }
+        let full = read(&reader, &path);
+        assert!(full.is_empty() || written.contains(&name), "{name}: {full:?}");
         if name == "volleyball.jpg" {
             assert!(full.iter().any(|line| line == "WORLD"), "{full:?}");
         }
