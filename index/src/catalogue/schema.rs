@@ -302,6 +302,16 @@ CREATE TABLE other_tag (
 /// `model.awaits_tags` is 1 while photos that the model has embedded may lack tags, because its labels were not ready.
 const AWAITED_TAGS: &str = "ALTER TABLE model ADD COLUMN awaits_tags INTEGER NOT NULL DEFAULT 0;";
 
+/// What stands in pictures: its lines as JSON, and what of it is searched. `setting` is what a person chose for this
+/// library.
+const READINGS: &str = "
+CREATE TABLE reading (
+    photo INTEGER PRIMARY KEY REFERENCES photo (id) ON DELETE CASCADE, reader TEXT NOT NULL, lines TEXT NOT NULL,
+    text TEXT NOT NULL, folded TEXT NOT NULL, read INTEGER NOT NULL, seal INTEGER
+);
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, seal INTEGER) WITHOUT ROWID;
+";
+
 /// The schema version from which on rows have seals.
 const SEALS: usize = 6;
 
@@ -512,16 +522,6 @@ pub(crate) fn is_as_made(db: &Connection) -> rusqlite::Result<bool> {
     migrate(&mut sample, MIGRATIONS)?;
     Ok(tables(&sample)? == tables(db)?)
 }
-
-/// What stands in pictures: its lines as JSON, and what of it is searched. `setting` is what a person chose for this
-/// library.
-const READINGS: &str = "
-CREATE TABLE reading (
-    photo INTEGER PRIMARY KEY REFERENCES photo (id) ON DELETE CASCADE, reader TEXT NOT NULL, lines TEXT NOT NULL,
-    text TEXT NOT NULL, folded TEXT NOT NULL, read INTEGER NOT NULL, seal INTEGER
-);
-CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, seal INTEGER) WITHOUT ROWID;
-";
 
 fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     if version(db)? as usize >= steps.len() {
