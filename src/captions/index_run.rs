@@ -18,8 +18,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Captions after which the full-text cache is refreshed.
 const REFRESH: usize = 200;
-/// Failures that are reported without `-v`.
-const SHOWN: u64 = 20;
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,15 +85,7 @@ impl CaptionWork for CaptionRun<'_> {
 
     fn failed(&mut self, why: &str) -> anyhow::Result<()> {
         self.done.failed += 1;
-        self.progress.done();
-        let shown = self.console.is_verbose() || self.done.failed <= SHOWN;
-        self.progress.aside(|| {
-            if shown {
-                self.console.warn(why);
-            } else if self.done.failed == SHOWN + 1 {
-                self.console.warn("more photos cannot be read (-v lists them)");
-            }
-        });
+        self.progress.failed(self.console, self.done.failed, why);
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 //! read at most that in vain.
 
 use super::picture::{self, ReadPicture};
-use crate::model::ocr::TextReader;
+use crate::model::ocr::{TextLine, TextReader};
 use crate::panics;
 use crate::photo::DecodeLimits;
 use crate::search::photo_file::first_showing;
@@ -25,8 +25,6 @@ const REFRESH: usize = 500;
 /// Photos that are written at once, and how long the first of them waits at most.
 const BATCH: usize = 64;
 const WAIT: Duration = Duration::from_secs(1);
-/// Failures that are reported without `-v`.
-const SHOWN: u64 = 20;
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -158,8 +156,8 @@ impl TextRun<'_> {
     }
 
     fn take(&mut self, (photo, outcome): TextOutcome) {
-        let why = match outcome {
-            Ok(None) => return,
+        match outcome {
+            Ok(None) => {}
             Ok(Some((path, ReadPicture { lines, .. }))) => {
                 let text = picture::searched(&lines);
                 self.done.read += 1;
@@ -170,27 +168,19 @@ impl TextRun<'_> {
                         self.console.detail(format_args!("{}: {shown}", sanitize::path(&path)));
                     }
                 });
-                let placed = |line: crate::model::ocr::TextLine| PlacedLine {
+                let placed = |line: TextLine| PlacedLine {
                     text: line.text,
                     score: line.score,
                     quad: line.quad.map(|corner| corner.map(|at| (at * 10.0).round() / 10.0)),
                 };
                 self.batch.push((photo.id, lines.into_iter().map(placed).collect(), text));
-                None
+                self.progress.done();
             }
-            Err(why) => Some(why),
-        };
-        self.progress.done();
-        let Some(why) = why else { return };
-        self.done.failed += 1;
-        let shown = self.console.is_verbose() || self.done.failed <= SHOWN;
-        self.progress.aside(|| {
-            if shown {
-                self.console.warn(why);
-            } else if self.done.failed == SHOWN + 1 {
-                self.console.warn("more photos cannot be read (-v lists them)");
+            Err(why) => {
+                self.done.failed += 1;
+                self.progress.failed(self.console, self.done.failed, &why);
             }
-        });
+        }
     }
 
     fn save(&mut self) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! What stands in one picture.
 
-use crate::model::ocr::{TextLine, TextReader};
+use crate::model::ocr::{TextLine, TextReader, is_wide};
 use crate::photo::{self, DecodeLimits};
 use std::sync::atomic::AtomicBool;
 
@@ -50,7 +50,6 @@ pub fn read(
 /// What of these lines is searched, line by line: noise is left out, which is short, doubtful, or has no letters.
 #[must_use]
 pub fn searched(lines: &[TextLine]) -> String {
-    let is_wide = |c: char| c >= '\u{2e80}';
     let is_worth = |line: &&TextLine| {
         let letters = line.text.chars().filter(|c| c.is_alphanumeric());
         let weight: usize = letters.map(|c| if is_wide(c) { 2 } else { 1 }).sum();

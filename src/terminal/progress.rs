@@ -191,6 +191,21 @@ impl PhotoProgress {
         }
     }
 
+    /// Counts one photo as finished that could not be read, the `failed`th, and says why: of the first ones or, with
+    /// `-v`, of all.
+    pub fn failed(&mut self, console: &Console, failed: u64, why: &str) {
+        /// Failures that are reported without `-v`.
+        const SHOWN: u64 = 20;
+        self.done();
+        self.aside(|| {
+            if console.is_verbose() || failed <= SHOWN {
+                console.warn(why);
+            } else if failed == SHOWN + 1 {
+                console.warn("more photos cannot be read (-v lists them)");
+            }
+        });
+    }
+
     /// Done, total, rate and, once all photos are known, the time left.
     fn line(&self, elapsed: Duration) -> String {
         let rate = self.done as f64 / elapsed.as_secs_f64().max(1e-9);

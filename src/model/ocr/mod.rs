@@ -11,6 +11,7 @@ mod network;
 mod reading;
 
 pub use geometry::Quad;
+pub use reading::is_wide;
 
 use crate::photo::picture::RgbPicture;
 use finding::LineFinder;

@@ -157,7 +157,8 @@ impl LineReader {
 }
 
 /// Whether a script without spaces uses this character.
-fn is_wide(character: char) -> bool {
+#[must_use]
+pub fn is_wide(character: char) -> bool {
     character >= '\u{2e80}'
 }
 
