@@ -16,9 +16,9 @@ pub enum ModelsAction {
     Verify(VerifyArgs),
     /// Try installed models on a sample of the library's photos: the same queries side by side, and what each costs
     Try(TryArgs),
-    /// Download a model from Hugging Face
+    /// Download a model from Hugging Face, or from ModelScope one that reads text
     Pull {
-        /// clip, blip2, or org/name
+        /// clip, blip2, ocr-latin, or org/name
         name: String,
         /// Do not ask before downloading
         #[arg(long)]

@@ -8,11 +8,15 @@ use crate::exit::{Exit, Failure};
 use crate::model::blip2::{self, Bits, Blip2Use, Manifest};
 use crate::model::hub::presets::PRESETS;
 use crate::model::hub::quantized;
+use crate::model::ocr::TextReader;
+use crate::model::ocr::scripts::{self, SCRIPT_MODELS, ScriptModel};
 use crate::model::{self, ModelSpec, dual_encoder};
 use crate::model_choice::{self, rounded};
+use crate::reading;
 use crate::terminal::console::Console;
 use crate::terminal::progress::{Bar, Unit};
 use crate::terminal::{sanitize, signals, text};
+use anyhow::Context;
 use serde_json::json;
 use snapseek_index::{Library, LibraryModel, ModelRole};
 use std::path::{Path, PathBuf};
@@ -39,8 +43,12 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
     }
 }
 
-/// The folder of an installed model.
+/// The folder of an installed model; of one that reads lines of text, its file.
 pub(super) fn installed(name: &str) -> anyhow::Result<PathBuf> {
+    if let Some(model) = ScriptModel::named(name) {
+        let file = model.file(&Settings::cache_dir()?);
+        return if file.is_file() { Ok(file) } else { Err(reading::not_installed(model)) };
+    }
     let spec = model_choice::spec(name)?;
     if matches!(spec, ModelSpec::Starter | ModelSpec::Auto) {
         return Err(Failure::missing(format!(
@@ -52,6 +60,9 @@ pub(super) fn installed(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    if let Some(model) = ScriptModel::named(name) {
+        return pull_script_model(model, yes, settings, console);
+    }
     let spec = model_choice::spec(name)?;
     let Some((repo, _)) = model::repository(&spec) else {
         console.note(format_args!("{name} needs no download"));
@@ -82,6 +93,37 @@ fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow
         console
             .note(format_args!("`snapseek models quantize {name}` makes a smaller form that is several times faster"));
     }
+    Ok(Exit::Success)
+}
+
+/// Downloads a model that reads lines of text.
+fn pull_script_model(model: &ScriptModel, yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let (name, cache) = (model.name, Settings::cache_dir()?);
+    let file = model.file(&cache);
+    if file.is_file() {
+        if model.is_undamaged(&cache)? {
+            console.note(format_args!("{name} is installed in {} and undamaged", sanitize::path(&file)));
+            return Ok(Exit::Success);
+        }
+        std::fs::remove_file(&file)?;
+        console.warn(format_args!("{name} was damaged and has been deleted"));
+    }
+    if settings.offline {
+        return Err(Failure::missing(format!("{name} is not installed, and it cannot be downloaded with --offline")));
+    }
+    let what = format!("{name} from ModelScope (some 10 MB, licence: {})", scripts::LICENCE);
+    if yes || !console.stderr_terminal {
+        console.note(format_args!("downloading {what}"));
+    } else if !console.confirm(&format!("Download {what}?")) {
+        return Ok(Exit::NothingFound);
+    }
+    let mut bar = Bar::new(console, Unit::Bytes);
+    let pulled = model.pull(&cache, &mut |done, total| bar.show(done, total, name));
+    bar.clear();
+    pulled.with_context(|| format!("{name} cannot be downloaded"))?;
+    // That it is what was published does not say that it can be used here.
+    TextReader::open(&file).with_context(|| format!("{name} is what was published, but cannot be used"))?;
+    console.note(format_args!("{name} is installed; `--ocr {name}` (`ocr = \"{name}\"` in the config) reads with it"));
     Ok(Exit::Success)
 }
 
@@ -217,6 +259,18 @@ fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
             console,
         )?;
     }
+    let cache = Settings::cache_dir()?;
+    for model in &SCRIPT_MODELS {
+        let file = model.file(&cache);
+        let Ok(bytes) = file.metadata().map(|meta| meta.len()) else { continue };
+        show(
+            &json!({"schema": 1, "name": model.name, "kind": "ocr", "precision": null, "path": file.to_string_lossy(),
+                "bytes": bytes, "licence": scripts::LICENCE, "revision": null, "dim": null}),
+            (model.name, bytes, scripts::LICENCE, Some(&file)),
+            settings,
+            console,
+        )?;
+    }
     if !settings.json {
         if model::locate(&ModelSpec::Blip2)?.is_none() {
             console.note(format_args!(
@@ -268,6 +322,12 @@ fn available(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
             "besides, clip-multilingual reads texts in 50 languages for clip (`--text-model`), blip2 writes captions, and \
              blip2-itm ranks results again (`search --rerank`)",
         );
+        for model in &SCRIPT_MODELS {
+            console.note(format_args!(
+                "{:<13} reads text in photos (`--ocr {}`): {}",
+                model.name, model.name, model.reads
+            ));
+        }
         console.note(
             "finds: mean of recall@1, @5 and @10 on Crossmodal-3600 in English, published by Immich (docs.immich.app); a \
              photo: one thread of this processor, measured now with weights that mean nothing, without decoding",

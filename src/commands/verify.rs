@@ -6,6 +6,7 @@ use crate::cli::VerifyArgs;
 use crate::config::{Precision, Settings};
 use crate::exit::{Exit, Failure};
 use crate::model::blip2::{Blip2, GenerateOptions, GenerateRequest};
+use crate::model::ocr::scripts::{SCRIPT_MODELS, ScriptModel};
 use crate::model::published::{self, ASTRONAUT, Expectation, PLAUSIBLE, PUBLISHED, PublishedOutcome};
 use crate::model::{self, ChecksumVerdict, Embed, FileVerdict, Kind, Pixels};
 use crate::model_choice::{self, Offer, rounded};
@@ -26,12 +27,21 @@ pub(super) fn run(args: &VerifyArgs, settings: &Settings, console: &Console) -> 
     let pictures = pictures(&args.picture)?;
     let names: Vec<String> = match &args.name {
         Some(name) => vec![name.clone()],
-        None => model::installed().into_iter().map(|model| model.name).collect(),
+        None => {
+            let cache = Settings::cache_dir()?;
+            let reading = SCRIPT_MODELS.iter().filter(|model| model.file(&cache).is_file());
+            let others = model::installed().into_iter().map(|model| model.name);
+            others.chain(reading.map(|model| model.name.to_owned())).collect()
+        }
     };
     let cancel = signals::cancel()?;
     let test = SelfTest { pictures, settings, console, cancel };
     let (mut is_sound, mut is_right) = (true, true);
     for name in &names {
+        if let Some(model) = ScriptModel::named(name) {
+            is_sound &= script_model(model, settings, console)?;
+            continue;
+        }
         if name != "starter" {
             let Some(files) = files(name, settings, console, cancel)? else { return Ok(Exit::Interrupted) };
             is_sound &= files;
@@ -65,21 +75,36 @@ fn files(name: &str, settings: &Settings, console: &Console, cancel: &AtomicBool
     })?;
     bar.clear();
     let Some(verdicts) = verdicts else { return Ok(None) };
-    for FileVerdict { file, bytes, verdict, .. } in &verdicts {
-        let words = match verdict {
-            ChecksumVerdict::Published => "as published",
-            ChecksumVerdict::Downloaded => "as it was downloaded",
-            ChecksumVerdict::Unknown => "no checksum is known",
-            ChecksumVerdict::Differs => "NOT as published or downloaded",
-        };
-        if settings.json {
-            console.json(&json!({"schema": 1, "model": name, "file": file, "bytes": bytes, "verdict": verdict}))?;
-        } else {
-            let (name, file) = (sanitize::text(name), sanitize::text(file));
-            console.line(&format!("{name:<30}  {file:<30}  {:>8}  {words}", rounded(*bytes)))?;
-        }
+    for verdict in &verdicts {
+        tell(name, verdict, settings, console)?;
     }
     Ok(Some(verdicts.iter().all(|file| file.verdict != ChecksumVerdict::Differs)))
+}
+
+/// Prints what was found of a file of a model.
+fn tell(name: &str, found: &FileVerdict, settings: &Settings, console: &Console) -> anyhow::Result<()> {
+    let FileVerdict { file, bytes, verdict } = found;
+    let words = match verdict {
+        ChecksumVerdict::Published => "as published",
+        ChecksumVerdict::Downloaded => "as it was downloaded",
+        ChecksumVerdict::Unknown => "no checksum is known",
+        ChecksumVerdict::Differs => "NOT as published or downloaded",
+    };
+    if settings.json {
+        return console.json(&json!({"schema": 1, "model": name, "file": file, "bytes": bytes, "verdict": verdict}));
+    }
+    let (name, file) = (sanitize::text(name), sanitize::text(file));
+    Ok(console.line(&format!("{name:<30}  {file:<30}  {:>8}  {words}", rounded(*bytes)))?)
+}
+
+/// Compares the file of a model that reads text with its published checksum.
+fn script_model(model: &ScriptModel, settings: &Settings, console: &Console) -> anyhow::Result<bool> {
+    let path = installed(model.name)?;
+    let is_it = model.is_undamaged(&Settings::cache_dir()?)?;
+    let verdict = if is_it { ChecksumVerdict::Published } else { ChecksumVerdict::Differs };
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    tell(model.name, &FileVerdict { file, bytes: path.metadata()?.len(), verdict }, settings, console)?;
+    Ok(is_it)
 }
 
 /// The pictures that the user gives, by the names under which numbers are published.

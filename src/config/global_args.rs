@@ -22,9 +22,9 @@ pub struct GlobalArgs {
     /// The model for captions and answers: blip2, a Hugging Face name (org/name) or a model folder [default: blip2]
     #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_BLIP2")]
     pub blip2: Option<String>,
-    /// A recognition model of PaddleOCR in ONNX form, for the text of other scripts [default: Chinese and English, built
-    /// in]
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    /// What reads lines of text in photos: ocr-latin (with accents), ocr-cyrillic, ocr-greek, ocr-korean (`models pull`
+    /// gets them), or a file with a recognition model of PaddleOCR in ONNX form [default: Chinese and English, built in]
+    #[arg(long, global = true, value_name = "NAME|FILE", hide_short_help = true)]
     pub ocr: Option<PathBuf>,
     /// How exactly models compute: full as published, q8 in 8 bits (of BLIP-2: as made by `models quantize`) [default: auto]
     #[arg(long, global = true, value_enum, value_name = "FORM", env = "SNAPSEEK_PRECISION")]

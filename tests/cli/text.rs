@@ -1,7 +1,9 @@
 //! Text in photos: what is read, what is kept, what is found, and that nothing is read twice.
 
+use crate::hub::{COMMIT, Fault, Hub, NAME};
 use crate::support::{Output, PROGRAM, Sandbox, another, file_name, finish, fixture, start};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::process::Stdio;
@@ -217,4 +219,30 @@ fn hostile_text_is_escaped_wherever_it_is_shown() {
         let bytes = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(!bytes.contains('\u{1b}') && !bytes.contains('\u{202e}'), "{args:?}: {bytes:?}");
     }
+}
+
+#[test]
+fn models_for_other_scripts_are_downloaded_only_as_they_were_published() {
+    let sandbox = with_text(&["04-sign"]);
+    let absent = sandbox.run(["text", "04-sign.jpg", "--ocr", "ocr-latin"]).exits(3);
+    assert!(absent.stderr.contains("`snapseek models pull ocr-latin` downloads it"), "{absent}");
+    let offline = sandbox.run(["models", "pull", "ocr-latin", "--yes"]).exits(3);
+    assert!(offline.stderr.contains("--offline"), "{offline}");
+    let ours = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/models/ocr/ch_PP-OCRv4_rec_infer.onnx")).unwrap();
+    let files = [("onnx/PP-OCRv5/rec/latin_PP-OCRv5_rec_mobile.onnx".to_owned(), ours.clone())];
+    let hub = Hub::serving(HashMap::from(files), Fault::Nothing);
+    let mut pull = hub.command(&sandbox, &["models", "pull", "ocr-latin", "--yes"]);
+    pull.env("SNAPSEEK_OCR_URL", format!("{}/{NAME}/resolve/{COMMIT}/onnx", hub.address()));
+    let other = finish(pull).exits(5);
+    assert!(other.stderr.contains("does not have the checksum b20bd37c"), "{other}");
+    let kept = sandbox.path("home/cache/snapseek/ocr");
+    assert_eq!(fs::read_dir(&kept).unwrap().count(), 0, "what is not what was published is not kept");
+    // Put there by hand, it is used, and told from the published one.
+    fs::write(kept.join("latin_PP-OCRv5_rec_mobile.onnx"), ours).unwrap();
+    let read = sandbox.run(["text", "04-sign.jpg", "--ocr", "ocr-latin"]).exits(0);
+    assert!(read.text().contains("Beware of the dog"), "{read}");
+    assert!(sandbox.run(["models", "path", "ocr-latin"]).exits(0).text().contains("latin_PP-OCRv5"));
+    assert!(sandbox.run(["models", "list"]).exits(0).text().contains("ocr-latin"));
+    let verdict = sandbox.run(["models", "verify", "ocr-latin", "--json"]).exits(4).line();
+    assert_eq!(verdict["verdict"], "differs");
 }

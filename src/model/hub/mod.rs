@@ -2,6 +2,7 @@
 
 pub(super) mod download;
 pub(super) mod fingerprint;
+pub(super) mod pinned_file;
 pub mod presets;
 pub mod quantized;
 pub(super) mod spec;

@@ -9,6 +9,7 @@ mod geometry;
 mod joining;
 mod network;
 mod reading;
+pub mod scripts;
 
 pub use geometry::Quad;
 pub use reading::is_wide;
