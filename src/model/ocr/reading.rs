@@ -12,7 +12,7 @@ const HEIGHT: usize = 48;
 /// The width of a line for the network that tells its direction.
 const DIRECTION_WIDTH: usize = 192;
 /// The widths to which lines are filled up, so that few shapes have to be made ready. Longer ones are squeezed.
-const WIDTHS: [usize; 7] = [96, 192, 320, 512, 768, 1152, 1920];
+const WIDTHS: [usize; 9] = [96, 192, 320, 512, 768, 1024, 1344, 1632, 1920];
 /// From this probability on, a line's own direction counts; below it, that of most lines does.
 const SURE: f32 = 0.9;
 /// Below this score, other directions are tried.
@@ -173,22 +173,22 @@ fn cut(picture: &RgbPicture, line: &LineBox, width: usize, filled: usize) -> Vec
     let located = |point: PixelPoint| [left as f32 + point[0] * x, top as f32 + point[1] * y];
     let [start, end, below] = [start, end, below].map(located);
     // As many samples to a pixel as it covers in the picture, at most eight in each direction.
-    let covered = (line.height * y / HEIGHT as f32).max(line.length * x / width as f32);
-    let samples = covered.ceil().clamp(1.0, 8.0) as usize;
+    let samples = |length: f32, pixels: usize| (length * x.max(y) / pixels as f32).ceil().clamp(1.0, 8.0) as usize;
+    let (across, down) = (samples(line.length, width), samples(line.height, HEIGHT));
     let mut input = vec![0.0; 3 * HEIGHT * filled];
     for row in 0..HEIGHT {
         for column in 0..width {
             let mut sum = [0.0; 3];
-            for sample in 0..samples * samples {
-                let part = |at: usize, n: usize| at as f32 + (n as f32 + 0.5) / samples as f32;
-                let u = part(column, sample % samples) / width as f32;
-                let v = part(row, sample / samples) / HEIGHT as f32;
+            for sample in 0..across * down {
+                let part = |at: usize, n: usize, of: usize| at as f32 + (n as f32 + 0.5) / of as f32;
+                let u = part(column, sample % across, across) / width as f32;
+                let v = part(row, sample / across, down) / HEIGHT as f32;
                 let at = |axis: usize| start[axis] + u * (end[axis] - start[axis]) + v * (below[axis] - start[axis]);
                 let colours = colour(picture, at(0) - 0.5, at(1) - 0.5);
                 sum.iter_mut().zip(colours).for_each(|(sum, colour)| *sum += colour);
             }
             for (channel, sum) in sum.iter().rev().enumerate() {
-                let mean = sum / (samples * samples) as f32;
+                let mean = sum / (across * down) as f32;
                 input[(channel * HEIGHT + row) * filled + column] = mean / 127.5 - 1.0;
             }
         }
