@@ -61,7 +61,8 @@ fn main() -> anyhow::Result<()> {
     let settings = Settings { library, ..Settings::resolve(&cli.global)? };
     let (out, events) = crossbeam_channel::unbounded();
     let mut workers = Workers::start(&settings, Some(Picker::halfblocks()), out.clone())?;
-    let options = TuiOptions { pictures: true, true_colors: true, ..TuiOptions::default() };
+    let options =
+        TuiOptions { pictures: true, colors: snapseek::terminal::abilities::ColorDepth::True, ..TuiOptions::default() };
     let beginning = Beginning { index: vec![photos.clone()], ..Beginning::default() };
     let (mut state, effects) = State::new(options, beginning, Rect::new(0, 0, 200, 60));
     effects.into_iter().for_each(|effect| workers.run(effect));

@@ -1,5 +1,6 @@
 //! How a command ends: exit codes, and errors that carry one.
 
+use crate::terminal::text::without_error_numbers;
 use snapseek_index::{Error, escape};
 use std::fmt;
 
@@ -121,9 +122,10 @@ pub fn explain(error: &anyhow::Error) -> String {
     let of_the_library = error.chain().filter_map(|cause| cause.downcast_ref::<Error>()).find_map(advice);
     let files = || error.chain().filter_map(|cause| cause.downcast_ref()).find_map(advice_about_a_file);
     let advice = of_the_library.or_else(files);
+    let told = without_error_numbers(&format!("{error:#}"));
     match advice {
-        Some(advice) => format!("{error:#}; {advice}"),
-        None => format!("{error:#}"),
+        Some(advice) => format!("{told}; {advice}"),
+        None => told,
     }
 }
 

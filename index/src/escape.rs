@@ -29,6 +29,26 @@ pub fn is_unsafe(c: char) -> bool {
 /// hidden anywhere else.
 const SELECTORS: [char; 2] = ['\u{fe0e}', '\u{fe0f}'];
 
+/// Joins emojis to one, as in families: safe between two of them, and hidden anywhere else.
+const JOINER: char = '\u{200d}';
+/// The first and the last part of the flag of a region, as of Scotland; between them stand tags.
+const BLACK_FLAG: char = '\u{1f3f4}';
+const LAST_TAG: char = '\u{e007f}';
+/// The most tags of such a flag: a country, and up to three characters.
+const MOST_TAGS: usize = 5;
+
+/// Whether a character is an emoji, or changes the one before it: what joiners stand between.
+fn is_emoji(c: char) -> bool {
+    takes_a_selector(c) || matches!(c, '\u{fe0f}' | '\u{2600}'..='\u{27bf}')
+}
+
+/// How many characters of the tags of a flag follow; 0 if they are not those of one.
+fn tags_of_a_flag(rest: &str) -> usize {
+    let tags = rest.chars().take_while(|c| matches!(c, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}')).count();
+    let ends = rest.chars().nth(tags) == Some(LAST_TAG);
+    if ends && (3..=MOST_TAGS).contains(&tags) { tags + 1 } else { 0 }
+}
+
 /// Whether a selector may follow this character: the blocks of the bases in Unicode's emoji-variation-sequences.txt.
 fn takes_a_selector(c: char) -> bool {
     matches!(c,
@@ -41,9 +61,19 @@ fn takes_a_selector(c: char) -> bool {
 pub fn judged(text: &str) -> impl Iterator<Item = (char, bool)> + '_ {
     let mut before = None;
     let mut rest = text.chars();
+    let mut tags = 0_usize;
     std::iter::from_fn(move || {
         let c = rest.next()?;
-        let is_unsafe = if SELECTORS.contains(&c) {
+        if c == BLACK_FLAG {
+            tags = tags_of_a_flag(rest.as_str()) + 1;
+        }
+        let is_tag = tags > 0;
+        tags = tags.saturating_sub(1);
+        let is_unsafe = if is_tag {
+            false
+        } else if c == JOINER {
+            !before.is_some_and(is_emoji) || !rest.as_str().chars().next().is_some_and(takes_a_selector)
+        } else if SELECTORS.contains(&c) {
             // A digit with a selector is a key only together with the key's frame.
             let is_key = || rest.as_str().starts_with('\u{20e3}');
             !before.is_some_and(|base| takes_a_selector(base) || matches!(base, '0'..='9' | '#' | '*') && is_key())
@@ -131,12 +161,25 @@ mod tests {
             "\u{1f3d4}\u{fe0f}!",
             "\u{1f1e9}\u{1f1ea}",
             "\u{1f44b}\u{1f3fd}",
+            // A family, a judge, a heart on fire, the flags of rainbow, of pirates and of Scotland.
+            "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}\u{200d}\u{1f466}!",
+            "\u{1f469}\u{1f3fe}\u{200d}\u{2696}\u{fe0f}",
+            "\u{2764}\u{fe0f}\u{200d}\u{1f525}",
+            "\u{1f3f3}\u{fe0f}\u{200d}\u{1f308}",
+            "\u{1f3f4}\u{200d}\u{2620}\u{fe0f}",
+            "\u{1f3f4}\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
         ] {
             assert_eq!(text(shown), shown);
         }
         // One selector belongs, more of them carry something; and none belongs to a mere digit, or to nothing.
         assert_eq!(text("\u{2764}\u{fe0f}\u{fe0f}"), "\u{2764}\u{fe0f}\\u{fe0f}");
         assert_eq!(text("\u{fe0f}1\u{fe0f}"), "\\u{fe0f}1\\u{fe0f}");
+        // A joiner joins nothing to letters, twice, or at an end; and tags are those of a flag.
+        assert_eq!(text("a\u{200d}b"), "a\\u{200d}b");
+        assert_eq!(text("\u{1f468}\u{200d}"), "\u{1f468}\\u{200d}");
+        assert_eq!(text("\u{1f468}\u{200d}\u{200d}\u{1f469}"), "\u{1f468}\\u{200d}\\u{200d}\u{1f469}");
+        assert_eq!(text("\u{1f3f4}\u{e0067}"), "\u{1f3f4}\\u{e0067}");
+        assert_eq!(text("\u{1f3f4}\u{e0041}\u{e0062}\u{e0073}\u{e007f}").matches("\\u{e0").count(), 4);
         // Letters and marks that are drawn, in any script.
         for shown in [
             "\u{d55c}\u{ae00} \u{1112}\u{1161}\u{11ab}",

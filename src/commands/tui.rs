@@ -12,6 +12,7 @@ use crate::tui::keymap::Keymap;
 use crate::tui::place::Place;
 use crate::tui::state::TuiOptions;
 use snapseek_index::Library;
+use snapseek_index::query::quoted;
 use std::path::{Path, PathBuf};
 
 /// The file that distinguishes a library from a folder of photos.
@@ -37,7 +38,6 @@ pub(super) fn tui(args: &TuiArgs, settings: &Settings, console: &Console) -> any
     let options = TuiOptions {
         pick: args.pick,
         theme: if colors { args.theme.unwrap_or(settings.tui.theme) } else { ThemeName::None },
-        true_colors: console::has_true_colors(),
         watch: args.watch || settings.tui.watch,
         keymap,
         ..TuiOptions::default()
@@ -68,9 +68,9 @@ fn with_folder(folder: &Path, query: &str, settings: &Settings) -> anyhow::Resul
         Err(snapseek_index::Error::NoLibrary { .. }) => false,
         Err(error) => return Err(error.into()),
     };
-    let within = roots.first().and_then(|root| root.to_str()).filter(|root| others && !root.contains('"'));
+    let within = roots.first().and_then(|root| root.to_str()).filter(|_| others);
     let query = match within {
-        Some(root) => format!("path:\"{root}\" {query}"),
+        Some(root) => format!("path:{} {query}", quoted(root)),
         None => query.to_owned(),
     };
     let index: Vec<PathBuf> = roots;

@@ -12,7 +12,8 @@ const EDGE: u32 = 640;
 const ROWS: u16 = 12;
 
 pub(super) fn show(rows: &[Row], wanted: &Outputs<'_>, console: &Console) -> anyhow::Result<()> {
-    let picker = graphics::picker_of_a_line_terminal();
+    let abilities = graphics::ask_a_line_terminal();
+    let picker = graphics::picker(&abilities, None);
     let room = Size::new(u16::try_from(console::width()).unwrap_or(u16::MAX), ROWS);
     table::print(rows, wanted, console, &mut |row| {
         if row.is_missing {
@@ -21,7 +22,7 @@ pub(super) fn show(rows: &[Row], wanted: &Outputs<'_>, console: &Console) -> any
         match (wanted.small)(row.path(), EDGE) {
             Ok(picture) => {
                 let protocol = graphics::encode(picture, &picker, room)?;
-                console.piece(&graphics::drawn(&protocol, console::has_true_colors()))?;
+                console.piece(&graphics::drawn(&protocol, abilities.colors))?;
             }
             Err(error) => console.warn(format_args!("{error:#}")),
         }

@@ -3,7 +3,7 @@
 
 use super::listener::{Listener, PhotoCount, Reports, Step};
 
-use super::sanitize;
+use super::{sanitize, text};
 use crate::exit::ClosedPipe;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -127,7 +127,7 @@ impl Console {
     }
 
     fn say(&self, warning: bool, message: &dyn Display) {
-        let message = message.to_string();
+        let message = text::without_error_numbers(&message.to_string());
         if let Some(listener) = &self.listener {
             return listener.message(warning, &message);
         }
@@ -219,12 +219,6 @@ pub fn to_stdout(bytes: &[u8]) -> io::Result<()> {
 #[must_use]
 pub fn is_dumb() -> bool {
     std::env::var("TERM").is_ok_and(|term| term == "dumb")
-}
-
-/// Whether the terminal says that it shows 24-bit colours.
-#[must_use]
-pub fn has_true_colors() -> bool {
-    std::env::var("COLORTERM").is_ok_and(|colors| colors.contains("truecolor") || colors.contains("24bit"))
 }
 
 /// The width of the terminal in columns, from 40 to 400; 100 if it is unknown.

@@ -1,5 +1,6 @@
 //! What the user of a terminal sees in addition to results: messages, progress, and foreign text made harmless.
 
+pub mod abilities;
 pub mod console;
 pub mod graphics;
 pub mod listener;

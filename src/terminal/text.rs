@@ -3,7 +3,8 @@
 use super::sanitize;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 /// `1 photo`, `2 photos`.
 #[must_use]
@@ -40,15 +41,15 @@ pub fn shorten(text: &str, width: usize) -> String {
     }
     let mut kept = Vec::new();
     let mut used = 1;
-    for c in text.chars().rev() {
-        used += c.width().unwrap_or(0);
+    for piece in text.graphemes(true).rev() {
+        used += piece.width();
         if used > width {
             break;
         }
-        kept.push(c);
+        kept.push(piece);
     }
-    kept.push('…');
-    kept.iter().rev().collect()
+    kept.push("…");
+    kept.into_iter().rev().collect()
 }
 
 /// Shortens a text to at most `width` columns. Keeps the beginning.
@@ -59,14 +60,32 @@ pub fn shorten_end(text: &str, width: usize) -> String {
     }
     let mut used = 1;
     let mut kept: String = text
-        .chars()
-        .take_while(|c| {
-            used += c.width().unwrap_or(0);
+        .graphemes(true)
+        .take_while(|piece| {
+            used += piece.width();
             used <= width
         })
         .collect();
     kept.push('…');
     kept
+}
+
+/// A message without the numbers of the system's errors: `File exists (os error 17)` says it already.
+#[must_use]
+pub fn without_error_numbers(message: &str) -> String {
+    const BEFORE: &str = " (os error ";
+    let mut parts = message.split(BEFORE);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(')') {
+            Some(rest) if part.starts_with(|c: char| c.is_ascii_digit()) => out.push_str(rest),
+            _ => {
+                out.push_str(BEFORE);
+                out.push_str(part);
+            }
+        }
+    }
+    out
 }
 
 /// Bytes as a person reads them: `999 B`, `25 KB`, `3.1 MB`, `2.5 GB`.
@@ -90,6 +109,24 @@ mod tests {
         assert_eq!(shorten("日本語の写真", 7), "…の写真");
         assert_eq!(shorten_end("tabby, tiger cat", 8), "tabby, …");
         assert_eq!(shorten("short", 10), "short");
+    }
+
+    #[test]
+    fn an_emoji_of_several_characters_is_kept_whole_or_not_at_all() {
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}";
+        assert_eq!(shorten_end(&format!("ab{family}cdef"), 6), format!("ab{family}c…"));
+        assert_eq!(shorten_end(&format!("ab{family}cdef"), 4), "ab…");
+        assert_eq!(shorten(&format!("abcd{family}e"), 4), format!("…{family}e"));
+        assert_eq!(shorten(&format!("abcd{family}e"), 3), "…e");
+    }
+
+    #[test]
+    fn the_numbers_of_errors_are_left_out_and_nothing_else_is() {
+        let told = "a.md: File exists (os error 17); b: No such file or directory (os error 2)";
+        assert_eq!(without_error_numbers(told), "a.md: File exists; b: No such file or directory");
+        for kept in ["", "photo (os error x).jpg", "x (os error )", "(os error 17)"] {
+            assert_eq!(without_error_numbers(kept), kept);
+        }
     }
 
     #[test]

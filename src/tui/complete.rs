@@ -1,7 +1,7 @@
 //! Completion of the query language: names of fields, and values that the library knows.
 
 use super::state::Completion;
-use snapseek_index::query::{COLORS, FILTERS};
+use snapseek_index::query::{COLORS, FILTERS, quoted};
 use snapseek_index::{Fact, LabelSet, Shape};
 
 /// Most completions that are offered.
@@ -17,11 +17,11 @@ pub fn complete<'a>(
 ) -> Option<Completion> {
     let before: Vec<char> = text.chars().take(cursor).collect();
     // Within quotes, spaces belong to the word.
-    let (mut start, mut quoted) = (0, false);
+    let (mut start, mut is_quoted) = (0, false);
     for (at, c) in before.iter().enumerate() {
         match c {
-            '"' => quoted = !quoted,
-            ' ' if !quoted => start = at + 1,
+            '"' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => start = at + 1,
             _ => {}
         }
     }
@@ -37,19 +37,16 @@ pub fn complete<'a>(
         let (item, typed) = (item.to_lowercase().replace('"', ""), folded.replace('"', ""));
         item.starts_with(&typed) && item != typed
     };
-    let quote = |value: &str| {
-        if value.contains(char::is_whitespace) { format!("\"{value}\"") } else { value.to_owned() }
-    };
-    let clean = |value: &str| !value.chars().any(|c| c == '"' || crate::terminal::sanitize::is_unsafe(c));
+    let clean = |value: &str| !crate::terminal::sanitize::judged(value).any(|(_, is_unsafe)| is_unsafe);
     let candidates: Vec<String> = if folded.starts_with("cluster:") {
-        clusters.chain(["none"]).filter(|name| clean(name)).map(|name| format!("cluster:{}", quote(name))).collect()
+        clusters.chain(["none"]).filter(|name| clean(name)).map(|name| format!("cluster:{}", quoted(name))).collect()
     } else if folded.starts_with("label:") {
         sets.filter(|set| clean(&set.name))
             .flat_map(|set| {
-                let name = quote(&set.name);
+                let name = quoted(&set.name);
                 let labels = set.labels.iter().filter(|label| clean(label));
                 std::iter::once(format!("label:{name}"))
-                    .chain(labels.map(|label| format!("label:{name}={}", quote(label))).collect::<Vec<_>>())
+                    .chain(labels.map(|label| format!("label:{name}={}", quoted(label))).collect::<Vec<_>>())
             })
             .collect()
     } else if folded.starts_with("has:") {
@@ -73,7 +70,8 @@ mod tests {
     fn items(text: &str) -> Vec<String> {
         let sets =
             [LabelSet { name: "pets".into(), labels: vec!["dog".into(), "guinea pig".into()], ..LabelSet::default() }];
-        let found = complete(text, text.chars().count(), ["bird, hen", "x\u{1b}"].into_iter(), sets.iter());
+        let found =
+            complete(text, text.chars().count(), ["bird, hen", "x\u{1b}", "our \"house\""].into_iter(), sets.iter());
         found.map(|found| found.items).unwrap_or_default()
     }
 
@@ -85,6 +83,7 @@ mod tests {
         assert_eq!(items("dog -ca"), ["camera:", "caption:"]);
         assert_eq!(items("cluster:b"), ["cluster:\"bird, hen\""]);
         assert_eq!(items("cluster:\"bird, h"), ["cluster:\"bird, hen\""]);
+        assert_eq!(items("cluster:our"), ["cluster:\"our \"\"house\"\"\""]);
         assert_eq!(items("label:pets=g"), ["label:pets=\"guinea pig\""]);
         assert!(items("cluster:x").is_empty(), "no escape sequences");
         assert!(items("").is_empty() && items("dog ").is_empty() && items("tag:").is_empty());

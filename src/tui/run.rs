@@ -8,6 +8,7 @@ use super::work::Workers;
 use super::{layout, view};
 use crate::config::{Pictures, Settings, ThemeName};
 use crate::panics;
+use crate::terminal::abilities::{Abilities, ColorDepth};
 use crate::terminal::graphics;
 use crossbeam_channel::{Receiver, Sender};
 use crossterm::clipboard::CopyToClipboard;
@@ -38,7 +39,13 @@ pub fn run(
     // Before the terminal is taken over, so that no signal ends the program without giving it back.
     signals(&out)?;
     let (mut screen, guard) = terminal::take()?;
-    let picker = picker(pictures, options.theme);
+    let abilities = graphics::ask();
+    (options.colors, options.background) = (abilities.colors, abilities.background);
+    let picker = picker(pictures, options.theme, &abilities);
+    if picker.as_ref().is_some_and(|picker| picker.protocol_type() == ProtocolType::Kitty) {
+        // It hides the ids of pictures in colours.
+        options.colors = ColorDepth::True;
+    }
     options.pictures = picker.is_some();
     options.pictures_float = picker
         .as_ref()
@@ -102,17 +109,18 @@ fn next(
 }
 
 /// The kind of pictures that are drawn; `None`: none.
-fn picker(pictures: Pictures, theme: ThemeName) -> Option<Picker> {
-    Some(match pictures {
+fn picker(pictures: Pictures, theme: ThemeName, abilities: &Abilities) -> Option<Picker> {
+    let forced = match pictures {
         Pictures::None => return None,
         // Half blocks show nothing without colours.
         Pictures::Auto if theme == ThemeName::None => return None,
-        Pictures::Auto => graphics::picker(None),
-        Pictures::Halfblocks => Picker::halfblocks(),
-        Pictures::Kitty => graphics::picker(Some(ProtocolType::Kitty)),
-        Pictures::Iterm2 => graphics::picker(Some(ProtocolType::Iterm2)),
-        Pictures::Sixel => graphics::picker(Some(ProtocolType::Sixel)),
-    })
+        Pictures::Auto => None,
+        Pictures::Halfblocks => Some(ProtocolType::Halfblocks),
+        Pictures::Kitty => Some(ProtocolType::Kitty),
+        Pictures::Iterm2 => Some(ProtocolType::Iterm2),
+        Pictures::Sixel => Some(ProtocolType::Sixel),
+    };
+    Some(graphics::picker(abilities, forced))
 }
 
 /// Executes effects or passes them to the workers; returns how the program ends, if it does.

@@ -10,6 +10,7 @@ use super::place::Place;
 use super::source::{Seek, Source, Visits};
 use super::theme::Theme;
 use crate::config::ThemeName;
+use crate::terminal::abilities::ColorDepth;
 use crate::terminal::listener::Step;
 use ratatui::layout::Rect;
 use snapseek_index::{Hit, LabelSet, Turn};
@@ -36,8 +37,10 @@ pub struct TuiOptions {
     pub pictures: bool,
     /// The terminal draws pictures over its cells, so that a picture would cover an overlay.
     pub pictures_float: bool,
-    /// The terminal has true colours.
-    pub true_colors: bool,
+    /// How many colours the terminal shows.
+    pub colors: ColorDepth,
+    /// The colour of its background, if it is known.
+    pub background: Option<[u8; 3]>,
     /// The colour theme.
     pub theme: ThemeName,
     /// The folders are watched from the start.
@@ -393,7 +396,7 @@ impl State {
             note: None,
             generation: 0,
             turn: 0,
-            theme: Theme::new(options.theme, options.true_colors),
+            theme: Theme::new(options.theme, options.colors, options.background),
             options,
         };
         let mut effects = vec![Effect::Standing, Effect::LabelSets];

@@ -1,6 +1,7 @@
 //! Colour themes.
 
 use crate::config::ThemeName;
+use crate::terminal::abilities::{self, ColorDepth};
 use ratatui::style::{Color, Modifier, Style};
 
 /// Styles by purpose.
@@ -8,6 +9,10 @@ use ratatui::style::{Color, Modifier, Style};
 pub struct Theme {
     /// Its name.
     pub name: ThemeName,
+    /// The background of everything; the terminal's own if it has no colour.
+    pub ground: Style,
+    /// The place in the bar at the top where the user is.
+    pub tab: Style,
     /// Plain text.
     pub text: Style,
     /// Less important text.
@@ -78,16 +83,34 @@ const ANSI_GROUPS: [Color; 10] = [
 ];
 
 impl Theme {
-    /// The theme with this name; `auto` depends on whether the terminal has true colours.
+    /// The theme with this name for a terminal that shows so many colours on this background; `auto` is the one that
+    /// fits it. Where the background is not what the theme was made for, it has its own.
     #[must_use]
-    pub fn new(name: ThemeName, true_colors: bool) -> Self {
+    pub fn new(name: ThemeName, colors: ColorDepth, background: Option<[u8; 3]>) -> Self {
+        let is_light = background.map(abilities::is_light);
+        let name = match name {
+            ThemeName::Auto if colors == ColorDepth::Sixteen => ThemeName::Ansi,
+            ThemeName::Auto if is_light == Some(true) => ThemeName::Light,
+            ThemeName::Auto => ThemeName::Dark,
+            name => name,
+        };
+        let ground = match name {
+            ThemeName::Dark if is_light != Some(false) => Style::new().bg(rgb(0x16_18_22)),
+            ThemeName::Light if is_light != Some(true) => Style::new().bg(rgb(0xfa_fa_f7)),
+            _ => Style::new(),
+        };
+        Self { ground, ..Self::named(name) }
+    }
+
+    fn named(name: ThemeName) -> Self {
+        let ground = Style::new();
         let plain = Style::new();
         let fg = |color| Style::new().fg(color);
         match name {
-            ThemeName::Auto if true_colors => Self::new(ThemeName::Dark, true),
-            ThemeName::Auto => Self::new(ThemeName::Ansi, false),
-            ThemeName::Dark => Self {
-                name,
+            ThemeName::Auto | ThemeName::Dark => Self {
+                name: ThemeName::Dark,
+                ground,
+                tab: Style::new().fg(rgb(0xffffff)).bg(rgb(0x2f3b5c)),
                 text: fg(rgb(0xc8ccd8)),
                 dim: fg(rgb(0x80889c)),
                 accent: fg(rgb(0x7aa2f7)).add_modifier(Modifier::BOLD),
@@ -102,6 +125,8 @@ impl Theme {
             },
             ThemeName::Light => Self {
                 name,
+                ground,
+                tab: Style::new().fg(rgb(0x101420)).bg(rgb(0xcfddf7)),
                 text: fg(rgb(0x242933)),
                 dim: fg(rgb(0x6b7280)),
                 accent: fg(rgb(0x1f4fb8)).add_modifier(Modifier::BOLD),
@@ -116,6 +141,9 @@ impl Theme {
             },
             ThemeName::Ansi => Self {
                 name,
+                ground,
+                // In a bar that is reversed, what is not stands out.
+                tab: plain.remove_modifier(Modifier::REVERSED).add_modifier(Modifier::BOLD),
                 text: plain,
                 dim: plain.add_modifier(Modifier::DIM),
                 accent: fg(Color::Cyan).add_modifier(Modifier::BOLD),
@@ -130,6 +158,9 @@ impl Theme {
             },
             ThemeName::None => Self {
                 name,
+                ground,
+                // In a bar that is reversed, what is not stands out.
+                tab: plain.remove_modifier(Modifier::REVERSED).add_modifier(Modifier::BOLD),
                 text: plain,
                 dim: plain.add_modifier(Modifier::DIM),
                 accent: plain.add_modifier(Modifier::BOLD),

@@ -47,7 +47,7 @@ impl LineInput {
     /// Adds a line to the history.
     pub(super) fn remember(&mut self, line: &str) {
         if let Self::Editor(editor) = self
-            && !line.chars().any(sanitize::is_unsafe)
+            && !sanitize::judged(line).any(|(_, is_unsafe)| is_unsafe)
         {
             let _ = editor.add_history_entry(line);
         }

@@ -14,6 +14,7 @@ use super::update::update;
 use super::{layout, view};
 use crate::config::ThemeName;
 use crate::labels::classify::Verdict;
+use crate::terminal::abilities::ColorDepth;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -157,7 +158,8 @@ fn picture(width: u16, height: u16) -> Arc<EncodedPicture> {
 
 /// The UI on a screen of this size, before any answer has arrived.
 fn begin(width: u16, height: u16) -> State {
-    let options = TuiOptions { pictures: true, true_colors: true, theme: ThemeName::Dark, ..TuiOptions::default() };
+    let options =
+        TuiOptions { pictures: true, colors: ColorDepth::True, theme: ThemeName::Dark, ..TuiOptions::default() };
     State::new(options, Beginning::default(), Rect::new(0, 0, width, height)).0
 }
 
@@ -223,7 +225,7 @@ fn drawn(state: &State) -> String {
         let mut skip = 0;
         for x in 0..buffer.area.width {
             let symbol = buffer[(x, y)].symbol();
-            assert!(!symbol.chars().any(crate::terminal::sanitize::is_unsafe), "{symbol:?}");
+            assert!(!crate::terminal::sanitize::judged(symbol).any(|(_, is_unsafe)| is_unsafe), "{symbol:?}");
             if skip == 0 {
                 line.push_str(symbol);
             }

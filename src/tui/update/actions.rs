@@ -32,7 +32,7 @@ impl State {
                 self.search.typing = true;
             }
             Action::NextTheme => {
-                self.theme = Theme::new(self.theme.name.next(), self.options.true_colors);
+                self.theme = Theme::new(self.theme.name.next(), self.options.colors, self.options.background);
                 let name = format!("{:?}", self.theme.name).to_lowercase();
                 self.tell(format!("colours: {name} (`theme = \"{name}\"` in the config keeps them)"));
             }

@@ -4,6 +4,7 @@ use crate::tui::event::{ClusterItem, Effect, Work};
 use crate::tui::overlay::{Overlay, Prompt};
 use crate::tui::source::{Seek, Source};
 use crate::tui::state::State;
+use snapseek_index::query::quoted;
 use tui_input::Input;
 
 impl State {
@@ -19,8 +20,8 @@ impl State {
     /// Shows the photos of the cluster as a query that the user can extend.
     pub(in crate::tui) fn open_cluster(&mut self, effects: &mut Vec<Effect>) {
         let Some(group) = self.group() else { return };
-        let name = group.name.replace('"', "");
-        self.go(Source::Query(Seek::text(format!("cluster:\"{name}\" "))), effects);
+        let name = quoted(&group.name);
+        self.go(Source::Query(Seek::text(format!("cluster:{name} "))), effects);
     }
 
     pub(in crate::tui) fn split_cluster(&mut self, effects: &mut Vec<Effect>) {

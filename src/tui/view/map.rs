@@ -102,6 +102,6 @@ fn side(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let (_, facts) = layout::in_side(area);
     let rows = u16::try_from(lines.len()).unwrap_or(0).min(facts.height.saturating_sub(4));
     let legend = Rect { y: facts.bottom().saturating_sub(rows), height: rows, ..facts };
-    frame.render_widget(ratatui::widgets::Clear, legend);
+    super::clear(frame, state, legend);
     frame.render_widget(Paragraph::new(lines), legend);
 }

@@ -18,12 +18,13 @@ use super::layout;
 use super::overlay::Overlay;
 use super::place::Place;
 use super::state::State;
+use crate::terminal::abilities::ColorDepth;
 use crate::terminal::text::{count, display_path, shorten};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Clear, Paragraph};
 use text::{clean, fit};
 use unicode_width::UnicodeWidthStr;
 
@@ -38,6 +39,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     if frame.area() != state.screen {
         return;
     }
+    frame.buffer_mut().set_style(state.screen, state.theme.ground);
     if layout::is_too_small(state) {
         let (width, height) = layout::SMALLEST;
         let says = format!("snapseek needs {width}x{height}");
@@ -62,6 +64,11 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
     status(frame, state, areas.status);
     hints(frame, state, areas.hints);
     overlay::draw(frame, state);
+    if state.options.colors != ColorDepth::True {
+        for cell in &mut frame.buffer_mut().content {
+            (cell.fg, cell.bg) = (state.options.colors.nearest(cell.fg), state.options.colors.nearest(cell.bg));
+        }
+    }
 }
 
 /// The position of the label at a cell of the screen, in Classify.
@@ -112,7 +119,7 @@ fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let place = if state.place == Place::Look { state.look.of } else { state.place };
     let mut end = 0;
     for (n, (tab, x, width)) in tab_columns(area.width).enumerate() {
-        let style = if tab == place { theme.bar.patch(theme.selected) } else { theme.bar };
+        let style = if tab == place { theme.bar.patch(theme.tab) } else { theme.bar };
         let name = if roomy { format!(" {} {} ", n + 1, tab.name()) } else { format!(" {} ", tab.name()) };
         put(buffer, area, x, &name, style);
         end = x + width;
@@ -128,6 +135,12 @@ fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
             return;
         }
     }
+}
+
+/// Empties an area that something else was drawn into.
+fn clear(frame: &mut Frame<'_>, state: &State, area: Rect) {
+    frame.render_widget(Clear, area);
+    frame.buffer_mut().set_style(area.intersection(state.screen), state.theme.ground);
 }
 
 /// Writes text into a row, `x` columns from its beginning; foreign text must be cleaned before.

@@ -1,8 +1,8 @@
 //! Overlays.
 
-use super::put;
 use super::search::input_line;
 use super::text::{clean, fit};
+use super::{clear, put};
 use crate::tui::action::ACTIONS;
 use crate::tui::layout;
 use crate::tui::overlay::{Overlay, Picker, narrow, palette};
@@ -11,7 +11,7 @@ use crate::tui::state::State;
 use ratatui::Frame;
 use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Clear, Paragraph};
+use ratatui::widgets::{Block, BorderType, Paragraph};
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     match &state.overlay {
@@ -48,7 +48,7 @@ fn window(frame: &mut Frame<'_>, state: &State, title: &str, width: u16, height:
     let area = layout::middle(state, width, height);
     let block =
         Block::bordered().border_type(BorderType::Rounded).border_style(state.theme.accent).title(format!(" {title} "));
-    frame.render_widget(Clear, area);
+    clear(frame, state, area);
     frame.render_widget(block, area);
     area.inner(Margin::new(2, 1))
 }

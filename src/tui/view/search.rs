@@ -1,7 +1,7 @@
 //! Search: the query line, and what was found.
 
 use super::text::{clean, fit, words_of};
-use super::{gallery, look, message, put};
+use super::{clear, gallery, look, message, put};
 use crate::terminal::text::count;
 use crate::tui::layout;
 use crate::tui::source::Source;
@@ -10,8 +10,9 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Paragraph};
+use ratatui::widgets::Paragraph;
 use tui_input::Input;
+use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
@@ -35,7 +36,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
         let height = u16::try_from(completion.items.len()).unwrap_or(8);
         let area =
             Rect::new(x, areas.input.y + 1, u16::try_from(widest + 2).unwrap_or(62), height).intersection(state.screen);
-        frame.render_widget(Clear, area);
+        clear(frame, state, area);
         for (row, (at, item)) in area.rows().zip(completion.items.iter().enumerate()) {
             let style = if at == completion.at { theme.selected } else { theme.bar };
             frame.buffer_mut().set_style(row, style);
@@ -144,10 +145,10 @@ pub(super) fn input_line(frame: &mut Frame<'_>, state: &State, input: &Input, ar
     let skip = before.width().saturating_sub(room);
     let mut left = 0;
     let seen: String = text
-        .chars()
-        .skip_while(|c| {
+        .graphemes(true)
+        .skip_while(|piece| {
             let skips = left < skip;
-            left += unicode_width::UnicodeWidthChar::width(*c).unwrap_or(0);
+            left += piece.width();
             skips
         })
         .collect();

@@ -4,6 +4,7 @@ use crate::terminal::sanitize;
 use crate::terminal::text::shorten_end;
 use ratatui::style::Style;
 use ratatui::text::Span;
+use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 /// Foreign text without anything that could drive a terminal.
@@ -66,20 +67,13 @@ pub(super) fn wrap(text: &str, width: usize, height: usize) -> Vec<String> {
 
 /// Splits a word after at most `width` columns, but at least one character.
 fn cut(word: &str, width: usize) -> (String, String) {
-    let mut head = String::new();
-    let mut rest = word.chars();
-    for c in rest.by_ref() {
-        head.push(c);
-        if head.width() >= width {
-            break;
-        }
-    }
-    // A wide character may extend beyond the last column.
-    if head.width() > width && head.chars().count() > 1 {
-        let last = head.pop();
-        return (head, last.into_iter().chain(rest).collect());
-    }
-    (head, rest.collect())
+    let mut used = 0;
+    let end = word.grapheme_indices(true).find_map(|(at, piece)| {
+        used += piece.width();
+        (used > width && at > 0).then_some(at)
+    });
+    let (head, rest) = word.split_at(end.unwrap_or(word.len()));
+    (head.to_owned(), rest.to_owned())
 }
 
 /// Clean text with `words` highlighted.

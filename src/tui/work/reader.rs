@@ -4,6 +4,7 @@ use super::{Context, explained, guarded, spawn};
 use crate::tui::event::{ClusterItem, Groups, Message, Purpose, Standing};
 use anyhow::Context as _;
 use crossbeam_channel::Sender;
+use snapseek_index::query::quoted;
 use snapseek_index::{Error, LabelSet, Library, Searcher};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -89,7 +90,7 @@ fn answer(
         ReadRequest::LabelSets => context.send(Message::LabelSets(library.label_sets()?)),
         ReadRequest::SaveSet(set) => {
             library.save_label_set(set)?;
-            context.send(Message::Note(false, format!("saved: `label:{}` finds its photos", set.name)));
+            context.send(Message::Note(false, format!("saved: `label:{}` finds its photos", quoted(&set.name))));
         }
         ReadRequest::Standing => {
             let failures = library.failures()?;

@@ -6,6 +6,7 @@
 //! castle -night                 a sign joined to a word, picture, phrase or filter applies to that one only
 //! @a.jpg + in winter - people   a sign between spaces applies to all that follows, up to the next such sign
 //! 2*sunset  0.5*@"b 1.jpg"      weights; quotes for names with spaces
+//! cluster:"our ""buildings"""   a quote within quotes is written twice
 //! path:2019 tag:dog ext:jpg,png camera:canon taken:2019-06..2019-09 wider:2000 taller:1000 size:>2M
 //! keyword:beach person:anna place:lisbon near:lisbon,20km around:@a.jpg,2h is:portrait iso:>800   and more ([`FILTERS`])
 //! label:pets=dog label:pets     photos that get this label of a saved set, or any of its labels
@@ -92,6 +93,16 @@ pub fn parse(text: &str) -> Result<Query, ParseError> {
     let mut parser = Parser { chars: text.chars().collect(), at: 0, query: Query::default(), sign: 1.0, run: None };
     parser.all().map_err(|(message, at)| error(message, &parser.chars, at))?;
     Ok(parser.query)
+}
+
+/// A value as it is written in a query: in quotes if it would not be read as one value without.
+#[must_use]
+pub fn quoted(value: &str) -> String {
+    let is_plain = |c: char| !c.is_whitespace() && c != '"' && c != '=';
+    if !value.is_empty() && value.chars().all(is_plain) {
+        return value.to_owned();
+    }
+    format!("\"{}\"", value.replace('"', "\"\""))
 }
 
 /// Characters shown on each side of the error.
@@ -210,14 +221,24 @@ impl Parser {
         word
     }
 
-    /// The text between this quote and the next.
+    /// The text between this quote and the next; two quotes side by side are one within the text.
     fn quoted(&mut self) -> Result<String, Wrong> {
-        let rest = self.chars.get(self.at + 1..).unwrap_or_default();
-        let Some(length) = rest.iter().position(|c| *c == '"') else {
-            return Err(("this quote is never closed".into(), self.at));
-        };
-        let text = rest.iter().take(length).collect();
-        self.at += length + 2;
+        let mut text = String::new();
+        let mut at = self.at + 1;
+        loop {
+            let one = match (self.chars.get(at), self.chars.get(at + 1)) {
+                (None, _) => return Err(("this quote is never closed".into(), self.at)),
+                (Some('"'), Some('"')) => {
+                    at += 1;
+                    '"'
+                }
+                (Some('"'), _) => break,
+                (Some(c), _) => *c,
+            };
+            text.push(one);
+            at += 1;
+        }
+        self.at = at + 1;
         Ok(text)
     }
 

@@ -233,3 +233,30 @@ fn hostile_queries_are_answered() {
     }
     assert!(good > 500 && bad > 500, "{good} {bad}");
 }
+
+#[test]
+fn every_value_can_be_quoted_and_is_read_as_it_was() {
+    for name in [
+        "dog",
+        "dog, wolf",
+        "Our \"buildings\", \u{65e5}\u{672c}",
+        "\"",
+        "\"\"",
+        "a\"",
+        "\"a b",
+        "x=y",
+        " ",
+        "",
+        "C:\\a b\\",
+    ] {
+        let clauses = parse(&format!("before cluster:{} after", quoted(name))).unwrap();
+        assert_eq!(clauses.filters.clauses[0].filter, Filter::Cluster(name.to_owned()), "{name}");
+        assert!(
+            matches!(&clauses.parts[0].kind, PartKind::Text(text) if text == "before after"),
+            "{name}: {clauses:?}"
+        );
+    }
+    let set = format!("label:{}={}", quoted("my \"pets\""), quoted("a=b"));
+    assert!(parse(&set).is_ok(), "{set}");
+    assert!(parse("\"never \"\" closed").is_err());
+}
