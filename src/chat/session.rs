@@ -184,6 +184,15 @@ impl<'m> ChatSession<'m> {
         Ok(())
     }
 
+    /// Adds turns that were removed, as the library's too.
+    pub fn restore(&mut self, turns: Vec<snapseek_index::Turn>, library: Option<&Library>, console: &Console) {
+        for turn in turns {
+            self.chat.turns.push(turn);
+            self.kept_turns.push(false);
+            self.keep(library, console);
+        }
+    }
+
     /// Its title for the user: the picture's path and, if the library has the chat, its number.
     #[must_use]
     pub fn title(&self) -> String {

@@ -3,6 +3,7 @@
 pub mod boxes;
 mod copy;
 pub mod csv;
+pub mod facts;
 pub mod map;
 pub mod page;
 mod preview;
@@ -24,6 +25,10 @@ use image::RgbImage;
 use serde_json::json;
 use snapseek_index::By;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long the system's opener is watched.
+const OPENS: Duration = Duration::from_secs(1);
 
 /// Reads a photo as a small picture whose longest edge has at most this many pixels. The caller provides it, so that
 /// this module need not decode photos.
@@ -196,16 +201,35 @@ fn score(Row { hit, itm, .. }: &Row, by: By) -> (Option<f32>, &'static str) {
 /// Opens a file or folder in the system's default program for it.
 ///
 /// # Errors
-/// There is no such program.
+/// There is no such program, or it fails within a second.
 pub fn open(path: &Path) -> anyhow::Result<()> {
     let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let absolute = std::path::absolute(path)?; // never begins with a dash
-    std::process::Command::new(opener)
+    let mut child = std::process::Command::new(opener)
         .arg(absolute)
         .stdin(std::process::Stdio::null())
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .spawn()
         .map_err(|e| anyhow::anyhow!("{opener} cannot be started: {e}"))?;
+    // Some openers end at once, others with the viewer: what fails fails soon.
+    let started = Instant::now();
+    while started.elapsed() < OPENS {
+        match child.try_wait()? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => {
+                // As xdg-open's manual numbers them.
+                let why = match status.code() {
+                    Some(2) => "the file is not there".to_owned(),
+                    Some(3) => "no program for it is installed".to_owned(),
+                    _ => status.to_string(),
+                };
+                anyhow::bail!("{opener} could not open it: {why}");
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+    // It runs on; its end is waited for, so that no zombie stays.
+    std::thread::spawn(move || child.wait());
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::terminal::console::Console;
 use crate::terminal::progress::Progress;
 use snapseek_index::query::{self, PartKind};
 use snapseek_index::{By, Library, Order, RankedPhoto, RankedPhotos, ScoreStats, SearchRequest, Searcher};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -72,6 +73,8 @@ pub struct Question {
     sigmoid: Option<Sigmoid>,
     /// No cosine decides which photos match: every photo that is found does.
     words_only: bool,
+    /// The words are the name of a file: photos with exactly this name come first.
+    file_name: Option<String>,
 }
 
 impl Question {
@@ -108,6 +111,7 @@ impl Question {
             let sigmoid = if is_one_text { Sigmoid::of(chosen.model.as_ref())? } else { None };
             (query_vector::vector(&query.parts, chosen.model.as_ref(), library, template)?, neutral, sigmoid)
         };
+        let file_name = (by != By::Meaning && query.parts.len() == 1 && is_file_name(&words)).then(|| words.clone());
         let request = SearchRequest {
             vector,
             words: (by != By::Meaning && !words.is_empty()).then_some(words),
@@ -116,7 +120,7 @@ impl Question {
             by,
             ..SearchRequest::default()
         };
-        Ok(Self { request, neutral, sigmoid, words_only })
+        Ok(Self { request, neutral, sigmoid, words_only, file_name })
     }
 
     /// At least the first `limit` photos, each with whether it is a match, and nothing else about them. More than
@@ -130,10 +134,30 @@ impl Question {
         let rule = Rule { neutral: self.neutral, library: stats, sigmoid: self.sigmoid };
         let mut photos = rule.matches(&photos);
         photos.iter_mut().for_each(|(_, is_match)| *is_match |= self.words_only);
+        self.named_first(searcher, &mut photos)?;
         let among = photos.iter().filter(|(_, is_match)| *is_match).count();
         let (matches, at_least) =
             if self.words_only { (total, false) } else { (among, among > 0 && is_cut(&photos, request.limit)) };
         Ok(Ranked { photos, matches, at_least, exact })
+    }
+
+    /// Puts photos before all others whose file has exactly the name that was asked for: words alone do not tell
+    /// `fish-10.jpg` from `10-fish.jpg`, and what looks like a fish ranks beside both.
+    fn named_first(&self, searcher: &Searcher, photos: &mut Vec<(RankedPhoto, bool)>) -> anyhow::Result<()> {
+        let (Some(name), Order::Best, false) = (&self.file_name, self.request.order, self.request.reverse) else {
+            return Ok(());
+        };
+        let by_words = SearchRequest { vector: None, by: By::Words, limit: CONSIDERED, ..self.request.clone() };
+        let found = searcher.rank(&by_words)?.photos;
+        let ids: Vec<i64> = found.iter().map(|photo| photo.id).collect();
+        let has_name = |path: &PathBuf| path.file_name().is_some_and(|file| file.eq_ignore_ascii_case(name));
+        let named =
+            found.into_iter().zip(searcher.paths(&ids)?).filter(|(_, path)| path.as_ref().is_some_and(has_name));
+        for (at, (named, _)) in named.enumerate() {
+            let known = photos.iter().position(|(photo, _)| photo.id == named.id).map(|known| photos.remove(known).0);
+            photos.insert(at, (known.unwrap_or(named), true));
+        }
+        Ok(())
     }
 
     /// As [`Question::rank`], with what the library knows about the photos.
@@ -151,23 +175,31 @@ impl Question {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn ask_in_order(&self, searcher: &Searcher, limit: usize) -> anyhow::Result<Found> {
+        let Ranked { photos, matches, at_least, exact } = self.rank_in_order(searcher, limit)?;
+        Ok(Found { rows: rows(searcher, &self.request.filters, &photos)?, matches, at_least, exact })
+    }
+
+    /// As [`Question::rank`], in the order that the request says: matches first, in this order.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn rank_in_order(&self, searcher: &Searcher, limit: usize) -> anyhow::Result<Ranked> {
         let SearchRequest { order, reverse, .. } = self.request;
-        let mut found = self.ask(searcher, limit)?;
+        let mut ranked = self.rank(searcher, limit)?;
         let as_ranked = order == Order::Best && !reverse;
-        if self.words_only || as_ranked && (limit <= CONSIDERED || !found.at_least) {
-            return Ok(found);
+        if self.words_only || as_ranked && (limit <= CONSIDERED || !ranked.at_least) {
+            return Ok(ranked);
         }
-        let mut rows = rows(searcher, &self.request.filters, &self.matches(searcher)?)?;
+        let mut photos = self.matches(searcher)?;
         if order != Order::Best {
-            searcher.sort(order, &mut rows, |row| row.hit.id)?;
+            searcher.sort(order, &mut photos, |(photo, _)| photo.id)?;
         }
         if reverse {
-            rows.reverse();
+            photos.reverse();
         }
-        (found.matches, found.at_least) = (rows.len(), false);
-        found.rows.retain(|row| !row.is_match);
-        rows.append(&mut found.rows);
-        Ok(Found { rows, ..found })
+        (ranked.matches, ranked.at_least) = (photos.len(), false);
+        photos.extend(ranked.photos.into_iter().filter(|(_, is_match)| !is_match));
+        Ok(Ranked { photos, ..ranked })
     }
 
     /// All photos that match.
@@ -185,6 +217,12 @@ impl Question {
             limit = limit.saturating_mul(8);
         }
     }
+}
+
+/// Whether a query may be the name of a file: it ends as one of a picture does.
+fn is_file_name(words: &str) -> bool {
+    let Some((stem, ending)) = words.rsplit_once('.') else { return false };
+    !stem.trim().is_empty() && (2..=5).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// Whether there may be more matches after these results of a search for `limit`: a photo that ranks below many that do

@@ -11,7 +11,9 @@ pub enum Action {
     Suspend,
     Help,
     Palette,
+    Leave,
     Back,
+    Undo,
     Go(Place),
     NextPlace,
     PreviousPlace,
@@ -29,9 +31,18 @@ pub enum Action {
     Look,
     Pick,
     Mark,
+    MarkRange,
     MarkAll,
+    InvertMarks,
     UnmarkAll,
     ShowMarked,
+    Sort,
+    SortBy(Sorting),
+    Facts,
+    EditCaption,
+    ClearCaption,
+    FailureDetails,
+    RetryFailures,
     MoreLikeThis,
     LessLikeThis,
     Earlier,
@@ -71,6 +82,54 @@ pub enum Action {
     CancelWork,
     ToggleWatch,
 }
+
+/// What photos can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // `ACTIONS` describes each of them.
+pub enum Sorting {
+    Best,
+    Date,
+    Name,
+    Size,
+    Path,
+    Rating,
+    Reversed,
+}
+
+/// The keys of the menu for sorting.
+pub const SORTINGS: [(char, Sorting); 7] = [
+    ('b', Sorting::Best),
+    ('d', Sorting::Date),
+    ('n', Sorting::Name),
+    ('s', Sorting::Size),
+    ('p', Sorting::Path),
+    ('r', Sorting::Rating),
+    ('R', Sorting::Reversed),
+];
+
+/// Other words by which an action is looked for: as other programs call it.
+pub const ALIASES: &[(&str, &str)] = &[
+    ("clear-chat", "delete remove forget conversation history"),
+    ("clear-caption", "delete remove"),
+    ("edit-caption", "describe comment note title"),
+    ("unmark-all", "deselect clear selection none"),
+    ("mark", "select toggle"),
+    ("mark-range", "select visual"),
+    ("mark-all", "select all"),
+    ("show-marked", "selection"),
+    ("undo", "revert restore back"),
+    ("sort", "order arrange"),
+    ("facts", "info metadata exif details properties"),
+    ("go-index", "model library status folders settings"),
+    ("add-folder", "import open new library"),
+    ("index-now", "scan update rescan"),
+    ("view", "open external"),
+    ("reveal", "open folder finder explorer"),
+    ("export", "save copy contact sheet"),
+    ("look", "open preview zoom"),
+    ("quit", "exit close"),
+    ("next-theme", "colours colors dark light theme"),
+];
 
 /// An action as the user sees it.
 #[derive(Clone, Copy, Debug)]
@@ -114,12 +173,25 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::FullScreen, "full-screen", "show the photo full screen", ["f"], &[Place::Look]),
     entry!(Action::FullScreen, "look-full", "show the photo full screen", ["f"], PHOTOS),
     entry!(Action::Mark, "mark", "mark or unmark the photo", ["space"], ONE),
+    entry!(Action::MarkRange, "mark-range", "begin or end a range; its photos are marked", ["V"], PHOTOS),
     entry!(Action::MarkAll, "mark-all", "mark every match", ["A"], PHOTOS),
+    entry!(Action::InvertMarks, "invert-marks", "mark what is not marked, and unmark the rest", ["I"], PHOTOS),
     entry!(Action::UnmarkAll, "unmark-all", "remove all marks", ["U"], ONE),
     entry!(Action::ShowMarked, "show-marked", "show the marked photos", ["'"], ONE),
     entry!(Action::Pick, "pick", "quit; print the marked paths or this one (--pick)", ["ctrl-o"], ONE),
     entry!(Action::Pick, "pick-this", "quit; print the path (--pick)", ["enter"], &[Place::Look]),
-    entry!(Action::View, "view", "open in the system's viewer", ["o"], ONE),
+    entry!(Action::Sort, "sort", "choose what photos are sorted by", ["o"], &[Place::Search]),
+    entry!(Action::SortBy(Sorting::Best), "sort-best", "sort by how well photos match", [], &[Place::Search]),
+    entry!(Action::SortBy(Sorting::Date), "sort-date", "sort by date, newest first", [], &[Place::Search]),
+    entry!(Action::SortBy(Sorting::Name), "sort-name", "sort by the name of the file", [], &[Place::Search]),
+    entry!(Action::SortBy(Sorting::Size), "sort-size", "sort by the size of the file", [], &[Place::Search]),
+    entry!(Action::SortBy(Sorting::Path), "sort-path", "sort by folder and name", [], &[Place::Search]),
+    entry!(Action::SortBy(Sorting::Rating), "sort-rating", "sort by rating", [], &[Place::Search]),
+    entry!(Action::SortBy(Sorting::Reversed), "sort-reverse", "reverse the order", [], &[Place::Search]),
+    entry!(Action::Facts, "facts", "everything that is known about the photo", ["i"], &[Place::Look, Place::Map]),
+    entry!(Action::EditCaption, "edit-caption", "write or change the caption", ["E"], ONE),
+    entry!(Action::ClearCaption, "clear-caption", "delete the caption", [], ONE),
+    entry!(Action::View, "view", "open in the system's viewer", ["O"], ONE),
     entry!(Action::CopyPath, "copy-path", "copy the path, or all marked paths", ["y"], ONE),
     entry!(Action::CopyText, "copy-text", "copy the text in the photo", ["Y"], ONE),
     entry!(Action::Reveal, "reveal", "show in the file manager", ["R"], ONE),
@@ -145,7 +217,11 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::SaveChat, "save-chat", "save the chat to a file", ["s"], &[Place::Chat]),
     entry!(Action::ClearChat, "clear-chat", "delete the chat about this photo", ["D"], &[Place::Chat]),
     entry!(Action::AddFolder, "add-folder", "add a folder of photos", ["a"], &[Place::Index]),
-    entry!(Action::IndexNow, "index-now", "look for new and changed photos", ["enter", "u"], &[Place::Index]),
+    entry!(Action::FailureDetails, "why", "why this file could not be read", ["enter"], &[Place::Index]),
+    entry!(Action::IndexNow, "index-now", "look for new and changed photos", ["i"], &[Place::Index]),
+    entry!(Action::RetryFailures, "retry", "try again what could not be read", ["t"], &[Place::Index]),
+    entry!(Action::View, "view-failure", "open the file in the system's viewer", ["O"], &[Place::Index]),
+    entry!(Action::Reveal, "reveal-failure", "show the file in the file manager", ["R"], &[Place::Index]),
     entry!(Action::ToggleWatch, "toggle-watch", "start or stop watching the folders", ["w"], &[Place::Index]),
     entry!(Action::CancelWork, "cancel", "cancel what is running", ["x"], &[]),
     entry!(Action::Left, "left", "left", ["h", "left"], MOVES),
@@ -166,12 +242,26 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::PreviousPlace, "previous-place", "the previous place", ["shift-tab"], &[]),
     entry!(Action::Refresh, "refresh", "read the library again", ["r", "f5"], &[]),
     entry!(Action::NextTheme, "next-theme", "other colours", ["T"], &[]),
-    entry!(Action::Back, "leave", "back to where you came from", ["esc", "backspace"], &[]),
+    entry!(Action::Undo, "undo", "undo: marks, names, clusters, a deleted chat, a label set", ["u"], &[]),
+    entry!(Action::Leave, "leave", "close what is open: full screen, photo, box", ["esc"], &[]),
+    entry!(Action::Back, "back-to", "back to where you came from", ["backspace"], &[]),
     entry!(Action::Help, "help", "the keys of this place", ["?", "f1"], &[]),
     entry!(Action::Palette, "palette", "every action, by name", [":", "ctrl-p"], &[]),
     entry!(Action::Suspend, "suspend", "suspend to the shell", ["ctrl-z"], &[]),
     entry!(Action::Quit, "quit", "quit", ["q", "ctrl-c"], &[]),
 ];
+
+impl Action {
+    /// Whether it opens a line to type in.
+    #[must_use]
+    pub fn opens_a_line(self) -> bool {
+        use Action::*;
+        matches!(
+            self,
+            EditQuery | EditLabels | Ask | AskAgain | Palette | AddFolder | Export | RenameCluster | SaveSet | SaveChat
+        )
+    }
+}
 
 impl Entry {
     /// Whether it works in a place.

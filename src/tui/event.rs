@@ -1,12 +1,13 @@
 //! What the update function receives ([`Event`], [`Message`]) and what it requests ([`Effect`]).
 
+use super::overlay::Prompt;
 use super::place::Place;
 use super::source::Source;
 use crate::labels::classify::Verdict;
 use crate::terminal::listener::Step;
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui_image::protocol::Protocol;
-use snapseek_index::{ContentHash, Hit, LabelSet, Status, Turn};
+use snapseek_index::{ContentHash, Hit, LabelSet, Order, Status, Turn};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,13 @@ use std::time::Duration;
 pub enum Event {
     /// A key was pressed.
     Key(KeyEvent),
+    /// Several keys have come together: typed ahead, or a text that was pasted as keys.
+    Keys {
+        /// The keys.
+        keys: Vec<KeyEvent>,
+        /// More of them are to come at once.
+        is_cut: bool,
+    },
     /// The mouse was moved, clicked or scrolled.
     Mouse(MouseEvent),
     /// Text was pasted.
@@ -44,6 +52,25 @@ pub struct FoundPhoto {
     pub score: Option<f32>,
     /// It is a match; otherwise it is among the nearest of the rest.
     pub is_match: bool,
+}
+
+/// What is listed of what a search finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Most photos.
+    pub limit: usize,
+    /// What they are sorted by.
+    pub order: Order,
+    /// The last ones first.
+    pub reverse: bool,
+}
+
+impl Listing {
+    /// Whether photos are listed as they come: the best or the newest first.
+    #[must_use]
+    pub fn is_as_ranked(self) -> bool {
+        self.order == Order::Best && !self.reverse
+    }
 }
 
 /// What a search found.
@@ -211,8 +238,33 @@ pub enum Message {
     Timer(u64),
     /// The clusters.
     Groups(Outcome<Groups>),
-    /// Work on clusters has ended: a summary of what was done.
-    Grouped(u64, Outcome<String>),
+    /// Work on clusters has ended: a summary of what was done, and the number under which the library keeps the
+    /// clusters that were replaced.
+    Grouped(u64, Outcome<(String, Option<i64>)>),
+    /// A cluster was renamed: old and new name, and whether that undid something.
+    Renamed {
+        /// Its old name.
+        old: String,
+        /// Its new name.
+        new: String,
+        /// It has its old name again.
+        is_undo: bool,
+    },
+    /// A caption was written or deleted.
+    Captioned {
+        /// The photo.
+        photo: i64,
+        /// The caption of before, with the fingerprint of the model that wrote it.
+        before: Option<(String, Option<String>)>,
+        /// This undid something.
+        is_undo: bool,
+    },
+    /// A text to read: its title, and its lines.
+    Text(String, Vec<String>),
+    /// What the user answered to a prompt is refused: the prompt, the answer, why.
+    Refused(Prompt, String, String),
+    /// The photos that were marked when the program ended last.
+    Marks(Vec<i64>),
     /// The map.
     Charted(u64, Outcome<MapChart>),
     /// Photos sorted by labels.
@@ -294,6 +346,8 @@ pub enum ChatWork {
     AskAgain(String),
     /// Delete all turns.
     Clear,
+    /// Add turns that were deleted.
+    Restore(Vec<Turn>),
     /// Write the chat to a new file.
     Save(PathBuf),
 }
@@ -321,8 +375,8 @@ pub enum Purpose {
 /// What the update function requests. No effect blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Search: generation, source and most photos to find. It replaces an older search.
-    Search(u64, Source, usize),
+    /// Search: generation, source, and what to list of it. It replaces an older search.
+    Search(u64, Source, Listing),
     /// Load the details of these photos.
     Photos(Vec<i64>),
     /// Look up the files of these photos.
@@ -333,8 +387,21 @@ pub enum Effect {
     Timer(u64, Duration),
     /// Load the clusters.
     Groups,
-    /// Rename a cluster: old and new name.
-    Rename(String, String),
+    /// Rename a cluster.
+    Rename {
+        /// Its old name.
+        old: String,
+        /// Its new name.
+        new: String,
+        /// This undoes something.
+        is_undo: bool,
+    },
+    /// Bring clusters back that the library keeps under this number.
+    RestoreClusters(i64),
+    /// Load the photos that were marked when the program ended last.
+    Marks,
+    /// Remember the marked photos for the next start.
+    KeepMarks(Vec<i64>),
     /// Start heavy work; it replaces older heavy work.
     Work(u64, Work),
     /// Load the saved label sets.
@@ -347,6 +414,19 @@ pub enum Effect {
     Cancel(Task),
     /// Index these folders; if the list is empty, those of the library.
     Index(Vec<PathBuf>),
+    /// Index the library's folders, and try again what could not be read.
+    Retry,
+    /// Load everything that is known about the photo in this file.
+    Facts(PathBuf),
+    /// Write a caption (with the fingerprint of the model that wrote it, if not by hand), or delete it.
+    SetCaption {
+        /// The photo.
+        photo: i64,
+        /// The caption.
+        text: Option<(String, Option<String>)>,
+        /// This undoes something.
+        is_undo: bool,
+    },
     /// Start or stop watching the library's folders.
     Watch(bool),
     /// Load the library's status.

@@ -19,6 +19,8 @@ pub struct Gallery {
     top: usize,
     /// Shows lines instead of thumbnails.
     pub list: bool,
+    /// Where a range of photos begins.
+    pub anchor: Option<usize>,
     size: usize,
 }
 
@@ -54,6 +56,9 @@ impl Gallery {
         // Matches come first, even if the ranking mixes them with the rest.
         found.sort_by_key(|found| !found.is_match);
         self.matches = found.iter().take_while(|found| found.is_match).count();
+        // What it began at is elsewhere now.
+        self.anchor =
+            self.anchor.filter(|_| found.iter().map(|found| found.id).eq(self.found.iter().map(|found| found.id)));
         self.found = found;
         let kept = keep.and_then(|id| self.shown().iter().position(|found| found.id == id));
         if kept.is_none() {
@@ -91,6 +96,13 @@ impl Gallery {
     #[must_use]
     pub fn selected(&self) -> Option<i64> {
         self.shown().get(self.at).map(|found| found.id)
+    }
+
+    /// The positions from where a range begins to the selected photo, if a range was begun.
+    #[must_use]
+    pub fn range(&self) -> Option<std::ops::RangeInclusive<usize>> {
+        let anchor = self.anchor?.min(self.shown().len().saturating_sub(1));
+        Some(anchor.min(self.at)..=anchor.max(self.at))
     }
 
     /// Removes a photo.
@@ -132,12 +144,9 @@ impl Gallery {
             return GalleryGrid { area, columns: 1, width: area.width, height: 1 };
         }
         let columns = (area.width / width).max(1);
-        GalleryGrid {
-            area,
-            columns: columns.into(),
-            width: area.width / columns,
-            height: height.min(area.height.max(1)),
-        }
+        // Rows fill the height: a little higher or lower, rather than a part of the screen with nothing.
+        let rows = ((area.height + height / 2) / height).max(1);
+        GalleryGrid { area, columns: columns.into(), width: area.width / columns, height: (area.height / rows).max(1) }
     }
 
     /// The row of tiles that a photo is in. Photos that are not matches begin a new row (in a list, below a heading).
@@ -279,7 +288,7 @@ mod tests {
     fn the_rest_begins_a_row_of_its_own() {
         let gallery = gallery(5, 4); // four in a row
         let tiles: Vec<(u16, u16)> = gallery.tiles(AREA).map(|(_, _, tile)| (tile.x, tile.y)).collect();
-        assert_eq!(tiles, [(0, 0), (20, 0), (40, 0), (60, 0), (0, 9)], "two rows fit");
+        assert_eq!(tiles, [(0, 0), (20, 0), (40, 0), (60, 0), (0, 10)], "two rows fit");
         assert_eq!(gallery.divider(AREA), None);
     }
 

@@ -228,4 +228,37 @@ mod tests {
         assert!(keys("mark", &["ctrl-nothing"]).is_err() && keys("mark", &[""]).is_err());
         assert!(keys("\u{1b}[31m", &[]).is_err_and(|error| !error.to_string().contains('\u{1b}')));
     }
+
+    /// The rows of the table of keys in docs/terminal-ui.md: where actions work, and their names and keys.
+    fn table() -> String {
+        let mut rows: Vec<(String, String)> = Vec::new();
+        for entry in ACTIONS {
+            let places: Vec<&str> = entry.places.iter().map(|place| place.name()).collect();
+            let places = if places.is_empty() { "everywhere".to_owned() } else { places.join(", ") };
+            let keys: Vec<String> = entry.keys.iter().map(|key| format!(" {key}")).collect();
+            // In a table of Markdown, a bar begins a cell.
+            let action = format!("`{}`{}", entry.name, keys.concat().replace('|', "\\|"));
+            match rows.iter_mut().find(|(known, _)| *known == places) {
+                Some((_, actions)) => *actions = format!("{actions} \u{b7} {action}"),
+                None => rows.push((places, action)),
+            }
+        }
+        rows.into_iter().map(|(places, actions)| format!("| {places} | {actions} |\n")).collect()
+    }
+
+    /// `INSTA_UPDATE=always` writes it, as for snapshots.
+    #[test]
+    fn the_documents_have_the_keys_of_the_code() {
+        const HEAD: &str = "| where | actions |\n|---|---|\n";
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/terminal-ui.md");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let (before, after) = text.split_once(HEAD).unwrap();
+        let rest = after.split_once("\n\n").map_or("", |(_, rest)| rest);
+        let wanted = format!("{before}{HEAD}{}\n{rest}", table());
+        if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+            std::fs::write(&file, &wanted).unwrap();
+        } else {
+            assert!(text == wanted, "docs/terminal-ui.md is out of date: run this test with INSTA_UPDATE=always");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use super::event::PictureKey;
 use super::place::Place;
 use super::state::State;
 use ratatui::layout::{Constraint, Layout, Margin, Rect};
+use unicode_width::UnicodeWidthStr;
 
 /// The smallest screen on which the program is drawn.
 pub const SMALLEST: (u16, u16) = (40, 10);
@@ -86,6 +87,25 @@ pub fn in_side(side: Rect) -> (Rect, Rect) {
 pub const CLUSTER_ROWS: u16 = 5;
 /// How many columns a cover takes, with the gap after it.
 const COVER: u16 = 12;
+
+/// The area of the completions below the query line, if there are any. The line between says what was found.
+#[must_use]
+pub fn completions(state: &State) -> Option<Rect> {
+    let search = &state.search;
+    let completion = search.completion.as_ref().filter(|_| search.typing && state.overlay.is_none())?;
+    let line = areas(state).input;
+    let widest = completion.items.iter().map(|item| item.width()).max().unwrap_or(0).clamp(8, 60);
+    let x = line.x + 2 + u16::try_from(completion.start).unwrap_or(0).min(line.width / 2);
+    let height = u16::try_from(completion.items.len()).unwrap_or(8);
+    Some(Rect::new(x, line.bottom(), u16::try_from(widest + 2).unwrap_or(62), height).intersection(state.screen))
+}
+
+/// Whether something is shown over this area.
+#[must_use]
+pub fn is_covered(state: &State, area: Rect) -> bool {
+    state.overlay.is_some()
+        || state.place == Place::Search && completions(state).is_some_and(|over| over.intersects(area))
+}
 
 /// The visible clusters: position and area of each.
 #[must_use]

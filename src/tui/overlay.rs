@@ -1,6 +1,6 @@
 //! Overlays: windows over a place. They hold the help, the palette, a prompt, the search history, or a choice.
 
-use super::action::{ACTIONS, Action, Entry};
+use super::action::{ACTIONS, ALIASES, Action, Entry};
 use super::place::Place;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher};
@@ -18,7 +18,22 @@ pub enum Overlay {
     /// The saved label sets.
     Sets(Picker),
     /// A prompt for a line of text.
-    Prompt(Prompt, Input),
+    Prompt(Asked),
+    /// What photos can be sorted by, and the position of the selected line.
+    Sorting(usize),
+    /// A text to read: its title, its lines, and the position of the first line on the screen.
+    Text(String, Vec<String>, usize),
+}
+
+/// A prompt and its answer so far.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// What the user is asked for.
+    pub prompt: Prompt,
+    /// The line that is typed.
+    pub input: Input,
+    /// Why the answer was refused.
+    pub refused: Option<String>,
 }
 
 /// A list that is narrowed by typing.
@@ -43,6 +58,8 @@ pub enum Prompt {
     ChatFile,
     /// A file or folder for the marked photos.
     Export,
+    /// A caption for this photo.
+    Caption(i64),
 }
 
 impl Prompt {
@@ -55,6 +72,7 @@ impl Prompt {
             Self::SetName => "Name of the label set",
             Self::ChatFile => "File for the chat (.md or .json)",
             Self::Export => "File (.html or .json), or folder for copies",
+            Self::Caption(_) => "Caption",
         }
     }
 }
@@ -64,28 +82,39 @@ impl Overlay {
     #[must_use]
     pub fn input(&self) -> Option<&Input> {
         match self {
-            Self::Help(_) => None,
+            Self::Help(_) | Self::Sorting(_) | Self::Text(..) => None,
             Self::Palette(picker) | Self::History(picker) | Self::Sets(picker) => Some(&picker.input),
-            Self::Prompt(_, input) => Some(input),
+            Self::Prompt(asked) => Some(&asked.input),
         }
     }
 }
 
-/// The entries of the palette in a place, best first.
+/// The entries of the palette: those that work here before those of other places, in each the best first.
 #[must_use]
 pub fn palette(place: Place, typed: &str) -> Vec<&'static Entry> {
     let mut seen: Vec<Action> = Vec::new();
-    let here = ACTIONS.iter().filter(|entry| entry.counts_in(place));
-    // One line for each action; the first of its entries wins.
-    let entries: Vec<&Entry> = here
-        .filter(|entry| {
-            let new = !seen.contains(&entry.action);
-            seen.push(entry.action);
-            new
-        })
-        .collect();
-    let texts: Vec<String> = entries.iter().map(|entry| format!("{} {}", entry.says, entry.name)).collect();
-    narrow(&texts, typed).into_iter().filter_map(|at| entries.get(at).copied()).collect()
+    let (here, elsewhere): (Vec<&Entry>, Vec<&Entry>) = ACTIONS.iter().partition(|entry| entry.counts_in(place));
+    let mut found = Vec::new();
+    for entries in [here, elsewhere] {
+        // One line for each action; the first of its entries wins.
+        let entries: Vec<&Entry> = entries
+            .into_iter()
+            .filter(|entry| {
+                let new = !seen.contains(&entry.action);
+                seen.push(entry.action);
+                new
+            })
+            .collect();
+        let texts: Vec<String> = entries.iter().map(|entry| words_of(entry)).collect();
+        found.extend(narrow(&texts, typed).into_iter().filter_map(|at| entries.get(at).copied()));
+    }
+    found
+}
+
+/// The words by which an action is found.
+fn words_of(entry: &Entry) -> String {
+    let others = ALIASES.iter().find(|(name, _)| *name == entry.name).map_or("", |(_, words)| *words);
+    format!("{} {} {others}", entry.says, entry.name)
 }
 
 /// Positions of the texts that match what is typed, best first; if nothing is typed, all in their order.
@@ -112,13 +141,20 @@ pub fn narrow(texts: &[String], typed: &str) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::action::Sorting;
 
     #[test]
     fn the_palette_finds_actions_by_what_they_do() {
         let first = |typed| palette(Place::Search, typed).first().map(|entry| entry.action);
         assert_eq!(first("more like"), Some(Action::MoreLikeThis));
         assert_eq!(first("file manager"), Some(Action::Reveal));
-        assert!(palette(Place::Search, "split-cluster").iter().all(|entry| entry.action != Action::SplitCluster));
+        assert_eq!(first("split-cluster"), Some(Action::SplitCluster), "of another place, too");
+        for words in ["delete", "undo", "caption", "model", "exif", "select", "sort by date", "light"] {
+            assert!(!palette(Place::Search, words).is_empty(), "{words}");
+        }
+        assert_eq!(first("sort by date"), Some(Action::SortBy(Sorting::Date)));
+        let here: Vec<bool> = palette(Place::Search, "").iter().map(|entry| entry.counts_in(Place::Search)).collect();
+        assert!(here.windows(2).all(|pair| pair[0] || !pair[1]), "those of this place first");
         assert!(palette(Place::Search, "zzzzqq").is_empty());
     }
 }

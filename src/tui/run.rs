@@ -3,10 +3,11 @@
 use super::event::{Effect, Ending, Event, WantedPicture};
 use super::state::{State, TuiOptions};
 use super::terminal::{self, Screen};
-use super::update::update;
+use super::update::{PASTED, update};
 use super::work::Workers;
 use super::{layout, view};
 use crate::config::{Pictures, Settings, ThemeName};
+use crate::exit::Exit;
 use crate::panics;
 use crate::terminal::abilities::{Abilities, ColorDepth};
 use crate::terminal::graphics;
@@ -14,6 +15,7 @@ use crossbeam_channel::{Receiver, Sender};
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{Event as Input, KeyEventKind};
 use ratatui_image::picker::{Picker, ProtocolType};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Shortest time between two frames.
@@ -36,8 +38,10 @@ pub fn run(
     pictures: Pictures,
 ) -> anyhow::Result<Ending> {
     let (out, events) = crossbeam_channel::unbounded();
+    let (urgent_out, urgent) = crossbeam_channel::unbounded();
+    let inbox = Inbox { urgent, events };
     // Before the terminal is taken over, so that no signal ends the program without giving it back.
-    signals(&out)?;
+    signals(urgent_out)?;
     let (mut screen, guard) = terminal::take()?;
     let abilities = graphics::ask();
     (options.colors, options.background) = (abilities.colors, abilities.background);
@@ -69,38 +73,65 @@ pub fn run(
         want(&state, &mut wanted, &workers);
         screen.draw(|frame| view::draw(frame, &state))?;
         let drawn = Instant::now();
-        ending = ending.or(next(&mut state, &events, &mut workers, &mut screen)?);
+        ending = ending.or(next(&mut state, &inbox, &mut workers, &mut screen)?);
         // Further events share the next frame.
         while ending.is_none() && drawn.elapsed() < FRAME {
-            match events.recv_timeout(FRAME.saturating_sub(drawn.elapsed())) {
-                Ok(event) => ending = execute(update(&mut state, event), &mut workers, &mut screen)?,
-                Err(_) => break,
+            match inbox.wait(FRAME.saturating_sub(drawn.elapsed())) {
+                Some(event) => ending = execute(update(&mut state, event), &mut workers, &mut screen)?,
+                None => break,
             }
         }
         anyhow::ensure!(!panics::has_reported(), "snapseek ends because of the fault reported above");
     }
+    // From here on, nothing waits for the terminal.
+    ENDS.store(true, Ordering::SeqCst);
     // First the terminal: the indexer may need a moment to write what it has finished.
     drop(guard);
     workers.stop();
     Ok(ending.unwrap_or(Ending::Left))
 }
 
+/// What has happened and is not handled yet.
+struct Inbox {
+    /// Signals: they do not wait behind a million pasted keys.
+    urgent: Receiver<Event>,
+    events: Receiver<Event>,
+}
+
+impl Inbox {
+    /// The next event, if there is one.
+    fn next(&self) -> Option<Event> {
+        self.urgent.try_recv().or_else(|_| self.events.try_recv()).ok()
+    }
+
+    /// The next event, if one comes within this time.
+    fn wait(&self, patience: Duration) -> Option<Event> {
+        self.next().or_else(|| {
+            crossbeam_channel::select_biased! {
+                recv(self.urgent) -> event => event.ok(),
+                recv(self.events) -> event => event.ok(),
+                default(patience) => None,
+            }
+        })
+    }
+}
+
 /// Waits for an event, then handles it and those that are already queued.
 fn next(
     state: &mut State,
-    events: &Receiver<Event>,
+    inbox: &Inbox,
     workers: &mut Workers,
     screen: &mut Screen,
 ) -> anyhow::Result<Option<Ending>> {
     // Wakes up now and then even when idle: a panic in another thread ends the program.
     let patience = if state.is_busy() { TURN } else { IDLE };
-    let mut event = events.recv_timeout(patience).ok();
+    let mut event = inbox.wait(patience);
     for _ in 0..TOGETHER {
         let Some(happened) = event.take() else { break };
         if let Some(ending) = execute(update(state, happened), workers, screen)? {
             return Ok(Some(ending));
         }
-        event = events.try_recv().ok();
+        event = inbox.next();
     }
     if let Some(happened) = event {
         return execute(update(state, happened), workers, screen);
@@ -156,17 +187,29 @@ pub fn wanted(state: &State) -> Vec<WantedPicture> {
     wanted.collect()
 }
 
+/// The main loop has ended.
+static ENDS: AtomicBool = AtomicBool::new(false);
+/// How long the main loop may take to end: it can hang only in writing to a terminal that reads no more.
+#[cfg(unix)]
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Turns signals into events.
 #[cfg(unix)]
-fn signals(out: &Sender<Event>) -> anyhow::Result<()> {
+fn signals(out: Sender<Event>) -> anyhow::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP])?;
-    let out = out.clone();
     super::work::spawn("signals", move || {
         for signal in signals.forever() {
             let event = if signal == SIGTSTP { Event::Suspend } else { Event::Terminate };
             if out.send(event).is_err() {
                 return;
+            }
+            if signal != SIGTSTP {
+                std::thread::sleep(LAST_WORDS);
+                if !ENDS.load(Ordering::SeqCst) {
+                    let _ = crossterm::terminal::disable_raw_mode();
+                    std::process::exit(Exit::Interrupted as i32);
+                }
             }
         }
     })?;
@@ -174,16 +217,47 @@ fn signals(out: &Sender<Event>) -> anyhow::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn signals(_: &Sender<Event>) -> anyhow::Result<()> {
+fn signals(_: Sender<Event>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Turns keys, mouse actions, pastes and resizes into events.
+/// The most keys that are handed over together.
+const BURST: usize = 1 << 14;
+/// How long the next key of those that came together may take: with none at all, crossterm does not even look.
+const AT_ONCE: Duration = Duration::from_micros(200);
+/// How long the next key of a pasted text may take.
+const PASTE_GAP: Duration = Duration::from_millis(10);
+
+/// Turns keys, mouse actions, pastes and resizes into events. Keys that are already there are handed over together.
 fn keys(out: Sender<Event>) -> anyhow::Result<()> {
     super::work::spawn("keys", move || {
+        let mut waiting = None;
         loop {
-            let event = match crossterm::event::read() {
-                Ok(Input::Key(key)) if key.kind != KeyEventKind::Release => Event::Key(key),
+            let event = match waiting.take().map_or_else(crossterm::event::read, Ok) {
+                Ok(Input::Key(key)) => {
+                    let mut keys = vec![key];
+                    while keys.len() < BURST && waiting.is_none() {
+                        let patience = if keys.len() < PASTED { AT_ONCE } else { PASTE_GAP };
+                        match crossterm::event::poll(patience)
+                            .and_then(|is_there| is_there.then(crossterm::event::read).transpose())
+                        {
+                            Ok(Some(Input::Key(key))) => keys.push(key),
+                            Ok(other) => {
+                                waiting = other;
+                                break;
+                            }
+                            // It is told by the next read.
+                            Err(_) => break,
+                        }
+                    }
+                    keys.retain(|key| key.kind != KeyEventKind::Release);
+                    let is_cut = keys.len() >= BURST;
+                    match keys.as_slice() {
+                        [] => continue,
+                        [key] => Event::Key(*key),
+                        _ => Event::Keys { keys, is_cut },
+                    }
+                }
                 Ok(Input::Mouse(mouse)) => Event::Mouse(mouse),
                 Ok(Input::Paste(text)) => Event::Paste(text),
                 Ok(Input::Resize(width, height)) => Event::Resize(width, height),

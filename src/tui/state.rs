@@ -1,14 +1,15 @@
 //! Everything that the terminal UI knows. Only `update` changes it; views only read it.
 
 use super::event::{
-    Answer, Beginning, Classified, Effect, EncodedPicture, Groups, MapChart, Outcome, PictureKey, Standing,
+    Answer, Beginning, Classified, Effect, EncodedPicture, Groups, Listing, MapChart, Outcome, PictureKey, Standing,
 };
 use super::gallery::Gallery;
 use super::keymap::Keymap;
-use super::overlay::Overlay;
+use super::overlay::{Overlay, Prompt};
 use super::place::Place;
 use super::source::{Seek, Source, Visits};
 use super::theme::Theme;
+use super::update::undo::Undo;
 use crate::config::ThemeName;
 use crate::terminal::abilities::ColorDepth;
 use crate::terminal::listener::Step;
@@ -84,6 +85,12 @@ pub struct State {
     pub pictures: HashMap<PictureKey, Outcome<Arc<EncodedPicture>>>,
     /// Marked photos.
     pub marks: Marks,
+    /// How the last steps are undone, the last one at the end.
+    pub undo: Vec<Undo>,
+    /// The state of the marks that was handed over to be kept.
+    pub kept_marks: u64,
+    /// What was typed in prompts that were left.
+    pub drafts: Vec<(Prompt, String)>,
     /// The last message, and whether it reports a problem.
     pub note: Option<(bool, String)>,
     /// The generation of the last request.
@@ -109,12 +116,14 @@ pub struct SearchState {
     pub gallery: Gallery,
     /// Generation of the request whose answer is wanted.
     pub generation: u64,
-    /// How many photos were asked for.
-    pub limit: usize,
+    /// What is asked for of the photos.
+    pub listing: Listing,
     /// The answer has not arrived yet.
     pub waiting: bool,
     /// What is wrong with the query.
     pub error: Option<String>,
+    /// What is wrong with the query if it stays as it is.
+    pub unripe: Option<String>,
     /// The last answer without its photos.
     pub answer: Answer,
     /// How many photos the library had when it was last searched.
@@ -131,6 +140,13 @@ pub struct SearchState {
     pub completion: Option<Completion>,
     /// The selected photo is shown at the side.
     pub preview: bool,
+}
+
+impl SearchState {
+    /// What was wrong with a half-written query is now a mistake.
+    pub fn ripen(&mut self) {
+        self.error = self.unripe.take().or_else(|| self.error.take());
+    }
 }
 
 /// Completions of a half-written word.
@@ -252,12 +268,16 @@ pub struct IndexState {
     pub failures: Vec<(PathBuf, String, String)>,
     /// What the last run did, or why it failed.
     pub last: Option<Outcome<String>>,
+    /// The last run was cancelled.
+    pub was_cancelled: bool,
     /// The folders are watched.
     pub watch: bool,
     /// Files changed during the run: another run must follow.
     pub again: bool,
-    /// Position of the first failure on the screen.
-    pub top: usize,
+    /// Position of the selected failure.
+    pub at: usize,
+    /// The next run tries again what could not be read.
+    pub retry: bool,
 }
 
 impl IndexState {
@@ -290,9 +310,25 @@ pub struct RunState {
 pub struct Marks {
     order: Vec<i64>,
     all: HashSet<i64>,
+    /// How often they were changed.
+    changes: u64,
 }
 
 impl Marks {
+    /// These photos.
+    #[must_use]
+    pub fn of(ids: Vec<i64>) -> Self {
+        let mut marks = Self::default();
+        ids.into_iter().for_each(|id| marks.add(id));
+        marks
+    }
+
+    /// A number that is another one after each change.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Whether a photo is marked.
     #[must_use]
     pub fn has(&self, id: i64) -> bool {
@@ -303,6 +339,7 @@ impl Marks {
     pub fn add(&mut self, id: i64) {
         if self.all.insert(id) {
             self.order.push(id);
+            self.changes += 1;
         }
     }
 
@@ -310,6 +347,7 @@ impl Marks {
     pub fn toggle(&mut self, id: i64) {
         if self.all.remove(&id) {
             self.order.retain(|other| *other != id);
+            self.changes += 1;
         } else {
             self.add(id);
         }
@@ -317,14 +355,23 @@ impl Marks {
 
     /// Removes the marks of some photos.
     pub fn forget(&mut self, gone: &HashSet<i64>) {
-        self.order.retain(|id| !gone.contains(id));
-        self.all.retain(|id| !gone.contains(id));
+        if gone.iter().any(|id| self.all.contains(id)) {
+            self.order.retain(|id| !gone.contains(id));
+            self.all.retain(|id| !gone.contains(id));
+            self.changes += 1;
+        }
     }
 
     /// Removes all marks.
     pub fn clear(&mut self) {
         self.order.clear();
         self.all.clear();
+        self.changes += 1;
+    }
+
+    /// Marks these photos instead.
+    pub fn replace(&mut self, other: Self) {
+        *self = Self { changes: self.changes + 1, ..other };
     }
 }
 
@@ -352,9 +399,10 @@ impl State {
                 typing: beginning.place == Place::Search,
                 gallery: Gallery::new(),
                 generation: 0,
-                limit: LIMIT,
+                listing: Listing { limit: LIMIT, ..Listing::default() },
                 waiting: false,
                 error: None,
+                unripe: None,
                 answer: Answer::default(),
                 library: None,
                 keep: None,
@@ -393,6 +441,9 @@ impl State {
             asked: HashSet::new(),
             pictures: HashMap::new(),
             marks: Marks::default(),
+            undo: Vec::new(),
+            kept_marks: 0,
+            drafts: Vec::new(),
             note: None,
             generation: 0,
             turn: 0,
@@ -400,6 +451,9 @@ impl State {
             options,
         };
         let mut effects = vec![Effect::Standing, Effect::LabelSets];
+        if !state.options.pick {
+            effects.push(Effect::Marks);
+        }
         state.seek(None, &mut effects);
         if state.options.watch {
             effects.push(Effect::Watch(true));
@@ -418,6 +472,12 @@ impl State {
         let known = self.index.photo_count();
         let searched = self.search.library.filter(|count| *count > 0 || known.is_some());
         if self.place == Place::Index { known } else { searched.or(known) }
+    }
+
+    /// Whether the library is known to have no photos.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.index.known && self.index.photo_count().unwrap_or(0) == 0
     }
 
     /// A new generation number.

@@ -169,7 +169,11 @@ fn picked_paths_are_printed_and_nothing_else() {
 
 /// The bytes that a terminal received, without snapseek's own colours, moves and modes.
 fn foreign(bytes: &[u8]) -> String {
-    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let mut text = String::from_utf8(bytes.to_vec()).unwrap();
+    // What the terminal is asked, passed through tmux.
+    if let (Some(from), Some(to)) = (text.find("\x1bPtmux;\x1b\x1b[>0q"), text.rfind("\x1b\x1b[5n\x1b\\")) {
+        text.replace_range(from..to + "\x1b\x1b[5n\x1b\\".len(), "");
+    }
     let mut parts = text.split("\x1b[");
     let mut left = parts.next().unwrap().to_owned();
     for part in parts {
@@ -308,4 +312,28 @@ fn the_config_sets_keys_and_colours() {
     assert!(alone.stdout.is_empty() && alone.stderr.contains("Usage: snapseek"), "{alone}");
     let nowhere = sandbox.run(["tui", "/nowhere"]).exits(2);
     assert!(nowhere.stderr.contains("neither a folder nor a library"), "{nowhere}");
+}
+
+#[test]
+fn a_megabyte_that_is_pasted_as_keys_is_a_text_and_a_signal_does_not_wait_for_it() {
+    needs!("tmux");
+    let sandbox = Sandbox::indexed(&["cat"]);
+    let pasted = sandbox.path("pasted");
+    fs::write(&pasted, "quit, delete and export everything\n".repeat(30_000)).unwrap();
+    let pasted = pasted.to_str().unwrap();
+    let screen = Screen::start(&sandbox, PLAIN, 100, 24);
+    screen.sees("cat.jpg");
+    let paste = || {
+        screen.tmux(&["load-buffer", pasted]);
+        // Without brackets, as terminals paste that do not know them.
+        screen.tmux(&["paste-buffer"]);
+    };
+    paste();
+    screen.sees("export everything").keys(&["C-u"]).types("a cat").sees("› a cat");
+    // Where no line is open, it is no command.
+    screen.keys(&["Enter"]).sees("enter look");
+    paste();
+    screen.sees("no line is open").types("/").keys(&["C-u"]).sees("what are you looking for");
+    paste();
+    screen.signal("TERM").ends(130);
 }

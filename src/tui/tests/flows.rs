@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::terminal::listener::Step;
-use crate::tui::event::{ChatWork, Ending, Export, IndexNews, Task, Work};
+use crate::tui::event::{ChatWork, Ending, Export, IndexNews, Listing, Task, Work};
 use crate::tui::place::Place;
 use crate::tui::source::Source;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
@@ -74,6 +74,7 @@ fn a_query_that_is_wrong_keeps_what_was_found() {
     types(&mut state, "@");
     let generation = state.search.generation;
     tell(&mut state, Message::Found(generation, Err("which picture?\u{1b}[2J".into())));
+    tell(&mut state, Message::Timer(generation));
     assert_eq!(state.search.gallery.shown().len(), 14);
     assert!(drawn(&state).contains("which picture?\\x1b"));
 }
@@ -195,7 +196,7 @@ fn marks_are_copied_exported_shown_and_picked() {
 fn view_and_reveal_speak_of_the_selected_photo() {
     let mut state = with_photos(80, 24);
     press(&mut state, "esc");
-    assert_eq!(press(&mut state, "o"), [Effect::View("/photos/2019/dog.jpg".into())]);
+    assert_eq!(press(&mut state, "O"), [Effect::View("/photos/2019/dog.jpg".into())]);
     assert_eq!(press(&mut state, "R"), [Effect::Reveal("/photos/2019/dog.jpg".into())]);
 }
 
@@ -238,13 +239,16 @@ fn clusters_are_opened_renamed_split_and_searched_inside() {
     tell(&mut state, Message::Groups(Ok(groups())));
     press(&mut state, "j n ctrl-u");
     types(&mut state, "castles");
-    assert_eq!(press(&mut state, "enter")[..1], [Effect::Rename("tower, castle".into(), "castles".into())]);
+    assert_eq!(
+        press(&mut state, "enter")[..1],
+        [Effect::Rename { old: "tower, castle".into(), new: "castles".into(), is_undo: false }]
+    );
     let effects = press(&mut state, "s");
     let Some(Effect::Work(generation, Work::Split(2))) = effects.first() else { panic!("{effects:?}") };
     tell(&mut state, Message::Step(*generation, Step { what: "naming", done: 1, total: 3 }));
     assert!(drawn(&state).contains("naming: 1 of 3"));
     assert_eq!(press(&mut state, "x"), [Effect::Cancel(Task::Library)]);
-    let effects = tell(&mut state, Message::Grouped(*generation, Ok("split into 2 clusters".into())));
+    let effects = tell(&mut state, Message::Grouped(*generation, Ok(("split into 2 clusters".into(), Some(7)))));
     assert_eq!(effects[0], Effect::Groups);
     press(&mut state, "enter");
     assert_eq!((state.place, state.search.input.value()), (Place::Search, "cluster:\"tower, castle\" "));
@@ -260,7 +264,7 @@ fn a_library_without_clusters_gets_them_when_somebody_looks() {
     let effects = tell(&mut state, Message::Groups(Ok(Groups::default())));
     assert!(matches!(effects[..], [Effect::Work(_, Work::Cluster(None))]), "{effects:?}");
     let generation = state.work.unwrap().0;
-    tell(&mut state, Message::Grouped(generation, Ok("0 clusters found".into())));
+    tell(&mut state, Message::Grouped(generation, Ok(("0 clusters found".into(), None))));
     assert!(tell(&mut state, Message::Groups(Ok(Groups::default()))).is_empty(), "once");
 }
 
@@ -320,9 +324,9 @@ fn a_chat_is_streamed_stopped_and_asked_again() {
     tell(&mut state, Message::Chat(generation, ChatNews::Failed("the question is too long".into())));
     assert!(drawn(&state).contains("the question is too long") && state.chat.answering.is_none());
     // The same photo again continues its chat; another photo starts a new one.
-    press(&mut state, "esc esc");
+    press(&mut state, "esc backspace");
     assert!(press(&mut state, "c").is_empty());
-    press(&mut state, "esc esc l");
+    press(&mut state, "esc backspace l");
     assert_eq!(press(&mut state, "c").len(), 1);
     assert!(state.chat.turns.is_empty());
 }
@@ -336,7 +340,7 @@ fn without_blip2_the_panel_says_what_it_takes() {
     tell(&mut state, Message::Chat(generation, ChatNews::Missing(takes.into())));
     let screen = drawn(&state);
     assert!(screen.contains("BLIP-2 is not installed") && screen.contains("15.0 GB"), "{screen}");
-    press(&mut state, "esc");
+    press(&mut state, "backspace");
     assert_eq!(state.place, Place::Search);
 }
 
@@ -431,7 +435,9 @@ fn near_the_end_more_is_asked_for() {
     let mut state = begin(80, 24);
     let generation = state.search.generation;
     let effects = tell(&mut state, Message::Found(generation, Ok(Answer { more: true, ..answer(40, 0) })));
-    let Some(Effect::Search(_, _, limit)) = effects.iter().find(|effect| matches!(effect, Effect::Search(..))) else {
+    let Some(Effect::Search(_, _, Listing { limit, .. })) =
+        effects.iter().find(|effect| matches!(effect, Effect::Search(..)))
+    else {
         panic!("{effects:?}")
     };
     assert_eq!(*limit, 1_600);
@@ -441,11 +447,11 @@ fn near_the_end_more_is_asked_for() {
     assert_eq!(state.photo(), Some(2), "what is selected stays so");
 
     // However many there are.
-    state.search.limit = 800_000;
+    state.search.listing.limit = 800_000;
     state.seek_again(&mut Vec::new());
     let generation = state.search.generation;
     let effects = tell(&mut state, Message::Found(generation, Ok(Answer { more: true, ..answer(40, 0) })));
-    assert!(matches!(effects[..], [Effect::Search(_, _, 6_400_000), ..]), "{effects:?}");
+    assert!(matches!(effects[..], [Effect::Search(_, _, Listing { limit: 6_400_000, .. }), ..]), "{effects:?}");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Tests of the terminal UI without a terminal: they send events to the update function and draw views into a buffer.
 
 mod flows;
+mod lines;
+mod listing;
 mod random;
+mod undo;
 mod views;
 
 use super::event::{

@@ -86,7 +86,7 @@ fn reply(effect: &Effect, well: bool) -> Option<Message> {
         Effect::Work(generation, crate::tui::event::Work::Sort(_)) => {
             Message::Sorted(*generation, outcome(well, sorted()))
         }
-        Effect::Work(generation, _) => Message::Grouped(*generation, outcome(well, "done".into())),
+        Effect::Work(generation, _) => Message::Grouped(*generation, outcome(well, ("done".into(), Some(3)))),
         Effect::Chat(generation, crate::tui::event::ChatWork::Open(_)) if well => {
             Message::Chat(*generation, ChatNews::Opened { turns: vec![turn("a", "b")], model: "m".into() })
         }

@@ -180,3 +180,114 @@ fn help_and_palette() {
         state
     });
 }
+
+#[test]
+fn help_fits_on_every_screen_and_no_tab_is_cut() {
+    for width in [40, 45, 46, 60, 69, 70, 80, 100] {
+        let mut state = with_photos(width, 24);
+        for keys in ["esc", "enter", "2", "3", "4 esc", "6"] {
+            press(&mut state, keys);
+            let screen = drawn(&state);
+            let (first, last) = (screen.lines().next().unwrap(), screen.lines().last().unwrap());
+            assert!(last.contains("? help"), "{width}: {last:?}");
+            assert!(first.contains("Index"), "{width}: {first:?}");
+            let column = first.find("Index").unwrap() as u16 + 2;
+            assert_eq!(crate::tui::view::tab_at(&state, column), Some(crate::tui::place::Place::Index), "{width}");
+        }
+    }
+}
+
+/// Foreground, background and modifiers of the cells of a row.
+fn styles(state: &State, row: u16) -> Vec<ratatui::style::Style> {
+    let mut terminal = Terminal::new(TestBackend::new(state.screen.width, state.screen.height)).unwrap();
+    terminal.draw(|frame| view::draw(frame, state)).unwrap();
+    let buffer = terminal.backend().buffer();
+    (0..state.screen.width).map(|x| buffer[(x, row)].style()).collect()
+}
+
+#[test]
+fn in_every_theme_the_active_place_differs_from_the_others() {
+    for theme in [ThemeName::Dark, ThemeName::Light, ThemeName::Ansi, ThemeName::None] {
+        let mut state = with_photos(80, 24);
+        state.theme = crate::tui::theme::Theme::new(theme, ColorDepth::True, None);
+        press(&mut state, "esc 2");
+        let at = |place| usize::from((0..80).find(|x| view::tab_at(&state, *x) == Some(place)).unwrap()) + 2;
+        let row = styles(&state, 0);
+        use crate::tui::place::Place;
+        assert_ne!(row[at(Place::Clusters)], row[at(Place::Map)], "{theme:?}");
+        assert_eq!(row[at(Place::Search)], row[at(Place::Map)], "{theme:?}");
+    }
+}
+
+#[test]
+fn colours_are_those_that_the_terminal_has() {
+    use ratatui::style::Color;
+    let colors = |depth, background| {
+        let mut state = with_photos(80, 24);
+        state.options.colors = depth;
+        state.theme = crate::tui::theme::Theme::new(ThemeName::Auto, depth, background);
+        paint(&mut state);
+        let all = (0..24).flat_map(|row| styles(&state, row)).flat_map(|style| [style.fg, style.bg]);
+        (state.theme.name, all.flatten().collect::<Vec<Color>>())
+    };
+    let (light, dark) = (Some([0xfd, 0xf6, 0xe3]), Some([0x20, 0x20, 0x20]));
+    let is_rgb = |color: &Color| matches!(color, Color::Rgb(..));
+    for background in [light, dark, None] {
+        let (theme, colors) = colors(ColorDepth::Indexed, background);
+        assert_eq!(theme, if background == light { ThemeName::Light } else { ThemeName::Dark });
+        assert!(!colors.iter().any(is_rgb) && colors.iter().any(|color| matches!(color, Color::Indexed(_))));
+    }
+    let (theme, sixteen) = colors(ColorDepth::Sixteen, light);
+    assert_eq!(theme, ThemeName::Ansi);
+    assert!(sixteen.iter().all(|color| !is_rgb(color) && !matches!(color, Color::Indexed(16..))), "the user's own");
+    // Where the background is known, it stays; where it is not, or is the other one, the theme has its own.
+    let own = |name, background| crate::tui::theme::Theme::new(name, ColorDepth::True, background).ground.bg;
+    assert_eq!((own(ThemeName::Dark, dark), own(ThemeName::Light, light)), (None, None));
+    for (name, background) in
+        [(ThemeName::Auto, None), (ThemeName::Dark, light), (ThemeName::Light, dark), (ThemeName::Light, None)]
+    {
+        assert!(own(name, background).is_some(), "{name:?} on {background:?}");
+    }
+    assert_eq!(own(ThemeName::Ansi, None), None);
+}
+
+#[test]
+fn completions_cover_no_result_and_no_picture_covers_them() {
+    let mut state = with_photos(120, 40);
+    state.options.pictures_float = true;
+    paint(&mut state);
+    types(&mut state, "ta");
+    let area = layout::completions(&state).unwrap();
+    assert!(area.y >= layout::areas(&state).input.bottom(), "the line below the query says what was found");
+    assert!(layout::pictures(&state).iter().any(|(_, picture)| layout::is_covered(&state, *picture)));
+    let screen = drawn(&state);
+    assert!(screen.contains("taken:") && screen.contains("4 matches"), "{screen}");
+    press(&mut state, "esc");
+    assert!(!layout::pictures(&state).iter().any(|(_, picture)| layout::is_covered(&state, *picture)));
+}
+
+#[test]
+fn a_list_gives_names_the_room_that_they_need() {
+    let mut state = with_photos(160, 40);
+    press(&mut state, "esc v");
+    let screen = drawn(&state);
+    assert!(screen.contains("a-very-long-name-of-a-photo-of-a-ship.jpg"), "{screen}");
+    let generation = state.search.generation;
+    let unscored = (0..14).map(|id| FoundPhoto { id, score: None, is_match: true }).collect();
+    state.seek_again(&mut Vec::new());
+    assert_ne!(generation, state.search.generation);
+    let generation = state.search.generation;
+    tell(&mut state, Message::Found(generation, Ok(Answer { found: unscored, ..answer(0, 0) })));
+    assert!(drawn(&state).lines().any(|line| line.starts_with("  dog.jpg")), "{}", drawn(&state));
+}
+
+#[test]
+fn rows_of_thumbnails_fill_the_height() {
+    for height in 10..60 {
+        let state = with_photos(100, height);
+        let body = layout::areas(&state).body;
+        let grid = state.search.gallery.grid(body);
+        let used = grid.rows() as u16 * grid.height;
+        assert!(body.height - used < grid.rows() as u16, "{height}: {used} of {}", body.height);
+    }
+}

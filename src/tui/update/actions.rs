@@ -1,15 +1,16 @@
 //! Executes actions.
 
-use crate::tui::action::Action;
-use crate::tui::event::{Effect, Ending, Purpose, Task};
+use super::undo::Undo;
+use crate::tui::action::{Action, Sorting};
+use crate::tui::event::{Effect, Ending, Listing, Purpose, Task};
 use crate::tui::layout;
 use crate::tui::overlay::{Overlay, Picker, Prompt};
 use crate::tui::place::Place;
 use crate::tui::source::Source;
 use crate::tui::state::{RunState, State};
 use crate::tui::theme::Theme;
+use snapseek_index::Order;
 use std::path::PathBuf;
-use tui_input::Input;
 
 impl State {
     /// Executes an action that was chosen by a key or in the palette.
@@ -19,7 +20,9 @@ impl State {
             Action::Suspend => effects.push(Effect::Suspend),
             Action::Help => self.overlay = Some(Overlay::Help(0)),
             Action::Palette => self.overlay = Some(Overlay::Palette(Picker::default())),
+            Action::Leave => self.leave(effects),
             Action::Back => self.back(effects),
+            Action::Undo => self.undo(effects),
             Action::Go(Place::Chat) if self.chat.photo.is_none() && self.photo().is_some() => {
                 self.ask_about_photo(effects);
             }
@@ -45,15 +48,52 @@ impl State {
             Action::First => self.jump(false),
             Action::Last => self.jump(true),
             Action::Look if self.options.pick && self.place != Place::Map => self.pick(effects),
-            Action::Look => self.look(),
+            Action::Look => {
+                if self.place == Place::Search {
+                    self.remember(effects);
+                }
+                self.look();
+            }
             Action::Pick => self.pick(effects),
             Action::Mark => self.mark(),
+            Action::MarkRange => self.mark_range(),
+            Action::InvertMarks => {
+                let matching = self.gallery_of(self.place).map(|gallery| gallery.matching().to_vec());
+                self.can_undo(Undo::Marks(self.marks.clone()));
+                matching.unwrap_or_default().iter().for_each(|found| self.marks.toggle(found.id));
+                self.tell(format!("{} marked", self.marks.len()));
+            }
+            Action::Sort => self.overlay = Some(Overlay::Sorting(0)),
+            Action::SortBy(sorting) => self.sort_by_key(sorting, effects),
+            Action::Facts => self.with_path(effects, Effect::Facts),
+            Action::EditCaption => {
+                let Some(id) = self.photo() else { return self.tell("no photo is selected") };
+                let caption = self.photos.get(&id).and_then(|photo| photo.caption.clone()).unwrap_or_default();
+                self.prompt(Prompt::Caption(id), &caption);
+            }
+            Action::ClearCaption => {
+                let Some(photo) = self.photo() else { return self.tell("no photo is selected") };
+                effects.push(Effect::SetCaption { photo, text: None, is_undo: false });
+            }
+            Action::FailureDetails if self.index.failures.is_empty() => self.index_folders(Vec::new(), effects),
+            Action::FailureDetails => self.tell_failure(),
+            Action::RetryFailures if self.index.failures.is_empty() => self.tell("all files could be read"),
+            Action::RetryFailures => {
+                self.index.retry = true;
+                self.index_folders(Vec::new(), effects);
+            }
             Action::MarkAll => {
                 let matching = self.gallery_of(self.place).map(|gallery| gallery.matching().to_vec());
+                self.can_undo(Undo::Marks(self.marks.clone()));
                 matching.unwrap_or_default().iter().for_each(|found| self.marks.add(found.id));
                 self.tell(format!("{} marked", self.marks.len()));
             }
-            Action::UnmarkAll => self.marks.clear(),
+            Action::UnmarkAll if self.marks.is_empty() => self.tell("nothing is marked"),
+            Action::UnmarkAll => {
+                self.can_undo(Undo::Marks(self.marks.clone()));
+                self.tell(format!("{} unmarked; {} undoes it", self.marks.len(), self.options.keymap.keys_of("undo")));
+                self.marks.clear();
+            }
             Action::ShowMarked => {
                 if self.marks.is_empty() {
                     self.tell("nothing is marked");
@@ -86,7 +126,7 @@ impl State {
                 if self.chosen().is_empty() {
                     self.tell("there is no photo to export");
                 } else {
-                    self.overlay = Some(Overlay::Prompt(Prompt::Export, Input::new("photos.html".into())));
+                    self.prompt(Prompt::Export, "photos.html");
                 }
             }
             Action::AskAboutPhoto => self.ask_about_photo(effects),
@@ -113,7 +153,7 @@ impl State {
             Action::AskAgain => self.ask_again(),
             Action::SaveChat => self.save_chat(),
             Action::ClearChat => self.clear_chat(effects),
-            Action::AddFolder => self.overlay = Some(Overlay::Prompt(Prompt::Folder, Input::default())),
+            Action::AddFolder => self.prompt(Prompt::Folder, ""),
             Action::IndexNow => self.index_folders(Vec::new(), effects),
             Action::ToggleWatch => {
                 self.index.watch = !self.index.watch;
@@ -149,13 +189,24 @@ impl State {
         }
     }
 
-    fn back(&mut self, effects: &mut Vec<Effect>) {
+    /// Closes what is open over a place, and never changes the place.
+    fn leave(&mut self, effects: &mut Vec<Effect>) {
         match self.place {
             Place::Look if self.look.full => self.look.full = false,
-            Place::Map if self.map.corner.is_some() => self.map.corner = None,
+            // A photo is open over the photos that it was chosen from.
+            Place::Look => self.back(effects),
+            Place::Map => self.map.corner = None,
+            Place::Search | Place::Classify => self.with_gallery(|gallery| gallery.anchor = None),
             Place::Chat if self.chat.answering.is_some() || self.chat.opening => {
                 effects.push(Effect::Cancel(Task::Chat))
             }
+            _ => {}
+        }
+    }
+
+    fn back(&mut self, effects: &mut Vec<Effect>) {
+        match self.place {
+            Place::Look if self.look.full => self.look.full = false,
             _ => match self.trail.pop() {
                 Some(place) => self.place = place,
                 None if self.place == Place::Search && *self.search.visits.current() != Source::default() => {
@@ -188,7 +239,11 @@ impl State {
     }
 
     fn with_path(&mut self, effects: &mut Vec<Effect>, effect: impl Fn(PathBuf) -> Effect) {
-        match self.photo().and_then(|id| self.path_of(id)) {
+        let path = match self.place {
+            Place::Index => self.index.failures.get(self.index.at).map(|(path, _, _)| path.clone()),
+            _ => self.photo().and_then(|id| self.path_of(id)),
+        };
+        match path {
             Some(path) => effects.push(effect(path)),
             None => self.tell("no photo is selected"),
         }
@@ -207,8 +262,8 @@ impl State {
             Place::Map => self.move_cursor(across, down),
             Place::Chat => self.chat.back = self.chat.back.saturating_add_signed(-down),
             Place::Index => {
-                self.index.top =
-                    self.index.top.saturating_add_signed(down).min(self.index.failures.len().saturating_sub(1))
+                self.index.at =
+                    self.index.at.saturating_add_signed(down).min(self.index.failures.len().saturating_sub(1))
             }
         }
     }
@@ -246,7 +301,7 @@ impl State {
             Place::Clusters => self.step_cluster(if last { isize::MAX } else { isize::MIN + 1 }),
             Place::Map => self.whole_map(),
             Place::Chat => self.chat.back = if last { 0 } else { usize::from(u16::MAX) },
-            Place::Index => self.index.top = if last { self.index.failures.len().saturating_sub(1) } else { 0 },
+            Place::Index => self.index.at = if last { self.index.failures.len().saturating_sub(1) } else { 0 },
         }
     }
 
@@ -305,8 +360,58 @@ impl State {
         }
     }
 
+    /// Begins a range of photos at the selected one, or marks those from its beginning up to this one.
+    fn mark_range(&mut self) {
+        let place = self.place;
+        let Some(gallery) = self.gallery_mut(place) else { return };
+        let Some(range) = gallery.range() else {
+            gallery.anchor = Some(gallery.at());
+            let key = self.options.keymap.keys_of("mark-range");
+            return self.tell(format!("a range begins here: go to its other end, {key} marks it, esc drops it"));
+        };
+        let ids: Vec<i64> = gallery.shown().get(range).unwrap_or_default().iter().map(|found| found.id).collect();
+        gallery.anchor = None;
+        self.can_undo(Undo::Marks(self.marks.clone()));
+        ids.iter().for_each(|id| self.marks.add(*id));
+        self.tell(format!("{} marked", self.marks.len()));
+    }
+
+    fn sort_by_key(&mut self, sorting: Sorting, effects: &mut Vec<Effect>) {
+        let Listing { order, reverse, .. } = self.search.listing;
+        let (order, reverse) = match sorting {
+            Sorting::Reversed => (order, !reverse),
+            Sorting::Best => (Order::Best, false),
+            Sorting::Date => (Order::Date, false),
+            Sorting::Name => (Order::Name, false),
+            Sorting::Size => (Order::Size, false),
+            Sorting::Path => (Order::Path, false),
+            Sorting::Rating => (Order::Rating, false),
+        };
+        self.sort(order, reverse, effects);
+    }
+
+    /// Shows why the selected file could not be read.
+    fn tell_failure(&mut self) {
+        let Some((path, kind, message)) = self.index.failures.get(self.index.at) else { return };
+        let keys = &self.options.keymap;
+        let lines = vec![
+            crate::terminal::sanitize::path(path),
+            String::new(),
+            crate::terminal::sanitize::text(&format!("{kind}: {message}")),
+            String::new(),
+            format!(
+                "{} tries all such files again, {} opens the file, {} shows it in the file manager",
+                keys.keys_of("retry"),
+                keys.keys_of("view-failure"),
+                keys.keys_of("reveal-failure")
+            ),
+        ];
+        self.overlay = Some(Overlay::Text("Could not be read".into(), lines, 0));
+    }
+
     fn mark(&mut self) {
         let Some(id) = self.photo() else { return };
+        self.can_undo(Undo::Marks(self.marks.clone()));
         self.marks.toggle(id);
         // On to the next photo, so that pressing the key repeatedly marks one after another.
         match self.place {
@@ -323,13 +428,16 @@ impl State {
         }
         let has_folders = self.index.standing.as_ref().is_some_and(|standing| !standing.status.roots.is_empty());
         if folders.is_empty() && !has_folders {
-            self.overlay = Some(Overlay::Prompt(Prompt::Folder, Input::default()));
-            return;
+            return self.prompt(Prompt::Folder, "");
         }
         self.index.run = Some(RunState { walking: true, ..RunState::default() });
         self.index.last = None;
         self.index.failures.clear();
-        effects.push(Effect::Index(folders));
+        self.index.at = 0;
+        effects.push(match std::mem::take(&mut self.index.retry) {
+            true => Effect::Retry,
+            false => Effect::Index(folders),
+        });
     }
 
     fn cancel(&mut self, effects: &mut Vec<Effect>) {

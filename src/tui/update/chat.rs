@@ -1,8 +1,9 @@
 //! The chat about a photo.
 
 use super::edit;
+use super::undo::Undo;
 use crate::tui::event::{ChatNews, ChatWork, Effect, Task};
-use crate::tui::overlay::{Overlay, Prompt};
+use crate::tui::overlay::Prompt;
 use crate::tui::place::Place;
 use crate::tui::state::{ChatState, State};
 use crossterm::event::{KeyCode, KeyEvent};
@@ -13,11 +14,10 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
         KeyCode::Esc if state.chat.answering.is_some() || state.chat.opening => {
             effects.push(Effect::Cancel(Task::Chat))
         }
-        KeyCode::Esc if state.chat.again => {
-            state.chat.again = false;
-            state.chat.input = Input::default();
+        KeyCode::Esc => {
+            state.chat.typing = false;
+            state.chat.again &= !state.chat.input.value().trim().is_empty();
         }
-        KeyCode::Esc | KeyCode::Tab => state.chat.typing = false,
         KeyCode::Enter => state.ask_question(effects),
         KeyCode::Up if state.chat.input.value().is_empty() => state.ask_again(),
         KeyCode::PageUp => state.chat.back = state.chat.back.saturating_add(10),
@@ -77,11 +77,13 @@ impl State {
         if self.chat.turns.is_empty() {
             return self.tell("there is no chat to save yet");
         }
-        self.overlay = Some(Overlay::Prompt(Prompt::ChatFile, Input::new("chat.md".into())));
+        self.prompt(Prompt::ChatFile, "chat.md");
     }
 
     pub(in crate::tui) fn clear_chat(&mut self, effects: &mut Vec<Effect>) {
-        if !self.chat.turns.is_empty() && self.chat.answering.is_none() {
+        if let (Some(photo), None, false) = (self.chat.photo, &self.chat.answering, self.chat.turns.is_empty()) {
+            self.can_undo(Undo::Chat { photo, turns: self.chat.turns.clone() });
+            self.tell(format!("the chat is deleted; {} brings it back", self.options.keymap.keys_of("undo")));
             effects.push(Effect::Chat(self.chat.generation, ChatWork::Clear));
         }
     }

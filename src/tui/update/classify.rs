@@ -12,7 +12,7 @@ use tui_input::Input;
 
 pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
     match event.code {
-        KeyCode::Esc | KeyCode::Tab | KeyCode::Down => state.classify.typing = false,
+        KeyCode::Esc | KeyCode::Down => state.classify.typing = false,
         KeyCode::Enter => state.sort_by_typed(effects),
         _ => drop(edit(&mut state.classify.input, event)),
     }
@@ -116,7 +116,7 @@ impl State {
         match &self.classify.sorted {
             Some(sorted) => {
                 let name = sorted.set.name.clone();
-                self.overlay = Some(Overlay::Prompt(Prompt::SetName, Input::new(name)));
+                self.prompt(Prompt::SetName, &name);
             }
             None => self.tell("type labels first: there is nothing to save"),
         }

@@ -1,11 +1,10 @@
 //! Clusters, and starting heavy work.
 
 use crate::tui::event::{ClusterItem, Effect, Work};
-use crate::tui::overlay::{Overlay, Prompt};
+use crate::tui::overlay::Prompt;
 use crate::tui::source::{Seek, Source};
 use crate::tui::state::State;
 use snapseek_index::query::quoted;
-use tui_input::Input;
 
 impl State {
     fn group(&self) -> Option<&ClusterItem> {
@@ -31,10 +30,13 @@ impl State {
 
     pub(in crate::tui) fn rename_cluster(&mut self) {
         let Some(name) = self.group().map(|group| group.name.clone()) else { return };
-        self.overlay = Some(Overlay::Prompt(Prompt::Rename(name.clone()), Input::new(name)));
+        self.prompt(Prompt::Rename(name.clone()), &name);
     }
 
     pub(in crate::tui) fn make_clusters(&mut self, effects: &mut Vec<Effect>) {
+        if self.is_empty() {
+            return self.tell("there are no photos yet");
+        }
         self.clusters.error = None;
         self.clusters.tried = true;
         self.work_on(Work::Cluster(None), effects);

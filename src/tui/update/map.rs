@@ -11,7 +11,7 @@ const CLOSEST: f32 = 0.01;
 
 impl State {
     pub(in crate::tui) fn want_chart(&mut self, effects: &mut Vec<Effect>) {
-        if self.map.chart.is_none() && self.work.is_none() {
+        if self.map.chart.is_none() && self.work.is_none() && !self.is_empty() {
             self.map.error = None;
             self.work_on(Work::Chart, effects);
         }

@@ -1,16 +1,24 @@
 //! Handles the answers of workers. An answer to a request that is not the latest changes nothing.
 
+use super::undo::Undo;
 use crate::tui::event::{Effect, IndexNews, Message};
+use crate::tui::overlay::Overlay;
 use crate::tui::place::Place;
-use crate::tui::state::{RunState, State};
+use crate::tui::state::{Marks, RunState, State};
 use std::collections::HashSet;
+use std::time::Duration;
+
+/// How long a query must rest before the user is told what is wrong with it: half of a filter is no mistake.
+const RIPE: Duration = Duration::from_millis(800);
 
 pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<Effect>) {
     match message {
         Message::Timer(generation) if generation == state.search.generation && state.search.waiting => {
             let source = state.search.visits.current().clone();
-            effects.push(Effect::Search(generation, source, state.search.limit));
+            effects.push(Effect::Search(generation, source, state.search.listing));
         }
+        // Nothing was typed since: it is a mistake.
+        Message::Timer(generation) if generation == state.search.generation => state.search.ripen(),
         Message::Timer(_) => {}
         Message::Found(generation, _) if generation != state.search.generation => {}
         Message::Found(_, Ok(mut answer)) => {
@@ -18,12 +26,13 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             let found = std::mem::take(&mut answer.found);
             std::mem::take(&mut answer.photos).into_iter().for_each(|photo| state.learn(photo));
             let again = std::mem::take(&mut state.search.again);
-            let selected = state.search.gallery.selected().filter(|_| again);
+            // Whoever has not moved stays at the first, even if newer photos come before it.
+            let selected = state.search.gallery.selected().filter(|_| again && state.search.gallery.at() > 0);
             let keep = state.search.keep.take().or(selected);
             state.search.gallery.fill(found, keep);
             state.search.library = Some(answer.total);
             state.search.answer = answer;
-            state.search.error = None;
+            (state.search.error, state.search.unripe) = (None, None);
             // The library has changed: its status is out of date too.
             if state.index.known && state.index.photo_count().unwrap_or(0) != state.search.answer.total {
                 effects.push(Effect::Standing);
@@ -32,8 +41,12 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         // The earlier results stay: a half-written query may be wrong for a moment.
         Message::Found(_, Err(why)) => {
             state.search.waiting = false;
-            // The place of a mistake is told by its column: a caret below it has no room.
-            state.search.error = why.lines().next().map(str::to_owned);
+            if state.search.typing {
+                state.search.unripe = Some(why);
+                effects.push(Effect::Timer(state.search.generation, RIPE));
+            } else {
+                state.search.error = Some(why);
+            }
         }
         Message::Photos(photos, gone) => {
             photos.into_iter().for_each(|photo| state.learn(photo));
@@ -49,8 +62,14 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         Message::Grouped(generation, outcome) => {
             if state.ends(generation) {
                 match outcome {
-                    Ok(done) => {
-                        state.tell(done);
+                    Ok((done, before)) => {
+                        state.tell(match before {
+                            Some(_) => format!("{done}; {} undoes it", state.options.keymap.keys_of("undo")),
+                            None => done,
+                        });
+                        if let Some(before) = before {
+                            state.can_undo(Undo::Clusters(before));
+                        }
                         state.map.chart = None;
                         effects.push(Effect::Groups);
                     }
@@ -62,6 +81,31 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 }
             }
         }
+        Message::Renamed { old, new, is_undo } => {
+            state.map.chart = None;
+            if !is_undo {
+                state.tell(format!("renamed; {} undoes it", state.options.keymap.keys_of("undo")));
+                state.can_undo(Undo::Rename(new, old));
+            }
+        }
+        Message::Captioned { photo, before, is_undo } => {
+            state.asked.remove(&photo);
+            state.photos.remove(&photo);
+            effects.push(Effect::Renew);
+            if !is_undo {
+                state.tell(format!("done; {} undoes it", state.options.keymap.keys_of("undo")));
+                state.can_undo(Undo::Caption(photo, before));
+            }
+        }
+        Message::Text(title, lines) if state.overlay.is_none() => state.overlay = Some(Overlay::Text(title, lines, 0)),
+        Message::Text(..) => {}
+        Message::Refused(prompt, text, why) => state.refuse(prompt, text, why),
+        // What was marked since the start counts.
+        Message::Marks(marked) if state.marks.is_empty() && state.undo.is_empty() => {
+            state.marks = Marks::of(marked);
+            state.kept_marks = state.marks.changes();
+        }
+        Message::Marks(_) => {}
         Message::Charted(generation, outcome) => {
             if state.ends(generation) {
                 match outcome {
@@ -97,7 +141,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 state.index.failures.clone_from(&standing.failures);
             }
             state.index.standing = standing;
-            state.index.top = state.index.top.min(state.index.failures.len().saturating_sub(1));
+            state.index.at = state.index.at.min(state.index.failures.len().saturating_sub(1));
         }
         Message::Library(Err(why)) => state.warn(why),
         Message::FilesChanged => {
@@ -160,6 +204,7 @@ fn on_index(state: &mut State, news: IndexNews, effects: &mut Vec<Effect>) {
                 Err(why) => state.warn(why.clone()),
             }
             state.index.last = Some(outcome);
+            state.index.was_cancelled = cancelled;
             state.clusters.tried = false;
             state.refresh(effects);
             if state.index.watch {

@@ -9,6 +9,7 @@ mod messages;
 mod mouse;
 mod overlays;
 mod search;
+pub mod undo;
 
 use super::action::Action;
 use super::event::{Effect, Ending, Event};
@@ -21,8 +22,12 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Rect;
 use tui_input::{Input, InputRequest};
 
-/// Most characters that are taken of a pasted text.
-const LONGEST_PASTE: usize = 4_000;
+/// Most characters of a line of text.
+const LONGEST_LINE: usize = 4_000;
+/// From so many keys at once, they are a text that was pasted: nobody types so fast.
+pub(super) const PASTED: usize = 32;
+/// A text has at least so many different characters.
+const DIFFERENT: usize = 8;
 
 /// Changes the state according to an event; returns the effects to execute.
 pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
@@ -30,6 +35,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => on_key(state, key, &mut effects),
         Event::Key(_) => {}
+        Event::Keys { keys, is_cut } => on_keys(state, &keys, is_cut, &mut effects),
         Event::Suspend => effects.push(Effect::Suspend),
         Event::Mouse(mouse) => mouse::on_mouse(state, mouse, &mut effects),
         Event::Paste(text) => on_paste(state, &text, &mut effects),
@@ -72,6 +78,10 @@ fn after(state: &mut State, effects: &mut Vec<Effect>) {
         state.overlay = Some(Overlay::Help((*top).min(view::help_overhang(state))));
     }
     state.point();
+    if state.kept_marks != state.marks.changes() && !state.options.pick {
+        state.kept_marks = state.marks.changes();
+        effects.push(Effect::KeepMarks(state.marks.to_vec()));
+    }
     let mut unknown: Vec<i64> = layout::photos(state);
     unknown.retain(|id| !state.photos.contains_key(id) && !state.asked.contains(id));
     unknown.sort_unstable();
@@ -119,17 +129,77 @@ fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
     }
 }
 
-fn on_paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
-    // A pasted line break must not act as Enter.
-    let text: String = text.chars().take(LONGEST_PASTE).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if !state.is_typing() {
-        return;
-    }
-    let insert = |input: &mut Input| {
-        for c in text.chars() {
-            input.handle(InputRequest::InsertChar(c));
+/// Keys that came together. In a line, characters are added at once. A text that was pasted as keys never acts as
+/// commands, and its line ends do not act as Enter, except the last.
+fn on_keys(state: &mut State, keys: &[KeyEvent], is_cut: bool, effects: &mut Vec<Effect>) {
+    let is_pasted = is_pasted(keys);
+    let mut rest = keys;
+    while let Some((first, after)) = rest.split_first() {
+        if effects.iter().any(|effect| matches!(effect, Effect::Quit(_))) {
+            return;
         }
-    };
+        if state.is_typing() {
+            let is_part = |key: &&KeyEvent| character(key).is_some() || is_pasted && is_break(key);
+            let mut run = rest.iter().take_while(is_part).count();
+            if !is_cut && run == rest.len() {
+                run -= rest.iter().rev().take_while(|key| is_break(key)).count();
+            }
+            if run > 1 {
+                let text: String = rest[..run].iter().map(|key| character(key).unwrap_or(' ')).collect();
+                state.note = None;
+                insert(state, &text, effects);
+                rest = &rest[run..];
+                continue;
+            }
+        } else if is_pasted {
+            let action = state.options.keymap.action(state.place, Key::of(*first));
+            if !action.is_some_and(Action::opens_a_line) {
+                let key = state.options.keymap.keys_of("search");
+                return state.warn(format!("a pasted text was not used: no line is open ({key} opens one)"));
+            }
+        }
+        on_key(state, *first, effects);
+        rest = after;
+    }
+}
+
+/// Whether keys that came together are a text: many different characters, and nothing else. Keys that are held or
+/// pressed while the program is slow are few different ones.
+fn is_pasted(keys: &[KeyEvent]) -> bool {
+    let mut seen: Vec<char> = Vec::new();
+    for key in keys {
+        match character(key) {
+            Some(c) if seen.len() < DIFFERENT && !seen.contains(&c) => seen.push(c),
+            Some(_) => {}
+            None if is_break(key) => {}
+            None => return false,
+        }
+    }
+    keys.len() >= PASTED && seen.len() >= DIFFERENT
+}
+
+/// The character that a key types.
+fn character(key: &KeyEvent) -> Option<char> {
+    match key.code {
+        KeyCode::Char(c) if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => Some(c),
+        _ => None,
+    }
+}
+
+/// Whether a key is what a line end or a tab of a pasted text comes as.
+fn is_break(key: &KeyEvent) -> bool {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    matches!(key.code, KeyCode::Enter | KeyCode::Tab) || matches!(key.code, KeyCode::Char('j')) && control
+}
+
+fn on_paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
+    if state.is_typing() {
+        insert(state, text, effects);
+    }
+}
+
+/// Adds a text to the line that keys go into, at the cursor.
+fn insert(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
     match (&mut state.overlay, state.place) {
         (
             Some(
@@ -139,18 +209,30 @@ fn on_paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
             ),
             _,
         ) => {
-            insert(input);
+            add(input, text);
             *at = 0;
         }
-        (Some(Overlay::Prompt(_, input)), _) => insert(input),
-        (Some(Overlay::Help(_)), _) => {}
+        (Some(Overlay::Prompt(asked)), _) => add(&mut asked.input, text),
+        (Some(Overlay::Help(_) | Overlay::Sorting(_) | Overlay::Text(..)), _) => {}
         (None, Place::Search) => {
-            insert(&mut state.search.input);
+            add(&mut state.search.input, text);
+            state.search.recalled = None;
             state.query_changed(effects);
         }
-        (None, Place::Classify) => insert(&mut state.classify.input),
-        (None, _) => insert(&mut state.chat.input),
+        (None, Place::Classify) => add(&mut state.classify.input, text),
+        (None, _) => add(&mut state.chat.input, text),
     }
+}
+
+/// Adds as much of a text to a line as it may hold; a line end must not act as Enter.
+fn add(input: &mut Input, text: &str) {
+    let (value, cursor) = (input.value(), input.cursor());
+    let room = LONGEST_LINE.saturating_sub(value.chars().count());
+    let text: String = text.chars().take(room).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut chars = value.chars();
+    let before: String = chars.by_ref().take(cursor).collect();
+    let to = cursor + text.chars().count();
+    *input = Input::new(format!("{before}{text}{}", chars.as_str())).with_cursor(to);
 }
 
 /// Applies a key to a line of text; false if the key has no meaning there.
@@ -170,6 +252,7 @@ fn edit(input: &mut Input, event: KeyEvent) -> bool {
         KeyCode::Char('y') if control => InputRequest::Yank,
         KeyCode::Char('b') if alt => InputRequest::GoToPrevWord,
         KeyCode::Char('f') if alt => InputRequest::GoToNextWord,
+        KeyCode::Char(_) if !control && !alt && input.value().chars().count() >= LONGEST_LINE => return true,
         KeyCode::Char(c) if !control && !alt => InputRequest::InsertChar(c),
         KeyCode::Backspace if control || alt => InputRequest::DeletePrevWord,
         KeyCode::Backspace => InputRequest::DeletePrevChar,

@@ -30,7 +30,7 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
         },
         MouseEventKind::Down(MouseButton::Left) => {
             if state.place == Place::Search && state.search.typing {
-                state.settle(effects);
+                state.settle();
             }
             state.classify.typing = false;
             match state.place {
@@ -97,7 +97,7 @@ fn wheel(state: &mut State, down: isize) {
         Place::Chat => state.chat.back = state.chat.back.saturating_add_signed(-3 * down),
         Place::Index => {
             let most = state.index.failures.len().saturating_sub(1);
-            state.index.top = state.index.top.saturating_add_signed(3 * down).min(most);
+            state.index.at = state.index.at.saturating_add_signed(3 * down).min(most);
         }
     }
 }

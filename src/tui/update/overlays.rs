@@ -1,17 +1,26 @@
 //! Handles keys while an overlay is open.
 
 use super::edit;
+use super::undo::Undo;
+use crate::tui::action::{Action, SORTINGS};
 use crate::tui::event::{ChatWork, Effect, Export};
-use crate::tui::overlay::{Overlay, Picker, Prompt, narrow, palette};
+use crate::tui::overlay::{Asked, Overlay, Picker, Prompt, narrow, palette};
+use crate::tui::place::Place;
 use crate::tui::state::State;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use snapseek_index::LabelSet;
 use std::path::PathBuf;
 use tui_input::Input;
 
+/// Texts that are kept of prompts that were left.
+const MOST_DRAFTS: usize = 16;
+
 pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
     let Some(overlay) = state.overlay.take() else { return };
     if event.code == KeyCode::Esc {
+        if let Overlay::Prompt(asked) = overlay {
+            state.put_aside(asked);
+        }
         return;
     }
     match overlay {
@@ -24,10 +33,50 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
                 _ => None,
             };
         }
+        Overlay::Text(title, lines, top) => {
+            let last = lines.len().saturating_sub(1);
+            let to = match event.code {
+                KeyCode::Down | KeyCode::Char('j') => top + 1,
+                KeyCode::Up | KeyCode::Char('k') => top.saturating_sub(1),
+                KeyCode::PageDown | KeyCode::Char(' ') => top + 10,
+                KeyCode::PageUp => top.saturating_sub(10),
+                _ => return,
+            };
+            state.overlay = Some(Overlay::Text(title, lines, to.min(last)));
+        }
+        Overlay::Sorting(at) => {
+            let last = SORTINGS.len() - 1;
+            let chosen = match event.code {
+                KeyCode::Down | KeyCode::Char('j') => {
+                    return state.overlay = Some(Overlay::Sorting((at + 1).min(last)));
+                }
+                KeyCode::Up | KeyCode::Char('k') => {
+                    return state.overlay = Some(Overlay::Sorting(at.saturating_sub(1)));
+                }
+                KeyCode::Enter => SORTINGS.get(at),
+                KeyCode::Char(key) => SORTINGS.iter().find(|(known, _)| *known == key),
+                _ => None,
+            };
+            if let Some((_, sorting)) = chosen {
+                state.act(Action::SortBy(*sorting), effects);
+            }
+        }
         Overlay::Palette(mut picker) => {
             let found = palette(state.place, picker.input.value());
             if event.code == KeyCode::Enter {
                 if let Some(entry) = found.get(picker.at) {
+                    // An action of another place is done there.
+                    if let (false, Some(place)) = (entry.counts_in(state.place), entry.places.first()) {
+                        if *place == Place::Look {
+                            state.look()
+                        } else {
+                            state.visit(*place, effects)
+                        }
+                        state.classify.typing = false;
+                        if !entry.counts_in(state.place) {
+                            return;
+                        }
+                    }
                     state.act(entry.action, effects);
                 }
                 return;
@@ -61,18 +110,20 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
             pick(&mut picker, event, found.len());
             state.overlay = Some(Overlay::Sets(picker));
         }
-        Overlay::Prompt(prompt, mut input) => {
+        Overlay::Prompt(mut asked) => {
             if event.code == KeyCode::Enter {
-                let text = input.value().trim().to_owned();
+                let text = asked.input.value().trim().to_owned();
                 if text.is_empty() {
-                    state.overlay = Some(Overlay::Prompt(prompt, input));
+                    state.overlay = Some(Overlay::Prompt(asked));
                 } else {
-                    state.answered(prompt, text, effects);
+                    state.answered(asked.prompt, text, effects);
                 }
                 return;
             }
-            edit(&mut input, event);
-            state.overlay = Some(Overlay::Prompt(prompt, input));
+            if edit(&mut asked.input, event) {
+                asked.refused = None;
+            }
+            state.overlay = Some(Overlay::Prompt(asked));
         }
     }
 }
@@ -93,17 +144,58 @@ fn pick(picker: &mut Picker, event: KeyEvent, count: usize) {
 }
 
 impl State {
+    /// Asks for a line of text: what was typed there and put aside, or else `proposed`.
+    pub(in crate::tui) fn prompt(&mut self, prompt: Prompt, proposed: &str) {
+        let kept = self.drafts.iter().position(|(other, _)| *other == prompt).map(|at| self.drafts.remove(at).1);
+        let input = Input::new(kept.unwrap_or_else(|| proposed.to_owned()));
+        self.overlay = Some(Overlay::Prompt(Asked { prompt, input, refused: None }));
+    }
+
+    /// Keeps what was typed for when the user is asked again.
+    fn put_aside(&mut self, asked: Asked) {
+        let text = asked.input.value();
+        self.drafts.retain(|(other, _)| *other != asked.prompt);
+        if !text.trim().is_empty() {
+            self.drafts.push((asked.prompt.clone(), text.to_owned()));
+            let surplus = self.drafts.len().saturating_sub(MOST_DRAFTS);
+            self.drafts.drain(..surplus);
+        }
+    }
+
+    /// Asks again, because an answer was refused; what was typed is still there.
+    pub(in crate::tui) fn refuse(&mut self, prompt: Prompt, text: String, why: String) {
+        if prompt == Prompt::Folder {
+            self.index.run = None;
+        }
+        if self.overlay.is_some() {
+            // The user has gone on to something else.
+            self.put_aside(Asked { prompt, input: Input::new(text), refused: None });
+            return self.warn(why);
+        }
+        self.overlay = Some(Overlay::Prompt(Asked { prompt, input: Input::new(text), refused: Some(why) }));
+    }
+
     fn answered(&mut self, prompt: Prompt, text: String, effects: &mut Vec<Effect>) {
         match prompt {
-            Prompt::Rename(old) => effects.push(Effect::Rename(old, text)),
+            Prompt::Rename(old) => effects.push(Effect::Rename { old, new: text, is_undo: false }),
+            Prompt::Folder if self.index.run.is_some() => {
+                self.refuse(prompt, text, "photos are being indexed already: wait, or cancel with x".into());
+            }
             Prompt::Folder => self.index_folders(vec![PathBuf::from(text)], effects),
             Prompt::SetName => {
                 let Some(sorted) = &self.classify.sorted else { return };
-                let set = LabelSet { name: text, ..sorted.set.clone() };
-                match set.check() {
-                    Ok(()) => effects.extend([Effect::SaveSet(set), Effect::LabelSets]),
-                    Err(error) => self.warn(error.to_string()),
+                let set = LabelSet { name: text.clone(), ..sorted.set.clone() };
+                if let Err(error) = set.check() {
+                    return self.refuse(prompt, text, error.to_string());
                 }
+                if let Some(before) = self.classify.sets.iter().find(|before| before.name == set.name) {
+                    let before = before.clone();
+                    self.can_undo(Undo::Set(before));
+                }
+                effects.extend([Effect::SaveSet(set), Effect::LabelSets]);
+            }
+            Prompt::Caption(photo) => {
+                effects.push(Effect::SetCaption { photo, text: Some((text, None)), is_undo: false });
             }
             Prompt::ChatFile => effects.push(Effect::Chat(self.chat.generation, ChatWork::Save(text.into()))),
             Prompt::Export => {

@@ -8,6 +8,7 @@ use crate::tui::place::Place;
 use crate::tui::source::{Like, Seek, Source};
 use crate::tui::state::{LIMIT, State};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use snapseek_index::Order;
 use std::time::Duration;
 use tui_input::Input;
 
@@ -19,23 +20,25 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
     let completes = state.search.completion.is_some();
     match event.code {
         KeyCode::Esc if completes => state.search.completion = None,
-        KeyCode::Esc => state.settle(effects),
+        KeyCode::Esc => state.settle(),
         KeyCode::Enter => {
-            state.settle(effects);
+            state.settle();
+            state.remember(effects);
             state.search.gallery.select(0);
         }
         KeyCode::Tab if completes => {
             state.complete();
             state.query_changed(effects);
         }
-        KeyCode::Tab => state.settle(effects),
+        // The focus stays here: what is typed next must not run as commands.
+        KeyCode::Tab | KeyCode::BackTab => state.offer_completion(),
         KeyCode::Char('r') if control => state.overlay = Some(Overlay::History(Picker::default())),
         KeyCode::Down if completes => state.next_completion(true),
         KeyCode::Up if completes => state.next_completion(false),
         KeyCode::Char('n') if control && completes => state.next_completion(true),
         KeyCode::Up => state.recall(true, effects),
         KeyCode::Down if state.search.recalled.is_some() => state.recall(false, effects),
-        KeyCode::Down => state.settle(effects),
+        KeyCode::Down => state.settle(),
         KeyCode::Backspace if state.search.input.value().is_empty() => {
             let mut seek = state.search.visits.current().seek();
             if seek.likes.pop().is_some() {
@@ -72,11 +75,16 @@ impl State {
     }
 
     /// The query is final: keys now go to its results.
-    pub(in crate::tui) fn settle(&mut self, effects: &mut Vec<Effect>) {
+    pub(in crate::tui) fn settle(&mut self) {
         self.search.typing = false;
         self.search.completion = None;
         self.search.recalled = None;
         self.search.visits.settle();
+        self.search.ripen();
+    }
+
+    /// The query was meant: it goes into the history.
+    pub(in crate::tui) fn remember(&mut self, effects: &mut Vec<Effect>) {
         let text = self.search.input.value().trim().to_owned();
         if !text.is_empty() && self.search.history.last() != Some(&text) {
             self.search.history.retain(|other| *other != text);
@@ -115,7 +123,7 @@ impl State {
 
     /// Searches the current source, at once or after `wait`.
     pub(in crate::tui) fn seek(&mut self, wait: Option<Duration>, effects: &mut Vec<Effect>) {
-        self.search.limit = LIMIT;
+        self.search.listing.limit = LIMIT;
         self.search.again = false;
         self.ask(wait, effects);
     }
@@ -123,9 +131,11 @@ impl State {
     fn ask(&mut self, wait: Option<Duration>, effects: &mut Vec<Effect>) {
         let generation = self.next_generation();
         self.search.generation = generation;
-        self.search.error = None;
+        (self.search.error, self.search.unripe) = (None, None);
         let source = self.search.visits.current().clone();
-        if let Source::Chosen { ids, .. } = source {
+        if let Source::Chosen { ids, .. } = &source
+            && self.search.listing.is_as_ranked()
+        {
             let found = ids.iter().map(|id| FoundPhoto { id: *id, score: None, is_match: true });
             let keep = self.search.keep.take().or_else(|| self.search.gallery.selected());
             self.search.gallery.fill(found.collect(), keep);
@@ -136,8 +146,16 @@ impl State {
         self.search.waiting = true;
         effects.push(match wait {
             Some(wait) => Effect::Timer(generation, wait),
-            None => Effect::Search(generation, source, self.search.limit),
+            None => Effect::Search(generation, source, self.search.listing),
         });
+    }
+
+    /// Sorts photos in another way.
+    pub(in crate::tui) fn sort(&mut self, order: Order, reverse: bool, effects: &mut Vec<Effect>) {
+        self.visit(Place::Search, effects);
+        (self.search.listing.order, self.search.listing.reverse) = (order, reverse);
+        self.search.keep = None;
+        self.seek(None, effects);
     }
 
     /// Repeats the search, because the library may have changed.
@@ -150,7 +168,7 @@ impl State {
     pub(in crate::tui) fn want_more(&mut self, effects: &mut Vec<Effect>) {
         let search = &self.search;
         if search.answer.more && !search.waiting && search.gallery.nears_end() {
-            self.search.limit = self.search.limit.saturating_mul(8);
+            self.search.listing.limit = self.search.listing.limit.saturating_mul(8);
             self.seek_again(effects);
         }
     }

@@ -46,7 +46,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
 fn parts(state: &State) -> (Rect, Rect) {
     let body = layout::areas(state).body;
     let [talk, input] = Layout::vertical([Constraint::Fill(1), Constraint::Length(2)]).areas(body);
-    (Rect { x: talk.x + 1, width: talk.width.saturating_sub(2), ..talk }, input)
+    let top = u16::from(talk.height > 8);
+    let talk = Rect { x: talk.x + 1, width: talk.width.saturating_sub(2), y: talk.y + top, height: talk.height - top };
+    (talk, input)
 }
 
 /// How many lines do not fit on the screen.
@@ -59,16 +61,18 @@ pub(super) fn overhang(state: &State) -> usize {
 fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
     let (theme, chat) = (&state.theme, &state.chat);
     let mut lines = Vec::new();
-    let mut say = |text: &str, first: &str, style| {
-        for (n, line) in wrap(&clean(text), width.saturating_sub(2), 1_000).into_iter().enumerate() {
-            let sign = if n == 0 { first.to_owned() } else { "  ".into() };
-            lines.push(Line::from(vec![Span::styled(sign, theme.dim), Span::styled(line, style)]));
-        }
+    let said = |text: &str, first: &str, style| -> Vec<Line<'static>> {
+        let wrapped = wrap(&clean(text), width.saturating_sub(2), 1_000).into_iter().enumerate();
+        let sign = |n| if n == 0 { first.to_owned() } else { "  ".to_owned() };
+        let line = |(n, line)| Line::from(vec![Span::styled(sign(n), theme.dim), Span::styled(line, style)]);
+        wrapped.map(line).collect()
     };
     for turn in &chat.turns {
-        say(&turn.question, "› ", theme.accent);
-        say(&turn.answer, "  ", theme.text);
+        lines.extend(said(&turn.question, "› ", theme.accent));
+        lines.extend(said(&turn.answer, "  ", theme.text));
+        lines.push(Line::default());
     }
+    let mut say = |text: &str, first: &str, style| lines.extend(said(text, first, style));
     if let Some((question, answer)) = &chat.answering {
         say(question, "› ", theme.accent);
         let turn = super::TURNING[state.turn % super::TURNING.len()];

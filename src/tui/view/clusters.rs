@@ -16,6 +16,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     if let Some(error) = &state.clusters.error {
         return message(frame, areas.body, error, theme.wrong);
     }
+    if state.is_empty() {
+        return message(frame, areas.body, super::NO_PHOTOS, theme.text);
+    }
     let Some(groups) = &state.clusters.groups else { return };
     if groups.groups.is_empty() {
         let says = if state.work.is_some() {

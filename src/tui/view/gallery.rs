@@ -14,16 +14,33 @@ use unicode_width::UnicodeWidthStr;
 
 /// Draws a gallery; highlights `words` in captions.
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State, gallery: &Gallery, area: Rect, words: &[String]) {
-    if let Some(row) = gallery.divider(area) {
-        let heading = Rect { y: row, height: 1, ..area };
-        super::put(frame.buffer_mut(), heading, 1, "nearest of the rest", state.theme.dim);
-    }
+    let names = gallery.tiles(area).map(|(_, found, _)| name_of(state, found.id).width()).max().unwrap_or(0);
+    let columns = ListColumns {
+        score: gallery.tiles(area).any(|(_, found, _)| found.score.is_some()),
+        name: names.clamp(8, (usize::from(area.width) / 2).max(8)),
+    };
     for (at, found, tile) in gallery.tiles(area) {
         if gallery.list {
-            line(frame, state, gallery, at, found, tile, words);
+            line(frame, state, gallery, (at, found), tile, columns, words);
         } else {
             thumbnail(frame, state, gallery, at, found, tile);
         }
+    }
+    if let Some(row) = gallery.divider(area) {
+        const HEADING: &str = "nearest of the rest";
+        let mut heading = Rect { x: area.x + 1, y: row, width: HEADING.len() as u16, height: 1 };
+        if !gallery.list && row > area.y {
+            // One row higher, where the frames end: so there is a row between it and the pictures below.
+            heading.y = row - 1;
+            let frame_of = |(at, _, tile): (usize, FoundPhoto, Rect)| (at == gallery.at()).then_some(tile);
+            if let Some(frame) = gallery.tiles(area).find_map(frame_of).filter(|frame| frame.intersects(heading)) {
+                heading.x = frame.right() + 1;
+            }
+            if heading.right() > area.right() {
+                (heading.x, heading.y) = (area.x + 1, row);
+            }
+        }
+        super::put(frame.buffer_mut(), heading.intersection(area), 0, HEADING, state.theme.dim);
     }
 }
 
@@ -40,9 +57,14 @@ fn score(found: FoundPhoto) -> String {
     found.score.map_or(String::new(), |score| format!("{score:.2}"))
 }
 
+/// Whether a photo is marked, or would be by the range that was begun.
+fn is_marked(state: &State, gallery: &Gallery, at: usize, id: i64) -> bool {
+    state.marks.has(id) || gallery.range().is_some_and(|range| range.contains(&at))
+}
+
 fn thumbnail(frame: &mut Frame<'_>, state: &State, gallery: &Gallery, at: usize, found: FoundPhoto, tile: Rect) {
     let theme = &state.theme;
-    let (selected, marked) = (at == gallery.at(), state.marks.has(found.id));
+    let (selected, marked) = (at == gallery.at(), is_marked(state, gallery, at, found.id));
     super::picture(frame, state, found.id, layout::in_tile(tile));
     if selected {
         let block = Block::bordered().border_type(BorderType::Rounded).border_style(theme.accent);
@@ -71,13 +93,22 @@ fn thumbnail(frame: &mut Frame<'_>, state: &State, gallery: &Gallery, at: usize,
     frame.render_widget(Paragraph::new(Line::from(spans)), label);
 }
 
+/// The columns of a list.
+#[derive(Clone, Copy)]
+struct ListColumns {
+    /// There are scores.
+    score: bool,
+    /// Columns of the names of files.
+    name: usize,
+}
+
 fn line(
     frame: &mut Frame<'_>,
     state: &State,
     gallery: &Gallery,
-    at: usize,
-    found: FoundPhoto,
+    (at, found): (usize, FoundPhoto),
     area: Rect,
+    columns: ListColumns,
     words: &[String],
 ) {
     let theme = &state.theme;
@@ -87,14 +118,13 @@ fn line(
     }
     let style = if found.is_match { theme.text } else { theme.dim };
     let (style, dim) = if selected { (theme.selected, theme.selected) } else { (style, theme.dim) };
-    let mark = if state.marks.has(found.id) { Span::styled("● ", theme.mark) } else { Span::raw("  ") };
-    let width = usize::from(area.width).saturating_sub(10);
-    let name = fit(&name_of(state, found.id), width * 2 / 5);
-    let name = pad(&name, width * 2 / 5);
-    let mut spans =
-        vec![mark, Span::styled(format!("{:>5}  ", score(found)), dim), Span::styled(name, style), Span::raw("  ")];
+    let is_marked = is_marked(state, gallery, at, found.id);
+    let mark = if is_marked { Span::styled("● ", theme.mark) } else { Span::raw("  ") };
+    let score = if columns.score { format!("{:>5}  ", score(found)) } else { String::new() };
+    let room = usize::from(area.width).saturating_sub(2 + score.width() + columns.name + 2);
+    let name = pad(&fit(&name_of(state, found.id), columns.name), columns.name);
+    let mut spans = vec![mark, Span::styled(score, dim), Span::styled(name, style), Span::raw("  ")];
     if let Some(photo) = state.photos.get(&found.id) {
-        let room = width.saturating_sub(width * 2 / 5 + 2);
         match &photo.caption {
             Some(caption) => spans.extend(highlighted(&fit(&clean(caption), room), words, dim, theme.found)),
             None => {

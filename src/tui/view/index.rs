@@ -73,7 +73,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
                 lines.push(row("folder", crate::terminal::sanitize::path(root)));
             }
             if status.awaiting > 0 {
-                lines.push(row("awaiting", format!("{} to be embedded: u does it", status.awaiting)));
+                lines.push(row("awaiting", format!("{} to be embedded: i does it", status.awaiting)));
             }
             if status.waiting.captions > 0 {
                 let captions = usize::try_from(status.waiting.captions).unwrap_or(usize::MAX);
@@ -83,7 +83,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
                 lines.push(row("lost", "the last changes: `snapseek check` says more".into()));
             }
         }
-        None if index.known => lines
+        None if index.known && index.run.is_none() => lines
             .push(Line::from(Span::styled("There is no library yet: `a` adds a folder and creates one.", theme.text))),
         None => {}
     }
@@ -102,10 +102,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
         lines.push(Line::from(Span::styled("x cancels; what is done is kept", theme.dim)));
     } else if let Some(last) = &index.last {
         let (text, style) = match last {
-            Ok(done) => (done, theme.good),
-            Err(why) => (why, theme.wrong),
+            Ok(done) if index.was_cancelled => (format!("stopped: {done}; what is done is kept"), theme.text),
+            Ok(done) => (done.clone(), theme.good),
+            Err(why) => (why.clone(), theme.wrong),
         };
-        for line in super::text::wrap(&clean(text), width, 4) {
+        for line in super::text::wrap(&clean(&text), width, 4) {
             lines.push(Line::from(Span::styled(line, style)));
         }
     }
@@ -115,13 +116,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             format!("{} could not be read:", count(index.failures.len(), "file")),
             theme.wrong,
         )));
-        let room = usize::from(inner.height).saturating_sub(lines.len());
-        for (path, kind, message) in index.failures.iter().skip(index.top).take(room) {
+        let room = usize::from(inner.height).saturating_sub(lines.len()).max(1);
+        let first = (index.at + 1).saturating_sub(room);
+        for (at, (path, kind, message)) in index.failures.iter().enumerate().skip(first).take(room) {
+            let is_selected = at == index.at;
             let name = shorten(&display_path(path), width / 2);
             let why = fit(&format!("{}: {}", clean(kind), clean(message)), width.saturating_sub(width / 2 + 2));
             lines.push(Line::from(vec![
-                Span::styled(pad(&name, width / 2 + 2), theme.text),
-                Span::styled(why, theme.dim),
+                Span::styled(pad(&name, width / 2 + 2), if is_selected { theme.selected } else { theme.text }),
+                Span::styled(why, if is_selected { theme.selected } else { theme.dim }),
             ]));
         }
     }

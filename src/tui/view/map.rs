@@ -23,6 +23,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     let frame_style = Block::bordered().border_type(BorderType::Rounded).border_style(theme.dim);
     frame.render_widget(frame_style, areas.body);
     let inside = layout::map(state);
+    if state.is_empty() {
+        return message(frame, inside, super::NO_PHOTOS, theme.text);
+    }
     let Some(chart) = &map.chart else {
         let says = map.error.as_deref().unwrap_or("The map is being laid out.");
         return message(frame, inside, says, if map.error.is_some() { theme.wrong } else { theme.dim });

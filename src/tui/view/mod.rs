@@ -30,6 +30,10 @@ use unicode_width::UnicodeWidthStr;
 
 /// From this width in columns, the bar at the top has room for the program's name and for the numbers of the places.
 const ROOMY: u16 = 70;
+/// From this width in columns, it has room for a space on both sides of each name.
+const AIRY: u16 = 46;
+/// Where there is nothing to show yet.
+const NO_PHOTOS: &str = "There are no photos yet: 6, then a, adds a folder.";
 /// The spinner that is shown while something is running.
 const TURNING: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
@@ -91,7 +95,11 @@ pub fn help_overhang(state: &State) -> usize {
 
 /// The places in the bar at the top, with first column and width of each.
 fn tab_columns(width: u16) -> impl Iterator<Item = (Place, u16, u16)> {
-    let (mut x, around) = if width >= ROOMY { (10, 4) } else { (0, 2) };
+    let (mut x, around) = match width {
+        ROOMY.. => (10, 4),
+        AIRY.. => (0, 2),
+        _ => (0, 1),
+    };
     Place::TABS.iter().map(move |place| {
         let width = u16::try_from(place.name().len()).unwrap_or(0) + around;
         x += width;
@@ -112,15 +120,18 @@ fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let theme = &state.theme;
     let buffer = frame.buffer_mut();
     buffer.set_style(area, theme.bar);
-    let roomy = area.width >= ROOMY;
-    if roomy {
+    if area.width >= ROOMY {
         put(buffer, area, 1, "snapseek", theme.bar.patch(theme.accent));
     }
     let place = if state.place == Place::Look { state.look.of } else { state.place };
     let mut end = 0;
     for (n, (tab, x, width)) in tab_columns(area.width).enumerate() {
         let style = if tab == place { theme.bar.patch(theme.tab) } else { theme.bar };
-        let name = if roomy { format!(" {} {} ", n + 1, tab.name()) } else { format!(" {} ", tab.name()) };
+        let name = match area.width {
+            ROOMY.. => format!(" {} {} ", n + 1, tab.name()),
+            AIRY.. => format!(" {} ", tab.name()),
+            _ => format!("{} ", tab.name()),
+        };
         put(buffer, area, x, &name, style);
         end = x + width;
     }
@@ -181,15 +192,24 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
 /// Draws the most important keys of the current place.
 fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let theme = &state.theme;
-    // A key that does not fit is left out, not cut off.
+    // A key that does not fit is left out, not cut off; the one for help, by which all others are found, always fits.
     let spans = |pairs: &[(String, &str)]| {
+        let width = |(key, says): &(String, &str)| key.width() + says.width() + 3;
+        let mut room = usize::from(area.width.saturating_sub(1)) + 2;
         let mut spans = Vec::new();
-        let mut room = usize::from(area.width.saturating_sub(1));
-        for (key, says) in pairs {
-            let Some(left) = room.checked_sub(key.width() + says.width() + 1) else { break };
-            room = left.saturating_sub(2);
-            spans.push(Span::styled(key.clone(), theme.accent));
-            spans.push(Span::styled(format!(" {says}  "), theme.dim));
+        let mut help = pairs.iter().find(|(_, says)| *says == "help");
+        let mut kept = help.map_or(0, width);
+        for pair in pairs {
+            let is_help = help.is_some_and(|help| help.1 == pair.1);
+            if is_help {
+                (help, kept) = (None, 0);
+            }
+            if room < width(pair) + kept {
+                continue;
+            }
+            room -= width(pair);
+            spans.push(Span::styled(pair.0.clone(), theme.accent));
+            spans.push(Span::styled(format!(" {}  ", pair.1), theme.dim));
         }
         Line::from(spans)
     };
@@ -202,7 +222,7 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
             |(action, says): &(Action, &'static str)| Some((map.key_of(state.place, *action)?.to_string(), *says));
         actions.iter().filter_map(known).collect()
     };
-    let pairs = if matches!(state.overlay, Some(Overlay::Help(_))) {
+    let pairs = if matches!(state.overlay, Some(Overlay::Help(_) | Overlay::Text(..))) {
         own(&[("j k", "scroll"), ("esc", "close")])
     } else if state.overlay.is_some() {
         own(&[("enter", "accept"), ("esc", "close")])
@@ -237,6 +257,7 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                     (Action::LessLikeThis, "less"),
                     (Action::Earlier, "back"),
                     (Action::Mark, "mark"),
+                    (Action::Sort, "sort"),
                     (Action::AskAboutPhoto, "chat"),
                     (Action::Help, "help"),
                     (Action::Palette, "all actions"),
@@ -251,8 +272,9 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 (Action::MoreLikeThis, "more like this"),
                 (Action::Mark, "mark"),
                 (Action::AskAboutPhoto, "chat"),
-                (Action::View, "open"),
-                (Action::Back, "back"),
+                (Action::Facts, "facts"),
+                (Action::EditCaption, "caption"),
+                (Action::Leave, "back"),
                 (Action::Help, "help"),
             ]),
             Place::Clusters => keys(&[
@@ -293,6 +315,7 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 (Action::Quit, "quit"),
             ]),
             Place::Index => keys(&[
+                (Action::FailureDetails, if state.index.failures.is_empty() { "index now" } else { "why" }),
                 (Action::AddFolder, "add a folder"),
                 (Action::IndexNow, "index now"),
                 (Action::ToggleWatch, "watch"),
@@ -314,8 +337,8 @@ fn picture(frame: &mut Frame<'_>, state: &State, id: i64, area: Rect) {
     let theme = &state.theme;
     let key = PictureKey { id, width: area.width, height: area.height };
     match state.pictures.get(&key) {
-        // A picture that does not consist of cells would cover the overlay.
-        Some(Ok(_)) if state.overlay.is_some() && state.options.pictures_float => {}
+        // A picture that does not consist of cells would cover what is shown over it.
+        Some(Ok(_)) if state.options.pictures_float && layout::is_covered(state, area) => {}
         Some(Ok(picture)) => {
             let size = picture.0.size();
             let (width, height) = (size.width.min(area.width), size.height.min(area.height));

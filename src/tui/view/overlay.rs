@@ -1,17 +1,20 @@
 //! Overlays.
 
 use super::search::input_line;
-use super::text::{clean, fit};
+use super::text::{clean, fit, wrap};
 use super::{clear, put};
-use crate::tui::action::ACTIONS;
+use crate::tui::action::{ACTIONS, Action, SORTINGS};
 use crate::tui::layout;
-use crate::tui::overlay::{Overlay, Picker, narrow, palette};
+use crate::tui::overlay::{Asked, Overlay, Picker, narrow, palette};
 use crate::tui::place::Place;
 use crate::tui::state::State;
 use ratatui::Frame;
 use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph};
+
+/// Columns of the line in a prompt.
+const PROMPT_WIDTH: u16 = 60;
 
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     match &state.overlay {
@@ -36,11 +39,50 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             let line = |at: usize| sets.get(at).map(|set| (clean(&set.name), fit(&clean(&set.labels.join(", ")), 30)));
             list(frame, state, "Saved label sets", picker, found.into_iter().filter_map(line).collect());
         }
-        Some(Overlay::Prompt(prompt, input)) => {
-            let area = window(frame, state, prompt.asks(), 64, 3);
-            input_line(frame, state, input, area, true, "");
+        Some(Overlay::Sorting(at)) => {
+            let area = window(frame, state, "Sort by", 44, 2 + SORTINGS.len() as u16);
+            for (row, (n, (key, sorting))) in area.rows().zip(SORTINGS.iter().enumerate()) {
+                let style = if n == *at { state.theme.selected } else { state.theme.text };
+                let entry = ACTIONS.iter().find(|entry| entry.action == Action::SortBy(*sorting));
+                let says = entry.map_or("", |entry| entry.says);
+                frame.buffer_mut().set_style(row, style);
+                put(frame.buffer_mut(), row, 0, &key.to_string(), state.theme.accent);
+                put(frame.buffer_mut(), row, 3, says.strip_prefix("sort by ").unwrap_or(says), style);
+            }
+        }
+        Some(Overlay::Text(title, lines, top)) => text(frame, state, title, lines, *top),
+        Some(Overlay::Prompt(Asked { prompt, input, refused })) => {
+            let why = refused.as_deref().map(|why| wrap(&clean(why), PROMPT_WIDTH.into(), 4)).unwrap_or_default();
+            let height = 3 + u16::try_from(why.len()).unwrap_or(0);
+            let area = window(frame, state, prompt.asks(), PROMPT_WIDTH + 4, height);
+            input_line(frame, state, input, Rect { height: 1, ..area }, true, "");
+            let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+            let lines: Vec<Line<'_>> = why.into_iter().map(Line::from).collect();
+            frame.render_widget(Paragraph::new(lines).style(state.theme.wrong), below);
         }
     }
+}
+
+/// Draws a text to read, scrolled down to line `top` as far as there is more below.
+fn text(frame: &mut Frame<'_>, state: &State, title: &str, lines: &[String], top: usize) {
+    let width = state.screen.width.saturating_sub(4).clamp(20, 100);
+    let wrapped: Vec<String> = lines.iter().flat_map(|line| wrapped(line, usize::from(width - 4))).collect();
+    let height = u16::try_from(wrapped.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let is_long = height > state.screen.height.saturating_sub(2);
+    let title = if is_long { format!("{title}: j k scroll") } else { title.to_owned() };
+    let area = window(frame, state, &title, width, height.min(state.screen.height.saturating_sub(2)));
+    let first = top.min(wrapped.len().saturating_sub(area.height.into()));
+    let seen: Vec<Line<'_>> = wrapped.into_iter().skip(first).take(area.height.into()).map(Line::from).collect();
+    frame.render_widget(Paragraph::new(seen).style(state.theme.text), area);
+}
+
+/// A clean line, which may begin with spaces, in as many lines as it needs, those after the first further to the right.
+fn wrapped(line: &str, width: usize) -> Vec<String> {
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let mut parts = wrap(line, width.saturating_sub(indent + 2).max(8), 200).into_iter();
+    let mut lines = vec![format!("{}{}", " ".repeat(indent), parts.next().unwrap_or_default())];
+    lines.extend(parts.map(|part| format!("{}{part}", " ".repeat(indent + 2))));
+    lines
 }
 
 /// Draws an empty window with a title; returns the area inside.
@@ -95,8 +137,10 @@ pub(super) fn help_lines(state: &State) -> Vec<Line<'static>> {
             Span::styled(entry.says, theme.text),
         ])
     };
-    let mut lines: Vec<Line<'static>> =
-        ACTIONS.iter().filter(|entry| entry.places.contains(&state.place)).map(line).collect();
+    // What has no key is in the palette.
+    let has_key = |entry: &&crate::tui::action::Entry| !keys.keys_of(entry.name).is_empty();
+    let here = ACTIONS.iter().filter(|entry| entry.places.contains(&state.place));
+    let mut lines: Vec<Line<'static>> = here.filter(has_key).map(line).collect();
     if state.place == Place::Search {
         lines.push(Line::default());
         lines.push(Line::from(Span::styled("A query", theme.dim)));

@@ -11,6 +11,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
+use snapseek_index::Order;
 use tui_input::Input;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -30,12 +31,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     {
         look::side(frame, state, photo, areas.side, true, &words);
     }
-    if let Some(completion) = search.completion.as_ref().filter(|_| search.typing && state.overlay.is_none()) {
-        let widest = completion.items.iter().map(|item| item.width()).max().unwrap_or(0).clamp(8, 60);
-        let x = areas.input.x + 2 + u16::try_from(completion.start).unwrap_or(0).min(areas.input.width / 2);
-        let height = u16::try_from(completion.items.len()).unwrap_or(8);
-        let area =
-            Rect::new(x, areas.input.y + 1, u16::try_from(widest + 2).unwrap_or(62), height).intersection(state.screen);
+    if let (Some(completion), Some(area)) = (&search.completion, layout::completions(state)) {
         clear(frame, state, area);
         for (row, (at, item)) in area.rows().zip(completion.items.iter().enumerate()) {
             let style = if at == completion.at { theme.selected } else { theme.bar };
@@ -106,9 +102,22 @@ fn summary(state: &State) -> String {
         (false, true) => "   ] forward",
         (false, false) => "",
     };
+    let (order, reverse) = (search.listing.order, search.listing.reverse);
+    let sorted = match order {
+        Order::Best => "",
+        Order::Date => ", by date",
+        Order::Name => ", by name",
+        Order::Size => ", by size",
+        Order::Path => ", by path",
+        Order::Rating => ", by rating",
+    };
+    let ways = format!("{sorted}{}{ways}", if reverse { ", reversed" } else { "" });
     match search.visits.current() {
         Source::Chosen { .. } => format!("{}{ways}", count(shown, "photo")),
-        Source::Query(seek) if seek.is_empty() => format!("all photos, newest first{ways}"),
+        Source::Query(seek) if seek.is_empty() && order == Order::Best && !reverse => {
+            format!("all photos, newest first{ways}")
+        }
+        Source::Query(seek) if seek.is_empty() => format!("all photos{ways}"),
         Source::Query(_) if shown == 0 => format!("nothing found{ways}"),
         Source::Query(_) if matches == 0 => format!("no match; these are the nearest{ways}"),
         Source::Query(_) => {

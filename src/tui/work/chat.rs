@@ -9,6 +9,7 @@ use crate::exit::{Exit, exit_of};
 use crate::model::blip2::{Finish, GenerateOptions};
 use crate::terminal::console::Console;
 use crate::tui::event::{ChatNews, ChatWork, Message};
+use crate::tui::overlay::Prompt;
 use crossbeam_channel::{Receiver, Sender};
 use snapseek_index::Library;
 use std::path::Path;
@@ -42,7 +43,7 @@ impl ChatWorker {
         if matches!(work, ChatWork::Open(_)) {
             last.store(true, Ordering::Relaxed);
         }
-        if !matches!(work, ChatWork::Clear | ChatWork::Save(_)) {
+        if !matches!(work, ChatWork::Clear | ChatWork::Restore(_) | ChatWork::Save(_)) {
             *last = cancel.clone();
         }
         let _ = self.requests.send(ChatRequest { generation, work, cancel });
@@ -147,10 +148,19 @@ impl OpenChat<'_> {
                 talk.clear(library)?;
                 self.tell(ChatNews::Answered(Vec::new()));
             }
-            ChatWork::Save(file) => {
-                let file = expand(&file)?;
-                export::save(&talk.chat, &file)?;
-                self.context.send(Message::Note(false, format!("saved to {}", crate::terminal::sanitize::path(&file))));
+            ChatWork::Restore(turns) => {
+                talk.restore(turns, library, self.console);
+                self.tell(ChatNews::Answered(talk.chat.turns.clone()));
+            }
+            ChatWork::Save(named) => {
+                let saved = expand(&named).and_then(|file| export::save(&talk.chat, &file).map(|()| file));
+                self.context.send(match saved {
+                    Ok(file) => Message::Note(false, format!("saved to {}", crate::terminal::sanitize::path(&file))),
+                    Err(error) => {
+                        let text = named.to_string_lossy().into_owned();
+                        Message::Refused(Prompt::ChatFile, text, explained(&error))
+                    }
+                });
             }
         }
         Ok(())

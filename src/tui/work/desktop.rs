@@ -7,18 +7,23 @@ use crate::photo::shrink;
 use crate::search::row::Row;
 use crate::terminal::text;
 use crate::tui::event::{Export, Message};
+use crate::tui::overlay::Prompt;
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 /// Does work that may take a while in its own thread, and shows the result to the user.
-fn aside(context: &Arc<Context>, work: impl FnOnce(&Context) -> anyhow::Result<String> + Send + 'static) {
+fn aside(
+    context: &Arc<Context>,
+    failed: impl FnOnce(String) -> Message + Send + 'static,
+    work: impl FnOnce(&Context) -> anyhow::Result<String> + Send + 'static,
+) {
     let mine = context.clone();
     let spawned = spawn("desktop", move || {
         let note = match guarded(|| work(&mine)) {
             Ok(done) => Message::Note(false, done),
-            Err(error) => Message::Note(true, explained(&error)),
+            Err(error) => failed(explained(&error)),
         };
         mine.send(note);
     });
@@ -27,9 +32,13 @@ fn aside(context: &Arc<Context>, work: impl FnOnce(&Context) -> anyhow::Result<S
     }
 }
 
+fn warning(why: String) -> Message {
+    Message::Note(true, why)
+}
+
 /// Opens a photo in the system's viewer.
 pub(super) fn view(context: &Arc<Context>, path: PathBuf) {
-    aside(context, move |_| {
+    aside(context, warning, move |_| {
         output::open(&path)?;
         Ok(format!("opened {}", text::display_path(&path)))
     });
@@ -37,7 +46,7 @@ pub(super) fn view(context: &Arc<Context>, path: PathBuf) {
 
 /// Shows a photo in the file manager.
 pub(super) fn reveal(context: &Arc<Context>, path: PathBuf) {
-    aside(context, move |_| {
+    aside(context, warning, move |_| {
         let folder = path.parent().unwrap_or(&path);
         if !selected(&path) {
             output::open(folder)?;
@@ -65,7 +74,9 @@ fn selected(path: &Path) -> bool {
 
 /// Writes photos to a file or folder.
 pub(super) fn export(context: &Arc<Context>, kind: Export, ids: Vec<i64>, to: PathBuf) {
-    aside(context, move |context| {
+    let named = to.clone();
+    let refused = move |why| Message::Refused(Prompt::Export, named.to_string_lossy().into_owned(), why);
+    aside(context, refused, move |context| {
         let to = expand(&to)?;
         let library = Library::open(&context.settings.library)?;
         let hits = library.searcher()?.photos(&ids)?;

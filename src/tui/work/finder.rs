@@ -5,16 +5,16 @@ use super::{Context, explained, guarded};
 use crate::exit::{Exit, exit_of};
 use crate::model_choice;
 use crate::search::question::{self, Means, Question};
-use crate::tui::event::{Answer, FoundPhoto, Message};
+use crate::tui::event::{Answer, FoundPhoto, Listing, Message};
 use crate::tui::source::{Seek, Source};
 use snapseek_index::query::{PartKind, Query, QueryPart};
-use snapseek_index::{By, Error, Library, RankedPhoto, Searcher};
+use snapseek_index::{By, Error, Library, Order, RankedPhoto, Searcher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Generation, source, and most photos to find.
-pub(super) type FindRequest = (u64, Source, usize);
+/// Generation, source, and what to list of it.
+pub(super) type FindRequest = (u64, Source, Listing);
 
 /// An outdated snapshot is still used for this many times as long as it took to make, so that a library that changes
 /// all the time is not read again for every search.
@@ -41,8 +41,8 @@ struct Snapshot {
 
 pub(super) fn start(context: Arc<Context>, renew: Arc<AtomicBool>) -> std::io::Result<Latest<FindRequest>> {
     let mut finder = Finder { context: context.clone(), renew, library: None, snapshot: None };
-    Latest::start("finder", move |(generation, source, limit), cancel| {
-        let answer = guarded(|| finder.find(&source, limit, cancel));
+    Latest::start("finder", move |(generation, source, listing), cancel| {
+        let answer = guarded(|| finder.find(&source, listing, cancel));
         // A wrong or cancelled query does not mean that the library is broken.
         let of_library = |error| !matches!(exit_of(error), Exit::Usage | Exit::Interrupted | Exit::NothingFound);
         if answer.as_ref().is_err_and(of_library) {
@@ -55,7 +55,7 @@ pub(super) fn start(context: Arc<Context>, renew: Arc<AtomicBool>) -> std::io::R
 }
 
 impl Finder {
-    fn find(&mut self, source: &Source, limit: usize, cancel: &Arc<AtomicBool>) -> anyhow::Result<Answer> {
+    fn find(&mut self, source: &Source, listing: Listing, cancel: &Arc<AtomicBool>) -> anyhow::Result<Answer> {
         let started = Instant::now();
         let seek = source.seek();
         let query = if seek.text.trim().is_empty() { Query::default() } else { question::parse(&seek.text)? };
@@ -89,10 +89,12 @@ impl Finder {
         let snapshot = self.snapshot.insert(snapshot);
         // Another one may be current meanwhile, and vectors of two models cannot be compared.
         library.answer_with(snapshot.searcher.model()?.as_ref());
-        let answer = if seek.is_empty() {
-            all(&snapshot.searcher, limit)?
+        let answer = if let Source::Chosen { ids, .. } = source {
+            listed(&snapshot.searcher, ids.to_vec(), listing)?
+        } else if seek.is_empty() {
+            listed(&snapshot.searcher, snapshot.searcher.newest()?, listing)?
         } else {
-            ask(&self.context, library, &snapshot.searcher, &seek, query, limit, cancel)?
+            ask(&self.context, library, &snapshot.searcher, &seek, query, listing, cancel)?
         };
         if snapshot.cost.is_zero() {
             // The first search loads vectors and words.
@@ -102,11 +104,16 @@ impl Finder {
     }
 }
 
-/// The library, newest first.
-fn all(searcher: &Searcher, limit: usize) -> anyhow::Result<Answer> {
-    let ids = searcher.newest()?;
-    let more = ids.len() > limit;
-    let found = ids.into_iter().take(limit).map(|id| FoundPhoto { id, score: None, is_match: true }).collect();
+/// These photos, in the order that is wanted.
+fn listed(searcher: &Searcher, mut ids: Vec<i64>, listing: Listing) -> anyhow::Result<Answer> {
+    if listing.order != Order::Best {
+        searcher.sort(listing.order, &mut ids, |id| *id)?;
+    }
+    if listing.reverse {
+        ids.reverse();
+    }
+    let more = ids.len() > listing.limit;
+    let found = ids.into_iter().take(listing.limit).map(|id| FoundPhoto { id, score: None, is_match: true }).collect();
     Ok(Answer { found, more, total: searcher.len(), ..Answer::default() })
 }
 
@@ -116,7 +123,7 @@ fn ask(
     searcher: &Searcher,
     seek: &Seek,
     mut query: Query,
-    limit: usize,
+    listing: Listing,
     cancel: &AtomicBool,
 ) -> anyhow::Result<Answer> {
     let likes =
@@ -127,9 +134,10 @@ fn ask(
     let means = Means { library, model: &model, cancel, console: &console };
     let mut question = Question::new(query, By::Both, None, &means)?;
     question.request.stacked = true;
+    (question.request.order, question.request.reverse) = (listing.order, listing.reverse);
     question.request.exclude = seek.likes.iter().map(|like| like.id).collect();
-    let ranked = question.rank(searcher, limit)?.photos;
-    let more = ranked.len() >= limit;
+    let ranked = question.rank_in_order(searcher, listing.limit)?.photos;
+    let more = listing.is_as_ranked() && ranked.len() >= listing.limit;
     let first: Vec<RankedPhoto> = ranked.iter().take(DETAILED).map(|(photo, _)| *photo).collect();
     let photos = searcher.details(&question.request.filters, &first)?;
     let found = ranked.into_iter();

@@ -12,6 +12,7 @@ use crate::terminal::console::Console;
 use crate::terminal::listener::{Listener, Step};
 use crate::terminal::text;
 use crate::tui::event::{IndexNews, Message};
+use crate::tui::overlay::Prompt;
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,13 +45,20 @@ impl Listener for News {
 }
 
 impl Indexer {
-    /// Starts a run over these folders; if the list is empty, over those of the library.
-    pub(super) fn begin(&mut self, context: &Arc<Context>, folders: Vec<PathBuf>) {
+    /// Starts a run over these folders; if the list is empty, over those of the library. With `retry`, files are tried
+    /// again that could not be read.
+    pub(super) fn begin(&mut self, context: &Arc<Context>, folders: Vec<PathBuf>, retry: bool) {
         let cancel = Arc::<AtomicBool>::default();
         let (mine, flag) = (context.clone(), cancel.clone());
         let run = spawn("indexer", move || {
             let console = Console::to(Arc::new(News(mine.clone())));
-            let done = guarded(|| index(&mine, &console, &folders, &flag));
+            if let [folder] = folders.as_slice()
+                && let Err(error) = usable(folder)
+            {
+                let text = folder.to_string_lossy().into_owned();
+                return mine.send(Message::Refused(Prompt::Folder, text, explained(&error)));
+            }
+            let done = guarded(|| index(&mine, &console, &folders, retry, &flag));
             let outcome = done.map_err(|error| explained(&error));
             mine.send(Message::Index(IndexNews::Ended(outcome, flag.load(Ordering::Relaxed))));
         });
@@ -78,7 +86,23 @@ impl Indexer {
     }
 }
 
-fn index(context: &Context, console: &Console, folders: &[PathBuf], cancel: &AtomicBool) -> anyhow::Result<String> {
+/// Whether photos can be looked for in a folder that the user named.
+fn usable(folder: &Path) -> anyhow::Result<()> {
+    let folder = expand(folder)?;
+    let shown = crate::terminal::sanitize::path(&folder);
+    let meta = folder.metadata().map_err(|error| Failure::usage(format!("{shown}: {error}")))?;
+    anyhow::ensure!(meta.is_dir(), Failure::usage(format!("{shown} is not a folder")));
+    folder.read_dir().map_err(|error| Failure::usage(format!("{shown}: {error}")))?;
+    Ok(())
+}
+
+fn index(
+    context: &Context,
+    console: &Console,
+    folders: &[PathBuf],
+    retry: bool,
+    cancel: &AtomicBool,
+) -> anyhow::Result<String> {
     let settings = &context.settings;
     let named = folders.iter().map(|folder| expand(folder)).collect::<anyhow::Result<Vec<_>>>()?;
     let folders = fill::roots(&named)?;
@@ -92,6 +116,7 @@ fn index(context: &Context, console: &Console, folders: &[PathBuf], cancel: &Ato
     let open = models::of_library(&mut writer, &library, settings, console, Offer::None)?;
     let options = IndexOptions {
         keep: true,
+        retry,
         excludes: settings.excludes(),
         videos: settings.video,
         ..IndexOptions::new(settings.threads)

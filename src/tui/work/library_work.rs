@@ -49,11 +49,11 @@ fn answer(context: &Context, console: &Console, generation: u64, work: &Work, ca
     let library = || model_choice::library(&context.settings);
     match work {
         Work::Cluster(count) => {
-            let made = guarded(|| cluster(context, console, &library()?, *count, cancel));
+            let made = guarded(|| undoable(&library()?, |library| cluster(context, console, library, *count, cancel)));
             Message::Grouped(generation, outcome(made))
         }
         Work::Split(id) => {
-            let split = guarded(|| split(context, console, &library()?, *id, cancel));
+            let split = guarded(|| undoable(&library()?, |library| split(context, console, library, *id, cancel)));
             Message::Grouped(generation, outcome(split))
         }
         Work::Chart => Message::Charted(generation, outcome(guarded(|| chart(context, console, &library()?, cancel)))),
@@ -61,6 +61,20 @@ fn answer(context: &Context, console: &Console, generation: u64, work: &Work, ca
             Message::Sorted(generation, outcome(guarded(|| sort(context, console, &library()?, set, cancel))))
         }
     }
+}
+
+/// Does something to the clusters; says what was done, and under which number the clusters of before are kept, if there
+/// were any and they were replaced.
+fn undoable(
+    library: &Library,
+    work: impl FnOnce(&Library) -> anyhow::Result<String>,
+) -> anyhow::Result<(String, Option<i64>)> {
+    let last = |library: &Library| -> anyhow::Result<Option<i64>> {
+        Ok(library.past_clusters()?.first().filter(|past| !past.names.is_empty()).map(|past| past.id))
+    };
+    let before = last(library)?;
+    let done = work(library)?;
+    Ok((done, last(library)?.filter(|id| Some(*id) != before)))
 }
 
 fn stopped() -> anyhow::Error {

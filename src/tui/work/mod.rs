@@ -8,6 +8,7 @@ mod history;
 mod indexer;
 mod latest;
 mod library_work;
+mod marks;
 mod painter;
 mod reader;
 mod watcher;
@@ -23,6 +24,7 @@ use crossbeam_channel::Sender;
 use latest::Latest;
 use ratatui_image::picker::Picker;
 use snapseek_index::Library;
+use snapseek_index::query::ParseError;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,6 +98,7 @@ pub struct Workers {
     watcher: watcher::Watcher,
     timers: Sender<(Instant, u64)>,
     history: history::History,
+    marks: marks::MarkKeeper,
     /// Encodes pictures for the terminal.
     painter: Painter,
 }
@@ -119,6 +122,7 @@ impl Workers {
             watcher: watcher::Watcher::default(),
             timers: timers(context.clone())?,
             history: history::History::open(&context),
+            marks: marks::MarkKeeper::start(context.clone())?,
             painter: Painter::start(&context, picker)?,
             context,
         })
@@ -133,7 +137,10 @@ impl Workers {
             Effect::Paths(purpose, ids) => self.read(reader::ReadRequest::Paths(purpose, ids)),
             Effect::Photos(ids) => self.read(reader::ReadRequest::Photos(ids)),
             Effect::Groups => self.read(reader::ReadRequest::Groups),
-            Effect::Rename(old, new) => self.read(reader::ReadRequest::Rename(old, new)),
+            Effect::Rename { old, new, is_undo } => self.read(reader::ReadRequest::Rename(old, new, is_undo)),
+            Effect::RestoreClusters(id) => self.read(reader::ReadRequest::RestoreClusters(id)),
+            Effect::Marks => self.marks.load(),
+            Effect::KeepMarks(ids) => self.marks.keep(ids),
             Effect::LabelSets => self.read(reader::ReadRequest::LabelSets),
             Effect::SaveSet(set) => self.read(reader::ReadRequest::SaveSet(set)),
             Effect::Standing => self.read(reader::ReadRequest::Standing),
@@ -142,7 +149,12 @@ impl Workers {
             Effect::Cancel(Task::Library) => self.library_work.cancel(),
             Effect::Cancel(Task::Chat) => self.chat.cancel(),
             Effect::Cancel(Task::Index) => self.indexer.cancel(),
-            Effect::Index(folders) => self.indexer.begin(&self.context, folders),
+            Effect::Index(folders) => self.indexer.begin(&self.context, folders, false),
+            Effect::Retry => self.indexer.begin(&self.context, Vec::new(), true),
+            Effect::Facts(path) => self.read(reader::ReadRequest::Facts(path)),
+            Effect::SetCaption { photo, text, is_undo } => {
+                self.read(reader::ReadRequest::SetCaption { photo, text, is_undo });
+            }
             Effect::Watch(watch) => self.watcher.watch(&self.context, watch),
             Effect::View(path) => desktop::view(&self.context, path),
             Effect::Reveal(path) => desktop::reveal(&self.context, path),
@@ -167,6 +179,7 @@ impl Workers {
         self.library_work.cancel();
         self.chat.cancel();
         self.indexer.stop(Duration::from_secs(5));
+        self.marks.stop(Duration::from_secs(2));
     }
 }
 
@@ -175,9 +188,14 @@ pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io
     std::thread::Builder::new().name(format!("snapseek {name}")).spawn(work)
 }
 
-/// An error with its causes, as text for the user.
+/// An error with its causes, as text for the user in one line. Of a query that is wrong, the column tells where: the
+/// caret below it has no room.
 pub(super) fn explained(error: &anyhow::Error) -> String {
-    crate::exit::explain(error)
+    let told = crate::exit::explain(error);
+    if error.chain().any(|cause| cause.is::<ParseError>()) {
+        return told.lines().next().unwrap_or_default().to_owned();
+    }
+    told.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 /// Runs work, and turns a panic into an error so that the worker survives.

@@ -1,12 +1,17 @@
 //! Reads from the catalogue and makes small changes to it.
 
 use super::{Context, explained, guarded, spawn};
+use crate::output::facts;
+use crate::search::photo_file;
+use crate::terminal::text::count;
 use crate::tui::event::{ClusterItem, Groups, Message, Purpose, Standing};
+use crate::tui::overlay::Prompt;
 use anyhow::Context as _;
 use crossbeam_channel::Sender;
 use snapseek_index::query::quoted;
 use snapseek_index::{Error, LabelSet, Library, Searcher};
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Most covers of a cluster.
@@ -16,7 +21,15 @@ pub(super) enum ReadRequest {
     Photos(Vec<i64>),
     Paths(Purpose, Vec<i64>),
     Groups,
-    Rename(String, String),
+    /// Old and new name, and whether that undoes something.
+    Rename(String, String, bool),
+    RestoreClusters(i64),
+    Facts(PathBuf),
+    SetCaption {
+        photo: i64,
+        text: Option<(String, Option<String>)>,
+        is_undo: bool,
+    },
     LabelSets,
     SaveSet(LabelSet),
     Standing,
@@ -32,6 +45,15 @@ pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<ReadRequest
                 match request {
                     ReadRequest::Groups => context.send(Message::Groups(Err(explained(&error)))),
                     ReadRequest::Standing => context.send(Message::Library(Err(explained(&error)))),
+                    ReadRequest::Rename(old, new, false) => {
+                        context.send(Message::Refused(Prompt::Rename(old), new, explained(&error)));
+                    }
+                    ReadRequest::SetCaption { photo, text: Some((text, None)), is_undo: false } => {
+                        context.send(Message::Refused(Prompt::Caption(photo), text, explained(&error)));
+                    }
+                    ReadRequest::SaveSet(set) => {
+                        context.send(Message::Refused(Prompt::SetName, set.name, explained(&error)));
+                    }
                     _ => context.send(Message::Note(true, explained(&error))),
                 }
             }
@@ -55,7 +77,12 @@ fn answer(
                     ReadRequest::Groups => context.send(Message::Groups(Ok(Groups::default()))),
                     ReadRequest::LabelSets => context.send(Message::LabelSets(Vec::new())),
                     ReadRequest::Standing => context.send(Message::Library(Ok(None))),
-                    ReadRequest::Rename(..) | ReadRequest::SaveSet(_) | ReadRequest::Paths(..) => {
+                    ReadRequest::Rename(..)
+                    | ReadRequest::RestoreClusters(_)
+                    | ReadRequest::Facts(_)
+                    | ReadRequest::SetCaption { .. }
+                    | ReadRequest::SaveSet(_)
+                    | ReadRequest::Paths(..) => {
                         anyhow::bail!("there is no library yet")
                     }
                 }
@@ -83,9 +110,37 @@ fn answer(
             context.send(Message::Paths(*purpose, paths.into_iter().flatten().collect()));
         }
         ReadRequest::Groups => context.send(Message::Groups(Ok(groups(library)?))),
-        ReadRequest::Rename(old, new) => {
+        ReadRequest::Rename(old, new, is_undo) => {
             library.rename_cluster(old, new)?;
+            context.send(Message::Renamed { old: old.clone(), new: new.clone(), is_undo: *is_undo });
             context.send(Message::Groups(Ok(groups(library)?)));
+        }
+        ReadRequest::Facts(path) => {
+            let hit = photo_file::known(path, library)?;
+            let said = facts::said(path, Some(library)).unwrap_or_default();
+            let lines = facts::lines((path, path), hit.as_ref(), &said, Some(library))?;
+            context.send(Message::Text("What is known about the photo".into(), lines));
+        }
+        ReadRequest::SetCaption { photo, text, is_undo } => {
+            let before = library.caption(*photo)?.map(|caption| (caption.text, caption.captioner));
+            match text {
+                Some((text, None)) => library.set_caption_by_hand(*photo, text)?,
+                Some((text, Some(captioner))) => {
+                    library.clear_caption(*photo)?;
+                    library.save_caption(*photo, text, captioner)?;
+                }
+                None => drop(library.clear_caption(*photo)?),
+            }
+            context.send(Message::Captioned { photo: *photo, before, is_undo: *is_undo });
+        }
+        ReadRequest::RestoreClusters(id) => {
+            library.restore_clusters(*id)?;
+            let now = groups(library)?;
+            context.send(Message::Note(
+                false,
+                format!("undone: the {} of before are back", count(now.groups.len(), "cluster")),
+            ));
+            context.send(Message::Groups(Ok(now)));
         }
         ReadRequest::LabelSets => context.send(Message::LabelSets(library.label_sets()?)),
         ReadRequest::SaveSet(set) => {

@@ -1,0 +1,81 @@
+//! What people made is not lost by one key.
+
+use super::*;
+use crate::tui::event::{ChatWork, Work};
+
+#[test]
+fn marks_come_back_step_by_step_and_are_kept() {
+    let mut state = with_photos(80, 24);
+    press(&mut state, "esc");
+    let effects = press(&mut state, "space space");
+    let kept: Vec<&Vec<i64>> = effects
+        .iter()
+        .filter_map(|effect| if let Effect::KeepMarks(ids) = effect { Some(ids) } else { None })
+        .collect();
+    assert_eq!(kept, [&vec![0], &vec![0, 1]]);
+    press(&mut state, "A U");
+    assert!(state.marks.is_empty() && drawn(&state).contains("4 unmarked; u undoes it"), "{}", drawn(&state));
+    let effects = press(&mut state, "u");
+    assert_eq!((state.marks.len(), effects), (4, vec![Effect::KeepMarks(vec![0, 1, 2, 3])]));
+    press(&mut state, "u");
+    assert_eq!(state.marks[..], [0, 1]);
+    press(&mut state, "u u");
+    assert!(state.marks.is_empty());
+    press(&mut state, "u");
+    assert!(drawn(&state).contains("nothing to undo"));
+    // Those of the last time are marked again, unless the user has begun anew.
+    assert!(tell(&mut state, Message::Marks(vec![2, 5])).is_empty());
+    assert_eq!(state.marks[..], [2, 5]);
+    press(&mut state, "space");
+    tell(&mut state, Message::Marks(vec![9]));
+    assert!(!state.marks.has(9));
+}
+
+#[test]
+fn clusters_of_before_come_back() {
+    let mut state = with_photos(80, 24);
+    press(&mut state, "esc 2");
+    tell(&mut state, Message::Groups(Ok(groups())));
+    let effects = press(&mut state, "C");
+    let Some(Effect::Work(generation, Work::Cluster(None))) = effects.first() else { panic!("{effects:?}") };
+    tell(&mut state, Message::Grouped(*generation, Ok(("8 clusters found".into(), Some(41)))));
+    assert!(drawn(&state).contains("8 clusters found; u undoes it"), "{}", drawn(&state));
+    tell(&mut state, Message::Renamed { old: "dog, wolf".into(), new: "Rex".into(), is_undo: false });
+    assert_eq!(press(&mut state, "u"), [Effect::Rename { old: "Rex".into(), new: "dog, wolf".into(), is_undo: true }]);
+    tell(&mut state, Message::Renamed { old: "Rex".into(), new: "dog, wolf".into(), is_undo: true });
+    assert_eq!(press(&mut state, "u"), [Effect::RestoreClusters(41)]);
+    assert!(press(&mut state, "u").is_empty());
+    // Nothing was there before: there is nothing to go back to.
+    let effects = press(&mut state, "C");
+    let Some(Effect::Work(generation, _)) = effects.first() else { panic!("{effects:?}") };
+    tell(&mut state, Message::Grouped(*generation, Ok(("1 cluster found".into(), None))));
+    assert!(state.undo.is_empty());
+}
+
+#[test]
+fn a_deleted_chat_comes_back() {
+    let mut state = with_photos(80, 24);
+    talking(&mut state);
+    let (generation, turns) = (state.chat.generation, state.chat.turns.clone());
+    press(&mut state, "esc");
+    assert_eq!(press(&mut state, "D"), [Effect::Chat(generation, ChatWork::Clear)]);
+    tell(&mut state, Message::Chat(generation, ChatNews::Answered(Vec::new())));
+    assert!(drawn(&state).contains("the chat is deleted; u brings it back"), "{}", drawn(&state));
+    assert_eq!(press(&mut state, "u"), [Effect::Chat(generation, ChatWork::Restore(turns))]);
+}
+
+#[test]
+fn a_label_set_of_the_same_name_comes_back() {
+    let mut state = with_photos(120, 40);
+    let before = LabelSet { name: "pets".into(), labels: vec!["hamster".into()], ..LabelSet::default() };
+    tell(&mut state, Message::LabelSets(vec![before.clone()]));
+    press(&mut state, "esc 4");
+    types(&mut state, "dog, cat, car");
+    press(&mut state, "enter");
+    let generation = state.work.unwrap().0;
+    tell(&mut state, Message::Sorted(generation, Ok(sorted())));
+    press(&mut state, "w");
+    types(&mut state, "pets");
+    press(&mut state, "enter");
+    assert_eq!(press(&mut state, "u")[0], Effect::SaveSet(before));
+}
