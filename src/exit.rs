@@ -1,6 +1,5 @@
 //! How a command ends: exit codes, and errors that carry one.
 
-use crate::terminal::text::without_error_numbers;
 use snapseek_index::{Error, escape};
 use std::fmt;
 
@@ -102,7 +101,8 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
             | Error::Incomplete { .. }
             | Error::NoLabelSet { .. }
             | Error::NoLabel { .. }
-            | Error::NoCluster { .. },
+            | Error::NoCluster { .. }
+            | Error::NoAlbum { .. },
         ) = cause.downcast_ref()
         {
             return Exit::Usage;
@@ -114,6 +114,24 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
         }
     }
     Exit::Failed
+}
+
+/// A message without the numbers of the system's errors: `File exists (os error 17)` says it already.
+#[must_use]
+pub fn without_error_numbers(message: &str) -> String {
+    const BEFORE: &str = " (os error ";
+    let mut parts = message.split(BEFORE);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(')') {
+            Some(rest) if part.starts_with(|c: char| c.is_ascii_digit()) => out.push_str(rest),
+            _ => {
+                out.push_str(BEFORE);
+                out.push_str(part);
+            }
+        }
+    }
+    out
 }
 
 /// The error message for the user: what happened and, for an error of the library, what the user can do about it.
@@ -222,5 +240,14 @@ mod tests {
         assert!(text.contains("damaged") && text.matches("index again").count() == 1, "{text}");
         assert_eq!(text.matches("not a database").count(), 1, "{text}");
         assert!(!text.contains("snapseek check"), "{text}");
+    }
+
+    #[test]
+    fn the_numbers_of_errors_are_left_out_and_nothing_else_is() {
+        let told = "a.md: File exists (os error 17); b: No such file or directory (os error 2)";
+        assert_eq!(without_error_numbers(told), "a.md: File exists; b: No such file or directory");
+        for kept in ["", "photo (os error x).jpg", "x (os error )", "(os error 17)"] {
+            assert_eq!(without_error_numbers(kept), kept);
+        }
     }
 }

@@ -58,6 +58,11 @@ enum Line {
         written: Time,
         pictures: Vec<Hash>,
     },
+    Album {
+        name: String,
+        written: Time,
+        pictures: Vec<Hash>,
+    },
     LabelSet {
         name: String,
         labels: Vec<String>,
@@ -175,6 +180,9 @@ impl From<Written> for Line {
             Written::Name { name, written, pictures } => {
                 Self::ClusterName { name, written: Time(written), pictures: pictures.into_iter().map(Hash).collect() }
             }
+            Written::Album { name, written, pictures } => {
+                Self::Album { name, written: Time(written), pictures: pictures.into_iter().map(Hash).collect() }
+            }
             Written::LabelSet { set, written } => {
                 let LabelSet { name, labels, background, templates, threshold } = set;
                 Self::LabelSet { name, labels, background, templates, threshold, written: Time(written) }
@@ -223,6 +231,9 @@ impl Line {
             }),
             Self::ClusterName { name, written, pictures } => {
                 Written::Name { name, written: written.0, pictures: pictures.into_iter().map(|hash| hash.0).collect() }
+            }
+            Self::Album { name, written, pictures } => {
+                Written::Album { name, written: written.0, pictures: pictures.into_iter().map(|hash| hash.0).collect() }
             }
             Self::LabelSet { name, labels, background, templates, threshold, written } => Written::LabelSet {
                 set: LabelSet { name, labels, background, templates, threshold },

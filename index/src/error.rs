@@ -178,6 +178,14 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// There is no album of this name.
+    #[error("there is no album {:?}; {}", escape::text(name), known_names(known))]
+    NoAlbum {
+        /// The name.
+        name: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
     /// There is no cluster of this name.
     #[error("there is no cluster {:?}; {}", escape::text(name), known_names(known))]
     NoCluster {

@@ -68,6 +68,7 @@ pub use catalogue::rows::{
 pub use catalogue::told::kilometres;
 pub use catalogue::writer::Writer;
 pub use error::{Error, Result};
+pub use kept::albums::PhotoAlbum;
 pub use kept::captioner::Captioner;
 pub use kept::cluster_history::PastClusters;
 pub use kept::cluster_rows::{ClusterMember, NewCluster};
@@ -76,6 +77,7 @@ pub use kept::given_names::GivenName;
 pub use kept::labels::{Classifier, LabelSet};
 pub use kept::readings::TextKeeper;
 pub use kept::transfer::{Imported, Merged, Written};
+pub use search::facets::{Facet, FacetField};
 pub use search::filters::{Center, Clause, Fact, Filter, Filters, Moment, NO_CLOCK_NS, OwnerText, Phrase, Shape};
 pub use search::map_cache::KeptMap;
 pub use search::query;

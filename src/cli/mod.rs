@@ -1,5 +1,6 @@
 //! The command line: every flag and subcommand, and nothing else. Its files have the same names as those of `commands`.
 
+mod album;
 mod ask;
 mod caption;
 mod chat;
@@ -26,6 +27,7 @@ mod tui;
 mod value;
 mod watch;
 
+pub use album::AlbumAction;
 pub use ask::AskArgs;
 pub use caption::{CaptionAction, CaptionArgs};
 pub use chat::ChatArgs;
@@ -130,6 +132,12 @@ pub enum Command {
         /// What to do
         #[command(subcommand)]
         action: ChatsAction,
+    },
+    /// Make albums: named, ordered sets of photos
+    Album {
+        /// What to do
+        #[command(subcommand)]
+        action: AlbumAction,
     },
     /// Sort photos by labels that you choose
     #[command(after_help = classify::CLASSIFY_HELP)]

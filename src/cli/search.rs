@@ -143,7 +143,7 @@ pub(super) const SEARCH_HELP: &str = r#"QUERY LANGUAGE (quote the query; write -
   castle -night                 less of one word; `castle - night sky`: less of all words that follow
   @holiday.jpg + in winter      a picture and words added to it; - subtracts
   2*sunset 0.5*@beach.jpg       weights
-  path:2019 tag:dog caption:"red car" cluster:"bird, hen" ext:jpg,png camera:canon
+  path:2019 tag:dog caption:"red car" cluster:"bird, hen" album:lisbon ext:jpg,png camera:canon
   text:"boarding pass"          words that stand in the picture, where `index --text` has read it
   label:pets=dog label:pets     photos with this label, or any label, of a set saved by `classify --save-as`
   taken:2019-06..2019-09 taken:>2020 around:@photo.jpg,2h
@@ -153,7 +153,7 @@ pub(super) const SEARCH_HELP: &str = r#"QUERY LANGUAGE (quote the query; write -
   rating:>=4 lens:50mm iso:>800 wider:2000 taller:1000 size:>2M format:heic,raw color:red
   is:portrait is:landscape is:square is:panorama is:screenshot is:damaged is:raw is:video is:live
   has:caption has:date has:camera has:place has:keyword has:person has:text has:description has:rating has:tags
-  has:cluster has:chat
+  has:cluster has:chat has:album
                                 a minus before any of these excludes
   \-word \@word                 a plain word that begins with - or @
 

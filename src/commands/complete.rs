@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::model::{self, Kind};
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;
-use snapseek_index::query::COLORS;
+use snapseek_index::query::{COLORS, quoted};
 use snapseek_index::{Fact, Library, Shape, folded_name};
 
 /// Prints the words that begin with `args.word`, one a line; nothing if there is no library.
@@ -31,6 +31,14 @@ fn words(word: &str, library: Option<&Library>) -> Vec<String> {
         "cluster" => {
             let names = clusters().into_iter().map(|cluster| cluster.name).chain(["none".to_owned()]);
             names.filter(|name| fits(name)).map(|name| format!("cluster:{}", quoted(&name))).collect()
+        }
+        "album" => {
+            let albums = library.and_then(|library| library.albums().ok()).unwrap_or_default();
+            albums
+                .iter()
+                .filter(|album| fits(&album.name))
+                .map(|album| format!("album:{}", quoted(&album.name)))
+                .collect()
         }
         "label" => {
             let mut words = Vec::new();
@@ -72,13 +80,4 @@ fn with_installed(names: &[&str], wanted: impl Fn(Kind) -> bool) -> Vec<String> 
         }
     }
     all
-}
-
-/// A name as a query writes it.
-fn quoted(name: &str) -> String {
-    if name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.')) {
-        name.to_owned()
-    } else {
-        format!("\"{name}\"")
-    }
 }

@@ -1,5 +1,6 @@
 //! One file per group of subcommands.
 
+mod albums;
 mod ask;
 mod caption;
 mod chat;
@@ -71,6 +72,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Ask(args) => ask::ask(&args, settings, console),
         Command::Chat(args) => chat::chat(&args, settings, console),
         Command::Chats { action } => chats::run(&action, settings, console),
+        Command::Album { action } => albums::run(&action, settings, console),
         Command::Classify(args) => classify::classify(&args, settings, console),
         Command::Score(args) => score::score(&args, settings, console),
         Command::Labels { action } => labels::run(&action, settings, console),

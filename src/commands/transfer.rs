@@ -101,6 +101,7 @@ fn report(done: &Imported, library: &Library, settings: &Settings, console: &Con
         (done.texts, "text"),
         (done.chats, "chat"),
         (done.names, "name of a cluster"),
+        (done.albums, "album"),
         (done.label_sets, "label set"),
         (done.forgotten, "forgotten path"),
     ];

@@ -3,6 +3,7 @@
 use super::unwritten;
 use crate::search::row::Row;
 use anyhow::Context;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,11 +15,34 @@ pub fn copy_to<'a>(
     folder: &Path,
     skipped: &mut dyn FnMut(&Path, io::Error),
 ) -> anyhow::Result<usize> {
+    copy(rows, folder, &|_, name| name.to_owned(), skipped)
+}
+
+/// As [`copy_to`]; the names of the copies begin with the places of the photos, so that they are sorted as these are.
+pub fn copy_numbered<'a>(
+    rows: impl Iterator<Item = &'a Row>,
+    folder: &Path,
+    skipped: &mut dyn FnMut(&Path, io::Error),
+) -> anyhow::Result<usize> {
+    let numbered = |place: usize, name: &OsStr| {
+        let mut numbered = OsString::from(format!("{place:04}-"));
+        numbered.push(name);
+        numbered
+    };
+    copy(rows, folder, &numbered, skipped)
+}
+
+fn copy<'a>(
+    rows: impl Iterator<Item = &'a Row>,
+    folder: &Path,
+    name_of: &dyn Fn(usize, &OsStr) -> OsString,
+    skipped: &mut dyn FnMut(&Path, io::Error),
+) -> anyhow::Result<usize> {
     create(folder)?;
     let mut copied = 0;
-    for row in rows {
+    for (row, place) in rows.zip(1..) {
         let source = row.path();
-        let name = source.file_name().context("the photo has no file name")?;
+        let name = name_of(place, source.file_name().context("the photo has no file name")?);
         // The source is opened first, so that a missing photo leaves no empty copy.
         let mut from = match File::open(source) {
             Ok(from) => from,
@@ -28,12 +52,12 @@ pub fn copy_to<'a>(
             }
         };
         // The same command may be run again.
-        if is_copied(source, &folder.join(name)) {
+        if is_copied(source, &folder.join(&name)) {
             copied += 1;
             continue;
         }
         let (mut target, path) =
-            fresh(folder, Path::new(name), |path| File::create_new(path)).map_err(|error| unwritten(folder, error))?;
+            fresh(folder, Path::new(&name), |path| File::create_new(path)).map_err(|error| unwritten(folder, error))?;
         if let Err(error) = io::copy(&mut from, &mut target) {
             let _ = fs::remove_file(&path);
             return Err(unwritten(&path, error));

@@ -13,7 +13,7 @@ pub mod trash_script;
 pub mod trial;
 pub mod verdicts;
 
-pub use copy::copy_to as copy_photos;
+pub use copy::{copy_numbered, copy_to as copy_photos};
 pub use sheet::write as contact_sheet;
 pub use table::{TableColumn, TableOptions};
 

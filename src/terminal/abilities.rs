@@ -81,7 +81,7 @@ impl Surroundings {
 /// What the environment alone says: for a program that does not ask.
 #[must_use]
 pub fn colors_by_environment() -> ColorDepth {
-    colors(&Surroundings::of_this_process(), &Kind::Unknown)
+    colors(&Surroundings::of_this_process(), &TerminalKind::Unknown)
 }
 
 /// The question to the terminal; every terminal answers its end.
@@ -138,7 +138,7 @@ impl Answers {
     }
 
     pub(super) fn abilities(&self, around: &Surroundings) -> Abilities {
-        let kind = self.name().map_or(Kind::Unknown, |name| Kind::of(&name));
+        let kind = self.name().map_or(TerminalKind::Unknown, |name| TerminalKind::of(&name));
         let says = |response| self.responses.contains(&response);
         let is_sixel = says(Response::Sixel);
         let colors = colors(around, &kind);
@@ -146,14 +146,16 @@ impl Answers {
         let kitty = (says(Response::Kitty) && colors == ColorDepth::True).then_some(ProtocolType::Kitty);
         let pictures = match kind {
             // Only placeholders in cells can be scrolled, covered and cut off: kitty has them since 0.28.
-            Kind::Kitty(version) => kitty.filter(|_| version >= (0, 28)),
-            Kind::Ghostty => kitty,
+            TerminalKind::Kitty(version) => kitty.filter(|_| version >= (0, 28)),
+            TerminalKind::Ghostty => kitty,
             // What tmux passes on is drawn over the screen, wherever tmux puts the program.
             _ if around.is_in_tmux() => None,
-            Kind::WezTerm | Kind::Iterm2 => Some(ProtocolType::Iterm2),
+            TerminalKind::WezTerm | TerminalKind::Iterm2 => Some(ProtocolType::Iterm2),
             // Konsole draws kitty's placeholders as characters, and its sixels leave traces.
-            Kind::Konsole | Kind::Multiplexer => None,
-            Kind::Foot | Kind::Xterm | Kind::XtermJs | Kind::Unknown => is_sixel.then_some(ProtocolType::Sixel),
+            TerminalKind::Konsole | TerminalKind::Multiplexer => None,
+            TerminalKind::Foot | TerminalKind::Xterm | TerminalKind::XtermJs | TerminalKind::Unknown => {
+                is_sixel.then_some(ProtocolType::Sixel)
+            }
         };
         let cell = self.responses.iter().find_map(|response| match response {
             Response::CellSize(Some((width, height))) if *width > 0 && *height > 0 => Some((*width, *height)),
@@ -165,7 +167,7 @@ impl Answers {
 
 /// Terminals that differ in what they can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum TerminalKind {
     /// With the first two numbers of its version.
     Kitty((u32, u32)),
     Ghostty,
@@ -181,7 +183,7 @@ enum Kind {
     Unknown,
 }
 
-impl Kind {
+impl TerminalKind {
     /// The terminal of this name, as XTVERSION gives it.
     fn of(name: &str) -> Self {
         let lower = name.to_ascii_lowercase();
@@ -205,14 +207,15 @@ impl Kind {
     }
 }
 
-fn colors(around: &Surroundings, kind: &Kind) -> ColorDepth {
+fn colors(around: &Surroundings, kind: &TerminalKind) -> ColorDepth {
     let Surroundings { term, colorterm, .. } = around;
     let says_so = colorterm.contains("truecolor") || colorterm.contains("24bit") || term.ends_with("-direct");
-    let is_known = !around.is_in_tmux() && !matches!(kind, Kind::Xterm | Kind::Multiplexer | Kind::Unknown);
+    let is_known = !around.is_in_tmux()
+        && !matches!(kind, TerminalKind::Xterm | TerminalKind::Multiplexer | TerminalKind::Unknown);
     let is_named = ["xterm-kitty", "xterm-ghostty", "alacritty", "foot", "wezterm"];
     if says_so || is_known || is_named.iter().any(|name| term.starts_with(name)) {
         ColorDepth::True
-    } else if term.contains("256color") || *kind == Kind::Xterm {
+    } else if term.contains("256color") || *kind == TerminalKind::Xterm {
         ColorDepth::Indexed
     } else {
         ColorDepth::Sixteen

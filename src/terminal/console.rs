@@ -3,8 +3,8 @@
 
 use super::listener::{Listener, PhotoCount, Reports, Step};
 
-use super::{sanitize, text};
-use crate::exit::ClosedPipe;
+use super::sanitize;
+use crate::exit::{ClosedPipe, without_error_numbers};
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -127,7 +127,7 @@ impl Console {
     }
 
     fn say(&self, warning: bool, message: &dyn Display) {
-        let message = text::without_error_numbers(&message.to_string());
+        let message = without_error_numbers(&message.to_string());
         if let Some(listener) = &self.listener {
             return listener.message(warning, &message);
         }

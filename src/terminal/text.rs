@@ -70,24 +70,6 @@ pub fn shorten_end(text: &str, width: usize) -> String {
     kept
 }
 
-/// A message without the numbers of the system's errors: `File exists (os error 17)` says it already.
-#[must_use]
-pub fn without_error_numbers(message: &str) -> String {
-    const BEFORE: &str = " (os error ";
-    let mut parts = message.split(BEFORE);
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(')') {
-            Some(rest) if part.starts_with(|c: char| c.is_ascii_digit()) => out.push_str(rest),
-            _ => {
-                out.push_str(BEFORE);
-                out.push_str(part);
-            }
-        }
-    }
-    out
-}
-
 /// Bytes as a person reads them: `999 B`, `25 KB`, `3.1 MB`, `2.5 GB`.
 #[must_use]
 pub fn size(bytes: u64) -> String {
@@ -118,15 +100,6 @@ mod tests {
         assert_eq!(shorten_end(&format!("ab{family}cdef"), 4), "ab…");
         assert_eq!(shorten(&format!("abcd{family}e"), 4), format!("…{family}e"));
         assert_eq!(shorten(&format!("abcd{family}e"), 3), "…e");
-    }
-
-    #[test]
-    fn the_numbers_of_errors_are_left_out_and_nothing_else_is() {
-        let told = "a.md: File exists (os error 17); b: No such file or directory (os error 2)";
-        assert_eq!(without_error_numbers(told), "a.md: File exists; b: No such file or directory");
-        for kept in ["", "photo (os error x).jpg", "x (os error )", "(os error 17)"] {
-            assert_eq!(without_error_numbers(kept), kept);
-        }
     }
 
     #[test]

@@ -39,10 +39,14 @@ pub enum Action {
     Sort,
     SortBy(Sorting),
     Facts,
+    Filters,
     EditCaption,
     ClearCaption,
     FailureDetails,
     RetryFailures,
+    AddToAlbum,
+    RemoveFromAlbum,
+    OpenAlbum,
     MoreLikeThis,
     LessLikeThis,
     Earlier,
@@ -117,6 +121,10 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("mark-range", "select visual"),
     ("mark-all", "select all"),
     ("show-marked", "selection"),
+    ("add-to-album", "collection new album make"),
+    ("open-album", "collections list"),
+    ("remove-from-album", "delete collection"),
+    ("filters", "narrow histogram timeline facets browse folders"),
     ("undo", "revert restore back"),
     ("sort", "order arrange"),
     ("facts", "info metadata exif details properties"),
@@ -188,9 +196,19 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::SortBy(Sorting::Path), "sort-path", "sort by folder and name", [], &[Place::Search]),
     entry!(Action::SortBy(Sorting::Rating), "sort-rating", "sort by rating", [], &[Place::Search]),
     entry!(Action::SortBy(Sorting::Reversed), "sort-reverse", "reverse the order", [], &[Place::Search]),
+    entry!(Action::Filters, "filters", "filter by year, camera, place, people, tags, ...", ["F"], &[Place::Search]),
     entry!(Action::Facts, "facts", "everything that is known about the photo", ["i"], &[Place::Look, Place::Map]),
     entry!(Action::EditCaption, "edit-caption", "write or change the caption", ["E"], ONE),
     entry!(Action::ClearCaption, "clear-caption", "delete the caption", [], ONE),
+    entry!(Action::AddToAlbum, "add-to-album", "add what is marked, or this photo, to an album", ["B"], ONE),
+    entry!(Action::OpenAlbum, "open-album", "show the photos of an album", ["b"], PHOTOS),
+    entry!(
+        Action::RemoveFromAlbum,
+        "remove-from-album",
+        "take what is marked, or this photo, out of an album",
+        [],
+        ONE
+    ),
     entry!(Action::View, "view", "open in the system's viewer", ["O"], ONE),
     entry!(Action::CopyPath, "copy-path", "copy the path, or all marked paths", ["y"], ONE),
     entry!(Action::CopyText, "copy-text", "copy the text in the photo", ["Y"], ONE),
@@ -258,7 +276,18 @@ impl Action {
         use Action::*;
         matches!(
             self,
-            EditQuery | EditLabels | Ask | AskAgain | Palette | AddFolder | Export | RenameCluster | SaveSet | SaveChat
+            EditQuery
+                | EditLabels
+                | Ask
+                | AskAgain
+                | Palette
+                | AddFolder
+                | Export
+                | RenameCluster
+                | SaveSet
+                | SaveChat
+                | EditCaption
+                | AddToAlbum
         )
     }
 }

@@ -2,19 +2,14 @@
 
 use super::state::Completion;
 use snapseek_index::query::{COLORS, FILTERS, quoted};
-use snapseek_index::{Fact, LabelSet, Shape};
+use snapseek_index::{Facet, FacetField, Fact, LabelSet, Shape};
+use std::collections::HashMap;
 
 /// Most completions that are offered.
 const MOST: usize = 8;
 
-/// Completions of the word before the cursor (a position in characters); `None` if there are none.
-#[must_use]
-pub fn complete<'a>(
-    text: &str,
-    cursor: usize,
-    clusters: impl Iterator<Item = &'a str>,
-    sets: impl Iterator<Item = &'a LabelSet>,
-) -> Option<Completion> {
+/// Where the word before the cursor begins, in characters, and the word without a sign; `None` if there is none.
+fn word_at(text: &str, cursor: usize) -> Option<(usize, String)> {
     let before: Vec<char> = text.chars().take(cursor).collect();
     // Within quotes, spaces belong to the word.
     let (mut start, mut is_quoted) = (0, false);
@@ -29,9 +24,32 @@ pub fn complete<'a>(
         start += 1;
     }
     let word: String = before.get(start..)?.iter().collect();
-    if word.is_empty() {
-        return None;
-    }
+    (!word.is_empty()).then_some((start, word))
+}
+
+/// The word before the cursor (a position in characters).
+#[must_use]
+pub fn word_before(text: &str, cursor: usize) -> Option<String> {
+    word_at(text, cursor).map(|(_, word)| word)
+}
+
+/// The fields whose values complete this word.
+pub fn fields_of(word: &str) -> impl Iterator<Item = FacetField> {
+    let filter = word.split_once(':').map(|(filter, _)| filter.to_lowercase());
+    FacetField::ALL.into_iter().filter(move |(_, _, known)| filter.as_deref() == Some(*known)).map(|(field, ..)| field)
+}
+
+/// Completions of the word before the cursor (a position in characters); `None` if there are none.
+#[must_use]
+pub fn complete<'a>(
+    text: &str,
+    cursor: usize,
+    clusters: impl Iterator<Item = &'a str>,
+    albums: impl Iterator<Item = &'a str>,
+    sets: impl Iterator<Item = &'a LabelSet>,
+    facets: &HashMap<FacetField, Option<Vec<Facet>>>,
+) -> Option<Completion> {
+    let (start, word) = word_at(text, cursor)?;
     let folded = word.to_lowercase();
     let fits = |item: &String| {
         let (item, typed) = (item.to_lowercase().replace('"', ""), folded.replace('"', ""));
@@ -40,6 +58,8 @@ pub fn complete<'a>(
     let clean = |value: &str| !crate::terminal::sanitize::judged(value).any(|(_, is_unsafe)| is_unsafe);
     let candidates: Vec<String> = if folded.starts_with("cluster:") {
         clusters.chain(["none"]).filter(|name| clean(name)).map(|name| format!("cluster:{}", quoted(name))).collect()
+    } else if folded.starts_with("album:") {
+        albums.filter(|name| clean(name)).map(|name| format!("album:{}", quoted(name))).collect()
     } else if folded.starts_with("label:") {
         sets.filter(|set| clean(&set.name))
             .flat_map(|set| {
@@ -55,11 +75,26 @@ pub fn complete<'a>(
         Shape::ALL.iter().map(|(name, _)| format!("is:{name}")).collect()
     } else if folded.starts_with("color:") {
         COLORS.iter().map(|name| format!("color:{name}")).collect()
+    } else if fields_of(&folded).next().is_some() {
+        let values = fields_of(&folded).filter_map(|field| Some((field, facets.get(&field)?.as_deref()?)));
+        let values = values.flat_map(|(field, values)| values.iter().map(move |facet| (field, facet)));
+        let filter =
+            |field| FacetField::ALL.iter().find(|(known, ..)| *known == field).map_or("", |(_, _, name)| *name);
+        let values = values.filter(|(_, facet)| clean(&facet.value));
+        values.map(|(field, facet)| format!("{}:{}", filter(field), quoted(&facet.value))).collect()
     } else {
         FILTERS.iter().map(|(name, _)| format!("{name}:")).collect()
     };
     let items: Vec<String> = candidates.into_iter().filter(fits).take(MOST).collect();
-    (!items.is_empty()).then_some(Completion { start, items, at: 0 })
+    let counts = items.iter().map(|item| photos_of(item, facets)).collect();
+    (!items.is_empty()).then_some(Completion { start, items, counts, at: 0 })
+}
+
+/// How many photos have the value that a completed word asks for, if it is known.
+fn photos_of(item: &str, facets: &HashMap<FacetField, Option<Vec<Facet>>>) -> Option<u64> {
+    let (_, value) = item.split_once(':')?;
+    let values = fields_of(item).filter_map(|field| facets.get(&field)?.as_deref()).flatten();
+    values.into_iter().find(|facet| quoted(&facet.value) == value).map(|facet| facet.photos)
 }
 
 #[cfg(test)]
@@ -70,8 +105,17 @@ mod tests {
     fn items(text: &str) -> Vec<String> {
         let sets =
             [LabelSet { name: "pets".into(), labels: vec!["dog".into(), "guinea pig".into()], ..LabelSet::default() }];
-        let found =
-            complete(text, text.chars().count(), ["bird, hen", "x\u{1b}", "our \"house\""].into_iter(), sets.iter());
+        let facet = |value: &str, photos| Facet { value: value.into(), photos };
+        let cameras = vec![facet("Canon EOS 80D", 40), facet("Casio", 2), facet("x\u{1b}", 1)];
+        let facets = HashMap::from([(FacetField::Camera, Some(cameras)), (FacetField::Tag, None)]);
+        let found = complete(
+            text,
+            text.chars().count(),
+            ["bird, hen", "x\u{1b}", "our \"house\""].into_iter(),
+            ["Lisbon"].into_iter(),
+            sets.iter(),
+            &facets,
+        );
         found.map(|found| found.items).unwrap_or_default()
     }
 
@@ -84,6 +128,11 @@ mod tests {
         assert_eq!(items("cluster:b"), ["cluster:\"bird, hen\""]);
         assert_eq!(items("cluster:\"bird, h"), ["cluster:\"bird, hen\""]);
         assert_eq!(items("cluster:our"), ["cluster:\"our \"\"house\"\"\""]);
+        assert_eq!(items("camera:c"), ["camera:\"Canon EOS 80D\"", "camera:Casio"], "the most frequent first");
+        assert_eq!(items("camera:\"canon e"), ["camera:\"Canon EOS 80D\""]);
+        assert!(items("camera:x").is_empty() && items("tag:c").is_empty(), "no escape sequences; not counted yet");
+        assert_eq!(fields_of("-taken:20").count() + fields_of("taken:20").count(), 2);
+        assert_eq!(items("album:l"), ["album:Lisbon"]);
         assert_eq!(items("label:pets=g"), ["label:pets=\"guinea pig\""]);
         assert!(items("cluster:x").is_empty(), "no escape sequences");
         assert!(items("").is_empty() && items("dog ").is_empty() && items("tag:").is_empty());

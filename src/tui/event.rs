@@ -7,7 +7,7 @@ use crate::labels::classify::Verdict;
 use crate::terminal::listener::Step;
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui_image::protocol::Protocol;
-use snapseek_index::{ContentHash, Hit, LabelSet, Order, Status, Turn};
+use snapseek_index::{ContentHash, Facet, FacetField, Hit, LabelSet, Order, PhotoAlbum, Status, Turn};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +17,15 @@ use std::time::Duration;
 pub enum Event {
     /// A key was pressed.
     Key(KeyEvent),
-    /// Several keys have come together: typed ahead, or a text that was pasted as keys.
+    /// Several keys have come together.
     Keys {
         /// The keys.
         keys: Vec<KeyEvent>,
-        /// More of them are to come at once.
-        is_cut: bool,
+        /// They are a text, or a piece of one, that was pasted.
+        is_pasted: bool,
     },
+    /// A pasted text has ended with a line end: Enter, if a line is open.
+    LineEnd,
     /// The mouse was moved, clicked or scrolled.
     Mouse(MouseEvent),
     /// Text was pasted.
@@ -269,6 +271,12 @@ pub enum Message {
     Charted(u64, Outcome<MapChart>),
     /// Photos sorted by labels.
     Sorted(u64, Outcome<Classified>),
+    /// The values of a field, and how many photos have each.
+    Facets(FacetField, Vec<Facet>),
+    /// The albums.
+    Albums(Vec<PhotoAlbum>),
+    /// An album was changed: its name, what was done, and the pictures that it had before; `None` if there was none.
+    AlbumChanged(String, String, Option<Vec<ContentHash>>),
     /// The saved label sets.
     LabelSets(Vec<LabelSet>),
     /// Progress of heavy work.
@@ -333,6 +341,17 @@ pub enum Work {
     Chart,
     /// Sort all photos by these labels.
     Sort(LabelSet),
+}
+
+/// A change of an album.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AlbumChange {
+    /// Add photos to its end.
+    Add(String, Vec<i64>),
+    /// Take photos out of it.
+    Remove(String, Vec<i64>),
+    /// Give it exactly these pictures, or delete it with `None`: what it was before a change that is undone.
+    Set(String, Option<Vec<ContentHash>>),
 }
 
 /// What the chat is asked to do.
@@ -404,6 +423,12 @@ pub enum Effect {
     KeepMarks(Vec<i64>),
     /// Start heavy work; it replaces older heavy work.
     Work(u64, Work),
+    /// Count the photos by the values of a field.
+    Facets(FacetField),
+    /// Load the albums.
+    Albums,
+    /// Change an album.
+    Album(AlbumChange),
     /// Load the saved label sets.
     LabelSets,
     /// Save a label set.

@@ -94,7 +94,8 @@ pub fn completions(state: &State) -> Option<Rect> {
     let search = &state.search;
     let completion = search.completion.as_ref().filter(|_| search.typing && state.overlay.is_none())?;
     let line = areas(state).input;
-    let widest = completion.items.iter().map(|item| item.width()).max().unwrap_or(0).clamp(8, 60);
+    let width = |(item, count): (&String, &Option<u64>)| item.width() + count.map_or(0, |n| n.to_string().len() + 2);
+    let widest = completion.items.iter().zip(&completion.counts).map(width).max().unwrap_or(0).clamp(8, 60);
     let x = line.x + 2 + u16::try_from(completion.start).unwrap_or(0).min(line.width / 2);
     let height = u16::try_from(completion.items.len()).unwrap_or(8);
     Some(Rect::new(x, line.bottom(), u16::try_from(widest + 2).unwrap_or(62), height).intersection(state.screen))

@@ -10,6 +10,7 @@
 //! - `terminal`: takes the terminal over and gives it back
 
 pub mod action;
+pub mod burst;
 pub mod complete;
 pub mod event;
 pub mod gallery;

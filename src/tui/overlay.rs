@@ -17,10 +17,14 @@ pub enum Overlay {
     History(Picker),
     /// The saved label sets.
     Sets(Picker),
+    /// The albums.
+    Albums(Picker),
     /// A prompt for a line of text.
     Prompt(Asked),
     /// What photos can be sorted by, and the position of the selected line.
     Sorting(usize),
+    /// Values to filter by: the position of the field, and that of the selected value.
+    Filters(usize, usize),
     /// A text to read: its title, its lines, and the position of the first line on the screen.
     Text(String, Vec<String>, usize),
 }
@@ -60,6 +64,10 @@ pub enum Prompt {
     Export,
     /// A caption for this photo.
     Caption(i64),
+    /// An album that the marked photos are added to.
+    AddToAlbum,
+    /// An album that the marked photos are taken out of.
+    RemoveFromAlbum,
 }
 
 impl Prompt {
@@ -73,6 +81,8 @@ impl Prompt {
             Self::ChatFile => "File for the chat (.md or .json)",
             Self::Export => "File (.html or .json), or folder for copies",
             Self::Caption(_) => "Caption",
+            Self::AddToAlbum => "Add to the album (a new name makes a new one)",
+            Self::RemoveFromAlbum => "Take out of the album",
         }
     }
 }
@@ -82,8 +92,10 @@ impl Overlay {
     #[must_use]
     pub fn input(&self) -> Option<&Input> {
         match self {
-            Self::Help(_) | Self::Sorting(_) | Self::Text(..) => None,
-            Self::Palette(picker) | Self::History(picker) | Self::Sets(picker) => Some(&picker.input),
+            Self::Help(_) | Self::Sorting(_) | Self::Filters(..) | Self::Text(..) => None,
+            Self::Palette(picker) | Self::History(picker) | Self::Sets(picker) | Self::Albums(picker) => {
+                Some(&picker.input)
+            }
             Self::Prompt(asked) => Some(&asked.input),
         }
     }

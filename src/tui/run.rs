@@ -1,9 +1,10 @@
 //! The main loop: receives events, calls the update function, executes effects, draws frames. It waits only for events.
 
+use super::burst::{Bursts, PASTED};
 use super::event::{Effect, Ending, Event, WantedPicture};
 use super::state::{State, TuiOptions};
 use super::terminal::{self, Screen};
-use super::update::{PASTED, update};
+use super::update::update;
 use super::work::Workers;
 use super::{layout, view};
 use crate::config::{Pictures, Settings, ThemeName};
@@ -231,16 +232,26 @@ const PASTE_GAP: Duration = Duration::from_millis(10);
 /// Turns keys, mouse actions, pastes and resizes into events. Keys that are already there are handed over together.
 fn keys(out: Sender<Event>) -> anyhow::Result<()> {
     super::work::spawn("keys", move || {
-        let mut waiting = None;
+        let (mut waiting, mut bursts) = (None, Bursts::default());
         loop {
-            let event = match waiting.take().map_or_else(crossterm::event::read, Ok) {
+            if waiting.is_none()
+                && let Some(deadline) = bursts.deadline()
+            {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if !crossterm::event::poll(left.max(AT_ONCE)).unwrap_or(true) {
+                    if bursts.rest().is_some_and(|event| out.send(event).is_err()) {
+                        return;
+                    }
+                    continue;
+                }
+            }
+            let events = match waiting.take().map_or_else(crossterm::event::read, Ok) {
                 Ok(Input::Key(key)) => {
                     let mut keys = vec![key];
-                    while keys.len() < BURST && waiting.is_none() {
+                    while keys.len() < BURST {
                         let patience = if keys.len() < PASTED { AT_ONCE } else { PASTE_GAP };
-                        match crossterm::event::poll(patience)
-                            .and_then(|is_there| is_there.then(crossterm::event::read).transpose())
-                        {
+                        let next = crossterm::event::poll(patience);
+                        match next.and_then(|is_there| is_there.then(crossterm::event::read).transpose()) {
                             Ok(Some(Input::Key(key))) => keys.push(key),
                             Ok(other) => {
                                 waiting = other;
@@ -251,16 +262,11 @@ fn keys(out: Sender<Event>) -> anyhow::Result<()> {
                         }
                     }
                     keys.retain(|key| key.kind != KeyEventKind::Release);
-                    let is_cut = keys.len() >= BURST;
-                    match keys.as_slice() {
-                        [] => continue,
-                        [key] => Event::Key(*key),
-                        _ => Event::Keys { keys, is_cut },
-                    }
+                    bursts.take(keys, Instant::now())
                 }
-                Ok(Input::Mouse(mouse)) => Event::Mouse(mouse),
-                Ok(Input::Paste(text)) => Event::Paste(text),
-                Ok(Input::Resize(width, height)) => Event::Resize(width, height),
+                Ok(Input::Mouse(mouse)) => vec![Event::Mouse(mouse)],
+                Ok(Input::Paste(text)) => vec![Event::Paste(text)],
+                Ok(Input::Resize(width, height)) => vec![Event::Resize(width, height)],
                 Ok(_) => continue,
                 // The terminal is gone.
                 Err(_) => {
@@ -268,7 +274,7 @@ fn keys(out: Sender<Event>) -> anyhow::Result<()> {
                     return;
                 }
             };
-            if out.send(event).is_err() {
+            if events.into_iter().any(|event| out.send(event).is_err()) {
                 return;
             }
         }

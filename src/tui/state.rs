@@ -14,7 +14,7 @@ use crate::config::ThemeName;
 use crate::terminal::abilities::ColorDepth;
 use crate::terminal::listener::Step;
 use ratatui::layout::Rect;
-use snapseek_index::{Hit, LabelSet, Turn};
+use snapseek_index::{Facet, FacetField, Hit, LabelSet, PhotoAlbum, Turn};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +85,12 @@ pub struct State {
     pub pictures: HashMap<PictureKey, Outcome<Arc<EncodedPicture>>>,
     /// Marked photos.
     pub marks: Marks,
+    /// The values of the fields that were asked for; `None` while they are counted.
+    pub facets: HashMap<FacetField, Option<Vec<Facet>>>,
+    /// The albums.
+    pub albums: Vec<PhotoAlbum>,
+    /// The album that was added to last.
+    pub last_album: String,
     /// How the last steps are undone, the last one at the end.
     pub undo: Vec<Undo>,
     /// The state of the marks that was handed over to be kept.
@@ -156,6 +162,8 @@ pub struct Completion {
     pub start: usize,
     /// The completed words to choose from.
     pub items: Vec<String>,
+    /// How many photos each of them finds, where that is known.
+    pub counts: Vec<Option<u64>>,
     /// Which of them is chosen.
     pub at: usize,
 }
@@ -441,6 +449,9 @@ impl State {
             asked: HashSet::new(),
             pictures: HashMap::new(),
             marks: Marks::default(),
+            facets: HashMap::new(),
+            albums: Vec::new(),
+            last_album: String::new(),
             undo: Vec::new(),
             kept_marks: 0,
             drafts: Vec::new(),
@@ -450,7 +461,7 @@ impl State {
             theme: Theme::new(options.theme, options.colors, options.background),
             options,
         };
-        let mut effects = vec![Effect::Standing, Effect::LabelSets];
+        let mut effects = vec![Effect::Standing, Effect::LabelSets, Effect::Albums];
         if !state.options.pick {
             effects.push(Effect::Marks);
         }
@@ -478,6 +489,14 @@ impl State {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.index.known && self.index.photo_count().unwrap_or(0) == 0
+    }
+
+    /// The values of a field, if they are known; otherwise they are asked for.
+    pub fn facets_of(&mut self, field: FacetField, effects: &mut Vec<Effect>) {
+        self.facets.entry(field).or_insert_with(|| {
+            effects.push(Effect::Facets(field));
+            None
+        });
     }
 
     /// A new generation number.

@@ -9,6 +9,7 @@
 #[macro_use]
 mod support;
 
+mod albums;
 mod bombs;
 mod campaign;
 mod captions;

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 /// Photos that no file shows and of which nothing is kept: neither by hand, nor by an import before a file showed them.
 pub(crate) const ORPHANS: &str = "FROM photo WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = photo.id)
     AND NOT EXISTS (SELECT 1 FROM caption c WHERE c.photo = photo.id AND (c.captioner IS NULL OR photo.format = ''))
-    AND NOT EXISTS (SELECT 1 FROM reading r WHERE r.photo = photo.id AND photo.format = '')";
+    AND NOT EXISTS (SELECT 1 FROM reading r WHERE r.photo = photo.id AND photo.format = '')
+    AND NOT EXISTS (SELECT 1 FROM album_picture a WHERE a.picture = photo.picture)";
 
 /// The photo with this picture, if the catalogue has it. A photo that is known only by an older kind of hash is known
 /// by the new one from now on, and so is what refers to the picture by that.
@@ -107,7 +108,7 @@ pub(crate) fn is_held(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
 
 /// Lets everything that refers to a picture by its hash refer to it by its new one.
 fn rename(db: &Connection, old: &ContentHash, new: &ContentHash) -> rusqlite::Result<()> {
-    for sealed in [seal::CONVERSATION, seal::NAMED_PICTURE] {
+    for sealed in [seal::CONVERSATION, seal::NAMED_PICTURE, seal::ALBUM_PICTURE] {
         let sql = format!("UPDATE OR REPLACE {} SET picture = ?2 WHERE picture = ?1", sealed.table);
         if db.prepare_cached(&sql)?.execute([old.as_slice(), new.as_slice()])? > 0 {
             sealed.seal(db, "picture = ?1", [new.as_slice()])?;
@@ -225,7 +226,7 @@ fn merge_captions(db: &Connection, from: i64, into: i64) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// Remembers which photo was at a path that now loses it, if it has a caption by hand.
+/// Remembers which photo was at a path that now loses it, if it has a caption by hand or is in an album.
 pub(crate) fn remember_last(db: &Connection, path: &Path, photo: i64) -> rusqlite::Result<()> {
     put_last(db, "INSERT OR REPLACE", path, photo, false)
 }
@@ -237,7 +238,8 @@ pub(crate) fn import_last(db: &Connection, path: &Path, photo: i64, ended: bool)
 }
 
 fn put_last(db: &Connection, insert: &str, path: &Path, photo: i64, ended: bool) -> rusqlite::Result<()> {
-    let by_hand = "SELECT 1 FROM caption WHERE photo = ?1 AND captioner IS NULL";
+    let by_hand = "SELECT 1 FROM caption WHERE photo = ?1 AND captioner IS NULL
+         UNION ALL SELECT 1 FROM album_picture a JOIN photo p ON p.picture = a.picture WHERE p.id = ?1";
     if db.prepare_cached(by_hand)?.exists([photo])? {
         let path = paths::bytes(path);
         db.prepare_cached(&format!("{insert} INTO last_seen (path, photo, ended) VALUES (?1, ?2, ?3)"))?
@@ -263,38 +265,45 @@ pub(crate) fn open_paths(db: &Connection) -> rusqlite::Result<Vec<PathBuf>> {
     paths.collect()
 }
 
-/// Carries captions by hand over to edited pictures ([`carry_caption`]), at the end of a run that saw everything, when
-/// it is known what was merely moved. Nothing follows any more at the paths that are `gone`.
-pub(crate) fn carry_captions(db: &Connection, open: &[PathBuf], gone: &[&PathBuf]) -> rusqlite::Result<()> {
+/// Lets what people wrote follow to edited pictures ([`carry`]), at the end of a run that saw everything, when it is
+/// known what was merely moved. Nothing follows any more at the paths that are `gone`.
+pub(crate) fn carry_on(db: &Connection, open: &[PathBuf], gone: &[&PathBuf]) -> rusqlite::Result<()> {
     db.execute("DELETE FROM last_seen WHERE photo IN (SELECT photo FROM file)", [])?;
-    open.iter().try_for_each(|path| carry_caption(db, paths::bytes(path)))?;
+    open.iter().try_for_each(|path| carry(db, paths::bytes(path)))?;
     gone.iter().try_for_each(|path| end_last(db, path))
 }
 
-/// Carries the caption by hand of the photo that was last at a path over to the photo that took its place there, if no
-/// file shows the former and only this one the latter. The caption stays with its own picture too, in case that
-/// returns.
-fn carry_caption(db: &Connection, path: &[u8]) -> rusqlite::Result<()> {
-    let follower = db
+/// Carries the caption by hand of the photo that was last at a path over to the photo that took its place there, and
+/// lets it take its place in albums, if no file shows the former and only this one the latter. The caption stays with
+/// its own picture too, in case that returns.
+fn carry(db: &Connection, path: &[u8]) -> rusqlite::Result<()> {
+    let follower: Option<(i64, i64)> = db
         .prepare_cached(
-            "SELECT f.photo, c.text, c.folded, c.written FROM last_seen l JOIN file f ON f.path = l.path
-             JOIN caption c ON c.photo = l.photo WHERE l.path = ?1 AND NOT l.ended AND c.captioner IS NULL
+            "SELECT l.photo, f.photo FROM last_seen l JOIN file f ON f.path = l.path WHERE l.path = ?1 AND NOT l.ended
              AND NOT EXISTS (SELECT 1 FROM file g WHERE g.photo = l.photo)
              AND NOT EXISTS (SELECT 1 FROM file g WHERE g.photo = f.photo AND g.path <> l.path)",
         )?
-        .query_row([path], |row| Ok((row.get::<_, i64>(0)?, text_of(row, 1)?, text_of(row, 2)?, row.get::<_, i64>(3)?)))
+        .query_row([path], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some((photo, text, folded, written)) = follower else { return Ok(()) };
+    let Some((former, photo)) = follower else { return Ok(()) };
     let carried = db
         .prepare_cached(
-            "INSERT INTO caption (photo, text, folded, captioner, written, carried) VALUES (?1, ?2, ?3, NULL, ?4, ?5)
-             ON CONFLICT (photo) DO UPDATE SET text = ?2, folded = ?3, captioner = NULL, written = ?4, carried = ?5
-             WHERE captioner IS NOT NULL",
+            "INSERT INTO caption (photo, text, folded, captioner, written, carried)
+             SELECT ?1, text, folded, NULL, written, ?3 FROM caption WHERE photo = ?2 AND captioner IS NULL
+             ON CONFLICT (photo) DO UPDATE SET text = excluded.text, folded = excluded.folded, captioner = NULL,
+             written = excluded.written, carried = excluded.carried WHERE captioner IS NOT NULL",
         )?
-        .execute(params![photo, text, folded, written, path])?;
+        .execute(params![photo, former, path])?;
     if carried > 0 {
         seal::CAPTION.seal(db, "photo = ?1", [photo])?;
         log(db, photo, About::Words)?;
+    }
+    let mut picture = db.prepare_cached("SELECT picture FROM photo WHERE id = ?1")?;
+    let mut picture_of = |photo: i64| picture.query_row([photo], |row| row.get::<_, ContentHash>(0));
+    let (former, picture) = (picture_of(former)?, picture_of(photo)?);
+    let follow = "UPDATE OR IGNORE album_picture SET picture = ?2 WHERE picture = ?1";
+    if db.execute(follow, [former.as_slice(), picture.as_slice()])? > 0 {
+        seal::ALBUM_PICTURE.seal(db, "picture = ?1", [picture.as_slice()])?;
     }
     db.prepare_cached("DELETE FROM last_seen WHERE path = ?1")?.execute([path])?;
     Ok(())

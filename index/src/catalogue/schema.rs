@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     BESIDE,
     AWAITED_TAGS,
     READINGS,
+    ALBUMS,
 ];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
@@ -310,6 +311,19 @@ CREATE TABLE reading (
     text TEXT NOT NULL, folded TEXT NOT NULL, read INTEGER NOT NULL, seal INTEGER
 );
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL, seal INTEGER) WITHOUT ROWID;
+";
+
+/// Named, ordered sets of pictures.
+const ALBUMS: &str = "
+CREATE TABLE album (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE, written INTEGER NOT NULL,
+    seal INTEGER
+);
+CREATE TABLE album_picture (
+    album INTEGER NOT NULL REFERENCES album (id) ON DELETE CASCADE, position INTEGER NOT NULL, picture BLOB NOT NULL,
+    seal INTEGER, PRIMARY KEY (album, position)
+);
+CREATE UNIQUE INDEX album_picture_picture ON album_picture (picture, album);
 ";
 
 /// The schema version from which on rows have seals.

@@ -90,9 +90,11 @@ pub(crate) const STACK: Sealed = sealed("stack", "photo", "photo, leader");
 pub(crate) const NAMED: Sealed = sealed("named", "file", "file, kind, position, text, folded");
 pub(crate) const READING: Sealed = sealed("reading", "photo", "photo, reader, lines, text, folded, read");
 pub(crate) const SETTING: Sealed = sealed("setting", "name", "name, value");
+pub(crate) const ALBUM: Sealed = sealed("album", "name", "id, name, folded, written");
+pub(crate) const ALBUM_PICTURE: Sealed = sealed("album_picture", "album", "album, position, picture");
 
 /// All of them.
-pub(crate) const ALL: [Sealed; 29] = [
+pub(crate) const ALL: [Sealed; 31] = [
     EMBEDDING,
     ENCODING,
     CLASSIFIER,
@@ -122,6 +124,8 @@ pub(crate) const ALL: [Sealed; 29] = [
     STACK,
     READING,
     SETTING,
+    ALBUM,
+    ALBUM_PICTURE,
 ];
 
 impl Sealed {

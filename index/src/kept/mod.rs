@@ -1,5 +1,6 @@
-//! What the catalogue keeps besides photos: captions, chats, clusters and the names given to them, labels, looks.
+//! What the catalogue keeps besides photos: captions, chats, albums, clusters and the names given to them, labels, looks.
 
+pub(crate) mod albums;
 pub(crate) mod captioner;
 pub(crate) mod captions;
 pub(crate) mod chats;

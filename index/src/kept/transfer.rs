@@ -56,6 +56,15 @@ pub enum Written {
         /// Hashes of the pictures in the cluster, ascending.
         pictures: Vec<ContentHash>,
     },
+    /// An album.
+    Album {
+        /// Its name.
+        name: String,
+        /// When it was changed, in seconds since 1970.
+        written: i64,
+        /// Hashes of its pictures, in its order.
+        pictures: Vec<ContentHash>,
+    },
     /// A label set.
     LabelSet {
         /// The set.
@@ -94,6 +103,8 @@ pub struct Imported {
     pub chats: Merged,
     /// Names of clusters.
     pub names: Merged,
+    /// Albums.
+    pub albums: Merged,
     /// Label sets.
     pub label_sets: Merged,
     /// Forgotten paths.
@@ -119,13 +130,15 @@ impl Merged {
 }
 
 /// The tables that hold what is exported.
-const WRITTEN: [Sealed; 8] = [
+const WRITTEN: [Sealed; 10] = [
     seal::CAPTION,
     seal::READING,
     seal::CONVERSATION,
     seal::TURN,
     seal::GIVEN_NAME,
     seal::NAMED_PICTURE,
+    seal::ALBUM,
+    seal::ALBUM_PICTURE,
     seal::LABEL_SET,
     seal::FORGOTTEN,
 ];
@@ -143,7 +156,7 @@ impl Library {
     ) -> std::result::Result<u64, E> {
         let (all, broken) = self.at_one_moment(|db| {
             let mut all = Vec::new();
-            for read in [captions, texts, chats, names, label_sets, forgotten] {
+            for read in [captions, texts, chats, names, albums, label_sets, forgotten] {
                 all.extend(read(db)?);
             }
             let mut broken: u64 = 0;
@@ -243,6 +256,14 @@ fn names(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     })
 }
 
+fn albums(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+    let mut statement = db.prepare("SELECT id, name, written FROM album ORDER BY folded")?;
+    readable(&mut statement.query([])?, |row| {
+        let pictures = super::albums::pictures_of(db, row.get(0)?)?;
+        Ok(Written::Album { name: text_of(row, 1)?, written: row.get(2)?, pictures })
+    })
+}
+
 fn label_sets(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare(&format!("SELECT {}, written FROM label_set ORDER BY folded", labels::COLUMNS))?;
     readable(&mut statement.query([])?, |row| {
@@ -275,6 +296,7 @@ impl Written {
                 check_length("an answer", &turn.answer, LONGEST_ANSWER)
             }),
             Self::Name { name, .. } => clusters::check_name(name),
+            Self::Album { name, .. } => super::albums::check_name(name),
             Self::LabelSet { set, .. } => set.check_all(),
             // Everything is below an empty path.
             Self::Forgotten { path, .. } if !path.is_absolute() => refused("a forgotten path", "it is not absolute"),
@@ -305,6 +327,9 @@ impl Writer<'_> {
                     Written::Chat(chat) => chats.push(chat),
                     Written::Name { name, written, pictures } => {
                         done.names.count(put_name(db, name, *written, pictures)?);
+                    }
+                    Written::Album { name, written, pictures } => {
+                        done.albums.count(put_album(db, name, *written, pictures)?);
                     }
                     Written::LabelSet { set, written } => done.label_sets.count(put_label_set(db, set, *written)?),
                     Written::Forgotten { path, forgotten } => {
@@ -467,6 +492,22 @@ fn put_name(db: &Connection, name: &str, written: i64, pictures: &[ContentHash])
     let pictures: Vec<ContentHash> = pictures.iter().map(resolve).collect::<rusqlite::Result<_>>()?;
     given_names::put(db, name, Some(written), &pictures)?;
     Ok(fate)
+}
+
+/// The newer order comes first; no photo of either is lost.
+fn put_album(db: &Connection, name: &str, written: i64, pictures: &[ContentHash]) -> rusqlite::Result<Fate> {
+    let fate = fate_of(db, "album", name, written)?;
+    let known =
+        super::albums::id_of(db, name)?.map_or(Ok(Vec::new()), |album| super::albums::pictures_of(db, album))?;
+    let resolve = |picture: &ContentHash| Ok(identity::picture_of(db, picture)?.unwrap_or(*picture));
+    let pictures: Vec<ContentHash> = pictures.iter().map(resolve).collect::<rusqlite::Result<_>>()?;
+    if fate == Fate::Unchanged && pictures.iter().all(|picture| known.contains(picture)) {
+        return Ok(fate);
+    }
+    let (first, second) = if fate == Fate::Unchanged { (known, pictures) } else { (pictures, known) };
+    let is_new = fate != Fate::Unchanged;
+    super::albums::put(db, name, is_new.then_some(written), &[first, second].concat())?;
+    Ok(if is_new { fate } else { Fate::Updated })
 }
 
 fn put_label_set(db: &Connection, set: &LabelSet, written: i64) -> rusqlite::Result<Fate> {

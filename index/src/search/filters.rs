@@ -52,6 +52,8 @@ pub enum Filter {
     Has(Fact),
     /// It is in the cluster of this name; `none`: it is in no cluster. Case and accents are ignored.
     Cluster(String),
+    /// Is in the album of this name.
+    Album(String),
     /// It gets this label of the label set of this name, or (`None`) any of its labels. Case and accents are ignored.
     Label {
         /// The label set.
@@ -251,11 +253,13 @@ pub enum Fact {
     Cluster,
     /// A chat about it.
     Chat,
+    /// It is in an album.
+    Album,
 }
 
 impl Fact {
     /// All of them, with their names in a query.
-    pub const ALL: [(&str, Self); 12] = [
+    pub const ALL: [(&str, Self); 13] = [
         ("caption", Self::Caption),
         ("date", Self::Date),
         ("camera", Self::Camera),
@@ -268,6 +272,7 @@ impl Fact {
         ("tags", Self::Tags),
         ("cluster", Self::Cluster),
         ("chat", Self::Chat),
+        ("album", Self::Album),
     ];
 
     /// A condition on `photo p`.
@@ -286,6 +291,9 @@ impl Fact {
             Self::Rating => "(p.rating IS NOT NULL)",
             Self::Tags => "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id)",
             Self::Cluster => "EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)",
+            Self::Album => {
+                return shared("SELECT q.id FROM album_picture a JOIN photo q ON q.picture = a.picture");
+            }
             Self::Chat => "EXISTS (SELECT 1 FROM conversation c WHERE c.picture = p.picture)",
         };
         simple.to_owned()
@@ -397,6 +405,13 @@ impl Filter {
                 values.push(paths::fold(name).into());
                 "EXISTS (SELECT 1 FROM member m JOIN cluster c ON c.id = m.cluster WHERE m.photo = p.id AND c.folded = ?)"
                     .into()
+            }
+            Self::Album(name) => {
+                values.push(paths::fold(name).into());
+                shared(
+                    "SELECT q.id FROM album n JOIN album_picture a ON a.album = n.id JOIN photo q ON q.picture = a.picture
+                     WHERE n.folded = ?",
+                )
             }
             Self::Ext(list) => {
                 let mut either = Vec::new();

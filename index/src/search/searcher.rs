@@ -9,9 +9,9 @@ use crate::catalogue::rows::{ContentHash, ModelRecord, PhotoFacts, ScoreStats, T
 use crate::catalogue::stored::{first_path, is_conversion, size_of, text_of};
 use crate::catalogue::told::{self, COMPANIONS};
 use crate::error::{Error, Result, validate};
-use crate::kept::clusters;
 use crate::kept::labels::LabelFilter;
 use crate::kept::stacks;
+use crate::kept::{albums, clusters};
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -252,7 +252,7 @@ impl Searcher {
             }
             _ => None,
         };
-        self.check_clusters(&request.filters)?;
+        self.check_names(&request.filters)?;
         let mut words = request.words.as_ref().map(|words| self.text()?.any(words)).transpose()?;
         // A filter is asked about those photos that the graph finds, as long as that is enough.
         let mut is_walked = request.by != By::Words
@@ -351,9 +351,14 @@ impl Searcher {
         }
     }
 
-    /// Refuses clusters that do not exist.
-    fn check_clusters(&self, filters: &Filters) -> Result<()> {
+    /// Refuses clusters and albums that do not exist.
+    fn check_names(&self, filters: &Filters) -> Result<()> {
         for clause in &filters.clauses {
+            if let Filter::Album(name) = &clause.filter
+                && self.library.sql(|db| albums::id_of(db, name))?.is_none()
+            {
+                return Err(self.library.no_album(name)?);
+            }
             if let Filter::Cluster(name) = &clause.filter
                 && paths::fold(name) != NO_CLUSTER
                 && self.library.sql(|db| clusters::id_of(db, name))?.is_none()

@@ -222,6 +222,8 @@ fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>
             "cluster" => (format!("cluster {named}"), Remedy::DropUntilNeeded),
             "past_clusters" => (format!("state {named} of the clusters"), Remedy::Rebuild),
             "label_set" => (format!("the label set {named}"), Remedy::SaveAgain),
+            "album" => (format!("the album {named}"), Remedy::WriteAgain),
+            "album_picture" => (format!("a photo of album {named}"), Remedy::WriteAgain),
             "given_name" => (format!("the name {named} of a cluster"), Remedy::WriteAgain),
             "named_picture" => (format!("a picture of the name {named} of a cluster"), Remedy::Rebuild),
             _ => (format!("the model {named}"), Remedy::Reindex),

@@ -1,6 +1,6 @@
 //! Bringing the caches up to date, and tidying up, at the end of an indexing run.
 
-use crate::catalogue::identity::{ORPHANS, carry_captions, open_paths};
+use crate::catalogue::identity::{ORPHANS, carry_on, open_paths};
 use crate::catalogue::library::{WAITING_CAPTIONS, WAITING_NAMES, models_of};
 use crate::catalogue::rows::{ModelRole, WaitingCounts};
 use crate::catalogue::writer::Writer;
@@ -105,7 +105,7 @@ impl Writer<'_> {
             OR NOT ended AND EXISTS (SELECT 1 FROM file f WHERE f.path = l.path AND NOT EXISTS
             (SELECT 1 FROM file g WHERE g.photo = f.photo AND g.path <> f.path)))";
         if !gone.is_empty() || self.library.sql(|db| db.query_row(due, [], |row| row.get(0)))? {
-            self.write(|db| carry_captions(db, &open, &gone))?;
+            self.write(|db| carry_on(db, &open, &gone))?;
         }
         self.drop_unneeded()
     }

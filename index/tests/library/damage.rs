@@ -343,6 +343,7 @@ fn everything(folder: &Path) -> Library {
     let line = PlacedLine { text: "Exit".into(), score: 0.9, quad: [[1.0, 2.0]; 4] };
     library.text_keeper("reader", false).unwrap().save(&[(2, vec![line], "Exit".into())]).unwrap();
     library.set_setting("text", "yes").unwrap();
+    library.add_to_album("Lisbon", &[2, 1]).unwrap();
     let neutral = ScoreStats { count: 5, mean: 0.1, std: 0.2 };
     library.set_neutral_scores(&model("a", DIM), &neutral).unwrap();
     writer.set_unread(Path::new("/photos"), &[("mp4".to_owned(), 3)].into()).unwrap();
@@ -504,10 +505,20 @@ fn what_is_damaged_stops_no_export() {
         });
         (records, damaged.unwrap())
     };
-    assert_eq!(export(&library), (8, 0));
+    assert_eq!(export(&library), (9, 0));
     let mut cases = 0;
-    for table in ["caption", "reading", "conversation", "turn", "given_name", "named_picture", "label_set", "forgotten"]
-    {
+    for table in [
+        "caption",
+        "reading",
+        "conversation",
+        "turn",
+        "given_name",
+        "named_picture",
+        "album",
+        "album_picture",
+        "label_set",
+        "forgotten",
+    ] {
         let columns: Vec<String> = {
             let db = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
             let mut statement = db.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();

@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod albums;
 mod browse;
 mod captions;
 mod catalogue;
 mod chats;
 mod damage;
+mod facets;
 mod label_sets;
 mod looks;
 mod models;

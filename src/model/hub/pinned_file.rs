@@ -45,7 +45,7 @@ impl PinnedFile<'_> {
         anyhow::ensure!(total <= self.most, too_large());
         super::download::check_room(folder, total)?;
         // Another process may download the same file: each has its own draft, and the last one is as good as the first.
-        let draft = Draft(place.with_extension(format!("{}.part", std::process::id())));
+        let draft = UnfinishedFile(place.with_extension(format!("{}.part", std::process::id())));
         let mut file = File::create(&draft.0).with_context(|| draft.0.display().to_string())?;
         let mut body = answer.body_mut().as_reader().take(self.most + 1);
         let (mut block, mut done) = (vec![0; BLOCK], 0);
@@ -67,9 +67,9 @@ impl PinnedFile<'_> {
 }
 
 /// A file that is deleted unless it was moved to its place.
-struct Draft(PathBuf);
+struct UnfinishedFile(PathBuf);
 
-impl Drop for Draft {
+impl Drop for UnfinishedFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }

@@ -1,6 +1,7 @@
 //! Lines of text: what is typed, pasted, refused and put aside.
 
 use super::*;
+use crate::tui::burst::Bursts;
 use crate::tui::event::IndexNews;
 use crate::tui::overlay::{Overlay, Prompt};
 use crate::tui::place::Place;
@@ -15,8 +16,12 @@ fn keys(text: &str) -> Vec<KeyEvent> {
     text.chars().map(|c| KeyEvent::new(code(c), KeyModifiers::NONE)).collect()
 }
 
+/// These keys come together, and then none.
 fn together(state: &mut State, text: &str) -> Vec<Effect> {
-    update(state, Event::Keys { keys: keys(text), is_cut: false })
+    let mut bursts = Bursts::default();
+    let mut events = bursts.take(keys(text), Instant::now());
+    events.extend(bursts.rest());
+    events.into_iter().flat_map(|event| update(state, event)).collect()
 }
 
 #[test]
@@ -76,11 +81,10 @@ fn keys_that_come_together_are_typed_or_pressed() {
     // Typed ahead: a query, Enter, and two steps to the right.
     let effects = together(&mut state, "/a dog\nll");
     assert!(effects.contains(&Effect::Remember("a dog".into())), "{effects:?}");
-    let steps = update(&mut state, Event::Keys { keys: keys("ll"), is_cut: false });
-    assert!(!state.search.typing && steps.is_empty());
+    assert!(!state.search.typing && together(&mut state, "ll").is_empty());
     // A key that is held is no text.
     let at = state.search.gallery.at();
-    update(&mut state, Event::Keys { keys: keys(&"l".repeat(60)), is_cut: false });
+    together(&mut state, &"l".repeat(60));
     assert!(state.search.gallery.at() > at);
 }
 
@@ -95,11 +99,6 @@ fn a_text_that_arrives_as_keys_is_a_text() {
     // With a line, its line ends are spaces; the last one is Enter.
     let effects = together(&mut state, &format!("/{pasted}"));
     assert!(effects.contains(&Effect::Remember("a dog quit now, and delete everything".into())), "{effects:?}");
-    // In the middle of a text that is still arriving, no line end is Enter.
-    press(&mut state, "/ ctrl-u");
-    update(&mut state, Event::Keys { keys: keys(pasted), is_cut: true });
-    assert!(state.search.typing);
-    update(&mut state, Event::Keys { keys: keys(pasted), is_cut: false });
     assert!(!state.search.typing);
 }
 
@@ -110,7 +109,7 @@ fn a_line_is_bounded_however_much_is_pasted() {
     let begun = Instant::now();
     for piece in million.as_bytes().chunks(1 << 14) {
         let piece = std::str::from_utf8(piece).unwrap();
-        update(&mut state, Event::Keys { keys: keys(piece), is_cut: true });
+        update(&mut state, Event::Keys { keys: keys(piece), is_pasted: true });
     }
     update(&mut state, Event::Paste(million));
     types(&mut state, "more");

@@ -1,10 +1,10 @@
 //! Sorting, ranges, captions, failures and facts.
 
 use super::*;
-use crate::tui::event::Listing;
+use crate::tui::event::{AlbumChange, Listing};
 use crate::tui::overlay::Overlay;
 use crate::tui::place::Place;
-use snapseek_index::Order;
+use snapseek_index::{Facet, FacetField, Order, PhotoAlbum};
 
 fn listing(effects: &[Effect]) -> Option<Listing> {
     effects.iter().find_map(|effect| if let Effect::Search(_, _, listing) = effect { Some(*listing) } else { None })
@@ -102,4 +102,66 @@ fn everything_known_about_a_photo_can_be_read() {
     assert!(!drawn(&state).contains("fact 0 "));
     press(&mut state, "esc");
     assert!(state.overlay.is_none() && state.place == Place::Look);
+}
+
+#[test]
+fn an_album_is_made_opened_and_undone() {
+    let mut state = with_photos(120, 40);
+    press(&mut state, "esc b");
+    assert!(drawn(&state).contains("there are no albums yet: B on a photo"), "{}", drawn(&state));
+    press(&mut state, "space space B");
+    types(&mut state, "Lisbon");
+    assert_eq!(press(&mut state, "enter"), [Effect::Album(AlbumChange::Add("Lisbon".into(), vec![0, 1]))]);
+    let album = PhotoAlbum { name: "Our \"Lisbon\"".into(), photos: 2, pictures: 2, written: 0 };
+    tell(&mut state, Message::Albums(vec![album]));
+    tell(&mut state, Message::AlbumChanged("Lisbon".into(), "2 photos added to Lisbon".into(), None));
+    assert!(drawn(&state).contains("2 photos added to Lisbon; u undoes it"));
+    press(&mut state, "b");
+    assert!(drawn(&state).contains("Our \"Lisbon\"") && drawn(&state).contains("2 photos"));
+    let effects = press(&mut state, "enter");
+    assert_eq!(state.search.input.value(), "album:\"Our \"\"Lisbon\"\"\" ");
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Search(..))));
+    let undone = press(&mut state, "u");
+    assert_eq!(undone[0], Effect::Album(AlbumChange::Set("Lisbon".into(), None)), "there was none");
+    press(&mut state, "B");
+    assert_eq!(state.overlay.as_ref().and_then(Overlay::input).map(|input| input.value()), Some("Lisbon"));
+}
+
+#[test]
+fn values_of_fields_are_counted_completed_and_added_to_the_query() {
+    let mut state = with_photos(100, 30);
+    press(&mut state, "esc");
+    assert_eq!(press(&mut state, "F"), [Effect::Facets(FacetField::Year)]);
+    assert!(drawn(&state).contains("counting"));
+    let facet = |value: &str, photos| Facet { value: value.into(), photos };
+    tell(&mut state, Message::Facets(FacetField::Year, vec![facet("2021", 7), facet("2019", 92)]));
+    let screen = drawn(&state);
+    assert!(screen.contains("2019") && screen.contains("92") && screen.contains("camera"), "{screen}");
+    press(&mut state, "j enter");
+    assert_eq!(state.search.input.value(), "taken:2019 ");
+    // On to another field, which is counted when it is looked at; what is not wanted is left out.
+    let effects = press(&mut state, "F l l");
+    assert_eq!(effects, [Effect::Facets(FacetField::Month), Effect::Facets(FacetField::Camera)]);
+    tell(&mut state, Message::Facets(FacetField::Camera, vec![facet("Canon \"Pro\" \u{1b}[31m", 3)]));
+    assert!(drawn(&state).contains("Canon \"Pro\" \\x1b[31m"), "{}", drawn(&state));
+    press(&mut state, "-");
+    assert_eq!(state.search.input.value(), "taken:2019 -camera:\"Canon \"\"Pro\"\" \u{1b}[31m\" ");
+    press(&mut state, "F enter");
+    assert_eq!(state.search.input.value().matches("taken").count(), 2, "another year");
+    // Completion asks for the values, and offers them when they come.
+    press(&mut state, "/ ctrl-u");
+    let effects = types(&mut state, "tag:ca");
+    assert!(effects.contains(&Effect::Facets(FacetField::Tag)));
+    assert_eq!(effects.iter().filter(|effect| matches!(effect, Effect::Facets(_))).count(), 1, "once");
+    tell(
+        &mut state,
+        Message::Facets(FacetField::Tag, vec![facet("cat", 12), facet("castle wall", 3), facet("dog", 2)]),
+    );
+    let screen = drawn(&state);
+    assert!(screen.contains("tag:cat") && screen.contains("12") && screen.contains("tag:\"castle wall\""), "{screen}");
+    press(&mut state, "down tab");
+    assert_eq!(state.search.input.value(), "tag:\"castle wall\"");
+    // The library has changed: it is counted anew.
+    press(&mut state, "esc r");
+    assert!(state.facets.is_empty());
 }

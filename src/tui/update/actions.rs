@@ -9,7 +9,7 @@ use crate::tui::place::Place;
 use crate::tui::source::Source;
 use crate::tui::state::{RunState, State};
 use crate::tui::theme::Theme;
-use snapseek_index::Order;
+use snapseek_index::{FacetField, Order};
 use std::path::PathBuf;
 
 impl State {
@@ -65,12 +65,33 @@ impl State {
             }
             Action::Sort => self.overlay = Some(Overlay::Sorting(0)),
             Action::SortBy(sorting) => self.sort_by_key(sorting, effects),
+            Action::Filters => {
+                let (field, ..) = FacetField::ALL[0];
+                self.facets_of(field, effects);
+                self.overlay = Some(Overlay::Filters(0, 0));
+            }
             Action::Facts => self.with_path(effects, Effect::Facts),
             Action::EditCaption => {
                 let Some(id) = self.photo() else { return self.tell("no photo is selected") };
                 let caption = self.photos.get(&id).and_then(|photo| photo.caption.clone()).unwrap_or_default();
                 self.prompt(Prompt::Caption(id), &caption);
             }
+            Action::AddToAlbum | Action::RemoveFromAlbum if self.chosen().is_empty() => {
+                self.tell("no photo is selected")
+            }
+            Action::AddToAlbum => {
+                let last = self.last_album.clone();
+                self.prompt(Prompt::AddToAlbum, &last);
+            }
+            Action::RemoveFromAlbum => {
+                let last = self.last_album.clone();
+                self.prompt(Prompt::RemoveFromAlbum, &last);
+            }
+            Action::OpenAlbum if self.albums.is_empty() => {
+                let key = self.options.keymap.keys_of("add-to-album");
+                self.tell(format!("there are no albums yet: {key} on a photo, or with marked ones, makes one"));
+            }
+            Action::OpenAlbum => self.overlay = Some(Overlay::Albums(Picker::default())),
             Action::ClearCaption => {
                 let Some(photo) = self.photo() else { return self.tell("no photo is selected") };
                 effects.push(Effect::SetCaption { photo, text: None, is_undo: false });
@@ -223,9 +244,10 @@ impl State {
         self.asked.clear();
         self.pictures.retain(|_, picture| picture.is_ok());
         self.map.chart = None;
+        self.facets.clear();
         effects.push(Effect::Renew);
         self.seek_again(effects);
-        effects.extend([Effect::Standing, Effect::LabelSets]);
+        effects.extend([Effect::Standing, Effect::LabelSets, Effect::Albums]);
         if self.place == Place::Clusters {
             effects.push(Effect::Groups);
         }

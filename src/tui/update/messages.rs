@@ -122,6 +122,18 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 }
             }
         }
+        Message::Facets(field, facets) => {
+            state.facets.insert(field, Some(facets));
+            if state.search.typing && state.overlay.is_none() {
+                state.offer_completion(effects);
+            }
+        }
+        Message::Albums(albums) => state.albums = albums,
+        Message::AlbumChanged(name, done, before) => {
+            state.tell(format!("{done}; {} undoes it", state.options.keymap.keys_of("undo")));
+            state.can_undo(Undo::Album(name, before));
+            state.seek_again(effects);
+        }
         Message::LabelSets(sets) => state.classify.sets = sets,
         Message::Step(generation, step) => {
             if let Some((current, shown)) = &mut state.work

@@ -12,6 +12,7 @@ mod search;
 pub mod undo;
 
 use super::action::Action;
+use super::burst::character;
 use super::event::{Effect, Ending, Event};
 use super::keymap::Key;
 use super::overlay::{Overlay, Picker};
@@ -24,18 +25,17 @@ use tui_input::{Input, InputRequest};
 
 /// Most characters of a line of text.
 const LONGEST_LINE: usize = 4_000;
-/// From so many keys at once, they are a text that was pasted: nobody types so fast.
-pub(super) const PASTED: usize = 32;
-/// A text has at least so many different characters.
-const DIFFERENT: usize = 8;
-
 /// Changes the state according to an event; returns the effects to execute.
 pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     let mut effects = Vec::new();
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => on_key(state, key, &mut effects),
         Event::Key(_) => {}
-        Event::Keys { keys, is_cut } => on_keys(state, &keys, is_cut, &mut effects),
+        Event::Keys { keys, is_pasted } => on_keys(state, &keys, is_pasted, &mut effects),
+        Event::LineEnd if state.is_typing() => {
+            on_key(state, KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE), &mut effects);
+        }
+        Event::LineEnd => {}
         Event::Suspend => effects.push(Effect::Suspend),
         Event::Mouse(mouse) => mouse::on_mouse(state, mouse, &mut effects),
         Event::Paste(text) => on_paste(state, &text, &mut effects),
@@ -130,21 +130,16 @@ fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
 }
 
 /// Keys that came together. In a line, characters are added at once. A text that was pasted as keys never acts as
-/// commands, and its line ends do not act as Enter, except the last.
-fn on_keys(state: &mut State, keys: &[KeyEvent], is_cut: bool, effects: &mut Vec<Effect>) {
-    let is_pasted = is_pasted(keys);
+/// commands.
+fn on_keys(state: &mut State, keys: &[KeyEvent], is_pasted: bool, effects: &mut Vec<Effect>) {
     let mut rest = keys;
     while let Some((first, after)) = rest.split_first() {
         if effects.iter().any(|effect| matches!(effect, Effect::Quit(_))) {
             return;
         }
         if state.is_typing() {
-            let is_part = |key: &&KeyEvent| character(key).is_some() || is_pasted && is_break(key);
-            let mut run = rest.iter().take_while(is_part).count();
-            if !is_cut && run == rest.len() {
-                run -= rest.iter().rev().take_while(|key| is_break(key)).count();
-            }
-            if run > 1 {
+            let run = rest.iter().take_while(|key| is_pasted || character(key).is_some()).count();
+            if run > 1 || is_pasted {
                 let text: String = rest[..run].iter().map(|key| character(key).unwrap_or(' ')).collect();
                 state.note = None;
                 insert(state, &text, effects);
@@ -152,8 +147,10 @@ fn on_keys(state: &mut State, keys: &[KeyEvent], is_cut: bool, effects: &mut Vec
                 continue;
             }
         } else if is_pasted {
+            // What a terminal is told to send may begin with the key that opens a line; a text begins with letters.
             let action = state.options.keymap.action(state.place, Key::of(*first));
-            if !action.is_some_and(Action::opens_a_line) {
+            let is_letter = character(first).is_some_and(char::is_alphanumeric);
+            if is_letter || !action.is_some_and(Action::opens_a_line) {
                 let key = state.options.keymap.keys_of("search");
                 return state.warn(format!("a pasted text was not used: no line is open ({key} opens one)"));
             }
@@ -161,35 +158,6 @@ fn on_keys(state: &mut State, keys: &[KeyEvent], is_cut: bool, effects: &mut Vec
         on_key(state, *first, effects);
         rest = after;
     }
-}
-
-/// Whether keys that came together are a text: many different characters, and nothing else. Keys that are held or
-/// pressed while the program is slow are few different ones.
-fn is_pasted(keys: &[KeyEvent]) -> bool {
-    let mut seen: Vec<char> = Vec::new();
-    for key in keys {
-        match character(key) {
-            Some(c) if seen.len() < DIFFERENT && !seen.contains(&c) => seen.push(c),
-            Some(_) => {}
-            None if is_break(key) => {}
-            None => return false,
-        }
-    }
-    keys.len() >= PASTED && seen.len() >= DIFFERENT
-}
-
-/// The character that a key types.
-fn character(key: &KeyEvent) -> Option<char> {
-    match key.code {
-        KeyCode::Char(c) if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => Some(c),
-        _ => None,
-    }
-}
-
-/// Whether a key is what a line end or a tab of a pasted text comes as.
-fn is_break(key: &KeyEvent) -> bool {
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    matches!(key.code, KeyCode::Enter | KeyCode::Tab) || matches!(key.code, KeyCode::Char('j')) && control
 }
 
 fn on_paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
@@ -205,7 +173,8 @@ fn insert(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
             Some(
                 Overlay::Palette(Picker { input, at })
                 | Overlay::History(Picker { input, at })
-                | Overlay::Sets(Picker { input, at }),
+                | Overlay::Sets(Picker { input, at })
+                | Overlay::Albums(Picker { input, at }),
             ),
             _,
         ) => {
@@ -213,7 +182,7 @@ fn insert(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
             *at = 0;
         }
         (Some(Overlay::Prompt(asked)), _) => add(&mut asked.input, text),
-        (Some(Overlay::Help(_) | Overlay::Sorting(_) | Overlay::Text(..)), _) => {}
+        (Some(Overlay::Help(_) | Overlay::Sorting(_) | Overlay::Filters(..) | Overlay::Text(..)), _) => {}
         (None, Place::Search) => {
             add(&mut state.search.input, text);
             state.search.recalled = None;

@@ -3,12 +3,14 @@
 use super::edit;
 use super::undo::Undo;
 use crate::tui::action::{Action, SORTINGS};
-use crate::tui::event::{ChatWork, Effect, Export};
+use crate::tui::event::{AlbumChange, ChatWork, Effect, Export};
 use crate::tui::overlay::{Asked, Overlay, Picker, Prompt, narrow, palette};
 use crate::tui::place::Place;
+use crate::tui::source::{Seek, Source};
 use crate::tui::state::State;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use snapseek_index::LabelSet;
+use snapseek_index::query::quoted;
+use snapseek_index::{FacetField, LabelSet};
 use std::path::PathBuf;
 use tui_input::Input;
 
@@ -43,6 +45,30 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
                 _ => return,
             };
             state.overlay = Some(Overlay::Text(title, lines, to.min(last)));
+        }
+        Overlay::Filters(field, at) => {
+            let fields = FacetField::ALL.len();
+            let (known, _, filter) = FacetField::ALL[field.min(fields - 1)];
+            let values = state.facets.get(&known).and_then(Option::as_deref).unwrap_or_default();
+            let last = values.len().saturating_sub(1);
+            let (field, at) = match event.code {
+                KeyCode::Right | KeyCode::Tab | KeyCode::Char('l') => ((field + 1) % fields, 0),
+                KeyCode::Left | KeyCode::BackTab | KeyCode::Char('h') => ((field + fields - 1) % fields, 0),
+                KeyCode::Down | KeyCode::Char('j') => (field, (at + 1).min(last)),
+                KeyCode::Up | KeyCode::Char('k') => (field, at.saturating_sub(1)),
+                KeyCode::PageDown => (field, (at + 10).min(last)),
+                KeyCode::PageUp => (field, at.saturating_sub(10)),
+                KeyCode::Home | KeyCode::Char('g') => (field, 0),
+                KeyCode::End | KeyCode::Char('G') => (field, last),
+                KeyCode::Enter | KeyCode::Char('-') => {
+                    let sign = if event.code == KeyCode::Enter { "" } else { "-" };
+                    let wanted = values.get(at).map(|facet| format!("{sign}{filter}:{}", quoted(&facet.value)));
+                    return state.add_filter(wanted, effects);
+                }
+                _ => return,
+            };
+            state.facets_of(FacetField::ALL[field].0, effects);
+            state.overlay = Some(Overlay::Filters(field, at));
         }
         Overlay::Sorting(at) => {
             let last = SORTINGS.len() - 1;
@@ -110,6 +136,18 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
             pick(&mut picker, event, found.len());
             state.overlay = Some(Overlay::Sets(picker));
         }
+        Overlay::Albums(mut picker) => {
+            let names: Vec<String> = state.albums.iter().map(|album| album.name.clone()).collect();
+            let found = narrow(&names, picker.input.value());
+            if event.code == KeyCode::Enter {
+                if let Some(name) = found.get(picker.at).and_then(|at| names.get(*at)) {
+                    state.go(Source::Query(Seek::text(format!("album:{} ", quoted(name)))), effects);
+                }
+                return;
+            }
+            pick(&mut picker, event, found.len());
+            state.overlay = Some(Overlay::Albums(picker));
+        }
         Overlay::Prompt(mut asked) => {
             if event.code == KeyCode::Enter {
                 let text = asked.input.value().trim().to_owned();
@@ -149,6 +187,18 @@ impl State {
         let kept = self.drafts.iter().position(|(other, _)| *other == prompt).map(|at| self.drafts.remove(at).1);
         let input = Input::new(kept.unwrap_or_else(|| proposed.to_owned()));
         self.overlay = Some(Overlay::Prompt(Asked { prompt, input, refused: None }));
+    }
+
+    /// Adds a filter to the query, as a new visit.
+    fn add_filter(&mut self, wanted: Option<String>, effects: &mut Vec<Effect>) {
+        let Some(wanted) = wanted else { return };
+        let mut seek = self.search.visits.current().seek();
+        let text = seek.text.trim();
+        if text.split(' ').any(|word| word == wanted) {
+            return self.tell("the query has this filter already");
+        }
+        seek.text = if text.is_empty() { format!("{wanted} ") } else { format!("{text} {wanted} ") };
+        self.go(Source::Query(seek), effects);
     }
 
     /// Keeps what was typed for when the user is asked again.
@@ -193,6 +243,15 @@ impl State {
                     self.can_undo(Undo::Set(before));
                 }
                 effects.extend([Effect::SaveSet(set), Effect::LabelSets]);
+            }
+            Prompt::AddToAlbum => {
+                self.last_album.clone_from(&text);
+                let photos = self.chosen();
+                effects.push(Effect::Album(AlbumChange::Add(text, photos)));
+            }
+            Prompt::RemoveFromAlbum => {
+                let photos = self.chosen();
+                effects.push(Effect::Album(AlbumChange::Remove(text, photos)));
             }
             Prompt::Caption(photo) => {
                 effects.push(Effect::SetCaption { photo, text: Some((text, None)), is_undo: false });

@@ -31,7 +31,7 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
             state.query_changed(effects);
         }
         // The focus stays here: what is typed next must not run as commands.
-        KeyCode::Tab | KeyCode::BackTab => state.offer_completion(),
+        KeyCode::Tab | KeyCode::BackTab => state.offer_completion(effects),
         KeyCode::Char('r') if control => state.overlay = Some(Overlay::History(Picker::default())),
         KeyCode::Down if completes => state.next_completion(true),
         KeyCode::Up if completes => state.next_completion(false),
@@ -56,7 +56,7 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
                 state.search.recalled = None;
                 state.query_changed(effects);
             } else {
-                state.offer_completion();
+                state.offer_completion(effects);
             }
         }
     }
@@ -70,7 +70,7 @@ impl State {
         let selected = self.search.gallery.selected();
         self.search.visits.go(Source::Query(seek), selected);
         self.search.keep = None;
-        self.offer_completion();
+        self.offer_completion(effects);
         self.seek(Some(DEBOUNCE), effects);
     }
 
@@ -211,11 +211,22 @@ impl State {
         self.search.completion = None;
     }
 
-    fn offer_completion(&mut self) {
+    pub(in crate::tui) fn offer_completion(&mut self, effects: &mut Vec<Effect>) {
+        let word = complete::word_before(self.search.input.value(), self.search.input.cursor());
+        for field in word.iter().flat_map(|word| complete::fields_of(word)) {
+            self.facets_of(field, effects);
+        }
         let clusters = self.clusters.groups.iter().flat_map(|groups| &groups.groups).map(|group| group.name.as_str());
+        let albums = self.albums.iter().map(|album| album.name.as_str());
         let sets = self.classify.sets.iter();
-        self.search.completion =
-            complete::complete(self.search.input.value(), self.search.input.cursor(), clusters, sets);
+        self.search.completion = complete::complete(
+            self.search.input.value(),
+            self.search.input.cursor(),
+            clusters,
+            albums,
+            sets,
+            &self.facets,
+        );
     }
 
     fn next_completion(&mut self, forward: bool) {

@@ -1,8 +1,8 @@
 //! What can be undone, and how.
 
-use crate::tui::event::{ChatWork, Effect};
+use crate::tui::event::{AlbumChange, ChatWork, Effect};
 use crate::tui::state::{Marks, State};
-use snapseek_index::{LabelSet, Turn};
+use snapseek_index::{ContentHash, LabelSet, Turn};
 
 /// Most steps that can be undone.
 const MOST: usize = 100;
@@ -25,6 +25,8 @@ pub enum Undo {
     },
     /// A photo had this caption, by hand or by the model with this fingerprint.
     Caption(i64, Option<(String, Option<String>)>),
+    /// An album had these pictures; `None`: there was none of this name.
+    Album(String, Option<Vec<ContentHash>>),
     /// The label set of this name was this one.
     Set(LabelSet),
 }
@@ -65,6 +67,7 @@ impl State {
                 self.tell("undone: the caption is as it was");
                 effects.push(Effect::SetCaption { photo, text, is_undo: true });
             }
+            Undo::Album(name, pictures) => effects.push(Effect::Album(AlbumChange::Set(name, pictures))),
             Undo::Set(set) => {
                 self.tell("undone: the label set is as it was");
                 effects.extend([Effect::SaveSet(set), Effect::LabelSets]);

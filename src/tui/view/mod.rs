@@ -224,6 +224,8 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
     };
     let pairs = if matches!(state.overlay, Some(Overlay::Help(_) | Overlay::Text(..))) {
         own(&[("j k", "scroll"), ("esc", "close")])
+    } else if matches!(state.overlay, Some(Overlay::Filters(..))) {
+        own(&[("enter", "only these"), ("-", "all but these"), ("h l", "another field"), ("esc", "close")])
     } else if state.overlay.is_some() {
         own(&[("enter", "accept"), ("esc", "close")])
     } else if state.is_typing() {
@@ -258,6 +260,7 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                     (Action::Earlier, "back"),
                     (Action::Mark, "mark"),
                     (Action::Sort, "sort"),
+                    (Action::Filters, "filter"),
                     (Action::AskAboutPhoto, "chat"),
                     (Action::Help, "help"),
                     (Action::Palette, "all actions"),

@@ -1,8 +1,9 @@
 //! Overlays.
 
 use super::search::input_line;
-use super::text::{clean, fit, wrap};
+use super::text::{bar, clean, fit, wrap};
 use super::{clear, put};
+use crate::terminal::text::{count, shorten};
 use crate::tui::action::{ACTIONS, Action, SORTINGS};
 use crate::tui::layout;
 use crate::tui::overlay::{Asked, Overlay, Picker, narrow, palette};
@@ -11,7 +12,8 @@ use crate::tui::state::State;
 use ratatui::Frame;
 use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Paragraph};
+use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
+use snapseek_index::{FacetField, PhotoAlbum};
 
 /// Columns of the line in a prompt.
 const PROMPT_WIDTH: u16 = 60;
@@ -39,6 +41,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             let line = |at: usize| sets.get(at).map(|set| (clean(&set.name), fit(&clean(&set.labels.join(", ")), 30)));
             list(frame, state, "Saved label sets", picker, found.into_iter().filter_map(line).collect());
         }
+        Some(Overlay::Albums(picker)) => {
+            let names: Vec<String> = state.albums.iter().map(|album| album.name.clone()).collect();
+            let found = narrow(&names, picker.input.value());
+            let photos = |album: &PhotoAlbum| count(usize::try_from(album.photos).unwrap_or(usize::MAX), "photo");
+            let line = |at: usize| state.albums.get(at).map(|album| (clean(&album.name), photos(album)));
+            list(frame, state, "Albums", picker, found.into_iter().filter_map(line).collect());
+        }
         Some(Overlay::Sorting(at)) => {
             let area = window(frame, state, "Sort by", 44, 2 + SORTINGS.len() as u16);
             for (row, (n, (key, sorting))) in area.rows().zip(SORTINGS.iter().enumerate()) {
@@ -50,6 +59,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
                 put(frame.buffer_mut(), row, 3, says.strip_prefix("sort by ").unwrap_or(says), style);
             }
         }
+        Some(Overlay::Filters(field, at)) => filters(frame, state, *field, *at),
         Some(Overlay::Text(title, lines, top)) => text(frame, state, title, lines, *top),
         Some(Overlay::Prompt(Asked { prompt, input, refused })) => {
             let why = refused.as_deref().map(|why| wrap(&clean(why), PROMPT_WIDTH.into(), 4)).unwrap_or_default();
@@ -60,6 +70,42 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             let lines: Vec<Line<'_>> = why.into_iter().map(Line::from).collect();
             frame.render_widget(Paragraph::new(lines).style(state.theme.wrong), below);
         }
+    }
+}
+
+/// Draws the fields, and the values of one of them with how many photos have each.
+fn filters(frame: &mut Frame<'_>, state: &State, field: usize, at: usize) {
+    let theme = &state.theme;
+    let height = state.screen.height.saturating_sub(4).clamp(8, 26);
+    let area = window(frame, state, "Filter by", 76, height);
+    let mut names = Vec::new();
+    for (n, (_, name, _)) in FacetField::ALL.iter().enumerate() {
+        names.push(Span::styled(*name, if n == field { theme.accent } else { theme.dim }));
+        names.push(Span::raw("  "));
+    }
+    let names = Paragraph::new(Line::from(names)).wrap(Wrap { trim: true });
+    let lines = if area.width < 70 { 3 } else { 2 };
+    frame.render_widget(names, Rect { height: lines.min(area.height), ..area });
+    let rows = Rect { y: area.y + lines, height: area.height.saturating_sub(lines), ..area };
+    let known = FacetField::ALL.get(field).and_then(|(field, ..)| state.facets.get(field)).and_then(Option::as_deref);
+    let Some(values) = known else {
+        return put(frame.buffer_mut(), rows, 0, "counting", theme.dim);
+    };
+    if values.is_empty() {
+        put(frame.buffer_mut(), rows, 0, "no photo says this of itself", theme.dim);
+    }
+    let most = values.iter().map(|facet| facet.photos).max().unwrap_or(1).max(1);
+    let first = (at + 1).saturating_sub(usize::from(rows.height).max(1));
+    let room = usize::from(rows.width / 2);
+    for (row, (n, facet)) in rows.rows().zip(values.iter().enumerate().skip(first)) {
+        let is_selected = n == at;
+        let style = if is_selected { theme.selected } else { theme.text };
+        frame.buffer_mut().set_style(row, style);
+        put(frame.buffer_mut(), row, 0, &shorten(&clean(&facet.value), room), style);
+        let count = format!("{:>8}", facet.photos);
+        put(frame.buffer_mut(), row, rows.width / 2 + 1, &count, if is_selected { style } else { theme.dim });
+        let bar = bar(facet.photos as f32 / most as f32, usize::from(rows.width - rows.width / 2).saturating_sub(12));
+        put(frame.buffer_mut(), row, rows.width / 2 + 11, &bar, theme.gauge);
     }
 }
 

@@ -37,6 +37,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             let style = if at == completion.at { theme.selected } else { theme.bar };
             frame.buffer_mut().set_style(row, style);
             put(frame.buffer_mut(), row, 1, item, style);
+            if let Some(count) = completion.counts.get(at).copied().flatten().map(|count| count.to_string()) {
+                let x = row.width.saturating_sub(u16::try_from(count.len()).unwrap_or(0) + 1);
+                put(
+                    frame.buffer_mut(),
+                    row,
+                    x,
+                    &count,
+                    if at == completion.at { style } else { theme.bar.patch(theme.dim) },
+                );
+            }
         }
     }
 }

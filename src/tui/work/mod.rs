@@ -23,8 +23,8 @@ use crate::terminal::listener::Listener;
 use crossbeam_channel::Sender;
 use latest::Latest;
 use ratatui_image::picker::Picker;
-use snapseek_index::Library;
 use snapseek_index::query::ParseError;
+use snapseek_index::{Error, FacetField, Library};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -99,6 +99,8 @@ pub struct Workers {
     timers: Sender<(Instant, u64)>,
     history: history::History,
     marks: marks::MarkKeeper,
+    /// Counts photos: in a library of a million, that takes a moment.
+    counter: Sender<FacetField>,
     /// Encodes pictures for the terminal.
     painter: Painter,
 }
@@ -123,6 +125,7 @@ impl Workers {
             timers: timers(context.clone())?,
             history: history::History::open(&context),
             marks: marks::MarkKeeper::start(context.clone())?,
+            counter: counter(context.clone())?,
             painter: Painter::start(&context, picker)?,
             context,
         })
@@ -141,6 +144,9 @@ impl Workers {
             Effect::RestoreClusters(id) => self.read(reader::ReadRequest::RestoreClusters(id)),
             Effect::Marks => self.marks.load(),
             Effect::KeepMarks(ids) => self.marks.keep(ids),
+            Effect::Facets(field) => drop(self.counter.send(field)),
+            Effect::Albums => self.read(reader::ReadRequest::Albums),
+            Effect::Album(change) => self.read(reader::ReadRequest::Album(change)),
             Effect::LabelSets => self.read(reader::ReadRequest::LabelSets),
             Effect::SaveSet(set) => self.read(reader::ReadRequest::SaveSet(set)),
             Effect::Standing => self.read(reader::ReadRequest::Standing),
@@ -202,6 +208,25 @@ pub(super) fn explained(error: &anyhow::Error) -> String {
 pub(super) fn guarded<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     crate::panics::contained(work)
         .unwrap_or_else(|panic| Err(anyhow::anyhow!("a fault in snapseek (please report it): {panic}")))
+}
+
+/// Starts the thread that counts photos by the values of fields.
+fn counter(context: Arc<Context>) -> anyhow::Result<Sender<FacetField>> {
+    let (out, fields) = crossbeam_channel::unbounded();
+    spawn("counter", move || {
+        for field in fields {
+            let counted = guarded(|| match Library::open(&context.settings.library) {
+                Ok(library) => Ok(library.facets(field)?),
+                Err(Error::NoLibrary { .. }) => Ok(Vec::new()),
+                Err(error) => Err(error.into()),
+            });
+            context.send(match counted {
+                Ok(facets) => Message::Facets(field, facets),
+                Err(error) => Message::Note(true, explained(&error)),
+            });
+        }
+    })?;
+    Ok(out)
 }
 
 /// Starts the thread that answers when timers expire.

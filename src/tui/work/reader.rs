@@ -4,7 +4,7 @@ use super::{Context, explained, guarded, spawn};
 use crate::output::facts;
 use crate::search::photo_file;
 use crate::terminal::text::count;
-use crate::tui::event::{ClusterItem, Groups, Message, Purpose, Standing};
+use crate::tui::event::{AlbumChange, ClusterItem, Groups, Message, Purpose, Standing};
 use crate::tui::overlay::Prompt;
 use anyhow::Context as _;
 use crossbeam_channel::Sender;
@@ -24,6 +24,8 @@ pub(super) enum ReadRequest {
     /// Old and new name, and whether that undoes something.
     Rename(String, String, bool),
     RestoreClusters(i64),
+    Albums,
+    Album(AlbumChange),
     Facts(PathBuf),
     SetCaption {
         photo: i64,
@@ -51,6 +53,12 @@ pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<ReadRequest
                     ReadRequest::SetCaption { photo, text: Some((text, None)), is_undo: false } => {
                         context.send(Message::Refused(Prompt::Caption(photo), text, explained(&error)));
                     }
+                    ReadRequest::Album(AlbumChange::Add(name, _)) => {
+                        context.send(Message::Refused(Prompt::AddToAlbum, name, explained(&error)));
+                    }
+                    ReadRequest::Album(AlbumChange::Remove(name, _)) => {
+                        context.send(Message::Refused(Prompt::RemoveFromAlbum, name, explained(&error)));
+                    }
                     ReadRequest::SaveSet(set) => {
                         context.send(Message::Refused(Prompt::SetName, set.name, explained(&error)));
                     }
@@ -77,9 +85,11 @@ fn answer(
                     ReadRequest::Groups => context.send(Message::Groups(Ok(Groups::default()))),
                     ReadRequest::LabelSets => context.send(Message::LabelSets(Vec::new())),
                     ReadRequest::Standing => context.send(Message::Library(Ok(None))),
+                    ReadRequest::Albums => context.send(Message::Albums(Vec::new())),
                     ReadRequest::Rename(..)
                     | ReadRequest::RestoreClusters(_)
                     | ReadRequest::Facts(_)
+                    | ReadRequest::Album(_)
                     | ReadRequest::SetCaption { .. }
                     | ReadRequest::SaveSet(_)
                     | ReadRequest::Paths(..) => {
@@ -114,6 +124,27 @@ fn answer(
             library.rename_cluster(old, new)?;
             context.send(Message::Renamed { old: old.clone(), new: new.clone(), is_undo: *is_undo });
             context.send(Message::Groups(Ok(groups(library)?)));
+        }
+        ReadRequest::Albums => context.send(Message::Albums(library.albums()?)),
+        ReadRequest::Album(change) => {
+            let (AlbumChange::Add(name, _) | AlbumChange::Remove(name, _) | AlbumChange::Set(name, _)) = change;
+            let before = library.album_pictures(name)?;
+            let done = match change {
+                AlbumChange::Add(name, photos) => {
+                    format!("{} added to {name}", count(library.add_to_album(name, photos)?, "photo"))
+                }
+                AlbumChange::Remove(name, photos) => {
+                    format!("{} taken out of {name}", count(library.remove_from_album(name, photos)?, "photo"))
+                }
+                AlbumChange::Set(name, pictures) => {
+                    library.set_album(name, pictures.as_deref())?;
+                    context.send(Message::Note(false, format!("undone: the album {name} is as it was")));
+                    context.send(Message::Albums(library.albums()?));
+                    return Ok(());
+                }
+            };
+            context.send(Message::Albums(library.albums()?));
+            context.send(Message::AlbumChanged(name.clone(), done, before));
         }
         ReadRequest::Facts(path) => {
             let hit = photo_file::known(path, library)?;

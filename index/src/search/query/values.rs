@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// The names of all filters, each with an example or a description of its value, the more useful ones first.
-pub const FILTERS: [(&str, &str); 27] = [
+pub const FILTERS: [(&str, &str); 28] = [
     ("path", "folder or file name"),
     ("taken", "2019-06..2019-09"),
     ("keyword", "beach"),
@@ -32,6 +32,7 @@ pub const FILTERS: [(&str, &str); 27] = [
     ("tag", "dog"),
     ("label", "set=label"),
     ("cluster", "name, or none"),
+    ("album", "lisbon"),
     ("caption", "\"red car\""),
     ("text", "\"boarding pass\""),
 ];
@@ -65,6 +66,7 @@ pub(super) fn filter(name: &str, value: &str) -> Result<Filter, Problem> {
     match name {
         "path" => Ok(Filter::Path(value.to_owned())),
         "cluster" => Ok(Filter::Cluster(value.to_owned())),
+        "album" => Ok(Filter::Album(value.to_owned())),
         "label" => label(value),
         "camera" => Ok(Filter::Camera(value.to_owned())),
         "lens" => Ok(Filter::Lens(value.to_owned())),
