@@ -13,6 +13,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+/// Default for the maximum number of tokens of a caption.
+pub const CAPTION_TOKENS: usize = 20;
 /// Photos captioned at once: the language model's weights are read once for all of them.
 const BATCH: usize = 8;
 /// How long a picture may wait for its batch to fill.

@@ -3,7 +3,7 @@
 use super::selection;
 use crate::captions::look::SeenPicture;
 use crate::captions::open::{self, NamedBlip2};
-use crate::captions::run::{CaptionWork, CaptionWriter};
+use crate::captions::run::{CAPTION_TOKENS, CaptionWork, CaptionWriter};
 use crate::cli::{CaptionAction, CaptionArgs};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure, explain};
@@ -20,9 +20,6 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-
-/// Default maximum number of tokens of a caption.
-pub(super) const CAPTION_TOKENS: usize = 20;
 
 pub(super) fn run(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     match &args.action {

@@ -1,8 +1,8 @@
 //! `index` and `reindex`.
 
-use super::caption::CAPTION_TOKENS;
 use crate::captions::index_run::{self, CaptionSummary};
 use crate::captions::open;
+use crate::captions::run::CAPTION_TOKENS;
 use crate::cli::{IndexArgs, ReindexArgs};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};

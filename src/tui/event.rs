@@ -261,6 +261,8 @@ pub enum Message {
         /// This undid something.
         is_undo: bool,
     },
+    /// How many captions of how many are written; `None`: no more are.
+    Captioning(Option<(usize, usize)>),
     /// A text to read: its title, and its lines.
     Text(String, Vec<String>),
     /// What the user answered to a prompt is refused: the prompt, the answer, why.
@@ -293,8 +295,8 @@ pub enum Message {
     FilesChanged,
     /// Queries of earlier sessions, oldest first.
     History(Vec<String>),
-    /// The files of photos, with the purpose of the request.
-    Paths(Purpose, Vec<PathBuf>),
+    /// Photos that have files, and these, with the purpose of the request.
+    Paths(Purpose, Vec<i64>, Vec<PathBuf>),
     /// The folders are not being watched: why.
     Unwatched(String),
     /// A message for the user; the flag is set if it reports a problem.
@@ -363,6 +365,8 @@ pub enum ChatWork {
     Ask(String),
     /// Remove the last turn, then answer this question.
     AskAgain(String),
+    /// Write the captions of these photos, by id and file.
+    Caption(Vec<(i64, PathBuf)>),
     /// Delete all turns.
     Clear,
     /// Add turns that were deleted.
@@ -389,6 +393,8 @@ pub enum Purpose {
     Copy,
     /// To print them and end the program.
     Pick,
+    /// To write captions.
+    Caption,
 }
 
 /// What the update function requests. No effect blocks.

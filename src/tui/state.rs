@@ -77,6 +77,8 @@ pub struct State {
     pub index: IndexState,
     /// Generation and progress of the heavy work that is running.
     pub work: Option<(u64, Option<Step>)>,
+    /// How many captions of how many are written, while they are.
+    pub captioning: Option<(usize, usize)>,
     /// Details of photos by id.
     pub photos: HashMap<i64, Arc<Hit>>,
     /// Photos whose details have been requested.
@@ -445,6 +447,7 @@ impl State {
             chat: ChatState::default(),
             index: IndexState { watch: options.watch, ..IndexState::default() },
             work: None,
+            captioning: None,
             photos: HashMap::new(),
             asked: HashSet::new(),
             pictures: HashMap::new(),
@@ -573,6 +576,7 @@ impl State {
     pub fn is_busy(&self) -> bool {
         self.search.waiting
             || self.work.is_some()
+            || self.captioning.is_some()
             || self.index.run.is_some()
             || self.chat.opening
             || self.chat.answering.is_some()

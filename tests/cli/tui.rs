@@ -249,3 +249,34 @@ fn folders_are_added_and_indexed_from_inside() {
     screen.ends(0);
     assert_eq!(sandbox.status()["photos"], 2);
 }
+
+#[test]
+fn photos_are_sorted_captioned_and_put_into_albums_and_all_of_it_is_undone() {
+    needs!("tmux");
+    let sandbox = Sandbox::new();
+    for picture in ["21.png", "01.png"] {
+        fs::copy(fixture("shapes/heldout").join(picture), sandbox.photo(picture)).unwrap();
+    }
+    sandbox.index().exits(0);
+    let caption = |name: &str| sandbox.run(["caption", "show", name]).stdout.len();
+    let screen = open(&sandbox, 100, 30, "21.png");
+    screen.types("o").sees("Sort by").types("n").sees("by name").sees(&selected("01.png"));
+    screen.types("C").sees("undoes it");
+    assert!(caption("01.png") > 0);
+    screen.types("u").sees("the caption is as it was");
+    assert_eq!(caption("01.png"), 0);
+    screen.types("E").sees("Caption").types("by hand").keys(&["Enter"]).sees("undoes it");
+    assert!(sandbox.run(["caption", "show", "01.png"]).exits(0).text().contains("by hand"));
+    screen.types("A").sees("2 marked").types("B").sees("Add to the album").types("Shapes").keys(&["Enter"]);
+    screen.sees("2 photos added to Shapes").types("b").sees("2 photos").keys(&["Enter"]).sees("› album:Shapes");
+    assert_eq!(sandbox.run(["album", "list", "Shapes"]).exits(0).text().lines().count(), 2);
+    screen.types("u").sees("the album Shapes is as it was");
+    sandbox.run(["album", "list", "Shapes"]).exits(2);
+    screen.types("q").ends(0);
+
+    // Marks are there at the next start, and those of a chooser are its own.
+    let screen = Screen::start(&sandbox, ["tui", "--pictures", "none"], 100, 30);
+    screen.sees("21.png").sees("● 2 marked").keys(&["C-c"]).ends(0);
+    let screen = Screen::start(&sandbox, ["tui", "--pictures", "none", "--pick"], 100, 30);
+    screen.sees("21.png").sees_not("marked").keys(&["C-c"]).ends(1);
+}

@@ -1,7 +1,7 @@
 //! Sorting, ranges, captions, failures and facts.
 
 use super::*;
-use crate::tui::event::{AlbumChange, Listing};
+use crate::tui::event::{AlbumChange, ChatWork, Listing, Task};
 use crate::tui::overlay::Overlay;
 use crate::tui::place::Place;
 use snapseek_index::{Facet, FacetField, Order, PhotoAlbum};
@@ -164,4 +164,21 @@ fn values_of_fields_are_counted_completed_and_added_to_the_query() {
     // The library has changed: it is counted anew.
     press(&mut state, "esc r");
     assert!(state.facets.is_empty());
+}
+
+#[test]
+fn captions_are_written_for_what_is_marked_and_can_be_cancelled() {
+    let mut state = with_photos(100, 30);
+    press(&mut state, "esc space space");
+    let effects = press(&mut state, "C");
+    let photos = vec![(0, "/photos/2019/dog.jpg".into()), (1, "/photos/2019/polar-bear.jpg".into())];
+    assert_eq!(effects, [Effect::Chat(state.chat.generation, ChatWork::Caption(photos))]);
+    tell(&mut state, Message::Captioning(Some((1, 2))));
+    assert!(drawn(&state).contains("writing captions: 1 of 2") && state.is_busy(), "{}", drawn(&state));
+    assert!(press(&mut state, "C").is_empty());
+    assert_eq!(press(&mut state, "x"), [Effect::Cancel(Task::Chat)]);
+    tell(&mut state, Message::Captioned { photo: 0, before: None, is_undo: false });
+    tell(&mut state, Message::Captioning(None));
+    assert!(!state.is_busy() || state.search.waiting);
+    assert_eq!(press(&mut state, "u")[0], Effect::SetCaption { photo: 0, text: None, is_undo: true });
 }

@@ -2,7 +2,7 @@
 
 use super::undo::Undo;
 use crate::tui::action::{Action, Sorting};
-use crate::tui::event::{Effect, Ending, Listing, Purpose, Task};
+use crate::tui::event::{ChatWork, Effect, Ending, Listing, Purpose, Task};
 use crate::tui::layout;
 use crate::tui::overlay::{Overlay, Picker, Prompt};
 use crate::tui::place::Place;
@@ -92,6 +92,8 @@ impl State {
                 self.tell(format!("there are no albums yet: {key} on a photo, or with marked ones, makes one"));
             }
             Action::OpenAlbum => self.overlay = Some(Overlay::Albums(Picker::default())),
+            Action::MakeCaptions if self.captioning.is_some() => self.tell("captions are being written already"),
+            Action::MakeCaptions => self.with_paths(Purpose::Caption, effects),
             Action::ClearCaption => {
                 let Some(photo) = self.photo() else { return self.tell("no photo is selected") };
                 effects.push(Effect::SetCaption { photo, text: None, is_undo: false });
@@ -348,17 +350,28 @@ impl State {
         let ids = self.chosen();
         let known: Vec<_> = ids.iter().filter_map(|id| self.path_of(*id)).collect();
         if known.len() == ids.len() {
-            self.have_paths(purpose, known, effects);
+            self.have_paths(purpose, &ids, known, effects);
         } else {
             effects.push(Effect::Paths(purpose, ids));
         }
     }
 
     /// Uses paths for the purpose that they were requested for.
-    pub(in crate::tui) fn have_paths(&mut self, purpose: Purpose, paths: Vec<PathBuf>, effects: &mut Vec<Effect>) {
+    pub(in crate::tui) fn have_paths(
+        &mut self,
+        purpose: Purpose,
+        ids: &[i64],
+        paths: Vec<PathBuf>,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(first) = paths.first() else { return self.tell("no photo is selected") };
         match purpose {
             Purpose::Pick => effects.push(Effect::Quit(Ending::Picked(paths))),
+            Purpose::Caption => {
+                self.captioning = Some((0, ids.len()));
+                let photos = ids.iter().copied().zip(paths).collect();
+                effects.push(Effect::Chat(self.chat.generation, ChatWork::Caption(photos)));
+            }
             Purpose::Copy => {
                 let text = paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().join("\n");
                 let one = paths.len() == 1;
@@ -463,7 +476,8 @@ impl State {
     }
 
     fn cancel(&mut self, effects: &mut Vec<Effect>) {
-        if self.place == Place::Chat && (self.chat.answering.is_some() || self.chat.opening) {
+        let chats = self.place == Place::Chat && (self.chat.answering.is_some() || self.chat.opening);
+        if chats || self.captioning.is_some() {
             effects.push(Effect::Cancel(Task::Chat));
         } else if self.work.is_some() {
             effects.push(Effect::Cancel(Task::Library));

@@ -97,6 +97,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 state.can_undo(Undo::Caption(photo, before));
             }
         }
+        Message::Captioning(progress) => state.captioning = progress,
         Message::Text(title, lines) if state.overlay.is_none() => state.overlay = Some(Overlay::Text(title, lines, 0)),
         Message::Text(..) => {}
         Message::Refused(prompt, text, why) => state.refuse(prompt, text, why),
@@ -163,7 +164,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 state.index.again = true;
             }
         }
-        Message::Paths(purpose, paths) => state.have_paths(purpose, paths, effects),
+        Message::Paths(purpose, ids, paths) => state.have_paths(purpose, &ids, paths, effects),
         Message::Unwatched(why) => {
             state.index.watch = false;
             state.warn(why);

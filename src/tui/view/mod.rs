@@ -175,6 +175,9 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
             _ => format!("{turn} working   x cancels"),
         };
         spans.push(Span::styled(text, theme.accent));
+    } else if let Some((done, all)) = state.captioning {
+        let text = format!("{turn} writing captions: {done} of {all}   x cancels");
+        spans.push(Span::styled(text, theme.accent));
     } else if let Some(run) = &state.index.run {
         spans.push(Span::styled(format!("{turn} {}", index::progress(run)), theme.accent));
     } else if state.search.waiting && state.place == Place::Search {

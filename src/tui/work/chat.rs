@@ -2,17 +2,18 @@
 
 use super::{Context, explained, guarded, spawn};
 use crate::captions::open::{self, NamedBlip2};
+use crate::captions::run::CAPTION_TOKENS;
 use crate::chat::export;
 use crate::chat::session::{ANSWER_TOKENS, ChatSession};
 use crate::config::expand;
 use crate::exit::{Exit, exit_of};
-use crate::model::blip2::{Finish, GenerateOptions};
+use crate::model::blip2::{Finish, GenerateOptions, GenerateRequest};
 use crate::terminal::console::Console;
 use crate::tui::event::{ChatNews, ChatWork, Message};
 use crate::tui::overlay::Prompt;
 use crossbeam_channel::{Receiver, Sender};
 use snapseek_index::Library;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -59,15 +60,24 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
     let mut next: Option<ChatRequest> = None;
     while let Some(request) = next.take().or_else(|| requests.recv().ok()) {
         let ChatRequest { generation, work, cancel } = request;
-        let ChatWork::Open(path) = work else {
-            let why = "there is no chat: `c` on the photo starts one".to_owned();
-            context.send(Message::Chat(generation, ChatNews::Ended(why)));
-            continue;
-        };
         let console = context.quiet_console();
+        let (path, photos) = match work {
+            ChatWork::Open(path) => (path, None),
+            ChatWork::Caption(photos) => (PathBuf::new(), Some(photos)),
+            _ => {
+                let why = "there is no chat: `c` on the photo starts one".to_owned();
+                context.send(Message::Chat(generation, ChatNews::Ended(why)));
+                continue;
+            }
+        };
         if blip2.is_none() {
             match guarded(|| open::open(&context.settings, &console)) {
                 Ok(opened) => blip2 = Some(opened),
+                Err(error) if photos.is_some() => {
+                    context.send(Message::Captioning(None));
+                    context.send(Message::Note(true, explained(&error)));
+                    continue;
+                }
                 Err(error) => {
                     let news = match exit_of(&error) {
                         Exit::Missing => ChatNews::Missing(explained(&error)),
@@ -79,12 +89,61 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
             }
         }
         let Some(blip2) = &blip2 else { continue };
+        if let Some(photos) = photos {
+            caption(context, blip2, &console, &photos, &cancel);
+            continue;
+        }
         let about = OpenChat { context, blip2, console: &console, generation };
         match guarded(|| about.run(&path, &cancel, requests)) {
             Ok(other) => next = other,
             Err(error) => context.send(Message::Chat(generation, ChatNews::Ended(explained(&error)))),
         }
     }
+}
+
+/// Writes captions of these photos, one after the other, until cancelled.
+fn caption(
+    context: &Arc<Context>,
+    blip2: &NamedBlip2,
+    console: &Console,
+    photos: &[(i64, PathBuf)],
+    cancel: &AtomicBool,
+) {
+    let mut done = 0;
+    for (id, path) in photos {
+        context.send(Message::Captioning(Some((done, photos.len()))));
+        match guarded(|| caption_one(context, blip2, console, *id, path, cancel)) {
+            Ok(true) => done += 1,
+            Ok(false) => break,
+            Err(error) => context.send(Message::Note(true, explained(&error))),
+        }
+    }
+    context.send(Message::Captioning(None));
+}
+
+/// Writes the caption of a photo; `false` if cancelled.
+fn caption_one(
+    context: &Context,
+    blip2: &NamedBlip2,
+    console: &Console,
+    photo: i64,
+    path: &Path,
+    cancel: &AtomicBool,
+) -> anyhow::Result<bool> {
+    let library = Library::open(&context.settings.library)?;
+    let Some(picture) = blip2.picture(path, Some(&library), cancel, console)? else { return Ok(false) };
+    let options = GenerateOptions::greedy(CAPTION_TOKENS);
+    let request = GenerateRequest { encoding: &picture.encoding, prompt: "" };
+    let written = blip2.model.generate(&[request], &options, cancel, &mut |_, _| {})?.pop();
+    let Some(written) = written.filter(|written| written.finish != Finish::Cancelled) else { return Ok(false) };
+    let before = library.caption(photo)?.map(|caption| (caption.text, caption.captioner));
+    anyhow::ensure!(
+        library.save_caption(photo, &written.text, blip2.model.fingerprint())?,
+        "{} keeps its caption written by hand",
+        crate::terminal::text::display_path(path)
+    );
+    context.send(Message::Captioned { photo, before, is_undo: false });
+    Ok(true)
 }
 
 /// An open chat about one photo.
@@ -124,6 +183,10 @@ impl OpenChat<'_> {
             if matches!(request.work, ChatWork::Open(_)) {
                 return Ok(Some(request));
             }
+            if let ChatWork::Caption(photos) = &request.work {
+                caption(self.context, self.blip2, self.console, photos, &request.cancel);
+                continue;
+            }
             if request.generation != self.generation {
                 continue;
             }
@@ -141,7 +204,7 @@ impl OpenChat<'_> {
         library: Option<&Library>,
     ) -> anyhow::Result<()> {
         match request.work {
-            ChatWork::Open(_) => {}
+            ChatWork::Open(_) | ChatWork::Caption(_) => {}
             ChatWork::Ask(question) => self.ask(talk, &question, false, &request.cancel, library)?,
             ChatWork::AskAgain(question) => self.ask(talk, &question, true, &request.cancel, library)?,
             ChatWork::Clear => {

@@ -117,7 +117,9 @@ fn answer(
         }
         ReadRequest::Paths(purpose, ids) => {
             let paths = library.searcher()?.paths(ids)?;
-            context.send(Message::Paths(*purpose, paths.into_iter().flatten().collect()));
+            let there = ids.iter().copied().zip(paths).filter_map(|(id, path)| Some((id, path?)));
+            let (ids, paths) = there.unzip();
+            context.send(Message::Paths(*purpose, ids, paths));
         }
         ReadRequest::Groups => context.send(Message::Groups(Ok(groups(library)?))),
         ReadRequest::Rename(old, new, is_undo) => {
