@@ -263,6 +263,8 @@ pub enum Message {
     },
     /// How many captions of how many are written; `None`: no more are.
     Captioning(Option<(usize, usize)>),
+    /// A path that was typed, how far it can be completed, and the names with which it can go on.
+    PathCompleted(String, String, Vec<String>),
     /// A text to read: its title, and its lines.
     Text(String, Vec<String>),
     /// What the user answered to a prompt is refused: the prompt, the answer, why.
@@ -462,6 +464,8 @@ pub enum Effect {
     Watch(bool),
     /// Load the library's status.
     Standing,
+    /// Complete a path that is typed; only folders if the flag is set.
+    CompletePath(String, bool),
     /// Open a photo in the system's viewer.
     View(PathBuf),
     /// Show a photo in the file manager.

@@ -38,6 +38,8 @@ pub struct Asked {
     pub input: Input,
     /// Why the answer was refused.
     pub refused: Option<String>,
+    /// How the path that is typed can go on.
+    pub choices: Vec<String>,
 }
 
 /// A list that is narrowed by typing.
@@ -83,6 +85,18 @@ impl Prompt {
             Self::Caption(_) => "Caption",
             Self::AddToAlbum => "Add to the album (a new name makes a new one)",
             Self::RemoveFromAlbum => "Take out of the album",
+        }
+    }
+}
+
+impl Prompt {
+    /// Whether the answer is a path; `Some(true)`: of a folder.
+    #[must_use]
+    pub fn asks_for_a_path(&self) -> Option<bool> {
+        match self {
+            Self::Folder => Some(true),
+            Self::ChatFile | Self::Export => Some(false),
+            _ => None,
         }
     }
 }

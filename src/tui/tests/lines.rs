@@ -213,3 +213,20 @@ fn whoever_has_not_moved_stays_at_the_first_photo() {
     tell(&mut state, Message::Found(generation, Ok(newer)));
     assert_eq!(state.photo(), Some(0));
 }
+
+#[test]
+fn paths_in_prompts_are_completed() {
+    let mut state = with_photos(80, 24);
+    press(&mut state, "esc 6 a");
+    types(&mut state, "/home/me/P");
+    assert_eq!(press(&mut state, "tab"), [Effect::CompletePath("/home/me/P".into(), true)]);
+    let choices = vec!["Pictures old\u{1b}/".into(), "Pictures/".into()];
+    tell(&mut state, Message::PathCompleted("/home/me/P".into(), "/home/me/Pictures".into(), choices.clone()));
+    let screen = drawn(&state);
+    assert!(screen.contains("/home/me/Pictures") && screen.contains("Pictures old\\x1b/ · Pictures/"), "{screen}");
+    types(&mut state, "/");
+    assert!(!drawn(&state).contains("Pictures old"), "what is typed on decides");
+    // The answer to what was typed before changes nothing.
+    tell(&mut state, Message::PathCompleted("/home/me/P".into(), "/other".into(), choices));
+    assert_eq!(state.overlay.as_ref().and_then(Overlay::input).map(|input| input.value()), Some("/home/me/Pictures/"));
+}

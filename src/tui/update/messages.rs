@@ -7,6 +7,7 @@ use crate::tui::place::Place;
 use crate::tui::state::{Marks, RunState, State};
 use std::collections::HashSet;
 use std::time::Duration;
+use tui_input::Input;
 
 /// How long a query must rest before the user is told what is wrong with it: half of a filter is no mistake.
 const RIPE: Duration = Duration::from_millis(800);
@@ -95,6 +96,14 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             if !is_undo {
                 state.tell(format!("done; {} undoes it", state.options.keymap.keys_of("undo")));
                 state.can_undo(Undo::Caption(photo, before));
+            }
+        }
+        Message::PathCompleted(typed, completed, choices) => {
+            if let Some(Overlay::Prompt(asked)) = &mut state.overlay
+                && asked.input.value() == typed
+            {
+                asked.input = Input::new(completed);
+                asked.choices = choices;
             }
         }
         Message::Captioning(progress) => state.captioning = progress,

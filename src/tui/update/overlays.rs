@@ -158,8 +158,11 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
                 }
                 return;
             }
-            if edit(&mut asked.input, event) {
+            if let (KeyCode::Tab, Some(folders)) = (event.code, asked.prompt.asks_for_a_path()) {
+                effects.push(Effect::CompletePath(asked.input.value().to_owned(), folders));
+            } else if edit(&mut asked.input, event) {
                 asked.refused = None;
+                asked.choices.clear();
             }
             state.overlay = Some(Overlay::Prompt(asked));
         }
@@ -186,7 +189,7 @@ impl State {
     pub(in crate::tui) fn prompt(&mut self, prompt: Prompt, proposed: &str) {
         let kept = self.drafts.iter().position(|(other, _)| *other == prompt).map(|at| self.drafts.remove(at).1);
         let input = Input::new(kept.unwrap_or_else(|| proposed.to_owned()));
-        self.overlay = Some(Overlay::Prompt(Asked { prompt, input, refused: None }));
+        self.overlay = Some(Overlay::Prompt(Asked { prompt, input, refused: None, choices: Vec::new() }));
     }
 
     /// Adds a filter to the query, as a new visit.
@@ -219,10 +222,11 @@ impl State {
         }
         if self.overlay.is_some() {
             // The user has gone on to something else.
-            self.put_aside(Asked { prompt, input: Input::new(text), refused: None });
+            self.put_aside(Asked { prompt, input: Input::new(text), refused: None, choices: Vec::new() });
             return self.warn(why);
         }
-        self.overlay = Some(Overlay::Prompt(Asked { prompt, input: Input::new(text), refused: Some(why) }));
+        self.overlay =
+            Some(Overlay::Prompt(Asked { prompt, input: Input::new(text), refused: Some(why), choices: Vec::new() }));
     }
 
     fn answered(&mut self, prompt: Prompt, text: String, effects: &mut Vec<Effect>) {

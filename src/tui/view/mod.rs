@@ -229,6 +229,9 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
         own(&[("j k", "scroll"), ("esc", "close")])
     } else if matches!(state.overlay, Some(Overlay::Filters(..))) {
         own(&[("enter", "only these"), ("-", "all but these"), ("h l", "another field"), ("esc", "close")])
+    } else if let Some(Overlay::Prompt(asked)) = &state.overlay {
+        let path = asked.prompt.asks_for_a_path().map(|_| ("tab", "complete"));
+        own(&[&[("enter", "accept")], path.as_slice(), &[("esc", "close, keeping what is typed")]].concat())
     } else if state.overlay.is_some() {
         own(&[("enter", "accept"), ("esc", "close")])
     } else if state.is_typing() {

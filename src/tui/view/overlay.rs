@@ -61,14 +61,17 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
         }
         Some(Overlay::Filters(field, at)) => filters(frame, state, *field, *at),
         Some(Overlay::Text(title, lines, top)) => text(frame, state, title, lines, *top),
-        Some(Overlay::Prompt(Asked { prompt, input, refused })) => {
+        Some(Overlay::Prompt(Asked { prompt, input, refused, choices })) => {
             let why = refused.as_deref().map(|why| wrap(&clean(why), PROMPT_WIDTH.into(), 4)).unwrap_or_default();
-            let height = 3 + u16::try_from(why.len()).unwrap_or(0);
+            let choices = wrap(&clean(&choices.join(" · ")), PROMPT_WIDTH.into(), 4);
+            let height = 3 + u16::try_from(why.len() + choices.len()).unwrap_or(0);
             let area = window(frame, state, prompt.asks(), PROMPT_WIDTH + 4, height);
             input_line(frame, state, input, Rect { height: 1, ..area }, true, "");
             let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-            let lines: Vec<Line<'_>> = why.into_iter().map(Line::from).collect();
-            frame.render_widget(Paragraph::new(lines).style(state.theme.wrong), below);
+            let line = |style| move |line| Line::from(Span::styled(line, style));
+            let why = why.into_iter().map(line(state.theme.wrong));
+            let lines: Vec<Line<'_>> = why.chain(choices.into_iter().map(line(state.theme.dim))).collect();
+            frame.render_widget(Paragraph::new(lines), below);
         }
     }
 }

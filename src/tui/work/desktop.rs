@@ -103,3 +103,68 @@ pub(super) fn export(context: &Arc<Context>, kind: Export, ids: Vec<i64>, to: Pa
         }
     });
 }
+
+/// The most names with which a path can go on that are shown.
+const MOST_CHOICES: usize = 8;
+
+/// Completes a path that is typed.
+pub(super) fn complete(context: &Arc<Context>, typed: String, only_folders: bool) {
+    let mine = context.clone();
+    // A folder may be on a disk that has to wake up.
+    let spawned = spawn("desktop", move || {
+        let (completed, choices) = completed(&typed, only_folders);
+        mine.send(Message::PathCompleted(typed, completed, choices));
+    });
+    if let Err(error) = spawned {
+        context.send(Message::Note(true, error.to_string()));
+    }
+}
+
+/// How far a path can be completed, and the names with which it can go on, if there are several. Hidden names are left
+/// out unless their beginning is typed.
+fn completed(typed: &str, only_folders: bool) -> (String, Vec<String>) {
+    let start = typed.rfind('/').map_or(0, |at| at + 1);
+    let (folder, begun) = typed.split_at(start);
+    let place = if folder.is_empty() { PathBuf::from(".") } else { PathBuf::from(folder) };
+    let mut names: Vec<String> = Vec::new();
+    for entry in expand(&place).ok().and_then(|place| place.read_dir().ok()).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let is_folder = entry.path().is_dir();
+        let is_hidden = name.starts_with('.') && !begun.starts_with('.');
+        if name.starts_with(begun) && !is_hidden && (is_folder || !only_folders) {
+            names.push(if is_folder { format!("{name}/") } else { name });
+        }
+    }
+    names.sort();
+    let Some(first) = names.first() else { return (typed.to_owned(), Vec::new()) };
+    let common = |a: &str, b: &str| a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+    let shared = names.iter().fold(first.clone(), |shared, name| common(&shared, name));
+    let completed = format!("{folder}{shared}");
+    names.truncate(if names.len() > 1 { MOST_CHOICES } else { 0 });
+    (completed, names)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_completed_as_far_as_it_is_sure() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["Pictures", "Pictures old", "Music", ".hidden"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        std::fs::write(dir.path().join("Notes.txt"), "").unwrap();
+        let at = |typed: &str| format!("{}/{typed}", dir.path().display());
+        let complete = |typed: &str, folders| completed(&at(typed), folders);
+        assert_eq!(complete("Mu", true), (at("Music/"), vec![]));
+        assert_eq!(complete("P", true), (at("Pictures"), vec!["Pictures old/".into(), "Pictures/".into()]));
+        assert_eq!(complete("N", true), (at("N"), vec![]), "no folder");
+        assert_eq!(complete("N", false), (at("Notes.txt"), vec![]));
+        assert_eq!(complete(".h", true), (at(".hidden/"), vec![]));
+        assert_eq!(complete("", true).1.len(), 3, "what is hidden is not offered");
+        assert_eq!(completed("/nowhere/at/all", true), ("/nowhere/at/all".into(), vec![]));
+        assert_eq!(completed("", true).0, "");
+    }
+}

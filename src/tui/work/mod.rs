@@ -162,6 +162,7 @@ impl Workers {
                 self.read(reader::ReadRequest::SetCaption { photo, text, is_undo });
             }
             Effect::Watch(watch) => self.watcher.watch(&self.context, watch),
+            Effect::CompletePath(typed, folders) => desktop::complete(&self.context, typed, folders),
             Effect::View(path) => desktop::view(&self.context, path),
             Effect::Reveal(path) => desktop::reveal(&self.context, path),
             Effect::Export(kind, ids, to) => desktop::export(&self.context, kind, ids, to),
