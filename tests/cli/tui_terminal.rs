@@ -333,7 +333,14 @@ fn a_megabyte_that_is_pasted_as_keys_is_a_text_and_a_signal_does_not_wait_for_it
     // Where no line is open, it is no command.
     screen.keys(&["Enter"]).sees("enter look");
     paste();
-    screen.sees("no line is open").types("/").keys(&["C-u"]).sees("what are you looking for");
+    screen.sees("no line is open");
+    // What comes before the text has ended and rested belongs to it.
+    let opens = |_: &u32| {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        screen.types("/").text().contains("to the photos")
+    };
+    (0..60).find(opens).expect("a line opens");
+    screen.keys(&["C-u"]).sees("what are you looking for");
     paste();
     screen.signal("TERM").ends(130);
 }
