@@ -13,6 +13,7 @@ columns=120 rows=36 patience=60
 steps() {
     open; types "a bird with a long beak"; sees "nearest of the rest"; picture search
     to_photos; keys Enter; sees "full screen"; picture look
+    open; to_photos; types Fhhhh; sees "monastery"; picture filters
     open; to_photos; types 2; sees "coherence"; picture clusters
     types 3; sees "╋"; picture map
     types 4; sees "dog, cat, car"; types "animal, building, tool, vehicle"; keys Enter; sees "this photo"; picture classify

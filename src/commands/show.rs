@@ -78,6 +78,7 @@ fn record(
         value["text"] = hit.text.clone().into();
         value["tags"] = hit.tags.iter().map(|tag| tag.label.as_str()).collect::<Vec<_>>().into();
         value["cluster"] = cluster(hit, library)?.into();
+        value["albums"] = library.map_or(Ok(Vec::new()), |library| library.albums_of(hit.id))?.into();
         value["stack"] = hit.stack.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().into();
         value["files"] = hit.paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().into();
     }

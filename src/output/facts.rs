@@ -130,6 +130,10 @@ pub fn lines(
         line("tags", &tags.join(", "));
     }
     cluster(hit, library)?.iter().for_each(|name| line("cluster", &sanitize::text(name)));
+    let albums = library.map_or(Ok(Vec::new()), |library| library.albums_of(hit.id))?;
+    if !albums.is_empty() {
+        line("albums", &albums.iter().map(|name| sanitize::text(name)).collect::<Vec<_>>().join(", "));
+    }
     hit.paths.iter().filter(|file| *file != here).for_each(|file| line("also", &sanitize::path(file)));
     hit.stack.iter().for_each(|file| line("stack", &sanitize::path(file)));
     Ok(lines)

@@ -263,7 +263,7 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::PreviousPlace, "previous-place", "the previous place", ["shift-tab"], &[]),
     entry!(Action::Refresh, "refresh", "read the library again", ["r", "f5"], &[]),
     entry!(Action::NextTheme, "next-theme", "other colours", ["T"], &[]),
-    entry!(Action::Undo, "undo", "undo: marks, names, clusters, a deleted chat, a label set", ["u"], &[]),
+    entry!(Action::Undo, "undo", "undo the last step", ["u"], &[]),
     entry!(Action::Leave, "leave", "close what is open: full screen, photo, box", ["esc"], &[]),
     entry!(Action::Back, "back-to", "back to where you came from", ["backspace"], &[]),
     entry!(Action::Help, "help", "the keys of this place", ["?", "f1"], &[]),

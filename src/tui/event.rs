@@ -258,6 +258,8 @@ pub enum Message {
         photo: i64,
         /// The caption of before, with the fingerprint of the model that wrote it.
         before: Option<(String, Option<String>)>,
+        /// It has one now.
+        now: bool,
         /// This undid something.
         is_undo: bool,
     },
@@ -279,6 +281,8 @@ pub enum Message {
     Facets(FacetField, Vec<Facet>),
     /// The albums.
     Albums(Vec<PhotoAlbum>),
+    /// Something of the library was changed: what. The photos that are listed may be others now.
+    Changed(String),
     /// An album was changed: its name, what was done, and the pictures that it had before; `None` if there was none.
     AlbumChanged(String, String, Option<Vec<ContentHash>>),
     /// The saved label sets.

@@ -89,6 +89,8 @@ pub struct State {
     pub marks: Marks,
     /// The values of the fields that were asked for; `None` while they are counted.
     pub facets: HashMap<FacetField, Option<Vec<Facet>>>,
+    /// The position of the field whose values were listed last.
+    pub last_field: usize,
     /// The albums.
     pub albums: Vec<PhotoAlbum>,
     /// The album that was added to last.
@@ -453,6 +455,7 @@ impl State {
             pictures: HashMap::new(),
             marks: Marks::default(),
             facets: HashMap::new(),
+            last_field: 0,
             albums: Vec::new(),
             last_album: String::new(),
             undo: Vec::new(),
@@ -556,6 +559,12 @@ impl State {
     /// The marked photos; if there are none, the one that keys act on.
     #[must_use]
     pub fn chosen(&self) -> Vec<i64> {
+        // A range that was begun is what is meant, as in an editor.
+        if let Some(gallery) = self.gallery_of(self.place)
+            && let Some(range) = gallery.range()
+        {
+            return gallery.shown().get(range).unwrap_or_default().iter().map(|found| found.id).collect();
+        }
         if self.marks.is_empty() { self.photo().into_iter().collect() } else { self.marks.to_vec() }
     }
 

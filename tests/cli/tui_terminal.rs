@@ -291,7 +291,7 @@ fn the_config_sets_keys_and_colours() {
     .unwrap();
     // Without a command a terminal gets the UI.
     let none: [&str; 0] = [];
-    let screen = Screen::start(&sandbox, none, 120, 24);
+    let screen = Screen::start(&sandbox, none, 160, 24);
     screen.sees("cat.jpg").keys(&["Enter"]).sees("ctrl-s more like this").sees("Q quit");
     let styled = screen.styled();
     assert!(styled.contains("\x1b[3") && !styled.contains("38;2;") && !styled.contains("48;2;"), "{styled}");

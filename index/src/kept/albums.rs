@@ -50,6 +50,20 @@ impl Library {
         })
     }
 
+    /// The names of the albums that a photo is in.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn albums_of(&self, photo: i64) -> Result<Vec<String>> {
+        self.sql(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT n.name FROM photo p JOIN album_picture a ON a.picture = p.picture JOIN album n ON n.id = a.album
+                 WHERE p.id = ?1 ORDER BY n.folded",
+            )?;
+            statement.query_map([photo], |row| text_of(row, 0))?.collect()
+        })
+    }
+
     /// The ids of an album's photos that a file shows, in its order.
     ///
     /// # Errors

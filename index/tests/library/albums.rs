@@ -40,6 +40,7 @@ fn an_album_keeps_its_order_and_each_photo_once() {
     library.add_to_album("Our \"Lisboa\"", &[a]).unwrap();
     library.set_album("Our \"Lisboa\"", Some(&before)).unwrap();
     assert_eq!(paths(&library, "Our \"Lisboa\""), ["c.jpg", "b.jpg"]);
+    assert_eq!((library.albums_of(b).unwrap(), library.albums_of(a).unwrap()), (vec!["Our \"Lisboa\"".into()], vec![]));
     library.rename_album("our \"lisboa\"", "Porto").unwrap();
     library.add_to_album("Other", &[a]).unwrap();
     assert!(matches!(library.rename_album("Other", "PORTO"), Err(Error::Refused { .. })));

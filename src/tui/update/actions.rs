@@ -66,9 +66,9 @@ impl State {
             Action::Sort => self.overlay = Some(Overlay::Sorting(0)),
             Action::SortBy(sorting) => self.sort_by_key(sorting, effects),
             Action::Filters => {
-                let (field, ..) = FacetField::ALL[0];
-                self.facets_of(field, effects);
-                self.overlay = Some(Overlay::Filters(0, 0));
+                // All of them, so that it is seen which have values.
+                FacetField::ALL.iter().for_each(|(field, ..)| self.facets_of(*field, effects));
+                self.overlay = Some(Overlay::Filters(self.last_field, 0));
             }
             Action::Facts => self.with_path(effects, Effect::Facts),
             Action::EditCaption => {
@@ -102,8 +102,10 @@ impl State {
             Action::FailureDetails => self.tell_failure(),
             Action::RetryFailures if self.index.failures.is_empty() => self.tell("all files could be read"),
             Action::RetryFailures => {
+                let files = crate::terminal::text::count(self.index.failures.len(), "file");
                 self.index.retry = true;
                 self.index_folders(Vec::new(), effects);
+                self.tell(format!("trying {files} again"));
             }
             Action::MarkAll => {
                 let matching = self.gallery_of(self.place).map(|gallery| gallery.matching().to_vec());

@@ -19,7 +19,9 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             effects.push(Effect::Search(generation, source, state.search.listing));
         }
         // Nothing was typed since: it is a mistake.
-        Message::Timer(generation) if generation == state.search.generation => state.search.ripen(),
+        Message::Timer(generation) if generation == state.search.generation && state.search.completion.is_none() => {
+            state.search.ripen();
+        }
         Message::Timer(_) => {}
         Message::Found(generation, _) if generation != state.search.generation => {}
         Message::Found(_, Ok(mut answer)) => {
@@ -89,14 +91,21 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 state.can_undo(Undo::Rename(new, old));
             }
         }
-        Message::Captioned { photo, before, is_undo } => {
+        Message::Captioned { photo, before, now, is_undo } => {
             state.asked.remove(&photo);
             state.photos.remove(&photo);
-            effects.push(Effect::Renew);
             if !is_undo {
-                state.tell(format!("done; {} undoes it", state.options.keymap.keys_of("undo")));
+                let what = if now { "the caption is kept" } else { "the caption is deleted" };
+                state.tell(format!("{what}; {} undoes it", state.options.keymap.keys_of("undo")));
                 state.can_undo(Undo::Caption(photo, before));
             }
+            effects.push(Effect::Renew);
+            state.seek_again(effects);
+        }
+        Message::Changed(what) => {
+            state.tell(what);
+            effects.push(Effect::Renew);
+            state.seek_again(effects);
         }
         Message::PathCompleted(typed, completed, choices) => {
             if let Some(Overlay::Prompt(asked)) = &mut state.overlay
@@ -109,7 +118,10 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         Message::Captioning(progress) => state.captioning = progress,
         Message::Text(title, lines) if state.overlay.is_none() => state.overlay = Some(Overlay::Text(title, lines, 0)),
         Message::Text(..) => {}
-        Message::Refused(prompt, text, why) => state.refuse(prompt, text, why),
+        Message::Refused(prompt, text, why) => {
+            state.refuse(prompt, text, why);
+            effects.push(Effect::Standing);
+        }
         // What was marked since the start counts.
         Message::Marks(marked) if state.marks.is_empty() && state.undo.is_empty() => {
             state.marks = Marks::of(marked);
@@ -142,6 +154,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         Message::AlbumChanged(name, done, before) => {
             state.tell(format!("{done}; {} undoes it", state.options.keymap.keys_of("undo")));
             state.can_undo(Undo::Album(name, before));
+            effects.push(Effect::Renew);
             state.seek_again(effects);
         }
         Message::LabelSets(sets) => state.classify.sets = sets,

@@ -94,6 +94,15 @@ fn after(state: &mut State, effects: &mut Vec<Effect>) {
 
 fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
     let key = Key::of(event);
+    // Esc and a key that follows at once arrive as one with Alt; if that means nothing, they are two.
+    if event.modifiers.contains(KeyModifiers::ALT)
+        && !event.modifiers.contains(KeyModifiers::CONTROL)
+        && matches!(event.code, KeyCode::Char(c) if !(state.is_typing() && "bf".contains(c)))
+        && state.options.keymap.action(state.place, key).is_none()
+    {
+        on_key(state, KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE), effects);
+        return on_key(state, KeyEvent::new(event.code, event.modifiers - KeyModifiers::ALT), effects);
+    }
     state.note = None;
     if layout::is_too_small(state) {
         if let Some(action @ (Action::Quit | Action::Suspend)) = state.options.keymap.action(state.place, key) {

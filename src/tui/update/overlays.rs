@@ -30,8 +30,10 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
             state.overlay = match event.code {
                 KeyCode::Down | KeyCode::Char('j') => Some(Overlay::Help(top.saturating_add(1))),
                 KeyCode::Up | KeyCode::Char('k') => Some(Overlay::Help(top.saturating_sub(1))),
-                KeyCode::PageDown | KeyCode::Char(' ') => Some(Overlay::Help(top.saturating_add(10))),
-                KeyCode::PageUp => Some(Overlay::Help(top.saturating_sub(10))),
+                KeyCode::PageDown | KeyCode::Char(' ' | 'd') => Some(Overlay::Help(top.saturating_add(10))),
+                KeyCode::PageUp | KeyCode::Char('u') => Some(Overlay::Help(top.saturating_sub(10))),
+                KeyCode::Home | KeyCode::Char('g') => Some(Overlay::Help(0)),
+                KeyCode::End | KeyCode::Char('G') => Some(Overlay::Help(usize::MAX / 2)),
                 _ => None,
             };
         }
@@ -60,6 +62,7 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
                 KeyCode::PageUp => (field, at.saturating_sub(10)),
                 KeyCode::Home | KeyCode::Char('g') => (field, 0),
                 KeyCode::End | KeyCode::Char('G') => (field, last),
+                KeyCode::Enter | KeyCode::Char('-') if values.is_empty() => (field, at),
                 KeyCode::Enter | KeyCode::Char('-') => {
                     let sign = if event.code == KeyCode::Enter { "" } else { "-" };
                     let wanted = values.get(at).map(|facet| format!("{sign}{filter}:{}", quoted(&facet.value)));
@@ -68,6 +71,7 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
                 _ => return,
             };
             state.facets_of(FacetField::ALL[field].0, effects);
+            state.last_field = field;
             state.overlay = Some(Overlay::Filters(field, at));
         }
         Overlay::Sorting(at) => {
@@ -151,7 +155,10 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
         Overlay::Prompt(mut asked) => {
             if event.code == KeyCode::Enter {
                 let text = asked.input.value().trim().to_owned();
-                if text.is_empty() {
+                if let (true, Prompt::Caption(photo)) = (text.is_empty(), &asked.prompt) {
+                    effects.push(Effect::SetCaption { photo: *photo, text: None, is_undo: false });
+                } else if text.is_empty() {
+                    asked.refused = Some("nothing is typed: esc closes this".into());
                     state.overlay = Some(Overlay::Prompt(asked));
                 } else {
                     state.answered(asked.prompt, text, effects);

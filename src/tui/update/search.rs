@@ -69,6 +69,8 @@ impl State {
         let seek = Seek { text: self.search.input.value().to_owned(), likes };
         let selected = self.search.gallery.selected();
         self.search.visits.go(Source::Query(seek), selected);
+        // What is asked for anew is listed by how well it matches.
+        (self.search.listing.order, self.search.listing.reverse) = (Order::Best, false);
         self.search.keep = None;
         self.offer_completion(effects);
         self.seek(Some(DEBOUNCE), effects);
@@ -116,8 +118,11 @@ impl State {
         self.search.typing = false;
         self.search.completion = None;
         self.search.keep = select;
+        match self.place {
+            Place::Search | Place::Look => self.trail.clear(),
+            place => self.trail.push(place),
+        }
         self.place = Place::Search;
-        self.trail.clear();
         self.seek(None, effects);
     }
 

@@ -57,14 +57,15 @@ fn score(found: FoundPhoto) -> String {
     found.score.map_or(String::new(), |score| format!("{score:.2}"))
 }
 
-/// Whether a photo is marked, or would be by the range that was begun.
-fn is_marked(state: &State, gallery: &Gallery, at: usize, id: i64) -> bool {
-    state.marks.has(id) || gallery.range().is_some_and(|range| range.contains(&at))
+/// The sign of a photo that is marked, or that the range that was begun would mark.
+fn mark_of(state: &State, gallery: &Gallery, at: usize, id: i64) -> Option<&'static str> {
+    let in_range = gallery.range().is_some_and(|range| range.contains(&at));
+    if state.marks.has(id) { Some("●") } else { in_range.then_some("○") }
 }
 
 fn thumbnail(frame: &mut Frame<'_>, state: &State, gallery: &Gallery, at: usize, found: FoundPhoto, tile: Rect) {
     let theme = &state.theme;
-    let (selected, marked) = (at == gallery.at(), is_marked(state, gallery, at, found.id));
+    let (selected, mark) = (at == gallery.at(), mark_of(state, gallery, at, found.id));
     super::picture(frame, state, found.id, layout::in_tile(tile));
     if selected {
         let block = Block::bordered().border_type(BorderType::Rounded).border_style(theme.accent);
@@ -75,16 +76,15 @@ fn thumbnail(frame: &mut Frame<'_>, state: &State, gallery: &Gallery, at: usize,
     }
     let label = Rect { x: tile.x + 1, y: tile.bottom() - 2, width: tile.width - 2, height: 1 };
     let score = score(found);
-    let mark = if marked { "●" } else { "" };
-    let room = usize::from(label.width).saturating_sub(score.width() + 1 + 2 * mark.width());
+    let room = usize::from(label.width).saturating_sub(score.width() + 1 + 2 * usize::from(mark.is_some()));
     let style = match (selected, found.is_match) {
         (true, _) => theme.accent,
         (false, true) => theme.text,
         (false, false) => theme.dim,
     };
     let mut spans = Vec::new();
-    if marked {
-        spans.push(Span::styled("● ", theme.mark));
+    if let Some(mark) = mark {
+        spans.push(Span::styled(format!("{mark} "), theme.mark));
     }
     let name = fit(&name_of(state, found.id), room);
     let gap = room.saturating_sub(name.width()) + 1;
@@ -118,8 +118,7 @@ fn line(
     }
     let style = if found.is_match { theme.text } else { theme.dim };
     let (style, dim) = if selected { (theme.selected, theme.selected) } else { (style, theme.dim) };
-    let is_marked = is_marked(state, gallery, at, found.id);
-    let mark = if is_marked { Span::styled("● ", theme.mark) } else { Span::raw("  ") };
+    let mark = Span::styled(format!("{} ", mark_of(state, gallery, at, found.id).unwrap_or(" ")), theme.mark);
     let score = if columns.score { format!("{:>5}  ", score(found)) } else { String::new() };
     let room = usize::from(area.width).saturating_sub(2 + score.width() + columns.name + 2);
     let name = pad(&fit(&name_of(state, found.id), columns.name), columns.name);

@@ -57,6 +57,11 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
             lines.push(Line::from(highlighted(&line, words, theme.text, theme.found)));
         }
     }
+    if let Some(remark) = &photo.facts.remark {
+        for line in wrap(&clean(remark), width, 2) {
+            lines.push(Line::from(Span::styled(line, theme.wrong)));
+        }
+    }
     if let Some(text) = &photo.text {
         lines.push(Line::from(Span::styled("text", theme.dim)));
         let all = text.lines().count();

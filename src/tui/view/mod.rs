@@ -180,6 +180,10 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
         spans.push(Span::styled(text, theme.accent));
     } else if let Some(run) = &state.index.run {
         spans.push(Span::styled(format!("{turn} {}", index::progress(run)), theme.accent));
+    } else if let Some(range) = state.gallery_of(state.place).and_then(|gallery| gallery.range()) {
+        let (photos, key) = (range.count(), state.options.keymap.keys_of("mark-range"));
+        let text = format!("a range of {}: {key} marks it, esc drops it", count(photos, "photo"));
+        spans.push(Span::styled(text, theme.accent));
     } else if state.search.waiting && state.place == Place::Search {
         spans.push(Span::styled(format!("{turn} searching"), theme.dim));
     } else if state.place != Place::Clusters
@@ -312,6 +316,12 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 (Action::ChooseSet, "saved sets"),
                 (Action::ShowLabel, "to Search"),
                 (Action::Help, "help"),
+                (Action::Quit, "quit"),
+            ]),
+            Place::Chat if state.chat.missing.is_some() || state.chat.photo.is_none() => keys(&[
+                (Action::Back, "back"),
+                (Action::Help, "help"),
+                (Action::Palette, "all actions"),
                 (Action::Quit, "quit"),
             ]),
             Place::Chat => keys(&[

@@ -4,16 +4,17 @@ use super::search::input_line;
 use super::text::{bar, clean, fit, wrap};
 use super::{clear, put};
 use crate::terminal::text::{count, shorten};
-use crate::tui::action::{ACTIONS, Action, SORTINGS};
+use crate::tui::action::{ACTIONS, Action, Entry, SORTINGS, Sorting};
 use crate::tui::layout;
 use crate::tui::overlay::{Asked, Overlay, Picker, narrow, palette};
 use crate::tui::place::Place;
 use crate::tui::state::State;
 use ratatui::Frame;
 use ratatui::layout::{Margin, Rect};
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
-use snapseek_index::{FacetField, PhotoAlbum};
+use snapseek_index::{FacetField, Order, PhotoAlbum};
 
 /// Columns of the line in a prompt.
 const PROMPT_WIDTH: u16 = 60;
@@ -25,8 +26,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
         Some(Overlay::Palette(picker)) => {
             let keys = &state.options.keymap;
             let lines = palette(state.place, picker.input.value());
-            let lines = lines.into_iter().map(|entry| (entry.says.to_owned(), keys.keys_of(entry.name))).collect();
-            list(frame, state, "All actions", picker, lines);
+            let line = |entry: &Entry| match entry.places.first().filter(|_| !entry.counts_in(state.place)) {
+                Some(place) => (entry.says.to_owned(), format!("{}  in {}", keys.keys_of(entry.name), place.name())),
+                None => (entry.says.to_owned(), keys.keys_of(entry.name)),
+            };
+            list(frame, state, "All actions", picker, lines.into_iter().map(line).collect());
         }
         Some(Overlay::History(picker)) => {
             let newest: Vec<String> = state.search.history.iter().rev().cloned().collect();
@@ -55,6 +59,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
                 let entry = ACTIONS.iter().find(|entry| entry.action == Action::SortBy(*sorting));
                 let says = entry.map_or("", |entry| entry.says);
                 frame.buffer_mut().set_style(row, style);
+                let current = is_sorted_by(state, *sorting);
+                put(frame.buffer_mut(), row, row.width.saturating_sub(2), if current { "✓" } else { "" }, style);
                 put(frame.buffer_mut(), row, 0, &key.to_string(), state.theme.accent);
                 put(frame.buffer_mut(), row, 3, says.strip_prefix("sort by ").unwrap_or(says), style);
             }
@@ -76,14 +82,29 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     }
 }
 
+fn is_sorted_by(state: &State, sorting: Sorting) -> bool {
+    let (order, reverse) = (state.search.listing.order, state.search.listing.reverse);
+    match sorting {
+        Sorting::Best => order == Order::Best,
+        Sorting::Date => order == Order::Date,
+        Sorting::Name => order == Order::Name,
+        Sorting::Size => order == Order::Size,
+        Sorting::Path => order == Order::Path,
+        Sorting::Rating => order == Order::Rating,
+        Sorting::Reversed => reverse,
+    }
+}
+
 /// Draws the fields, and the values of one of them with how many photos have each.
 fn filters(frame: &mut Frame<'_>, state: &State, field: usize, at: usize) {
     let theme = &state.theme;
     let height = state.screen.height.saturating_sub(4).clamp(8, 26);
-    let area = window(frame, state, "Filter by", 76, height);
+    let area = window(frame, state, "Filter by (counted in the whole library)", 76, height);
     let mut names = Vec::new();
-    for (n, (_, name, _)) in FacetField::ALL.iter().enumerate() {
-        names.push(Span::styled(*name, if n == field { theme.accent } else { theme.dim }));
+    for (n, (known, name, _)) in FacetField::ALL.iter().enumerate() {
+        let has_values = !matches!(state.facets.get(known), Some(Some(values)) if values.is_empty());
+        let style = if has_values { theme.text } else { theme.dim.add_modifier(Modifier::CROSSED_OUT) };
+        names.push(Span::styled(*name, if n == field { theme.accent.add_modifier(Modifier::REVERSED) } else { style }));
         names.push(Span::raw("  "));
     }
     let names = Paragraph::new(Line::from(names)).wrap(Wrap { trim: true });
@@ -151,6 +172,9 @@ fn list(frame: &mut Frame<'_>, state: &State, title: &str, picker: &Picker, line
     let rows = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };
     let fit_rows = usize::from(rows.height).max(1);
     let first = (picker.at + 1).saturating_sub(fit_rows);
+    if lines.is_empty() {
+        put(frame.buffer_mut(), rows, 0, "nothing is called so", theme.dim);
+    }
     for (row, (at, (says, keys))) in rows.rows().zip(lines.into_iter().enumerate().skip(first)) {
         let style = if at == picker.at { theme.selected } else { theme.text };
         frame.buffer_mut().set_style(row, style);

@@ -142,7 +142,7 @@ fn caption_one(
         "{} keeps its caption written by hand",
         crate::terminal::text::display_path(path)
     );
-    context.send(Message::Captioned { photo, before, is_undo: false });
+    context.send(Message::Captioned { photo, before, now: true, is_undo: false });
     Ok(true)
 }
 

@@ -23,7 +23,6 @@ use crate::terminal::listener::Listener;
 use crossbeam_channel::Sender;
 use latest::Latest;
 use ratatui_image::picker::Picker;
-use snapseek_index::query::ParseError;
 use snapseek_index::{Error, FacetField, Library};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -199,7 +198,7 @@ pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io
 /// caret below it has no room.
 pub(super) fn explained(error: &anyhow::Error) -> String {
     let told = crate::exit::explain(error);
-    if error.chain().any(|cause| cause.is::<ParseError>()) {
+    if told.lines().last().is_some_and(|line| line.trim() == "^") {
         return told.lines().next().unwrap_or_default().to_owned();
     }
     told.lines().map(str::trim).collect::<Vec<_>>().join(" ")

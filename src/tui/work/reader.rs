@@ -140,11 +140,13 @@ fn answer(
                 }
                 AlbumChange::Set(name, pictures) => {
                     library.set_album(name, pictures.as_deref())?;
-                    context.send(Message::Note(false, format!("undone: the album {name} is as it was")));
+                    *snapshot = None;
                     context.send(Message::Albums(library.albums()?));
+                    context.send(Message::Changed(format!("undone: the album {name} is as it was")));
                     return Ok(());
                 }
             };
+            *snapshot = None;
             context.send(Message::Albums(library.albums()?));
             context.send(Message::AlbumChanged(name.clone(), done, before));
         }
@@ -164,7 +166,9 @@ fn answer(
                 }
                 None => drop(library.clear_caption(*photo)?),
             }
-            context.send(Message::Captioned { photo: *photo, before, is_undo: *is_undo });
+            // What this connection writes does not change the version that it sees.
+            *snapshot = None;
+            context.send(Message::Captioned { photo: *photo, before, now: text.is_some(), is_undo: *is_undo });
         }
         ReadRequest::RestoreClusters(id) => {
             library.restore_clusters(*id)?;
