@@ -93,9 +93,22 @@ pub fn make(
     options.count = options.count.map(|count| count.saturating_sub(named.len()));
     let searcher = library.searcher()?;
     let mut embeddings = searcher.embeddings()?;
+    let step = &mut |done, total| progress.step("comparing photos", done, total);
+    if options.count.is_none() && !named.is_empty() {
+        // How fine the clusters are is told by the whole library: what is left of it may fall into two or three.
+        let all: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();
+        let Some(whole) = linkage::cluster(&all, options, step) else { return Ok(None) };
+        let mut outside = vec![0_usize; whole.groups.len()];
+        for ((id, _), (group, _)) in embeddings.iter().zip(&whole.places) {
+            if let Some(count) = group.filter(|_| !inside.contains(id)).and_then(|group| outside.get_mut(group)) {
+                *count += 1;
+            }
+        }
+        let others = outside.iter().zip(&whole.groups).filter(|(outside, group)| 2 * **outside > group.size);
+        options.count = Some(others.count()).filter(|others| *others > 0);
+    }
     embeddings.retain(|(id, _)| !inside.contains(id));
     let vectors: Vec<&[f32]> = embeddings.iter().map(|(_, vector)| *vector).collect();
-    let step = &mut |done, total| progress.step("comparing photos", done, total);
     let Some(found) = linkage::cluster(&vectors, options, step) else { return Ok(None) };
 
     let ids: Vec<i64> = embeddings.iter().map(|(id, _)| *id).collect();

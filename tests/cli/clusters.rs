@@ -1,7 +1,7 @@
 //! Clusters, their names, the map and the description of a folder. One library serves many checks, because each home
 //! embeds the vocabulary once.
 
-use crate::support::{Output, Sandbox, file_name, finish, start};
+use crate::support::{Output, Sandbox, file_name, finish, fixture, start};
 use serde_json::Value;
 use std::fs;
 use std::time::Duration;
@@ -198,4 +198,16 @@ fn clusters_that_were_named_keep_their_photos_and_earlier_ones_come_back() {
     assert_eq!(inside(&sandbox, "Werkzeug"), more);
     sandbox.run(["cluster", "restore", "1"]).exits(2);
     sandbox.run(["check", "--full"]).exits(0);
+}
+
+#[test]
+fn the_others_stay_as_fine_when_one_is_named() {
+    let sandbox = Sandbox::new().knowing_words();
+    sandbox.run(["index".into(), fixture("photos")]).exits(0);
+    let (before, _) = clusters(&sandbox, &[]);
+    let largest = before[0]["cluster"].as_str().unwrap();
+    sandbox.run(["cluster", "rename", largest, "Buildings of ours"]).exits(0);
+    let (after, _) = clusters(&sandbox, &["--auto"]);
+    assert!(after.iter().any(|cluster| cluster["cluster"] == "Buildings of ours"));
+    assert!(after.len() + 2 >= before.len(), "{} were {}: {after:?}", after.len(), before.len());
 }
