@@ -281,3 +281,21 @@ fn keys(out: Sender<Event>) -> anyhow::Result<()> {
     })?;
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_does_not_wait_behind_keys() {
+        let ((urgent_out, urgent), (out, events)) = (crossbeam_channel::unbounded(), crossbeam_channel::unbounded());
+        let inbox = Inbox { urgent, events };
+        (0..100_000).for_each(|_| out.send(Event::Tick).unwrap());
+        urgent_out.send(Event::Terminate).unwrap();
+        assert!(matches!(inbox.wait(Duration::ZERO), Some(Event::Terminate)));
+        assert!(matches!(inbox.next(), Some(Event::Tick)));
+        urgent_out.send(Event::Suspend).unwrap();
+        assert!(matches!(inbox.next(), Some(Event::Suspend)));
+    }
+}
