@@ -1,7 +1,7 @@
 //! What a query can express, and what it finds.
 
 use crate::exif::with_exif;
-use crate::support::{Sandbox, finish, fixture};
+use crate::support::{Sandbox, file_name, finish, fixture};
 use serde_json::Value;
 use std::fs;
 
@@ -235,4 +235,17 @@ fn the_demo_shows_real_results() {
     assert!(!sandbox.library().exists(), "the user's own library is left alone");
     // Outside the project's folder it says what to do.
     sandbox.run(["demo"]).exits(2);
+}
+
+#[test]
+fn the_name_of_a_file_finds_that_file_first() {
+    let sandbox = Sandbox::indexed(&["fish-1", "fish-10", "fish-11", "fish-25", "owl"]);
+    for (query, first) in [("fish-10.jpg", "fish-10.jpg"), ("FISH-1.JPG", "fish-1.jpg"), ("fish-25.jpg", "fish-25.jpg")]
+    {
+        let hits = sandbox.run(["search", query, "--json"]).exits(0).lines();
+        assert_eq!((file_name(&hits[0]["path"]).as_str(), &hits[0]["match"]), (first, &true.into()), "{query}");
+        assert!(hits.len() > 1, "the others follow");
+    }
+    // What looks like a name and is none is a query like any other.
+    sandbox.run(["search", "no such fish.jpg", "--json"]).exits(0);
 }

@@ -342,3 +342,24 @@ fn a_megabyte_that_is_pasted_as_keys_is_a_text() {
     (0..60).find(opens).expect("a line opens");
     screen.keys(&["C-u"]).sees("what are you looking for").signal("TERM").ends(130);
 }
+
+#[test]
+fn a_viewer_that_fails_is_told() {
+    needs!("tmux");
+    let sandbox = Sandbox::indexed(&["cat"]);
+    let tools = sandbox.path("tools");
+    fs::create_dir(&tools).unwrap();
+    let opener = tools.join("xdg-open");
+    let start = format!(r#"PATH={}:$PATH exec "$@""#, tools.display());
+    for (script, told) in [
+        ("#!/bin/sh\nexit 3\n", "no program for it is installed"),
+        ("#!/bin/sh\nexit 0\n", "opened cat.jpg"),
+        // One that stays is there.
+        ("#!/bin/sh\nexec sleep 30\n", "opened cat.jpg"),
+    ] {
+        fs::write(&opener, script).unwrap();
+        fs::set_permissions(&opener, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let screen = Screen::start_by(&start, &sandbox, PLAIN, 100, 24);
+        screen.sees("cat.jpg").keys(&["Enter"]).sees("enter look").types("O").sees(told).types("q").ends(0);
+    }
+}
