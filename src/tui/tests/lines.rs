@@ -230,3 +230,16 @@ fn paths_in_prompts_are_completed() {
     tell(&mut state, Message::PathCompleted("/home/me/P".into(), "/other".into(), choices));
     assert_eq!(state.overlay.as_ref().and_then(Overlay::input).map(|input| input.value()), Some("/home/me/Pictures/"));
 }
+
+#[test]
+fn what_is_not_found_by_its_date_may_have_that_of_its_file() {
+    let mut state = with_photos(80, 24);
+    for (query, hints) in [("taken:2026", true), ("taken:~2026", false), ("no such thing", false)] {
+        press(&mut state, "ctrl-u");
+        types(&mut state, query);
+        let generation = state.search.generation;
+        tell(&mut state, Message::Found(generation, Ok(Answer { total: 99, ..Answer::default() })));
+        let screen = drawn(&state);
+        assert!(screen.contains("No photos found.") && screen.contains("tilde") == hints, "{screen}");
+    }
+}

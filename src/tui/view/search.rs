@@ -195,5 +195,13 @@ fn nothing(frame: &mut Frame<'_>, state: &State, area: Rect) {
         message(frame, inside, says, theme.text);
         return;
     }
-    message(frame, area, "No photos found. `esc`, then `[` goes back; `/` changes the query.", theme.dim);
+    let text = state.search.visits.current().text();
+    let dates = if text.contains("taken:") && !text.contains("taken:~") {
+        " Dates that only the files have are asked for with a tilde: taken:~2019."
+    } else {
+        ""
+    };
+    let says = format!("No photos found. `[` goes back, `/` changes the query.{dates}");
+    let inside = Rect { x: area.x + area.width / 8, width: area.width * 3 / 4, ..area };
+    message(frame, inside, &says, theme.dim);
 }
