@@ -2,6 +2,7 @@
 //! it works.
 
 use super::place::Place;
+use snapseek_index::Order;
 
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,27 +89,23 @@ pub enum Action {
     ToggleWatch,
 }
 
-/// What photos can be sorted by.
+/// A choice in the menu for sorting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // `ACTIONS` describes each of them.
 pub enum Sorting {
-    Best,
-    Date,
-    Name,
-    Size,
-    Path,
-    Rating,
+    /// This order, not reversed.
+    By(Order),
+    /// The order that is, the other way round.
     Reversed,
 }
 
 /// The keys of the menu for sorting.
 pub const SORTINGS: [(char, Sorting); 7] = [
-    ('b', Sorting::Best),
-    ('d', Sorting::Date),
-    ('n', Sorting::Name),
-    ('s', Sorting::Size),
-    ('p', Sorting::Path),
-    ('r', Sorting::Rating),
+    ('b', Sorting::By(Order::Best)),
+    ('d', Sorting::By(Order::Date)),
+    ('n', Sorting::By(Order::Name)),
+    ('s', Sorting::By(Order::Size)),
+    ('p', Sorting::By(Order::Path)),
+    ('r', Sorting::By(Order::Rating)),
     ('R', Sorting::Reversed),
 ];
 
@@ -191,12 +188,18 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::Pick, "pick", "quit; print the marked paths or this one (--pick)", ["ctrl-o"], ONE),
     entry!(Action::Pick, "pick-this", "quit; print the path (--pick)", ["enter"], &[Place::Look]),
     entry!(Action::Sort, "sort", "choose what photos are sorted by", ["o"], &[Place::Search]),
-    entry!(Action::SortBy(Sorting::Best), "sort-best", "sort by how well photos match", [], &[Place::Search]),
-    entry!(Action::SortBy(Sorting::Date), "sort-date", "sort by date, newest first", [], &[Place::Search]),
-    entry!(Action::SortBy(Sorting::Name), "sort-name", "sort by the name of the file", [], &[Place::Search]),
-    entry!(Action::SortBy(Sorting::Size), "sort-size", "sort by the size of the file", [], &[Place::Search]),
-    entry!(Action::SortBy(Sorting::Path), "sort-path", "sort by folder and name", [], &[Place::Search]),
-    entry!(Action::SortBy(Sorting::Rating), "sort-rating", "sort by rating", [], &[Place::Search]),
+    entry!(
+        Action::SortBy(Sorting::By(Order::Best)),
+        "sort-best",
+        "sort by how well photos match",
+        [],
+        &[Place::Search]
+    ),
+    entry!(Action::SortBy(Sorting::By(Order::Date)), "sort-date", "sort by date, newest first", [], &[Place::Search]),
+    entry!(Action::SortBy(Sorting::By(Order::Name)), "sort-name", "sort by the name of the file", [], &[Place::Search]),
+    entry!(Action::SortBy(Sorting::By(Order::Size)), "sort-size", "sort by the size of the file", [], &[Place::Search]),
+    entry!(Action::SortBy(Sorting::By(Order::Path)), "sort-path", "sort by folder and name", [], &[Place::Search]),
+    entry!(Action::SortBy(Sorting::By(Order::Rating)), "sort-rating", "sort by rating", [], &[Place::Search]),
     entry!(Action::SortBy(Sorting::Reversed), "sort-reverse", "reverse the order", [], &[Place::Search]),
     entry!(Action::Filters, "filters", "filter by year, camera, place, people, tags, ...", ["F"], &[Place::Search]),
     entry!(Action::Facts, "facts", "everything that is known about the photo", ["i"], &[Place::Look, Place::Map]),

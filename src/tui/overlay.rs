@@ -168,6 +168,7 @@ pub fn narrow(texts: &[String], typed: &str) -> Vec<usize> {
 mod tests {
     use super::*;
     use crate::tui::action::Sorting;
+    use snapseek_index::Order;
 
     #[test]
     fn the_palette_finds_actions_by_what_they_do() {
@@ -178,7 +179,7 @@ mod tests {
         for words in ["delete", "undo", "caption", "model", "exif", "select", "sort by date", "light"] {
             assert!(!palette(Place::Search, words).is_empty(), "{words}");
         }
-        assert_eq!(first("sort by date"), Some(Action::SortBy(Sorting::Date)));
+        assert_eq!(first("sort by date"), Some(Action::SortBy(Sorting::By(Order::Date))));
         let here: Vec<bool> = palette(Place::Search, "").iter().map(|entry| entry.counts_in(Place::Search)).collect();
         assert!(here.windows(2).all(|pair| pair[0] || !pair[1]), "those of this place first");
         assert!(palette(Place::Search, "zzzzqq").is_empty());

@@ -42,7 +42,7 @@ const MOST_ASKED: usize = 10_000;
 type Probabilities = HashMap<i64, f32>;
 
 /// The order of the hits of a search without a vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Order {
     /// Best first. Without words, those with the likeliest label first, otherwise the newest first.
     #[default]

@@ -9,7 +9,7 @@ use crate::tui::place::Place;
 use crate::tui::source::Source;
 use crate::tui::state::{RunState, State};
 use crate::tui::theme::Theme;
-use snapseek_index::{FacetField, Order};
+use snapseek_index::FacetField;
 use std::path::PathBuf;
 
 impl State {
@@ -417,12 +417,7 @@ impl State {
         let Listing { order, reverse, .. } = self.search.listing;
         let (order, reverse) = match sorting {
             Sorting::Reversed => (order, !reverse),
-            Sorting::Best => (Order::Best, false),
-            Sorting::Date => (Order::Date, false),
-            Sorting::Name => (Order::Name, false),
-            Sorting::Size => (Order::Size, false),
-            Sorting::Path => (Order::Path, false),
-            Sorting::Rating => (Order::Rating, false),
+            Sorting::By(order) => (order, false),
         };
         self.sort(order, reverse, effects);
     }

@@ -14,7 +14,7 @@ use ratatui::layout::{Margin, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
-use snapseek_index::{FacetField, Order, PhotoAlbum};
+use snapseek_index::{FacetField, PhotoAlbum};
 
 /// Columns of the line in a prompt.
 const PROMPT_WIDTH: u16 = 60;
@@ -83,15 +83,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
 }
 
 fn is_sorted_by(state: &State, sorting: Sorting) -> bool {
-    let (order, reverse) = (state.search.listing.order, state.search.listing.reverse);
     match sorting {
-        Sorting::Best => order == Order::Best,
-        Sorting::Date => order == Order::Date,
-        Sorting::Name => order == Order::Name,
-        Sorting::Size => order == Order::Size,
-        Sorting::Path => order == Order::Path,
-        Sorting::Rating => order == Order::Rating,
-        Sorting::Reversed => reverse,
+        Sorting::By(order) => state.search.listing.order == order,
+        Sorting::Reversed => state.search.listing.reverse,
     }
 }
 
