@@ -241,7 +241,9 @@ fn stages() -> anyhow::Result<()> {
             "{:22}{:>9}{:>9}{:>9}{:>9}{:>9}{:>14}",
             "ms a photo, median", "read", "hash", "identity", "decode", "resize", "embed (of 8)"
         );
-        for (name, _, model) in models()? {
+        let eight = DualEncoder::open(&random_clip()?, Device::Cpu, TowerBits::Eight, None)?;
+        let eight: Named = ("the same in 8 bits", String::new(), Box::new(eight));
+        for (name, _, model) in models()?.into_iter().chain([eight]) {
             let mut times: [Vec<Duration>; 6] = Default::default();
             let mut batch = Vec::new();
             for n in 0..PHOTOS {

@@ -18,7 +18,7 @@ pub enum DeviceChoice {
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// What is fastest: of BLIP-2 q4 if there is one, else q8; q8 for photos where the processor has VNNI; else full
+    /// What is fastest: of BLIP-2 q4 if there is one, else q8; q8 for photos where the processor has AVX2 or VNNI; else full
     Auto,
     /// As published
     Full,

@@ -99,10 +99,16 @@ pub(in crate::model) fn has_vnni() -> bool {
     false
 }
 
-/// Whether products of bytes are faster than products of f32: with VNNI in 512 or 256 bits.
+/// Whether the kernels may multiply bytes and add the products in one instruction: with VNNI in 512 or 256 bits.
+#[inline]
+pub(in crate::model) fn has_byte_products() -> bool {
+    has_vnni() || level() == Level::AvxVnni
+}
+
+/// Whether products of bytes are faster than products of f32: with VNNI or AVX2, but not with AVX-512 without VNNI.
 #[inline]
 pub(in crate::model) fn integers_are_fast() -> bool {
-    has_vnni() || level() == Level::AvxVnni
+    has_byte_products() || level() == Level::Avx2
 }
 
 /// Defines a function with versions for several levels; each call chooses one by [`level`].

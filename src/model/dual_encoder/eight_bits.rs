@@ -28,7 +28,7 @@ const LEAST_HIDDEN: usize = 256;
 /// How the matrices of a tower's layers are multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TowerBits {
-    /// In 8 bits where that is faster: on processors with VNNI, for towers of the usual sizes; else as they are.
+    /// In 8 bits where that is faster: on processors with AVX2 or VNNI, for towers of the usual sizes; else as they are.
     Fastest,
     /// As they are in the model's files, in f32.
     Full,

@@ -8,6 +8,7 @@ use super::Activation;
 use super::kernels::{
     self, InputBlock, LANES, Lanes, QuantizedRow, SMALL_BLOCK, Sums, TILE_PANELS, TILE_ROWS, Tile, WeightBlock,
 };
+use super::pairs::{self, InputPairs, WeightPairs};
 use crate::model::compute::ops;
 use rayon::prelude::*;
 use std::cell::Cell;
@@ -66,6 +67,8 @@ thread_local! {
     static LANES_OF_ROWS: Cell<Vec<Lanes>> = const { Cell::new(Vec::new()) };
     static BLOCKS: Cell<Vec<WeightBlock>> = const { Cell::new(Vec::new()) };
     static BLOCKS_OF_ROWS: Cell<Vec<InputBlock>> = const { Cell::new(Vec::new()) };
+    static PAIRS: Cell<Vec<WeightPairs>> = const { Cell::new(Vec::new()) };
+    static PAIRS_OF_ROWS: Cell<Vec<InputPairs>> = const { Cell::new(Vec::new()) };
     static SUMS: Cell<Vec<Sums>> = const { Cell::new(Vec::new()) };
 }
 
@@ -113,8 +116,11 @@ impl<W: Rows, const ALIKE: bool> Product for Floats<W, ALIKE> {
     }
 }
 
-/// Products in integers: quantized weights, and activations rounded to 8 bits with one scale for each 32.
-pub(super) struct Integers<W>(pub(super) W);
+/// Products of bytes: quantized weights, and activations rounded to 8 bits with one scale for each 32.
+pub(super) struct Bytes<W>(pub(super) W);
+
+/// The same products, of bytes widened to 16 bits, for processors without VNNI.
+pub(super) struct Pairs<W>(pub(super) W);
 
 /// Rows of quantized weights, in blocks.
 pub(super) trait Blocks: Sync {
@@ -124,9 +130,11 @@ pub(super) trait Blocks: Sync {
     fn have_minima(&self) -> bool;
     /// Like [`Product::unpack`].
     fn blocks(&self, row: usize, columns: Range<usize>, out: &mut [WeightBlock]);
+    /// The same with 16 bits.
+    fn pairs(&self, row: usize, columns: Range<usize>, out: &mut [WeightPairs]);
 }
 
-impl<W: Blocks> Product for Integers<W> {
+impl<W: Blocks> Product for Bytes<W> {
     type Weights = WeightBlock;
     type Inputs = InputBlock;
     const COLUMNS: usize = SMALL_BLOCK;
@@ -152,6 +160,35 @@ impl<W: Blocks> Product for Integers<W> {
 
     fn multiply(&self, rows: [&[WeightBlock]; TILE_ROWS], panels: &[&[InputBlock]], tile: &mut Tile) {
         kernels::multiply_integer_tile(rows, panels, tile, self.0.have_minima());
+    }
+}
+
+impl<W: Blocks> Product for Pairs<W> {
+    type Weights = WeightPairs;
+    type Inputs = InputPairs;
+    const COLUMNS: usize = SMALL_BLOCK;
+    const PART: usize = 128;
+
+    fn shape(&self) -> (usize, usize) {
+        self.0.shape()
+    }
+
+    fn memory() -> ScratchMemory<WeightPairs, InputPairs> {
+        (&PAIRS, &PAIRS_OF_ROWS)
+    }
+
+    fn unpack(&self, row: usize, columns: Range<usize>, out: &mut [WeightPairs]) {
+        self.0.pairs(row, columns, out);
+    }
+
+    fn interleave(&self, rows: &[f32], out: &mut [InputPairs]) {
+        for (lane, row) in rows.chunks_exact(out.len() * SMALL_BLOCK).enumerate() {
+            pairs::put_lane(&QuantizedRow::new(row), lane, out);
+        }
+    }
+
+    fn multiply(&self, rows: [&[WeightPairs]; TILE_ROWS], panels: &[&[InputPairs]], tile: &mut Tile) {
+        pairs::multiply_tile(rows, panels, tile, self.0.have_minima());
     }
 }
 

@@ -45,11 +45,11 @@ fn q4_k_scales(block: &[u8; Q4_K_BYTES]) -> ([f32; 8], [f32; 8]) {
 }
 
 /// Whether `mul_add` is one instruction in code compiled for the baseline.
-const FUSED: bool = cfg!(any(target_feature = "fma", not(target_arch = "x86_64")));
+pub(super) const FUSED: bool = cfg!(any(target_feature = "fma", not(target_arch = "x86_64")));
 
 /// `a * b + c`, rounded once; or twice, where rounding once would need a library call.
 #[inline(always)]
-fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
+pub(super) fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
@@ -205,7 +205,7 @@ pub(super) fn q4_k_multiples(block: &[u8; Q4_K_BYTES]) -> ([u16; 2], [u8; 8], [u
 
 /// Converts a finite f16 without a branch, so that it vectorises; infinities become 65536.
 #[inline(always)]
-fn half_to_f32(half: u16) -> f32 {
+pub(super) fn half_to_f32(half: u16) -> f32 {
     let half = u32::from(half);
     // The exponents differ by 112; multiplying by 2^112 is correct for subnormal numbers too.
     let magnitude = f32::from_bits((half & 0x7fff) << 13) * f32::from_bits((127 + 112) << 23);
@@ -215,10 +215,10 @@ fn half_to_f32(half: u16) -> f32 {
 /// An activation row as signed bytes, with one scale for each 32.
 #[derive(Clone, Debug, Default)]
 pub(super) struct QuantizedRow {
-    bytes: Vec<[i8; SMALL_BLOCK]>,
-    scales: Vec<f32>,
+    pub(super) bytes: Vec<[i8; SMALL_BLOCK]>,
+    pub(super) scales: Vec<f32>,
     /// Each scale times the sum of its bytes.
-    sums: Vec<f32>,
+    pub(super) sums: Vec<f32>,
 }
 
 impl QuantizedRow {

@@ -2,17 +2,19 @@
 //!
 //! Few activation rows (one token of each chat) are multiplied with one weight row after another: reading the weights
 //! is the whole cost, and quantized weights are multiplied as integers. For many rows (a picture's patches, a prompt),
-//! the weights are unpacked tile by tile, to f32 or with VNNI to integers, and multiplied in registers, as a GEMM does
+//! the weights are unpacked tile by tile, to f32 or to integers, and multiplied in registers, as a GEMM does
 //! (Goto and van de Geijn 2008). A matrix is never widened as a whole.
 
 mod gemm;
 mod kernels;
+mod pairs;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use super::level::integers_are_fast;
+use super::level::{has_byte_products, integers_are_fast};
 use super::ops::{self, Activation};
 use kernels::QuantizedRow;
+use pairs::WeightPairs;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
@@ -144,10 +146,12 @@ impl Matrix {
         activation: Activation,
     ) -> Vec<f32> {
         let n = x.len() / self.columns;
-        if self.is_quantized() && integers_are_fast() {
-            gemm::multiply(&gemm::Integers(self), x, n, bias, activation)
-        } else {
+        if !self.is_quantized() || !integers_are_fast() {
             gemm::multiply(&gemm::Floats::<_>(self), x, n, bias, activation)
+        } else if has_byte_products() {
+            gemm::multiply(&gemm::Bytes(self), x, n, bias, activation)
+        } else {
+            gemm::multiply(&gemm::Pairs(self), x, n, bias, activation)
         }
     }
 
@@ -192,7 +196,7 @@ impl Matrix {
     /// Up to how many activation rows are multiplied one by one: the number at which that costs as much as a tile of
     /// sixteen (measured).
     fn few(&self) -> usize {
-        match (self.dtype, integers_are_fast()) {
+        match (self.dtype, has_byte_products()) {
             (Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16, _) => 4,
             (Dtype::Q4K, true) => 12,
             (Dtype::Q8_0, true) => 4,
@@ -220,16 +224,25 @@ impl Matrix {
     }
 
     fn integer_products(&self, row: &[u8], x: &[QuantizedRow], out: &mut [f32]) {
-        let (x_fours, x_rest) = x.as_chunks::<4>();
-        let (out_fours, out_rest) = out.as_chunks_mut::<4>();
-        let q8 = self.dtype == Dtype::Q8_0;
-        for (x, out) in x_fours.iter().zip(out_fours) {
-            if q8 { kernels::dot_q8_0(row, x, out) } else { kernels::dot_q4_k(row, x, out) }
-        }
-        for (x, out) in x_rest.as_chunks::<1>().0.iter().zip(out_rest.as_chunks_mut::<1>().0) {
-            if q8 { kernels::dot_q8_0(row, x, out) } else { kernels::dot_q4_k(row, x, out) }
+        if self.dtype == Dtype::Q8_0 {
+            in_groups::<2>(x, out, |x, out| kernels::dot_q8_0(row, x, out), |x, out| kernels::dot_q8_0(row, x, out));
+        } else {
+            in_groups::<4>(x, out, |x, out| kernels::dot_q4_k(row, x, out), |x, out| kernels::dot_q4_k(row, x, out));
         }
     }
+}
+
+/// Calls a product for as many activation rows at once as its registers hold, and one for each that is left.
+fn in_groups<const M: usize>(
+    x: &[QuantizedRow],
+    out: &mut [f32],
+    of_group: impl Fn(&[QuantizedRow; M], &mut [f32; M]),
+    of_one: impl Fn(&[QuantizedRow; 1], &mut [f32; 1]),
+) {
+    let (x_groups, x_rest) = x.as_chunks::<M>();
+    let (out_groups, out_rest) = out.as_chunks_mut::<M>();
+    x_groups.iter().zip(out_groups).for_each(|(x, out)| of_group(x, out));
+    x_rest.as_chunks().0.iter().zip(out_rest.as_chunks_mut().0).for_each(|(x, out)| of_one(x, out));
 }
 
 impl gemm::Rows for &Matrix {
@@ -259,6 +272,18 @@ impl gemm::Blocks for &Matrix {
         let part = self.part(row, columns);
         if self.dtype == Dtype::Q8_0 { kernels::unpack_q8_0(part, out) } else { kernels::unpack_q4_k(part, out) }
     }
+
+    fn pairs(&self, row: usize, columns: Range<usize>, out: &mut [WeightPairs]) {
+        let part = self.part(row, columns);
+        if self.dtype == Dtype::Q8_0 {
+            return pairs::unpack_q8_0(part, out);
+        }
+        let mut blocks = [kernels::WeightBlock::default(); kernels::LARGE_BLOCK / kernels::SMALL_BLOCK];
+        for (bytes, out) in part.chunks_exact(kernels::Q4_K_BYTES).zip(out.chunks_exact_mut(blocks.len())) {
+            kernels::unpack_q4_k(bytes, &mut blocks);
+            pairs::widen(&blocks, out);
+        }
+    }
 }
 
 /// Transposes (rows, n) to (n, rows).
@@ -276,6 +301,7 @@ fn transposed(x: &[f32], n: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::compute::level::{Level, level};
     use candle_core::quantized::{GgmlDType, QTensor};
     use candle_core::{Device, Tensor};
 
@@ -331,6 +357,58 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Integer products as they are defined, block after block.
+    fn integer_sums(matrix: &Matrix, x: &[f32], fused: bool) -> Vec<f32> {
+        let mut blocks = vec![WeightPairs::default(); matrix.columns / kernels::SMALL_BLOCK];
+        let mut out = Vec::new();
+        for x in x.chunks_exact(matrix.columns).map(QuantizedRow::new) {
+            for row in 0..matrix.rows {
+                gemm::Blocks::pairs(&matrix, row, 0..matrix.columns, &mut blocks);
+                let mut sum = 0.0_f32;
+                for (n, w) in blocks.iter().enumerate() {
+                    let products = w.pairs.as_flattened().iter().zip(&x.bytes[n]);
+                    let total: i32 = products.map(|(w, x)| i32::from(*w) * i32::from(*x)).sum();
+                    let add = |a: f32, b: f32, sum: f32| if fused { a.mul_add(b, sum) } else { a * b + sum };
+                    sum = add(total as f32, x.scales[n] * w.scale, sum);
+                    if matrix.dtype == Dtype::Q4K {
+                        sum = add(-x.sums[n], w.minimum, sum);
+                    }
+                }
+                out.push(sum);
+            }
+        }
+        out
+    }
+
+    /// With bytes and with 16 bits, with all values that a byte may have.
+    #[test]
+    fn integer_products_have_the_same_bits_on_every_processor_with_fma() {
+        let (rows, columns, n) = (50, 768, 37);
+        let (w, x) = (numbers(rows * columns, 1), numbers(n * columns, 2));
+        for (dtype, mut bytes, _) in formats(&w, rows, columns) {
+            if !matches!(dtype, Dtype::Q8_0 | Dtype::Q4K) {
+                continue;
+            }
+            if dtype == Dtype::Q8_0 {
+                let first: Vec<u8> = (0..=u8::MAX).cycle().take(columns).collect();
+                for (block, q) in bytes.as_chunks_mut::<{ kernels::Q8_0_BYTES }>().0.iter_mut().zip(first.chunks(32)) {
+                    block[2..].copy_from_slice(q);
+                }
+            }
+            let length = bytes.len();
+            let matrix = Matrix::new(Arc::new(bytes), 0..length, dtype, rows, columns).unwrap();
+            let fused = level() > Level::Baseline || cfg!(not(target_arch = "x86_64"));
+            let bits = |numbers: Vec<f32>| numbers.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+            let expected = bits(integer_sums(&matrix, &x, fused));
+            let pairs = gemm::multiply(&gemm::Pairs(&matrix), &x, n, None, Activation::None);
+            assert!(bits(pairs) == expected, "{dtype:?}");
+            if has_byte_products() {
+                let bytes = gemm::multiply(&gemm::Bytes(&matrix), &x, n, None, Activation::None);
+                assert!(bits(bytes) == expected, "{dtype:?}");
             }
         }
     }

@@ -20,23 +20,105 @@ pub(super) mod sse {
 }
 
 pub(super) mod avx2 {
-    use crate::model::compute::matrix::kernels::{Q4_K_BYTES, SMALL_BLOCK, q4_k_multiples};
+    use crate::model::compute::matrix::kernels::{LANES, Q4_K_BYTES, SMALL_BLOCK, TILE_ROWS, Tile, q4_k_multiples};
+    use crate::model::compute::matrix::pairs::{InputPairs, PAIRS, WeightPairs};
     use bytemuck::{cast, pod_read_unaligned};
     use std::arch::x86_64::{
-        __m256, __m256i, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm256_abs_epi8, _mm256_and_si256,
-        _mm256_castps128_ps256, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_madd_epi16,
-        _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_permutevar8x32_ps, _mm256_sad_epu8, _mm256_set1_epi8,
-        _mm256_set1_epi16, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_srli_epi16,
-        _mm256_xor_si256,
+        __m256, __m256i, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm256_abs_epi8, _mm256_add_epi32,
+        _mm256_and_si256, _mm256_castps128_ps256, _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32,
+        _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps,
+        _mm256_permutevar8x32_ps, _mm256_sad_epu8, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
+        _mm256_set1_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_srli_epi16, _mm256_xor_si256,
     };
+
+    /// Registers of a panel's lanes.
+    pub(super) const HALVES: usize = LANES / 8;
+
+    /// `multiply_tile` of `pairs`: a panel at a time, as the registers hold nothing but the totals of a block.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(in crate::model::compute::matrix) fn multiply_pairs(
+        rows: [&[WeightPairs]; TILE_ROWS],
+        panels: &[&[InputPairs]],
+        tile: &mut Tile,
+        minima: bool,
+    ) {
+        for (at, panel) in panels.iter().enumerate() {
+            if minima {
+                add_pairs::<true>(rows, panel, at, tile);
+            } else {
+                add_pairs::<false>(rows, panel, at, tile);
+            }
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn add_pairs<const MINIMA: bool>(
+        mut rows: [&[WeightPairs]; TILE_ROWS],
+        panel: &[InputPairs],
+        at: usize,
+        tile: &mut Tile,
+    ) {
+        for row in &mut rows {
+            *row = &row[..panel.len()];
+        }
+        for (block, x) in panel.iter().enumerate() {
+            let mut totals = [[_mm256_setzero_si256(); HALVES]; TILE_ROWS];
+            for pair in 0..PAIRS {
+                let lanes: [__m256i; HALVES] = cast(x.pairs[pair]);
+                for row in 0..TILE_ROWS {
+                    let w = _mm256_set1_epi32(cast(rows[row][block].pairs[pair]));
+                    for half in 0..HALVES {
+                        let products = _mm256_madd_epi16(lanes[half], w);
+                        totals[row][half] = _mm256_add_epi32(totals[row][half], products);
+                    }
+                }
+            }
+            for row in 0..TILE_ROWS {
+                let w = &rows[row][block];
+                let scales = [w.scale, w.minimum];
+                add_totals::<MINIMA>(totals[row], scales, (&x.scales, &x.sums), &mut tile[row].0[at]);
+            }
+        }
+    }
+
+    /// Adds the products of a weight block, whose scale and minimum these are, with sixteen activation rows, which have these
+    /// scales and sums.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn add_totals<const MINIMA: bool>(
+        totals: [__m256i; HALVES],
+        [scale, minimum]: [f32; 2],
+        (x_scales, x_sums): (&[f32; LANES], &[f32; LANES]),
+        sums: &mut [f32; LANES],
+    ) {
+        let (x_scales, x_sums): ([__m256; HALVES], [__m256; HALVES]) = (cast(*x_scales), cast(*x_sums));
+        let mut added: [__m256; HALVES] = cast(*sums);
+        for half in 0..HALVES {
+            let scale = _mm256_mul_ps(x_scales[half], _mm256_set1_ps(scale));
+            added[half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(totals[half]), scale, added[half]);
+            if MINIMA {
+                added[half] = _mm256_fnmadd_ps(x_sums[half], _mm256_set1_ps(minimum), added[half]);
+            }
+        }
+        *sums = cast(added);
+    }
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     pub(in crate::model::compute::matrix) fn signed_products(q: &[u8], x: &[i8; SMALL_BLOCK]) -> [i32; 8] {
         let (q, x): (__m256i, __m256i) = (pod_read_unaligned(q), cast(*x));
         // The instruction needs one unsigned side. Bytes of x are never -128, so neither side overflows.
-        let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(q, x));
+        let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(x, q));
         cast(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(in crate::model::compute::matrix) fn signed_pairs(bytes: &[u8; SMALL_BLOCK]) -> [[i16; 2]; PAIRS] {
+        let [low, high] = cast(*bytes);
+        cast([_mm256_cvtepi8_epi16(low), _mm256_cvtepi8_epi16(high)])
     }
 
     #[inline]
@@ -95,15 +177,10 @@ pub(super) mod avx2 {
 }
 
 pub(super) mod avx_vnni {
-    use crate::model::compute::matrix::kernels::{InputBlock, LANES, SMALL_BLOCK, TILE_ROWS, Tile, WeightBlock};
-    use bytemuck::cast_ref;
-    use std::arch::x86_64::{
-        __m256, __m256i, _mm256_cvtepi32_ps, _mm256_dpbusd_avx_epi32, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_mul_ps,
-        _mm256_set1_epi32, _mm256_set1_ps,
-    };
-
-    /// Registers of a panel's lanes.
-    const HALVES: usize = LANES / 8;
+    use super::avx2::{self, HALVES};
+    use crate::model::compute::matrix::kernels::{InputBlock, SMALL_BLOCK, TILE_ROWS, Tile, WeightBlock};
+    use bytemuck::cast;
+    use std::arch::x86_64::{__m256i, _mm256_dpbusd_avx_epi32, _mm256_set1_epi32};
 
     /// `multiply_integer_tile` of `kernels`: a panel at a time, as the registers hold nothing but the totals of a block.
     #[inline]
@@ -140,7 +217,7 @@ pub(super) mod avx_vnni {
                 totals[row] = [_mm256_set1_epi32(rows[row][block].start); HALVES];
             }
             for four in 0..SMALL_BLOCK / 4 {
-                let bytes: &[__m256i; HALVES] = cast_ref(&x.bytes[four]);
+                let bytes: [__m256i; HALVES] = cast(x.bytes[four]);
                 for row in 0..TILE_ROWS {
                     let w = _mm256_set1_epi32(rows[row][block].words[four]);
                     for half in 0..HALVES {
@@ -148,17 +225,10 @@ pub(super) mod avx_vnni {
                     }
                 }
             }
-            let (scales, x_sums): (&[__m256; HALVES], &[__m256; HALVES]) = (cast_ref(&x.scales), cast_ref(&x.sums));
             for row in 0..TILE_ROWS {
                 let w = &rows[row][block];
-                let sums: &mut [__m256; HALVES] = bytemuck::cast_mut(&mut tile[row].0[at]);
-                for half in 0..HALVES {
-                    let scale = _mm256_mul_ps(scales[half], _mm256_set1_ps(w.scale));
-                    sums[half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(totals[row][half]), scale, sums[half]);
-                    if MINIMA {
-                        sums[half] = _mm256_fnmadd_ps(x_sums[half], _mm256_set1_ps(w.minimum), sums[half]);
-                    }
-                }
+                let scales = [w.scale, w.minimum];
+                avx2::add_totals::<MINIMA>(totals[row], scales, (&x.scales, &x.sums), &mut tile[row].0[at]);
             }
         }
     }
