@@ -9,6 +9,7 @@ mod catalogue;
 mod chats;
 mod damage;
 mod facets;
+mod killed;
 mod label_sets;
 mod looks;
 mod models;

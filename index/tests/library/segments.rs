@@ -9,21 +9,21 @@ use std::path::{Path, PathBuf};
 
 const WIDE: usize = 48;
 /// From so many photos on there are graphs; segments have ten times as many at most.
-const GRAPH_FROM: usize = 200;
+pub(crate) const GRAPH_FROM: usize = 200;
 
 /// What the library should hold: the content of each photo by the number in its name.
-type Truth = BTreeMap<usize, u64>;
+pub(crate) type Truth = BTreeMap<usize, u64>;
 
 fn put(n: usize, content: u64) -> Change {
     photo(&format!("{n}.jpg"), content, WIDE, &[])
 }
 
-fn refresh(library: &Library, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) {
+pub(crate) fn refresh(library: &Library, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) {
     library.lock().unwrap().refresh_with_graph_from(GRAPH_FROM, progress).unwrap();
 }
 
 /// A library to which these numbers of photos came one after the other, each with the next content.
-fn grown(folder: &Path, ranges: &[Range<usize>], graph_from: usize) -> (Library, Truth) {
+pub(crate) fn grown(folder: &Path, ranges: &[Range<usize>], graph_from: usize) -> (Library, Truth) {
     let library = Library::create(folder).unwrap();
     library.lock().unwrap().set_model(&model("a", WIDE)).unwrap();
     let mut truth = Truth::new();
@@ -36,13 +36,28 @@ fn grown(folder: &Path, ranges: &[Range<usize>], graph_from: usize) -> (Library,
     (library, truth)
 }
 
+/// More photos come to a library, the tenth of them in the place of older ones, and some of those go.
+pub(crate) fn change(library: &Library, truth: &mut Truth, numbers: Range<usize>) {
+    let content = |n: usize| n as u64 + 1;
+    let mut changes = Vec::new();
+    for n in numbers {
+        let place = if n % 10 == 0 { n / 2 } else { n };
+        truth.insert(place, content(n));
+        changes.push(put(place, content(n)));
+        if n % 10 == 5 && truth.remove(&(n / 3)).is_some() {
+            changes.push(Change::Remove { path: format!("/photos/{}.jpg", n / 3).into() });
+        }
+    }
+    library.lock().unwrap().apply(&changes).unwrap();
+}
+
 /// Everything in a folder, in order; nothing if it does not exist.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
 }
 
 /// The files of vectors; one model has some.
-fn segments(library: &Path) -> Vec<PathBuf> {
+pub(crate) fn segments(library: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = entries(&library.join("vectors")).iter().flat_map(|folder| entries(folder)).collect();
     files.retain(|file| !file.ends_with("draft"));
     files.sort();
@@ -50,7 +65,7 @@ fn segments(library: &Path) -> Vec<PathBuf> {
 }
 
 /// Compares what is found with what there is: all of it by an exact search, the nearest by graphs.
-fn check(folder: &Path, truth: &Truth, random: &mut Random) {
+pub(crate) fn check(folder: &Path, truth: &Truth, random: &mut Random) {
     let library = Library::open(folder).unwrap();
     let searcher = library.searcher().unwrap();
     let ask = |vector: Vec<f32>, limit| {
