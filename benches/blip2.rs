@@ -11,8 +11,9 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::json;
+use snapseek::model::Bits;
 use snapseek::model::Pixels;
-use snapseek::model::blip2::{Bits, Blip2, Blip2Use, GenerateOptions, GenerateRequest, Matcher, use_of};
+use snapseek::model::blip2::{Blip2, Blip2Use, GenerateOptions, GenerateRequest, Matcher, use_of};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -40,7 +41,7 @@ fn main() {
 fn quantize(dir: &Path, bits: &str, out: &Path) {
     let bits = if bits == "4" { Bits::Four } else { Bits::Eight };
     let start = Instant::now();
-    snapseek::model::blip2::quantize(dir, "random", bits, out, None, &mut |_, _| true).unwrap();
+    snapseek::model::quantize(dir, "random", bits, out, None, &mut |_, _| true).unwrap();
     println!("quantized in {:.0} s", start.elapsed().as_secs_f64());
 }
 

@@ -3,6 +3,7 @@
 use crate::config::{DeviceChoice, Precision, Settings};
 use crate::exit::Failure;
 use crate::model::blip2::{self, Blip2Use, Matcher};
+use crate::model::chat_model;
 use crate::model::dual_encoder::TextModel;
 use crate::model::hub::presets::{BLIP2_ITM, PRESETS, Preset, preset};
 use crate::model::{self, Device, Embed, ModelSpec, Paired, StoreOptions, TowerBits};
@@ -344,10 +345,17 @@ fn open(spec: &ModelSpec, settings: &Settings) -> anyhow::Result<Chosen> {
             if model::is_blip2(&folder) {
                 let (does, options) = match blip2::use_of(&folder) {
                     Ok(Blip2Use::Matches) => ("compares photos with texts", "`search --rerank` and `score --matcher`"),
-                    _ => ("captions photos and answers questions", "--blip2"),
+                    _ => ("captions photos and answers questions", "--captioner"),
                 };
                 return Err(Failure::usage(format!(
                     "{} {does} but makes no embeddings: pass it to {options}, and another model to --model",
+                    name(spec)
+                )));
+            }
+            if chat_model::is_instructed(&folder) {
+                return Err(Failure::usage(format!(
+                    "{} captions photos and answers questions but makes no embeddings: pass it to --captioner, and another \
+                     model to --model",
                     name(spec)
                 )));
             }

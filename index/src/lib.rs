@@ -60,16 +60,17 @@ mod upkeep;
 
 pub use catalogue::library::Library;
 pub use catalogue::rows::{
-    Caption, CaptionCounts, Captioned, CarriedCaption, Change, Chat, ContentHash, DamagedFile, FailedFile,
-    FileIdentity, FileStamp, FileState, LibraryModel, Metadata, ModelRecord, ModelRole, PendingPhoto, PhotoFacts,
-    PhotoFile, PhotoFiles, PhotoText, PlacedLine, ScoreStats, Status, Tag, TextCounts, TextModelRecord, Turn,
-    WaitingCounts,
+    Caption, CaptionCounts, Captioned, CarriedCaption, Change, Chat, ContentHash, DamagedFile, EncodingCounts,
+    FailedFile, FileIdentity, FileStamp, FileState, LibraryModel, Metadata, ModelRecord, ModelRole, PendingPhoto,
+    PhotoFacts, PhotoFile, PhotoFiles, PhotoText, PlacedLine, ScoreStats, Status, Tag, TextCounts, TextModelRecord,
+    Turn, WaitingCounts,
 };
 pub use catalogue::told::kilometres;
 pub use catalogue::writer::Writer;
 pub use error::{Error, Result};
 pub use kept::albums::PhotoAlbum;
 pub use kept::captioner::Captioner;
+pub use kept::captions::ENCODINGS_AT_MOST;
 pub use kept::cluster_history::PastClusters;
 pub use kept::cluster_rows::{ClusterMember, NewCluster};
 pub use kept::clusters::{Cluster, folded_name};

@@ -3,10 +3,12 @@
 //! Each batch is written in one transaction, so even after a crash no photo is captioned twice and no caption that was
 //! reported is lost.
 
+use super::facts;
 use super::look::SeenPicture;
-use super::open::NamedBlip2;
+use super::open::NamedChatModel;
 use super::run::{CaptionWork, CaptionWriter};
-use crate::model::blip2::{GenerateOptions, Generated};
+use super::wish::CaptionWish;
+use crate::model::generation::Generated;
 use crate::photo::DecodeLimits;
 use crate::search::photo_file::first_showing;
 use crate::terminal::console::Console;
@@ -37,29 +39,29 @@ pub struct CaptionSummary {
 /// Another process is captioning, the catalogue cannot be written, or the model fails. What was written is kept.
 pub fn run(
     library: &Library,
-    blip2: &NamedBlip2,
-    options: &GenerateOptions,
+    writer: &CaptionWriter,
     recaption: bool,
     folders: &[PathBuf],
-    cancel: &AtomicBool,
     console: &Console,
 ) -> anyhow::Result<CaptionSummary> {
-    let captioner = library.captioner(blip2.model.fingerprint(), recaption)?;
+    let CaptionWriter { chat_model, wish, cancel, .. } = *writer;
+    let captioner = library.captioner(&wish.captioner(chat_model.model.fingerprint()), recaption)?;
     let captioner = if folders.is_empty() { captioner } else { captioner.within(folders) };
     let mut progress = PhotoProgress::new(console);
     progress.expect(captioner.pending_count()?, "captioned");
     let reader = library.reopen()?;
     let done = CaptionSummary::default();
-    let mut run = CaptionRun { captioner, cancel, console, progress, done, since_refresh: 0 };
+    let mut run =
+        CaptionRun { library, chat_model, wish, captioner, cancel, console, progress, done, since_refresh: 0 };
     let load = move |photo: &PendingPhoto| {
         let paths = photo.paths.iter().map(PathBuf::as_path);
         let limits = DecodeLimits::default();
         first_showing((photo.id, &photo.picture), paths, &limits, |path, bytes| {
-            blip2.load_bytes(path, bytes, Some(&reader))
+            chat_model.load_bytes(path, bytes, Some(&reader))
         })
         .map_err(anyhow::Error::msg)
     };
-    let outcome = CaptionWriter { blip2, options, prompt: "", cancel }.run(&mut run, load);
+    let outcome = writer.run(&mut run, load);
     run.progress.finish();
     outcome?;
     run.refresh()?;
@@ -68,6 +70,9 @@ pub fn run(
 }
 
 struct CaptionRun<'a> {
+    library: &'a Library,
+    chat_model: &'a NamedChatModel,
+    wish: &'a CaptionWish,
     captioner: Captioner<'a>,
     cancel: &'a AtomicBool,
     console: &'a Console,
@@ -89,13 +94,26 @@ impl CaptionWork for CaptionRun<'_> {
         Ok(())
     }
 
+    fn facts(&self, job: &PendingPhoto, _: &SeenPicture) -> anyhow::Result<String> {
+        if self.wish.context { facts::of(job.id, self.library) } else { Ok(String::new()) }
+    }
+
     fn captioned(&mut self, batch: Vec<(PendingPhoto, SeenPicture, Generated)>) -> anyhow::Result<()> {
         let mut done = Vec::with_capacity(batch.len());
         for (photo, picture, caption) in batch {
             let (path, text) = (sanitize::path(&picture.path), sanitize::text(&caption.text));
             self.progress.aside(|| self.console.detail(format_args!("{path}: {text}")));
             self.progress.done();
+            let fingerprint = self.chat_model.model.fingerprint();
+            // Saved together with the caption, unless the caption is under another name than the model's.
             let encoding = picture.took.map(|_| picture.encoding.0);
+            let encoding = match encoding {
+                Some(numbers) if self.captioner.fingerprint() != fingerprint => {
+                    self.library.save_encoding(photo.id, fingerprint, &numbers)?;
+                    None
+                }
+                encoding => encoding,
+            };
             done.push(Captioned { photo: photo.id, text: caption.text, encoding });
         }
         self.done.captioned += self.captioner.save(&done)? as u64;

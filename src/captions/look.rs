@@ -1,9 +1,8 @@
-//! What BLIP-2 sees in a picture.
+//! What a chat model sees in a picture.
 
-use super::open::NamedBlip2;
+use super::open::NamedChatModel;
 use crate::exit::Failure;
-use crate::model::Pixels;
-use crate::model::blip2::Encoding;
+use crate::model::chat_model::{ChatPicture, Encoding};
 use crate::photo::{self, DecodeLimits};
 use crate::search::photo_file::identify;
 use crate::terminal::console::Console;
@@ -14,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-/// A picture, and what BLIP-2 sees in it.
+/// A picture, and what a chat model sees in it.
 pub struct SeenPicture {
     /// Its path, as it was given.
     pub path: PathBuf,
@@ -54,10 +53,10 @@ impl SeenPicture {
 
 enum Sight {
     Known(Encoding),
-    Unseen(Pixels),
+    Unseen(ChatPicture),
 }
 
-impl NamedBlip2 {
+impl NamedChatModel {
     /// Reads a picture file and, unless the library already has its encoding, decodes it.
     ///
     /// # Errors
@@ -78,7 +77,7 @@ impl NamedBlip2 {
         self.load_bytes(path, &bytes, library).with_context(name)
     }
 
-    /// As [`NamedBlip2::load`], from the file's bytes.
+    /// As [`NamedChatModel::load`], from the file's bytes.
     ///
     /// # Errors
     /// The bytes cannot be decoded, or the catalogue cannot be read.
@@ -89,11 +88,11 @@ impl NamedBlip2 {
             (Some(library), Some(photo)) => library.encoding(photo, self.model.fingerprint())?,
             _ => None,
         };
-        let sight = match known.filter(|known| known.len() == self.model.encoding_size()) {
-            Some(known) => Sight::Known(Encoding(known)),
+        let sight = match known.map(Encoding).filter(|known| self.model.fits(known)) {
+            Some(known) => Sight::Known(known),
             None => {
                 let limits = DecodeLimits::default();
-                let decoded = photo::decode(bytes, Some(2 * self.model.image_size()), &limits)?;
+                let decoded = photo::decode(bytes, Some(2 * self.model.shortest_edge()), &limits)?;
                 Sight::Unseen(self.model.prepare(&decoded.picture)?)
             }
         };
@@ -109,7 +108,7 @@ impl NamedBlip2 {
         let started = Instant::now();
         let (encoding, took) = match sight {
             Sight::Known(encoding) => (encoding, None),
-            Sight::Unseen(pixels) => match self.model.encode(&pixels, cancel)? {
+            Sight::Unseen(picture) => match self.model.look(&picture, cancel)? {
                 Some(encoding) => (encoding, Some(started.elapsed())),
                 None => return Ok(None),
             },
@@ -120,7 +119,7 @@ impl NamedBlip2 {
     /// Loads and encodes a picture, and saves the encoding if the library holds the picture; `None` if cancelled.
     ///
     /// # Errors
-    /// As [`NamedBlip2::load`] and [`NamedBlip2::look`].
+    /// As [`NamedChatModel::load`] and [`NamedChatModel::look`].
     pub fn picture(
         &self,
         path: &Path,

@@ -1,38 +1,81 @@
-//! Opens BLIP-2 for a command: which model, and in which form.
+//! Opens the model for captions and answers: which one, and in which form.
 
 use crate::config::{DeviceChoice, Precision, Settings};
 use crate::exit::{Failure, explain};
-use crate::model::blip2::{self, Bits, Blip2, Blip2Use, Manifest};
+use crate::model::blip2::{self, Blip2Use};
+use crate::model::chat_model::{self, ChatModel};
+use crate::model::hub::presets::{CHAT_PRESETS, ChatPreset};
 use crate::model::hub::quantized;
-use crate::model::{self, ModelSpec};
-use crate::model_choice;
+use crate::model::{self, Bits, Manifest, ModelSpec};
+use crate::model_choice::{self, rounded};
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;
 use snapseek_index::Library;
 use std::path::{Path, PathBuf};
 
-/// Size of BLIP-2's download.
-pub const BLIP2_SIZE: &str = "15.0 GB";
+/// What a library calls its choice.
+const SETTING: &str = "captioner";
 
-/// An opened BLIP-2.
-pub struct NamedBlip2 {
+/// An opened model for captions and answers.
+pub struct NamedChatModel {
     /// The model.
-    pub model: Blip2,
+    pub model: Box<dyn ChatModel>,
     /// Its name for the user.
     pub name: String,
 }
 
-/// Opens the BLIP-2 that the settings name, in the form that they name.
+/// Opens the model that the settings name, else the one that the library remembers, else one that is installed; in the
+/// form that the settings name. The library remembers one that was named, or chosen from several.
 ///
 /// # Errors
-/// The model is missing (exit code 3), is not a BLIP-2, is damaged, or does not fit into memory.
-pub fn open(settings: &Settings, console: &Console) -> anyhow::Result<NamedBlip2> {
+/// The model is missing (exit code 3), writes nothing, is damaged, or does not fit into memory.
+pub fn open(settings: &Settings, library: Option<&Library>, console: &Console) -> anyhow::Result<NamedChatModel> {
+    let remembered = library.map(|library| library.setting(SETTING)).transpose()?.flatten();
+    if let Some(asked) = &settings.captioner {
+        let opened = named(asked, settings, console)?;
+        if remembered.as_ref() != Some(&opened.name) {
+            remember(&opened.name, library)?;
+        }
+        return Ok(opened);
+    }
+    if let Some(known) = remembered {
+        return named(&known, settings, console).map_err(|error| {
+            let known = sanitize::text(&known);
+            error.context(format!(
+                "{known} writes this library's captions and answers (`--captioner NAME` chooses another)"
+            ))
+        });
+    }
     let cache = Settings::cache_dir()?;
-    let asked = &settings.blip2;
+    let installed = installed(&cache)?;
+    let Some(chosen) = installed.first() else { return Err(none()) };
+    if installed.len() > 1 {
+        let others: Vec<String> = installed[1..].iter().map(|name| sanitize::text(name)).collect();
+        let remembers = if library.is_some() { "; the library remembers the choice" } else { "" };
+        console.note(format_args!(
+            "using {} for captions and answers ({} installed too: `--captioner NAME` chooses another{remembers})",
+            sanitize::text(chosen),
+            if others.len() == 1 { format!("{} is", others[0]) } else { format!("{} are", others.join(", ")) }
+        ));
+    }
+    let opened = named(chosen, settings, console)?;
+    if installed.len() > 1 {
+        remember(&opened.name, library)?;
+    }
+    Ok(opened)
+}
+
+/// Opens the model of this name, in the form that the settings name.
+///
+/// # Errors
+/// As [`open`].
+pub fn named(asked: &str, settings: &Settings, console: &Console) -> anyhow::Result<NamedChatModel> {
+    let cache = Settings::cache_dir()?;
     let (name, folder) = match model_choice::spec(asked) {
         Ok(ModelSpec::Auto | ModelSpec::Starter | ModelSpec::Clip) => {
             return Err(Failure::usage(format!(
-                "{asked} cannot write captions: --blip2 takes blip2, org/name or a folder"
+                "{asked} cannot write captions: --captioner takes smolvlm, blip2, another name of `snapseek models list \
+                 --available`, org/name or a folder"
             )));
         }
         Ok(spec) => (model_choice::name(&spec), model::locate(&spec)?),
@@ -45,24 +88,17 @@ pub fn open(settings: &Settings, console: &Console) -> anyhow::Result<NamedBlip2
             (name, None)
         }
     };
-    if let Some(folder) = &folder
-        && !model::is_blip2(folder)
-    {
-        return Err(Failure::usage(format!(
-            "{} describes no BLIP-2, or is damaged",
-            sanitize::path(&folder.join("config.json"))
-        )));
-    }
-    match folder.as_deref().map(blip2::use_of).transpose()? {
-        Some(Blip2Use::Matches) => {
+    let mut has_forms = true;
+    if let Some(folder) = &folder {
+        if !chat_model::is_chat_model(folder) {
             return Err(Failure::usage(format!(
-                "{asked} compares photos with texts and writes none: `search --rerank` and `score --matcher` take it"
+                "{} describes no model that writes captions (SmolVLM, LLaVA, Idefics 2, Qwen3-VL or BLIP-2), or is damaged",
+                sanitize::path(&folder.join("config.json"))
             )));
         }
-        Some(Blip2Use::WritesWithT5) if !wanted(settings.precision).contains(&None) => {
-            return Err(Failure::usage(format!("{asked} has no smaller forms, because its language model is T5")));
+        if !chat_model::is_instructed(folder) {
+            has_forms = check_blip2(asked, folder, settings)?;
         }
-        _ => {}
     }
     let name = model::short_name(&name).to_owned();
     let made_of = folder.as_deref().map(Manifest::read).transpose()?.flatten();
@@ -74,13 +110,67 @@ pub fn open(settings: &Settings, console: &Console) -> anyhow::Result<NamedBlip2
             }
             folder.clone()
         }
+        (Some(folder), None) if !has_forms => folder.clone(),
         _ => choose(&name, folder.as_deref(), settings, &cache)?,
     };
     console.detail(format_args!("{name} in {}", sanitize::path(&folder)));
     if settings.device != DeviceChoice::Cpu {
         console.note("captions and answers are computed on the CPU; --device applies to the other models");
     }
-    Ok(NamedBlip2 { model: Blip2::open(&folder, Some(&cache))?, name })
+    Ok(NamedChatModel { model: chat_model::open(&folder, Some(&cache))?, name })
+}
+
+/// Whether a BLIP-2 that writes can have smaller forms.
+///
+/// # Errors
+/// It does not write, or smaller forms are asked for and it has none (exit code 2).
+fn check_blip2(asked: &str, folder: &Path, settings: &Settings) -> anyhow::Result<bool> {
+    match blip2::use_of(folder)? {
+        Blip2Use::Matches => Err(Failure::usage(format!(
+            "{asked} compares photos with texts and writes none: `search --rerank` and `score --matcher` take it"
+        ))),
+        Blip2Use::WritesWithT5 if !wanted(settings.precision).contains(&None) => {
+            Err(Failure::usage(format!("{asked} has no smaller forms, because its language model is T5")))
+        }
+        of => Ok(of == Blip2Use::Writes),
+    }
+}
+
+fn remember(name: &str, library: Option<&Library>) -> anyhow::Result<()> {
+    let Some(library) = library else { return Ok(()) };
+    match library.set_setting(SETTING, name) {
+        // On a read-only disk it counts for this time only.
+        Err(error) if error.is_read_only() => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// The names of the models for captions and answers that are installed, in any form, the preferred first: small ones
+/// that follow instructions before large ones, BLIP-2 after them, then others.
+fn installed(cache: &Path) -> anyhow::Result<Vec<String>> {
+    let mut names: Vec<String> = model::installed()
+        .into_iter()
+        .filter(|model| matches!(model.kind, model::Kind::Blip2 | model::Kind::VisionLanguage))
+        .map(|model| model.name)
+        .collect();
+    names.extend(quantized::forms(cache).into_iter().map(|form| form.manifest.source));
+    let known = |name: &String| CHAT_PRESETS.iter().position(|preset| preset.name == name);
+    names.sort_by_key(|name| (known(name).unwrap_or(CHAT_PRESETS.len()), name.clone()));
+    names.dedup();
+    Ok(names)
+}
+
+/// The error where no model for captions is installed.
+fn none() -> anyhow::Error {
+    let line = |ChatPreset { name, bytes, licence, about, .. }: &ChatPreset| {
+        format!("\n  {name:<13} {:>7}, {licence}: {about}", rounded(*bytes))
+    };
+    let all: String = CHAT_PRESETS.iter().map(line).collect();
+    Failure::missing(format!(
+        "captions and questions need a model that is downloaded once; none is installed. `snapseek models pull smolvlm` \
+         downloads a small one, and these are known:{all}\n`snapseek models quantize NAME` then makes a form that needs \
+         less memory; --captioner DIR uses the model in a folder"
+    ))
 }
 
 /// The acceptable forms, best first; `None` is the model as it was published.
@@ -110,11 +200,12 @@ fn choose(name: &str, folder: Option<&Path>, settings: &Settings, cache: &Path) 
         }
         (Some(_), _) => format!("there is no q8 form of {name}; `snapseek models quantize {name} --bits 8` makes one"),
         (None, _) => {
-            let size = if name == "blip2" { format!(" ({BLIP2_SIZE})") } else { String::new() };
+            let known = CHAT_PRESETS.iter().find(|preset| preset.name == name);
+            let size = known.map_or(String::new(), |preset| format!(" ({})", rounded(preset.bytes)));
             format!(
                 "captions and questions need the model {name}, which is not installed: `snapseek models pull {name}` \
                  downloads it once{size}, and `snapseek models quantize {name}` then makes a form that needs less \
-                 memory; --blip2 DIR uses the model in a folder"
+                 memory; --captioner DIR uses the model in a folder"
             )
         }
     }))

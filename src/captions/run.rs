@@ -7,16 +7,16 @@
 //! second by memory bandwidth. Both queues are bounded.
 
 use super::look::{Loaded, SeenPicture};
-use super::open::NamedBlip2;
-use crate::model::blip2::{Finish, GenerateOptions, GenerateRequest, Generated};
+use super::open::NamedChatModel;
+use super::wish::CaptionWish;
+use crate::model::chat_model::{ChatPrompt, MOST_AT_ONCE, WriteRequest};
+use crate::model::generation::{Finish, GenerateOptions, Generated};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Default for the maximum number of tokens of a caption.
-pub const CAPTION_TOKENS: usize = 20;
 /// Photos captioned at once: the language model's weights are read once for all of them.
-const BATCH: usize = 8;
+const BATCH: usize = MOST_AT_ONCE;
 /// How long a picture may wait for its batch to fill.
 const FILL: Duration = Duration::from_secs(30);
 
@@ -40,6 +40,14 @@ pub trait CaptionWork {
     /// A photo was encoded, and its caption will be written. What the encoding cost may be worth saving now.
     fn seen(&mut self, _job: &Self::Job, _picture: &SeenPicture) {}
 
+    /// What the library knows of a photo, as sentences for the model; empty for nothing.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    fn facts(&self, _job: &Self::Job, _picture: &SeenPicture) -> anyhow::Result<String> {
+        Ok(String::new())
+    }
+
     /// Called with finished captions, in the order of the photos.
     ///
     /// # Errors
@@ -50,11 +58,11 @@ pub trait CaptionWork {
 /// How captions are written.
 pub struct CaptionWriter<'a> {
     /// The model.
-    pub blip2: &'a NamedBlip2,
+    pub chat_model: &'a NamedChatModel,
     /// Its options.
     pub options: &'a GenerateOptions,
-    /// How every caption begins; usually empty.
-    pub prompt: &'a str,
+    /// What is asked of it.
+    pub wish: &'a CaptionWish,
     /// Set to end the run.
     pub cancel: &'a AtomicBool,
 }
@@ -105,7 +113,7 @@ impl CaptionWriter<'_> {
             }
             let outcome = match load(&job) {
                 Err(error) => LookOutcome::Failed(format!("{error:#}")),
-                Ok(loaded) => match self.blip2.look(loaded, stop) {
+                Ok(loaded) => match self.chat_model.look(loaded, stop) {
                     Err(error) => LookOutcome::Fatal(error),
                     Ok(None) => return,
                     Ok(Some(picture)) => match picture.check() {
@@ -179,11 +187,21 @@ impl CaptionWriter<'_> {
 
     /// Writes the captions of a batch. If it is cancelled, the captions that were finished count.
     fn write<W: CaptionWork>(&self, work: &mut W, batch: Vec<(W::Job, SeenPicture)>) -> anyhow::Result<()> {
-        let requests: Vec<GenerateRequest<'_>> = batch
-            .iter()
-            .map(|(_, picture)| GenerateRequest { encoding: &picture.encoding, prompt: self.prompt })
-            .collect();
-        let captions = self.blip2.model.generate(&requests, self.options, self.cancel, &mut |_, _| {})?;
+        let facts = batch.iter().map(|(job, picture)| work.facts(job, picture)).collect::<anyhow::Result<Vec<_>>>()?;
+        let model = &self.chat_model.model;
+        let encodings: Vec<_> = batch.iter().map(|(_, picture)| &picture.encoding).collect();
+        let at_once = model.at_once(&encodings, self.options.max_new_tokens);
+        let mut captions = Vec::with_capacity(batch.len());
+        for (some, facts) in encodings.chunks(at_once).zip(facts.chunks(at_once)) {
+            let prompt =
+                |facts| ChatPrompt::Caption { style: self.wish.style(), prompt: self.wish.prompt.as_deref(), facts };
+            let requests: Vec<WriteRequest> = some
+                .iter()
+                .zip(facts)
+                .map(|(encoding, facts)| WriteRequest { encoding, prompt: prompt(facts) })
+                .collect();
+            captions.extend(model.write(&requests, self.options, self.cancel, &mut |_, _| {})?);
+        }
         let finished = batch.into_iter().zip(captions).filter(|(_, caption)| caption.finish != Finish::Cancelled);
         work.captioned(finished.map(|((job, picture), caption)| (job, picture, caption)).collect())
     }

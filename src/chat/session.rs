@@ -1,9 +1,10 @@
 //! A chat about a picture: its turns, which of them the model still reads, and which the library has.
 
 use crate::captions::look::SeenPicture;
-use crate::captions::open::NamedBlip2;
+use crate::captions::open::NamedChatModel;
 use crate::exit::explain;
-use crate::model::blip2::{Finish, GenerateOptions, Generated, PromptTurn, Session, question_prompt};
+use crate::model::chat_model::{ChatPrompt, Conversation, Encoding, PromptTurn, WriteRequest};
+use crate::model::generation::{Finish, GenerateOptions, Generated};
 use crate::photo::identity;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
@@ -17,8 +18,9 @@ pub const ANSWER_TOKENS: usize = 100;
 
 /// A chat in progress.
 pub struct ChatSession<'m> {
-    blip2: &'m NamedBlip2,
-    session: Session<'m>,
+    chat_model: &'m NamedChatModel,
+    conversation: Box<dyn Conversation + 'm>,
+    encoding: Encoding,
     /// The chat as the library has it, or would have it.
     pub chat: Chat,
     /// Whether the library has it.
@@ -34,8 +36,8 @@ impl<'m> ChatSession<'m> {
     ///
     /// # Errors
     /// The model's files are damaged, or the picture was encoded by another model.
-    pub fn new(blip2: &'m NamedBlip2, picture: &SeenPicture, earlier: Option<Chat>) -> anyhow::Result<Self> {
-        let session = Session::new(&blip2.model, &picture.encoding)?;
+    pub fn new(chat_model: &'m NamedChatModel, picture: &SeenPicture, earlier: Option<Chat>) -> anyhow::Result<Self> {
+        let conversation = chat_model.model.converse(&picture.encoding)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
         let path = picture.path.canonicalize().unwrap_or_else(|_| picture.path.clone());
         let kept = earlier.is_some();
@@ -44,13 +46,14 @@ impl<'m> ChatSession<'m> {
             path,
             picture: picture.identity.picture,
             file: picture.identity.file,
-            model: blip2.name.clone(),
+            model: chat_model.name.clone(),
             started: now,
             updated: now,
             turns: Vec::new(),
         });
         let kept_turns = vec![true; chat.turns.len()];
-        Ok(Self { blip2, session, chat, kept, kept_turns, unread: 0 })
+        let encoding = picture.encoding.clone();
+        Ok(Self { chat_model, conversation, encoding, chat, kept, kept_turns, unread: 0 })
     }
 
     /// The file that the chat is about.
@@ -72,13 +75,13 @@ impl<'m> ChatSession<'m> {
         console: &Console,
         on_text: &mut dyn FnMut(&str),
     ) -> anyhow::Result<Generated> {
-        let (prompt, unread) = self.prompt(question, options)?;
+        let (turns, unread) = self.read_turns(question, options)?;
         if unread > self.unread {
             let gone = text::count(unread, "question");
             console
                 .note(format_args!("(the chat is longer than the model can read: it no longer sees the first {gone})"));
         }
-        let answer = self.session.answer(&prompt, options, cancel, on_text)?;
+        let answer = self.conversation.answer(&turns, question, options, cancel, on_text)?;
         self.unread = unread;
         if answer.finish != Finish::Cancelled {
             self.chat.turns.push(snapseek_index::Turn { question: question.to_owned(), answer: answer.text.clone() });
@@ -112,20 +115,21 @@ impl<'m> ChatSession<'m> {
         answer
     }
 
-    /// The prompt of a question with as many of the last turns as the model can read, and how many turns it leaves out.
+    /// As many of the last turns as the model can read with a question, and how many turns are left out.
     ///
     /// # Errors
     /// The question alone is longer than the model can read.
-    fn prompt(&self, question: &str, options: &GenerateOptions) -> anyhow::Result<(String, usize)> {
-        let model = &self.blip2.model;
+    fn read_turns(&self, question: &str, options: &GenerateOptions) -> anyhow::Result<(Vec<PromptTurn>, usize)> {
+        let model = &self.chat_model.model;
         let turns: Vec<PromptTurn> = self.chat.turns.iter().map(turn).collect();
         let room = model.context().saturating_sub(options.max_new_tokens.min(model.context() / 2));
         let mut unread = self.unread;
         loop {
-            let prompt = question_prompt(turns.get(unread..).unwrap_or_default(), question);
-            let length = model.tokens(&prompt)?.len();
+            let read = turns.get(unread..).unwrap_or_default();
+            let prompt = ChatPrompt::Question { turns: read, question };
+            let length = model.length(&WriteRequest { encoding: &self.encoding, prompt })?;
             if length <= room {
-                return Ok((prompt, unread));
+                return Ok((read.to_vec(), unread));
             }
             anyhow::ensure!(
                 unread < turns.len(),

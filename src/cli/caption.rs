@@ -1,6 +1,8 @@
 //! Arguments of `caption`.
 
 use super::generate::GenerateArgs;
+use super::wish::StyleChoice;
+use crate::captions::wish::CaptionWish;
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,12 +16,27 @@ pub struct CaptionArgs {
     /// Picture files and folders, in the library or not
     #[arg(required = true)]
     pub photos: Vec<PathBuf>,
-    /// Continue from these words; the caption is shown but not saved
+    /// How the caption is written, by a model that follows instructions [default: sentence]
+    #[arg(long, value_enum, value_name = "STYLE")]
+    pub caption_style: Option<StyleChoice>,
+    /// An instruction of your own (BLIP-2: continue from these words); the caption is shown but not saved
     #[arg(long, value_name = "WORDS")]
     pub prompt: Option<String>,
+    /// Tell the model what the library knows: place, date and names of people. The caption remembers that
+    #[arg(long)]
+    pub context: bool,
     /// How the caption is written
     #[command(flatten)]
     pub generate: GenerateArgs,
+}
+
+impl CaptionArgs {
+    /// What is asked of the model.
+    #[must_use]
+    pub fn wish(&self) -> CaptionWish {
+        let style = self.caption_style.map(StyleChoice::style);
+        CaptionWish { style, prompt: self.prompt.clone(), context: self.context }
+    }
 }
 
 /// What `caption` can do besides writing captions with the model.

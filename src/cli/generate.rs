@@ -1,7 +1,7 @@
 //! How a text is generated: flags that `caption`, `ask` and `chat` share.
 
 use crate::exit::Failure;
-use crate::model::blip2::GenerateOptions;
+use crate::model::generation::GenerateOptions;
 use clap::Args;
 
 /// How a text is generated.

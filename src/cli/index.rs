@@ -1,5 +1,7 @@
 //! Arguments of `index` and `reindex`.
 
+use super::wish::StyleChoice;
+use crate::captions::wish::CaptionWish;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -41,6 +43,15 @@ pub struct IndexArgs {
     /// Also replace captions that another model wrote (captions written by hand stay)
     #[arg(long, requires = "captions")]
     pub recaption: bool,
+    /// How captions are written, by a model that follows instructions [default: sentence]
+    #[arg(long, value_enum, value_name = "STYLE", requires = "captions")]
+    pub caption_style: Option<StyleChoice>,
+    /// An instruction of your own in place of a style's; how every caption begins, for a BLIP-2
+    #[arg(long, value_name = "WORDS", requires = "captions", conflicts_with = "caption_style")]
+    pub prompt: Option<String>,
+    /// Tell the model what the library knows: place, date and names of people. The captions remember that
+    #[arg(long, requires = "captions")]
+    pub context: bool,
     /// Then read the text in these photos, newest first, to find them by it (text:"boarding pass"); later runs go on
     /// with it
     #[arg(long, conflicts_with = "no_text")]
@@ -51,6 +62,15 @@ pub struct IndexArgs {
     /// Also read photos again that another version of the models has read
     #[arg(long, requires = "text")]
     pub reread: bool,
+}
+
+impl IndexArgs {
+    /// What is asked of the model that writes captions.
+    #[must_use]
+    pub fn wish(&self) -> CaptionWish {
+        let style = self.caption_style.map(StyleChoice::style);
+        CaptionWish { style, prompt: self.prompt.clone(), context: self.context }
+    }
 }
 
 /// Arguments of `reindex`.

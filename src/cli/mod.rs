@@ -26,6 +26,7 @@ mod transfer;
 mod tui;
 mod value;
 mod watch;
+mod wish;
 
 pub use album::AlbumAction;
 pub use ask::AskArgs;

@@ -24,6 +24,10 @@ pub struct SearchArgs {
     /// this sees it (slow): blip2, which stands for blip2-itm, a Hugging Face name or a folder
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["sort", "reverse"])]
     pub rerank: Option<String>,
+    /// After the answer, ask the model for captions (--captioner) of the first N results whether they show it, and list
+    /// them again by its answers (slow); no photo is hidden
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with_all = ["sort", "reverse", "rerank"])]
+    pub verify: Option<u16>,
     /// How results are shown
     #[command(flatten)]
     pub show: ShowArgs,
@@ -160,6 +164,7 @@ pub(super) const SEARCH_HELP: &str = r#"QUERY LANGUAGE (quote the query; write -
 COLUMNS
   cosine   how near the photo is to the meaning of the query, from -1 to 1; what is near depends on the model
   itm      with --rerank: how likely the photo and the words belong together, in percent
+  shows it with --verify: what the model answered, and how sure it is
   words    how well its caption, tags, names, camera and its owner's words have those of the query (BM25); - if none"#;
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use crate::chat::session::ANSWER_TOKENS;
 use crate::cli::AskArgs;
 use crate::config::Settings;
 use crate::exit::Exit;
-use crate::model::blip2::{Finish, GenerateRequest, question_prompt};
+use crate::model::chat_model::{ChatPrompt, WriteRequest};
+use crate::model::generation::Finish;
 use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
@@ -13,17 +14,17 @@ use serde_json::json;
 
 pub(super) fn ask(args: &AskArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let options = args.generate.options(ANSWER_TOKENS)?;
-    let blip2 = open::open(settings, console)?;
     let library = open::library(settings, console);
+    let chat_model = open::open(settings, library.as_ref(), console)?;
     let cancel = signals::cancel()?;
-    let Some(picture) = blip2.picture(&args.photo, library.as_ref(), cancel, console)? else {
+    let Some(picture) = chat_model.picture(&args.photo, library.as_ref(), cancel, console)? else {
         return Ok(Exit::Interrupted);
     };
-    let prompt = question_prompt(&[], &args.question);
-    let request = GenerateRequest { encoding: &picture.encoding, prompt: &prompt };
+    let prompt = ChatPrompt::Question { turns: &[], question: &args.question };
+    let request = WriteRequest { encoding: &picture.encoding, prompt };
     let streams = console.terminal && !settings.json;
     let mut shown = Ok(());
-    let mut answers = blip2.model.generate(&[request], &options, cancel, &mut |_, text| {
+    let mut answers = chat_model.model.write(&[request], &options, cancel, &mut |_, text| {
         if streams && shown.is_ok() {
             shown = console.piece(&sanitize::text(text));
         }

@@ -1,14 +1,16 @@
 //! `caption`: sentences about what photos show, written by the model or by hand.
 
 use super::selection;
+use crate::captions::facts;
 use crate::captions::look::SeenPicture;
-use crate::captions::open::{self, NamedBlip2};
-use crate::captions::run::{CAPTION_TOKENS, CaptionWork, CaptionWriter};
+use crate::captions::open::{self, NamedChatModel};
+use crate::captions::run::{CaptionWork, CaptionWriter};
+use crate::captions::wish::{CaptionWish, knew_the_library};
 use crate::cli::{CaptionAction, CaptionArgs};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure, explain};
 use crate::indexing::run;
-use crate::model::blip2::Generated;
+use crate::model::generation::Generated;
 use crate::output;
 use crate::search::photo_file::{self, KnownPhoto};
 use crate::terminal::console::Console;
@@ -34,11 +36,13 @@ pub(super) fn run(args: &CaptionArgs, settings: &Settings, console: &Console) ->
 }
 
 fn write(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let options = args.generate.options(CAPTION_TOKENS)?;
     let (photos, problems) = pictures(&args.photos)?;
     problems.iter().for_each(|problem| console.warn(problem));
-    let blip2 = open::open(settings, console)?;
     let library = open::library(settings, console);
+    let chat_model = open::open(settings, library.as_ref(), console)?;
+    let wish = args.wish();
+    wish.check(&chat_model)?;
+    let options = args.generate.options(wish.tokens(&chat_model))?;
     let reader = library.as_ref().map(Library::reopen).transpose()?;
     let cancel = signals::cancel()?;
     // A bar only for several photos: a single caption does not take long.
@@ -48,17 +52,17 @@ fn write(args: &CaptionArgs, settings: &Settings, console: &Console) -> anyhow::
     }
     let mut run = NamedPhotos {
         photos: photos.iter(),
-        keep: args.prompt.is_none(),
-        blip2: &blip2,
+        keep: wish.prompt.is_none(),
+        chat_model: &chat_model,
+        wish: &wish,
         library,
         settings,
         console,
         progress,
         complete: problems.is_empty(),
     };
-    let prompt = args.prompt.as_deref().unwrap_or_default();
-    let writer = CaptionWriter { blip2: &blip2, options: &options, prompt, cancel };
-    let looking = &blip2;
+    let writer = CaptionWriter { chat_model: &chat_model, options: &options, wish: &wish, cancel };
+    let looking = &chat_model;
     writer.run(&mut run, move |path| looking.load(path, reader.as_ref()))?;
     Ok(match (cancel.load(Ordering::Relaxed), run.complete) {
         (true, _) => Exit::Interrupted,
@@ -99,7 +103,8 @@ struct NamedPhotos<'a> {
     photos: std::slice::Iter<'a, PathBuf>,
     /// Whether captions are saved in the library.
     keep: bool,
-    blip2: &'a NamedBlip2,
+    chat_model: &'a NamedChatModel,
+    wish: &'a CaptionWish,
     library: Option<Library>,
     settings: &'a Settings,
     console: &'a Console,
@@ -135,15 +140,23 @@ impl<'a> CaptionWork for NamedPhotos<'a> {
     }
 
     fn seen(&mut self, _: &&'a Path, picture: &SeenPicture) {
-        self.blip2.keep(picture, self.library.as_ref(), self.console);
+        self.chat_model.keep(picture, self.library.as_ref(), self.console);
+    }
+
+    fn facts(&self, _: &&'a Path, picture: &SeenPicture) -> anyhow::Result<String> {
+        match (&self.library, picture.photo) {
+            (Some(library), Some(photo)) if self.wish.context => facts::of(photo, library),
+            _ => Ok(String::new()),
+        }
     }
 
     fn captioned(&mut self, batch: Vec<(&'a Path, SeenPicture, Generated)>) -> anyhow::Result<()> {
+        let captioner = self.wish.captioner(self.chat_model.model.fingerprint());
         for (_, picture, caption) in batch {
             Self::aside(&mut self.progress, || {
                 print(&picture, &caption, self.settings, self.console)?;
                 match &self.library {
-                    Some(library) if self.keep => keep(&picture, &caption, self.blip2, library, self.console),
+                    Some(library) if self.keep => keep(&picture, &caption, &captioner, library, self.console),
                     _ => Ok(()),
                 }
             })?;
@@ -176,13 +189,13 @@ fn line(path: &Path, caption: &str, console: &Console) -> anyhow::Result<()> {
 fn keep(
     picture: &SeenPicture,
     caption: &Generated,
-    blip2: &NamedBlip2,
+    captioner: &str,
     library: &Library,
     console: &Console,
 ) -> anyhow::Result<()> {
     let Some(photo) = picture.photo else { return Ok(()) };
     let path = sanitize::path(&picture.path);
-    match library.save_caption(photo, &caption.text, blip2.model.fingerprint()) {
+    match library.save_caption(photo, &caption.text, captioner) {
         Ok(true) => {}
         Ok(false) => {
             let by_hand = library.caption(photo)?.map(|caption| caption.text).unwrap_or_default();
@@ -273,11 +286,15 @@ fn show(photos: &[PathBuf], settings: &Settings, console: &Console) -> anyhow::R
         any = true;
         if settings.json {
             let mut record = json!({"schema": 1, "caption": caption.text, "by_hand": caption.captioner.is_none(),
-                "captioner": caption.captioner, "written": caption.written});
+                "captioner": caption.captioner, "written": caption.written,
+                "with_context": knew_the_library(caption.captioner.as_deref())});
             output::put_path(&mut record, photo);
             console.json(&record)?;
         } else {
             line(photo, &caption.text, console)?;
+            if knew_the_library(caption.captioner.as_deref()) {
+                console.note("(the model was told what the library knows of this photo)");
+            }
         }
     }
     match unknown {

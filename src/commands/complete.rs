@@ -3,6 +3,7 @@
 use crate::cli::CompleteArgs;
 use crate::config::Settings;
 use crate::exit::Exit;
+use crate::model::hub::presets::CHAT_PRESETS;
 use crate::model::{self, Kind};
 use crate::terminal::console::Console;
 use crate::terminal::sanitize;
@@ -65,6 +66,10 @@ fn words(word: &str, library: Option<&Library>) -> Vec<String> {
             with_installed(&["auto", "starter", "clip"], |kind| matches!(kind, Kind::Starter | Kind::Encoder(_)))
         }
         "--text-model" => with_installed(&["own", "clip-multilingual"], |kind| kind == Kind::Texts),
+        "--captioner" => {
+            let names: Vec<&str> = CHAT_PRESETS.iter().map(|preset| preset.name).collect();
+            with_installed(&names, |kind| matches!(kind, Kind::Blip2 | Kind::VisionLanguage))
+        }
         "--blip2" => with_installed(&["blip2"], |kind| kind == Kind::Blip2),
         "--rerank" | "--matcher" => with_installed(&["blip2-itm"], |kind| kind == Kind::Matcher),
         _ => Vec::new(),

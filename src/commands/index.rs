@@ -2,14 +2,15 @@
 
 use crate::captions::index_run::{self, CaptionSummary};
 use crate::captions::open;
-use crate::captions::run::CAPTION_TOKENS;
+use crate::captions::run::CaptionWriter;
+use crate::captions::wish::CaptionWish;
 use crate::cli::{IndexArgs, ReindexArgs};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::indexing::fill::{self, Done};
 use crate::indexing::models;
 use crate::indexing::run::IndexOptions;
-use crate::model::blip2 as generate;
+use crate::model::generation::GenerateOptions;
 use crate::model_choice::{self, Offer};
 use crate::photo::{self, DecodeLimits};
 use crate::reading;
@@ -59,7 +60,7 @@ pub(super) fn index(args: &IndexArgs, settings: &Settings, console: &Console) ->
             done.texts = Some(texts(&library, args.reread, &named, settings, console)?);
         }
         if args.captions && !is_interrupted(&done) {
-            done.captions = Some(captions(&library, args.recaption, &named, settings, console)?);
+            done.captions = Some(captions(&library, &args.wish(), args.recaption, &named, settings, console)?);
         }
         Ok(())
     };
@@ -133,15 +134,18 @@ fn is_interrupted(done: &Done) -> bool {
 /// another model.
 fn captions(
     library: &Library,
+    wish: &CaptionWish,
     recaption: bool,
     folders: &[PathBuf],
     settings: &Settings,
     console: &Console,
 ) -> anyhow::Result<CaptionSummary> {
-    let blip2 = open::open(settings, console)?;
+    let chat_model = open::open(settings, Some(library), console)?;
+    wish.check(&chat_model)?;
     let started = Instant::now();
-    let options = generate::GenerateOptions::greedy(CAPTION_TOKENS);
-    let done = index_run::run(library, &blip2, &options, recaption, folders, signals::cancel()?, console)?;
+    let options = GenerateOptions::greedy(wish.tokens(&chat_model));
+    let writer = CaptionWriter { chat_model: &chat_model, options: &options, wish, cancel: signals::cancel()? };
+    let done = index_run::run(library, &writer, recaption, folders, console)?;
     if !settings.json {
         let seconds = started.elapsed().as_secs_f64();
         let rate = if done.captioned > 0 && seconds > 0.0 {

@@ -7,7 +7,9 @@ use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
 use serde_json::json;
-use snapseek_index::{CheckReport, Library, LibraryModel, ModelRole, Remedy, WaitingCounts};
+use snapseek_index::{
+    CheckReport, ENCODINGS_AT_MOST, EncodingCounts, Library, LibraryModel, ModelRole, Remedy, WaitingCounts,
+};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -38,7 +40,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
             "files": status.files, "model": status.model.as_ref().map(|m| &m.name),
             "text_model": text_model.as_ref().map(|texts| &texts.name), "models": models, "bytes": status.bytes,
             "captioned": status.captions.captioned, "captioned_by_hand": status.captions.by_hand,
-            "read": status.texts.read, "with_text": status.texts.with_text,
+            "encodings": status.encodings, "read": status.texts.read, "with_text": status.texts.with_text,
             "conversations": status.chats, "awaiting_embedding": status.awaiting, "waiting": status.waiting,
             "carried": carried, "forgotten": forgotten, "lost_commits": status.lost_commits,
             "folders": status.roots.iter().map(|r| r.to_string_lossy()).collect::<Vec<_>>(),
@@ -63,6 +65,18 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     if captions.captioned > 0 {
         let by_hand = if captions.by_hand > 0 { format!(" ({} by hand)", captions.by_hand) } else { String::new() };
         row("captioned", format!("{} of {} photos{by_hand}", captions.captioned, captions.photos))?;
+    }
+    if status.encodings.stored > 0 {
+        let EncodingCounts { stored, bytes } = status.encodings;
+        let photos = text::count(usize::try_from(stored)?, "photo");
+        row(
+            "seen",
+            format!(
+                "what captioners saw in {photos}: {} (at most {})",
+                text::size(bytes),
+                text::size(ENCODINGS_AT_MOST)
+            ),
+        )?;
     }
     if status.texts.read > 0 {
         row(

@@ -1,16 +1,16 @@
 //! `models`: lists installed models with folder, size and licence; downloads and quantizes models; drops what one made
 //! of the library.
 
-use crate::captions::open::BLIP2_SIZE;
 use crate::cli::ModelsAction;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::model::blip2::{self, Bits, Blip2Use, Manifest};
-use crate::model::hub::presets::PRESETS;
+use crate::model::blip2::{self, Blip2Use};
+use crate::model::chat_model;
+use crate::model::hub::presets::{CHAT_PRESETS, PRESETS};
 use crate::model::hub::quantized;
 use crate::model::ocr::TextReader;
 use crate::model::ocr::scripts::{self, SCRIPT_MODELS, ScriptModel};
-use crate::model::{self, ModelSpec, dual_encoder};
+use crate::model::{self, Bits, Manifest, ModelSpec, dual_encoder};
 use crate::model_choice::{self, rounded};
 use crate::reading;
 use crate::terminal::console::Console;
@@ -89,7 +89,7 @@ fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow
     };
     let Some(folder) = model_choice::pull(&spec, settings, console, &mut agree)? else { return Ok(Exit::NothingFound) };
     console.note(format_args!("{name} is installed in {}", sanitize::path(&folder)));
-    if matches!(blip2::use_of(&folder), Ok(Blip2Use::Writes)) {
+    if chat_model::is_instructed(&folder) || matches!(blip2::use_of(&folder), Ok(Blip2Use::Writes)) {
         console
             .note(format_args!("`snapseek models quantize {name}` makes a smaller form that is several times faster"));
     }
@@ -181,19 +181,24 @@ fn drop_from_library(name: &str, yes: bool, settings: &Settings, console: &Conso
 
 fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let source = installed(name)?;
-    if !model::is_blip2(&source) {
+    if !chat_model::is_chat_model(&source) {
         return Err(Failure::usage(format!(
-            "{} describes no BLIP-2, or is damaged: only BLIP-2 can be quantized",
+            "{} describes no model that writes captions, or is damaged: only those can be quantized",
             sanitize::path(&source.join("config.json"))
         )));
     }
-    let refused = match blip2::use_of(&source)? {
-        Blip2Use::Writes => None,
-        Blip2Use::WritesWithT5 => Some("its language model is T5"),
-        Blip2Use::Matches => Some("it compares photos with texts"),
+    let refused = match chat_model::is_instructed(&source) {
+        true => None,
+        false => match blip2::use_of(&source)? {
+            Blip2Use::Writes => None,
+            Blip2Use::WritesWithT5 => Some("its language model is T5"),
+            Blip2Use::Matches => Some("it compares photos with texts"),
+        },
     };
     if let Some(why) = refused {
-        return Err(Failure::usage(format!("{name} cannot be quantized: {why}, and only BLIP-2 with OPT can be")));
+        return Err(Failure::usage(format!(
+            "{name} cannot be quantized: {why}, and of BLIP-2 only those with OPT can be"
+        )));
     }
     if Manifest::read(&source)?.is_some() {
         return Err(Failure::usage(format!(
@@ -236,12 +241,13 @@ fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let models = model::installed();
     let forms = quantized::forms(&Settings::cache_dir()?);
     for model in &models {
-        let precision = (model.kind == model::Kind::Blip2).then_some("full");
+        let writes = matches!(model.kind, model::Kind::Blip2 | model::Kind::VisionLanguage);
+        let precision = writes.then_some("full");
         show(
-            &json!({"schema": 1, "name": model.name, "kind": model.kind, "precision": precision,
+            &json!({"schema": 1, "name": model.name, "kind": model.kind, "for": purpose(model.kind), "precision": precision,
                 "path": model.dir.as_ref().map(|d| d.to_string_lossy()), "bytes": model.bytes,
                 "licence": model.licence, "revision": model.revision, "dim": model.dim}),
-            (&model.name, model.bytes, &model.licence, model.dir.as_deref()),
+            (&model.name, model.bytes, &model.licence, model.dir.as_deref(), purpose(model.kind)),
             settings,
             console,
         )?;
@@ -249,12 +255,14 @@ fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     for form in &forms {
         let (source, label) = (&form.manifest.source, quantized::label(form.manifest.bits));
         let of = models.iter().find(|model| model.name == *source);
+        let is_instructed = chat_model::is_instructed(&form.dir);
+        let kind = if is_instructed { model::Kind::VisionLanguage } else { model::Kind::Blip2 };
         let licence = of.map_or_else(|| model::licence(source).to_owned(), |model| model.licence.clone());
         show(
-            &json!({"schema": 1, "name": source, "kind": model::Kind::Blip2, "precision": label,
+            &json!({"schema": 1, "name": source, "kind": kind, "for": purpose(kind), "precision": label,
                 "path": form.dir.to_string_lossy(), "bytes": form.bytes, "licence": licence,
                 "revision": form.manifest.revision, "dim": null}),
-            (&format!("{source} ({label})"), form.bytes, &licence, Some(&form.dir)),
+            (&format!("{source} ({label})"), form.bytes, &licence, Some(&form.dir), purpose(kind)),
             settings,
             console,
         )?;
@@ -264,23 +272,42 @@ fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
         let file = model.file(&cache);
         let Ok(bytes) = file.metadata().map(|meta| meta.len()) else { continue };
         show(
-            &json!({"schema": 1, "name": model.name, "kind": "ocr", "precision": null, "path": file.to_string_lossy(),
+            &json!({"schema": 1, "name": model.name, "kind": "ocr", "for": TEXT, "precision": null, "path": file.to_string_lossy(),
                 "bytes": bytes, "licence": scripts::LICENCE, "revision": null, "dim": null}),
-            (model.name, bytes, scripts::LICENCE, Some(&file)),
+            (model.name, bytes, scripts::LICENCE, Some(&file), TEXT),
             settings,
             console,
         )?;
     }
     if !settings.json {
-        if model::locate(&ModelSpec::Blip2)?.is_none() {
+        if !models.iter().any(|model| matches!(model.kind, model::Kind::Blip2 | model::Kind::VisionLanguage)) {
+            let small = &CHAT_PRESETS[0];
             console.note(format_args!(
-                "not installed: blip2 (Salesforce/blip2-opt-2.7b, {BLIP2_SIZE}, MIT), for captions; `snapseek models pull \
-                 blip2` downloads it"
+                "not installed: a model for captions and answers, such as {} ({}, {}, {}); `snapseek models pull {}` downloads it",
+                small.name,
+                small.repo,
+                rounded(small.bytes),
+                small.licence,
+                small.name
             ));
         }
         console.note("`snapseek models list --available` lists models to download");
     }
     Ok(Exit::Success)
+}
+
+/// What a model that reads lines of text is for.
+const TEXT: &str = "text in photos";
+
+/// What a model is for, in few words.
+fn purpose(kind: model::Kind) -> &'static str {
+    match kind {
+        model::Kind::Starter | model::Kind::Encoder(_) => "search",
+        model::Kind::Blip2 => "short captions, answers",
+        model::Kind::VisionLanguage => "captions, answers, chat",
+        model::Kind::Matcher => "search --rerank",
+        model::Kind::Texts => "queries in other languages",
+    }
 }
 
 /// Lists the models that have a short name, with what they need and how good they are known to be.
@@ -319,9 +346,21 @@ fn available(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     }
     if !settings.json {
         console.note(
-            "besides, clip-multilingual reads texts in 50 languages for clip (`--text-model`), blip2 writes captions, and \
-             blip2-itm ranks results again (`search --rerank`)",
+            "besides, clip-multilingual reads texts in 50 languages for clip (`--text-model`), and blip2-itm ranks results \
+             again (`search --rerank`); captions and answers (`--captioner`) are written by:",
         );
+        for preset in &CHAT_PRESETS {
+            let is_here = model::locate(&model_choice::spec(preset.name)?)?.is_some();
+            console.note(format_args!(
+                "{:<13} {:>7}  {:<11} {}: {}{}",
+                preset.name,
+                rounded(preset.bytes),
+                preset.licence,
+                preset.repo,
+                preset.about,
+                if is_here { "  (installed)" } else { "" }
+            ));
+        }
         for model in &SCRIPT_MODELS {
             console.note(format_args!(
                 "{:<13} reads text in photos (`--ocr {}`): {}",
@@ -336,10 +375,10 @@ fn available(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Prints one model, as JSON or as a line with name, size, licence and folder.
+/// Prints one model, as JSON or as a line with name, size, licence, what it is for, and folder.
 fn show(
     record: &serde_json::Value,
-    (name, bytes, licence, place): (&str, u64, &str, Option<&Path>),
+    (name, bytes, licence, place, purpose): (&str, u64, &str, Option<&Path>, &str),
     settings: &Settings,
     console: &Console,
 ) -> anyhow::Result<()> {
@@ -348,5 +387,5 @@ fn show(
     }
     let place = place.map_or("built in".to_owned(), sanitize::path);
     let name = console.style("1", &format!("{:<30}", sanitize::text(name)));
-    Ok(console.line(&format!("{name}  {:>8}  {}  {place}", rounded(bytes), sanitize::text(licence)))?)
+    Ok(console.line(&format!("{name}  {:>8}  {}  {purpose}  {place}", rounded(bytes), sanitize::text(licence)))?)
 }

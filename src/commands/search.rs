@@ -1,6 +1,8 @@
 //! `search` and `similar`.
 
 use super::note_awaiting;
+use crate::captions;
+use crate::captions::verify::Verifier;
 use crate::cli::{self, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
@@ -14,7 +16,7 @@ use crate::search::question::{self, Found, Means, Question};
 use crate::search::rerank;
 use crate::search::row::{self, Row, present_first};
 use crate::terminal::console::Console;
-use crate::terminal::{sanitize, signals};
+use crate::terminal::{sanitize, signals, text};
 use anyhow::Context;
 use snapseek_index::{By, Fact, Filter, Filters, Library, Order, OwnerText, SearchRequest};
 use std::io::Read;
@@ -37,7 +39,8 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
         return search_for(&args.query.join(" "), false, args, matcher, &library, settings, console);
     }
     match from_stdin()? {
-        Piped::Picture(_) if args.rerank.is_some() => Err(without_words()),
+        Piped::Picture(_) if args.rerank.is_some() => Err(without_words("--rerank compares photos with")),
+        Piped::Picture(_) if args.verify.is_some() => Err(without_words("--verify asks for")),
         Piped::Picture(bytes) => like_bytes(&bytes, &args.show, &library, settings, console),
         Piped::Lines(lines) => {
             let several = lines.len() > 1;
@@ -46,9 +49,9 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
     }
 }
 
-/// The error of a query that BLIP-2 cannot compare photos with.
-fn without_words() -> anyhow::Error {
-    Failure::usage("--rerank compares photos with the words of a query, and this one has none: add words, or drop it")
+/// The error of a query without words, where an option needs them.
+fn without_words(what: &str) -> anyhow::Error {
+    Failure::usage(format!("{what} the words of a query, and this one has none: add words, or drop it"))
 }
 
 /// What was piped to a command.
@@ -115,11 +118,18 @@ fn search_for(
     let query = question::parse(text)?;
     let labels = query.filters.clauses.iter().any(|clause| matches!(clause.filter, Filter::Label { .. }));
     let rerank = match (matcher, question::text_of(&query)) {
-        (Some(_), None) => return Err(without_words()),
+        (Some(_), None) => return Err(without_words("--rerank compares photos with")),
         (matcher, text) => matcher.zip(text),
     };
-    // Only these two take long. Without them the default handling of Ctrl-C is best.
-    let cancel = if labels || rerank.is_some() { signals::cancel()? } else { &AtomicBool::new(false) };
+    let verify = match (args.verify, question::text_of(&query)) {
+        (Some(_), None) => return Err(without_words("--verify asks for")),
+        (count, text) => count.zip(text),
+    };
+    // Before the answer, so that a model that is missing is said at once.
+    let chat_model = verify.is_some().then(|| captions::open::open(settings, Some(library), console)).transpose()?;
+    // Only these take long. Without them the default handling of Ctrl-C is best.
+    let cancel =
+        if labels || rerank.is_some() || verify.is_some() { signals::cancel()? } else { &AtomicBool::new(false) };
     let means = Means { library, model: &model, cancel, console };
     let mut question = Question::new(query, by, args.template.as_deref(), &means)?;
     (question.request.min_score, question.request.unique) = (args.show.min_score, args.show.unique);
@@ -139,7 +149,7 @@ fn search_for(
     if let Some((matcher, text)) = rerank {
         rerank::rerank(&mut rows, &text, matcher, cancel, console)?;
     }
-    let rows = present_first(rows, limit);
+    let rows = present_first(rows, verify.as_ref().map_or(limit, |(count, _)| limit.max(usize::from(*count))));
     console.detail(format_args!(
         "{} photos, {} search; query {:.0} ms, search {:.0} ms",
         searcher.len(),
@@ -156,6 +166,12 @@ fn search_for(
         if console.terminal && !outputs.table.columns.contains(&column) {
             outputs.table.columns.push(column);
         }
+    }
+    if let (Some((count, text)), Some(chat_model)) = (&verify, &chat_model)
+        && !nearest
+    {
+        let means = Verifier { chat_model, library, cache: &Settings::cache_dir()?, cancel, console };
+        return look_again(rows, (text, usize::from(*count), limit), &means, outputs, settings);
     }
     let complete = if nearest {
         // What does not match is shown, and neither copied nor opened.
@@ -183,6 +199,45 @@ fn search_for(
     } else if console.terminal && shown < matches && !is_for_programs(&args.show, settings) {
         let least = if at_least { "more than " } else { "" };
         console.note(format_args!("{shown} of {least}{matches} matches"));
+    }
+    Ok(exit(found, complete))
+}
+
+/// Shows the answer, has a model look at its first rows again, and shows them in their new order. In a pipe, only the
+/// second answer is shown.
+fn look_again(
+    mut rows: Vec<Row>,
+    (text, count, limit): (&str, usize, usize),
+    verifier: &Verifier,
+    outputs: Outputs,
+    settings: &Settings,
+) -> anyhow::Result<Exit> {
+    let console = verifier.console;
+    let found = rows.iter().any(|row| row.is_match);
+    let is_shown = console.terminal && !outputs.json && !outputs.paths0 && !settings.quiet;
+    let first = Outputs { open: false, copy_to: None, link_to: None, html: None, ..outputs.clone() };
+    if is_shown {
+        output::show(&rows[..rows.len().min(limit)], &first, console)?;
+        let name = sanitize::text(&verifier.chat_model.name);
+        console.note(format_args!(
+            "{name} looks at {} again; Ctrl-C ends it",
+            text::count(rows.len().min(count), "photo")
+        ));
+    }
+    let is_whole = verifier.verify(&mut rows, text, count, &mut |row| {
+        if !is_shown {
+            return Ok(());
+        }
+        Ok(console.line(&format!("{}  {}", output::verdict(row), sanitize::path(row.path())))?)
+    })?;
+    if is_shown {
+        console.line("")?;
+    }
+    // As many as were asked about, in their new order.
+    let complete = output::show(&rows[..rows.len().min(limit.max(count))], &outputs, console)?;
+    if !is_whole {
+        console.note("interrupted: what was answered is kept, and the same search goes on from there");
+        return Ok(Exit::Interrupted);
     }
     Ok(exit(found, complete))
 }

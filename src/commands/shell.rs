@@ -48,6 +48,7 @@ complete -c snapseek -n "__fish_seen_subcommand_from search classify" -f -a "(sn
 complete -c snapseek -n "__fish_seen_subcommand_from classify" -l set -f -a "(snapseek complete -- --set 2>/dev/null)"
 complete -c snapseek -l model -r -a "(snapseek complete -- --model 2>/dev/null)"
 complete -c snapseek -l text-model -r -a "(snapseek complete -- --text-model 2>/dev/null)"
+complete -c snapseek -l captioner -r -a "(snapseek complete -- --captioner 2>/dev/null)"
 complete -c snapseek -l blip2 -r -a "(snapseek complete -- --blip2 2>/dev/null)"
 complete -c snapseek -n "__fish_seen_subcommand_from search" -l rerank -a "(snapseek complete -- --rerank 2>/dev/null)"
 complete -c snapseek -n "__fish_seen_subcommand_from score" -l matcher -r -a "(snapseek complete -- --matcher 2>/dev/null)"
@@ -61,7 +62,7 @@ pub(super) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let mut option = "";
     for line in script.split_inclusive('\n') {
         match option {
-            "--set)" | "--model)" | "--text-model)" | "--blip2)" | "--rerank)" | "--matcher)"
+            "--set)" | "--model)" | "--text-model)" | "--captioner)" | "--blip2)" | "--rerank)" | "--matcher)"
                 if line.contains("compgen -f") =>
             {
                 let kind = option.trim_end_matches(')');
@@ -95,7 +96,7 @@ fn commands_first(line: &str) -> String {
 
 /// A line of a script for zsh in which an option takes a name that snapseek knows; any other as it is.
 fn names_in_zsh(line: &str) -> String {
-    for option in ["--set", "--model", "--text-model", "--blip2", "--rerank", "--matcher"] {
+    for option in ["--set", "--model", "--text-model", "--captioner", "--blip2", "--rerank", "--matcher"] {
         if line.contains(&format!("'{option}=[")) || line.contains(&format!("){option}=[")) {
             return line.replace(":_default'", &format!(":_snapseek_names {option}'"));
         }

@@ -5,7 +5,8 @@ use crate::captions::open;
 use crate::cli::VerifyArgs;
 use crate::config::{Precision, Settings};
 use crate::exit::{Exit, Failure};
-use crate::model::blip2::{Blip2, GenerateOptions, GenerateRequest};
+use crate::model::chat_model::{CaptionStyle, ChatModel, ChatPrompt, WriteRequest};
+use crate::model::generation::GenerateOptions;
 use crate::model::ocr::scripts::{SCRIPT_MODELS, ScriptModel};
 use crate::model::published::{self, ASTRONAUT, Expectation, PLAUSIBLE, PUBLISHED, PublishedOutcome};
 use crate::model::{self, ChecksumVerdict, Embed, FileVerdict, Kind, Pixels};
@@ -199,12 +200,12 @@ impl SelfTest<'_> {
 
     /// Of a BLIP-2, whose full form counts.
     fn texts(&self, name: &str, known: &[&PublishedOutcome]) -> anyhow::Result<bool> {
-        let own = Settings { blip2: name.to_owned(), precision: Precision::Full, ..self.settings.clone() };
-        let blip2 = open::open(&own, self.console)?.model;
+        let own = Settings { precision: Precision::Full, ..self.settings.clone() };
+        let chat_model = open::named(name, &own, self.console)?.model;
         let mut is_right = true;
         for PublishedOutcome { picture, outcome, .. } in known {
             let (Some(bytes), Expectation::Text { prompt, text }) = (self.source(picture), outcome) else { continue };
-            let Some(written) = self.write(&blip2, &bytes?, prompt)? else { return Ok(is_right) };
+            let Some(written) = self.write(&*chat_model, &bytes?, prompt)? else { return Ok(is_right) };
             let is_it = written == *text;
             is_right &= is_it;
             let words = if is_it { "as published" } else { "NOT as published" };
@@ -223,11 +224,12 @@ impl SelfTest<'_> {
     }
 
     /// What a BLIP-2 writes about a picture; `None` if cancelled.
-    fn write(&self, blip2: &Blip2, bytes: &[u8], prompt: &str) -> anyhow::Result<Option<String>> {
-        let pixels = blip2.prepare(&Self::decode(bytes)?)?;
-        let Some(encoding) = blip2.encode(&pixels, self.cancel)? else { return Ok(None) };
-        let request = GenerateRequest { encoding: &encoding, prompt };
-        let written = blip2.generate(&[request], &GenerateOptions::greedy(TOKENS), self.cancel, &mut |_, _| {})?;
+    fn write(&self, chat_model: &dyn ChatModel, bytes: &[u8], prompt: &str) -> anyhow::Result<Option<String>> {
+        let seen = chat_model.look(&chat_model.prepare(&Self::decode(bytes)?)?, self.cancel)?;
+        let Some(encoding) = seen else { return Ok(None) };
+        let prompt = ChatPrompt::Caption { style: CaptionStyle::Short, prompt: Some(prompt), facts: "" };
+        let request = WriteRequest { encoding: &encoding, prompt };
+        let written = chat_model.write(&[request], &GenerateOptions::greedy(TOKENS), self.cancel, &mut |_, _| {})?;
         Ok(written.into_iter().next().map(|generated| generated.text))
     }
 

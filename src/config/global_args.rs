@@ -19,14 +19,18 @@ pub struct GlobalArgs {
     /// Chinese and 50 other languages, a Hugging Face name, a folder, or own for none. The library remembers it
     #[arg(long, global = true, value_name = "NAME|DIR|own", env = "SNAPSEEK_TEXT_MODEL")]
     pub text_model: Option<String>,
-    /// The model for captions and answers: blip2, a Hugging Face name (org/name) or a model folder [default: blip2]
+    /// The model for captions, answers and --verify: smolvlm, smolvlm-256m, llava, idefics2, qwen3-vl-2b, blip2, a
+    /// Hugging Face name (org/name) or a model folder. The library remembers it [default: one that is installed]
+    #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_CAPTIONER")]
+    pub captioner: Option<String>,
+    /// The same, for a BLIP-2: blip2, a Hugging Face name (org/name) or a model folder
     #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_BLIP2")]
     pub blip2: Option<String>,
     /// What reads lines of text in photos: ocr-latin (with accents), ocr-cyrillic, ocr-greek, ocr-korean (`models pull`
     /// gets them), or a file with a recognition model of PaddleOCR in ONNX form [default: Chinese and English, built in]
     #[arg(long, global = true, value_name = "NAME|FILE", hide_short_help = true)]
     pub ocr: Option<PathBuf>,
-    /// How exactly models compute: full as published, q8 in 8 bits (of BLIP-2: as made by `models quantize`) [default: auto]
+    /// How exactly models compute: full as published, q8 in 8 bits (of captioners: as made by `models quantize`) [default: auto]
     #[arg(long, global = true, value_enum, value_name = "FORM", env = "SNAPSEEK_PRECISION")]
     pub precision: Option<Precision>,
     /// Where the model runs

@@ -24,6 +24,7 @@ struct File {
     library: Option<PathBuf>,
     model: Option<String>,
     text_model: Option<String>,
+    captioner: Option<String>,
     blip2: Option<String>,
     ocr: Option<PathBuf>,
     precision: Option<Precision>,
@@ -63,11 +64,11 @@ pub struct Settings {
     pub model: String,
     /// The model that reads texts in place of the one that embeds photos: `own`, a short name, `org/name` or a folder.
     pub text_model: Option<String>,
-    /// `blip2`, `org/name` or a folder.
-    pub blip2: String,
+    /// The model for captions and answers, if the user names one: a short name, `org/name` or a folder.
+    pub captioner: Option<String>,
     /// The model that reads lines of text, in the place of the one that is built in.
     pub ocr: Option<PathBuf>,
-    /// Which form of BLIP-2 to use.
+    /// Which form of the models to use.
     pub precision: Precision,
     /// Where the model runs.
     pub device: DeviceChoice,
@@ -125,7 +126,7 @@ impl Settings {
                 .unwrap_or_else(|| dirs.data_dir().join("snapseek/library")),
             model: global.model.clone().or(file.model).unwrap_or_else(|| "auto".into()),
             text_model: global.text_model.clone().or(file.text_model),
-            blip2: global.blip2.clone().or(file.blip2).unwrap_or_else(|| "blip2".into()),
+            captioner: (global.captioner.clone()).or_else(|| global.blip2.clone()).or(file.captioner).or(file.blip2),
             ocr: global.ocr.clone().or(file.ocr),
             precision: global.precision.or(file.precision).unwrap_or(Precision::Auto),
             device: global.device.or(file.device).unwrap_or(DeviceChoice::Cpu),

@@ -1,12 +1,15 @@
 //! Models that turn texts and pictures into unit vectors of one space.
 //!
 //! One trait, [`Embed`], and two implementations: [`dual_encoder`] (CLIP, OpenCLIP and SigLIP, read from a folder) and
-//! [`mod@starter`] (built into the program). [`blip2`] writes captions and answers, [`hub`] finds and downloads models.
+//! [`mod@starter`] (built into the program). [`chat_model`] is the trait of models that write captions and answers: [`blip2`] and
+//! [`vision_language`]. [`hub`] finds and downloads models.
 //! Nothing here knows about the catalogue or the terminal.
 
 pub mod blip2;
+pub mod chat_model;
 pub mod compute;
 pub mod dual_encoder;
+pub mod generation;
 pub mod hub;
 pub mod kept;
 mod labels;
@@ -16,8 +19,11 @@ mod once;
 mod paired;
 mod preprocess;
 pub mod published;
+mod quantize;
 pub mod starter;
 mod tokenizer;
+pub mod vision_language;
+mod weight_files;
 pub mod zero_shot;
 
 pub use dual_encoder::TowerBits;
@@ -28,6 +34,7 @@ pub use hub::store::{
     is_blip2, is_text_model, is_trained, licence, locate, repository, short_name,
 };
 pub use paired::Paired;
+pub use quantize::{Bits, Manifest, quantize};
 pub use starter::Starter;
 
 use crate::photo::picture::RgbPicture;

@@ -123,6 +123,17 @@ impl Tokenizer {
         self.library.token_to_id(token)
     }
 
+    /// A token as the vocabulary spells it.
+    pub(super) fn spelling(&self, id: u32) -> Option<String> {
+        self.library.id_to_token(id)
+    }
+
+    /// The control tokens, as the vocabulary spells them.
+    pub(super) fn control_tokens(&self) -> Vec<String> {
+        let added = self.library.get_added_tokens_decoder();
+        added.into_values().filter(|token| token.special).map(|token| token.content).collect()
+    }
+
     /// The file, for messages.
     pub(super) fn name(&self) -> std::path::Display<'_> {
         self.path.display()

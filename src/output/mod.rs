@@ -15,7 +15,7 @@ pub mod verdicts;
 
 pub use copy::{copy_numbered, copy_to as copy_photos};
 pub use sheet::write as contact_sheet;
-pub use table::{TableColumn, TableOptions};
+pub use table::{TableColumn, TableOptions, verdict};
 
 use crate::search::row::{self, Row};
 use crate::terminal::console::{self, Console};
@@ -35,6 +35,7 @@ const OPENS: Duration = Duration::from_secs(1);
 pub type ReadSmall = dyn Fn(&Path, u32) -> anyhow::Result<RgbImage> + Sync;
 
 /// How results are shown.
+#[derive(Clone)]
 pub struct Outputs<'a> {
     /// Title of the contact sheet.
     pub title: &'a str,
@@ -117,7 +118,7 @@ fn record(rank: usize, row: &Row, by: By) -> serde_json::Result<serde_json::Valu
     let mut value = json!({
         "schema": 1, "rank": rank, "score": score, "score_kind": kind, "match": row.is_match,
         "missing": row.is_missing, "probability": hit.probability,
-        "cosine": hit.cosine, "bm25": hit.bm25, "itm": row.itm,
+        "cosine": hit.cosine, "bm25": hit.bm25, "itm": row.itm, "yes": row.yes,
         "caption": hit.caption, "text": hit.text,
         "tags": hit.tags.iter().map(|t| &t.label).collect::<Vec<_>>(),
         "tag_scores": hit.tags.iter().map(|t| t.score).collect::<Vec<_>>(),
@@ -189,8 +190,9 @@ pub fn put_path(object: &mut serde_json::Value, path: &Path) {
 }
 
 /// The number that ranked a result, and the name of its kind.
-fn score(Row { hit, itm, .. }: &Row, by: By) -> (Option<f32>, &'static str) {
+fn score(Row { hit, itm, yes, .. }: &Row, by: By) -> (Option<f32>, &'static str) {
     match by {
+        _ if yes.is_some() => (*yes, "yes"),
         _ if itm.is_some() => (*itm, "itm"),
         By::Both if hit.cosine.is_some() => (Some(hit.fused), "reciprocal-rank"),
         By::Meaning => (hit.cosine, "cosine"),

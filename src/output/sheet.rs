@@ -14,6 +14,7 @@ pub fn write(rows: &[Row], title: &str, file: &Path, small: &ReadSmall) -> anyho
     sheet.push("<main>")?;
     for row in rows {
         let itm = row.itm.map_or(String::new(), |itm| format!("itm {:.1} % · ", itm * 100.0));
+        let itm = row.yes.map_or(itm, |yes| format!("shows it {:.0} % · ", yes * 100.0));
         let score = row.hit.cosine.map_or(itm.clone(), |c| format!("{itm}cosine {c:.3} · "));
         let tags = row.hit.tags.iter().map(|t| t.label.as_str()).collect::<Vec<_>>().join(", ");
         sheet.push(&page::figure(row.path(), small, row.hit.caption.as_deref(), &format!("{score}{tags}")))?;

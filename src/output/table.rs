@@ -147,7 +147,7 @@ impl RowState {
     /// The rows that it stands among: those that were ranked again are one group.
     fn group(row: &Row) -> Self {
         match Self::of(row) {
-            Self::Near if row.itm.is_some() => Self::Match,
+            Self::Near if row.itm.is_some() || row.yes.is_some() => Self::Match,
             state => state,
         }
     }
@@ -159,6 +159,12 @@ impl RowState {
             _ => Self::Near,
         }
     }
+}
+
+/// What a model that looked again says, and how sure it is.
+#[must_use]
+pub fn verdict(row: &Row) -> String {
+    row.yes.map_or("-".into(), |yes| format!("{} {:>3.0} %", if yes >= 0.5 { "yes" } else { "no " }, yes * 100.0))
 }
 
 /// The columns before the path: those of numbers only where there are any.
@@ -175,6 +181,9 @@ fn fixed_columns(rows: &[Row], columns: &[TableColumn]) -> Vec<Cells> {
     if rows.iter().any(|row| row.itm.is_some()) {
         let percent = |row: &Row| row.itm.map_or("-".into(), |itm| format!("{:.1} %", itm * 100.0));
         fixed.push(Cells { head: "itm", cells: rows.iter().map(percent).collect(), right: true });
+    }
+    if rows.iter().any(|row| row.yes.is_some()) {
+        fixed.push(Cells { head: "shows it", cells: rows.iter().map(verdict).collect(), right: false });
     }
     if any(&|hit| hit.cosine.is_some()) {
         fixed.push(column("cosine", true, &|hit| number(hit.cosine)));

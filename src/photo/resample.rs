@@ -74,13 +74,14 @@ fn pixels<P: PixelTrait<Component = u16>>(
     );
     // Rounding may put an edge a hair outside, which the resizer refuses.
     let (w, h) = (w.min(f64::from(columns) - left), h.min(f64::from(rows) - top));
-    let (kind, support) = match filter {
-        ResampleFilter::Lanczos => (FilterType::Lanczos3, 3.0),
-        ResampleFilter::Bilinear => (FilterType::Bilinear, 1.0),
-        ResampleFilter::Bicubic => (FilterType::CatmullRom, 2.0),
-        ResampleFilter::Box => (FilterType::Box, 0.5),
-        ResampleFilter::Hamming => (FilterType::Hamming, 1.0),
+    let kind = match filter {
+        ResampleFilter::Lanczos => FilterType::Lanczos3,
+        ResampleFilter::Bilinear => FilterType::Bilinear,
+        ResampleFilter::Bicubic => FilterType::CatmullRom,
+        ResampleFilter::Box => FilterType::Box,
+        ResampleFilter::Hamming => FilterType::Hamming,
     };
+    let support = filter.support();
     let mut pass = Pass { resizer: Resizer::new(), kind };
     // The rows that the vertical pass reads, and what it reads in them.
     let reach = support * (h / f64::from(to.1)).max(1.0) + 1.0;
@@ -125,6 +126,124 @@ fn pixels<P: PixelTrait<Component = u16>>(
 
 /// How many values are widened at once.
 const WIDENED: usize = 1 << 21;
+
+/// All of a picture, as `width` x `height` x RGB bytes, in Pillow's own whole numbers: where a sum is halfway between two
+/// bytes, which is common in small steps of enlarging, [`rgb`] may choose the other one.
+///
+/// # Errors
+/// A size is 0, or the picture's size and data do not match.
+pub fn rgb_to_the_bit(
+    picture: &RgbPicture,
+    width: u32,
+    height: u32,
+    filter: ResampleFilter,
+) -> anyhow::Result<Vec<u8>> {
+    let (full_width, full_height) = picture.full;
+    let all = (0.0, 0.0, full_width.into(), full_height.into());
+    let order = PassOrder::of(picture.full, all, (width, height));
+    let picture = picture.resizable(all);
+    anyhow::ensure!(
+        width > 0 && height > 0 && picture.data.len() == 3 * picture.width as usize * picture.height as usize,
+        "the picture's size and data do not match"
+    );
+    let (left, top, w, h) = picture.locate(all);
+    let across = taps(picture.width, (left, w), width, filter);
+    let down = taps(picture.height, (top, h), height, filter);
+    let row = picture.width as usize * 3;
+    Ok(match order {
+        PassOrder::HorizontalFirst => vertical(&horizontal(&picture.data, row, &across), width as usize * 3, &down),
+        PassOrder::VerticalFirst => horizontal(&vertical(&picture.data, row, &down), row, &across),
+    })
+}
+
+/// Binary digits after the point of Pillow's weights.
+const PRECISION: u32 = 22;
+
+/// Where the values begin that make up a new one, and their weights, for each new one. Source: Pillow's
+/// `precompute_coeffs` and `normalize_coeffs_8bpc`.
+fn taps(length: u32, (start, extent): (f64, f64), to: u32, filter: ResampleFilter) -> Vec<(usize, Vec<i32>)> {
+    let scale = extent / f64::from(to);
+    let wide = scale.max(1.0);
+    let reach = filter.support() * wide;
+    let tap = |n: u32| {
+        let center = start + (f64::from(n) + 0.5) * scale;
+        let first = (center - reach + 0.5).max(0.0) as u32;
+        let last = ((center + reach + 0.5) as u32).min(length);
+        let weights: Vec<f64> = (first..last).map(|at| filter.weight((f64::from(at) - center + 0.5) / wide)).collect();
+        let sum: f64 = weights.iter().sum();
+        let whole = |weight: f64| {
+            let weight = if sum == 0.0 { weight } else { weight / sum } * f64::from(1 << PRECISION);
+            (weight + if weight < 0.0 { -0.5 } else { 0.5 }) as i32
+        };
+        (first as usize, weights.into_iter().map(whole).collect())
+    };
+    (0..to).map(tap).collect()
+}
+
+/// Half a byte, in weights: what is added before the digits after the point are dropped.
+const HALF: i32 = 1 << (PRECISION - 1);
+
+fn byte(sum: i32) -> u8 {
+    (sum >> PRECISION).clamp(0, 255) as u8
+}
+
+fn horizontal(data: &[u8], row: usize, taps: &[(usize, Vec<i32>)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len() / row * taps.len() * 3);
+    for line in data.chunks_exact(row) {
+        for (first, weights) in taps {
+            let mut sums = [HALF; 3];
+            for (rgb, weight) in line[3 * first..].as_chunks::<3>().0.iter().zip(weights) {
+                for (sum, value) in sums.iter_mut().zip(rgb) {
+                    *sum += i32::from(*value) * weight;
+                }
+            }
+            out.extend(sums.map(byte));
+        }
+    }
+    out
+}
+
+fn vertical(data: &[u8], row: usize, taps: &[(usize, Vec<i32>)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(row * taps.len());
+    let mut sums = vec![HALF; row];
+    for (first, weights) in taps {
+        sums.fill(HALF);
+        for (line, weight) in data.chunks_exact(row).skip(*first).zip(weights) {
+            for (sum, value) in sums.iter_mut().zip(line) {
+                *sum += i32::from(*value) * weight;
+            }
+        }
+        out.extend(sums.iter().copied().map(byte));
+    }
+    out
+}
+
+impl ResampleFilter {
+    /// How far it reaches, in pixels of the smaller picture.
+    fn support(self) -> f64 {
+        match self {
+            Self::Lanczos => 3.0,
+            Self::Bilinear | Self::Hamming => 1.0,
+            Self::Bicubic => 2.0,
+            Self::Box => 0.5,
+        }
+    }
+
+    /// The weight of a value at a distance.
+    fn weight(self, x: f64) -> f64 {
+        let sinc = |x: f64| if x == 0.0 { 1.0 } else { (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI) };
+        let far = x.abs();
+        match self {
+            Self::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),
+            Self::Bilinear if far < 1.0 => 1.0 - far,
+            Self::Bicubic if far < 1.0 => (1.5 * far - 2.5) * far * far + 1.0,
+            Self::Bicubic if far < 2.0 => ((far - 5.0) * far + 8.0) * far * -0.5 + 2.0,
+            Self::Box if x > -0.5 && x <= 0.5 => 1.0,
+            Self::Hamming if far < 1.0 => sinc(x) * (0.54 + 0.46 * (x * std::f64::consts::PI).cos()),
+            _ => 0.0,
+        }
+    }
+}
 
 /// Which of the two passes comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

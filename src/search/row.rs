@@ -17,6 +17,8 @@ pub struct Row {
     pub is_match: bool,
     /// How likely its text and it belong together, from 0 to 1, if the results were ranked again by that.
     pub itm: Option<f32>,
+    /// How likely it shows what was asked for, from 0 to 1, if a model looked at it again.
+    pub yes: Option<f32>,
     /// Whether none of its files exists any more ([`Row::look`]).
     pub is_missing: bool,
 }
@@ -25,7 +27,7 @@ impl Row {
     /// A result whose files are taken to be there.
     #[must_use]
     pub fn new(hit: Hit, is_match: bool) -> Self {
-        Self { hit, is_match, itm: None, is_missing: false }
+        Self { hit, is_match, itm: None, yes: None, is_missing: false }
     }
 
     /// The file that is shown for the photo.

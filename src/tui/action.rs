@@ -204,7 +204,13 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::Filters, "filters", "filter by year, camera, place, people, tags, ...", ["F"], &[Place::Search]),
     entry!(Action::Facts, "facts", "everything that is known about the photo", ["i"], &[Place::Look, Place::Map]),
     entry!(Action::EditCaption, "edit-caption", "write or change the caption", ["E"], ONE),
-    entry!(Action::MakeCaptions, "make-captions", "let BLIP-2 write captions: marked photos, or this", ["C"], ONE),
+    entry!(
+        Action::MakeCaptions,
+        "make-captions",
+        "let the captioner write captions: marked photos, or this",
+        ["C"],
+        ONE
+    ),
     entry!(Action::ClearCaption, "clear-caption", "delete the caption", [], ONE),
     entry!(Action::AddToAlbum, "add-to-album", "add what is marked, or this photo, to an album", ["B"], ONE),
     entry!(Action::OpenAlbum, "open-album", "show the photos of an album", ["b"], PHOTOS),

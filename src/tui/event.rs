@@ -215,7 +215,7 @@ pub enum ChatNews {
         /// The name of the model that answers.
         model: String,
     },
-    /// BLIP-2 is not installed: what is needed to get it.
+    /// No model for captions and answers is installed: what is needed to get one.
     Missing(String),
     /// A piece of the answer.
     Piece(String),

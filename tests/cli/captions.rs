@@ -119,7 +119,7 @@ fn wishes_are_heard_or_refused() {
     }
     let clip = crate::support::random_clip();
     let refused = run(&sandbox, &["caption", &picture, "--blip2", &clip]).exits(2);
-    assert!(refused.stderr.contains("no BLIP-2"), "{refused}");
+    assert!(refused.stderr.contains("no model that writes captions"), "{refused}");
     let far_too_long = "word ".repeat(400);
     let refused = run(&sandbox, &["ask", &picture, &far_too_long]).exits(5);
     assert!(refused.stderr.contains("shorten"), "{refused}");
@@ -129,7 +129,7 @@ fn wishes_are_heard_or_refused() {
 fn without_a_model_it_says_what_to_do_and_nothing_else_changes() {
     let sandbox = Sandbox::with_photos(&["cat", "dog"]);
     let says = |output: &Output| {
-        for part in ["snapseek models pull blip2", "15.0 GB", "snapseek models quantize blip2", "--blip2"] {
+        for part in ["snapseek models pull smolvlm", "15.0 GB", "snapseek models quantize", "--captioner"] {
             assert!(output.stderr.contains(part), "{part}: {output}");
         }
         assert_eq!(output.stderr.lines().filter(|line| line.starts_with("snapseek: ")).count(), 1, "{output}");

@@ -51,4 +51,5 @@ mod tui;
 mod tui_terminal;
 mod two_models;
 mod videos;
+mod vision_language;
 mod written;

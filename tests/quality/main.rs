@@ -14,3 +14,4 @@ mod reference;
 mod scaled_decode;
 mod shapes;
 mod text;
+mod vision_language;

@@ -2,9 +2,8 @@
 //! quantized it answers nearly as well. tests/cli/shapes.rs tests that its answers are right.
 
 use serde_json::Value;
-use snapseek::model::blip2::{
-    Bits, Blip2, Encoding, GenerateOptions, GenerateRequest, PromptTurn, quantize, question_prompt,
-};
+use snapseek::model::blip2::{Blip2, Encoding, GenerateOptions, GenerateRequest, PromptTurn, question_prompt};
+use snapseek::model::{Bits, quantize};
 use snapseek::photo::{self, DecodeLimits};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;

@@ -203,6 +203,7 @@ impl Library {
             bytes: bytes_below(&self.dir),
             roots: self.roots()?,
             captions: self.caption_counts()?,
+            encodings: self.encoding_counts()?,
             texts: self.text_counts()?,
             chats,
             awaiting: self.awaiting()?,

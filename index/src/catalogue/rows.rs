@@ -262,6 +262,8 @@ pub struct Status {
     pub roots: Vec<PathBuf>,
     /// How many photos have a caption.
     pub captions: CaptionCounts,
+    /// What captioners saw in photos.
+    pub encodings: EncodingCounts,
     /// How many photos were read for text.
     pub texts: TextCounts,
     /// Number of chats.
@@ -275,6 +277,15 @@ pub struct Status {
     /// Commits that are missing from the catalogue although they were made: its WAL was damaged, or it was replaced by
     /// an older copy.
     pub lost_commits: u64,
+}
+
+/// What captioners saw in photos, kept so that they need not look again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EncodingCounts {
+    /// How many are stored.
+    pub stored: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// What a person wrote about pictures that the library does not hold at present.

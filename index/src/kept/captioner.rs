@@ -58,6 +58,12 @@ impl Captioner<'_> {
         self
     }
 
+    /// The name under which captions are saved.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     /// At most `n` photos that wait for a caption, newest first: by the time they were taken or, where that is unknown,
     /// by the oldest modification time of their files. This captioner hands out each photo once, so one that cannot be
     /// captioned is simply left out of [`Captioner::save`]. Photos that are indexed meanwhile follow after at most

@@ -6,14 +6,17 @@
 use crate::catalogue::change_log::{About, log};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
-use crate::catalogue::rows::{Caption, CaptionCounts};
+use crate::catalogue::rows::{Caption, CaptionCounts, EncodingCounts};
 use crate::catalogue::seal;
 use crate::catalogue::stored::{LONGEST_CAPTION, check_length, row_checksum, text_of};
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// The most numbers that an encoding may have: 16 MiB. That of BLIP-2 has 32 queries of 768 numbers.
-const LARGEST_ENCODING: usize = 4 << 20;
+/// The most numbers that an encoding may have: 64 MiB. That of BLIP-2 has 32 queries of 768 numbers; those of models that
+/// see a photo in tiles have some millions.
+const LARGEST_ENCODING: usize = 16 << 20;
+/// The most bytes of encodings that a library keeps: they can be computed again.
+pub const ENCODINGS_AT_MOST: u64 = 2 << 30;
 
 impl Library {
     /// The caption of a photo.
@@ -95,14 +98,27 @@ impl Library {
     }
 
     /// Stores the encoding of a photo by the model `captioner`, in the place of an older one. Does nothing for a photo
-    /// that is no longer in the library.
+    /// that is no longer in the library. If there are more than [`ENCODINGS_AT_MOST`] bytes of them, the oldest are
+    /// dropped.
     ///
     /// # Errors
-    /// [`Error::Refused`] for no numbers, more than 4,194,304, or NaN or infinity among them; or the catalogue cannot
+    /// [`Error::Refused`] for no numbers, more than 16,777,216, or NaN or infinity among them; or the catalogue cannot
     /// be written.
     pub fn save_encoding(&self, photo: i64, captioner: &str, encoding: &[f32]) -> Result<()> {
         check_encoding(photo, encoding)?;
         self.write(|db| put_encoding(db, photo, captioner, encoding))
+    }
+
+    /// How many encodings are stored, of how many bytes.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn encoding_counts(&self) -> Result<EncodingCounts> {
+        self.sql(|db| {
+            db.query_row("SELECT count(*), coalesce(sum(length(data)), 0) FROM encoding", [], |row| {
+                Ok(EncodingCounts { stored: row.get(0)?, bytes: row.get(1)? })
+            })
+        })
     }
 
     /// How many of the library's photos have a caption; those for which another one is captioned do not count.
@@ -154,7 +170,29 @@ pub(crate) fn put_encoding(db: &Connection, photo: i64, captioner: &str, encodin
          ON CONFLICT (photo, captioner) DO UPDATE SET checksum = ?3, data = ?4",
     )?
     .execute(params![photo, captioner, row_checksum(&bytes), bytes])?;
-    seal::ENCODING.seal(db, "photo = ?1 AND captioner = ?2", params![photo, captioner])
+    seal::ENCODING.seal(db, "photo = ?1 AND captioner = ?2", params![photo, captioner])?;
+    drop_oldest(db, ENCODINGS_AT_MOST)
+}
+
+/// Drops the encodings that were stored first until the others have at most so many bytes. SQLite reads the length of a
+/// value without the value.
+fn drop_oldest(db: &Connection, most: u64) -> rusqlite::Result<()> {
+    let total = |row: &rusqlite::Row| row.get::<_, u64>(0);
+    let mut left = db.prepare_cached("SELECT coalesce(sum(length(data)), 0) FROM encoding")?.query_row([], total)?;
+    if left <= most {
+        return Ok(());
+    }
+    let mut statement = db.prepare_cached("SELECT rowid, length(data) FROM encoding ORDER BY rowid")?;
+    let mut rows = statement.query([])?;
+    let mut last: Option<i64> = None;
+    while left > most
+        && let Some(row) = rows.next()?
+    {
+        last = Some(row.get(0)?);
+        left -= row.get::<_, u64>(1)?;
+    }
+    db.prepare_cached("DELETE FROM encoding WHERE rowid <= ?1")?.execute([last])?;
+    Ok(())
 }
 
 /// Refuses numbers that cannot be an encoding.
@@ -187,4 +225,30 @@ pub(crate) fn damaged_encodings(db: &Connection) -> rusqlite::Result<Vec<(i64, S
         }
     }
     Ok(damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_encodings_go_first() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(
+            "CREATE TABLE encoding (photo INTEGER, captioner TEXT, data BLOB, PRIMARY KEY (photo, captioner))",
+        )
+        .unwrap();
+        for photo in [5, 1, 3] {
+            db.execute("INSERT INTO encoding VALUES (?1, 'a', zeroblob(100))", [photo]).unwrap();
+        }
+        let left = |most: u64| -> Vec<i64> {
+            drop_oldest(&db, most).unwrap();
+            let mut statement = db.prepare("SELECT photo FROM encoding ORDER BY rowid").unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().map(|id| id.unwrap()).collect()
+        };
+        assert_eq!(left(300), [5, 1, 3]);
+        assert_eq!(left(250), [1, 3]);
+        assert_eq!(left(100), [3]);
+        assert!(left(99).is_empty());
+    }
 }

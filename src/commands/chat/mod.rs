@@ -3,13 +3,13 @@
 mod input;
 
 use super::chats;
-use crate::captions::open::{self, NamedBlip2};
+use crate::captions::open::{self, NamedChatModel};
 use crate::chat::export;
 use crate::chat::session::{ANSWER_TOKENS, ChatSession};
 use crate::cli::ChatArgs;
 use crate::config::{Settings, expand};
 use crate::exit::{Exit, Failure, explain};
-use crate::model::blip2::{Finish, GenerateOptions, Generated};
+use crate::model::generation::{Finish, GenerateOptions, Generated};
 use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals};
@@ -31,9 +31,9 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
     let library = open::library(settings, console);
     let named = args.conversation.map(|id| kept_chat(id, library.as_ref(), settings)).transpose()?;
     let photo = args.photo.clone().or_else(|| named.as_ref().map(|c| c.path.clone())).context("no photo")?;
-    let blip2 = open::open(settings, console)?;
+    let chat_model = open::open(settings, library.as_ref(), console)?;
     let cancel = signals::cancel()?;
-    let Some(picture) = blip2.picture(&photo, library.as_ref(), cancel, console)? else {
+    let Some(picture) = chat_model.picture(&photo, library.as_ref(), cancel, console)? else {
         return Ok(Exit::Interrupted);
     };
     if let Some(named) = named.as_ref().filter(|named| !named.is_about(&picture.identity)) {
@@ -48,7 +48,7 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
         console.note("there is no chat about this photo yet: a new one begins");
     }
     let mut input = LineInput::new(console)?;
-    let talk = ChatSession::new(&blip2, &picture, earlier)?;
+    let talk = ChatSession::new(&chat_model, &picture, earlier)?;
     if input.is_editor() {
         console.note(format_args!("{}; /help lists the commands", talk.title()));
         if !talk.chat.turns.is_empty() {
@@ -56,7 +56,7 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
         }
     }
     talk.chat.turns.iter().for_each(|turn| input.remember(&turn.question));
-    ChatLoop { blip2: &blip2, library, options, cancel, settings, console, talk }.run(&mut input)
+    ChatLoop { chat_model: &chat_model, library, options, cancel, settings, console, talk }.run(&mut input)
 }
 
 /// Loads a chat from the library.
@@ -66,7 +66,7 @@ fn kept_chat(id: i64, library: Option<&Library>, settings: &Settings) -> anyhow:
 }
 
 struct ChatLoop<'a> {
-    blip2: &'a NamedBlip2,
+    chat_model: &'a NamedChatModel,
     library: Option<Library>,
     options: GenerateOptions,
     cancel: &'static AtomicBool,
@@ -173,9 +173,9 @@ impl ChatLoop<'_> {
 
     /// Begins a new chat about another picture.
     fn image(&mut self, path: &Path) -> anyhow::Result<()> {
-        let picture = self.blip2.picture(path, self.library.as_ref(), self.cancel, self.console)?;
+        let picture = self.chat_model.picture(path, self.library.as_ref(), self.cancel, self.console)?;
         let Some(picture) = picture else { return Ok(()) };
-        self.talk = ChatSession::new(self.blip2, &picture, None)?;
+        self.talk = ChatSession::new(self.chat_model, &picture, None)?;
         self.console.note(format_args!("(now about {})", self.talk.title()));
         Ok(())
     }

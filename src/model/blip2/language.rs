@@ -4,6 +4,13 @@ use super::config::{Blip2Config, Blip2Purpose};
 use super::opt::Opt;
 use super::t5::T5;
 use crate::model::compute::weights::Weights;
+use crate::model::generation::decoder::Decoder;
+
+/// What makes texts of the rows that a language model reads.
+pub(super) trait Begin: Decoder {
+    /// A text that begins with inputs, (rows, hidden): the picture and the prompt.
+    fn begin(&self, inputs: Vec<f32>) -> Self::Hypothesis;
+}
 
 /// One of them.
 pub(super) enum LanguageModel {

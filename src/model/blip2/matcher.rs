@@ -3,11 +3,11 @@
 
 use super::config::{Blip2Config, Blip2Purpose};
 use super::files;
-use super::layers::Linear;
 use super::qformer::QFormer;
 use super::tells_something;
 use super::vision::VisionTransformer;
 use crate::model::Pixels;
+use crate::model::compute::layers::Linear;
 use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;
 use crate::model::model_folder::{CONFIG, TOKENIZER};
@@ -15,6 +15,7 @@ use crate::model::normalize;
 use crate::model::once::Once;
 use crate::model::preprocess::{self, Preprocessing};
 use crate::model::tokenizer::{Cutting, Tokenizer};
+use crate::model::weight_files;
 use crate::photo::picture::RgbPicture;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,8 +85,8 @@ impl Matcher {
             )
         };
         let preprocessing = Preprocessing::read(&preprocess::file_of(folder)?, config.vision.image_size)?;
-        let weights = files::map(folder)?;
-        files::check_memory(folder, files::memory_needed(weights.len()), false)?;
+        let weights = weight_files::map(folder, &files::files_of(folder)?)?;
+        weight_files::check_memory(folder, weight_files::memory_needed(weights.len()), false)?;
         let how = Cutting { max_length: Some(config.qformer.max_position_embeddings), special_as_text: true };
         Ok(Self {
             tokenizer: Tokenizer::read(&folder.join(TOKENIZER), how)?,

@@ -6,40 +6,38 @@
 //! every caption and answer after that needs only the language model. [`Matcher`] opens a `Blip2ForImageTextRetrieval`.
 
 mod config;
-mod decoder;
 mod files;
 mod generate;
 mod language;
-mod layers;
 mod matcher;
 mod opt;
 mod prompt;
 mod qformer;
-mod quantize;
-mod search;
 mod t5;
 mod vision;
 
+pub use super::generation::{Finish, GenerateOptions, Generated};
 pub use files::{Blip2Use, use_of};
-pub use generate::{Finish, GenerateOptions, GenerateRequest, Generated, Session};
+pub use generate::{GenerateRequest, Session};
 pub use matcher::{MatchScore, Matcher, MatcherSight, ReadText};
 pub use prompt::{PromptTurn, question_prompt};
-pub use quantize::{Bits, Manifest, quantize};
 
 pub(super) use files::{GENERATION, files_of, is_blip2};
 
 use super::Pixels;
+use super::compute::layers::Linear;
 use super::compute::ops::Activation;
 use super::compute::weights::Weights;
+use super::generation::Writer;
 use super::model_folder::{CONFIG, TOKENIZER};
 use super::once::Once;
 use super::preprocess::{self, Preprocessing};
 use super::tokenizer::{Cutting, Tokenizer};
+use super::weight_files;
 use crate::photo::picture::RgbPicture;
 use anyhow::Context;
 use config::{Blip2Config, Blip2Purpose};
 use language::LanguageModel;
-use layers::Linear;
 use qformer::QFormer;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,7 +45,7 @@ use t5::T5;
 use vision::VisionTransformer;
 
 /// Must change whenever the computed numbers change although the files do not.
-const VERSION: &str = "blip2 1";
+pub(super) const VERSION: &str = "blip2 1";
 
 /// The Q-Former's output for a picture: (query tokens, hidden), row by row.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +76,8 @@ impl Blip2 {
     pub fn open(folder: &Path, cache: Option<&Path>) -> anyhow::Result<Self> {
         let config = Blip2Config::read(&folder.join(CONFIG))?;
         let preprocessing = Preprocessing::read(&preprocess::file_of(folder)?, config.vision.image_size)?;
-        let weights = files::map(folder)?;
+        let names = files_of(folder)?;
+        let weights = weight_files::map(folder, &names)?;
         let (needed, can_be_quantized) = match config.purpose {
             Blip2Purpose::Opt(_) => (weights.len(), true),
             Blip2Purpose::T5(_) => {
@@ -91,9 +90,9 @@ impl Blip2 {
                 folder.join(CONFIG).display()
             ),
         };
-        files::check_memory(folder, files::memory_needed(needed), can_be_quantized)?;
+        weight_files::check_memory(folder, weight_files::memory_needed(needed), can_be_quantized)?;
         Ok(Self {
-            fingerprint: files::fingerprint(folder, VERSION, cache)?,
+            fingerprint: weight_files::fingerprint(folder, &names, VERSION, cache)?,
             ends: config.end_tokens(folder)?,
             tokenizer: Tokenizer::read(&folder.join(TOKENIZER), Cutting { max_length: None, special_as_text: true })?,
             config,
@@ -185,15 +184,6 @@ impl Blip2 {
         embedded.with_context(|| format!("{} and {}", self.tokenizer.name(), self.weights.name()))
     }
 
-    /// Refuses weights that give every token the same score, or none.
-    fn check_scores(&self, scores: &[f32]) -> anyhow::Result<()> {
-        let first = scores.first();
-        if scores.iter().all(|score| score.is_finite()) && scores.iter().any(|score| Some(score) != first) {
-            return Ok(());
-        }
-        Err(self.weights.damaged("the language model gives every token the same score, or none"))
-    }
-
     /// The tokens of a prompt, with the start or end token that the language model expects. Nothing in the text is
     /// treated as a control token.
     ///
@@ -204,9 +194,14 @@ impl Blip2 {
         Ok(self.config.prompt(tokens, prompt.is_empty()))
     }
 
-    /// The text of tokens, without control tokens.
-    fn text(&self, tokens: &[u32]) -> anyhow::Result<String> {
-        self.tokenizer.decode(tokens)
+    /// The token that a text begins with, if it is read alone.
+    pub(super) fn first_token(&self, text: &str) -> anyhow::Result<Option<u32>> {
+        Ok(self.tokenizer.encode(text, false)?.0.first().copied())
+    }
+
+    /// What writes with this model.
+    fn writer(&self) -> Writer<'_> {
+        Writer { weights: &self.weights, tokenizer: &self.tokenizer, ends: &self.ends, banned: &[] }
     }
 
     fn seeing(&self) -> anyhow::Result<&(VisionTransformer, QFormer)> {

@@ -1,17 +1,17 @@
 //! The language model OPT (Zhang et al. 2022, arXiv 2205.01068; `OPTForCausalLM`) with a cache of keys and values.
 //!
-//! Tokens of any number of sequences go through it together, one row each, without padding. A token's keys and values
-//! are stored in a slot of the [`KeyValueCache`]; a [`Sequence`] is the list of its tokens' slots. So sequences share
-//! what they have in common (the beams of a search share the prompt), and nothing is ever copied.
+//! Tokens of any number of sequences go through it together, one row each, without padding.
 
 use super::config::OptConfig;
-use super::decoder::{Decoder, GoOn};
-use super::layers::{Linear, Norm, lookup};
+use super::language::Begin;
 use crate::model::compute::attention::attend_to_some;
 use crate::model::compute::awake::awake;
+use crate::model::compute::layers::{Linear, Norm, lookup};
 use crate::model::compute::matrix::Matrix;
 use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;
+use crate::model::generation::decoder::{Decoder, GoOn};
+use crate::model::generation::key_values::{KeyValueCache, Sequence};
 use anyhow::Context;
 use rayon::prelude::*;
 
@@ -19,8 +19,6 @@ use rayon::prelude::*;
 const EPS: f32 = 1e-5;
 /// Rows of OPT's position table before that of the first token.
 const POSITION_OFFSET: usize = 2;
-/// Slots of a block; blocks are added as they are needed and never move.
-const BLOCK: usize = 64;
 
 pub(super) struct Opt {
     config: OptConfig,
@@ -41,72 +39,6 @@ struct OptLayer {
     norm: Norm,
     fc1: Linear,
     fc2: Linear,
-}
-
-/// The slots of a sequence's tokens.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sequence(Vec<u32>);
-
-impl Sequence {
-    /// Number of tokens.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Drops all but the first `len` tokens.
-    pub(super) fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
-    }
-}
-
-/// Keys and values of every token that went through the model.
-struct KeyValueCache {
-    hidden: usize,
-    /// For each layer, blocks of slots, (slots, 2 * hidden): a slot's keys, then its values.
-    layers: Vec<Vec<Box<[f32]>>>,
-    free: Vec<u32>,
-    slots: u32,
-}
-
-impl KeyValueCache {
-    fn new(model: &Opt) -> Self {
-        let hidden = model.config.hidden_size;
-        Self { hidden, layers: vec![Vec::new(); model.layers.len()], free: Vec::new(), slots: 0 }
-    }
-
-    /// Frees the slots that none of these sequences uses.
-    fn keep<'a>(&mut self, sequences: impl IntoIterator<Item = &'a Sequence>) {
-        let mut used = vec![false; self.slots as usize];
-        for slot in sequences.into_iter().flat_map(|sequence| &sequence.0) {
-            used[*slot as usize] = true;
-        }
-        self.free = (0..self.slots).filter(|slot| !used[*slot as usize]).rev().collect();
-    }
-
-    fn allocate(&mut self) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            return slot;
-        }
-        if (self.slots as usize).is_multiple_of(BLOCK) {
-            for blocks in &mut self.layers {
-                blocks.push(vec![0.0; BLOCK * 2 * self.hidden].into_boxed_slice());
-            }
-        }
-        self.slots += 1;
-        self.slots - 1
-    }
-
-    fn slot(&self, layer: usize, slot: u32) -> (&[f32], &[f32]) {
-        let (block, place) = (slot as usize / BLOCK, slot as usize % BLOCK);
-        self.layers[layer][block][place * 2 * self.hidden..][..2 * self.hidden].split_at(self.hidden)
-    }
-
-    fn store(&mut self, layer: usize, slot: u32, keys: &[f32], values: &[f32]) {
-        let (block, place) = (slot as usize / BLOCK, slot as usize % BLOCK);
-        let (k, v) = self.layers[layer][block][place * 2 * self.hidden..][..2 * self.hidden].split_at_mut(self.hidden);
-        k.copy_from_slice(keys);
-        v.copy_from_slice(values);
-    }
 }
 
 impl Opt {
@@ -201,11 +133,11 @@ impl Opt {
             );
             self.positions.widen_row(sequence.len() + POSITION_OFFSET, &mut position);
             ops::add_rows(row, &position);
-            sequence.0.push(cache.allocate());
+            sequence.push(cache.allocate());
             seen.push(sequence.len());
         }
         let contexts: Vec<&[u32]> =
-            of.iter().zip(&seen).map(|(sequence, seen)| &sequences[*sequence].0[..*seen]).collect();
+            of.iter().zip(&seen).map(|(sequence, seen)| &sequences[*sequence].slots()[..*seen]).collect();
         let before = self.config.do_layer_norm_before;
         for (n, layer) in self.layers.iter().enumerate() {
             if !go_on() {
@@ -288,16 +220,18 @@ pub(super) struct OptHypothesis {
 
 impl<'m> OptDecoder<'m> {
     pub(super) fn new(opt: &'m Opt) -> Self {
-        Self { opt, cache: KeyValueCache::new(opt) }
+        Self { opt, cache: KeyValueCache::new(opt.layers.len(), opt.config.hidden_size) }
+    }
+}
+
+impl Begin for OptDecoder<'_> {
+    fn begin(&self, inputs: Vec<f32>) -> OptHypothesis {
+        OptHypothesis { read: Sequence::default(), unread: inputs }
     }
 }
 
 impl Decoder for OptDecoder<'_> {
     type Hypothesis = OptHypothesis;
-
-    fn begin(&self, inputs: Vec<f32>) -> OptHypothesis {
-        OptHypothesis { read: Sequence::default(), unread: inputs }
-    }
 
     fn room(&self, text: &OptHypothesis) -> anyhow::Result<usize> {
         let (length, context) = (text.read.len() + text.unread.len() / self.opt.hidden_size(), self.opt.context());

@@ -3,8 +3,8 @@
 //! the queries.
 
 use super::config::{Blip2Config, Blip2Purpose, QFormerConfig};
-use super::layers::{Linear, Norm, lookup};
 use crate::model::compute::attention::{Columns, Heads, attention};
+use crate::model::compute::layers::{Linear, Norm, lookup};
 use crate::model::compute::matrix::Matrix;
 use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;

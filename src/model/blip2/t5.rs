@@ -8,11 +8,12 @@
 //! - where the last layer is the table of tokens, it multiplies by what `transformers` divides by.
 
 use super::config::{T5_CONTEXT, T5Config};
-use super::decoder::{Decoder, GoOn};
-use super::layers::lookup;
+use super::language::Begin;
 use crate::model::compute::candle_weights::CandleWeights;
+use crate::model::compute::layers::lookup;
 use crate::model::compute::matrix::Matrix;
 use crate::model::compute::weights::Weights;
+use crate::model::generation::decoder::{Decoder, GoOn};
 use candle_core::{Device, Tensor};
 use candle_transformers::models::t5;
 use rayon::prelude::*;
@@ -174,12 +175,14 @@ pub(super) struct T5Hypothesis {
     next: u32,
 }
 
-impl Decoder for T5Decoder<'_> {
-    type Hypothesis = T5Hypothesis;
-
+impl Begin for T5Decoder<'_> {
     fn begin(&self, inputs: Vec<f32>) -> T5Hypothesis {
         T5Hypothesis { inputs, states: None, decoder: self.0.decoder.clone(), next: self.0.start }
     }
+}
+
+impl Decoder for T5Decoder<'_> {
+    type Hypothesis = T5Hypothesis;
 
     fn room(&self, text: &T5Hypothesis) -> anyhow::Result<usize> {
         let length = text.inputs.len() / self.0.hidden_size();

@@ -1,9 +1,9 @@
 //! The vision tower: ViT-g/14 of EVA-CLIP as in `Blip2VisionModel` (pre-norm, fused queries, keys and values).
 
 use super::config::Blip2VisionConfig;
-use super::layers::{Linear, Norm};
 use crate::model::compute::attention::{Columns, Heads, attention};
 use crate::model::compute::awake::awake;
+use crate::model::compute::layers::{Linear, Norm};
 use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;
 

@@ -5,6 +5,7 @@ pub(super) mod awake;
 pub(super) mod candle_weights;
 pub(super) mod gguf;
 pub mod headers;
+pub(super) mod layers;
 pub mod level;
 pub(super) mod linear;
 pub(super) mod matrix;

@@ -350,6 +350,43 @@ by_level! {
 }
 
 by_level! {
+    /// Turns each row of `x` into `row / sqrt(mean of squares + eps) * weight` (Zhang and Sennrich 2019).
+    pub(in crate::model) fn rms_norm(x: &mut [f32], weight: &[f32], eps: f32) {
+        for row in x.chunks_exact_mut(weight.len()) {
+            let scale = 1.0 / (sum(row, |x| x * x) / row.len() as f32 + eps).sqrt();
+            for (x, w) in row.iter_mut().zip(weight) {
+                *x = *x * scale * w;
+            }
+        }
+    }
+}
+
+by_level! {
+    /// `x * sigmoid(x) * y`, in place in `x` (SwiGLU; Shazeer 2020).
+    pub(in crate::model) fn silu_times(x: &mut [f32], y: &[f32]) {
+        for (x, y) in x.iter_mut().zip(y) {
+            *x = *x / (1.0 + exp(-*x)) * y;
+        }
+    }
+}
+
+by_level! {
+    /// Turns pairs of numbers by angles (Su et al. 2021): in each head of `x`, number i of the first half and of the
+    /// second form a pair, for whose angle there are a cosine and a sine.
+    pub(in crate::model) fn rotate_halves(x: &mut [f32], cosines: &[f32], sines: &[f32]) {
+        let half = cosines.len();
+        for head in x.chunks_exact_mut(2 * half) {
+            let (a, b) = head.split_at_mut(half);
+            for (((a, b), cos), sin) in a.iter_mut().zip(b).zip(cosines).zip(sines) {
+                let (x, y) = (*a, *b);
+                *a = x * cos - y * sin;
+                *b = y * cos + x * sin;
+            }
+        }
+    }
+}
+
+by_level! {
     /// Turns each row of `length` numbers into `softmax(scale * row)`.
     pub(in crate::model) fn softmax(x: &mut [f32], length: usize, scale: f32) {
         for row in x.chunks_exact_mut(length) {

@@ -4,7 +4,7 @@ use super::store::{StoreOptions, hub, is_checksum, is_hex, matches, repo_folder,
 use crate::model::blip2::{self, GENERATION};
 use crate::model::model_folder::{CONFIG, INDEX, TOKENIZER, WEIGHTS, shards};
 use crate::model::preprocess;
-use crate::model::{ModelSpec, dual_encoder};
+use crate::model::{ModelSpec, dual_encoder, vision_language};
 use anyhow::Context;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, Metadata};
 use hf_hub::{Cache, Repo, RepoType};
@@ -131,6 +131,13 @@ impl Remote<'_> {
     fn files(&self) -> anyhow::Result<Vec<String>> {
         let has_config = self.exists(CONFIG)?;
         let config = has_config.then(|| self.small(CONFIG)).transpose()?;
+        if let Some(folder) =
+            config.as_deref().and_then(Path::parent).filter(|folder| vision_language::is_vision_language(folder))
+        {
+            let mut files = vision_language::wanted(folder, &|name| self.exists(name))?;
+            files.extend(self.weights()?);
+            return Ok(files);
+        }
         let Some(folder) = config.as_deref().and_then(Path::parent).filter(|folder| blip2::is_blip2(folder)) else {
             let (has, small) = (|name: &str| self.exists(name), |name: &str| self.small(name));
             let of_texts = dual_encoder::wanted_of_texts(&has, &small)?;
@@ -140,13 +147,16 @@ impl Remote<'_> {
         let preprocessor = preprocess::wanted(&|name| self.exists(name), &|name| self.small(name))?;
         let mut files = [CONFIG, preprocessor, TOKENIZER].map(str::to_owned).to_vec();
         files.extend(self.exists(GENERATION)?.then(|| GENERATION.to_owned()));
-        if self.exists(INDEX)? {
-            files.push(INDEX.to_owned());
-            files.extend(shards(&self.small(INDEX)?)?);
-        } else {
-            files.push(WEIGHTS.to_owned());
-        }
+        files.extend(self.weights()?);
         Ok(files)
+    }
+
+    /// The names of the files of the model's weights.
+    fn weights(&self) -> anyhow::Result<Vec<String>> {
+        if !self.exists(INDEX)? {
+            return Ok(vec![WEIGHTS.to_owned()]);
+        }
+        Ok(std::iter::once(INDEX.to_owned()).chain(shards(&self.small(INDEX)?)?).collect())
     }
 
     /// Downloads a file that is needed to know which others are needed.

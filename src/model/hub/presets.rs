@@ -151,6 +151,94 @@ pub const PRESETS: [Preset; 7] = [
     },
 ];
 
+/// A model that writes captions and answers, on Hugging Face.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ChatPreset {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Its repository.
+    pub repo: &'static str,
+    /// The commit that is downloaded.
+    pub revision: &'static str,
+    /// Licence of the weights, according to their model card.
+    pub licence: &'static str,
+    /// Size of the download, in bytes, as far as known.
+    pub bytes: u64,
+    /// What it is good for.
+    pub about: &'static str,
+    /// SHA-256 of files that is known.
+    pub checksums: &'static [(&'static str, &'static str)],
+}
+
+/// All of them, the one that is preferred first. No revision of the newer ones is known to be the one that others use:
+/// they are taken from the main branch, and what was downloaded is verified by the hub's checksums.
+pub const CHAT_PRESETS: [ChatPreset; 6] = [
+    ChatPreset {
+        name: "smolvlm",
+        repo: "HuggingFaceTB/SmolVLM-500M-Instruct",
+        revision: "main",
+        licence: "Apache-2.0",
+        bytes: 1_015_000_000,
+        about: "describes photos and answers questions on a laptop",
+        checksums: &[],
+    },
+    ChatPreset {
+        name: "smolvlm-256m",
+        repo: "HuggingFaceTB/SmolVLM-256M-Instruct",
+        revision: "main",
+        licence: "Apache-2.0",
+        bytes: 513_000_000,
+        about: "the same in half the memory, less well",
+        checksums: &[],
+    },
+    ChatPreset {
+        name: "qwen3-vl-2b",
+        repo: "Qwen/Qwen3-VL-2B-Instruct",
+        revision: "main",
+        licence: "Apache-2.0",
+        bytes: 4_255_000_000,
+        about: "more languages, better answers, slower",
+        checksums: &[],
+    },
+    ChatPreset {
+        name: "llava",
+        repo: "llava-hf/llava-1.5-7b-hf",
+        revision: "main",
+        licence: "Llama 2",
+        bytes: 14_127_000_000,
+        about: "long descriptions; needs much memory unless quantized",
+        checksums: &[],
+    },
+    ChatPreset {
+        name: "idefics2",
+        repo: "HuggingFaceM4/idefics2-8b",
+        revision: "main",
+        licence: "Apache-2.0",
+        bytes: 33_600_000_000,
+        about: "reads text in photos; needs much memory unless quantized",
+        checksums: &[],
+    },
+    ChatPreset {
+        name: "blip2",
+        repo: "Salesforce/blip2-opt-2.7b",
+        // Two shards of safetensors, 14,979,207,136 bytes.
+        revision: "59a1ef6c1e5117b3f65523d1c6066825bcf315e3",
+        licence: "MIT",
+        bytes: 14_979_207_136,
+        about: "captions of a few words, short answers",
+        checksums: &[
+            ("model-00001-of-00002.safetensors", "b81228c9ac1b3dee1731ee71d51fe3b2c34f915019c44c25a793b51300ae24fc"),
+            ("model-00002-of-00002.safetensors", "536bd73b8f1de7d94f503b23fea2eaa4f7f3ea5f74f8f874fcb21d6df1555a19"),
+        ],
+    },
+];
+
+/// The preset of this repository, or of this short name, that writes captions and answers.
+#[must_use]
+pub fn chat_preset(name: &str) -> Option<&'static ChatPreset> {
+    CHAT_PRESETS.iter().find(|preset| preset.repo == name || preset.name == name)
+}
+
 /// The short name and the repository of the BLIP-2 that compares photos with texts.
 pub const BLIP2_ITM: (&str, &str) = ("blip2-itm", "Salesforce/blip2-itm-vit-g");
 /// Models with a short name that embed no photos, with their repositories: one compares photos with texts, one reads

@@ -1,11 +1,12 @@
-//! The quantized forms of BLIP-2 models that were made on this machine, each in its own folder below the cache folder.
+//! The quantized forms of models that were made on this machine, each in its own folder below the cache folder.
 //!
 //! A form's folder is named after the state of the model it was made from, so that it is never used for another state.
 
 use super::download::check_room;
 use super::store::{bytes_of, is_hex};
-use crate::model::blip2::{self, Bits, Manifest};
 use crate::model::kept::private_folder;
+use crate::model::quantize::files_of;
+use crate::model::{self, Bits, Manifest};
 use anyhow::Context;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -51,10 +52,10 @@ pub fn find(cache: &Path, name: &str, source: Option<&Path>, bits: Bits) -> anyh
 }
 
 /// Makes a form of the model `name` in `source`, and removes those that were made from earlier states of it. `progress`
-/// works as in [`blip2::quantize`].
+/// works as in [`model::quantize`].
 ///
 /// # Errors
-/// Another process is quantizing, the disk has no room, or as [`blip2::quantize`].
+/// Another process is quantizing, the disk has no room, or as [`model::quantize`].
 pub fn make(
     cache: &Path,
     name: &str,
@@ -78,7 +79,7 @@ pub fn make(
     // 8.5 bits are 0.53 of an f16 weight, and ViT-g's weights take that much even in the 4-bit form. Of f32 it is half.
     let estimate = bytes_of(source).unwrap_or(0) / 10 * if bits == Bits::Four { 4 } else { 6 };
     check_room(&root, estimate)?;
-    blip2::quantize(source, name, bits, &target, Some(cache), progress)?;
+    model::quantize(source, name, bits, &target, Some(cache), progress)?;
     let form = form_in(target.clone()).with_context(|| format!("{} cannot be read back", target.display()))?;
     for old in forms(cache) {
         if old.dir != target && old.manifest.source == name && old.manifest.bits == bits {
@@ -112,7 +113,7 @@ fn place(cache: &Path, source: &Path, bits: Bits) -> anyhow::Result<PathBuf> {
         _ => {
             let mut hasher = blake3::Hasher::new();
             hasher.update(source.as_os_str().as_encoded_bytes());
-            for file in blip2::files_of(&source)? {
+            for file in files_of(&source)? {
                 let meta = fs::metadata(source.join(&file)).with_context(unreadable)?;
                 let time = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
                 hasher.update(file.as_bytes()).update(&meta.len().to_le_bytes());

@@ -1,6 +1,6 @@
 //! How a user names a model.
 
-use super::presets::{HELPERS, PRESETS};
+use super::presets::{CHAT_PRESETS, HELPERS, PRESETS};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -30,6 +30,9 @@ impl FromStr for ModelSpec {
         if let Some(preset) = PRESETS[1..].iter().find(|preset| preset.name == name) {
             return Ok(Self::Repo(preset.repo.to_owned()));
         }
+        if let Some(preset) = CHAT_PRESETS.iter().find(|preset| preset.name == name && name != "blip2") {
+            return Ok(Self::Repo(preset.repo.to_owned()));
+        }
         if let Some((_, repo)) = HELPERS.iter().find(|(short, _)| *short == name) {
             return Ok(Self::Repo((*repo).to_owned()));
         }
@@ -45,7 +48,7 @@ impl FromStr for ModelSpec {
                 Ok(Self::Repo(name.to_owned()))
             }
             _ => Err(format!(
-                "no model is called {name:?}: use auto, starter, clip, blip2, blip2-itm, clip-multilingual, a name of \
+                "no model is called {name:?}: use auto, starter, clip, smolvlm, blip2, blip2-itm, clip-multilingual, a name of \
                  `snapseek models list --available`, a Hugging Face name like org/name or org/name@revision, or a folder that exists"
             )),
         }

@@ -1,26 +1,21 @@
 //! Finds models in the user's Hugging Face cache. `download.rs` downloads what is missing there, if the user wants it.
 
-use super::presets::{HELPERS, PRESETS, preset};
+use super::presets::{HELPERS, PRESETS, chat_preset, preset};
 use crate::model::ModelSpec;
 use crate::model::blip2::{self, Blip2Use};
 use crate::model::dual_encoder::{self, EncoderFiles, Family, TextFiles};
 use crate::model::model_folder::MissingFile;
+use crate::model::vision_language;
 use anyhow::Context;
 use sha1::Digest;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The pinned revision of Salesforce/blip2-opt-2.7b: two shards of safetensors, 14,979,207,136 bytes.
-const PINNED_BLIP2: &str = "59a1ef6c1e5117b3f65523d1c6066825bcf315e3";
 /// Bytes that are read at once to compute a checksum.
 const BLOCK: usize = 1 << 20;
-const BLIP2: &str = "Salesforce/blip2-opt-2.7b";
-/// SHA-256 of its shards, as published.
-const BLIP2_CHECKSUMS: [(&str, &str); 2] = [
-    ("model-00001-of-00002.safetensors", "b81228c9ac1b3dee1731ee71d51fe3b2c34f915019c44c25a793b51300ae24fc"),
-    ("model-00002-of-00002.safetensors", "536bd73b8f1de7d94f503b23fea2eaa4f7f3ea5f74f8f874fcb21d6df1555a19"),
-];
+/// The short name of BLIP-2.
+const BLIP2: &str = "blip2";
 /// Repositories whose main branch has no safetensors, and a revision that has.
 const CONVERTED: [(&str, &str); 1] = [("openai/clip-vit-base-patch16", "5ef227a78de3f75873f373246dac80def63b0003")];
 
@@ -37,8 +32,11 @@ pub struct StoreOptions {
 pub enum Kind {
     /// Embeds texts and pictures; built into the program.
     Starter,
-    /// Captions pictures and answers questions about them.
+    /// Captions pictures and answers questions about them, in few words.
     Blip2,
+    /// Describes pictures and converses about them, as it is told.
+    #[serde(rename = "vision-language")]
+    VisionLanguage,
     /// Compares pictures with texts.
     Matcher,
     /// Embeds texts for the pictures of another model.
@@ -72,7 +70,7 @@ pub struct Installed {
 pub fn repository(spec: &ModelSpec) -> Option<(&str, &str)> {
     match spec {
         ModelSpec::Clip => Some((PRESETS[0].repo, PRESETS[0].revision)),
-        ModelSpec::Blip2 => Some((BLIP2, PINNED_BLIP2)),
+        ModelSpec::Blip2 => chat_preset(BLIP2).map(|preset| (preset.repo, preset.revision)),
         ModelSpec::Repo(name) => Some(match name.split_once('@') {
             Some((repo, revision)) => (repo, revision),
             None => (name, pinned(name).unwrap_or("main")),
@@ -85,7 +83,12 @@ pub fn repository(spec: &ModelSpec) -> Option<(&str, &str)> {
 #[must_use]
 pub fn licence(repo: &str) -> &'static str {
     let mit = repo.starts_with("openai/clip") || repo.starts_with("Salesforce/blip2-");
-    preset(repo).map_or(if mit { "MIT" } else { "see its model card" }, |preset| preset.licence)
+    match (preset(repo), chat_preset(repo)) {
+        (Some(preset), _) => preset.licence,
+        (None, Some(preset)) => preset.licence,
+        (None, None) if mit => "MIT",
+        (None, None) => "see its model card",
+    }
 }
 
 /// The folder of a model, if it is installed.
@@ -198,10 +201,10 @@ pub fn installed() -> Vec<Installed> {
 /// The name of a repository's model on the command line.
 #[must_use]
 pub fn short_name(repo: &str) -> &str {
-    match preset(repo) {
-        Some(preset) => preset.name,
-        None if repo == BLIP2 => "blip2",
-        None => HELPERS.iter().find(|(_, of)| *of == repo).map_or(repo, |(short, _)| *short),
+    match (preset(repo), chat_preset(repo)) {
+        (Some(preset), _) => preset.name,
+        (None, Some(preset)) => preset.name,
+        (None, None) => HELPERS.iter().find(|(_, of)| *of == repo).map_or(repo, |(short, _)| *short),
     }
 }
 
@@ -242,9 +245,9 @@ pub fn check(
     progress: &mut dyn FnMut(&str, u64, u64) -> bool,
 ) -> anyhow::Result<Option<Vec<FileVerdict>>> {
     // Of other revisions, other files are known to nobody.
-    let published = match preset(name) {
-        Some(preset) if folder.ends_with(preset.revision) => preset.checksums,
-        None if name == "blip2" && folder.ends_with(PINNED_BLIP2) => &BLIP2_CHECKSUMS,
+    let published = match (preset(name), chat_preset(name)) {
+        (Some(preset), _) if folder.ends_with(preset.revision) => preset.checksums,
+        (None, Some(preset)) if folder.ends_with(preset.revision) => preset.checksums,
         _ => &[],
     };
     let mut verdicts = Vec::new();
@@ -364,6 +367,10 @@ impl ModelFolder {
             let matches = matches!(blip2::use_of(folder), Ok(Blip2Use::Matches));
             return Ok(Self { kind: if matches { Kind::Matcher } else { Kind::Blip2 }, dim: None, files });
         }
+        if vision_language::is_vision_language(folder) {
+            let files = vision_language::files_of(folder)?.iter().map(|name| folder.join(name)).collect();
+            return Ok(Self { kind: Kind::VisionLanguage, dim: None, files });
+        }
         if is_text_model(folder) {
             let files = TextFiles::of(folder)?;
             return Ok(Self { kind: Kind::Texts, dim: Some(files.dim()), files: owned(files.paths()) });
@@ -385,10 +392,10 @@ fn files(folder: &Path) -> Option<Vec<PathBuf>> {
 }
 
 fn pinned(repo: &str) -> Option<&'static str> {
-    match preset(repo) {
-        Some(preset) => Some(preset.revision),
-        None if repo == BLIP2 => Some(PINNED_BLIP2),
-        None => CONVERTED.iter().find(|(converted, _)| *converted == repo).map(|(_, revision)| *revision),
+    match (preset(repo), chat_preset(repo)) {
+        (Some(preset), _) => Some(preset.revision),
+        (None, Some(preset)) => Some(preset.revision),
+        (None, None) => CONVERTED.iter().find(|(converted, _)| *converted == repo).map(|(_, revision)| *revision),
     }
 }
 

@@ -332,14 +332,14 @@ fn a_chat_is_streamed_stopped_and_asked_again() {
 }
 
 #[test]
-fn without_blip2_the_panel_says_what_it_takes() {
+fn without_a_model_the_panel_says_what_it_takes() {
     let mut state = with_photos(80, 24);
     press(&mut state, "esc c");
     let generation = state.chat.generation;
     let takes = "captions and questions need the model blip2: `snapseek models pull blip2` downloads it once (15.0 GB)";
     tell(&mut state, Message::Chat(generation, ChatNews::Missing(takes.into())));
     let screen = drawn(&state);
-    assert!(screen.contains("BLIP-2 is not installed") && screen.contains("15.0 GB"), "{screen}");
+    assert!(screen.contains("no model for captions") && screen.contains("15.0 GB"), "{screen}");
     press(&mut state, "backspace");
     assert_eq!(state.place, Place::Search);
 }

@@ -99,6 +99,7 @@ fn standing() -> Standing {
         roots: vec!["/photos".into()],
         captions: CaptionCounts { photos: 99, captioned: 12, by_hand: 1 },
         chats: 2,
+        encodings: Default::default(),
         texts: snapseek_index::TextCounts::default(),
         awaiting: 0,
         forgotten: Vec::new(),

@@ -22,10 +22,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     }
     let (inner, input) = parts(state);
     if let Some(missing) = &chat.missing {
-        let lines: Vec<Line<'_>> = std::iter::once(Line::from(Span::styled("BLIP-2 is not installed", theme.accent)))
-            .chain([Line::default()])
-            .chain(wrap(&clean(missing), inner.width.into(), 20).into_iter().map(Line::from))
-            .collect();
+        let lines: Vec<Line<'_>> =
+            std::iter::once(Line::from(Span::styled("no model for captions is installed", theme.accent)))
+                .chain([Line::default()])
+                .chain(missing.lines().flat_map(|line| wrap(&clean(line), inner.width.into(), 20)).map(Line::from))
+                .collect();
         frame.render_widget(Paragraph::new(lines).style(theme.text), inner);
         return;
     }
@@ -83,7 +84,7 @@ fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
     }
     if chat.opening {
         let turn = super::TURNING[state.turn % super::TURNING.len()];
-        say(&format!("{turn} BLIP-2 is looking at the picture"), "  ", theme.dim);
+        say(&format!("{turn} the model is looking at the picture"), "  ", theme.dim);
     } else if chat.turns.is_empty() && chat.answering.is_none() && chat.error.is_none() {
         say(&format!("Ask {} about this photo. The chat is kept with it.", chat.model), "  ", theme.dim);
     }

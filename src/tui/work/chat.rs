@@ -1,13 +1,14 @@
-//! The chat: BLIP-2 runs on one thread, and is opened when it is first needed.
+//! The chat: its model runs on one thread, and is opened when it is first needed.
 
 use super::{Context, explained, guarded, spawn};
-use crate::captions::open::{self, NamedBlip2};
-use crate::captions::run::CAPTION_TOKENS;
+use crate::captions::open::{self, NamedChatModel};
+use crate::captions::wish::CaptionWish;
 use crate::chat::export;
 use crate::chat::session::{ANSWER_TOKENS, ChatSession};
 use crate::config::expand;
 use crate::exit::{Exit, exit_of};
-use crate::model::blip2::{Finish, GenerateOptions, GenerateRequest};
+use crate::model::chat_model::{ChatPrompt, WriteRequest};
+use crate::model::generation::{Finish, GenerateOptions};
 use crate::terminal::console::Console;
 use crate::tui::event::{ChatNews, ChatWork, Message};
 use crate::tui::overlay::Prompt;
@@ -56,7 +57,7 @@ impl ChatWorker {
 }
 
 fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
-    let mut blip2: Option<NamedBlip2> = None;
+    let mut chat_model: Option<NamedChatModel> = None;
     let mut next: Option<ChatRequest> = None;
     while let Some(request) = next.take().or_else(|| requests.recv().ok()) {
         let ChatRequest { generation, work, cancel } = request;
@@ -70,9 +71,12 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
                 continue;
             }
         };
-        if blip2.is_none() {
-            match guarded(|| open::open(&context.settings, &console)) {
-                Ok(opened) => blip2 = Some(opened),
+        if chat_model.is_none() {
+            match guarded(|| {
+                let library = open::library(&context.settings, &console);
+                open::open(&context.settings, library.as_ref(), &console)
+            }) {
+                Ok(opened) => chat_model = Some(opened),
                 Err(error) if photos.is_some() => {
                     context.send(Message::Captioning(None));
                     context.send(Message::Note(true, explained(&error)));
@@ -88,12 +92,12 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
                 }
             }
         }
-        let Some(blip2) = &blip2 else { continue };
+        let Some(chat_model) = &chat_model else { continue };
         if let Some(photos) = photos {
-            caption(context, blip2, &console, &photos, &cancel);
+            caption(context, chat_model, &console, &photos, &cancel);
             continue;
         }
-        let about = OpenChat { context, blip2, console: &console, generation };
+        let about = OpenChat { context, chat_model, console: &console, generation };
         match guarded(|| about.run(&path, &cancel, requests)) {
             Ok(other) => next = other,
             Err(error) => context.send(Message::Chat(generation, ChatNews::Ended(explained(&error)))),
@@ -104,7 +108,7 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
 /// Writes captions of these photos, one after the other, until cancelled.
 fn caption(
     context: &Arc<Context>,
-    blip2: &NamedBlip2,
+    chat_model: &NamedChatModel,
     console: &Console,
     photos: &[(i64, PathBuf)],
     cancel: &AtomicBool,
@@ -112,7 +116,7 @@ fn caption(
     let mut done = 0;
     for (id, path) in photos {
         context.send(Message::Captioning(Some((done, photos.len()))));
-        match guarded(|| caption_one(context, blip2, console, *id, path, cancel)) {
+        match guarded(|| caption_one(context, chat_model, console, *id, path, cancel)) {
             Ok(true) => done += 1,
             Ok(false) => break,
             Err(error) => context.send(Message::Note(true, explained(&error))),
@@ -124,21 +128,23 @@ fn caption(
 /// Writes the caption of a photo; `false` if cancelled.
 fn caption_one(
     context: &Context,
-    blip2: &NamedBlip2,
+    chat_model: &NamedChatModel,
     console: &Console,
     photo: i64,
     path: &Path,
     cancel: &AtomicBool,
 ) -> anyhow::Result<bool> {
     let library = Library::open(&context.settings.library)?;
-    let Some(picture) = blip2.picture(path, Some(&library), cancel, console)? else { return Ok(false) };
-    let options = GenerateOptions::greedy(CAPTION_TOKENS);
-    let request = GenerateRequest { encoding: &picture.encoding, prompt: "" };
-    let written = blip2.model.generate(&[request], &options, cancel, &mut |_, _| {})?.pop();
+    let Some(picture) = chat_model.picture(path, Some(&library), cancel, console)? else { return Ok(false) };
+    let wish = CaptionWish::default();
+    let options = GenerateOptions::greedy(wish.tokens(chat_model));
+    let prompt = ChatPrompt::Caption { style: wish.style(), prompt: None, facts: "" };
+    let request = WriteRequest { encoding: &picture.encoding, prompt };
+    let written = chat_model.model.write(&[request], &options, cancel, &mut |_, _| {})?.pop();
     let Some(written) = written.filter(|written| written.finish != Finish::Cancelled) else { return Ok(false) };
     let before = library.caption(photo)?.map(|caption| (caption.text, caption.captioner));
     anyhow::ensure!(
-        library.save_caption(photo, &written.text, blip2.model.fingerprint())?,
+        library.save_caption(photo, &written.text, chat_model.model.fingerprint())?,
         "{} keeps its caption written by hand",
         crate::terminal::text::display_path(path)
     );
@@ -149,7 +155,7 @@ fn caption_one(
 /// An open chat about one photo.
 struct OpenChat<'a> {
     context: &'a Arc<Context>,
-    blip2: &'a NamedBlip2,
+    chat_model: &'a NamedChatModel,
     console: &'a Console,
     generation: u64,
 }
@@ -167,7 +173,7 @@ impl OpenChat<'_> {
         requests: &Receiver<ChatRequest>,
     ) -> anyhow::Result<Option<ChatRequest>> {
         let library = open::library(&self.context.settings, self.console);
-        let picture = self.blip2.picture(path, library.as_ref(), cancel, self.console)?;
+        let picture = self.chat_model.picture(path, library.as_ref(), cancel, self.console)?;
         let Some(picture) = picture else {
             self.tell(ChatNews::Stopped);
             return Ok(None);
@@ -176,15 +182,15 @@ impl OpenChat<'_> {
             Some(library) => library.chats_about(&picture.identity)?.into_iter().next(),
             None => None,
         };
-        let mut talk = ChatSession::new(self.blip2, &picture, earlier)?;
-        let model = self.blip2.name.clone();
+        let mut talk = ChatSession::new(self.chat_model, &picture, earlier)?;
+        let model = self.chat_model.name.clone();
         self.tell(ChatNews::Opened { turns: talk.chat.turns.clone(), model });
         for request in requests {
             if matches!(request.work, ChatWork::Open(_)) {
                 return Ok(Some(request));
             }
             if let ChatWork::Caption(photos) = &request.work {
-                caption(self.context, self.blip2, self.console, photos, &request.cancel);
+                caption(self.context, self.chat_model, self.console, photos, &request.cancel);
                 continue;
             }
             if request.generation != self.generation {

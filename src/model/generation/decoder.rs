@@ -1,15 +1,12 @@
 //! What the search for a text asks of a language model, whichever it is.
 
 /// Whether to continue; asked between two layers or texts.
-pub(super) type GoOn<'a> = &'a (dyn Fn() -> bool + Sync);
+pub(in crate::model) type GoOn<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// A language model while it writes texts, with what it remembers of them.
-pub(super) trait Decoder {
+pub(in crate::model) trait Decoder {
     /// A text so far: what was read of it, and what is to be read next.
     type Hypothesis: Clone;
-
-    /// A text that begins with inputs, (rows, hidden): the picture and the prompt.
-    fn begin(&self, inputs: Vec<f32>) -> Self::Hypothesis;
 
     /// The most tokens that can still be written.
     ///

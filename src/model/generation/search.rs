@@ -10,7 +10,7 @@ const NEVER: f32 = -1e9;
 
 /// The search for one text. In each round it receives the next-token scores of each of its open hypotheses, and returns
 /// the hypotheses of the next round.
-pub(super) enum TokenSearch {
+pub(in crate::model) enum TokenSearch {
     /// One hypothesis.
     Single(Single),
     /// Several hypotheses, of which the best wins.
@@ -18,12 +18,13 @@ pub(super) enum TokenSearch {
 }
 
 /// A hypothesis of the next round: the index of the one it continues, and the token added.
-pub(super) type Continuation = (usize, u32);
+pub(in crate::model) type Continuation = (usize, u32);
 
 impl TokenSearch {
-    /// A search that ends at one of the tokens `ends`, or after `most` tokens.
-    pub(super) fn new(options: &GenerateOptions, ends: &[u32], most: usize) -> Self {
-        let rules = Rules { ends: ends.to_vec(), least: options.min_new_tokens.min(most), most };
+    /// A search that ends at one of the tokens `ends`, or after `most` tokens, and never takes a `banned` one.
+    pub(in crate::model) fn new(options: &GenerateOptions, ends: &[u32], banned: &[u32], most: usize) -> Self {
+        let rules =
+            Rules { ends: ends.to_vec(), banned: banned.to_vec(), least: options.min_new_tokens.min(most), most };
         if options.num_beams > 1 {
             Self::Beam(Beam {
                 rules,
@@ -39,7 +40,7 @@ impl TokenSearch {
     }
 
     /// Runs one round. An empty result means that the search has ended.
-    pub(super) fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Continuation> {
+    pub(in crate::model) fn advance(&mut self, scores: &mut [&mut [f32]]) -> Vec<Continuation> {
         match self {
             Self::Single(single) => single.advance(scores),
             Self::Beam(beam) => beam.advance(scores),
@@ -47,7 +48,7 @@ impl TokenSearch {
     }
 
     /// The best tokens so far, without the end token. A beam search may still replace them until it ends.
-    pub(super) fn tokens(&self) -> &[u32] {
+    pub(in crate::model) fn tokens(&self) -> &[u32] {
         match self {
             Self::Single(single) => &single.tokens,
             Self::Beam(beam) => beam.best(),
@@ -57,18 +58,18 @@ impl TokenSearch {
 
 struct Rules {
     ends: Vec<u32>,
+    banned: Vec<u32>,
     least: usize,
     most: usize,
 }
 
 impl Rules {
-    /// Rules out the end tokens as long as the text is too short.
+    /// Rules out the banned tokens and, as long as the text is too short, the end tokens.
     fn restrict(&self, scores: &mut [f32], length: usize) {
-        if length < self.least {
-            for end in &self.ends {
-                if let Some(score) = scores.get_mut(*end as usize) {
-                    *score = f32::NEG_INFINITY;
-                }
+        let ends = if length < self.least { self.ends.as_slice() } else { &[] };
+        for token in self.banned.iter().chain(ends) {
+            if let Some(score) = scores.get_mut(*token as usize) {
+                *score = f32::NEG_INFINITY;
             }
         }
     }
@@ -79,7 +80,7 @@ impl Rules {
 }
 
 /// Greedy search or sampling.
-pub(super) struct Single {
+pub(in crate::model) struct Single {
     rules: Rules,
     sampling: Option<Box<(GenerateOptions, StdRng)>>,
     tokens: Vec<u32>,
@@ -146,7 +147,7 @@ struct Hypothesis {
 }
 
 /// Beam search with length penalty 1 and `early_stopping = False`.
-pub(super) struct Beam {
+pub(in crate::model) struct Beam {
     rules: Rules,
     beams: usize,
     /// Best first; their scores are sums of log probabilities.

@@ -5,10 +5,10 @@
 //! and one whose row length is not a multiple of 32 stays unchanged. The token table becomes at least Q8_0, because it
 //! is also the last layer.
 
-use super::files;
-use crate::model::compute::gguf::GgufWriter;
-use crate::model::compute::matrix::{Dtype, Matrix};
-use crate::model::preprocess::read_json;
+use super::compute::gguf::GgufWriter;
+use super::compute::matrix::{Dtype, Matrix};
+use super::preprocess::read_json;
+use super::{blip2, vision_language, weight_files};
 use anyhow::Context;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
@@ -96,12 +96,13 @@ pub fn quantize(
         .prefix(".quantizing-")
         .tempdir_in(parent)
         .with_context(|| format!("{} cannot be written", parent.display()))?;
-    for name in files::files_of(source)?.iter().filter(|name| !files::is_of_weights(name)) {
+    let kind = QuantizedKind::of(source)?;
+    for name in kind.files.iter().filter(|name| !weight_files::is_of_weights(name)) {
         let from = source.join(name);
         fs::copy(&from, draft.path().join(name)).with_context(|| format!("{} cannot be copied", from.display()))?;
     }
     let gguf = draft.path().join(GGUF);
-    write(source, name, bits, &gguf, progress)?;
+    kind.write(source, name, bits, &gguf, progress)?;
     let mut hasher = blake3::Hasher::new();
     hasher.update_mmap_rayon(&gguf)?;
     let revision = source.parent().filter(|above| above.ends_with("snapshots")).and(source.file_name());
@@ -109,7 +110,7 @@ pub fn quantize(
         version: VERSION,
         source: name.to_owned(),
         revision: revision.map(|commit| commit.to_string_lossy().into_owned()),
-        source_fingerprint: files::fingerprint(source, super::VERSION, cache)?,
+        source_fingerprint: weight_files::fingerprint(source, &kind.files, kind.version, cache)?,
         bits,
         blake3: hasher.finalize().to_hex().to_string(),
     };
@@ -138,47 +139,78 @@ fn format(name: &str, dtype: Dtype, shape: &[usize], bits: Bits) -> Dtype {
     }
 }
 
-fn write(
-    source: &Path,
-    name: &str,
-    bits: Bits,
-    path: &Path,
-    progress: &mut dyn FnMut(u64, u64) -> bool,
-) -> anyhow::Result<()> {
-    let weights = files::map(source)?;
-    let tensors: Vec<(String, Dtype, Vec<usize>, Dtype)> = weights
-        .names()
-        .into_iter()
-        .filter_map(|name| {
-            let place = weights.place(name)?;
-            Some((name.to_owned(), format(name, place.dtype, &place.shape, bits), place.shape.clone(), place.dtype))
-        })
-        .collect();
-    let count = |shape: &[usize]| shape.iter().product::<usize>() as u64;
-    let total: u64 = tensors.iter().map(|(_, _, shape, _)| count(shape)).sum();
-    let facts = [
-        ("general.architecture", "blip2".to_owned()),
-        ("general.name", name.to_owned()),
-        ("snapseek.version", VERSION.to_string()),
-    ];
-    let announced: Vec<_> = tensors.iter().map(|(name, new, shape, _)| (name.clone(), *new, shape.clone())).collect();
-    let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
-    let mut writer = GgufWriter::new(BufWriter::with_capacity(1 << 20, file), &facts, &announced)?;
-    let mut done = 0;
-    anyhow::ensure!(progress(done, total), "cancelled");
-    for (name, new, shape, old) in &tensors {
-        let bytes = if new == old {
-            weights.bytes(name)?.to_vec()
+/// The names of the files of a model that can be quantized.
+///
+/// # Errors
+/// One is missing, or the list of shards is damaged.
+pub(super) fn files_of(folder: &Path) -> anyhow::Result<Vec<String>> {
+    Ok(QuantizedKind::of(folder)?.files)
+}
+
+/// A model that can be quantized.
+struct QuantizedKind {
+    /// What its file says that it is.
+    architecture: &'static str,
+    /// The version of its numbers.
+    version: &'static str,
+    /// The names of its files.
+    files: Vec<String>,
+}
+
+impl QuantizedKind {
+    fn of(folder: &Path) -> anyhow::Result<Self> {
+        Ok(if vision_language::is_vision_language(folder) {
+            let files = vision_language::files_of(folder)?;
+            Self { architecture: "vision-language", version: vision_language::VERSION, files }
         } else {
-            blocks(&weights.matrix(name, shape)?, *new)
-                .with_context(|| format!("{}: the weight {name}", weights.name()))?
-        };
-        writer.add(&bytes).with_context(|| format!("{} cannot be written", path.display()))?;
-        done += count(shape);
-        anyhow::ensure!(progress(done, total), "cancelled");
+            Self { architecture: "blip2", version: blip2::VERSION, files: blip2::files_of(folder)? }
+        })
     }
-    let file = writer.finish()?.into_inner()?;
-    Ok(file.sync_all()?)
+
+    fn write(
+        &self,
+        source: &Path,
+        name: &str,
+        bits: Bits,
+        path: &Path,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> anyhow::Result<()> {
+        let weights = weight_files::map(source, &self.files)?;
+        let tensors: Vec<(String, Dtype, Vec<usize>, Dtype)> = weights
+            .names()
+            .into_iter()
+            .filter_map(|name| {
+                let place = weights.place(name)?;
+                Some((name.to_owned(), format(name, place.dtype, &place.shape, bits), place.shape.clone(), place.dtype))
+            })
+            .collect();
+        let count = |shape: &[usize]| shape.iter().product::<usize>() as u64;
+        let total: u64 = tensors.iter().map(|(_, _, shape, _)| count(shape)).sum();
+        let facts = [
+            ("general.architecture", self.architecture.to_owned()),
+            ("general.name", name.to_owned()),
+            ("snapseek.version", VERSION.to_string()),
+        ];
+        let announced: Vec<_> =
+            tensors.iter().map(|(name, new, shape, _)| (name.clone(), *new, shape.clone())).collect();
+        let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
+        let mut writer = GgufWriter::new(BufWriter::with_capacity(1 << 20, file), &facts, &announced)?;
+        let mut done = 0;
+        anyhow::ensure!(progress(done, total), "cancelled");
+        for (name, new, shape, old) in &tensors {
+            let bytes = if new == old {
+                weights.bytes(name)?.to_vec()
+            } else {
+                blocks(&weights.matrix(name, shape)?, *new)
+                    .with_context(|| format!("{}: the weight {name}", weights.name()))?
+            };
+            writer.add(&bytes).with_context(|| format!("{} cannot be written", path.display()))?;
+            done += count(shape);
+            anyhow::ensure!(progress(done, total), "cancelled");
+        }
+        let file = writer.finish()?.into_inner()?;
+        Ok(file.sync_all()?)
+    }
 }
 
 /// Quantizes a matrix to blocks, some rows at a time.
