@@ -75,6 +75,7 @@ pub use kept::cluster_rows::{ClusterMember, NewCluster};
 pub use kept::clusters::{Cluster, folded_name};
 pub use kept::given_names::GivenName;
 pub use kept::labels::{Classifier, LabelSet};
+pub use kept::own::{OwnRatings, OwnTag, OwnTags, TagChange};
 pub use kept::readings::TextKeeper;
 pub use kept::transfer::{Imported, Merged, Written};
 pub use search::facets::{Facet, FacetField};

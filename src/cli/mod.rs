@@ -21,6 +21,7 @@ mod score;
 mod search;
 mod shell;
 mod show;
+mod tags;
 mod text;
 mod transfer;
 mod tui;
@@ -48,6 +49,7 @@ pub use score::{ScoreArgs, ScoreBy};
 pub use search::{Column, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
 pub use shell::{CompleteArgs, CompletionsArgs, ManArgs};
 pub use show::ShowPhotoArgs;
+pub use tags::{RateArgs, TagAction};
 pub use text::TextArgs;
 pub use transfer::{ExportArgs, ImportArgs};
 pub use tui::TuiArgs;
@@ -139,6 +141,16 @@ pub enum Command {
         #[command(subcommand)]
         action: AlbumAction,
     },
+    /// Give photos tags of your own, kept in the library
+    #[command(after_help = tags::TAG_HELP)]
+    Tag {
+        /// What to do
+        #[command(subcommand)]
+        action: TagAction,
+    },
+    /// Give photos stars of your own, kept in the library
+    #[command(after_help = tags::RATE_HELP)]
+    Rate(RateArgs),
     /// Sort photos by labels that you choose
     #[command(after_help = classify::CLASSIFY_HELP)]
     Classify(ClassifyArgs),

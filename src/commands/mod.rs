@@ -22,6 +22,7 @@ mod search;
 mod selection;
 mod shell;
 mod show;
+mod tags;
 mod text;
 mod transfer;
 mod try_models;
@@ -73,6 +74,8 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Chat(args) => chat::chat(&args, settings, console),
         Command::Chats { action } => chats::run(&action, settings, console),
         Command::Album { action } => albums::run(&action, settings, console),
+        Command::Tag { action } => tags::tag(&action, settings, console),
+        Command::Rate(args) => tags::rate(&args, settings, console),
         Command::Classify(args) => classify::classify(&args, settings, console),
         Command::Score(args) => score::score(&args, settings, console),
         Command::Labels { action } => labels::run(&action, settings, console),

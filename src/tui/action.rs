@@ -15,6 +15,7 @@ pub enum Action {
     Leave,
     Back,
     Undo,
+    Redo,
     Go(Place),
     NextPlace,
     PreviousPlace,
@@ -46,6 +47,9 @@ pub enum Action {
     ClearCaption,
     FailureDetails,
     RetryFailures,
+    EditTags,
+    RateMenu,
+    Rate(Option<i8>),
     AddToAlbum,
     RemoveFromAlbum,
     OpenAlbum,
@@ -98,16 +102,51 @@ pub enum Sorting {
     Reversed,
 }
 
-/// The keys of the menu for sorting.
-pub const SORTINGS: [(char, Sorting); 7] = [
-    ('b', Sorting::By(Order::Best)),
-    ('d', Sorting::By(Order::Date)),
-    ('n', Sorting::By(Order::Name)),
-    ('s', Sorting::By(Order::Size)),
-    ('p', Sorting::By(Order::Path)),
-    ('r', Sorting::By(Order::Rating)),
-    ('R', Sorting::Reversed),
-];
+/// A menu: a few actions, each with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Menu {
+    /// What photos are sorted by.
+    Sort,
+    /// Ratings.
+    Rate,
+}
+
+impl Menu {
+    /// Its title, with which the descriptions of its actions may begin.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Sort => "Sort by",
+            Self::Rate => "Rate",
+        }
+    }
+
+    /// Its actions with their keys.
+    #[must_use]
+    pub fn actions(self) -> &'static [(char, Action)] {
+        match self {
+            Self::Sort => &[
+                ('b', Action::SortBy(Sorting::By(Order::Best))),
+                ('d', Action::SortBy(Sorting::By(Order::Date))),
+                ('n', Action::SortBy(Sorting::By(Order::Name))),
+                ('s', Action::SortBy(Sorting::By(Order::Size))),
+                ('p', Action::SortBy(Sorting::By(Order::Path))),
+                ('r', Action::SortBy(Sorting::By(Order::Rating))),
+                ('R', Action::SortBy(Sorting::Reversed)),
+            ],
+            Self::Rate => &[
+                ('1', Action::Rate(Some(1))),
+                ('2', Action::Rate(Some(2))),
+                ('3', Action::Rate(Some(3))),
+                ('4', Action::Rate(Some(4))),
+                ('5', Action::Rate(Some(5))),
+                ('0', Action::Rate(Some(0))),
+                ('x', Action::Rate(Some(-1))),
+                ('f', Action::Rate(None)),
+            ],
+        }
+    }
+}
 
 /// Other words by which an action is looked for: as other programs call it.
 pub const ALIASES: &[(&str, &str)] = &[
@@ -125,6 +164,10 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("filters", "narrow histogram timeline facets browse folders"),
     ("make-captions", "describe generate model"),
     ("undo", "revert restore back"),
+    ("redo", "again repeat"),
+    ("tag", "keyword label"),
+    ("rate", "stars rating"),
+    ("reject", "rate rating delete trash"),
     ("sort", "order arrange"),
     ("facts", "info metadata exif details properties"),
     ("go-index", "model library status folders settings"),
@@ -206,6 +249,16 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::EditCaption, "edit-caption", "write or change the caption", ["E"], ONE),
     entry!(Action::MakeCaptions, "make-captions", "let BLIP-2 write captions: marked photos, or this", ["C"], ONE),
     entry!(Action::ClearCaption, "clear-caption", "delete the caption", [], ONE),
+    entry!(Action::EditTags, "tag", "tag what is marked, or this photo", ["t"], ONE),
+    entry!(Action::RateMenu, "rate", "rate what is marked, or this photo", ["*"], ONE),
+    entry!(Action::Rate(Some(1)), "rate-1", "rate: 1 star", ["1"], &[Place::Look]),
+    entry!(Action::Rate(Some(2)), "rate-2", "rate: 2 stars", ["2"], &[Place::Look]),
+    entry!(Action::Rate(Some(3)), "rate-3", "rate: 3 stars", ["3"], &[Place::Look]),
+    entry!(Action::Rate(Some(4)), "rate-4", "rate: 4 stars", ["4"], &[Place::Look]),
+    entry!(Action::Rate(Some(5)), "rate-5", "rate: 5 stars", ["5"], &[Place::Look]),
+    entry!(Action::Rate(Some(0)), "rate-0", "rate: no stars", ["0"], &[Place::Look]),
+    entry!(Action::Rate(Some(-1)), "reject", "rate: rejected", ["X"], &[Place::Look]),
+    entry!(Action::Rate(None), "rate-as-files", "rate: as the files say", [], &[Place::Look]),
     entry!(Action::AddToAlbum, "add-to-album", "add what is marked, or this photo, to an album", ["B"], ONE),
     entry!(Action::OpenAlbum, "open-album", "show the photos of an album", ["b"], PHOTOS),
     entry!(
@@ -267,6 +320,7 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::Refresh, "refresh", "read the library again", ["r", "f5"], &[]),
     entry!(Action::NextTheme, "next-theme", "other colours", ["T"], &[]),
     entry!(Action::Undo, "undo", "undo the last step", ["u"], &[]),
+    entry!(Action::Redo, "redo", "do again what was undone", ["ctrl-r"], &[]),
     entry!(Action::Leave, "leave", "close what is open: full screen, photo, box", ["esc"], &[]),
     entry!(Action::Back, "back-to", "back to where you came from", ["backspace"], &[]),
     entry!(Action::Help, "help", "the keys of this place", ["?", "f1"], &[]),
@@ -293,6 +347,7 @@ impl Action {
                 | SaveSet
                 | SaveChat
                 | EditCaption
+                | EditTags
                 | AddToAlbum
         )
     }

@@ -97,6 +97,8 @@ pub struct State {
     pub last_album: String,
     /// How the last steps are undone, the last one at the end.
     pub undo: Vec<Undo>,
+    /// How the steps that were undone last are done again, the last one at the end.
+    pub redo: Vec<Undo>,
     /// The state of the marks that was handed over to be kept.
     pub kept_marks: u64,
     /// What was typed in prompts that were left.
@@ -459,6 +461,7 @@ impl State {
             albums: Vec::new(),
             last_album: String::new(),
             undo: Vec::new(),
+            redo: Vec::new(),
             kept_marks: 0,
             drafts: Vec::new(),
             note: None,

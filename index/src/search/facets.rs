@@ -3,6 +3,7 @@
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::stored::text_of;
+use crate::catalogue::told::RATING;
 use crate::error::Result;
 use std::collections::HashMap;
 
@@ -76,12 +77,6 @@ impl Library {
                 "SELECT {value}, count(*) FROM photo p WHERE {value} IS NOT NULL AND {SHOWN} GROUP BY 1 ORDER BY {order}"
             )
         };
-        let named = |kind: &str| {
-            format!(
-                "SELECT n.text, count(DISTINCT f.photo) FROM named n JOIN file f ON f.id = n.file
-                 WHERE n.kind = '{kind}' GROUP BY n.folded ORDER BY 2 DESC, 1"
-            )
-        };
         let sql = match field {
             FacetField::Folder => return self.folders(),
             FacetField::Year => of_photo("substr(p.taken, 1, 4)", "1 DESC"),
@@ -92,9 +87,15 @@ impl Library {
                 of_photo("coalesce(p.city, substr(p.place, 1, instr(p.place || ',', ',') - 1))", FREQUENT)
             }
             FacetField::Format => of_photo("nullif(p.format, '')", FREQUENT),
-            FacetField::Rating => of_photo("p.rating", "1 DESC"),
-            FacetField::Person => named("person"),
-            FacetField::Keyword => named("keyword"),
+            FacetField::Rating => of_photo(RATING, "1 DESC"),
+            FacetField::Person => "SELECT n.text, count(DISTINCT f.photo) FROM named n JOIN file f ON f.id = n.file
+                 WHERE n.kind = 'person' GROUP BY n.folded ORDER BY 2 DESC, 1"
+                .into(),
+            FacetField::Keyword => format!(
+                "SELECT text, count(DISTINCT photo) FROM (SELECT n.text, n.folded, f.photo FROM named n
+                 JOIN file f ON f.id = n.file WHERE n.kind = 'keyword' UNION ALL SELECT o.name, o.folded, p.id
+                 FROM own_tag o JOIN photo p ON p.picture = o.picture WHERE {SHOWN}) GROUP BY folded ORDER BY 2 DESC, 1"
+            ),
             FacetField::Tag => "SELECT label, count(*) FROM tag GROUP BY folded ORDER BY 2 DESC, 1".into(),
         };
         self.sql(|db| {

@@ -344,6 +344,8 @@ fn everything(folder: &Path) -> Library {
     library.text_keeper("reader", false).unwrap().save(&[(2, vec![line], "Exit".into())]).unwrap();
     library.set_setting("text", "yes").unwrap();
     library.add_to_album("Lisbon", &[2, 1]).unwrap();
+    library.change_own_tags(&[1], &["Beach".into()], &[]).unwrap();
+    library.rate(&[1], Some(4)).unwrap();
     let neutral = ScoreStats { count: 5, mean: 0.1, std: 0.2 };
     library.set_neutral_scores(&model("a", DIM), &neutral).unwrap();
     writer.set_unread(Path::new("/photos"), &[("mp4".to_owned(), 3)].into()).unwrap();
@@ -505,7 +507,7 @@ fn what_is_damaged_stops_no_export() {
         });
         (records, damaged.unwrap())
     };
-    assert_eq!(export(&library), (9, 0));
+    assert_eq!(export(&library), (11, 0));
     let mut cases = 0;
     for table in [
         "caption",
@@ -516,6 +518,8 @@ fn what_is_damaged_stops_no_export() {
         "named_picture",
         "album",
         "album_picture",
+        "own_tag",
+        "own_rating",
         "label_set",
         "forgotten",
     ] {
@@ -532,7 +536,11 @@ fn what_is_damaged_stops_no_export() {
                 let db = rusqlite::Connection::open(&file).unwrap();
                 db.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
                 let which = format!("rowid = (SELECT min(rowid) FROM {table})");
-                let which = if matches!(table, "named_picture" | "forgotten") { "true" } else { &which };
+                let which = if matches!(table, "named_picture" | "forgotten" | "own_tag" | "own_rating") {
+                    "true"
+                } else {
+                    &which
+                };
                 // Some columns can hold no such value.
                 if db.execute(&format!("UPDATE {table} SET {column} = {value} WHERE {which}"), []).is_ok() {
                     cases += 1;

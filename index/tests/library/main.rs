@@ -12,6 +12,7 @@ mod facets;
 mod label_sets;
 mod looks;
 mod models;
+mod own;
 mod readings;
 mod search;
 mod segments;

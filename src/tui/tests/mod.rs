@@ -3,6 +3,7 @@
 mod flows;
 mod lines;
 mod listing;
+mod own;
 mod random;
 mod undo;
 mod views;
@@ -80,6 +81,8 @@ fn hit(id: i64) -> Hit {
         changed_ns: 0,
         folded: 0,
         stack: Vec::new(),
+        own_tags: Vec::new(),
+        own_rating: None,
         picture: [7; 32],
     }
 }

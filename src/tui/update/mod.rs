@@ -178,20 +178,12 @@ fn on_paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
 /// Adds a text to the line that keys go into, at the cursor.
 fn insert(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
     match (&mut state.overlay, state.place) {
-        (
-            Some(
-                Overlay::Palette(Picker { input, at })
-                | Overlay::History(Picker { input, at })
-                | Overlay::Sets(Picker { input, at })
-                | Overlay::Albums(Picker { input, at }),
-            ),
-            _,
-        ) => {
+        (Some(Overlay::Palette(Picker { input, at }) | Overlay::Choose(_, Picker { input, at })), _) => {
             add(input, text);
             *at = 0;
         }
         (Some(Overlay::Prompt(asked)), _) => add(&mut asked.input, text),
-        (Some(Overlay::Help(_) | Overlay::Sorting(_) | Overlay::Filters(..) | Overlay::Text(..)), _) => {}
+        (Some(Overlay::Help(_) | Overlay::Menu(..) | Overlay::Filters(..) | Overlay::Text(..)), _) => {}
         (None, Place::Search) => {
             add(&mut state.search.input, text);
             state.search.recalled = None;

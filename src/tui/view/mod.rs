@@ -15,7 +15,7 @@ use super::action::Action;
 use super::event::PictureKey;
 use super::keymap::Keymap;
 use super::layout;
-use super::overlay::Overlay;
+use super::overlay::{Asked, Overlay};
 use super::place::Place;
 use super::state::State;
 use crate::terminal::abilities::ColorDepth;
@@ -128,6 +128,8 @@ fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
     for (n, (tab, x, width)) in tab_columns(area.width).enumerate() {
         let style = if tab == place { theme.bar.patch(theme.tab) } else { theme.bar };
         let name = match area.width {
+            // In Look, digits are ratings.
+            ROOMY.. if state.place == Place::Look => format!("   {} ", tab.name()),
             ROOMY.. => format!(" {} {} ", n + 1, tab.name()),
             AIRY.. => format!(" {} ", tab.name()),
             _ => format!("{} ", tab.name()),
@@ -229,12 +231,13 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
             |(action, says): &(Action, &'static str)| Some((map.key_of(state.place, *action)?.to_string(), *says));
         actions.iter().filter_map(known).collect()
     };
+    let completes = |asked: &Asked| asked.prompt.asks_for_a_path().is_some() || !asked.choices.is_empty();
     let pairs = if matches!(state.overlay, Some(Overlay::Help(_) | Overlay::Text(..))) {
         own(&[("j k", "scroll"), ("esc", "close")])
     } else if matches!(state.overlay, Some(Overlay::Filters(..))) {
         own(&[("enter", "only these"), ("-", "all but these"), ("h l", "another field"), ("esc", "close")])
     } else if let Some(Overlay::Prompt(asked)) = &state.overlay {
-        let path = asked.prompt.asks_for_a_path().map(|_| ("tab", "complete"));
+        let path = completes(asked).then_some(("tab", "complete"));
         own(&[&[("enter", "accept")], path.as_slice(), &[("esc", "close, keeping what is typed")]].concat())
     } else if state.overlay.is_some() {
         own(&[("enter", "accept"), ("esc", "close")])
@@ -281,13 +284,15 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
             Place::Look => keys(&[
                 (Action::Left, "previous"),
                 (Action::Right, "next"),
+                (Action::Leave, "back"),
                 (Action::FullScreen, "full screen"),
                 (Action::MoreLikeThis, "more like this"),
                 (Action::Mark, "mark"),
                 (Action::AskAboutPhoto, "chat"),
                 (Action::Facts, "facts"),
+                (Action::EditTags, "tag"),
+                (Action::RateMenu, "rate"),
                 (Action::EditCaption, "caption"),
-                (Action::Leave, "back"),
                 (Action::Help, "help"),
             ]),
             Place::Clusters => keys(&[

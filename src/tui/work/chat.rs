@@ -9,7 +9,7 @@ use crate::config::expand;
 use crate::exit::{Exit, exit_of};
 use crate::model::blip2::{Finish, GenerateOptions, GenerateRequest};
 use crate::terminal::console::Console;
-use crate::tui::event::{ChatNews, ChatWork, Message};
+use crate::tui::event::{ChatNews, ChatWork, Message, Way};
 use crate::tui::overlay::Prompt;
 use crossbeam_channel::{Receiver, Sender};
 use snapseek_index::Library;
@@ -142,7 +142,7 @@ fn caption_one(
         "{} keeps its caption written by hand",
         crate::terminal::text::display_path(path)
     );
-    context.send(Message::Captioned { photo, before, now: true, is_undo: false });
+    context.send(Message::Captioned { photo, before, now: true, way: Way::Do });
     Ok(true)
 }
 

@@ -139,13 +139,14 @@ impl Workers {
             Effect::Paths(purpose, ids) => self.read(reader::ReadRequest::Paths(purpose, ids)),
             Effect::Photos(ids) => self.read(reader::ReadRequest::Photos(ids)),
             Effect::Groups => self.read(reader::ReadRequest::Groups),
-            Effect::Rename { old, new, is_undo } => self.read(reader::ReadRequest::Rename(old, new, is_undo)),
-            Effect::RestoreClusters(id) => self.read(reader::ReadRequest::RestoreClusters(id)),
+            Effect::Rename { old, new, way } => self.read(reader::ReadRequest::Rename(old, new, way)),
+            Effect::RestoreClusters(id, way) => self.read(reader::ReadRequest::RestoreClusters(id, way)),
             Effect::Marks => self.marks.load(),
             Effect::KeepMarks(ids) => self.marks.keep(ids),
             Effect::Facets(field) => drop(self.counter.send(field)),
             Effect::Albums => self.read(reader::ReadRequest::Albums),
-            Effect::Album(change) => self.read(reader::ReadRequest::Album(change)),
+            Effect::Album(change, way) => self.read(reader::ReadRequest::Album(change, way)),
+            Effect::Own(change, way) => self.read(reader::ReadRequest::Own(change, way)),
             Effect::LabelSets => self.read(reader::ReadRequest::LabelSets),
             Effect::SaveSet(set) => self.read(reader::ReadRequest::SaveSet(set)),
             Effect::Standing => self.read(reader::ReadRequest::Standing),
@@ -157,8 +158,8 @@ impl Workers {
             Effect::Index(folders) => self.indexer.begin(&self.context, folders, false),
             Effect::Retry => self.indexer.begin(&self.context, Vec::new(), true),
             Effect::Facts(path) => self.read(reader::ReadRequest::Facts(path)),
-            Effect::SetCaption { photo, text, is_undo } => {
-                self.read(reader::ReadRequest::SetCaption { photo, text, is_undo });
+            Effect::SetCaption { photo, text, way } => {
+                self.read(reader::ReadRequest::SetCaption { photo, text, way });
             }
             Effect::Watch(watch) => self.watcher.watch(&self.context, watch),
             Effect::CompletePath(typed, folders) => desktop::complete(&self.context, typed, folders),
