@@ -77,6 +77,7 @@ pub use kept::given_names::GivenName;
 pub use kept::labels::{Classifier, LabelSet};
 pub use kept::own::{OwnRatings, OwnTag, OwnTags, TagChange};
 pub use kept::readings::TextKeeper;
+pub use kept::searches::SavedSearch;
 pub use kept::transfer::{Imported, Merged, Written};
 pub use search::facets::{Facet, FacetField};
 pub use search::filters::{Center, Clause, Fact, Filter, Filters, Moment, NO_CLOCK_NS, OwnerText, Phrase, Shape};

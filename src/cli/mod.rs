@@ -17,6 +17,7 @@ mod labels;
 mod library;
 mod map;
 mod models;
+mod saved;
 mod score;
 mod search;
 mod shell;
@@ -45,6 +46,7 @@ pub use labels::LabelsAction;
 pub use library::{CheckArgs, ForgetArgs, LibraryAction};
 pub use map::MapArgs;
 pub use models::{ModelsAction, TryArgs, VerifyArgs};
+pub use saved::SavedAction;
 pub use score::{ScoreArgs, ScoreBy};
 pub use search::{Column, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
 pub use shell::{CompleteArgs, CompletionsArgs, ManArgs};
@@ -103,6 +105,12 @@ pub enum Command {
     /// Find photos by words, by example, or by both
     #[command(after_help = search::SEARCH_HELP)]
     Search(SearchArgs),
+    /// Save searches under names: `search --saved NAME` finds their photos
+    Saved {
+        /// What to do
+        #[command(subcommand)]
+        action: SavedAction,
+    },
     /// Find photos that look like a given picture, which need not be in the library
     Similar(SimilarArgs),
     /// Show everything that is known about a photo, and who says it: its file, files beside it, models

@@ -30,7 +30,7 @@ EXAMPLES
   snapseek export ~/backup/photos.jsonl
   snapseek export - | grep Ticino
   snapseek export --xmp ~/sidecars
-The file holds captions, chats, albums, tags, ratings, names of clusters, label sets and forgotten paths, one JSON object a line; everything else can be computed again from the photos.";
+The file holds captions, chats, albums, tags, ratings, saved searches, names of clusters, label sets and forgotten paths, one JSON object a line; everything else can be computed again from the photos.";
 
 pub(super) const IMPORT_HELP: &str = "\
 EXAMPLES

@@ -17,6 +17,7 @@ mod labels;
 mod library;
 mod map;
 mod models;
+mod saved;
 mod score;
 mod search;
 mod selection;
@@ -62,6 +63,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Watch(args) => watch::watch(&args, settings, console),
         Command::Reindex(args) => index::reindex(&args, settings, console),
         Command::Search(args) => search::search(&args, settings, console),
+        Command::Saved { action } => saved::run(&action, settings, console),
         Command::Similar(args) => search::similar(&args, settings, console),
         Command::Show(args) => show::show(&args, settings, console),
         Command::Cluster(args) => cluster::cluster(&args, settings, console),

@@ -147,18 +147,21 @@ fn report(done: &Imported, library: &Library, settings: &Settings, console: &Con
         (done.albums, "album"),
         (done.tags, "photo with tags"),
         (done.ratings, "rating"),
+        (done.searches, "saved search"),
         (done.label_sets, "label set"),
         (done.forgotten, "forgotten path"),
     ];
     for (merged, what) in kinds {
         let total = merged.added + merged.updated + merged.unchanged;
         if total > 0 {
+            let ending = match what {
+                _ if total == 1 || what.contains(" of ") || what.contains(" with ") => "",
+                "saved search" => "es",
+                _ => "s",
+            };
             console.line(&format!(
-                "{total} {what}{}: {} added, {} replaced by newer ones, {} as they were",
-                if total == 1 || what.contains(" of ") || what.contains(" with ") { "" } else { "s" },
-                merged.added,
-                merged.updated,
-                merged.unchanged
+                "{total} {what}{ending}: {} added, {} replaced by newer ones, {} as they were",
+                merged.added, merged.updated, merged.unchanged
             ))?;
         }
     }

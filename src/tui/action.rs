@@ -1,6 +1,7 @@
 //! Everything that a key can do: its name in the config, its text in help and palette, its keys, and the places where
 //! it works.
 
+use super::browse::BrowseKind;
 use super::place::Place;
 use snapseek_index::Order;
 
@@ -47,6 +48,11 @@ pub enum Action {
     ClearCaption,
     FailureDetails,
     RetryFailures,
+    SaveSearch,
+    Browse(BrowseKind),
+    OpenRow,
+    Unfold,
+    DeleteSearch,
     EditTags,
     RateMenu,
     Rate(Option<i8>),
@@ -163,6 +169,10 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("remove-from-album", "delete collection"),
     ("filters", "narrow histogram timeline facets browse folders"),
     ("make-captions", "describe generate model"),
+    ("save-search", "query bookmark smart album"),
+    ("go-start", "home begin recent bookmarks memories"),
+    ("folders", "tree directories"),
+    ("timeline", "years months calendar histogram dates"),
     ("undo", "revert restore back"),
     ("redo", "again repeat"),
     ("tag", "keyword label"),
@@ -198,8 +208,16 @@ pub struct Entry {
 
 const PHOTOS: &[Place] = &[Place::Search, Place::Classify];
 const ONE: &[Place] = &[Place::Search, Place::Classify, Place::Look, Place::Map];
-const MOVES: &[Place] =
-    &[Place::Search, Place::Classify, Place::Look, Place::Map, Place::Clusters, Place::Index, Place::Chat];
+const MOVES: &[Place] = &[
+    Place::Search,
+    Place::Classify,
+    Place::Look,
+    Place::Map,
+    Place::Clusters,
+    Place::Index,
+    Place::Chat,
+    Place::Browse,
+];
 
 macro_rules! entry {
     ($action:expr, $name:literal, $says:literal, [$($key:literal),*], $places:expr) => {
@@ -249,6 +267,15 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::EditCaption, "edit-caption", "write or change the caption", ["E"], ONE),
     entry!(Action::MakeCaptions, "make-captions", "let BLIP-2 write captions: marked photos, or this", ["C"], ONE),
     entry!(Action::ClearCaption, "clear-caption", "delete the caption", [], ONE),
+    entry!(Action::SaveSearch, "save-search", "save the search under a name", ["S"], &[Place::Search]),
+    entry!(Action::OpenRow, "open-row", "show its photos", ["enter"], &[Place::Browse]),
+    entry!(Action::Unfold, "unfold", "list its parts, or no more", ["space"], &[Place::Browse]),
+    entry!(Action::Browse(BrowseKind::Start), "browse-start", "the start page", ["s"], &[Place::Browse]),
+    entry!(Action::Browse(BrowseKind::Folders), "browse-folders", "the folders", ["f"], &[Place::Browse]),
+    entry!(Action::Browse(BrowseKind::Time), "browse-time", "the timeline", ["t"], &[Place::Browse]),
+    entry!(Action::DeleteSearch, "delete-search", "delete the saved search", ["D"], &[Place::Browse]),
+    entry!(Action::Browse(BrowseKind::Folders), "folders", "browse by folder", ["d"], PHOTOS),
+    entry!(Action::Browse(BrowseKind::Time), "timeline", "browse by month", ["D"], PHOTOS),
     entry!(Action::EditTags, "tag", "tag what is marked, or this photo", ["t"], ONE),
     entry!(Action::RateMenu, "rate", "rate what is marked, or this photo", ["*"], ONE),
     entry!(Action::Rate(Some(1)), "rate-1", "rate: 1 star", ["1"], &[Place::Look]),
@@ -309,6 +336,7 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::PageUp, "page-up", "a page up", ["ctrl-u", "pageup"], MOVES),
     entry!(Action::First, "first", "to the first", ["g", "home"], MOVES),
     entry!(Action::Last, "last", "to the last", ["G", "end"], MOVES),
+    entry!(Action::Browse(BrowseKind::Start), "go-start", "the start page: saved searches, albums, ...", ["0"], &[]),
     entry!(Action::Go(Place::Search), "go-search", "go to Search", ["1"], &[]),
     entry!(Action::Go(Place::Clusters), "go-clusters", "go to Clusters", ["2"], &[]),
     entry!(Action::Go(Place::Map), "go-map", "go to the Map", ["3"], &[]),
@@ -348,6 +376,7 @@ impl Action {
                 | SaveChat
                 | EditCaption
                 | EditTags
+                | SaveSearch
                 | AddToAlbum
         )
     }

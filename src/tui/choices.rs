@@ -31,6 +31,7 @@ impl State {
             Prompt::AddToAlbum | Prompt::RemoveFromAlbum => {
                 self.albums.iter().map(|album| album.name.as_str()).collect()
             }
+            Prompt::SearchName(_) => self.searches.iter().map(|search| search.name.as_str()).collect(),
             Prompt::Tags(photos) if last.starts_with('-') => {
                 let known = photos.iter().filter_map(|photo| self.photos.get(photo));
                 let mut own: Vec<&str> = known.flat_map(|photo| &photo.own_tags).map(String::as_str).collect();

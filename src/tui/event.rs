@@ -1,5 +1,6 @@
 //! What the update function receives ([`Event`], [`Message`]) and what it requests ([`Effect`]).
 
+use super::browse::BrowseKind;
 use super::overlay::Prompt;
 use super::place::Place;
 use super::source::Source;
@@ -8,7 +9,7 @@ use crate::terminal::listener::Step;
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui_image::protocol::Protocol;
 use snapseek_index::{
-    ContentHash, Facet, FacetField, Hit, LabelSet, Order, OwnRatings, OwnTags, PhotoAlbum, Status, Turn,
+    ContentHash, Facet, FacetField, Hit, LabelSet, Order, OwnRatings, OwnTags, PhotoAlbum, SavedSearch, Status, Turn,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -287,6 +288,18 @@ pub enum Message {
     Facets(FacetField, Vec<Facet>),
     /// The albums.
     Albums(Vec<PhotoAlbum>),
+    /// The saved searches.
+    Searches(Vec<SavedSearch>),
+    /// A search was saved or deleted: its name, the query of before, whether it is there now.
+    SearchSaved(String, Option<String>, bool, Way),
+    /// The photos that were taken on this day of other years.
+    Today(Vec<i64>),
+    /// The folders that files lie in, with how many.
+    Folders(Vec<(String, u64)>),
+    /// The months, the newest first, with how many photos were taken in each.
+    Months(Vec<(String, u64)>),
+    /// The first photos of what is browsed.
+    Covers(u64, Vec<i64>),
     /// An album was changed: its name, what was done, and the pictures that it had before; `None` if there was none.
     AlbumChanged(String, String, Option<Vec<ContentHash>>, Way),
     /// The saved label sets.
@@ -474,6 +487,14 @@ pub enum Effect {
     Facets(FacetField),
     /// Load the albums.
     Albums,
+    /// Load the saved searches.
+    Searches,
+    /// Save a query under this name, or delete that of this name.
+    SaveSearch(String, Option<String>, Way),
+    /// Load what a list to browse shows.
+    Browse(BrowseKind),
+    /// Load the first photos that a query finds.
+    Covers(u64, String),
     /// Change an album.
     Album(AlbumChange, Way),
     /// Change what the user wrote on photos.

@@ -85,6 +85,8 @@ pub enum Prompt {
     Export,
     /// A caption for this photo.
     Caption(i64),
+    /// A name for this query.
+    SearchName(String),
     /// Tags that these photos are given or that are taken from them.
     Tags(Vec<i64>),
     /// An album that the marked photos are added to.
@@ -104,6 +106,7 @@ impl Prompt {
             Self::ChatFile => "File for the chat (.md or .json)",
             Self::Export => "File (.html or .json), or folder for copies",
             Self::Caption(_) => "Caption",
+            Self::SearchName(_) => "Save the search as (a known name replaces that one)",
             Self::Tags(_) => "Tags, separated by commas (-tag takes one away)",
             Self::AddToAlbum => "Add to the album (a new name makes a new one)",
             Self::RemoveFromAlbum => "Take out of the album",

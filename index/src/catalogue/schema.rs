@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     READINGS,
     ALBUMS,
     OWN,
+    SAVED_SEARCHES,
 ];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
@@ -336,6 +337,13 @@ CREATE TABLE own_tag (
 CREATE INDEX own_tag_folded ON own_tag (folded);
 CREATE TABLE own_rating (
     picture BLOB PRIMARY KEY, stars INTEGER NOT NULL, written INTEGER NOT NULL, seal INTEGER
+) WITHOUT ROWID;
+";
+
+/// Queries with names.
+const SAVED_SEARCHES: &str = "
+CREATE TABLE saved_search (
+    folded TEXT PRIMARY KEY, name TEXT NOT NULL, query TEXT NOT NULL, written INTEGER NOT NULL, seal INTEGER
 ) WITHOUT ROWID;
 ";
 

@@ -95,9 +95,10 @@ pub(crate) const ALBUM_PICTURE: Sealed = sealed("album_picture", "album", "album
 pub(crate) const OWN_TAG: Sealed = sealed("own_tag", "name", "picture, folded, name, written");
 pub(crate) const OWN_RATING: Sealed =
     sealed("own_rating", "(SELECT p.id FROM photo p WHERE p.picture = own_rating.picture)", "picture, stars, written");
+pub(crate) const SAVED_SEARCH: Sealed = sealed("saved_search", "name", "folded, name, query, written");
 
 /// All of them.
-pub(crate) const ALL: [Sealed; 33] = [
+pub(crate) const ALL: [Sealed; 34] = [
     EMBEDDING,
     ENCODING,
     CLASSIFIER,
@@ -131,6 +132,7 @@ pub(crate) const ALL: [Sealed; 33] = [
     ALBUM_PICTURE,
     OWN_TAG,
     OWN_RATING,
+    SAVED_SEARCH,
 ];
 
 impl Sealed {

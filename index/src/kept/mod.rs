@@ -14,5 +14,6 @@ pub(crate) mod looks;
 pub(crate) mod own;
 pub(crate) mod pending;
 pub(crate) mod readings;
+pub(crate) mod searches;
 pub(crate) mod stacks;
 pub(crate) mod transfer;

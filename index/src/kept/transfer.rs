@@ -3,6 +3,7 @@
 
 use super::chats::{LONGEST_ANSWER, LONGEST_QUESTION};
 use super::labels::{self, LabelSet};
+use super::searches::SavedSearch;
 use super::{clusters, given_names, own, readings};
 use crate::catalogue::change_log::{About, log};
 use crate::catalogue::identity::{self, CaptionSource, CaptionText};
@@ -83,6 +84,8 @@ pub enum Written {
         /// When, in seconds since 1970.
         written: i64,
     },
+    /// A saved search.
+    Search(SavedSearch),
     /// A label set.
     LabelSet {
         /// The set.
@@ -127,6 +130,8 @@ pub struct Imported {
     pub tags: Merged,
     /// Own ratings.
     pub ratings: Merged,
+    /// Saved searches.
+    pub searches: Merged,
     /// Label sets.
     pub label_sets: Merged,
     /// Forgotten paths.
@@ -152,7 +157,7 @@ impl Merged {
 }
 
 /// The tables that hold what is exported.
-const WRITTEN: [Sealed; 12] = [
+const WRITTEN: [Sealed; 13] = [
     seal::CAPTION,
     seal::READING,
     seal::CONVERSATION,
@@ -163,6 +168,7 @@ const WRITTEN: [Sealed; 12] = [
     seal::ALBUM_PICTURE,
     seal::OWN_TAG,
     seal::OWN_RATING,
+    seal::SAVED_SEARCH,
     seal::LABEL_SET,
     seal::FORGOTTEN,
 ];
@@ -180,7 +186,7 @@ impl Library {
     ) -> std::result::Result<u64, E> {
         let (all, broken) = self.at_one_moment(|db| {
             let mut all = Vec::new();
-            for read in [captions, texts, chats, names, albums, tags, ratings, label_sets, forgotten] {
+            for read in [captions, texts, chats, names, albums, tags, ratings, searches, label_sets, forgotten] {
                 all.extend(read(db)?);
             }
             let mut broken: u64 = 0;
@@ -303,6 +309,13 @@ fn ratings(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     })
 }
 
+fn searches(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+    let mut statement = db.prepare("SELECT name, query, written FROM saved_search ORDER BY folded")?;
+    readable(&mut statement.query([])?, |row| {
+        Ok(Written::Search(SavedSearch { name: text_of(row, 0)?, query: text_of(row, 1)?, written: row.get(2)? }))
+    })
+}
+
 fn label_sets(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare(&format!("SELECT {}, written FROM label_set ORDER BY folded", labels::COLUMNS))?;
     readable(&mut statement.query([])?, |row| {
@@ -339,6 +352,7 @@ impl Written {
             Self::Tags { tags, .. } if tags.is_empty() => refused("the tags of a picture", "there are none"),
             Self::Tags { tags, .. } => tags.iter().try_for_each(|tag| own::check_tag(tag)),
             Self::Rating { stars, .. } => own::check_stars(*stars),
+            Self::Search(SavedSearch { name, query, .. }) => super::searches::check(name, query),
             Self::LabelSet { set, .. } => set.check_all(),
             // Everything is below an empty path.
             Self::Forgotten { path, .. } if !path.is_absolute() => refused("a forgotten path", "it is not absolute"),
@@ -379,6 +393,7 @@ impl Writer<'_> {
                     Written::Rating { picture, stars, written } => {
                         done.ratings.count(put_rating(db, picture, *stars, *written)?);
                     }
+                    Written::Search(search) => done.searches.count(put_search(db, search)?),
                     Written::LabelSet { set, written } => done.label_sets.count(put_label_set(db, set, *written)?),
                     Written::Forgotten { path, forgotten } => {
                         let mut known = db.prepare_cached("SELECT 1 FROM forgotten WHERE path = ?1")?;
@@ -581,6 +596,14 @@ fn put_rating(db: &Connection, picture: &ContentHash, stars: i8, written: i64) -
     }
     own::put_rating(db, &picture, Some(stars), Some(written))?;
     Ok(if known.is_some() { Fate::Updated } else { Fate::Added })
+}
+
+fn put_search(db: &Connection, search: &SavedSearch) -> rusqlite::Result<Fate> {
+    let fate = fate_of(db, "saved_search", &search.name, search.written)?;
+    if fate != Fate::Unchanged {
+        super::searches::put(db, &search.name, &search.query, Some(search.written))?;
+    }
+    Ok(fate)
 }
 
 fn put_label_set(db: &Connection, set: &LabelSet, written: i64) -> rusqlite::Result<Fate> {

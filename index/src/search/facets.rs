@@ -78,7 +78,11 @@ impl Library {
             )
         };
         let sql = match field {
-            FacetField::Folder => return self.folders(),
+            FacetField::Folder => {
+                let mut folders = self.folder_counts()?;
+                folders.truncate(MOST);
+                return Ok(folders);
+            }
             FacetField::Year => of_photo("substr(p.taken, 1, 4)", "1 DESC"),
             FacetField::Month => of_photo("substr(p.taken, 1, 7)", "1 DESC"),
             FacetField::Camera => of_photo("p.camera", FREQUENT),
@@ -113,8 +117,11 @@ impl Library {
         })
     }
 
-    /// The folders that files lie in.
-    fn folders(&self) -> Result<Vec<Facet>> {
+    /// The folders that files lie in, with how many files lie in each, those with the most first.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn folder_counts(&self) -> Result<Vec<Facet>> {
         let counts = self.sql(|db| {
             let mut statement = db.prepare_cached("SELECT path FROM file")?;
             let mut rows = statement.query([])?;
@@ -135,7 +142,6 @@ impl Library {
         };
         let mut folders: Vec<Facet> = counts.into_iter().filter_map(shown).collect();
         folders.sort_by(|a, b| b.photos.cmp(&a.photos).then(a.value.cmp(&b.value)));
-        folders.truncate(MOST);
         Ok(folders)
     }
 }

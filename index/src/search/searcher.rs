@@ -613,6 +613,24 @@ impl Searcher {
         Ok(photos)
     }
 
+    /// The photos that were taken on a day of any year, which is written `06-15`, before a day that is written
+    /// `2026-06-15`; the newest first. Of photos that were taken as one, the one that stands for them.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn on_day(&self, day: &str, before: &str) -> Result<Vec<i64>> {
+        let stacks = self.stacks()?;
+        let mut photos = self.library.sql(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT p.id FROM photo p WHERE substr(p.taken, 6, 5) = ?1 AND p.taken < ?2
+                 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id) ORDER BY p.taken DESC, p.id",
+            )?;
+            statement.query_map([day, before], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()
+        })?;
+        photos.retain(|id| stacks.get(id).is_none_or(|leader| leader == id));
+        Ok(photos)
+    }
+
     /// A path of each of these photos, the first in order; `None` for those that have no file.
     ///
     /// # Errors

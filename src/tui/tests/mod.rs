@@ -1,5 +1,6 @@
 //! Tests of the terminal UI without a terminal: they send events to the update function and draw views into a buffer.
 
+mod browse;
 mod flows;
 mod lines;
 mod listing;

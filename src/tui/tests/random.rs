@@ -103,6 +103,12 @@ fn reply(effect: &Effect, well: bool) -> Option<Message> {
             let before = if well { vec![([7; 32], vec!["a\u{1b}".into()])] } else { Vec::new() };
             Message::OwnChanged("done".into(), OwnChange::SetTags(before), *way)
         }
+        Effect::Covers(generation, _) => Message::Covers(*generation, (0..9).collect()),
+        Effect::Browse(_) if well => Message::Folders(vec![("/a/b\u{1b}".into(), 3), ("/a".into(), 2), ("".into(), 1)]),
+        Effect::Browse(_) => Message::Months(vec![("2021-07".into(), 2), ("x".into(), 1)]),
+        Effect::SaveSearch(name, query, way) => {
+            Message::SearchSaved(name.clone(), well.then(|| "a".into()), query.is_some(), *way)
+        }
         Effect::Facets(field) => Message::Facets(
             *field,
             vec![Facet { value: "a\u{7}".into(), photos: 3 }, Facet { value: "b".into(), photos: 1 }],

@@ -82,6 +82,11 @@ impl State {
             {
                 self.tell("no photo is selected")
             }
+            Action::SaveSearch => self.save_search(),
+            Action::Browse(kind) => self.browse(kind, effects),
+            Action::OpenRow => self.open_row(effects),
+            Action::Unfold => self.unfold(None),
+            Action::DeleteSearch => self.delete_search(effects),
             Action::EditTags => {
                 self.facets_of(FacetField::Keyword, effects);
                 let photos = self.written_on();
@@ -261,7 +266,11 @@ impl State {
         self.facets.clear();
         effects.push(Effect::Renew);
         self.seek_again(effects);
-        effects.extend([Effect::Standing, Effect::LabelSets, Effect::Albums]);
+        self.browse.covers = Default::default();
+        if self.place == Place::Browse {
+            effects.push(Effect::Browse(self.browse.kind));
+        }
+        effects.extend([Effect::Standing, Effect::LabelSets, Effect::Albums, Effect::Searches]);
         if self.place == Place::Clusters {
             effects.push(Effect::Groups);
         }
@@ -295,6 +304,8 @@ impl State {
             }),
             Place::Look => self.turn_page(if across == 0 { down } else { across }),
             Place::Clusters => self.step_cluster(down + across),
+            Place::Browse if across != 0 => self.unfold(Some(across > 0)),
+            Place::Browse => self.step_row(down),
             Place::Map => self.move_cursor(across, down),
             Place::Chat => self.chat.back = self.chat.back.saturating_add_signed(-down),
             Place::Index => {
@@ -337,6 +348,10 @@ impl State {
             Place::Clusters => self.step_cluster(if last { isize::MAX } else { isize::MIN + 1 }),
             Place::Map => self.whole_map(),
             Place::Chat => self.chat.back = if last { 0 } else { usize::from(u16::MAX) },
+            Place::Browse => {
+                self.browse.at = if last { usize::MAX } else { 0 };
+                self.settle_row(!last);
+            }
             Place::Index => self.index.at = if last { self.index.failures.len().saturating_sub(1) } else { 0 },
         }
     }

@@ -173,6 +173,18 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             }
         }
         Message::Albums(albums) => state.albums = albums,
+        Message::Searches(searches) => state.searches = searches,
+        Message::SearchSaved(name, before, is_there, way) => state.on_saved(name, before, is_there, way),
+        Message::Today(photos) => {
+            // The row that is selected stays selected.
+            let key = state.row().map(|row| row.key);
+            state.browse.today = Some(photos);
+            state.select_row(key.as_deref());
+        }
+        Message::Folders(folders) => state.browse.folders = Some(folders),
+        Message::Months(months) => state.browse.months = Some(months),
+        Message::Covers(generation, covers) if generation == state.browse.generation => state.browse.covers.1 = covers,
+        Message::Covers(..) => {}
         Message::AlbumChanged(name, done, before, way) => {
             state.tell_done(way, &done, &format!("the album {name} is"));
             state.took(way, Undo::Album(name, before));

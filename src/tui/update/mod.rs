@@ -1,6 +1,7 @@
 //! The update function: it receives an event, changes the state and returns effects. It never blocks.
 
 mod actions;
+mod browse;
 mod chat;
 mod classify;
 mod clusters;
@@ -70,6 +71,10 @@ fn after(state: &mut State, effects: &mut Vec<Effect>) {
             Place::Clusters if none && !state.clusters.tried => state.make_clusters(effects),
             _ => {}
         }
+    }
+    if state.place == Place::Browse {
+        state.settle_row(true);
+        state.want_covers(effects);
     }
     if state.place == Place::Chat {
         state.chat.back = state.chat.back.min(view::chat_overhang(state));

@@ -253,6 +253,7 @@ impl State {
                 }
                 effects.extend([Effect::SaveSet(set), Effect::LabelSets]);
             }
+            Prompt::SearchName(query) => effects.push(Effect::SaveSearch(text, Some(query), Way::Do)),
             Prompt::Tags(photos) => {
                 let tags = text.split(',').map(str::trim).filter(|tag| !tag.trim_start_matches('-').trim().is_empty());
                 let (remove, add): (Vec<&str>, Vec<&str>) = tags.partition(|tag| tag.starts_with('-'));

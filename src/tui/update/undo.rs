@@ -31,6 +31,8 @@ pub enum Undo {
     Set(LabelSet),
     /// What the user had written on photos.
     Own(OwnChange),
+    /// The query that was saved under a name; `None`: there was none.
+    Search(String, Option<String>),
 }
 
 impl State {
@@ -104,6 +106,7 @@ impl State {
             }
             Undo::Caption(photo, text) => effects.push(Effect::SetCaption { photo, text, way }),
             Undo::Album(name, pictures) => effects.push(Effect::Album(AlbumChange::Set(name, pictures), way)),
+            Undo::Search(name, query) => effects.push(Effect::SaveSearch(name, query, way)),
             Undo::Own(change) => effects.push(Effect::Own(change, way)),
             Undo::Set(set) => {
                 if let Some(now) = self.classify.sets.iter().find(|now| now.name == set.name).cloned() {

@@ -1,5 +1,6 @@
 //! Views draw the state into the cells of the screen. They change nothing and wait for nothing.
 
+mod browse;
 mod chat;
 mod classify;
 mod clusters;
@@ -12,6 +13,7 @@ mod search;
 mod text;
 
 use super::action::Action;
+use super::browse::BrowseKind;
 use super::event::PictureKey;
 use super::keymap::Keymap;
 use super::layout;
@@ -64,6 +66,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
         Place::Classify => classify::draw(frame, state),
         Place::Chat => chat::draw(frame, state),
         Place::Index => index::draw(frame, state),
+        Place::Browse => browse::draw(frame, state),
     }
     status(frame, state, areas.status);
     hints(frame, state, areas.hints);
@@ -79,6 +82,12 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
 #[must_use]
 pub fn label_at(state: &State, x: u16, y: u16) -> Option<usize> {
     if state.place == Place::Classify { classify::label_at(state, x, y) } else { None }
+}
+
+/// The list to browse whose name is at a column of the line above the list.
+#[must_use]
+pub fn browse_kind_at(column: u16) -> Option<BrowseKind> {
+    browse::names().find(|(_, _, x, width)| (*x..x + width).contains(&column)).map(|(kind, ..)| kind)
 }
 
 /// How many lines of the chat are above the screen when it is scrolled to its end.
@@ -274,6 +283,7 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                     (Action::Mark, "mark"),
                     (Action::Sort, "sort"),
                     (Action::Filters, "filter"),
+                    (Action::Browse(BrowseKind::Start), "start page"),
                     (Action::AskAboutPhoto, "chat"),
                     (Action::Help, "help"),
                     (Action::Palette, "all actions"),
@@ -335,6 +345,16 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 (Action::SaveChat, "save"),
                 (Action::ClearChat, "forget"),
                 (Action::Back, "back"),
+                (Action::Help, "help"),
+                (Action::Quit, "quit"),
+            ]),
+            Place::Browse => keys(&[
+                (Action::OpenRow, "open"),
+                (Action::Browse(BrowseKind::Start), "start"),
+                (Action::Browse(BrowseKind::Folders), "folders"),
+                (Action::Browse(BrowseKind::Time), "timeline"),
+                (Action::Unfold, "unfold"),
+                (Action::Go(Place::Search), "search"),
                 (Action::Help, "help"),
                 (Action::Quit, "quit"),
             ]),

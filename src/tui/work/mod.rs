@@ -1,6 +1,7 @@
 //! Background workers: they receive [`Effect`]s and answer with [`Message`]s. None of them touches the state or the
 //! terminal.
 
+mod browser;
 mod chat;
 mod desktop;
 mod finder;
@@ -15,6 +16,7 @@ mod watcher;
 
 pub use painter::Painter;
 
+use super::browse::BrowseKind;
 use super::event::{Effect, Event, Message, Task, WantedPicture};
 use crate::config::Settings;
 use crate::model_choice::{self, Chosen, Offer};
@@ -98,6 +100,8 @@ pub struct Workers {
     timers: Sender<(Instant, u64)>,
     history: history::History,
     marks: marks::MarkKeeper,
+    browser: Latest<BrowseKind>,
+    covers: Latest<(u64, String)>,
     /// Counts photos: in a library of a million, that takes a moment.
     counter: Sender<FacetField>,
     /// Encodes pictures for the terminal.
@@ -124,6 +128,8 @@ impl Workers {
             timers: timers(context.clone())?,
             history: history::History::open(&context),
             marks: marks::MarkKeeper::start(context.clone())?,
+            browser: browser::start(context.clone())?,
+            covers: browser::covers(context.clone())?,
             counter: counter(context.clone())?,
             painter: Painter::start(&context, picker)?,
             context,
@@ -144,6 +150,10 @@ impl Workers {
             Effect::Marks => self.marks.load(),
             Effect::KeepMarks(ids) => self.marks.keep(ids),
             Effect::Facets(field) => drop(self.counter.send(field)),
+            Effect::Browse(kind) => self.browser.put(kind),
+            Effect::Covers(generation, text) => self.covers.put((generation, text)),
+            Effect::Searches => self.read(reader::ReadRequest::Searches),
+            Effect::SaveSearch(name, query, way) => self.read(reader::ReadRequest::SaveSearch(name, query, way)),
             Effect::Albums => self.read(reader::ReadRequest::Albums),
             Effect::Album(change, way) => self.read(reader::ReadRequest::Album(change, way)),
             Effect::Own(change, way) => self.read(reader::ReadRequest::Own(change, way)),

@@ -24,6 +24,8 @@ pub(super) enum ReadRequest {
     /// Old and new name.
     Rename(String, String, Way),
     RestoreClusters(i64, Way),
+    Searches,
+    SaveSearch(String, Option<String>, Way),
     Albums,
     Album(AlbumChange, Way),
     Own(OwnChange, Way),
@@ -65,6 +67,9 @@ pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<ReadRequest
                         let typed: Vec<String> = add.into_iter().chain(removed).collect();
                         context.send(Message::Refused(Prompt::Tags(photos), typed.join(", "), explained(&error)));
                     }
+                    ReadRequest::SaveSearch(name, Some(query), _) => {
+                        context.send(Message::Refused(Prompt::SearchName(query), name, explained(&error)));
+                    }
                     ReadRequest::SaveSet(set) => {
                         context.send(Message::Refused(Prompt::SetName, set.name, explained(&error)));
                     }
@@ -92,11 +97,13 @@ fn answer(
                     ReadRequest::LabelSets => context.send(Message::LabelSets(Vec::new())),
                     ReadRequest::Standing => context.send(Message::Library(Ok(None))),
                     ReadRequest::Albums => context.send(Message::Albums(Vec::new())),
+                    ReadRequest::Searches => context.send(Message::Searches(Vec::new())),
                     ReadRequest::Rename(..)
                     | ReadRequest::RestoreClusters(..)
                     | ReadRequest::Facts(_)
                     | ReadRequest::Album(..)
                     | ReadRequest::Own(..)
+                    | ReadRequest::SaveSearch(..)
                     | ReadRequest::SetCaption { .. }
                     | ReadRequest::SaveSet(_)
                     | ReadRequest::Paths(..) => {
@@ -133,6 +140,12 @@ fn answer(
             library.rename_cluster(old, new)?;
             context.send(Message::Renamed { old: old.clone(), new: new.clone(), way: *way });
             context.send(Message::Groups(Ok(groups(library)?)));
+        }
+        ReadRequest::Searches => context.send(Message::Searches(library.saved_searches()?)),
+        ReadRequest::SaveSearch(name, query, way) => {
+            let before = library.save_search(name, query.as_deref())?;
+            context.send(Message::Searches(library.saved_searches()?));
+            context.send(Message::SearchSaved(name.clone(), before, query.is_some(), *way));
         }
         ReadRequest::Albums => context.send(Message::Albums(library.albums()?)),
         ReadRequest::Album(change, way) => {
