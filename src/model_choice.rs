@@ -260,6 +260,30 @@ fn automatic(settings: &Settings, console: &Console, offer: Offer) -> anyhow::Re
 /// The models that a first run offers.
 const OFFERED: [&str; 2] = ["clip", "siglip2-b32-256"];
 
+/// Which model a first run uses, and what a better one would cost, each in a line for a person.
+#[must_use]
+pub fn outlook(settings: &Settings) -> [String; 2] {
+    let is_there =
+        |preset: &&Preset| spec(preset.name).is_ok_and(|spec| model::locate(&spec).is_ok_and(|at| at.is_some()));
+    let named = |name: &str| format!("Model: {}, which `model` in the config or --model names.", sanitize::text(name));
+    let installed =
+        PRESETS.iter().filter(is_there).max_by(|a, b| a.recall.unwrap_or(0.0).total_cmp(&b.recall.unwrap_or(0.0)));
+    let uses = match (settings.model.as_str(), installed) {
+        ("auto", Some(preset)) => format!("Model: {}, the best one that is installed.", preset.name),
+        ("auto", None) => "Model: the starter, built in: it works at once, and knows a thousand things.".into(),
+        (name, _) => named(name),
+    };
+    let clip = OFFERED.first().and_then(|name| preset(name));
+    let better = match clip.filter(|_| settings.model == "auto" && installed.is_none()) {
+        Some(Preset { name, bytes, licence, .. }) => format!(
+            "Better: {name} ({}, {licence}, downloaded once: `snapseek models pull {name}`) knows scenes, actions, colours.",
+            rounded(*bytes)
+        ),
+        None => "Others: `snapseek models list --available`; a library can change its model at any time.".into(),
+    };
+    [uses, better]
+}
+
 /// Asks which model to download; `None` for none.
 fn offered(console: &Console) -> Option<&'static Preset> {
     let presets: Vec<&Preset> = OFFERED.iter().filter_map(|name| preset(name)).collect();

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use snapseek_index::{Chat, ContentHash, LabelSet, Library, PhotoText, PlacedLine, Turn, Written};
+use snapseek_index::{Chat, ContentHash, LabelSet, Library, PhotoText, PlacedLine, SavedSearch, Turn, Written};
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -62,6 +62,21 @@ enum Line {
         name: String,
         written: Time,
         pictures: Vec<Hash>,
+    },
+    Tags {
+        picture: Hash,
+        tags: Vec<String>,
+        written: Time,
+    },
+    Rating {
+        picture: Hash,
+        stars: i8,
+        written: Time,
+    },
+    SavedSearch {
+        name: String,
+        query: String,
+        written: Time,
     },
     LabelSet {
         name: String,
@@ -183,6 +198,15 @@ impl From<Written> for Line {
             Written::Album { name, written, pictures } => {
                 Self::Album { name, written: Time(written), pictures: pictures.into_iter().map(Hash).collect() }
             }
+            Written::Tags { picture, tags, written } => {
+                Self::Tags { picture: Hash(picture), tags, written: Time(written) }
+            }
+            Written::Rating { picture, stars, written } => {
+                Self::Rating { picture: Hash(picture), stars, written: Time(written) }
+            }
+            Written::Search(SavedSearch { name, query, written }) => {
+                Self::SavedSearch { name, query, written: Time(written) }
+            }
             Written::LabelSet { set, written } => {
                 let LabelSet { name, labels, background, templates, threshold } = set;
                 Self::LabelSet { name, labels, background, templates, threshold, written: Time(written) }
@@ -234,6 +258,13 @@ impl Line {
             }
             Self::Album { name, written, pictures } => {
                 Written::Album { name, written: written.0, pictures: pictures.into_iter().map(|hash| hash.0).collect() }
+            }
+            Self::Tags { picture, tags, written } => Written::Tags { picture: picture.0, tags, written: written.0 },
+            Self::Rating { picture, stars, written } => {
+                Written::Rating { picture: picture.0, stars, written: written.0 }
+            }
+            Self::SavedSearch { name, query, written } => {
+                Written::Search(SavedSearch { name, query, written: written.0 })
             }
             Self::LabelSet { name, labels, background, templates, threshold, written } => Written::LabelSet {
                 set: LabelSet { name, labels, background, templates, threshold },

@@ -17,10 +17,12 @@ mod labels;
 mod library;
 mod map;
 mod models;
+mod saved;
 mod score;
 mod search;
 mod shell;
 mod show;
+mod tags;
 mod text;
 mod transfer;
 mod tui;
@@ -45,10 +47,12 @@ pub use labels::LabelsAction;
 pub use library::{CheckArgs, ForgetArgs, LibraryAction};
 pub use map::MapArgs;
 pub use models::{ModelsAction, TryArgs, VerifyArgs};
+pub use saved::SavedAction;
 pub use score::{ScoreArgs, ScoreBy};
 pub use search::{Column, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
 pub use shell::{CompleteArgs, CompletionsArgs, ManArgs};
 pub use show::ShowPhotoArgs;
+pub use tags::{RateArgs, TagAction};
 pub use text::TextArgs;
 pub use transfer::{ExportArgs, ImportArgs};
 pub use tui::TuiArgs;
@@ -102,6 +106,12 @@ pub enum Command {
     /// Find photos by words, by example, or by both
     #[command(after_help = search::SEARCH_HELP)]
     Search(SearchArgs),
+    /// Save searches under names: `search --saved NAME` finds their photos
+    Saved {
+        /// What to do
+        #[command(subcommand)]
+        action: SavedAction,
+    },
     /// Find photos that look like a given picture, which need not be in the library
     Similar(SimilarArgs),
     /// Show everything that is known about a photo, and who says it: its file, files beside it, models
@@ -140,6 +150,16 @@ pub enum Command {
         #[command(subcommand)]
         action: AlbumAction,
     },
+    /// Give photos tags of your own, kept in the library
+    #[command(after_help = tags::TAG_HELP)]
+    Tag {
+        /// What to do
+        #[command(subcommand)]
+        action: TagAction,
+    },
+    /// Give photos stars of your own, kept in the library
+    #[command(after_help = tags::RATE_HELP)]
+    Rate(RateArgs),
     /// Sort photos by labels that you choose
     #[command(after_help = classify::CLASSIFY_HELP)]
     Classify(ClassifyArgs),

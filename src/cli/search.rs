@@ -9,8 +9,11 @@ use std::path::PathBuf;
 pub struct SearchArgs {
     /// Words, "phrases", +more -less, @picture.jpg, and filters (path: taken: keyword: person: place: near: and more,
     /// see below); - reads a picture, or queries line by line, from standard input
-    #[arg(required = true)]
+    #[arg(required_unless_present = "saved")]
     pub query: Vec<String>,
+    /// Begin with the query that is saved under this name
+    #[arg(long, value_name = "NAME")]
+    pub saved: Option<String>,
     /// What ranks the results
     #[arg(long, value_enum, default_value = "both")]
     pub by: Ranking,

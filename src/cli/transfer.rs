@@ -7,8 +7,13 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 pub struct ExportArgs {
     /// The file to write, or - for stdout
-    pub file: PathBuf,
-    /// Replace the file if it exists
+    #[arg(required_unless_present = "xmp")]
+    pub file: Option<PathBuf>,
+    /// Write your tags, ratings and captions for other programs: an XMP file for each photo into this folder, whose folders
+    /// are those of the photos
+    #[arg(long, value_name = "DIR")]
+    pub xmp: Option<PathBuf>,
+    /// Replace files that exist
     #[arg(long)]
     pub force: bool,
 }
@@ -24,7 +29,8 @@ pub(super) const EXPORT_HELP: &str = "\
 EXAMPLES
   snapseek export ~/backup/photos.jsonl
   snapseek export - | grep Ticino
-The file holds captions, chats, names of clusters, label sets and forgotten paths, one JSON object a line; everything else can be computed again from the photos.";
+  snapseek export --xmp ~/sidecars
+The file holds captions, chats, albums, tags, ratings, saved searches, names of clusters, label sets and forgotten paths, one JSON object a line; everything else can be computed again from the photos.";
 
 pub(super) const IMPORT_HELP: &str = "\
 EXAMPLES

@@ -74,7 +74,12 @@ pub(super) fn run(action: &AlbumAction, settings: &Settings, console: &Console) 
 ///
 /// # Errors
 /// There are none (exit code 1), or as [`selection::photos_of`].
-fn named(photos: &[OsString], library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<Vec<i64>> {
+pub(super) fn named(
+    photos: &[OsString],
+    library: &Library,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<Vec<i64>> {
     let photos = selection::photos_of(photos, library, settings, console)?;
     if photos.is_empty() { Err(Failure::nothing("no photo of the library is meant by this")) } else { Ok(photos) }
 }

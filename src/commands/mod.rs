@@ -17,11 +17,13 @@ mod labels;
 mod library;
 mod map;
 mod models;
+mod saved;
 mod score;
 mod search;
 mod selection;
 mod shell;
 mod show;
+mod tags;
 mod text;
 mod transfer;
 mod try_models;
@@ -61,6 +63,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Watch(args) => watch::watch(&args, settings, console),
         Command::Reindex(args) => index::reindex(&args, settings, console),
         Command::Search(args) => search::search(&args, settings, console),
+        Command::Saved { action } => saved::run(&action, settings, console),
         Command::Similar(args) => search::similar(&args, settings, console),
         Command::Show(args) => show::show(&args, settings, console),
         Command::Cluster(args) => cluster::cluster(&args, settings, console),
@@ -73,6 +76,8 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Chat(args) => chat::chat(&args, settings, console),
         Command::Chats { action } => chats::run(&action, settings, console),
         Command::Album { action } => albums::run(&action, settings, console),
+        Command::Tag { action } => tags::tag(&action, settings, console),
+        Command::Rate(args) => tags::rate(&args, settings, console),
         Command::Classify(args) => classify::classify(&args, settings, console),
         Command::Score(args) => score::score(&args, settings, console),
         Command::Labels { action } => labels::run(&action, settings, console),

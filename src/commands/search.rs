@@ -1,6 +1,7 @@
 //! `search` and `similar`.
 
 use super::note_awaiting;
+use super::saved;
 use crate::captions;
 use crate::captions::verify::Verifier;
 use crate::cli::{self, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
@@ -35,8 +36,16 @@ pub(super) fn search(args: &SearchArgs, settings: &Settings, console: &Console) 
     let library = model_choice::library(settings)?;
     let matcher = args.rerank.as_deref().map(|model| model_choice::matcher(model, console)).transpose()?;
     let matcher = matcher.as_ref();
-    if args.query != ["-"] {
-        return search_for(&args.query.join(" "), false, args, matcher, &library, settings, console);
+    let saved = match &args.saved {
+        Some(name) => match library.saved_search(name)? {
+            Some(query) => Some(query),
+            None => return Err(saved::unknown(&library, name)?),
+        },
+        None => None,
+    };
+    if args.query != ["-"] || saved.is_some() {
+        let words: Vec<&str> = saved.iter().chain(&args.query).map(String::as_str).collect();
+        return search_for(&words.join(" "), false, args, matcher, &library, settings, console);
     }
     match from_stdin()? {
         Piped::Picture(_) if args.rerank.is_some() => Err(without_words("--rerank compares photos with")),

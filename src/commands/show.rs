@@ -79,6 +79,8 @@ fn record(
         value["tags"] = hit.tags.iter().map(|tag| tag.label.as_str()).collect::<Vec<_>>().into();
         value["cluster"] = cluster(hit, library)?.into();
         value["albums"] = library.map_or(Ok(Vec::new()), |library| library.albums_of(hit.id))?.into();
+        value["own_tags"] = hit.own_tags.clone().into();
+        value["own_rating"] = hit.own_rating.into();
         value["stack"] = hit.stack.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().into();
         value["files"] = hit.paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>().into();
     }

@@ -16,18 +16,61 @@ use std::path::Path;
 
 pub(super) fn export(args: &ExportArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
-    if args.file == Path::new("-") {
+    let whole =
+        args.xmp.as_ref().map_or(Ok(Exit::Success), |to| sidecars(&library, to, args.force, settings, console))?;
+    let Some(file) = &args.file else { return Ok(whole) };
+    let written = records(&library, file, args.force, settings, console)?;
+    Ok(if written == Exit::Success { whole } else { written })
+}
+
+/// Writes what people wrote on photos as XMP files into a folder.
+fn sidecars(
+    library: &Library,
+    folder: &Path,
+    force: bool,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<Exit> {
+    let photos = library.searcher()?.photos(&library.written_on()?)?.into_iter();
+    let by_hand =
+        |photo: i64| Ok::<_, snapseek_index::Error>(library.caption(photo)?.filter(|c| c.captioner.is_none()));
+    let photos = photos.map(|hit| Ok((by_hand(hit.id)?.map(|caption| caption.text), hit)));
+    let photos = photos.map(|photo: anyhow::Result<_>| photo.map(|(caption, hit)| (hit, caption)));
+    let photos = photos.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut failed = 0_usize;
+    let counts = output::sidecars::write(&photos, folder, force, &mut |file, why| {
+        failed += 1;
+        console.warn(format_args!("{}: {why}", sanitize::path(file)));
+    })?;
+    if settings.json {
+        let (written, unchanged) = (counts.written, counts.unchanged);
+        console.json(&json!({"schema": 1, "sidecars": written, "unchanged": unchanged, "failed": failed}))?;
+    } else {
+        console.line(&output::sidecars::told(counts, folder))?;
+    }
+    Ok(if failed > 0 { Exit::Partial } else { Exit::Success })
+}
+
+/// Writes everything that people and models wrote to a file.
+fn records(
+    library: &Library,
+    file: &Path,
+    force: bool,
+    settings: &Settings,
+    console: &Console,
+) -> anyhow::Result<Exit> {
+    if file == Path::new("-") {
         let mut lines = Vec::new();
-        let exported = transfer::write(&library, &mut lines)?;
+        let exported = transfer::write(library, &mut lines)?;
         console.bytes(&lines)?;
         return Ok(whole(exported, console));
     }
-    let shown = sanitize::path(&args.file);
-    if !args.force && args.file.symlink_metadata().is_ok() {
+    let shown = sanitize::path(file);
+    if !force && file.symlink_metadata().is_ok() {
         return Err(Failure::usage(format!("{shown} already exists; --force replaces it")));
     }
     // Renamed into place when it is complete, so that a full disk costs no older backup.
-    let exported = write(&library, &args.file)?;
+    let exported = write(library, file)?;
     if settings.json {
         console.json(&json!({"schema": 1, "records": exported.records, "damaged": exported.damaged}))?;
     } else {
@@ -102,18 +145,23 @@ fn report(done: &Imported, library: &Library, settings: &Settings, console: &Con
         (done.chats, "chat"),
         (done.names, "name of a cluster"),
         (done.albums, "album"),
+        (done.tags, "photo with tags"),
+        (done.ratings, "rating"),
+        (done.searches, "saved search"),
         (done.label_sets, "label set"),
         (done.forgotten, "forgotten path"),
     ];
     for (merged, what) in kinds {
         let total = merged.added + merged.updated + merged.unchanged;
         if total > 0 {
+            let ending = match what {
+                _ if total == 1 || what.contains(" of ") || what.contains(" with ") => "",
+                "saved search" => "es",
+                _ => "s",
+            };
             console.line(&format!(
-                "{total} {what}{}: {} added, {} replaced by newer ones, {} as they were",
-                if total == 1 || what.contains(" of ") { "" } else { "s" },
-                merged.added,
-                merged.updated,
-                merged.unchanged
+                "{total} {what}{ending}: {} added, {} replaced by newer ones, {} as they were",
+                merged.added, merged.updated, merged.unchanged
             ))?;
         }
     }

@@ -4,6 +4,7 @@ use crate::cli::TuiArgs;
 use crate::config::{ColorChoice, Settings, ThemeName};
 use crate::exit::{Exit, Failure};
 use crate::indexing::fill;
+use crate::model_choice;
 use crate::terminal::console::{self, Console};
 use crate::terminal::sanitize;
 use crate::tui;
@@ -40,6 +41,7 @@ pub(super) fn tui(args: &TuiArgs, settings: &Settings, console: &Console) -> any
         theme: if colors { args.theme.unwrap_or(settings.tui.theme) } else { ThemeName::None },
         watch: args.watch || settings.tui.watch,
         keymap,
+        models: model_choice::outlook(&settings),
         ..TuiOptions::default()
     };
     let pictures = args.pictures.unwrap_or(settings.tui.pictures);

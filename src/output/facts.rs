@@ -130,6 +130,10 @@ pub fn lines(
         line("tags", &tags.join(", "));
     }
     cluster(hit, library)?.iter().for_each(|name| line("cluster", &sanitize::text(name)));
+    if !hit.own_tags.is_empty() {
+        line("own tags", &hit.own_tags.iter().map(|tag| sanitize::text(tag)).collect::<Vec<_>>().join(", "));
+    }
+    hit.own_rating.iter().for_each(|rating| line("own rating", &stars(*rating)));
     let albums = library.map_or(Ok(Vec::new()), |library| library.albums_of(hit.id))?;
     if !albums.is_empty() {
         line("albums", &albums.iter().map(|name| sanitize::text(name)).collect::<Vec<_>>().join(", "));
@@ -137,6 +141,16 @@ pub fn lines(
     hit.paths.iter().filter(|file| *file != here).for_each(|file| line("also", &sanitize::path(file)));
     hit.stack.iter().for_each(|file| line("stack", &sanitize::path(file)));
     Ok(lines)
+}
+
+/// An own rating for a person.
+#[must_use]
+pub fn stars(rating: i8) -> String {
+    match rating {
+        -1 => "rejected".into(),
+        0 => "no stars".into(),
+        stars => text::count(usize::try_from(stars).unwrap_or_default(), "star"),
+    }
 }
 
 /// A value for a person.

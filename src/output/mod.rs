@@ -1,4 +1,4 @@
-//! How results are shown: table, JSON lines, bare paths, pictures, contact sheet, copies.
+//! How results are shown: table, JSON lines, bare paths, pictures, contact sheet, copies, XMP for other programs.
 
 pub mod boxes;
 mod copy;
@@ -8,6 +8,7 @@ pub mod map;
 pub mod page;
 mod preview;
 mod sheet;
+pub mod sidecars;
 mod table;
 pub mod trash_script;
 pub mod trial;

@@ -165,6 +165,8 @@ mod tests {
                 changed_ns: 0,
                 folded: 0,
                 stack: Vec::new(),
+                own_tags: Vec::new(),
+                own_rating: None,
             };
             Row::new(hit, true)
         };

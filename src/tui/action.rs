@@ -1,6 +1,7 @@
 //! Everything that a key can do: its name in the config, its text in help and palette, its keys, and the places where
 //! it works.
 
+use super::browse::BrowseKind;
 use super::place::Place;
 use snapseek_index::Order;
 
@@ -15,6 +16,7 @@ pub enum Action {
     Leave,
     Back,
     Undo,
+    Redo,
     Go(Place),
     NextPlace,
     PreviousPlace,
@@ -46,6 +48,14 @@ pub enum Action {
     ClearCaption,
     FailureDetails,
     RetryFailures,
+    SaveSearch,
+    Browse(BrowseKind),
+    OpenRow,
+    Unfold,
+    DeleteSearch,
+    EditTags,
+    RateMenu,
+    Rate(Option<i8>),
     AddToAlbum,
     RemoveFromAlbum,
     OpenAlbum,
@@ -98,16 +108,51 @@ pub enum Sorting {
     Reversed,
 }
 
-/// The keys of the menu for sorting.
-pub const SORTINGS: [(char, Sorting); 7] = [
-    ('b', Sorting::By(Order::Best)),
-    ('d', Sorting::By(Order::Date)),
-    ('n', Sorting::By(Order::Name)),
-    ('s', Sorting::By(Order::Size)),
-    ('p', Sorting::By(Order::Path)),
-    ('r', Sorting::By(Order::Rating)),
-    ('R', Sorting::Reversed),
-];
+/// A menu: a few actions, each with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Menu {
+    /// What photos are sorted by.
+    Sort,
+    /// Ratings.
+    Rate,
+}
+
+impl Menu {
+    /// Its title, with which the descriptions of its actions may begin.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Sort => "Sort by",
+            Self::Rate => "Rate",
+        }
+    }
+
+    /// Its actions with their keys.
+    #[must_use]
+    pub fn actions(self) -> &'static [(char, Action)] {
+        match self {
+            Self::Sort => &[
+                ('b', Action::SortBy(Sorting::By(Order::Best))),
+                ('d', Action::SortBy(Sorting::By(Order::Date))),
+                ('n', Action::SortBy(Sorting::By(Order::Name))),
+                ('s', Action::SortBy(Sorting::By(Order::Size))),
+                ('p', Action::SortBy(Sorting::By(Order::Path))),
+                ('r', Action::SortBy(Sorting::By(Order::Rating))),
+                ('R', Action::SortBy(Sorting::Reversed)),
+            ],
+            Self::Rate => &[
+                ('1', Action::Rate(Some(1))),
+                ('2', Action::Rate(Some(2))),
+                ('3', Action::Rate(Some(3))),
+                ('4', Action::Rate(Some(4))),
+                ('5', Action::Rate(Some(5))),
+                ('0', Action::Rate(Some(0))),
+                ('x', Action::Rate(Some(-1))),
+                ('f', Action::Rate(None)),
+            ],
+        }
+    }
+}
 
 /// Other words by which an action is looked for: as other programs call it.
 pub const ALIASES: &[(&str, &str)] = &[
@@ -124,7 +169,15 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("remove-from-album", "delete collection"),
     ("filters", "narrow histogram timeline facets browse folders"),
     ("make-captions", "describe generate model"),
+    ("save-search", "query bookmark smart album"),
+    ("go-start", "home begin recent bookmarks memories"),
+    ("folders", "tree directories"),
+    ("timeline", "years months calendar histogram dates"),
     ("undo", "revert restore back"),
+    ("redo", "again repeat"),
+    ("tag", "keyword label"),
+    ("rate", "stars rating"),
+    ("reject", "rate rating delete trash"),
     ("sort", "order arrange"),
     ("facts", "info metadata exif details properties"),
     ("go-index", "model library status folders settings"),
@@ -155,8 +208,16 @@ pub struct Entry {
 
 const PHOTOS: &[Place] = &[Place::Search, Place::Classify];
 const ONE: &[Place] = &[Place::Search, Place::Classify, Place::Look, Place::Map];
-const MOVES: &[Place] =
-    &[Place::Search, Place::Classify, Place::Look, Place::Map, Place::Clusters, Place::Index, Place::Chat];
+const MOVES: &[Place] = &[
+    Place::Search,
+    Place::Classify,
+    Place::Look,
+    Place::Map,
+    Place::Clusters,
+    Place::Index,
+    Place::Chat,
+    Place::Browse,
+];
 
 macro_rules! entry {
     ($action:expr, $name:literal, $says:literal, [$($key:literal),*], $places:expr) => {
@@ -212,6 +273,25 @@ pub const ACTIONS: &[Entry] = &[
         ONE
     ),
     entry!(Action::ClearCaption, "clear-caption", "delete the caption", [], ONE),
+    entry!(Action::SaveSearch, "save-search", "save the search under a name", ["S"], &[Place::Search]),
+    entry!(Action::OpenRow, "open-row", "show its photos", ["enter"], &[Place::Browse]),
+    entry!(Action::Unfold, "unfold", "list its parts, or no more", ["space"], &[Place::Browse]),
+    entry!(Action::Browse(BrowseKind::Start), "browse-start", "the start page", ["s"], &[Place::Browse]),
+    entry!(Action::Browse(BrowseKind::Folders), "browse-folders", "the folders", ["f"], &[Place::Browse]),
+    entry!(Action::Browse(BrowseKind::Time), "browse-time", "the timeline", ["t"], &[Place::Browse]),
+    entry!(Action::DeleteSearch, "delete-search", "delete the saved search", ["D"], &[Place::Browse]),
+    entry!(Action::Browse(BrowseKind::Folders), "folders", "browse by folder", ["d"], PHOTOS),
+    entry!(Action::Browse(BrowseKind::Time), "timeline", "browse by month", ["D"], PHOTOS),
+    entry!(Action::EditTags, "tag", "tag what is marked, or this photo", ["t"], ONE),
+    entry!(Action::RateMenu, "rate", "rate what is marked, or this photo", ["*"], ONE),
+    entry!(Action::Rate(Some(1)), "rate-1", "rate: 1 star", ["1"], &[Place::Look]),
+    entry!(Action::Rate(Some(2)), "rate-2", "rate: 2 stars", ["2"], &[Place::Look]),
+    entry!(Action::Rate(Some(3)), "rate-3", "rate: 3 stars", ["3"], &[Place::Look]),
+    entry!(Action::Rate(Some(4)), "rate-4", "rate: 4 stars", ["4"], &[Place::Look]),
+    entry!(Action::Rate(Some(5)), "rate-5", "rate: 5 stars", ["5"], &[Place::Look]),
+    entry!(Action::Rate(Some(0)), "rate-0", "rate: no stars", ["0"], &[Place::Look]),
+    entry!(Action::Rate(Some(-1)), "reject", "rate: rejected", ["X"], &[Place::Look]),
+    entry!(Action::Rate(None), "rate-as-files", "rate: as the files say", [], &[Place::Look]),
     entry!(Action::AddToAlbum, "add-to-album", "add what is marked, or this photo, to an album", ["B"], ONE),
     entry!(Action::OpenAlbum, "open-album", "show the photos of an album", ["b"], PHOTOS),
     entry!(
@@ -262,6 +342,7 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::PageUp, "page-up", "a page up", ["ctrl-u", "pageup"], MOVES),
     entry!(Action::First, "first", "to the first", ["g", "home"], MOVES),
     entry!(Action::Last, "last", "to the last", ["G", "end"], MOVES),
+    entry!(Action::Browse(BrowseKind::Start), "go-start", "the start page: saved searches, albums, ...", ["0"], &[]),
     entry!(Action::Go(Place::Search), "go-search", "go to Search", ["1"], &[]),
     entry!(Action::Go(Place::Clusters), "go-clusters", "go to Clusters", ["2"], &[]),
     entry!(Action::Go(Place::Map), "go-map", "go to the Map", ["3"], &[]),
@@ -273,6 +354,7 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::Refresh, "refresh", "read the library again", ["r", "f5"], &[]),
     entry!(Action::NextTheme, "next-theme", "other colours", ["T"], &[]),
     entry!(Action::Undo, "undo", "undo the last step", ["u"], &[]),
+    entry!(Action::Redo, "redo", "do again what was undone", ["ctrl-r"], &[]),
     entry!(Action::Leave, "leave", "close what is open: full screen, photo, box", ["esc"], &[]),
     entry!(Action::Back, "back-to", "back to where you came from", ["backspace"], &[]),
     entry!(Action::Help, "help", "the keys of this place", ["?", "f1"], &[]),
@@ -299,6 +381,8 @@ impl Action {
                 | SaveSet
                 | SaveChat
                 | EditCaption
+                | EditTags
+                | SaveSearch
                 | AddToAlbum
         )
     }

@@ -1,5 +1,6 @@
 //! What the update function receives ([`Event`], [`Message`]) and what it requests ([`Effect`]).
 
+use super::browse::BrowseKind;
 use super::overlay::Prompt;
 use super::place::Place;
 use super::source::Source;
@@ -7,7 +8,9 @@ use crate::labels::classify::Verdict;
 use crate::terminal::listener::Step;
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui_image::protocol::Protocol;
-use snapseek_index::{ContentHash, Facet, FacetField, Hit, LabelSet, Order, PhotoAlbum, Status, Turn};
+use snapseek_index::{
+    ContentHash, Facet, FacetField, Hit, LabelSet, Order, OwnRatings, OwnTags, PhotoAlbum, SavedSearch, Status, Turn,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -243,14 +246,14 @@ pub enum Message {
     /// Work on clusters has ended: a summary of what was done, and the number under which the library keeps the
     /// clusters that were replaced.
     Grouped(u64, Outcome<(String, Option<i64>)>),
-    /// A cluster was renamed: old and new name, and whether that undid something.
+    /// A cluster was renamed.
     Renamed {
         /// Its old name.
         old: String,
         /// Its new name.
         new: String,
-        /// It has its old name again.
-        is_undo: bool,
+        /// Why.
+        way: Way,
     },
     /// A caption was written or deleted.
     Captioned {
@@ -260,9 +263,13 @@ pub enum Message {
         before: Option<(String, Option<String>)>,
         /// It has one now.
         now: bool,
-        /// This undid something.
-        is_undo: bool,
+        /// Why.
+        way: Way,
     },
+    /// What the user wrote on photos was changed: what was done, and what it was before.
+    OwnChanged(String, OwnChange, Way),
+    /// Clusters of before are back: how many, and the number under which the library keeps those that they replaced.
+    Restored(usize, Option<i64>, Way),
     /// How many captions of how many are written; `None`: no more are.
     Captioning(Option<(usize, usize)>),
     /// A path that was typed, how far it can be completed, and the names with which it can go on.
@@ -281,10 +288,20 @@ pub enum Message {
     Facets(FacetField, Vec<Facet>),
     /// The albums.
     Albums(Vec<PhotoAlbum>),
-    /// Something of the library was changed: what. The photos that are listed may be others now.
-    Changed(String),
+    /// The saved searches.
+    Searches(Vec<SavedSearch>),
+    /// A search was saved or deleted: its name, the query of before, whether it is there now.
+    SearchSaved(String, Option<String>, bool, Way),
+    /// The photos that were taken on this day of other years.
+    Today(Vec<i64>),
+    /// The folders that files lie in, with how many.
+    Folders(Vec<(String, u64)>),
+    /// The months, the newest first, with how many photos were taken in each.
+    Months(Vec<(String, u64)>),
+    /// The first photos of what is browsed.
+    Covers(u64, Vec<i64>),
     /// An album was changed: its name, what was done, and the pictures that it had before; `None` if there was none.
-    AlbumChanged(String, String, Option<Vec<ContentHash>>),
+    AlbumChanged(String, String, Option<Vec<ContentHash>>, Way),
     /// The saved label sets.
     LabelSets(Vec<LabelSet>),
     /// Progress of heavy work.
@@ -325,6 +342,37 @@ impl std::fmt::Debug for EncodedPicture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Picture").field(&self.0.size()).finish()
     }
+}
+
+/// Why something is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The user wants it.
+    Do,
+    /// The last step is undone.
+    Undo,
+    /// What was undone is done again.
+    Redo,
+}
+
+/// A change of what the user wrote on photos.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OwnChange {
+    /// Add tags to photos, and remove others.
+    Tags {
+        /// The photos.
+        photos: Vec<i64>,
+        /// The tags to add.
+        add: Vec<String>,
+        /// The tags to remove.
+        remove: Vec<String>,
+    },
+    /// Rate photos; `None`: as their files say.
+    Rate(Vec<i64>, Option<i8>),
+    /// Give pictures exactly these tags.
+    SetTags(OwnTags),
+    /// Give pictures exactly these ratings.
+    SetRatings(OwnRatings),
 }
 
 /// What can be cancelled.
@@ -424,11 +472,11 @@ pub enum Effect {
         old: String,
         /// Its new name.
         new: String,
-        /// This undoes something.
-        is_undo: bool,
+        /// Why.
+        way: Way,
     },
     /// Bring clusters back that the library keeps under this number.
-    RestoreClusters(i64),
+    RestoreClusters(i64, Way),
     /// Load the photos that were marked when the program ended last.
     Marks,
     /// Remember the marked photos for the next start.
@@ -439,8 +487,18 @@ pub enum Effect {
     Facets(FacetField),
     /// Load the albums.
     Albums,
+    /// Load the saved searches.
+    Searches,
+    /// Save a query under this name, or delete that of this name.
+    SaveSearch(String, Option<String>, Way),
+    /// Load what a list to browse shows.
+    Browse(BrowseKind),
+    /// Load the first photos that a query finds.
+    Covers(u64, String),
     /// Change an album.
-    Album(AlbumChange),
+    Album(AlbumChange, Way),
+    /// Change what the user wrote on photos.
+    Own(OwnChange, Way),
     /// Load the saved label sets.
     LabelSets,
     /// Save a label set.
@@ -461,8 +519,8 @@ pub enum Effect {
         photo: i64,
         /// The caption.
         text: Option<(String, Option<String>)>,
-        /// This undoes something.
-        is_undo: bool,
+        /// Why.
+        way: Way,
     },
     /// Start or stop watching the library's folders.
     Watch(bool),

@@ -42,7 +42,7 @@ pub fn areas(state: &State) -> Areas {
         return Areas { body, status, ..Areas::default() };
     }
     let lines = match state.place {
-        Place::Search | Place::Classify => 2,
+        Place::Search | Place::Classify | Place::Browse => 2,
         _ => 0,
     };
     let [tabs, input, middle, status, hints] = Layout::vertical([
@@ -58,6 +58,7 @@ pub fn areas(state: &State) -> Areas {
         Place::Search if wide && state.search.preview => middle.width * 2 / 5,
         Place::Look if middle.width >= 70 => (middle.width / 3).clamp(26, 50),
         Place::Map => (middle.width / 3).min(46),
+        Place::Browse if middle.width >= 70 => middle.width / 2,
         Place::Classify if wide => middle.width / 3,
         Place::Classify => (middle.width * 2 / 5).min(34),
         Place::Chat if middle.width >= 60 => middle.width * 2 / 5,
@@ -137,6 +138,34 @@ pub fn covers(area: Rect, count: usize) -> Vec<Rect> {
         .collect()
 }
 
+/// The visible rows of a list to browse: position and area of each.
+#[must_use]
+pub fn browse_rows(state: &State) -> Vec<(usize, Rect)> {
+    let body = areas(state).body;
+    let (count, fit) = (state.browse_rows().len(), usize::from(body.height).max(1));
+    let first = state.browse.at.saturating_sub(fit / 2).min(count.saturating_sub(fit));
+    (first..count.min(first + fit)).zip(body.rows()).collect()
+}
+
+/// The covers of the selected row with their areas: as many as have room.
+#[must_use]
+pub fn browse_covers(state: &State) -> Vec<(i64, Rect)> {
+    let side = areas(state).side;
+    let inner = Rect { x: side.x + side.width.min(2), width: side.width.saturating_sub(3), ..side };
+    // A cell is twice as high as it is wide.
+    let (width, height) = (18_u16, 8_u16);
+    let (columns, rows) = ((inner.width / width).max(1), (inner.height / height).max(1));
+    let (width, height) = (inner.width / columns, inner.height / rows);
+    let area = |n: u16| Rect {
+        x: inner.x + n % columns * width,
+        y: inner.y + n / columns * height,
+        width: width.saturating_sub(2),
+        height: height.saturating_sub(1),
+    };
+    let ids = state.browse.covers.1.iter().copied();
+    ids.zip((0..columns * rows).map(area)).map(|(id, area)| (id, area.intersection(inner))).collect()
+}
+
 /// Every picture on the screen with its area: the selected one first, then the others by their distance from it.
 #[must_use]
 pub fn pictures(state: &State) -> Vec<(PictureKey, Rect)> {
@@ -168,6 +197,7 @@ pub fn pictures(state: &State) -> Vec<(PictureKey, Rect)> {
                 places.extend(ids.iter().copied().zip(covers(area, ids.len())));
             }
         }
+        Place::Browse => places.extend(browse_covers(state)),
         Place::Index => {}
     }
     places.retain(|(_, area)| area.width > 0 && area.height > 0);
@@ -189,6 +219,9 @@ pub fn photos(state: &State) -> Vec<i64> {
         && let Some(gallery) = state.gallery_of(state.look.of)
     {
         ids.extend(gallery.shown().iter().skip(gallery.at().saturating_sub(2)).take(5).map(|found| found.id));
+    }
+    if state.place == Place::Browse {
+        ids.extend(browse_covers(state).into_iter().map(|(id, _)| id));
     }
     if state.place == Place::Clusters
         && let Some(groups) = &state.clusters.groups

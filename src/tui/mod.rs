@@ -7,10 +7,13 @@
 //! - [`layout`]: where things are on the screen; shared by views and mouse
 //! - [`gallery`], [`source`], [`complete`]: a list of photos, where it comes from, completion of queries
 //! - [`action`], [`keymap`], [`overlay`], [`theme`]: what keys do, which keys, help and palette, colours
+//! - [`browse`], `choices`: lists to browse, lists to choose from
 //! - `terminal`: takes the terminal over and gives it back
 
 pub mod action;
+pub mod browse;
 pub mod burst;
+mod choices;
 pub mod complete;
 pub mod event;
 pub mod gallery;

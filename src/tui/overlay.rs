@@ -1,6 +1,6 @@
 //! Overlays: windows over a place. They hold the help, the palette, a prompt, the search history, or a choice.
 
-use super::action::{ACTIONS, ALIASES, Action, Entry};
+use super::action::{ACTIONS, ALIASES, Action, Entry, Menu};
 use super::place::Place;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher};
@@ -13,16 +13,12 @@ pub enum Overlay {
     Help(usize),
     /// All actions.
     Palette(Picker),
-    /// Earlier queries.
-    History(Picker),
-    /// The saved label sets.
-    Sets(Picker),
-    /// The albums.
-    Albums(Picker),
+    /// A list to choose from.
+    Choose(Choice, Picker),
     /// A prompt for a line of text.
     Prompt(Asked),
-    /// What photos can be sorted by, and the position of the selected line.
-    Sorting(usize),
+    /// A menu, and the position of the selected line.
+    Menu(Menu, usize),
     /// Values to filter by: the position of the field, and that of the selected value.
     Filters(usize, usize),
     /// A text to read: its title, its lines, and the position of the first line on the screen.
@@ -51,6 +47,29 @@ pub struct Picker {
     pub at: usize,
 }
 
+/// What is chosen from a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// An earlier query, the newest first.
+    History,
+    /// A saved label set.
+    Set,
+    /// An album.
+    Album,
+}
+
+impl Choice {
+    /// The title of the list.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::History => "Earlier queries",
+            Self::Set => "Saved label sets",
+            Self::Album => "Albums",
+        }
+    }
+}
+
 /// What the user is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
@@ -66,6 +85,10 @@ pub enum Prompt {
     Export,
     /// A caption for this photo.
     Caption(i64),
+    /// A name for this query.
+    SearchName(String),
+    /// Tags that these photos are given or that are taken from them.
+    Tags(Vec<i64>),
     /// An album that the marked photos are added to.
     AddToAlbum,
     /// An album that the marked photos are taken out of.
@@ -83,6 +106,8 @@ impl Prompt {
             Self::ChatFile => "File for the chat (.md or .json)",
             Self::Export => "File (.html or .json), or folder for copies",
             Self::Caption(_) => "Caption",
+            Self::SearchName(_) => "Save the search as (a known name replaces that one)",
+            Self::Tags(_) => "Tags, separated by commas (-tag takes one away)",
             Self::AddToAlbum => "Add to the album (a new name makes a new one)",
             Self::RemoveFromAlbum => "Take out of the album",
         }
@@ -106,12 +131,18 @@ impl Overlay {
     #[must_use]
     pub fn input(&self) -> Option<&Input> {
         match self {
-            Self::Help(_) | Self::Sorting(_) | Self::Filters(..) | Self::Text(..) => None,
-            Self::Palette(picker) | Self::History(picker) | Self::Sets(picker) | Self::Albums(picker) => {
-                Some(&picker.input)
-            }
+            Self::Help(_) | Self::Menu(..) | Self::Filters(..) | Self::Text(..) => None,
+            Self::Palette(picker) | Self::Choose(_, picker) => Some(&picker.input),
             Self::Prompt(asked) => Some(&asked.input),
         }
+    }
+}
+
+impl Overlay {
+    /// Whether it is the prompt for tags.
+    #[must_use]
+    pub fn asks_for_tags(&self) -> bool {
+        matches!(self, Self::Prompt(Asked { prompt: Prompt::Tags(_), .. }))
     }
 }
 

@@ -18,14 +18,16 @@ pub enum Place {
     Chat,
     /// The library's folders, and indexing.
     Index,
+    /// The start page, folders and the timeline.
+    Browse,
 }
 
 impl Place {
     /// The places in the bar at the top, in its order.
     pub const TABS: [Self; 6] = [Self::Search, Self::Clusters, Self::Map, Self::Classify, Self::Chat, Self::Index];
     /// All places.
-    pub const ALL: [Self; 7] =
-        [Self::Search, Self::Look, Self::Clusters, Self::Map, Self::Classify, Self::Chat, Self::Index];
+    pub const ALL: [Self; 8] =
+        [Self::Search, Self::Look, Self::Clusters, Self::Map, Self::Classify, Self::Chat, Self::Index, Self::Browse];
 
     /// Its name.
     #[must_use]
@@ -38,6 +40,7 @@ impl Place {
             Self::Classify => "Classify",
             Self::Chat => "Chat",
             Self::Index => "Index",
+            Self::Browse => "Browse",
         }
     }
 }

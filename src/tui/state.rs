@@ -1,5 +1,6 @@
 //! Everything that the terminal UI knows. Only `update` changes it; views only read it.
 
+use super::browse::Browse;
 use super::event::{
     Answer, Beginning, Classified, Effect, EncodedPicture, Groups, Listing, MapChart, Outcome, PictureKey, Standing,
 };
@@ -14,7 +15,7 @@ use crate::config::ThemeName;
 use crate::terminal::abilities::ColorDepth;
 use crate::terminal::listener::Step;
 use ratatui::layout::Rect;
-use snapseek_index::{Facet, FacetField, Hit, LabelSet, PhotoAlbum, Turn};
+use snapseek_index::{Facet, FacetField, Hit, LabelSet, PhotoAlbum, SavedSearch, Turn};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct TuiOptions {
     pub watch: bool,
     /// The keys.
     pub keymap: Keymap,
+    /// Which model a first run uses, and what a better one would cost.
+    pub models: [String; 2],
 }
 
 /// The whole state of the terminal UI.
@@ -91,12 +94,18 @@ pub struct State {
     pub facets: HashMap<FacetField, Option<Vec<Facet>>>,
     /// The position of the field whose values were listed last.
     pub last_field: usize,
+    /// The start page, folders, the timeline.
+    pub browse: Browse,
+    /// The saved searches.
+    pub searches: Vec<SavedSearch>,
     /// The albums.
     pub albums: Vec<PhotoAlbum>,
     /// The album that was added to last.
     pub last_album: String,
     /// How the last steps are undone, the last one at the end.
     pub undo: Vec<Undo>,
+    /// How the steps that were undone last are done again, the last one at the end.
+    pub redo: Vec<Undo>,
     /// The state of the marks that was handed over to be kept.
     pub kept_marks: u64,
     /// What was typed in prompts that were left.
@@ -456,9 +465,12 @@ impl State {
             marks: Marks::default(),
             facets: HashMap::new(),
             last_field: 0,
+            browse: Browse::default(),
+            searches: Vec::new(),
             albums: Vec::new(),
             last_album: String::new(),
             undo: Vec::new(),
+            redo: Vec::new(),
             kept_marks: 0,
             drafts: Vec::new(),
             note: None,
@@ -467,7 +479,7 @@ impl State {
             theme: Theme::new(options.theme, options.colors, options.background),
             options,
         };
-        let mut effects = vec![Effect::Standing, Effect::LabelSets, Effect::Albums];
+        let mut effects = vec![Effect::Standing, Effect::LabelSets, Effect::Albums, Effect::Searches];
         if !state.options.pick {
             effects.push(Effect::Marks);
         }
@@ -527,7 +539,7 @@ impl State {
                 group.covers.first().copied()
             }
             Place::Chat => self.chat.photo,
-            Place::Index => None,
+            Place::Index | Place::Browse => None,
         }
     }
 

@@ -8,6 +8,7 @@
 
 #[macro_use]
 mod support;
+mod tags;
 
 mod albums;
 mod bombs;

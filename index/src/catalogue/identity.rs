@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 pub(crate) const ORPHANS: &str = "FROM photo WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = photo.id)
     AND NOT EXISTS (SELECT 1 FROM caption c WHERE c.photo = photo.id AND (c.captioner IS NULL OR photo.format = ''))
     AND NOT EXISTS (SELECT 1 FROM reading r WHERE r.photo = photo.id AND photo.format = '')
-    AND NOT EXISTS (SELECT 1 FROM album_picture a WHERE a.picture = photo.picture)";
+    AND NOT EXISTS (SELECT 1 FROM album_picture a WHERE a.picture = photo.picture)
+    AND NOT EXISTS (SELECT 1 FROM own_tag o WHERE o.picture = photo.picture)
+    AND NOT EXISTS (SELECT 1 FROM own_rating o WHERE o.picture = photo.picture)";
 
 /// The photo with this picture, if the catalogue has it. A photo that is known only by an older kind of hash is known
 /// by the new one from now on, and so is what refers to the picture by that.
@@ -114,7 +116,48 @@ fn rename(db: &Connection, old: &ContentHash, new: &ContentHash) -> rusqlite::Re
             sealed.seal(db, "picture = ?1", [new.as_slice()])?;
         }
     }
+    rename_own(db, old, new)
+}
+
+/// Lets the tags and the rating of a picture be those of its new hash; of two ratings, the newer one stays.
+fn rename_own(db: &Connection, old: &ContentHash, new: &ContentHash) -> rusqlite::Result<()> {
+    let (old, new) = (old.as_slice(), new.as_slice());
+    db.execute(
+        "DELETE FROM own_rating WHERE picture = ?2
+         AND written < (SELECT written FROM own_rating WHERE picture = ?1)",
+        [old, new],
+    )?;
+    for sealed in [seal::OWN_TAG, seal::OWN_RATING] {
+        let moved =
+            db.execute(&format!("UPDATE OR IGNORE {} SET picture = ?2 WHERE picture = ?1", sealed.table), [old, new])?;
+        db.execute(&format!("DELETE FROM {} WHERE picture = ?1", sealed.table), [old])?;
+        if moved > 0 {
+            sealed.seal(db, "picture = ?1", [new])?;
+        }
+    }
     Ok(())
+}
+
+/// Lets an edited picture have the tags and the rating of the one before, where it has none of its own. Returns whether
+/// it has got tags.
+fn follow_own(db: &Connection, former: &ContentHash, picture: &ContentHash) -> rusqlite::Result<bool> {
+    let both = [former.as_slice(), picture.as_slice()];
+    let tags = db.execute(
+        "INSERT OR IGNORE INTO own_tag (picture, folded, name, written)
+         SELECT ?2, folded, name, written FROM own_tag WHERE picture = ?1",
+        both,
+    )?;
+    let rated = db.execute(
+        "INSERT OR IGNORE INTO own_rating (picture, stars, written)
+         SELECT ?2, stars, written FROM own_rating WHERE picture = ?1",
+        both,
+    )?;
+    for (sealed, got) in [(seal::OWN_TAG, tags), (seal::OWN_RATING, rated)] {
+        if got > 0 {
+            sealed.seal(db, "picture = ?1", [picture.as_slice()])?;
+        }
+    }
+    Ok(tags > 0)
 }
 
 /// Makes one photo of two that show the same picture. Both captions stay if both were written by hand.
@@ -226,7 +269,7 @@ fn merge_captions(db: &Connection, from: i64, into: i64) -> rusqlite::Result<()>
     Ok(())
 }
 
-/// Remembers which photo was at a path that now loses it, if it has a caption by hand or is in an album.
+/// Remembers which photo was at a path that now loses it, if a person wrote something on it or put it into an album.
 pub(crate) fn remember_last(db: &Connection, path: &Path, photo: i64) -> rusqlite::Result<()> {
     put_last(db, "INSERT OR REPLACE", path, photo, false)
 }
@@ -239,7 +282,9 @@ pub(crate) fn import_last(db: &Connection, path: &Path, photo: i64, ended: bool)
 
 fn put_last(db: &Connection, insert: &str, path: &Path, photo: i64, ended: bool) -> rusqlite::Result<()> {
     let by_hand = "SELECT 1 FROM caption WHERE photo = ?1 AND captioner IS NULL
-         UNION ALL SELECT 1 FROM album_picture a JOIN photo p ON p.picture = a.picture WHERE p.id = ?1";
+         UNION ALL SELECT 1 FROM album_picture a JOIN photo p ON p.picture = a.picture WHERE p.id = ?1
+         UNION ALL SELECT 1 FROM own_tag o JOIN photo p ON p.picture = o.picture WHERE p.id = ?1
+         UNION ALL SELECT 1 FROM own_rating o JOIN photo p ON p.picture = o.picture WHERE p.id = ?1";
     if db.prepare_cached(by_hand)?.exists([photo])? {
         let path = paths::bytes(path);
         db.prepare_cached(&format!("{insert} INTO last_seen (path, photo, ended) VALUES (?1, ?2, ?3)"))?
@@ -273,9 +318,9 @@ pub(crate) fn carry_on(db: &Connection, open: &[PathBuf], gone: &[&PathBuf]) -> 
     gone.iter().try_for_each(|path| end_last(db, path))
 }
 
-/// Carries the caption by hand of the photo that was last at a path over to the photo that took its place there, and
-/// lets it take its place in albums, if no file shows the former and only this one the latter. The caption stays with
-/// its own picture too, in case that returns.
+/// Carries the caption by hand, the own tags and the own rating of the photo that was last at a path over to the photo
+/// that took its place there, and lets it take its place in albums, if no file shows the former and only this one the
+/// latter. What was written stays with its own picture too, in case that returns.
 fn carry(db: &Connection, path: &[u8]) -> rusqlite::Result<()> {
     let follower: Option<(i64, i64)> = db
         .prepare_cached(
@@ -304,6 +349,9 @@ fn carry(db: &Connection, path: &[u8]) -> rusqlite::Result<()> {
     let follow = "UPDATE OR IGNORE album_picture SET picture = ?2 WHERE picture = ?1";
     if db.execute(follow, [former.as_slice(), picture.as_slice()])? > 0 {
         seal::ALBUM_PICTURE.seal(db, "picture = ?1", [picture.as_slice()])?;
+    }
+    if follow_own(db, &former, &picture)? {
+        log(db, photo, About::Words)?;
     }
     db.prepare_cached("DELETE FROM last_seen WHERE path = ?1")?.execute([path])?;
     Ok(())

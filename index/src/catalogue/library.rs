@@ -365,7 +365,9 @@ impl Library {
     pub fn names(&self, kind: &str) -> Result<Vec<String>> {
         self.sql(|db| {
             let mut statement = db.prepare_cached(
-                "SELECT text FROM named WHERE kind = ?1 GROUP BY text ORDER BY count(*) DESC, text LIMIT 10000",
+                "SELECT text FROM (SELECT text FROM named WHERE kind = ?1
+                 UNION ALL SELECT name FROM own_tag WHERE ?1 = 'keyword')
+                 GROUP BY text ORDER BY count(*) DESC, text LIMIT 10000",
             )?;
             statement.query_map([kind], |row| text_of(row, 0))?.collect()
         })

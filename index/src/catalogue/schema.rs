@@ -26,6 +26,8 @@ const MIGRATIONS: &[&str] = &[
     AWAITED_TAGS,
     READINGS,
     ALBUMS,
+    OWN,
+    SAVED_SEARCHES,
 ];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
@@ -324,6 +326,25 @@ CREATE TABLE album_picture (
     seal INTEGER, PRIMARY KEY (album, position)
 );
 CREATE UNIQUE INDEX album_picture_picture ON album_picture (picture, album);
+";
+
+/// Tags and stars that a person gave pictures.
+const OWN: &str = "
+CREATE TABLE own_tag (
+    picture BLOB NOT NULL, folded TEXT NOT NULL, name TEXT NOT NULL, written INTEGER NOT NULL, seal INTEGER,
+    PRIMARY KEY (picture, folded)
+) WITHOUT ROWID;
+CREATE INDEX own_tag_folded ON own_tag (folded);
+CREATE TABLE own_rating (
+    picture BLOB PRIMARY KEY, stars INTEGER NOT NULL, written INTEGER NOT NULL, seal INTEGER
+) WITHOUT ROWID;
+";
+
+/// Queries with names.
+const SAVED_SEARCHES: &str = "
+CREATE TABLE saved_search (
+    folded TEXT PRIMARY KEY, name TEXT NOT NULL, query TEXT NOT NULL, written INTEGER NOT NULL, seal INTEGER
+) WITHOUT ROWID;
 ";
 
 /// The schema version from which on rows have seals.

@@ -23,7 +23,7 @@ pub(crate) use told_columns;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sealed {
     pub(crate) table: &'static str,
-    /// The column that names a row to a person: the id of a photo, a path, a name.
+    /// The column, or an expression, that names a row to a person: the id of a photo, a path, a name.
     pub(crate) key: &'static str,
     /// Every column but the seal and large values.
     columns: &'static str,
@@ -92,9 +92,13 @@ pub(crate) const READING: Sealed = sealed("reading", "photo", "photo, reader, li
 pub(crate) const SETTING: Sealed = sealed("setting", "name", "name, value");
 pub(crate) const ALBUM: Sealed = sealed("album", "name", "id, name, folded, written");
 pub(crate) const ALBUM_PICTURE: Sealed = sealed("album_picture", "album", "album, position, picture");
+pub(crate) const OWN_TAG: Sealed = sealed("own_tag", "name", "picture, folded, name, written");
+pub(crate) const OWN_RATING: Sealed =
+    sealed("own_rating", "(SELECT p.id FROM photo p WHERE p.picture = own_rating.picture)", "picture, stars, written");
+pub(crate) const SAVED_SEARCH: Sealed = sealed("saved_search", "name", "folded, name, query, written");
 
 /// All of them.
-pub(crate) const ALL: [Sealed; 31] = [
+pub(crate) const ALL: [Sealed; 34] = [
     EMBEDDING,
     ENCODING,
     CLASSIFIER,
@@ -126,6 +130,9 @@ pub(crate) const ALL: [Sealed; 31] = [
     SETTING,
     ALBUM,
     ALBUM_PICTURE,
+    OWN_TAG,
+    OWN_RATING,
+    SAVED_SEARCH,
 ];
 
 impl Sealed {

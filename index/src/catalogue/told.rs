@@ -15,6 +15,10 @@ pub(crate) const COLUMNS: &str = told_columns!();
 pub(crate) const COMPANIONS: &str = "(SELECT s.photo FROM stack s JOIN stack o ON o.leader = s.leader
     WHERE o.photo = ?1 AND s.photo <> ?1)";
 
+/// The stars of `photo p`: those that a person gave it in the library, or else what its files say.
+pub(crate) const RATING: &str =
+    "nullif(coalesce((SELECT o.stars FROM own_rating o WHERE o.picture = p.picture), p.rating), 0)";
+
 /// What a name in the table `named` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameKind {
@@ -126,18 +130,30 @@ pub(crate) fn joined(words: &[String]) -> String {
     format!(" {} ", words.join(" "))
 }
 
-/// The keywords and the people of a photo, each once, in the order of its files. With `stack`, also those of the photos
-/// that were taken as one with it.
+/// The keywords and the people of a photo, each once: its own tags, then those of its files in their order. With `stack`,
+/// also those of the photos that were taken as one with it.
 pub(crate) fn names_of(db: &Connection, photo: i64, stack: bool) -> rusqlite::Result<(Vec<String>, Vec<String>)> {
-    let others = if stack { format!("OR f.photo IN {COMPANIONS}") } else { String::new() };
-    let mut statement = db.prepare_cached(&format!(
-        "SELECT n.kind = '{}', n.text FROM named n JOIN file f ON f.id = n.file WHERE f.photo = ?1 {others}
+    let others = |of: &str| if stack { format!("OR {of} IN {COMPANIONS}") } else { String::new() };
+    let own = format!(
+        "SELECT 0, o.name FROM own_tag o JOIN photo p ON p.picture = o.picture WHERE p.id = ?1 {}
+         ORDER BY p.id <> ?1, o.folded",
+        others("p.id")
+    );
+    let of_files = format!(
+        "SELECT n.kind = '{}', n.text FROM named n JOIN file f ON f.id = n.file WHERE f.photo = ?1 {}
          ORDER BY f.photo <> ?1, f.path, n.position",
-        NameKind::Person.as_str()
-    ))?;
-    let rows = statement.query_map([photo], |row| Ok((row.get(0)?, text_of(row, 1)?)))?;
+        NameKind::Person.as_str(),
+        others("f.photo")
+    );
+    let mut names: Vec<(bool, String)> = Vec::new();
+    for sql in [own, of_files] {
+        let mut statement = db.prepare_cached(&sql)?;
+        let rows = statement.query_map([photo], |row| Ok((row.get(0)?, text_of(row, 1)?)))?;
+        for row in rows {
+            names.push(row?);
+        }
+    }
     let mut seen = std::collections::HashSet::new();
-    let mut names: Vec<(bool, String)> = rows.collect::<rusqlite::Result<_>>()?;
     names.retain(|(is_person, name)| seen.insert((*is_person, paths::fold(name))));
     let (people, keywords): (Vec<_>, Vec<_>) = names.into_iter().partition(|(is_person, _)| *is_person);
     let texts = |list: Vec<(bool, String)>| list.into_iter().map(|(_, name)| name).collect();

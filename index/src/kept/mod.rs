@@ -1,4 +1,5 @@
-//! What the catalogue keeps besides photos: captions, chats, albums, clusters and the names given to them, labels, looks.
+//! What the catalogue keeps besides photos: captions, chats, albums, own tags and ratings, clusters and the names given to
+//! them, labels, looks.
 
 pub(crate) mod albums;
 pub(crate) mod captioner;
@@ -10,7 +11,9 @@ pub(crate) mod clusters;
 pub(crate) mod given_names;
 pub(crate) mod labels;
 pub(crate) mod looks;
+pub(crate) mod own;
 pub(crate) mod pending;
 pub(crate) mod readings;
+pub(crate) mod searches;
 pub(crate) mod stacks;
 pub(crate) mod transfer;

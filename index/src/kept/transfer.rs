@@ -3,7 +3,8 @@
 
 use super::chats::{LONGEST_ANSWER, LONGEST_QUESTION};
 use super::labels::{self, LabelSet};
-use super::{clusters, given_names, readings};
+use super::searches::SavedSearch;
+use super::{clusters, given_names, own, readings};
 use crate::catalogue::change_log::{About, log};
 use crate::catalogue::identity::{self, CaptionSource, CaptionText};
 use crate::catalogue::library::Library;
@@ -65,6 +66,26 @@ pub enum Written {
         /// Hashes of its pictures, in its order.
         pictures: Vec<ContentHash>,
     },
+    /// The tags that a person gave a picture.
+    Tags {
+        /// Hash of the picture.
+        picture: ContentHash,
+        /// The tags.
+        tags: Vec<String>,
+        /// When the newest of them was given, in seconds since 1970.
+        written: i64,
+    },
+    /// The rating that a person gave a picture.
+    Rating {
+        /// Hash of the picture.
+        picture: ContentHash,
+        /// As [`Library::rate`] takes them.
+        stars: i8,
+        /// When, in seconds since 1970.
+        written: i64,
+    },
+    /// A saved search.
+    Search(SavedSearch),
     /// A label set.
     LabelSet {
         /// The set.
@@ -105,6 +126,12 @@ pub struct Imported {
     pub names: Merged,
     /// Albums.
     pub albums: Merged,
+    /// Pictures with own tags.
+    pub tags: Merged,
+    /// Own ratings.
+    pub ratings: Merged,
+    /// Saved searches.
+    pub searches: Merged,
     /// Label sets.
     pub label_sets: Merged,
     /// Forgotten paths.
@@ -130,7 +157,7 @@ impl Merged {
 }
 
 /// The tables that hold what is exported.
-const WRITTEN: [Sealed; 10] = [
+const WRITTEN: [Sealed; 13] = [
     seal::CAPTION,
     seal::READING,
     seal::CONVERSATION,
@@ -139,6 +166,9 @@ const WRITTEN: [Sealed; 10] = [
     seal::NAMED_PICTURE,
     seal::ALBUM,
     seal::ALBUM_PICTURE,
+    seal::OWN_TAG,
+    seal::OWN_RATING,
+    seal::SAVED_SEARCH,
     seal::LABEL_SET,
     seal::FORGOTTEN,
 ];
@@ -156,7 +186,7 @@ impl Library {
     ) -> std::result::Result<u64, E> {
         let (all, broken) = self.at_one_moment(|db| {
             let mut all = Vec::new();
-            for read in [captions, texts, chats, names, albums, label_sets, forgotten] {
+            for read in [captions, texts, chats, names, albums, tags, ratings, searches, label_sets, forgotten] {
                 all.extend(read(db)?);
             }
             let mut broken: u64 = 0;
@@ -264,6 +294,28 @@ fn albums(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     })
 }
 
+fn tags(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+    let mut statement = db.prepare("SELECT picture, max(written) FROM own_tag GROUP BY picture ORDER BY picture")?;
+    readable(&mut statement.query([])?, |row| {
+        let picture = row.get(0)?;
+        Ok(Written::Tags { picture, tags: own::tags_of(db, &picture)?, written: row.get(1)? })
+    })
+}
+
+fn ratings(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+    let mut statement = db.prepare("SELECT picture, stars, written FROM own_rating ORDER BY picture")?;
+    readable(&mut statement.query([])?, |row| {
+        Ok(Written::Rating { picture: row.get(0)?, stars: row.get(1)?, written: row.get(2)? })
+    })
+}
+
+fn searches(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+    let mut statement = db.prepare("SELECT name, query, written FROM saved_search ORDER BY folded")?;
+    readable(&mut statement.query([])?, |row| {
+        Ok(Written::Search(SavedSearch { name: text_of(row, 0)?, query: text_of(row, 1)?, written: row.get(2)? }))
+    })
+}
+
 fn label_sets(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare(&format!("SELECT {}, written FROM label_set ORDER BY folded", labels::COLUMNS))?;
     readable(&mut statement.query([])?, |row| {
@@ -297,6 +349,10 @@ impl Written {
             }),
             Self::Name { name, .. } => clusters::check_name(name),
             Self::Album { name, .. } => super::albums::check_name(name),
+            Self::Tags { tags, .. } if tags.is_empty() => refused("the tags of a picture", "there are none"),
+            Self::Tags { tags, .. } => tags.iter().try_for_each(|tag| own::check_tag(tag)),
+            Self::Rating { stars, .. } => own::check_stars(*stars),
+            Self::Search(SavedSearch { name, query, .. }) => super::searches::check(name, query),
             Self::LabelSet { set, .. } => set.check_all(),
             // Everything is below an empty path.
             Self::Forgotten { path, .. } if !path.is_absolute() => refused("a forgotten path", "it is not absolute"),
@@ -331,6 +387,13 @@ impl Writer<'_> {
                     Written::Album { name, written, pictures } => {
                         done.albums.count(put_album(db, name, *written, pictures)?);
                     }
+                    Written::Tags { picture, tags, written } => {
+                        done.tags.count(put_tags(db, picture, tags, *written)?);
+                    }
+                    Written::Rating { picture, stars, written } => {
+                        done.ratings.count(put_rating(db, picture, *stars, *written)?);
+                    }
+                    Written::Search(search) => done.searches.count(put_search(db, search)?),
                     Written::LabelSet { set, written } => done.label_sets.count(put_label_set(db, set, *written)?),
                     Written::Forgotten { path, forgotten } => {
                         let mut known = db.prepare_cached("SELECT 1 FROM forgotten WHERE path = ?1")?;
@@ -508,6 +571,39 @@ fn put_album(db: &Connection, name: &str, written: i64, pictures: &[ContentHash]
     let is_new = fate != Fate::Unchanged;
     super::albums::put(db, name, is_new.then_some(written), &[first, second].concat())?;
     Ok(if is_new { fate } else { Fate::Updated })
+}
+
+/// No tag of either is lost.
+fn put_tags(db: &Connection, picture: &ContentHash, tags: &[String], written: i64) -> rusqlite::Result<Fate> {
+    let picture = identity::picture_of(db, picture)?.unwrap_or(*picture);
+    let known = own::tags_of(db, &picture)?;
+    own::put_tags(db, &picture, &[known.as_slice(), tags].concat(), Some(written))?;
+    Ok(match (known.len(), own::tags_of(db, &picture)?.len()) {
+        (0, _) => Fate::Added,
+        (before, now) if now > before => Fate::Updated,
+        _ => Fate::Unchanged,
+    })
+}
+
+fn put_rating(db: &Connection, picture: &ContentHash, stars: i8, written: i64) -> rusqlite::Result<Fate> {
+    let picture = identity::picture_of(db, picture)?.unwrap_or(*picture);
+    let known: Option<i64> = db
+        .prepare_cached("SELECT written FROM own_rating WHERE picture = ?1")?
+        .query_row([picture.as_slice()], |row| row.get(0))
+        .optional()?;
+    if known.is_some_and(|known| known >= written) {
+        return Ok(Fate::Unchanged);
+    }
+    own::put_rating(db, &picture, Some(stars), Some(written))?;
+    Ok(if known.is_some() { Fate::Updated } else { Fate::Added })
+}
+
+fn put_search(db: &Connection, search: &SavedSearch) -> rusqlite::Result<Fate> {
+    let fate = fate_of(db, "saved_search", &search.name, search.written)?;
+    if fate != Fate::Unchanged {
+        super::searches::put(db, &search.name, &search.query, Some(search.written))?;
+    }
+    Ok(fate)
 }
 
 fn put_label_set(db: &Connection, set: &LabelSet, written: i64) -> rusqlite::Result<Fate> {

@@ -3,6 +3,7 @@
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::stored::text_of;
+use crate::catalogue::told::RATING;
 use crate::error::Result;
 use std::collections::HashMap;
 
@@ -76,14 +77,12 @@ impl Library {
                 "SELECT {value}, count(*) FROM photo p WHERE {value} IS NOT NULL AND {SHOWN} GROUP BY 1 ORDER BY {order}"
             )
         };
-        let named = |kind: &str| {
-            format!(
-                "SELECT n.text, count(DISTINCT f.photo) FROM named n JOIN file f ON f.id = n.file
-                 WHERE n.kind = '{kind}' GROUP BY n.folded ORDER BY 2 DESC, 1"
-            )
-        };
         let sql = match field {
-            FacetField::Folder => return self.folders(),
+            FacetField::Folder => {
+                let mut folders = self.folder_counts()?;
+                folders.truncate(MOST);
+                return Ok(folders);
+            }
             FacetField::Year => of_photo("substr(p.taken, 1, 4)", "1 DESC"),
             FacetField::Month => of_photo("substr(p.taken, 1, 7)", "1 DESC"),
             FacetField::Camera => of_photo("p.camera", FREQUENT),
@@ -92,9 +91,15 @@ impl Library {
                 of_photo("coalesce(p.city, substr(p.place, 1, instr(p.place || ',', ',') - 1))", FREQUENT)
             }
             FacetField::Format => of_photo("nullif(p.format, '')", FREQUENT),
-            FacetField::Rating => of_photo("p.rating", "1 DESC"),
-            FacetField::Person => named("person"),
-            FacetField::Keyword => named("keyword"),
+            FacetField::Rating => of_photo(RATING, "1 DESC"),
+            FacetField::Person => "SELECT n.text, count(DISTINCT f.photo) FROM named n JOIN file f ON f.id = n.file
+                 WHERE n.kind = 'person' GROUP BY n.folded ORDER BY 2 DESC, 1"
+                .into(),
+            FacetField::Keyword => format!(
+                "SELECT text, count(DISTINCT photo) FROM (SELECT n.text, n.folded, f.photo FROM named n
+                 JOIN file f ON f.id = n.file WHERE n.kind = 'keyword' UNION ALL SELECT o.name, o.folded, p.id
+                 FROM own_tag o JOIN photo p ON p.picture = o.picture WHERE {SHOWN}) GROUP BY folded ORDER BY 2 DESC, 1"
+            ),
             FacetField::Tag => "SELECT label, count(*) FROM tag GROUP BY folded ORDER BY 2 DESC, 1".into(),
         };
         self.sql(|db| {
@@ -112,8 +117,11 @@ impl Library {
         })
     }
 
-    /// The folders that files lie in.
-    fn folders(&self) -> Result<Vec<Facet>> {
+    /// The folders that files lie in, with how many files lie in each, those with the most first.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn folder_counts(&self) -> Result<Vec<Facet>> {
         let counts = self.sql(|db| {
             let mut statement = db.prepare_cached("SELECT path FROM file")?;
             let mut rows = statement.query([])?;
@@ -134,7 +142,6 @@ impl Library {
         };
         let mut folders: Vec<Facet> = counts.into_iter().filter_map(shown).collect();
         folders.sort_by(|a, b| b.photos.cmp(&a.photos).then(a.value.cmp(&b.value)));
-        folders.truncate(MOST);
         Ok(folders)
     }
 }

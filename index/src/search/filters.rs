@@ -1,7 +1,7 @@
 //! Filters: conditions that photos must satisfy, whatever their meaning.
 
 use crate::catalogue::paths;
-use crate::catalogue::told::NameKind;
+use crate::catalogue::told::{NameKind, RATING};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::path::PathBuf;
@@ -279,8 +279,8 @@ impl Fact {
     fn sql(self) -> String {
         let simple = match self {
             Self::Caption => return shared("SELECT photo FROM caption WHERE text <> ''"),
-            Self::Keyword => return shared(&named(NameKind::Keyword, "")),
-            Self::Person => return shared(&named(NameKind::Person, "")),
+            Self::Keyword => return shared(&named(NameKind::Keyword, None)),
+            Self::Person => return shared(&named(NameKind::Person, None)),
             Self::Date => "(p.taken IS NOT NULL)",
             Self::Camera => "(p.camera IS NOT NULL)",
             Self::Place => {
@@ -288,7 +288,7 @@ impl Fact {
             }
             Self::Text => return shared("SELECT photo FROM reading WHERE text <> ''"),
             Self::Description => "(coalesce(p.title, p.description) IS NOT NULL)",
-            Self::Rating => "(p.rating IS NOT NULL)",
+            Self::Rating => return format!("({RATING} IS NOT NULL)"),
             Self::Tags => "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id)",
             Self::Cluster => "EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)",
             Self::Album => {
@@ -308,9 +308,22 @@ fn shared(photos: &str) -> String {
     )
 }
 
-/// A query for the photos that have names of this kind.
-fn named(kind: NameKind, condition: &str) -> String {
-    format!("SELECT f.photo FROM named n JOIN file f ON f.id = n.file WHERE n.kind = '{}'{condition}", kind.as_str())
+/// A query for the photos that have names of this kind, whose words have this value within them if `with_words`.
+fn named(kind: NameKind, with_words: Option<usize>) -> String {
+    let condition = |table: &str| with_words.map_or(String::new(), |at| format!(" AND instr({table}.folded, ?{at})"));
+    let of_files = format!(
+        "SELECT f.photo FROM named n JOIN file f ON f.id = n.file WHERE n.kind = '{}'{}",
+        kind.as_str(),
+        condition("n")
+    );
+    match kind {
+        NameKind::Person => of_files,
+        // Own tags are keywords.
+        NameKind::Keyword => format!(
+            "{of_files} UNION ALL SELECT q.id FROM own_tag o JOIN photo q ON q.picture = o.picture WHERE true{}",
+            condition("o")
+        ),
+    }
 }
 
 impl Filters {
@@ -433,7 +446,7 @@ impl Filter {
             }
             Self::OwnerText(place, text) => {
                 values.push(paths::padded_words(text).into());
-                let of_kind = |kind| shared(&named(kind, " AND instr(n.folded, ?)"));
+                let of_kind = |kind| shared(&named(kind, Some(values.len())));
                 match place {
                     OwnerText::Keyword => of_kind(NameKind::Keyword),
                     OwnerText::Person => of_kind(NameKind::Person),
@@ -499,7 +512,7 @@ impl Filter {
             Self::Rating { min, max } => {
                 values.push(Value::Integer((*min).into()));
                 values.push(Value::Integer((*max).into()));
-                "(p.rating BETWEEN ? AND ?)".into()
+                format!("({RATING} BETWEEN ? AND ?)")
             }
             Self::Wider(pixels) => {
                 values.push(whole(u64::from(*pixels)));

@@ -11,7 +11,7 @@ use crate::catalogue::told::{self, COMPANIONS};
 use crate::error::{Error, Result, validate};
 use crate::kept::labels::LabelFilter;
 use crate::kept::stacks;
-use crate::kept::{albums, clusters};
+use crate::kept::{albums, clusters, own};
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -123,6 +123,10 @@ pub struct Hit {
     pub folded: u32,
     /// A file of each of the photos that were taken as one with it, by path.
     pub stack: Vec<PathBuf>,
+    /// The tags that a person gave it in the library; they are among its keywords too. Foreign text.
+    pub own_tags: Vec<String>,
+    /// The rating that a person gave it in the library ([`Library::rate`]); it is its rating too.
+    pub own_rating: Option<i8>,
 }
 
 /// A photo that was found: its id and scores alone. What [`Hit`] says of the same names holds here.
@@ -609,6 +613,24 @@ impl Searcher {
         Ok(photos)
     }
 
+    /// The photos that were taken on a day of any year, which is written `06-15`, before a day that is written
+    /// `2026-06-15`; the newest first. Of photos that were taken as one, the one that stands for them.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn on_day(&self, day: &str, before: &str) -> Result<Vec<i64>> {
+        let stacks = self.stacks()?;
+        let mut photos = self.library.sql(|db| {
+            let mut statement = db.prepare_cached(
+                "SELECT p.id FROM photo p WHERE substr(p.taken, 6, 5) = ?1 AND p.taken < ?2
+                 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id) ORDER BY p.taken DESC, p.id",
+            )?;
+            statement.query_map([day, before], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()
+        })?;
+        photos.retain(|id| stacks.get(id).is_none_or(|leader| leader == id));
+        Ok(photos)
+    }
+
     /// A path of each of these photos, the first in order; `None` for those that have no file.
     ///
     /// # Errors
@@ -701,6 +723,10 @@ fn hit(db: &Connection, filters: &Filters, photo: &RankedPhoto) -> rusqlite::Res
         .query_row([id], |row| text_of(row, 0))
         .optional()?;
     (facts.metadata.keywords, facts.metadata.people) = told::names_of(db, id, !stack.is_empty())?;
+    let (own_tags, own_rating) = (own::tags_of(db, &picture)?, own::rating_of(db, &picture)?);
+    if let Some(stars) = own_rating {
+        facts.metadata.rating = Some(stars).filter(|stars| *stars != 0);
+    }
     Ok(Some(Hit {
         id,
         picture,
@@ -718,18 +744,19 @@ fn hit(db: &Connection, filters: &Filters, photo: &RankedPhoto) -> rusqlite::Res
         changed_ns,
         folded,
         stack,
+        own_tags,
+        own_rating,
     }))
 }
 
 /// What sorts each photo that has a file.
 fn sort_keys(db: &Connection, order: Order) -> rusqlite::Result<HashMap<i64, SortKey>> {
+    let rated = format!("p.id, p.taken, {}", told::RATING);
     let (what, from) = match order {
         Order::Best | Order::Date => {
             ("p.id, p.taken", "photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)")
         }
-        Order::Rating => {
-            ("p.id, p.taken, p.rating", "photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)")
-        }
+        Order::Rating => (rated.as_str(), "photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)"),
         Order::Name | Order::Path => ("photo, min(path)", "file GROUP BY photo"),
         Order::Size => ("photo, max(size)", "file GROUP BY photo"),
     };

@@ -223,12 +223,15 @@ fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>
             "past_clusters" => (format!("state {named} of the clusters"), Remedy::Rebuild),
             "label_set" => (format!("the label set {named}"), Remedy::SaveAgain),
             "album" => (format!("the album {named}"), Remedy::WriteAgain),
+            "saved_search" => (format!("the saved search {named}"), Remedy::SaveAgain),
+            "own_tag" => (format!("the tag {named} of a photo"), Remedy::WriteAgain),
+            "own_rating" => (format!("the rating of {}", of_photo()), Remedy::WriteAgain),
             "album_picture" => (format!("a photo of album {named}"), Remedy::WriteAgain),
             "given_name" => (format!("the name {named} of a cluster"), Remedy::WriteAgain),
             "named_picture" => (format!("a picture of the name {named} of a cluster"), Remedy::Rebuild),
             _ => (format!("the model {named}"), Remedy::Reindex),
         };
-        let verb = if table.ends_with("tag") { "are" } else { "is" };
+        let verb = if matches!(table, "tag" | "other_tag") { "are" } else { "is" };
         findings.push(Finding::new(format!("{what} {verb} damaged"), remedy));
     }
     findings.dedup();

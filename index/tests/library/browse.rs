@@ -1,6 +1,6 @@
 //! What a program that shows a whole library needs: all photos in order, clusters, and notice of changes.
 
-use crate::support::{find, hash, model, names, photo, request, vector};
+use crate::support::{DIM, find, hash, library_of, model, names, photo, request, vector};
 use snapseek_index::{By, Change, Cluster, ClusterMember, Error, Library, NewCluster, SearchRequest};
 use std::path::{Path, PathBuf};
 
@@ -123,4 +123,44 @@ fn a_cluster_is_replaced_by_its_parts_and_all_else_stays() {
     assert_eq!(library.cluster_members(sea).unwrap(), [3]);
     assert_eq!(names(&find(&library, "cluster:two")), ["c.jpg"]);
     assert_eq!(names(&find(&library, "cluster:none")), ["a.jpg"]);
+}
+
+#[test]
+fn searches_are_saved_replaced_carried_over_and_deleted() {
+    let (_folder, library) = library_of(&[], true);
+    assert_eq!(library.save_search("Dogs", Some("a dog")).unwrap(), None);
+    assert_eq!(library.save_search("dogs", Some("a dog -night")).unwrap().as_deref(), Some("a dog"));
+    assert_eq!(library.saved_search("D\u{d6}GS").unwrap().as_deref(), Some("a dog -night"));
+    for (name, query) in [("", "x"), (" ", "x"), ("x", " "), (&*"x".repeat(201), "x")] {
+        assert!(matches!(library.save_search(name, Some(query)), Err(Error::Refused { .. })), "{name:?} {query:?}");
+    }
+    let mut records = Vec::new();
+    let take = |record| {
+        records.push(record);
+        Ok::<(), Error>(())
+    };
+    library.written(take).unwrap();
+    let (_other_folder, other) = library_of(&[], true);
+    assert_eq!(other.lock().unwrap().import(&records).unwrap().searches.added, 1);
+    assert_eq!(other.lock().unwrap().import(&records).unwrap().searches.unchanged, 1);
+    assert_eq!(other.saved_searches().unwrap(), library.saved_searches().unwrap());
+    assert_eq!(library.save_search("DOGS", None).unwrap().as_deref(), Some("a dog -night"));
+    assert!(library.saved_searches().unwrap().is_empty() && library.check(true).unwrap().findings.is_empty());
+}
+
+#[test]
+fn photos_of_a_day_of_any_year_are_found_the_newest_first() {
+    let mut changes: Vec<_> = (1..=4).map(|n| photo(&format!("{n}.jpg"), n, DIM, &[])).collect();
+    for (change, taken) in changes.iter_mut().zip(["2019-06-15T10:00:00", "2021-06-15", "2021-06", "2019-07-15"]) {
+        let Change::Photo { facts, .. } = change else { panic!() };
+        facts.metadata.taken = Some(taken.into());
+    }
+    let (_folder, library) = library_of(&changes, true);
+    let searcher = library.searcher().unwrap();
+    let names = searcher.paths(&searcher.on_day("06-15", "2022-06-15").unwrap()).unwrap();
+    assert_eq!(
+        names.into_iter().flatten().collect::<Vec<_>>(),
+        ["/photos/2.jpg", "/photos/1.jpg"].map(std::path::PathBuf::from)
+    );
+    assert_eq!(searcher.on_day("06-15", "2021-06-15").unwrap().len(), 1);
 }

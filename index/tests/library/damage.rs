@@ -344,6 +344,9 @@ fn everything(folder: &Path) -> Library {
     library.text_keeper("reader", false).unwrap().save(&[(2, vec![line], "Exit".into())]).unwrap();
     library.set_setting("text", "yes").unwrap();
     library.add_to_album("Lisbon", &[2, 1]).unwrap();
+    library.change_own_tags(&[1], &["Beach".into()], &[]).unwrap();
+    library.rate(&[1], Some(4)).unwrap();
+    library.save_search("dogs", Some("a dog")).unwrap();
     let neutral = ScoreStats { count: 5, mean: 0.1, std: 0.2 };
     library.set_neutral_scores(&model("a", DIM), &neutral).unwrap();
     writer.set_unread(Path::new("/photos"), &[("mp4".to_owned(), 3)].into()).unwrap();
@@ -505,7 +508,7 @@ fn what_is_damaged_stops_no_export() {
         });
         (records, damaged.unwrap())
     };
-    assert_eq!(export(&library), (9, 0));
+    assert_eq!(export(&library), (12, 0));
     let mut cases = 0;
     for table in [
         "caption",
@@ -516,6 +519,9 @@ fn what_is_damaged_stops_no_export() {
         "named_picture",
         "album",
         "album_picture",
+        "own_tag",
+        "own_rating",
+        "saved_search",
         "label_set",
         "forgotten",
     ] {
@@ -532,7 +538,12 @@ fn what_is_damaged_stops_no_export() {
                 let db = rusqlite::Connection::open(&file).unwrap();
                 db.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
                 let which = format!("rowid = (SELECT min(rowid) FROM {table})");
-                let which = if matches!(table, "named_picture" | "forgotten") { "true" } else { &which };
+                let which =
+                    if matches!(table, "named_picture" | "forgotten" | "own_tag" | "own_rating" | "saved_search") {
+                        "true"
+                    } else {
+                        &which
+                    };
                 // Some columns can hold no such value.
                 if db.execute(&format!("UPDATE {table} SET {column} = {value} WHERE {which}"), []).is_ok() {
                     cases += 1;

@@ -13,6 +13,7 @@ mod killed;
 mod label_sets;
 mod looks;
 mod models;
+mod own;
 mod readings;
 mod search;
 mod segments;

@@ -241,7 +241,7 @@ fn clusters_are_opened_renamed_split_and_searched_inside() {
     types(&mut state, "castles");
     assert_eq!(
         press(&mut state, "enter")[..1],
-        [Effect::Rename { old: "tower, castle".into(), new: "castles".into(), is_undo: false }]
+        [Effect::Rename { old: "tower, castle".into(), new: "castles".into(), way: crate::tui::event::Way::Do }]
     );
     let effects = press(&mut state, "s");
     let Some(Effect::Work(generation, Work::Split(2))) = effects.first() else { panic!("{effects:?}") };

@@ -1,7 +1,7 @@
 //! Sorting, ranges, captions, failures and facts.
 
 use super::*;
-use crate::tui::event::{AlbumChange, ChatWork, Listing, Task};
+use crate::tui::event::{AlbumChange, ChatWork, Listing, Task, Way};
 use crate::tui::overlay::Overlay;
 use crate::tui::place::Place;
 use snapseek_index::{Facet, FacetField, Order, PhotoAlbum};
@@ -64,20 +64,20 @@ fn a_caption_is_written_changed_deleted_and_brought_back() {
     );
     press(&mut state, "ctrl-u");
     types(&mut state, "Rex");
-    let wanted = Effect::SetCaption { photo: 0, text: Some(("Rex".into(), None)), is_undo: false };
+    let wanted = Effect::SetCaption { photo: 0, text: Some(("Rex".into(), None)), way: Way::Do };
     assert_eq!(press(&mut state, "enter"), [wanted]);
     let before = Some(("a dog".to_owned(), Some("blip2".to_owned())));
-    let effects = tell(&mut state, Message::Captioned { photo: 0, before: before.clone(), now: true, is_undo: false });
+    let effects = tell(&mut state, Message::Captioned { photo: 0, before: before.clone(), now: true, way: Way::Do });
     assert!(effects.contains(&Effect::Photos(vec![0])), "its details are read again: {effects:?}");
-    assert_eq!(press(&mut state, "u")[0], Effect::SetCaption { photo: 0, text: before, is_undo: true });
+    assert_eq!(press(&mut state, "u")[0], Effect::SetCaption { photo: 0, text: before, way: Way::Undo });
     // What is emptied is deleted; the photos are asked for again.
     press(&mut state, "E ctrl-u");
-    assert_eq!(press(&mut state, "enter")[0], Effect::SetCaption { photo: 0, text: None, is_undo: false });
-    let effects = tell(&mut state, Message::Captioned { photo: 0, before: None, now: false, is_undo: true });
+    assert_eq!(press(&mut state, "enter")[0], Effect::SetCaption { photo: 0, text: None, way: Way::Do });
+    let effects = tell(&mut state, Message::Captioned { photo: 0, before: None, now: false, way: Way::Undo });
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Search(..))) && effects.contains(&Effect::Renew));
     press(&mut state, ":");
     types(&mut state, "delete the caption");
-    assert_eq!(press(&mut state, "enter")[0], Effect::SetCaption { photo: 0, text: None, is_undo: false });
+    assert_eq!(press(&mut state, "enter")[0], Effect::SetCaption { photo: 0, text: None, way: Way::Do });
 }
 
 #[test]
@@ -117,10 +117,10 @@ fn an_album_is_made_opened_and_undone() {
     assert!(drawn(&state).contains("there are no albums yet: B on a photo"), "{}", drawn(&state));
     press(&mut state, "space space B");
     types(&mut state, "Lisbon");
-    assert_eq!(press(&mut state, "enter"), [Effect::Album(AlbumChange::Add("Lisbon".into(), vec![0, 1]))]);
+    assert_eq!(press(&mut state, "enter"), [Effect::Album(AlbumChange::Add("Lisbon".into(), vec![0, 1]), Way::Do)]);
     let album = PhotoAlbum { name: "Our \"Lisbon\"".into(), photos: 2, pictures: 2, written: 0 };
     tell(&mut state, Message::Albums(vec![album]));
-    tell(&mut state, Message::AlbumChanged("Lisbon".into(), "2 photos added to Lisbon".into(), None));
+    tell(&mut state, Message::AlbumChanged("Lisbon".into(), "2 photos added to Lisbon".into(), None, Way::Do));
     assert!(drawn(&state).contains("2 photos added to Lisbon; u undoes it"));
     press(&mut state, "b");
     assert!(drawn(&state).contains("Our \"Lisbon\"") && drawn(&state).contains("2 photos"));
@@ -128,7 +128,7 @@ fn an_album_is_made_opened_and_undone() {
     assert_eq!(state.search.input.value(), "album:\"Our \"\"Lisbon\"\"\" ");
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Search(..))));
     let undone = press(&mut state, "u");
-    assert_eq!(undone[0], Effect::Album(AlbumChange::Set("Lisbon".into(), None)), "there was none");
+    assert_eq!(undone[0], Effect::Album(AlbumChange::Set("Lisbon".into(), None), Way::Undo), "there was none");
     press(&mut state, "B");
     assert_eq!(state.overlay.as_ref().and_then(Overlay::input).map(|input| input.value()), Some("Lisbon"));
 }
@@ -186,8 +186,8 @@ fn captions_are_written_for_what_is_marked_and_can_be_cancelled() {
     assert!(drawn(&state).contains("writing captions: 1 of 2") && state.is_busy(), "{}", drawn(&state));
     assert!(press(&mut state, "C").is_empty());
     assert_eq!(press(&mut state, "x"), [Effect::Cancel(Task::Chat)]);
-    tell(&mut state, Message::Captioned { photo: 0, before: None, now: true, is_undo: false });
+    tell(&mut state, Message::Captioned { photo: 0, before: None, now: true, way: Way::Do });
     tell(&mut state, Message::Captioning(None));
     assert!(!state.is_busy() || state.search.waiting);
-    assert_eq!(press(&mut state, "u")[0], Effect::SetCaption { photo: 0, text: None, is_undo: true });
+    assert_eq!(press(&mut state, "u")[0], Effect::SetCaption { photo: 0, text: None, way: Way::Undo });
 }

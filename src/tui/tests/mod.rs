@@ -1,8 +1,10 @@
 //! Tests of the terminal UI without a terminal: they send events to the update function and draw views into a buffer.
 
+mod browse;
 mod flows;
 mod lines;
 mod listing;
+mod own;
 mod random;
 mod undo;
 mod views;
@@ -80,6 +82,8 @@ fn hit(id: i64) -> Hit {
         changed_ns: 0,
         folded: 0,
         stack: Vec::new(),
+        own_tags: Vec::new(),
+        own_rating: None,
         picture: [7; 32],
     }
 }

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::terminal::listener::Step;
-use crate::tui::event::IndexNews;
+use crate::tui::event::{IndexNews, OwnChange};
 use crate::tui::place::Place;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
+use snapseek_index::Facet;
 use std::collections::HashSet;
 
 /// A step: something the user does, or an answer to an earlier request, soon, late, twice or never.
@@ -18,7 +19,7 @@ enum Happening {
 fn happening() -> impl Strategy<Value = Happening> {
     let letter = prop_oneof![
         prop::sample::select(
-            "hjklgGmMcvpaeyoRfsnCbSwJKdDxrqT?:/123456[]'UA+- \u{301}日\u{202e}".chars().collect::<Vec<_>>()
+            "hjklgGmMcvpaeyoRfsnCbSwJKdDxrqtT?:/0123456[]'UA+-*uX \u{301}日\u{202e}".chars().collect::<Vec<_>>()
         ),
         any::<char>()
     ];
@@ -94,6 +95,24 @@ fn reply(effect: &Effect, well: bool) -> Option<Message> {
             Message::Chat(*generation, ChatNews::Answered(vec![turn("c\u{1b}", "d")]))
         }
         Effect::Chat(generation, _) => Message::Chat(*generation, ChatNews::Missing("no model".into())),
+        Effect::Own(OwnChange::Rate(..) | OwnChange::SetRatings(_), way) => {
+            let before = if well { vec![([7; 32], Some(3))] } else { Vec::new() };
+            Message::OwnChanged("done".into(), OwnChange::SetRatings(before), *way)
+        }
+        Effect::Own(_, way) => {
+            let before = if well { vec![([7; 32], vec!["a\u{1b}".into()])] } else { Vec::new() };
+            Message::OwnChanged("done".into(), OwnChange::SetTags(before), *way)
+        }
+        Effect::Covers(generation, _) => Message::Covers(*generation, (0..9).collect()),
+        Effect::Browse(_) if well => Message::Folders(vec![("/a/b\u{1b}".into(), 3), ("/a".into(), 2), ("".into(), 1)]),
+        Effect::Browse(_) => Message::Months(vec![("2021-07".into(), 2), ("x".into(), 1)]),
+        Effect::SaveSearch(name, query, way) => {
+            Message::SearchSaved(name.clone(), well.then(|| "a".into()), query.is_some(), *way)
+        }
+        Effect::Facets(field) => Message::Facets(
+            *field,
+            vec![Facet { value: "a\u{7}".into(), photos: 3 }, Facet { value: "b".into(), photos: 1 }],
+        ),
         Effect::Standing => Message::Library(outcome(well, Some(Box::new(standing())))),
         Effect::Index(_) => Message::Index(IndexNews::Ended(outcome(well, "1 photo indexed".into()), false)),
         _ => return None,

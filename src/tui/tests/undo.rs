@@ -1,7 +1,7 @@
 //! What people made is not lost by one key.
 
 use super::*;
-use crate::tui::event::{ChatWork, Work};
+use crate::tui::event::{ChatWork, Way, Work};
 
 #[test]
 fn marks_come_back_step_by_step_and_are_kept() {
@@ -40,10 +40,10 @@ fn clusters_of_before_come_back() {
     let Some(Effect::Work(generation, Work::Cluster(None))) = effects.first() else { panic!("{effects:?}") };
     tell(&mut state, Message::Grouped(*generation, Ok(("8 clusters found".into(), Some(41)))));
     assert!(drawn(&state).contains("8 clusters found; u undoes it"), "{}", drawn(&state));
-    tell(&mut state, Message::Renamed { old: "dog, wolf".into(), new: "Rex".into(), is_undo: false });
-    assert_eq!(press(&mut state, "u"), [Effect::Rename { old: "Rex".into(), new: "dog, wolf".into(), is_undo: true }]);
-    tell(&mut state, Message::Renamed { old: "Rex".into(), new: "dog, wolf".into(), is_undo: true });
-    assert_eq!(press(&mut state, "u"), [Effect::RestoreClusters(41)]);
+    tell(&mut state, Message::Renamed { old: "dog, wolf".into(), new: "Rex".into(), way: Way::Do });
+    assert_eq!(press(&mut state, "u"), [Effect::Rename { old: "Rex".into(), new: "dog, wolf".into(), way: Way::Undo }]);
+    tell(&mut state, Message::Renamed { old: "Rex".into(), new: "dog, wolf".into(), way: Way::Undo });
+    assert_eq!(press(&mut state, "u"), [Effect::RestoreClusters(41, Way::Undo)]);
     assert!(press(&mut state, "u").is_empty());
     // Nothing was there before: there is nothing to go back to.
     let effects = press(&mut state, "C");

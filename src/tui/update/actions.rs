@@ -1,10 +1,10 @@
 //! Executes actions.
 
 use super::undo::Undo;
-use crate::tui::action::{Action, Sorting};
-use crate::tui::event::{ChatWork, Effect, Ending, Listing, Purpose, Task};
+use crate::tui::action::{Action, Menu, Sorting};
+use crate::tui::event::{ChatWork, Effect, Ending, Listing, OwnChange, Purpose, Task, Way};
 use crate::tui::layout;
-use crate::tui::overlay::{Overlay, Picker, Prompt};
+use crate::tui::overlay::{Choice, Overlay, Picker, Prompt};
 use crate::tui::place::Place;
 use crate::tui::source::Source;
 use crate::tui::state::{RunState, State};
@@ -23,6 +23,7 @@ impl State {
             Action::Leave => self.leave(effects),
             Action::Back => self.back(effects),
             Action::Undo => self.undo(effects),
+            Action::Redo => self.redo(effects),
             Action::Go(Place::Chat) if self.chat.photo.is_none() && self.photo().is_some() => {
                 self.ask_about_photo(effects);
             }
@@ -63,7 +64,7 @@ impl State {
                 matching.unwrap_or_default().iter().for_each(|found| self.marks.toggle(found.id));
                 self.tell(format!("{} marked", self.marks.len()));
             }
-            Action::Sort => self.overlay = Some(Overlay::Sorting(0)),
+            Action::Sort => self.overlay = Some(Overlay::Menu(Menu::Sort, 0)),
             Action::SortBy(sorting) => self.sort_by_key(sorting, effects),
             Action::Filters => {
                 // All of them, so that it is seen which have values.
@@ -76,9 +77,23 @@ impl State {
                 let caption = self.photos.get(&id).and_then(|photo| photo.caption.clone()).unwrap_or_default();
                 self.prompt(Prompt::Caption(id), &caption);
             }
-            Action::AddToAlbum | Action::RemoveFromAlbum if self.chosen().is_empty() => {
+            Action::AddToAlbum | Action::RemoveFromAlbum | Action::EditTags | Action::RateMenu | Action::Rate(_)
+                if self.chosen().is_empty() =>
+            {
                 self.tell("no photo is selected")
             }
+            Action::SaveSearch => self.save_search(),
+            Action::Browse(kind) => self.browse(kind, effects),
+            Action::OpenRow => self.open_row(effects),
+            Action::Unfold => self.unfold(None),
+            Action::DeleteSearch => self.delete_search(effects),
+            Action::EditTags => {
+                self.facets_of(FacetField::Keyword, effects);
+                let photos = self.written_on();
+                self.prompt(Prompt::Tags(photos), "");
+            }
+            Action::RateMenu => self.overlay = Some(Overlay::Menu(Menu::Rate, 0)),
+            Action::Rate(stars) => effects.push(Effect::Own(OwnChange::Rate(self.written_on(), stars), Way::Do)),
             Action::AddToAlbum => {
                 let last = self.last_album.clone();
                 self.prompt(Prompt::AddToAlbum, &last);
@@ -91,12 +106,12 @@ impl State {
                 let key = self.options.keymap.keys_of("add-to-album");
                 self.tell(format!("there are no albums yet: {key} on a photo, or with marked ones, makes one"));
             }
-            Action::OpenAlbum => self.overlay = Some(Overlay::Albums(Picker::default())),
+            Action::OpenAlbum => self.overlay = Some(Overlay::Choose(Choice::Album, Picker::default())),
             Action::MakeCaptions if self.captioning.is_some() => self.tell("captions are being written already"),
             Action::MakeCaptions => self.with_paths(Purpose::Caption, effects),
             Action::ClearCaption => {
                 let Some(photo) = self.photo() else { return self.tell("no photo is selected") };
-                effects.push(Effect::SetCaption { photo, text: None, is_undo: false });
+                effects.push(Effect::SetCaption { photo, text: None, way: Way::Do });
             }
             Action::FailureDetails if self.index.failures.is_empty() => self.index_folders(Vec::new(), effects),
             Action::FailureDetails => self.tell_failure(),
@@ -251,7 +266,11 @@ impl State {
         self.facets.clear();
         effects.push(Effect::Renew);
         self.seek_again(effects);
-        effects.extend([Effect::Standing, Effect::LabelSets, Effect::Albums]);
+        self.browse.covers = Default::default();
+        if self.place == Place::Browse {
+            effects.push(Effect::Browse(self.browse.kind));
+        }
+        effects.extend([Effect::Standing, Effect::LabelSets, Effect::Albums, Effect::Searches]);
         if self.place == Place::Clusters {
             effects.push(Effect::Groups);
         }
@@ -285,6 +304,8 @@ impl State {
             }),
             Place::Look => self.turn_page(if across == 0 { down } else { across }),
             Place::Clusters => self.step_cluster(down + across),
+            Place::Browse if across != 0 => self.unfold(Some(across > 0)),
+            Place::Browse => self.step_row(down),
             Place::Map => self.move_cursor(across, down),
             Place::Chat => self.chat.back = self.chat.back.saturating_add_signed(-down),
             Place::Index => {
@@ -327,6 +348,10 @@ impl State {
             Place::Clusters => self.step_cluster(if last { isize::MAX } else { isize::MIN + 1 }),
             Place::Map => self.whole_map(),
             Place::Chat => self.chat.back = if last { 0 } else { usize::from(u16::MAX) },
+            Place::Browse => {
+                self.browse.at = if last { usize::MAX } else { 0 };
+                self.settle_row(!last);
+            }
             Place::Index => self.index.at = if last { self.index.failures.len().saturating_sub(1) } else { 0 },
         }
     }
@@ -395,6 +420,11 @@ impl State {
             }
             None => self.tell("no text was read in this photo: `snapseek index --text` reads it"),
         }
+    }
+
+    /// The photos that tags and stars are meant for: in Look the one that is seen, elsewhere those that are chosen.
+    fn written_on(&self) -> Vec<i64> {
+        if self.place == Place::Look { self.photo().into_iter().collect() } else { self.chosen() }
     }
 
     /// Begins a range of photos at the selected one, or marks those from its beginning up to this one.

@@ -3,7 +3,7 @@
 use super::edit;
 use crate::labels::classify;
 use crate::tui::event::{Classified, Effect, FoundPhoto, Work};
-use crate::tui::overlay::{Overlay, Picker, Prompt};
+use crate::tui::overlay::{Choice, Overlay, Picker, Prompt};
 use crate::tui::source::Source;
 use crate::tui::state::State;
 use crossterm::event::{KeyCode, KeyEvent};
@@ -108,7 +108,7 @@ impl State {
         if self.classify.sets.is_empty() {
             self.tell("no label set is saved yet: `w` saves the one that is shown");
         } else {
-            self.overlay = Some(Overlay::Sets(Picker::default()));
+            self.overlay = Some(Overlay::Choose(Choice::Set, Picker::default()));
         }
     }
 

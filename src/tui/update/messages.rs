@@ -1,10 +1,11 @@
 //! Handles the answers of workers. An answer to a request that is not the latest changes nothing.
 
 use super::undo::Undo;
-use crate::tui::event::{Effect, IndexNews, Message};
+use crate::tui::event::{Effect, IndexNews, Message, OwnChange, Way};
 use crate::tui::overlay::Overlay;
 use crate::tui::place::Place;
 use crate::tui::state::{Marks, RunState, State};
+use snapseek_index::{ContentHash, FacetField};
 use std::collections::HashSet;
 use std::time::Duration;
 use tui_input::Input;
@@ -84,28 +85,45 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 }
             }
         }
-        Message::Renamed { old, new, is_undo } => {
+        Message::Renamed { old, new, way } => {
             state.map.chart = None;
-            if !is_undo {
-                state.tell(format!("renamed; {} undoes it", state.options.keymap.keys_of("undo")));
-                state.can_undo(Undo::Rename(new, old));
+            state.tell_done(way, "the cluster has its new name", "the name of the cluster is");
+            state.took(way, Undo::Rename(new, old));
+        }
+        Message::Restored(count, before, way) => {
+            state.map.chart = None;
+            let clusters = crate::terminal::text::count(count, "cluster");
+            let undone = if way == Way::Redo { "done again" } else { "undone" };
+            state.tell(format!("{undone}: the {clusters} of before are back"));
+            if let Some(before) = before {
+                state.took(way, Undo::Clusters(before));
             }
         }
-        Message::Captioned { photo, before, now, is_undo } => {
+        Message::Captioned { photo, before, now, way } => {
             state.asked.remove(&photo);
             state.photos.remove(&photo);
-            if !is_undo {
-                let what = if now { "the caption is kept" } else { "the caption is deleted" };
-                state.tell(format!("{what}; {} undoes it", state.options.keymap.keys_of("undo")));
-                state.can_undo(Undo::Caption(photo, before));
-            }
-            effects.push(Effect::Renew);
-            state.seek_again(effects);
+            let done = if now { "the caption is kept" } else { "the caption is deleted" };
+            state.tell_done(way, done, "the caption is");
+            state.took(way, Undo::Caption(photo, before));
+            changed(state, effects);
         }
-        Message::Changed(what) => {
-            state.tell(what);
-            effects.push(Effect::Renew);
-            state.seek_again(effects);
+        Message::OwnChanged(done, before, way) => {
+            let (pictures, what): (HashSet<ContentHash>, _) = match &before {
+                OwnChange::SetTags(tags) => (tags.iter().map(|(picture, _)| *picture).collect(), "tags are"),
+                OwnChange::SetRatings(stars) => (stars.iter().map(|(picture, _)| *picture).collect(), "the rating is"),
+                OwnChange::Tags { .. } | OwnChange::Rate(..) => return,
+            };
+            if pictures.is_empty() {
+                return state.tell("nothing has changed: it is so already");
+            }
+            for id in state.photos.values().filter(|photo| pictures.contains(&photo.picture)).map(|photo| photo.id) {
+                state.asked.remove(&id);
+            }
+            state.photos.retain(|_, photo| !pictures.contains(&photo.picture));
+            state.facets.retain(|field, _| !matches!(field, FacetField::Keyword | FacetField::Rating));
+            state.tell_done(way, &done, what);
+            state.took(way, Undo::Own(before));
+            changed(state, effects);
         }
         Message::PathCompleted(typed, completed, choices) => {
             if let Some(Overlay::Prompt(asked)) = &mut state.overlay
@@ -149,13 +167,28 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             if state.search.typing && state.overlay.is_none() {
                 state.offer_completion(effects);
             }
+            if let Some(Overlay::Prompt(mut asked)) = state.overlay.take_if(|overlay| overlay.asks_for_tags()) {
+                asked.choices = state.offered(&asked.prompt, asked.input.value());
+                state.overlay = Some(Overlay::Prompt(asked));
+            }
         }
         Message::Albums(albums) => state.albums = albums,
-        Message::AlbumChanged(name, done, before) => {
-            state.tell(format!("{done}; {} undoes it", state.options.keymap.keys_of("undo")));
-            state.can_undo(Undo::Album(name, before));
-            effects.push(Effect::Renew);
-            state.seek_again(effects);
+        Message::Searches(searches) => state.searches = searches,
+        Message::SearchSaved(name, before, is_there, way) => state.on_saved(name, before, is_there, way),
+        Message::Today(photos) => {
+            // The row that is selected stays selected.
+            let key = state.row().map(|row| row.key);
+            state.browse.today = Some(photos);
+            state.select_row(key.as_deref());
+        }
+        Message::Folders(folders) => state.browse.folders = Some(folders),
+        Message::Months(months) => state.browse.months = Some(months),
+        Message::Covers(generation, covers) if generation == state.browse.generation => state.browse.covers.1 = covers,
+        Message::Covers(..) => {}
+        Message::AlbumChanged(name, done, before, way) => {
+            state.tell_done(way, &done, &format!("the album {name} is"));
+            state.took(way, Undo::Album(name, before));
+            changed(state, effects);
         }
         Message::LabelSets(sets) => state.classify.sets = sets,
         Message::Step(generation, step) => {
@@ -200,6 +233,12 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         Message::Note(true, text) => state.warn(text),
         Message::Note(false, text) => state.tell(text),
     }
+}
+
+/// Something that photos are asked for by was changed: those that are listed may be others now.
+fn changed(state: &mut State, effects: &mut Vec<Effect>) {
+    effects.push(Effect::Renew);
+    state.seek_again(effects);
 }
 
 /// Removes photos that are not in the library any more.

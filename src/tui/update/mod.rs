@@ -1,6 +1,7 @@
 //! The update function: it receives an event, changes the state and returns effects. It never blocks.
 
 mod actions;
+mod browse;
 mod chat;
 mod classify;
 mod clusters;
@@ -70,6 +71,10 @@ fn after(state: &mut State, effects: &mut Vec<Effect>) {
             Place::Clusters if none && !state.clusters.tried => state.make_clusters(effects),
             _ => {}
         }
+    }
+    if state.place == Place::Browse {
+        state.settle_row(true);
+        state.want_covers(effects);
     }
     if state.place == Place::Chat {
         state.chat.back = state.chat.back.min(view::chat_overhang(state));
@@ -178,20 +183,12 @@ fn on_paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
 /// Adds a text to the line that keys go into, at the cursor.
 fn insert(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
     match (&mut state.overlay, state.place) {
-        (
-            Some(
-                Overlay::Palette(Picker { input, at })
-                | Overlay::History(Picker { input, at })
-                | Overlay::Sets(Picker { input, at })
-                | Overlay::Albums(Picker { input, at }),
-            ),
-            _,
-        ) => {
+        (Some(Overlay::Palette(Picker { input, at }) | Overlay::Choose(_, Picker { input, at })), _) => {
             add(input, text);
             *at = 0;
         }
         (Some(Overlay::Prompt(asked)), _) => add(&mut asked.input, text),
-        (Some(Overlay::Help(_) | Overlay::Sorting(_) | Overlay::Filters(..) | Overlay::Text(..)), _) => {}
+        (Some(Overlay::Help(_) | Overlay::Menu(..) | Overlay::Filters(..) | Overlay::Text(..)), _) => {}
         (None, Place::Search) => {
             add(&mut state.search.input, text);
             state.search.recalled = None;

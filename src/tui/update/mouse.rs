@@ -25,6 +25,11 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
             }
         }
         MouseEventKind::Down(MouseButton::Left) if areas.input.contains(at) => match state.place {
+            Place::Browse => {
+                if let Some(kind) = view::browse_kind_at(mouse.column) {
+                    state.browse(kind, effects);
+                }
+            }
             Place::Search => state.search.typing = true,
             _ => state.classify.typing = true,
         },
@@ -67,6 +72,16 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                     }
                 }
                 Place::Chat => state.chat.typing = state.chat.photo.is_some() && state.chat.missing.is_none(),
+                Place::Browse => {
+                    let hit = layout::browse_rows(state).into_iter().find(|(_, area)| area.contains(at));
+                    let Some((hit, _)) = hit else { return };
+                    if hit == state.browse.at {
+                        state.open_row(effects);
+                    } else {
+                        state.browse.at = hit;
+                        state.settle_row(true);
+                    }
+                }
                 Place::Look | Place::Index => {}
             }
         }
@@ -92,6 +107,7 @@ fn wheel(state: &mut State, down: isize) {
             }
         }
         Place::Look => state.turn_page(down),
+        Place::Browse => state.step_row(3 * down),
         Place::Clusters => state.step_cluster(down),
         Place::Map => state.zoom(down < 0),
         Place::Chat => state.chat.back = state.chat.back.saturating_add_signed(-3 * down),

@@ -2,9 +2,9 @@
 
 use super::edit;
 use super::undo::Undo;
-use crate::tui::action::{Action, SORTINGS};
-use crate::tui::event::{AlbumChange, ChatWork, Effect, Export};
-use crate::tui::overlay::{Asked, Overlay, Picker, Prompt, narrow, palette};
+use crate::tui::choices::{completed, narrowed};
+use crate::tui::event::{AlbumChange, ChatWork, Effect, Export, OwnChange, Way};
+use crate::tui::overlay::{Asked, Choice, Overlay, Picker, Prompt, palette};
 use crate::tui::place::Place;
 use crate::tui::source::{Seek, Source};
 use crate::tui::state::State;
@@ -74,21 +74,22 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
             state.last_field = field;
             state.overlay = Some(Overlay::Filters(field, at));
         }
-        Overlay::Sorting(at) => {
-            let last = SORTINGS.len() - 1;
+        Overlay::Menu(menu, at) => {
+            let actions = menu.actions();
+            let last = actions.len().saturating_sub(1);
             let chosen = match event.code {
                 KeyCode::Down | KeyCode::Char('j') => {
-                    return state.overlay = Some(Overlay::Sorting((at + 1).min(last)));
+                    return state.overlay = Some(Overlay::Menu(menu, (at + 1).min(last)));
                 }
                 KeyCode::Up | KeyCode::Char('k') => {
-                    return state.overlay = Some(Overlay::Sorting(at.saturating_sub(1)));
+                    return state.overlay = Some(Overlay::Menu(menu, at.saturating_sub(1)));
                 }
-                KeyCode::Enter => SORTINGS.get(at),
-                KeyCode::Char(key) => SORTINGS.iter().find(|(known, _)| *known == key),
+                KeyCode::Enter => actions.get(at),
+                KeyCode::Char(key) => actions.iter().find(|(known, _)| *known == key),
                 _ => None,
             };
-            if let Some((_, sorting)) = chosen {
-                state.act(Action::SortBy(*sorting), effects);
+            if let Some((_, action)) = chosen {
+                state.act(*action, effects);
             }
         }
         Overlay::Palette(mut picker) => {
@@ -114,49 +115,22 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
             pick(&mut picker, event, found.len());
             state.overlay = Some(Overlay::Palette(picker));
         }
-        Overlay::History(mut picker) => {
-            let newest: Vec<String> = state.search.history.iter().rev().cloned().collect();
-            let found = narrow(&newest, picker.input.value());
+        Overlay::Choose(choice, mut picker) => {
+            let found = narrowed(&state.choices(choice), picker.input.value());
             if event.code == KeyCode::Enter {
-                if let Some(text) = found.get(picker.at).and_then(|at| newest.get(*at)) {
-                    state.search.input = Input::new(text.clone());
-                    state.query_changed(effects);
-                    state.search.completion = None;
+                if let Some(at) = found.get(picker.at) {
+                    state.choose(choice, *at, effects);
                 }
                 return;
             }
             pick(&mut picker, event, found.len());
-            state.overlay = Some(Overlay::History(picker));
-        }
-        Overlay::Sets(mut picker) => {
-            let names: Vec<String> = state.classify.sets.iter().map(|set| set.name.clone()).collect();
-            let found = narrow(&names, picker.input.value());
-            if event.code == KeyCode::Enter {
-                if let Some(set) = found.get(picker.at).and_then(|at| state.classify.sets.get(*at)).cloned() {
-                    state.sort_by(set, effects);
-                }
-                return;
-            }
-            pick(&mut picker, event, found.len());
-            state.overlay = Some(Overlay::Sets(picker));
-        }
-        Overlay::Albums(mut picker) => {
-            let names: Vec<String> = state.albums.iter().map(|album| album.name.clone()).collect();
-            let found = narrow(&names, picker.input.value());
-            if event.code == KeyCode::Enter {
-                if let Some(name) = found.get(picker.at).and_then(|at| names.get(*at)) {
-                    state.go(Source::Query(Seek::text(format!("album:{} ", quoted(name)))), effects);
-                }
-                return;
-            }
-            pick(&mut picker, event, found.len());
-            state.overlay = Some(Overlay::Albums(picker));
+            state.overlay = Some(Overlay::Choose(choice, picker));
         }
         Overlay::Prompt(mut asked) => {
             if event.code == KeyCode::Enter {
                 let text = asked.input.value().trim().to_owned();
                 if let (true, Prompt::Caption(photo)) = (text.is_empty(), &asked.prompt) {
-                    effects.push(Effect::SetCaption { photo: *photo, text: None, is_undo: false });
+                    effects.push(Effect::SetCaption { photo: *photo, text: None, way: Way::Do });
                 } else if text.is_empty() {
                     asked.refused = Some("nothing is typed: esc closes this".into());
                     state.overlay = Some(Overlay::Prompt(asked));
@@ -167,9 +141,14 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
             }
             if let (KeyCode::Tab, Some(folders)) = (event.code, asked.prompt.asks_for_a_path()) {
                 effects.push(Effect::CompletePath(asked.input.value().to_owned(), folders));
+            } else if event.code == KeyCode::Tab {
+                if let Some(first) = asked.choices.first() {
+                    asked.input = Input::new(completed(&asked.prompt, asked.input.value(), first));
+                    asked.choices = state.offered(&asked.prompt, asked.input.value());
+                }
             } else if edit(&mut asked.input, event) {
                 asked.refused = None;
-                asked.choices.clear();
+                asked.choices = state.offered(&asked.prompt, asked.input.value());
             }
             state.overlay = Some(Overlay::Prompt(asked));
         }
@@ -192,11 +171,30 @@ fn pick(picker: &mut Picker, event: KeyEvent, count: usize) {
 }
 
 impl State {
+    /// What is at this position of a list was chosen.
+    fn choose(&mut self, choice: Choice, at: usize, effects: &mut Vec<Effect>) {
+        let Some((name, _)) = self.choices(choice).into_iter().nth(at) else { return };
+        match choice {
+            Choice::History => {
+                self.search.input = Input::new(name);
+                self.query_changed(effects);
+                self.search.completion = None;
+            }
+            Choice::Set => {
+                if let Some(set) = self.classify.sets.get(at).cloned() {
+                    self.sort_by(set, effects);
+                }
+            }
+            Choice::Album => self.go(Source::Query(Seek::text(format!("album:{} ", quoted(&name)))), effects),
+        }
+    }
+
     /// Asks for a line of text: what was typed there and put aside, or else `proposed`.
     pub(in crate::tui) fn prompt(&mut self, prompt: Prompt, proposed: &str) {
         let kept = self.drafts.iter().position(|(other, _)| *other == prompt).map(|at| self.drafts.remove(at).1);
         let input = Input::new(kept.unwrap_or_else(|| proposed.to_owned()));
-        self.overlay = Some(Overlay::Prompt(Asked { prompt, input, refused: None, choices: Vec::new() }));
+        let choices = self.offered(&prompt, input.value());
+        self.overlay = Some(Overlay::Prompt(Asked { prompt, input, refused: None, choices }));
     }
 
     /// Adds a filter to the query, as a new visit.
@@ -238,7 +236,7 @@ impl State {
 
     fn answered(&mut self, prompt: Prompt, text: String, effects: &mut Vec<Effect>) {
         match prompt {
-            Prompt::Rename(old) => effects.push(Effect::Rename { old, new: text, is_undo: false }),
+            Prompt::Rename(old) => effects.push(Effect::Rename { old, new: text, way: Way::Do }),
             Prompt::Folder if self.index.run.is_some() => {
                 self.refuse(prompt, text, "photos are being indexed already: wait, or cancel with x".into());
             }
@@ -255,17 +253,25 @@ impl State {
                 }
                 effects.extend([Effect::SaveSet(set), Effect::LabelSets]);
             }
+            Prompt::SearchName(query) => effects.push(Effect::SaveSearch(text, Some(query), Way::Do)),
+            Prompt::Tags(photos) => {
+                let tags = text.split(',').map(str::trim).filter(|tag| !tag.trim_start_matches('-').trim().is_empty());
+                let (remove, add): (Vec<&str>, Vec<&str>) = tags.partition(|tag| tag.starts_with('-'));
+                let remove = remove.iter().map(|tag| tag.trim_start_matches('-').trim().to_owned()).collect();
+                let add = add.into_iter().map(str::to_owned).collect();
+                effects.push(Effect::Own(OwnChange::Tags { photos, add, remove }, Way::Do));
+            }
             Prompt::AddToAlbum => {
                 self.last_album.clone_from(&text);
                 let photos = self.chosen();
-                effects.push(Effect::Album(AlbumChange::Add(text, photos)));
+                effects.push(Effect::Album(AlbumChange::Add(text, photos), Way::Do));
             }
             Prompt::RemoveFromAlbum => {
                 let photos = self.chosen();
-                effects.push(Effect::Album(AlbumChange::Remove(text, photos)));
+                effects.push(Effect::Album(AlbumChange::Remove(text, photos), Way::Do));
             }
             Prompt::Caption(photo) => {
-                effects.push(Effect::SetCaption { photo, text: Some((text, None)), is_undo: false });
+                effects.push(Effect::SetCaption { photo, text: Some((text, None)), way: Way::Do });
             }
             Prompt::ChatFile => effects.push(Effect::Chat(self.chat.generation, ChatWork::Save(text.into()))),
             Prompt::Export => {

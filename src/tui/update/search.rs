@@ -3,7 +3,7 @@
 use super::edit;
 use crate::tui::complete;
 use crate::tui::event::{Effect, FoundPhoto};
-use crate::tui::overlay::{Overlay, Picker};
+use crate::tui::overlay::{Choice, Overlay, Picker};
 use crate::tui::place::Place;
 use crate::tui::source::{Like, Seek, Source};
 use crate::tui::state::{LIMIT, State};
@@ -32,7 +32,7 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
         }
         // The focus stays here: what is typed next must not run as commands.
         KeyCode::Tab | KeyCode::BackTab => state.offer_completion(effects),
-        KeyCode::Char('r') if control => state.overlay = Some(Overlay::History(Picker::default())),
+        KeyCode::Char('r') if control => state.overlay = Some(Overlay::Choose(Choice::History, Picker::default())),
         KeyCode::Down if completes => state.next_completion(true),
         KeyCode::Up if completes => state.next_completion(false),
         KeyCode::Char('n') if control && completes => state.next_completion(true),

@@ -1,13 +1,13 @@
-//! What can be undone, and how.
+//! What can be undone and done again, and how.
 
-use crate::tui::event::{AlbumChange, ChatWork, Effect};
+use crate::tui::event::{AlbumChange, ChatWork, Effect, OwnChange, Way};
 use crate::tui::state::{Marks, State};
 use snapseek_index::{ContentHash, LabelSet, Turn};
 
 /// Most steps that can be undone.
 const MOST: usize = 100;
 
-/// How a step is undone.
+/// How a step is taken back.
 #[derive(Clone, Debug)]
 pub enum Undo {
     /// These were the marks.
@@ -29,47 +29,90 @@ pub enum Undo {
     Album(String, Option<Vec<ContentHash>>),
     /// The label set of this name was this one.
     Set(LabelSet),
+    /// What the user had written on photos.
+    Own(OwnChange),
+    /// The query that was saved under a name; `None`: there was none.
+    Search(String, Option<String>),
 }
 
 impl State {
     /// Notes how the step that is about to be taken, or was just taken, is undone.
     pub(in crate::tui) fn can_undo(&mut self, step: Undo) {
-        self.undo.push(step);
-        let surplus = self.undo.len().saturating_sub(MOST);
-        self.undo.drain(..surplus);
+        self.took(Way::Do, step);
+    }
+
+    /// Notes how a step is taken back that was taken for this reason.
+    pub(in crate::tui) fn took(&mut self, way: Way, back: Undo) {
+        let steps = match way {
+            Way::Undo => &mut self.redo,
+            Way::Redo => &mut self.undo,
+            Way::Do => {
+                // What was undone cannot be done again after something else.
+                self.redo.clear();
+                &mut self.undo
+            }
+        };
+        steps.push(back);
+        let surplus = steps.len().saturating_sub(MOST);
+        steps.drain(..surplus);
+    }
+
+    /// Says what was done, and how it is taken back; `what` is as it was if something is undone.
+    pub(in crate::tui) fn tell_done(&mut self, way: Way, done: &str, what: &str) {
+        let keys = &self.options.keymap;
+        let (undo, redo) = (keys.keys_of("undo"), keys.keys_of("redo"));
+        self.tell(match way {
+            Way::Do => format!("{done}; {undo} undoes it"),
+            Way::Undo => format!("undone: {what} as it was; {redo} does it again"),
+            Way::Redo => format!("done again: {done}"),
+        });
     }
 
     /// Undoes the last step.
     pub(in crate::tui) fn undo(&mut self, effects: &mut Vec<Effect>) {
-        let Some(step) = self.undo.pop() else { return self.tell("there is nothing to undo") };
+        match self.undo.pop() {
+            Some(step) => self.take_back(step, Way::Undo, effects),
+            None => self.tell("there is nothing to undo"),
+        }
+    }
+
+    /// Does again what was undone last.
+    pub(in crate::tui) fn redo(&mut self, effects: &mut Vec<Effect>) {
+        match self.redo.pop() {
+            Some(step) => self.take_back(step, Way::Redo, effects),
+            None => self.tell("nothing was undone that could be done again"),
+        }
+    }
+
+    fn take_back(&mut self, step: Undo, way: Way, effects: &mut Vec<Effect>) {
         match step {
             Undo::Marks(marks) => {
+                self.took(way, Undo::Marks(self.marks.clone()));
                 self.marks.replace(marks);
-                self.tell(format!("undone: {} marked", self.marks.len()));
+                let undone = if way == Way::Redo { "done again" } else { "undone" };
+                self.tell(format!("{undone}: {} marked", self.marks.len()));
             }
-            Undo::Rename(now, before) => {
-                self.tell("undone: the cluster has its old name");
-                effects.push(Effect::Rename { old: now, new: before, is_undo: true });
-            }
-            Undo::Clusters(id) => {
-                self.map.chart = None;
-                effects.push(Effect::RestoreClusters(id));
-            }
+            Undo::Rename(now, before) => effects.push(Effect::Rename { old: now, new: before, way }),
+            Undo::Clusters(id) => effects.push(Effect::RestoreClusters(id, way)),
             Undo::Chat { photo, turns } if self.chat.photo == Some(photo) && !self.chat.model.is_empty() => {
-                self.tell("undone: the chat is back");
-                effects.push(Effect::Chat(self.chat.generation, ChatWork::Restore(turns)));
+                self.took(way, Undo::Chat { photo, turns: self.chat.turns.clone() });
+                self.tell_done(way, "the chat is deleted", "the chat is");
+                let work = if turns.is_empty() { ChatWork::Clear } else { ChatWork::Restore(turns) };
+                effects.push(Effect::Chat(self.chat.generation, work));
             }
             step @ Undo::Chat { .. } => {
-                self.undo.push(step);
+                if way == Way::Redo { &mut self.redo } else { &mut self.undo }.push(step);
                 self.tell("open the chat about that photo again: then it can be brought back");
             }
-            Undo::Caption(photo, text) => {
-                self.tell("undone: the caption is as it was");
-                effects.push(Effect::SetCaption { photo, text, is_undo: true });
-            }
-            Undo::Album(name, pictures) => effects.push(Effect::Album(AlbumChange::Set(name, pictures))),
+            Undo::Caption(photo, text) => effects.push(Effect::SetCaption { photo, text, way }),
+            Undo::Album(name, pictures) => effects.push(Effect::Album(AlbumChange::Set(name, pictures), way)),
+            Undo::Search(name, query) => effects.push(Effect::SaveSearch(name, query, way)),
+            Undo::Own(change) => effects.push(Effect::Own(change, way)),
             Undo::Set(set) => {
-                self.tell("undone: the label set is as it was");
+                if let Some(now) = self.classify.sets.iter().find(|now| now.name == set.name).cloned() {
+                    self.took(way, Undo::Set(now));
+                }
+                self.tell_done(way, "the label set is saved", "the label set is");
                 effects.extend([Effect::SaveSet(set), Effect::LabelSets]);
             }
         }

@@ -40,6 +40,35 @@ fn duration(seconds: f64) -> String {
     }
 }
 
+/// What somebody must know who has no library yet.
+fn first_run(state: &State, width: usize) -> Vec<Line<'static>> {
+    let theme = &state.theme;
+    let keys = &state.options.keymap;
+    let key = |name: &str| keys.keys_of(name).split(' ').next().unwrap_or_default().to_owned();
+    let [uses, better] = &state.options.models;
+    let says = [
+        (
+            "",
+            "Finds your own photos by what they show. Nothing leaves this machine; photos are never written to.".into(),
+        ),
+        (&*key("add-folder"), "adds a folder of photos: they appear in Search (1) while they are read.".into()),
+        ("", uses.clone()),
+        ("", better.clone()),
+        (&*key("help"), format!("shows the keys of a place; {} finds every action by its name.", key("palette"))),
+    ]
+    .map(|(key, says): (&str, String)| (key.to_owned(), says));
+    let mut lines = Vec::new();
+    for (key, says) in says {
+        let mut key = Some(key).filter(|key| !key.is_empty());
+        for line in super::text::wrap(&clean(&says), width.saturating_sub(4), 3) {
+            let sign = key.take().map_or("   ".to_owned(), |key| format!("{key:<3}"));
+            lines.push(Line::from(vec![Span::styled(sign, theme.accent), Span::styled(line, theme.text)]));
+        }
+    }
+    lines.push(Line::default());
+    lines
+}
+
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     let (theme, index) = (&state.theme, &state.index);
     let body = layout::areas(state).body;
@@ -83,8 +112,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
                 lines.push(row("lost", "the last changes: `snapseek check` says more".into()));
             }
         }
-        None if index.known && index.run.is_none() => lines
-            .push(Line::from(Span::styled("There is no library yet: `a` adds a folder and creates one.", theme.text))),
+        None if index.known && index.run.is_none() => lines.extend(first_run(state, width)),
         None => {}
     }
     lines.push(row(

@@ -90,8 +90,15 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
             row(name, clean(&list.join(", ")));
         }
     }
-    if let Some(stars) = said.rating {
-        row("rating", stars.to_string());
+    if let Some(stars) = photo.own_rating.or(said.rating) {
+        let shown = match stars {
+            1..=5 => "★".repeat(usize::from(stars.unsigned_abs())),
+            other => crate::output::facts::stars(other),
+        };
+        row("rating", if photo.own_rating.is_some() { format!("{shown}  yours") } else { shown });
+    }
+    if !photo.own_tags.is_empty() {
+        row("yours", clean(&photo.own_tags.join(", ")));
     }
     for (name, text) in [("camera", &said.camera), ("lens", &said.lens)] {
         text.iter().for_each(|text| row(name, clean(text)));

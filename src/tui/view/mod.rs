@@ -1,5 +1,6 @@
 //! Views draw the state into the cells of the screen. They change nothing and wait for nothing.
 
+mod browse;
 mod chat;
 mod classify;
 mod clusters;
@@ -12,10 +13,11 @@ mod search;
 mod text;
 
 use super::action::Action;
+use super::browse::BrowseKind;
 use super::event::PictureKey;
 use super::keymap::Keymap;
 use super::layout;
-use super::overlay::Overlay;
+use super::overlay::{Asked, Overlay};
 use super::place::Place;
 use super::state::State;
 use crate::terminal::abilities::ColorDepth;
@@ -64,6 +66,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
         Place::Classify => classify::draw(frame, state),
         Place::Chat => chat::draw(frame, state),
         Place::Index => index::draw(frame, state),
+        Place::Browse => browse::draw(frame, state),
     }
     status(frame, state, areas.status);
     hints(frame, state, areas.hints);
@@ -79,6 +82,12 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
 #[must_use]
 pub fn label_at(state: &State, x: u16, y: u16) -> Option<usize> {
     if state.place == Place::Classify { classify::label_at(state, x, y) } else { None }
+}
+
+/// The list to browse whose name is at a column of the line above the list.
+#[must_use]
+pub fn browse_kind_at(column: u16) -> Option<BrowseKind> {
+    browse::names().find(|(_, _, x, width)| (*x..x + width).contains(&column)).map(|(kind, ..)| kind)
 }
 
 /// How many lines of the chat are above the screen when it is scrolled to its end.
@@ -128,6 +137,8 @@ fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
     for (n, (tab, x, width)) in tab_columns(area.width).enumerate() {
         let style = if tab == place { theme.bar.patch(theme.tab) } else { theme.bar };
         let name = match area.width {
+            // In Look, digits are ratings.
+            ROOMY.. if state.place == Place::Look => format!("   {} ", tab.name()),
             ROOMY.. => format!(" {} {} ", n + 1, tab.name()),
             AIRY.. => format!(" {} ", tab.name()),
             _ => format!("{} ", tab.name()),
@@ -229,12 +240,13 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
             |(action, says): &(Action, &'static str)| Some((map.key_of(state.place, *action)?.to_string(), *says));
         actions.iter().filter_map(known).collect()
     };
+    let completes = |asked: &Asked| asked.prompt.asks_for_a_path().is_some() || !asked.choices.is_empty();
     let pairs = if matches!(state.overlay, Some(Overlay::Help(_) | Overlay::Text(..))) {
         own(&[("j k", "scroll"), ("esc", "close")])
     } else if matches!(state.overlay, Some(Overlay::Filters(..))) {
         own(&[("enter", "only these"), ("-", "all but these"), ("h l", "another field"), ("esc", "close")])
     } else if let Some(Overlay::Prompt(asked)) = &state.overlay {
-        let path = asked.prompt.asks_for_a_path().map(|_| ("tab", "complete"));
+        let path = completes(asked).then_some(("tab", "complete"));
         own(&[&[("enter", "accept")], path.as_slice(), &[("esc", "close, keeping what is typed")]].concat())
     } else if state.overlay.is_some() {
         own(&[("enter", "accept"), ("esc", "close")])
@@ -271,6 +283,7 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                     (Action::Mark, "mark"),
                     (Action::Sort, "sort"),
                     (Action::Filters, "filter"),
+                    (Action::Browse(BrowseKind::Start), "start page"),
                     (Action::AskAboutPhoto, "chat"),
                     (Action::Help, "help"),
                     (Action::Palette, "all actions"),
@@ -281,13 +294,15 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
             Place::Look => keys(&[
                 (Action::Left, "previous"),
                 (Action::Right, "next"),
+                (Action::Leave, "back"),
                 (Action::FullScreen, "full screen"),
                 (Action::MoreLikeThis, "more like this"),
                 (Action::Mark, "mark"),
                 (Action::AskAboutPhoto, "chat"),
                 (Action::Facts, "facts"),
+                (Action::EditTags, "tag"),
+                (Action::RateMenu, "rate"),
                 (Action::EditCaption, "caption"),
-                (Action::Leave, "back"),
                 (Action::Help, "help"),
             ]),
             Place::Clusters => keys(&[
@@ -330,6 +345,16 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 (Action::SaveChat, "save"),
                 (Action::ClearChat, "forget"),
                 (Action::Back, "back"),
+                (Action::Help, "help"),
+                (Action::Quit, "quit"),
+            ]),
+            Place::Browse => keys(&[
+                (Action::OpenRow, "open"),
+                (Action::Browse(BrowseKind::Start), "start"),
+                (Action::Browse(BrowseKind::Folders), "folders"),
+                (Action::Browse(BrowseKind::Time), "timeline"),
+                (Action::Unfold, "unfold"),
+                (Action::Go(Place::Search), "search"),
                 (Action::Help, "help"),
                 (Action::Quit, "quit"),
             ]),

@@ -3,10 +3,11 @@
 use super::search::input_line;
 use super::text::{bar, clean, fit, wrap};
 use super::{clear, put};
-use crate::terminal::text::{count, shorten};
-use crate::tui::action::{ACTIONS, Action, Entry, SORTINGS, Sorting};
+use crate::terminal::text::shorten;
+use crate::tui::action::{ACTIONS, Action, Entry, Sorting};
+use crate::tui::choices::narrowed;
 use crate::tui::layout;
-use crate::tui::overlay::{Asked, Overlay, Picker, narrow, palette};
+use crate::tui::overlay::{Asked, Overlay, Picker, Prompt, palette};
 use crate::tui::place::Place;
 use crate::tui::state::State;
 use ratatui::Frame;
@@ -14,7 +15,7 @@ use ratatui::layout::{Margin, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
-use snapseek_index::{FacetField, PhotoAlbum};
+use snapseek_index::FacetField;
 
 /// Columns of the line in a prompt.
 const PROMPT_WIDTH: u16 = 60;
@@ -32,44 +33,40 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             };
             list(frame, state, "All actions", picker, lines.into_iter().map(line).collect());
         }
-        Some(Overlay::History(picker)) => {
-            let newest: Vec<String> = state.search.history.iter().rev().cloned().collect();
-            let found = narrow(&newest, picker.input.value());
-            let lines = found.into_iter().filter_map(|at| Some((clean(newest.get(at)?), String::new()))).collect();
-            list(frame, state, "Earlier queries", picker, lines);
+        Some(Overlay::Choose(choice, picker)) => {
+            let all = state.choices(*choice);
+            let found = narrowed(&all, picker.input.value()).into_iter().filter_map(|at| all.get(at));
+            let lines = found.map(|(name, beside)| (clean(name), fit(&clean(beside), 30))).collect();
+            list(frame, state, choice.title(), picker, lines);
         }
-        Some(Overlay::Sets(picker)) => {
-            let sets = &state.classify.sets;
-            let names: Vec<String> = sets.iter().map(|set| set.name.clone()).collect();
-            let found = narrow(&names, picker.input.value());
-            let line = |at: usize| sets.get(at).map(|set| (clean(&set.name), fit(&clean(&set.labels.join(", ")), 30)));
-            list(frame, state, "Saved label sets", picker, found.into_iter().filter_map(line).collect());
-        }
-        Some(Overlay::Albums(picker)) => {
-            let names: Vec<String> = state.albums.iter().map(|album| album.name.clone()).collect();
-            let found = narrow(&names, picker.input.value());
-            let photos = |album: &PhotoAlbum| count(usize::try_from(album.photos).unwrap_or(usize::MAX), "photo");
-            let line = |at: usize| state.albums.get(at).map(|album| (clean(&album.name), photos(album)));
-            list(frame, state, "Albums", picker, found.into_iter().filter_map(line).collect());
-        }
-        Some(Overlay::Sorting(at)) => {
-            let area = window(frame, state, "Sort by", 44, 2 + SORTINGS.len() as u16);
-            for (row, (n, (key, sorting))) in area.rows().zip(SORTINGS.iter().enumerate()) {
+        Some(Overlay::Menu(menu, at)) => {
+            let actions = menu.actions();
+            let height = 2 + u16::try_from(actions.len()).unwrap_or(0);
+            let area = window(frame, state, menu.title(), 44, height);
+            for (row, (n, (key, action))) in area.rows().zip(actions.iter().enumerate()) {
                 let style = if n == *at { state.theme.selected } else { state.theme.text };
-                let entry = ACTIONS.iter().find(|entry| entry.action == Action::SortBy(*sorting));
-                let says = entry.map_or("", |entry| entry.says);
+                let says = ACTIONS.iter().find(|entry| entry.action == *action).map_or("", |entry| entry.says);
+                // Below the title, it need not be said again.
+                let begins = [format!("{} ", menu.title()), format!("{}: ", menu.title())];
+                let short = begins.iter().find_map(|begin| says.strip_prefix(begin.to_lowercase().as_str()));
                 frame.buffer_mut().set_style(row, style);
-                let current = is_sorted_by(state, *sorting);
+                let current = is_so(state, *action);
                 put(frame.buffer_mut(), row, row.width.saturating_sub(2), if current { "✓" } else { "" }, style);
                 put(frame.buffer_mut(), row, 0, &key.to_string(), state.theme.accent);
-                put(frame.buffer_mut(), row, 3, says.strip_prefix("sort by ").unwrap_or(says), style);
+                put(frame.buffer_mut(), row, 3, short.unwrap_or(says), style);
             }
         }
         Some(Overlay::Filters(field, at)) => filters(frame, state, *field, *at),
         Some(Overlay::Text(title, lines, top)) => text(frame, state, title, lines, *top),
         Some(Overlay::Prompt(Asked { prompt, input, refused, choices })) => {
             let why = refused.as_deref().map(|why| wrap(&clean(why), PROMPT_WIDTH.into(), 4)).unwrap_or_default();
-            let choices = wrap(&clean(&choices.join(" · ")), PROMPT_WIDTH.into(), 4);
+            let has = match prompt {
+                Prompt::Tags(photos) => tags_of(state, photos),
+                _ => String::new(),
+            };
+            let beside = [has, choices.join(" · ")];
+            let choices: Vec<String> =
+                beside.iter().flat_map(|text| wrap(&clean(text), PROMPT_WIDTH.into(), 4)).collect();
             let height = 3 + u16::try_from(why.len() + choices.len()).unwrap_or(0);
             let area = window(frame, state, prompt.asks(), PROMPT_WIDTH + 4, height);
             input_line(frame, state, input, Rect { height: 1, ..area }, true, "");
@@ -82,10 +79,29 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     }
 }
 
-fn is_sorted_by(state: &State, sorting: Sorting) -> bool {
-    match sorting {
-        Sorting::By(order) => state.search.listing.order == order,
-        Sorting::Reversed => state.search.listing.reverse,
+/// The tags that a photo has, or each of several.
+fn tags_of(state: &State, photos: &[i64]) -> String {
+    let mut all =
+        photos.iter().map(|id| state.photos.get(id).map(|photo| photo.own_tags.as_slice()).unwrap_or_default());
+    let mut shared: Vec<&String> = all.next().unwrap_or_default().iter().collect();
+    all.for_each(|tags| shared.retain(|tag| tags.contains(tag)));
+    let shared = shared.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    match (photos.len(), shared.is_empty()) {
+        (1, true) => "it has none of yours yet".into(),
+        (1, false) => format!("it has: {shared}"),
+        (n, true) => format!("{n} photos; none that all have"),
+        (n, false) => format!("{n} photos; all have: {shared}"),
+    }
+}
+
+/// Whether what an action of a menu does is so already.
+fn is_so(state: &State, action: Action) -> bool {
+    let own = || state.photo().and_then(|id| state.photos.get(&id)).map(|photo| photo.own_rating);
+    match action {
+        Action::SortBy(Sorting::By(order)) => state.search.listing.order == order,
+        Action::SortBy(Sorting::Reversed) => state.search.listing.reverse,
+        Action::Rate(stars) => own() == Some(stars),
+        _ => false,
     }
 }
 

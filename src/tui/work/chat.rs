@@ -10,7 +10,7 @@ use crate::exit::{Exit, exit_of};
 use crate::model::chat_model::{ChatPrompt, WriteRequest};
 use crate::model::generation::{Finish, GenerateOptions};
 use crate::terminal::console::Console;
-use crate::tui::event::{ChatNews, ChatWork, Message};
+use crate::tui::event::{ChatNews, ChatWork, Message, Way};
 use crate::tui::overlay::Prompt;
 use crossbeam_channel::{Receiver, Sender};
 use snapseek_index::Library;
@@ -148,7 +148,7 @@ fn caption_one(
         "{} keeps its caption written by hand",
         crate::terminal::text::display_path(path)
     );
-    context.send(Message::Captioned { photo, before, now: true, is_undo: false });
+    context.send(Message::Captioned { photo, before, now: true, way: Way::Do });
     Ok(true)
 }
 

@@ -1,6 +1,7 @@
 //! Background workers: they receive [`Effect`]s and answer with [`Message`]s. None of them touches the state or the
 //! terminal.
 
+mod browser;
 mod chat;
 mod desktop;
 mod finder;
@@ -15,6 +16,7 @@ mod watcher;
 
 pub use painter::Painter;
 
+use super::browse::BrowseKind;
 use super::event::{Effect, Event, Message, Task, WantedPicture};
 use crate::config::Settings;
 use crate::model_choice::{self, Chosen, Offer};
@@ -98,6 +100,8 @@ pub struct Workers {
     timers: Sender<(Instant, u64)>,
     history: history::History,
     marks: marks::MarkKeeper,
+    browser: Latest<BrowseKind>,
+    covers: Latest<(u64, String)>,
     /// Counts photos: in a library of a million, that takes a moment.
     counter: Sender<FacetField>,
     /// Encodes pictures for the terminal.
@@ -124,6 +128,8 @@ impl Workers {
             timers: timers(context.clone())?,
             history: history::History::open(&context),
             marks: marks::MarkKeeper::start(context.clone())?,
+            browser: browser::start(context.clone())?,
+            covers: browser::covers(context.clone())?,
             counter: counter(context.clone())?,
             painter: Painter::start(&context, picker)?,
             context,
@@ -139,13 +145,18 @@ impl Workers {
             Effect::Paths(purpose, ids) => self.read(reader::ReadRequest::Paths(purpose, ids)),
             Effect::Photos(ids) => self.read(reader::ReadRequest::Photos(ids)),
             Effect::Groups => self.read(reader::ReadRequest::Groups),
-            Effect::Rename { old, new, is_undo } => self.read(reader::ReadRequest::Rename(old, new, is_undo)),
-            Effect::RestoreClusters(id) => self.read(reader::ReadRequest::RestoreClusters(id)),
+            Effect::Rename { old, new, way } => self.read(reader::ReadRequest::Rename(old, new, way)),
+            Effect::RestoreClusters(id, way) => self.read(reader::ReadRequest::RestoreClusters(id, way)),
             Effect::Marks => self.marks.load(),
             Effect::KeepMarks(ids) => self.marks.keep(ids),
             Effect::Facets(field) => drop(self.counter.send(field)),
+            Effect::Browse(kind) => self.browser.put(kind),
+            Effect::Covers(generation, text) => self.covers.put((generation, text)),
+            Effect::Searches => self.read(reader::ReadRequest::Searches),
+            Effect::SaveSearch(name, query, way) => self.read(reader::ReadRequest::SaveSearch(name, query, way)),
             Effect::Albums => self.read(reader::ReadRequest::Albums),
-            Effect::Album(change) => self.read(reader::ReadRequest::Album(change)),
+            Effect::Album(change, way) => self.read(reader::ReadRequest::Album(change, way)),
+            Effect::Own(change, way) => self.read(reader::ReadRequest::Own(change, way)),
             Effect::LabelSets => self.read(reader::ReadRequest::LabelSets),
             Effect::SaveSet(set) => self.read(reader::ReadRequest::SaveSet(set)),
             Effect::Standing => self.read(reader::ReadRequest::Standing),
@@ -157,8 +168,8 @@ impl Workers {
             Effect::Index(folders) => self.indexer.begin(&self.context, folders, false),
             Effect::Retry => self.indexer.begin(&self.context, Vec::new(), true),
             Effect::Facts(path) => self.read(reader::ReadRequest::Facts(path)),
-            Effect::SetCaption { photo, text, is_undo } => {
-                self.read(reader::ReadRequest::SetCaption { photo, text, is_undo });
+            Effect::SetCaption { photo, text, way } => {
+                self.read(reader::ReadRequest::SetCaption { photo, text, way });
             }
             Effect::Watch(watch) => self.watcher.watch(&self.context, watch),
             Effect::CompletePath(typed, folders) => desktop::complete(&self.context, typed, folders),

@@ -4,7 +4,7 @@ use super::{Context, explained, guarded, spawn};
 use crate::output::facts;
 use crate::search::photo_file;
 use crate::terminal::text::count;
-use crate::tui::event::{AlbumChange, ClusterItem, Groups, Message, Purpose, Standing};
+use crate::tui::event::{AlbumChange, ClusterItem, Groups, Message, OwnChange, Purpose, Standing, Way};
 use crate::tui::overlay::Prompt;
 use anyhow::Context as _;
 use crossbeam_channel::Sender;
@@ -21,16 +21,19 @@ pub(super) enum ReadRequest {
     Photos(Vec<i64>),
     Paths(Purpose, Vec<i64>),
     Groups,
-    /// Old and new name, and whether that undoes something.
-    Rename(String, String, bool),
-    RestoreClusters(i64),
+    /// Old and new name.
+    Rename(String, String, Way),
+    RestoreClusters(i64, Way),
+    Searches,
+    SaveSearch(String, Option<String>, Way),
     Albums,
-    Album(AlbumChange),
+    Album(AlbumChange, Way),
+    Own(OwnChange, Way),
     Facts(PathBuf),
     SetCaption {
         photo: i64,
         text: Option<(String, Option<String>)>,
-        is_undo: bool,
+        way: Way,
     },
     LabelSets,
     SaveSet(LabelSet),
@@ -47,17 +50,25 @@ pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<ReadRequest
                 match request {
                     ReadRequest::Groups => context.send(Message::Groups(Err(explained(&error)))),
                     ReadRequest::Standing => context.send(Message::Library(Err(explained(&error)))),
-                    ReadRequest::Rename(old, new, false) => {
+                    ReadRequest::Rename(old, new, Way::Do) => {
                         context.send(Message::Refused(Prompt::Rename(old), new, explained(&error)));
                     }
-                    ReadRequest::SetCaption { photo, text: Some((text, None)), is_undo: false } => {
+                    ReadRequest::SetCaption { photo, text: Some((text, None)), way: Way::Do } => {
                         context.send(Message::Refused(Prompt::Caption(photo), text, explained(&error)));
                     }
-                    ReadRequest::Album(AlbumChange::Add(name, _)) => {
+                    ReadRequest::Album(AlbumChange::Add(name, _), _) => {
                         context.send(Message::Refused(Prompt::AddToAlbum, name, explained(&error)));
                     }
-                    ReadRequest::Album(AlbumChange::Remove(name, _)) => {
+                    ReadRequest::Album(AlbumChange::Remove(name, _), _) => {
                         context.send(Message::Refused(Prompt::RemoveFromAlbum, name, explained(&error)));
+                    }
+                    ReadRequest::Own(OwnChange::Tags { photos, add, remove }, _) => {
+                        let removed = remove.iter().map(|tag| format!("-{tag}"));
+                        let typed: Vec<String> = add.into_iter().chain(removed).collect();
+                        context.send(Message::Refused(Prompt::Tags(photos), typed.join(", "), explained(&error)));
+                    }
+                    ReadRequest::SaveSearch(name, Some(query), _) => {
+                        context.send(Message::Refused(Prompt::SearchName(query), name, explained(&error)));
                     }
                     ReadRequest::SaveSet(set) => {
                         context.send(Message::Refused(Prompt::SetName, set.name, explained(&error)));
@@ -86,10 +97,13 @@ fn answer(
                     ReadRequest::LabelSets => context.send(Message::LabelSets(Vec::new())),
                     ReadRequest::Standing => context.send(Message::Library(Ok(None))),
                     ReadRequest::Albums => context.send(Message::Albums(Vec::new())),
+                    ReadRequest::Searches => context.send(Message::Searches(Vec::new())),
                     ReadRequest::Rename(..)
-                    | ReadRequest::RestoreClusters(_)
+                    | ReadRequest::RestoreClusters(..)
                     | ReadRequest::Facts(_)
-                    | ReadRequest::Album(_)
+                    | ReadRequest::Album(..)
+                    | ReadRequest::Own(..)
+                    | ReadRequest::SaveSearch(..)
                     | ReadRequest::SetCaption { .. }
                     | ReadRequest::SaveSet(_)
                     | ReadRequest::Paths(..) => {
@@ -122,13 +136,19 @@ fn answer(
             context.send(Message::Paths(*purpose, ids, paths));
         }
         ReadRequest::Groups => context.send(Message::Groups(Ok(groups(library)?))),
-        ReadRequest::Rename(old, new, is_undo) => {
+        ReadRequest::Rename(old, new, way) => {
             library.rename_cluster(old, new)?;
-            context.send(Message::Renamed { old: old.clone(), new: new.clone(), is_undo: *is_undo });
+            context.send(Message::Renamed { old: old.clone(), new: new.clone(), way: *way });
             context.send(Message::Groups(Ok(groups(library)?)));
         }
+        ReadRequest::Searches => context.send(Message::Searches(library.saved_searches()?)),
+        ReadRequest::SaveSearch(name, query, way) => {
+            let before = library.save_search(name, query.as_deref())?;
+            context.send(Message::Searches(library.saved_searches()?));
+            context.send(Message::SearchSaved(name.clone(), before, query.is_some(), *way));
+        }
         ReadRequest::Albums => context.send(Message::Albums(library.albums()?)),
-        ReadRequest::Album(change) => {
+        ReadRequest::Album(change, way) => {
             let (AlbumChange::Add(name, _) | AlbumChange::Remove(name, _) | AlbumChange::Set(name, _)) = change;
             let before = library.album_pictures(name)?;
             let done = match change {
@@ -140,15 +160,17 @@ fn answer(
                 }
                 AlbumChange::Set(name, pictures) => {
                     library.set_album(name, pictures.as_deref())?;
-                    *snapshot = None;
-                    context.send(Message::Albums(library.albums()?));
-                    context.send(Message::Changed(format!("undone: the album {name} is as it was")));
-                    return Ok(());
+                    format!("the album {name} is changed")
                 }
             };
             *snapshot = None;
             context.send(Message::Albums(library.albums()?));
-            context.send(Message::AlbumChanged(name.clone(), done, before));
+            context.send(Message::AlbumChanged(name.clone(), done, before, *way));
+        }
+        ReadRequest::Own(change, way) => {
+            let (done, before) = own(library, change)?;
+            *snapshot = None;
+            context.send(Message::OwnChanged(done, before, *way));
         }
         ReadRequest::Facts(path) => {
             let hit = photo_file::known(path, library)?;
@@ -156,7 +178,7 @@ fn answer(
             let lines = facts::lines((path, path), hit.as_ref(), &said, Some(library))?;
             context.send(Message::Text("What is known about the photo".into(), lines));
         }
-        ReadRequest::SetCaption { photo, text, is_undo } => {
+        ReadRequest::SetCaption { photo, text, way } => {
             let before = library.caption(*photo)?.map(|caption| (caption.text, caption.captioner));
             match text {
                 Some((text, None)) => library.set_caption_by_hand(*photo, text)?,
@@ -168,15 +190,13 @@ fn answer(
             }
             // What this connection writes does not change the version that it sees.
             *snapshot = None;
-            context.send(Message::Captioned { photo: *photo, before, now: text.is_some(), is_undo: *is_undo });
+            context.send(Message::Captioned { photo: *photo, before, now: text.is_some(), way: *way });
         }
-        ReadRequest::RestoreClusters(id) => {
+        ReadRequest::RestoreClusters(id, way) => {
             library.restore_clusters(*id)?;
             let now = groups(library)?;
-            context.send(Message::Note(
-                false,
-                format!("undone: the {} of before are back", count(now.groups.len(), "cluster")),
-            ));
+            let before = library.past_clusters()?.first().filter(|past| !past.names.is_empty()).map(|past| past.id);
+            context.send(Message::Restored(now.groups.len(), before, *way));
             context.send(Message::Groups(Ok(now)));
         }
         ReadRequest::LabelSets => context.send(Message::LabelSets(library.label_sets()?)),
@@ -191,6 +211,32 @@ fn answer(
         }
     }
     Ok(())
+}
+
+/// Changes what the user wrote on photos; says what was done, and what it was before.
+fn own(library: &Library, change: &OwnChange) -> anyhow::Result<(String, OwnChange)> {
+    Ok(match change {
+        OwnChange::Tags { photos, add, remove } => {
+            let change = library.change_own_tags(photos, add, remove)?;
+            let said = |tags: &[String], verb: &str, photos| {
+                (!tags.is_empty()).then(|| format!("{} {verb} {}", tags.join(", "), count(photos, "photo")))
+            };
+            let done: Vec<String> = [said(add, "given to", change.added), said(remove, "taken from", change.removed)]
+                .into_iter()
+                .flatten()
+                .collect();
+            (done.join("; "), OwnChange::SetTags(change.before))
+        }
+        OwnChange::Rate(photos, stars) => {
+            let before = library.rate(photos, *stars)?;
+            let what = stars.map_or("rated as files say".to_owned(), facts::stars);
+            (format!("{}: {what}", count(before.len(), "photo")), OwnChange::SetRatings(before))
+        }
+        OwnChange::SetTags(tags) => ("the tags are changed".into(), OwnChange::SetTags(library.set_own_tags(tags)?)),
+        OwnChange::SetRatings(stars) => {
+            ("the rating is changed".into(), OwnChange::SetRatings(library.set_own_ratings(stars)?))
+        }
+    })
 }
 
 /// Reads of a library that is changing all the time: the last one counts, though its numbers may not fit together.
