@@ -4,7 +4,7 @@
 //! ```text
 //! cargo bench --bench vision_language -- write DIR 256m|500m|llava      writes a checkpoint in bf16 (0.5, 1.0 or 14 GB)
 //! cargo bench --bench vision_language -- quantize DIR 4|8 OUT           quantizes it to OUT
-//! cargo bench --bench vision_language -- measure DIR                    load, a photo, prompt, tokens a second, peak memory
+//! cargo bench --bench vision_language -- measure DIR [whole]            load, a photo, prompt, tokens a second, peak memory
 //! ```
 #![allow(clippy::unwrap_used)]
 
@@ -27,7 +27,8 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["write", dir, size] => write(Path::new(dir), size),
-        ["measure", dir] => measure(Path::new(dir)),
+        ["measure", dir] => measure(Path::new(dir), true),
+        ["measure", dir, "whole"] => measure(Path::new(dir), false),
         ["quantize", dir, bits, out] => {
             let bits = if *bits == "4" { Bits::Four } else { Bits::Eight };
             let start = Instant::now();
@@ -45,14 +46,14 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-fn measure(dir: &Path) {
+fn measure(dir: &Path, tiles: bool) {
     let timed = |work: &mut dyn FnMut()| {
         let start = Instant::now();
         work();
         start.elapsed().as_secs_f64()
     };
     let start = Instant::now();
-    let model = chat_model::open(dir, Some(&std::env::temp_dir().join("snapseek-bench"))).unwrap();
+    let model = chat_model::open(dir, Some(&std::env::temp_dir().join("snapseek-bench")), tiles).unwrap();
     println!("open               {:8.2} s", start.elapsed().as_secs_f64());
     // A photo of 12 megapixels.
     let data = (0..4000 * 3000 * 3_u64).map(|i| ((i * 7919) % 251) as u8).collect();

@@ -117,7 +117,7 @@ pub fn named(asked: &str, settings: &Settings, console: &Console) -> anyhow::Res
     if settings.device != DeviceChoice::Cpu {
         console.note("captions and answers are computed on the CPU; --device applies to the other models");
     }
-    Ok(NamedChatModel { model: chat_model::open(&folder, Some(&cache))?, name })
+    Ok(NamedChatModel { model: chat_model::open(&folder, Some(&cache), settings.tiles)?, name })
 }
 
 /// Whether a BLIP-2 that writes can have smaller forms.

@@ -62,6 +62,12 @@ impl<'m> ChatSession<'m> {
         &self.chat.path
     }
 
+    /// How many of the first questions the model no longer reads, because the chat is longer than its context.
+    #[must_use]
+    pub fn unread(&self) -> usize {
+        self.unread
+    }
+
     /// Answers a question; `on_text` receives the answer piece by piece (foreign text). An answer that was not
     /// cancelled is added to the chat, but not yet saved.
     ///

@@ -152,7 +152,8 @@ fn search_for(
     let (found, left) = (!rows.is_empty(), rest.len());
     let nearest = !found && !rest.is_empty() && console.terminal && !args.all && !is_for_programs(&args.show, settings);
     let limit = if nearest { limit.min(NEAREST) } else { limit };
-    if args.all || nearest {
+    // Where nothing matches, the model may still see it in what is nearest.
+    if args.all || nearest || (verify.is_some() && !found) {
         rows.extend(rest);
     }
     if let Some((matcher, text)) = rerank {
@@ -176,9 +177,7 @@ fn search_for(
             outputs.table.columns.push(column);
         }
     }
-    if let (Some((count, text)), Some(chat_model)) = (&verify, &chat_model)
-        && !nearest
-    {
+    if let (Some((count, text)), Some(chat_model)) = (&verify, &chat_model) {
         let means = Verifier { chat_model, library, cache: &Settings::cache_dir()?, cancel, console };
         return look_again(rows, (text, usize::from(*count), limit), &means, outputs, settings);
     }
@@ -222,7 +221,6 @@ fn look_again(
     settings: &Settings,
 ) -> anyhow::Result<Exit> {
     let console = verifier.console;
-    let found = rows.iter().any(|row| row.is_match);
     let is_shown = console.terminal && !outputs.json && !outputs.paths0 && !settings.quiet;
     let first = Outputs { open: false, copy_to: None, link_to: None, html: None, ..outputs.clone() };
     if is_shown {
@@ -242,6 +240,7 @@ fn look_again(
     if is_shown {
         console.line("")?;
     }
+    let found = rows.iter().any(|row| row.is_match || row.yes.is_some_and(|yes| yes >= 0.5));
     // As many as were asked about, in their new order.
     let complete = output::show(&rows[..rows.len().min(limit.max(count))], &outputs, console)?;
     if !is_whole {

@@ -26,6 +26,9 @@ pub struct GlobalArgs {
     /// The same, for a BLIP-2: blip2, a Hugging Face name (org/name) or a model folder
     #[arg(long, global = true, value_name = "NAME|DIR", env = "SNAPSEEK_BLIP2")]
     pub blip2: Option<String>,
+    /// Captioners look at each photo as a whole only, not at tiles of it too: many times faster, without small details
+    #[arg(long, global = true, hide_short_help = true)]
+    pub no_tiles: bool,
     /// What reads lines of text in photos: ocr-latin (with accents), ocr-cyrillic, ocr-greek, ocr-korean (`models pull`
     /// gets them), or a file with a recognition model of PaddleOCR in ONNX form [default: Chinese and English, built in]
     #[arg(long, global = true, value_name = "NAME|FILE", hide_short_help = true)]

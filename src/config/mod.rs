@@ -25,6 +25,7 @@ struct File {
     model: Option<String>,
     text_model: Option<String>,
     captioner: Option<String>,
+    tiles: Option<bool>,
     blip2: Option<String>,
     ocr: Option<PathBuf>,
     precision: Option<Precision>,
@@ -66,6 +67,8 @@ pub struct Settings {
     pub text_model: Option<String>,
     /// The model for captions and answers, if the user names one: a short name, `org/name` or a folder.
     pub captioner: Option<String>,
+    /// Whether that model looks at tiles of a photo too, if it is one that does.
+    pub tiles: bool,
     /// The model that reads lines of text, in the place of the one that is built in.
     pub ocr: Option<PathBuf>,
     /// Which form of the models to use.
@@ -127,6 +130,7 @@ impl Settings {
             model: global.model.clone().or(file.model).unwrap_or_else(|| "auto".into()),
             text_model: global.text_model.clone().or(file.text_model),
             captioner: (global.captioner.clone()).or_else(|| global.blip2.clone()).or(file.captioner).or(file.blip2),
+            tiles: !global.no_tiles && file.tiles.unwrap_or(true),
             ocr: global.ocr.clone().or(file.ocr),
             precision: global.precision.or(file.precision).unwrap_or(Precision::Auto),
             device: global.device.or(file.device).unwrap_or(DeviceChoice::Cpu),

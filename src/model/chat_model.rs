@@ -200,14 +200,16 @@ pub fn is_instructed(folder: &Path) -> bool {
     vision_language::is_vision_language(folder)
 }
 
-/// Opens the model in `folder`. The hash of its weights is cached below `cache`, if given.
+/// Opens the model in `folder`. The hash of its weights is cached below `cache`, if given. Without `tiles`, a model that
+/// looks at parts of a picture too looks at the whole alone.
 ///
 /// # Errors
 /// A file is missing, damaged or of another kind of model, or the weights do not fit into memory.
-pub fn open(folder: &Path, cache: Option<&Path>) -> anyhow::Result<Box<dyn ChatModel>> {
+pub fn open(folder: &Path, cache: Option<&Path>, tiles: bool) -> anyhow::Result<Box<dyn ChatModel>> {
     model_folder::require(folder, model_folder::CONFIG)?;
     Ok(if is_instructed(folder) {
-        Box::new(VisionLanguage::open(folder, cache)?)
+        let model = VisionLanguage::open(folder, cache)?;
+        Box::new(if tiles { model } else { model.without_parts() })
     } else {
         Box::new(Blip2::open(folder, cache)?)
     })

@@ -126,7 +126,10 @@ pub fn quantize(
 fn format(name: &str, dtype: Dtype, shape: &[usize], bits: Bits) -> Dtype {
     let [_, columns] = shape else { return dtype };
     // Tables of positions are looked up, never multiplied; they are small.
-    if !name.ends_with(".weight") || name.ends_with("embed_positions.weight") {
+    let is_of_positions = ["embed_positions.weight", "position_embedding.weight", "pos_embed.weight"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    if !name.ends_with(".weight") || is_of_positions {
         return dtype;
     }
     let is_head = name.ends_with("embed_tokens.weight") || name.ends_with("lm_head.weight");

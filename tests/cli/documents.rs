@@ -171,6 +171,7 @@ fn every_command_runs_as_written_and_prints_what_is_shown() {
     let hub = Hub::of([
         ("openai/clip-vit-base-patch32", files_of(random_clip())),
         ("Salesforce/blip2-opt-2.7b", files_of(random_blip2())),
+        ("HuggingFaceTB/SmolVLM-500M-Instruct", files_of(fixture("reference/vlm/smolvlm"))),
         ("Salesforce/blip2-itm-vit-g", files_of(fixture("reference/blip2-itm"))),
         ("sentence-transformers/clip-ViT-B-32-multilingual-v1", text_model::files()),
     ]);

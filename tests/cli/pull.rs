@@ -211,7 +211,7 @@ fn a_blip2_in_shards_is_pulled_and_captions_as_the_whole_one() {
     assert_eq!(models[1]["bytes"], sizes.map(|(_, bytes)| bytes.len() as u64).sum::<u64>());
     // It cannot embed, and the message says so.
     let refused = sandbox.run(["embed", "--text", "x", "--model", NAME]).exits(2);
-    assert!(refused.stderr.contains("--blip2"), "{refused}");
+    assert!(refused.stderr.contains("--captioner"), "{refused}");
 
     // A second pull verifies the checksums; damaged files are downloaded again.
     hub.pull(&sandbox).exits(0);

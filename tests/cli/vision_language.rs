@@ -117,9 +117,12 @@ fn a_library_is_captioned_and_styles_replace_each_other() {
     assert_eq!(index(&["--recaption", "--context"]), 3);
     assert_eq!(shown("cat.jpg")["with_context"], true);
     assert_eq!(index(&["--recaption", "--prompt", "What is it?"]), 3);
+    // As a whole only is another way to see it; a BLIP-2 sees nothing else.
+    assert_eq!(index(&["--recaption", "--no-tiles"]), 3);
+    assert_eq!(index(&["--recaption", "--no-tiles"]), 0);
     // What was seen is kept once for all of these, and `status` tells how much that is.
     let status = sandbox.status();
-    assert_eq!(status["encodings"]["stored"], 3);
+    assert_eq!(status["encodings"]["stored"], 6);
     assert!(status["encodings"]["bytes"].as_u64().unwrap() > 0);
     let refused = sandbox.run(["index", ".", "--caption-style", "tags"]).exits(2);
     assert!(refused.stderr.contains("--captions"), "{refused}");
@@ -212,4 +215,27 @@ fn a_damaged_file_is_named() {
         assert!([2, 3, 5].contains(&output.code()), "{file}: {output}");
         assert!(output.stderr.contains(words) && !output.stderr.contains("panicked"), "{file}: {output}");
     }
+}
+
+#[test]
+fn of_a_long_chat_the_oldest_questions_go_first() {
+    let sandbox = Sandbox::with_photos(&["cat"]);
+    let folder = sandbox.path("model");
+    fs::create_dir(&folder).unwrap();
+    for entry in fs::read_dir(model("llava")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+    }
+    let mut config: Value = serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap();
+    config["text_config"]["max_position_embeddings"] = 100.into();
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    let args = ["chat", "cat.jpg", "--captioner", folder.to_str().unwrap(), "--max-new-tokens", "5", "--json"];
+    let mut child = start(sandbox.command(args).stdin(Stdio::piped()));
+    let mut questions = "What is in this picture?\n".repeat(6);
+    questions += &"How many dogs are there? ".repeat(20);
+    child.stdin.take().unwrap().write_all(questions.as_bytes()).unwrap();
+    let output = Output::of(child);
+    assert_eq!(output.lines().len(), 6, "{output}");
+    assert!(output.stderr.contains("it no longer sees the first 1 question)"), "{output}");
+    assert!(output.stderr.contains("shorten it"), "{output}");
 }

@@ -243,6 +243,8 @@ fn sessions_equal_single_texts(model: &VisionLanguage, prompts: &[Prompt]) {
             assert!(answer.finish == Finish::Cancelled || answer.tokens.len() <= 1);
             let answer = session.answer(tokens, &options(1), &GO_ON, &mut |_| {}).unwrap();
             assert_eq!(&answer.tokens, greedy);
+            // One that has no room, or whose picture is missing, is refused, and changes nothing either.
+            assert!(session.answer(&tokens.repeat(2), &options(1), &GO_ON, &mut |_| {}).is_err());
             if let Some(beams) = beams {
                 assert_eq!(&session.answer(tokens, &options(5), &GO_ON, &mut |_| {}).unwrap().tokens, beams);
             }

@@ -139,7 +139,7 @@ fn what_is_no_caption_is_refused_and_nothing_of_it_is_written() {
     assert!(matches!(library.save_caption(1, &longer, "one"), Err(Error::Refused { .. })));
     let error = captioner.save(&[done(1, "fine"), done(2, &longer)]).unwrap_err().to_string();
     assert!(error.contains("photo 2") && error.contains("10001") && error.contains("10000"), "{error}");
-    for bad in [vec![], vec![f32::NAN], vec![1.0, f32::INFINITY], vec![0.0; (4 << 20) + 1]] {
+    for bad in [vec![], vec![f32::NAN], vec![1.0, f32::INFINITY], vec![0.0; (16 << 20) + 1]] {
         assert!(matches!(library.save_encoding(1, "one", &bad), Err(Error::Refused { .. })));
         let batch = [done(1, "fine"), Captioned { photo: 2, text: "fine".into(), encoding: Some(bad) }];
         assert!(matches!(captioner.save(&batch), Err(Error::Refused { .. })));

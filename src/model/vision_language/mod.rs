@@ -106,6 +106,8 @@ pub(super) fn wanted(folder: &Path, has: &dyn Fn(&str) -> anyhow::Result<bool>) 
 /// A vision-language model. Its weights are mapped; each part is loaded when it is first used.
 pub struct VisionLanguage {
     fingerprint: String,
+    /// Whether pictures are cut into parts.
+    splits: bool,
     config: VisionLanguageConfig,
     plan: PicturePlan,
     template: ChatTemplate,
@@ -149,6 +151,7 @@ impl VisionLanguage {
         let image = image.with_context(|| format!("{} has no token for pictures", tokenizer.name()))?;
         Ok(Self {
             fingerprint: weight_files::fingerprint(folder, &files, VERSION, cache)?,
+            splits: plan.splits(),
             ends: config.end_tokens(folder, generation.as_ref())?,
             banned: banned_tokens(generation.as_ref()),
             template: ChatTemplate::read(folder)?,
@@ -160,6 +163,17 @@ impl VisionLanguage {
             eyes: Once::default(),
             llama: Once::default(),
         })
+    }
+
+    /// The same model, but it looks at pictures as a whole only: what it sees is not what it was trained to see, so it is
+    /// another model to a library.
+    #[must_use]
+    pub fn without_parts(mut self) -> Self {
+        if self.splits {
+            self.splits = false;
+            self.fingerprint += "+whole";
+        }
+        self
     }
 
     /// Identifies the model: two models with equal fingerprints produce the same texts.
@@ -192,7 +206,7 @@ impl VisionLanguage {
     /// # Errors
     /// A picture without pixels, or one whose shape the model refuses.
     pub fn prepare(&self, picture: &RgbPicture) -> anyhow::Result<PreparedPicture> {
-        self.plan.prepare(picture, self.plan.splits())
+        self.plan.prepare(picture, self.splits)
     }
 
     /// The same, with or without cutting it into parts.
@@ -570,12 +584,13 @@ impl<'m> VisionLanguageSession<'m> {
     ) -> anyhow::Result<Generated> {
         // At least one token must run, to get its scores.
         let most = tokens.len().saturating_sub(1);
-        let known = self.read.iter().zip(&tokens[..most]).take_while(|(a, b)| a == b).count();
+        // After an error, nothing is known.
+        let read = std::mem::take(&mut self.read);
+        let known = read.iter().zip(&tokens[..most]).take_while(|(a, b)| a == b).count();
         let pictures: Vec<&PictureFeatures> = self.pictures.iter().collect();
         let mut text = self.model.text(tokens, &pictures, known)?;
         text.read = std::mem::take(&mut self.text.read);
         text.read.truncate(known);
-        self.read.truncate(known);
         self.decoder.keep([&text]);
         let mut on_text = |_: usize, text: &str| on_text(text);
         let made = self.model.writer().complete(&mut self.decoder, vec![text], options, cancel, &mut on_text)?.pop();

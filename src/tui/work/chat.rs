@@ -10,6 +10,7 @@ use crate::exit::{Exit, exit_of};
 use crate::model::chat_model::{ChatPrompt, WriteRequest};
 use crate::model::generation::{Finish, GenerateOptions};
 use crate::terminal::console::Console;
+use crate::terminal::text::count;
 use crate::tui::event::{ChatNews, ChatWork, Message, Way};
 use crate::tui::overlay::Prompt;
 use crossbeam_channel::{Receiver, Sender};
@@ -244,6 +245,7 @@ impl OpenChat<'_> {
         library: Option<&Library>,
     ) -> anyhow::Result<()> {
         let options = GenerateOptions::greedy(ANSWER_TOKENS);
+        let before = talk.unread();
         let mut piece = |text: &str| self.tell(ChatNews::Piece(text.to_owned()));
         let answer = if again {
             talk.ask_again(question, &options, cancel, library, self.console, &mut piece)?
@@ -256,6 +258,11 @@ impl OpenChat<'_> {
         }
         talk.keep(library, self.console);
         self.tell(ChatNews::Answered(talk.chat.turns.clone()));
+        if talk.unread() > before {
+            let gone = count(talk.unread(), "question");
+            let says = format!("the chat is longer than the model can read: it no longer sees the first {gone}");
+            self.context.send(Message::Note(false, says));
+        }
         Ok(())
     }
 }
