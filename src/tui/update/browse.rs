@@ -145,7 +145,7 @@ impl State {
     /// A search was saved or deleted.
     pub(in crate::tui) fn on_saved(&mut self, name: String, before: Option<String>, is_there: bool, way: Way) {
         let done = if is_there { format!("saved: the start page lists {name}") } else { format!("{name} is deleted") };
-        self.tell_done(way, &done, &format!("the saved search {name} is"));
+        self.tell_done(way, &done, &format!("the saved search {name} is as it was"));
         self.took(way, Undo::Search(name, before));
         self.settle_row(true);
     }

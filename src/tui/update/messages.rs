@@ -87,7 +87,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         }
         Message::Renamed { old, new, way } => {
             state.map.chart = None;
-            state.tell_done(way, "the cluster has its new name", "the name of the cluster is");
+            state.tell_done(way, "the cluster has its new name", "the cluster has its old name");
             state.took(way, Undo::Rename(new, old));
         }
         Message::Restored(count, before, way) => {
@@ -103,14 +103,18 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             state.asked.remove(&photo);
             state.photos.remove(&photo);
             let done = if now { "the caption is kept" } else { "the caption is deleted" };
-            state.tell_done(way, done, "the caption is");
+            state.tell_done(way, done, "the caption is as it was");
             state.took(way, Undo::Caption(photo, before));
             changed(state, effects);
         }
         Message::OwnChanged(done, before, way) => {
             let (pictures, what): (HashSet<ContentHash>, _) = match &before {
-                OwnChange::SetTags(tags) => (tags.iter().map(|(picture, _)| *picture).collect(), "tags are"),
-                OwnChange::SetRatings(stars) => (stars.iter().map(|(picture, _)| *picture).collect(), "the rating is"),
+                OwnChange::SetTags(tags) => {
+                    (tags.iter().map(|(picture, _)| *picture).collect(), "the tags are as they were")
+                }
+                OwnChange::SetRatings(stars) => {
+                    (stars.iter().map(|(picture, _)| *picture).collect(), "the rating is as it was")
+                }
                 OwnChange::Tags { .. } | OwnChange::Rate(..) => return,
             };
             if pictures.is_empty() {
@@ -186,7 +190,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         Message::Covers(generation, covers) if generation == state.browse.generation => state.browse.covers.1 = covers,
         Message::Covers(..) => {}
         Message::AlbumChanged(name, done, before, way) => {
-            state.tell_done(way, &done, &format!("the album {name} is"));
+            state.tell_done(way, &done, &format!("the album {name} is as it was"));
             state.took(way, Undo::Album(name, before));
             changed(state, effects);
         }

@@ -119,10 +119,11 @@ fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
     let is_text = matches!(event.code, KeyCode::Char(_))
         && !event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
     if state.is_typing() && !is_text {
-        // In a list, Ctrl-P moves the selection.
+        // In a list, Ctrl-P moves the selection; in a prompt over a photo, Enter is its own.
         let listed = state.overlay.is_some();
         let action = state.options.keymap.action(state.place, key);
-        let action = action.filter(|action| !listed || !matches!(action, Action::Palette | Action::Help));
+        let action =
+            action.filter(|action| !listed || !matches!(action, Action::Palette | Action::Help | Action::Pick));
         if let Some(action @ (Action::Quit | Action::Suspend | Action::Palette | Action::Help | Action::Pick)) = action
         {
             return state.act(action, effects);

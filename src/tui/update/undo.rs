@@ -57,13 +57,13 @@ impl State {
         steps.drain(..surplus);
     }
 
-    /// Says what was done, and how it is taken back; `what` is as it was if something is undone.
+    /// Says what was done, and how it is taken back; `what` says how it is if that is undone.
     pub(in crate::tui) fn tell_done(&mut self, way: Way, done: &str, what: &str) {
         let keys = &self.options.keymap;
         let (undo, redo) = (keys.keys_of("undo"), keys.keys_of("redo"));
         self.tell(match way {
             Way::Do => format!("{done}; {undo} undoes it"),
-            Way::Undo => format!("undone: {what} as it was; {redo} does it again"),
+            Way::Undo => format!("undone: {what}; {redo} does it again"),
             Way::Redo => format!("done again: {done}"),
         });
     }
@@ -96,7 +96,7 @@ impl State {
             Undo::Clusters(id) => effects.push(Effect::RestoreClusters(id, way)),
             Undo::Chat { photo, turns } if self.chat.photo == Some(photo) && !self.chat.model.is_empty() => {
                 self.took(way, Undo::Chat { photo, turns: self.chat.turns.clone() });
-                self.tell_done(way, "the chat is deleted", "the chat is");
+                self.tell_done(way, "the chat is deleted", "the chat is as it was");
                 let work = if turns.is_empty() { ChatWork::Clear } else { ChatWork::Restore(turns) };
                 effects.push(Effect::Chat(self.chat.generation, work));
             }
@@ -112,7 +112,7 @@ impl State {
                 if let Some(now) = self.classify.sets.iter().find(|now| now.name == set.name).cloned() {
                     self.took(way, Undo::Set(now));
                 }
-                self.tell_done(way, "the label set is saved", "the label set is");
+                self.tell_done(way, "the label set is saved", "the label set is as it was");
                 effects.extend([Effect::SaveSet(set), Effect::LabelSets]);
             }
         }

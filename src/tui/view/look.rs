@@ -85,7 +85,9 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
     if let Some(taken) = taken(photo).shown() {
         row("taken", taken);
     }
-    for (name, list) in [("people", &said.people), ("keywords", &said.keywords)] {
+    // Own tags have a row of their own.
+    let keywords = said.keywords.iter().filter(|keyword| !photo.own_tags.contains(keyword)).cloned().collect();
+    for (name, list) in [("people", &said.people), ("keyword", &keywords)] {
         if !list.is_empty() {
             row(name, clean(&list.join(", ")));
         }
@@ -98,7 +100,7 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
         row("rating", if photo.own_rating.is_some() { format!("{shown}  yours") } else { shown });
     }
     if !photo.own_tags.is_empty() {
-        row("yours", clean(&photo.own_tags.join(", ")));
+        row("tags", clean(&photo.own_tags.join(", ")));
     }
     for (name, text) in [("camera", &said.camera), ("lens", &said.lens)] {
         text.iter().for_each(|text| row(name, clean(text)));
