@@ -31,6 +31,7 @@ pub enum Action {
     PageDown,
     First,
     Last,
+    Center,
     Look,
     Pick,
     Mark,
@@ -335,7 +336,8 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::PageDown, "page-down", "a page down", ["ctrl-d", "pagedown"], MOVES),
     entry!(Action::PageUp, "page-up", "a page up", ["ctrl-u", "pageup"], MOVES),
     entry!(Action::First, "first", "to the first", ["g", "home"], MOVES),
-    entry!(Action::Last, "last", "to the last", ["G", "end"], MOVES),
+    entry!(Action::Last, "last", "to the last; with a count, as 15G, to that one", ["G", "end"], MOVES),
+    entry!(Action::Center, "center", "scroll the photo to the middle", ["z z"], PHOTOS),
     entry!(Action::Browse(BrowseKind::Start), "go-start", "the start page: saved searches, albums, ...", ["0"], &[]),
     entry!(Action::Go(Place::Search), "go-search", "go to Search", ["1"], &[]),
     entry!(Action::Go(Place::Clusters), "go-clusters", "go to Clusters", ["2"], &[]),
@@ -352,7 +354,13 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::Leave, "leave", "close what is open: full screen, photo, box", ["esc"], &[]),
     entry!(Action::Back, "back-to", "back to where you came from", ["backspace"], &[]),
     entry!(Action::Help, "help", "the keys of this place", ["?", "f1"], &[]),
-    entry!(Action::Palette, "palette", "every action, by name", [":", "ctrl-p"], &[]),
+    entry!(
+        Action::Palette,
+        "palette",
+        "every action by its name, and commands: sort date, !cmd %",
+        [":", "ctrl-p"],
+        &[]
+    ),
     entry!(Action::Suspend, "suspend", "suspend to the shell", ["ctrl-z"], &[]),
     entry!(Action::Quit, "quit", "quit", ["q", "ctrl-c"], &[]),
 ];

@@ -534,6 +534,8 @@ pub enum Effect {
     Reveal(PathBuf),
     /// Copy text to the clipboard.
     Copy(String),
+    /// Run a shell command on the files of these photos.
+    Shell(String, Vec<i64>),
     /// Write photos to a file or folder.
     Export(Export, Vec<i64>, PathBuf),
     /// Add a query to the history on disk.

@@ -10,6 +10,8 @@ use super::overlay::{Overlay, Prompt};
 use super::place::Place;
 use super::source::{Seek, Source, Visits};
 use super::theme::Theme;
+use super::update::counts::Begun;
+use super::update::line_steps::LineSteps;
 use super::update::undo::Undo;
 use crate::config::ThemeName;
 use crate::terminal::abilities::ColorDepth;
@@ -110,6 +112,10 @@ pub struct State {
     pub kept_marks: u64,
     /// What was typed in prompts that were left.
     pub drafts: Vec<(Prompt, String)>,
+    /// Keys that may be the beginning of something.
+    pub begun: Begun,
+    /// The steps in which the line that is typed in was changed.
+    pub line_steps: LineSteps,
     /// The last message, and whether it reports a problem.
     pub note: Option<(bool, String)>,
     /// The generation of the last request.
@@ -473,6 +479,8 @@ impl State {
             redo: Vec::new(),
             kept_marks: 0,
             drafts: Vec::new(),
+            begun: Begun::default(),
+            line_steps: LineSteps::default(),
             note: None,
             generation: 0,
             turn: 0,

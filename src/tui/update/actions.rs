@@ -48,6 +48,10 @@ impl State {
             Action::PageDown => self.page(1),
             Action::First => self.jump(false),
             Action::Last => self.jump(true),
+            Action::Center => {
+                let area = layout::areas(self).body;
+                self.with_gallery(|gallery| gallery.center(area));
+            }
             Action::Look if self.options.pick && self.place != Place::Map => self.pick(effects),
             Action::Look => {
                 if self.place == Place::Search {
@@ -423,7 +427,7 @@ impl State {
     }
 
     /// The photos that tags and stars are meant for: in Look the one that is seen, elsewhere those that are chosen.
-    fn written_on(&self) -> Vec<i64> {
+    pub(in crate::tui) fn written_on(&self) -> Vec<i64> {
         if self.place == Place::Look { self.photo().into_iter().collect() } else { self.chosen() }
     }
 
@@ -443,7 +447,7 @@ impl State {
         self.tell(format!("{} marked", self.marks.len()));
     }
 
-    fn sort_by_key(&mut self, sorting: Sorting, effects: &mut Vec<Effect>) {
+    pub(in crate::tui) fn sort_by_key(&mut self, sorting: Sorting, effects: &mut Vec<Effect>) {
         let Listing { order, reverse, .. } = self.search.listing;
         let (order, reverse) = match sorting {
             Sorting::Reversed => (order, !reverse),

@@ -23,7 +23,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         Message::Timer(generation) if generation == state.search.generation && state.search.completion.is_none() => {
             state.search.ripen();
         }
-        Message::Timer(_) => {}
+        Message::Timer(generation) => state.count_expired(generation, effects),
         Message::Found(generation, _) if generation != state.search.generation => {}
         Message::Found(_, Ok(mut answer)) => {
             state.search.waiting = false;

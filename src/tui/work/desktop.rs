@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 /// Does work that may take a while in its own thread, and shows the result to the user.
-fn aside(
+pub(super) fn aside(
     context: &Arc<Context>,
     failed: impl FnOnce(String) -> Message + Send + 'static,
     work: impl FnOnce(&Context) -> anyhow::Result<String> + Send + 'static,
@@ -32,7 +32,7 @@ fn aside(
     }
 }
 
-fn warning(why: String) -> Message {
+pub(super) fn warning(why: String) -> Message {
     Message::Note(true, why)
 }
 

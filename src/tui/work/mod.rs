@@ -12,6 +12,7 @@ mod library_work;
 mod marks;
 mod painter;
 mod reader;
+mod shell;
 mod watcher;
 
 pub use painter::Painter;
@@ -175,6 +176,7 @@ impl Workers {
             Effect::CompletePath(typed, folders) => desktop::complete(&self.context, typed, folders),
             Effect::View(path) => desktop::view(&self.context, path),
             Effect::Reveal(path) => desktop::reveal(&self.context, path),
+            Effect::Shell(command, ids) => shell::run(&self.context, command, ids),
             Effect::Export(kind, ids, to) => desktop::export(&self.context, kind, ids, to),
             Effect::Remember(text) => self.history.remember(text),
             Effect::Copy(_) | Effect::Suspend | Effect::Quit(_) => {}
