@@ -54,6 +54,9 @@ pub enum Action {
     OpenRow,
     Unfold,
     DeleteSearch,
+    Forget,
+    ForgetFolder,
+    Slideshow,
     EditTags,
     RateMenu,
     Rate(Option<i8>),
@@ -170,6 +173,9 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("remove-from-album", "delete collection"),
     ("filters", "narrow histogram timeline facets browse folders"),
     ("make-captions", "describe generate model"),
+    ("forget", "delete remove trash photo"),
+    ("forget-folder", "delete remove folder root"),
+    ("slideshow", "play show presentation"),
     ("save-search", "query bookmark smart album"),
     ("go-start", "home begin recent bookmarks memories"),
     ("folders", "tree directories"),
@@ -275,6 +281,15 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::Browse(BrowseKind::Folders), "browse-folders", "the folders", ["f"], &[Place::Browse]),
     entry!(Action::Browse(BrowseKind::Time), "browse-time", "the timeline", ["t"], &[Place::Browse]),
     entry!(Action::DeleteSearch, "delete-search", "delete the saved search", ["D"], &[Place::Browse]),
+    entry!(
+        Action::ForgetFolder,
+        "forget-folder",
+        "leave the folder out of the library; files stay",
+        ["X"],
+        &[Place::Browse]
+    ),
+    entry!(Action::Forget, "forget", "leave what is marked, or this photo, out of the library; files stay", [], ONE),
+    entry!(Action::Slideshow, "slideshow", "begin or end a slideshow", ["S"], &[Place::Look]),
     entry!(Action::Browse(BrowseKind::Folders), "folders", "browse by folder", ["d"], PHOTOS),
     entry!(Action::Browse(BrowseKind::Time), "timeline", "browse by month", ["D"], PHOTOS),
     entry!(Action::EditTags, "tag", "tag what is marked, or this photo", ["t"], ONE),
@@ -385,6 +400,7 @@ impl Action {
                 | EditCaption
                 | EditTags
                 | SaveSearch
+                | ForgetFolder
                 | AddToAlbum
         )
     }

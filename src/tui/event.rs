@@ -288,6 +288,8 @@ pub enum Message {
     Facets(FacetField, Vec<Facet>),
     /// The albums.
     Albums(Vec<PhotoAlbum>),
+    /// These paths are left out of the library now: what was done.
+    Forgotten(String, Vec<PathBuf>),
     /// The saved searches.
     Searches(Vec<SavedSearch>),
     /// A search was saved or deleted: its name, the query of before, whether it is there now.
@@ -373,6 +375,15 @@ pub enum OwnChange {
     SetTags(OwnTags),
     /// Give pictures exactly these ratings.
     SetRatings(OwnRatings),
+}
+
+/// What is left out of the library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// These photos.
+    Photos(Vec<i64>),
+    /// A folder, with everything below it.
+    Folder(PathBuf),
 }
 
 /// What can be cancelled.
@@ -534,6 +545,8 @@ pub enum Effect {
     Reveal(PathBuf),
     /// Copy text to the clipboard.
     Copy(String),
+    /// Leave something out of the library.
+    Forget(Forgotten),
     /// Run a shell command on the files of these photos.
     Shell(String, Vec<i64>),
     /// Write photos to a file or folder.

@@ -42,6 +42,12 @@ pub fn areas(state: &State) -> Areas {
         return Areas { body, status, ..Areas::default() };
     }
     let lines = match state.place {
+        // What is wrong with a query may need a second line.
+        Place::Search
+            if state.search.error.as_ref().is_some_and(|why| why.width() + 3 > usize::from(state.screen.width)) =>
+        {
+            3
+        }
         Place::Search | Place::Classify | Place::Browse => 2,
         _ => 0,
     };

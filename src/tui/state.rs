@@ -196,6 +196,8 @@ pub struct LookState {
     pub of: Place,
     /// Only the photo is shown, on the full screen.
     pub full: bool,
+    /// Generation of the timer of the slideshow, while there is one.
+    pub slideshow: Option<u64>,
 }
 
 /// Photos sorted by labels.

@@ -2,7 +2,8 @@
 
 use super::undo::Undo;
 use crate::tui::action::{Action, Menu, Sorting};
-use crate::tui::event::{ChatWork, Effect, Ending, Listing, OwnChange, Purpose, Task, Way};
+use crate::tui::browse::BrowseKind;
+use crate::tui::event::{ChatWork, Effect, Ending, Forgotten, Listing, OwnChange, Purpose, Task, Way};
 use crate::tui::layout;
 use crate::tui::overlay::{Choice, Overlay, Picker, Prompt};
 use crate::tui::place::Place;
@@ -11,6 +12,10 @@ use crate::tui::state::{RunState, State};
 use crate::tui::theme::Theme;
 use snapseek_index::FacetField;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a photo of a slideshow is shown.
+const SLIDE: Duration = Duration::from_secs(4);
 
 impl State {
     /// Executes an action that was chosen by a key or in the palette.
@@ -86,6 +91,13 @@ impl State {
             {
                 self.tell("no photo is selected")
             }
+            Action::Forget if self.chosen().is_empty() => self.tell("no photo is selected"),
+            Action::Forget => effects.push(Effect::Forget(Forgotten::Photos(self.chosen()))),
+            Action::ForgetFolder => match self.row().filter(|_| self.browse.kind == BrowseKind::Folders) {
+                Some(row) => self.prompt(Prompt::ForgetFolder(row.key.into()), ""),
+                None => self.tell("folders are left out where they are listed: f lists them"),
+            },
+            Action::Slideshow => self.toggle_slideshow(effects),
             Action::SaveSearch => self.save_search(),
             Action::Browse(kind) => self.browse(kind, effects),
             Action::OpenRow => self.open_row(effects),
@@ -236,7 +248,10 @@ impl State {
     /// Closes what is open over a place, and never changes the place.
     fn leave(&mut self, effects: &mut Vec<Effect>) {
         match self.place {
-            Place::Look if self.look.full => self.look.full = false,
+            Place::Look if self.look.full => {
+                self.look.full = false;
+                self.look.slideshow = None;
+            }
             // A photo is open over the photos that it was chosen from.
             Place::Look => self.back(effects),
             Place::Map => self.map.corner = None,
@@ -358,6 +373,43 @@ impl State {
             }
             Place::Index => self.index.at = if last { self.index.failures.len().saturating_sub(1) } else { 0 },
         }
+    }
+
+    /// Begins to show one photo after the other, or ends that.
+    fn toggle_slideshow(&mut self, effects: &mut Vec<Effect>) {
+        if self.look.slideshow.take().is_some() {
+            return self.tell("the slideshow has ended");
+        }
+        if self.look.only.is_some() {
+            return self.tell("only this photo is shown: a slideshow begins from a list");
+        }
+        self.look.full = true;
+        let key = self.options.keymap.keys_of("slideshow");
+        self.tell(format!("a slideshow: {key} ends it"));
+        self.time_slide(effects);
+    }
+
+    fn time_slide(&mut self, effects: &mut Vec<Effect>) {
+        let generation = self.next_generation();
+        self.look.slideshow = Some(generation);
+        effects.push(Effect::Timer(generation, SLIDE));
+    }
+
+    /// Shows the next photo of a slideshow; after the last one the first.
+    pub(in crate::tui) fn next_slide(&mut self, effects: &mut Vec<Effect>) {
+        if self.place != Place::Look {
+            self.look.slideshow = None;
+            return;
+        }
+        // While something is read over the photo, it stays.
+        if self.overlay.is_none() {
+            let of = self.look.of;
+            if let Some(gallery) = self.gallery_mut(of) {
+                let next = gallery.at() + 1;
+                gallery.select(if next < gallery.shown().len() { next } else { 0 });
+            }
+        }
+        self.time_slide(effects);
     }
 
     /// Shows the selected photo large.

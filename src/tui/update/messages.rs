@@ -23,6 +23,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         Message::Timer(generation) if generation == state.search.generation && state.search.completion.is_none() => {
             state.search.ripen();
         }
+        Message::Timer(generation) if state.look.slideshow == Some(generation) => state.next_slide(effects),
         Message::Timer(generation) => state.count_expired(generation, effects),
         Message::Found(generation, _) if generation != state.search.generation => {}
         Message::Found(_, Ok(mut answer)) => {
@@ -177,6 +178,11 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             }
         }
         Message::Albums(albums) => state.albums = albums,
+        Message::Forgotten(done, paths) => {
+            state.tell_done(Way::Do, &done, "");
+            state.can_undo(Undo::Forgotten(paths));
+            state.refresh(effects);
+        }
         Message::Searches(searches) => state.searches = searches,
         Message::SearchSaved(name, before, is_there, way) => state.on_saved(name, before, is_there, way),
         Message::Today(photos) => {

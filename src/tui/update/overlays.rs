@@ -4,7 +4,7 @@ use super::edit;
 use super::undo::Undo;
 use crate::tui::choices::{completed, narrowed};
 use crate::tui::command;
-use crate::tui::event::{AlbumChange, ChatWork, Effect, Export, OwnChange, Way};
+use crate::tui::event::{AlbumChange, ChatWork, Effect, Export, Forgotten, OwnChange, Way};
 use crate::tui::overlay::{Asked, Choice, Overlay, Picker, Prompt};
 use crate::tui::source::{Seek, Source};
 use crate::tui::state::State;
@@ -244,6 +244,10 @@ impl State {
                 }
                 effects.extend([Effect::SaveSet(set), Effect::LabelSets]);
             }
+            Prompt::ForgetFolder(folder) if text.eq_ignore_ascii_case("yes") => {
+                effects.push(Effect::Forget(Forgotten::Folder(folder)));
+            }
+            Prompt::ForgetFolder(_) => self.tell("the folder stays"),
             Prompt::SearchName(query) => effects.push(Effect::SaveSearch(text, Some(query), Way::Do)),
             Prompt::Tags(photos) => {
                 let (add, remove) = command::tags(&text);

@@ -3,6 +3,7 @@
 use crate::tui::event::{AlbumChange, ChatWork, Effect, OwnChange, Way};
 use crate::tui::state::{Marks, State};
 use snapseek_index::{ContentHash, LabelSet, Turn};
+use std::path::PathBuf;
 
 /// Most steps that can be undone.
 const MOST: usize = 100;
@@ -31,6 +32,8 @@ pub enum Undo {
     Set(LabelSet),
     /// What the user had written on photos.
     Own(OwnChange),
+    /// These paths were in the library.
+    Forgotten(Vec<PathBuf>),
     /// The query that was saved under a name; `None`: there was none.
     Search(String, Option<String>),
 }
@@ -107,6 +110,12 @@ impl State {
             Undo::Caption(photo, text) => effects.push(Effect::SetCaption { photo, text, way }),
             Undo::Album(name, pictures) => effects.push(Effect::Album(AlbumChange::Set(name, pictures), way)),
             Undo::Search(name, query) => effects.push(Effect::SaveSearch(name, query, way)),
+            Undo::Forgotten(paths) if self.index.run.is_some() => {
+                self.undo.push(Undo::Forgotten(paths));
+                self.tell("photos are being indexed: undo it when that is done");
+            }
+            // What is named is no longer left out; it has to be read again.
+            Undo::Forgotten(paths) => self.index_folders(paths, effects),
             Undo::Own(change) => effects.push(Effect::Own(change, way)),
             Undo::Set(set) => {
                 if let Some(now) = self.classify.sets.iter().find(|now| now.name == set.name).cloned() {

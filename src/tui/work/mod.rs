@@ -5,6 +5,7 @@ mod browser;
 mod chat;
 mod desktop;
 mod finder;
+mod forget;
 mod history;
 mod indexer;
 mod latest;
@@ -176,6 +177,7 @@ impl Workers {
             Effect::CompletePath(typed, folders) => desktop::complete(&self.context, typed, folders),
             Effect::View(path) => desktop::view(&self.context, path),
             Effect::Reveal(path) => desktop::reveal(&self.context, path),
+            Effect::Forget(what) => forget::run(&self.context, what),
             Effect::Shell(command, ids) => shell::run(&self.context, command, ids),
             Effect::Export(kind, ids, to) => desktop::export(&self.context, kind, ids, to),
             Effect::Remember(text) => self.history.remember(text),
