@@ -274,6 +274,8 @@ pub enum Message {
     Captioning(Option<(usize, usize)>),
     /// A path that was typed, how far it can be completed, and the names with which it can go on.
     PathCompleted(String, String, Vec<String>),
+    /// The beginning of a file's name, and the files and folders that begin so.
+    Files(String, Vec<String>),
     /// A text to read: its title, and its lines.
     Text(String, Vec<String>),
     /// What the user answered to a prompt is refused: the prompt, the answer, why.
@@ -539,6 +541,8 @@ pub enum Effect {
     Standing,
     /// Complete a path that is typed; only folders if the flag is set.
     CompletePath(String, bool),
+    /// Find the pictures and folders whose names begin so.
+    Files(String),
     /// Open a photo in the system's viewer.
     View(PathBuf),
     /// Show a photo in the file manager.

@@ -138,6 +138,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 asked.choices = choices;
             }
         }
+        Message::Files(begun, names) => state.offer_files(&begun, &names),
         Message::Captioning(progress) => state.captioning = progress,
         Message::Text(title, lines) if state.overlay.is_none() => state.overlay = Some(Overlay::Text(title, lines, 0)),
         Message::Text(..) => {}
