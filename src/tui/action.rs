@@ -57,6 +57,8 @@ pub enum Action {
     Forget,
     ForgetFolder,
     Slideshow,
+    Beside,
+    FurtherBeside,
     EditTags,
     RateMenu,
     Rate(Option<i8>),
@@ -175,6 +177,7 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("make-captions", "describe generate model"),
     ("forget", "delete remove trash photo"),
     ("forget-folder", "delete remove folder root"),
+    ("beside", "compare two side by side"),
     ("slideshow", "play show presentation"),
     ("save-search", "query bookmark smart album"),
     ("go-start", "home begin recent bookmarks memories"),
@@ -289,6 +292,14 @@ pub const ACTIONS: &[Entry] = &[
         &[Place::Browse]
     ),
     entry!(Action::Forget, "forget", "leave what is marked, or this photo, out of the library; files stay", [], ONE),
+    entry!(
+        Action::Beside,
+        "beside",
+        "show the next photo beside this one; both go on in step",
+        ["|", "b"],
+        &[Place::Look]
+    ),
+    entry!(Action::FurtherBeside, "further-beside", "compare with the photo after that", [">"], &[Place::Look]),
     entry!(Action::Slideshow, "slideshow", "begin or end a slideshow", ["S"], &[Place::Look]),
     entry!(Action::Browse(BrowseKind::Folders), "folders", "browse by folder", ["d"], PHOTOS),
     entry!(Action::Browse(BrowseKind::Time), "timeline", "browse by month", ["D"], PHOTOS),

@@ -196,6 +196,8 @@ pub struct LookState {
     pub of: Place,
     /// Only the photo is shown, on the full screen.
     pub full: bool,
+    /// How many positions behind the photo the one is that is shown beside it; 0: none is.
+    pub beside: usize,
     /// Generation of the timer of the slideshow, while there is one.
     pub slideshow: Option<u64>,
 }
@@ -551,6 +553,16 @@ impl State {
             Place::Chat => self.chat.photo,
             Place::Index | Place::Browse => None,
         }
+    }
+
+    /// The photo that is shown beside the one in Look.
+    #[must_use]
+    pub fn photo_beside(&self) -> Option<i64> {
+        if self.place != Place::Look || self.look.only.is_some() || self.look.beside == 0 {
+            return None;
+        }
+        let gallery = self.gallery_of(self.look.of)?;
+        gallery.shown().get(gallery.at() + self.look.beside).map(|found| found.id)
     }
 
     /// The gallery of a place.

@@ -184,3 +184,25 @@ fn what_is_wrong_with_a_query_is_wrapped() {
     let screen = drawn(&state);
     assert!(screen.contains("there is no filter colour:") && screen.contains("near:)"), "{screen}");
 }
+
+#[test]
+fn two_photos_are_seen_side_by_side_in_step() {
+    let mut state = with_photos(100, 30);
+    press(&mut state, "esc enter |");
+    assert_eq!((state.photo(), state.photo_beside()), (Some(0), Some(1)));
+    let pictures = layout::pictures(&state);
+    assert_eq!(pictures.iter().map(|(key, _)| key.id).collect::<Vec<_>>(), [0, 1]);
+    assert!(!pictures[0].1.intersects(pictures[1].1) && pictures[0].1.width > 45);
+    paint(&mut state);
+    let screen = drawn(&state);
+    assert!(screen.contains("dog.jpg  4000 × 3000") && screen.contains("polar-bear.jpg"), "{screen}");
+    press(&mut state, "l");
+    assert_eq!((state.photo(), state.photo_beside()), (Some(1), Some(2)), "in step");
+    press(&mut state, "> >");
+    assert_eq!(state.photo_beside(), Some(4));
+    press(&mut state, "G");
+    assert_eq!(state.photo_beside(), None, "there is none behind the last");
+    drawn(&state);
+    press(&mut state, "g | l");
+    assert!(state.photo_beside().is_none() && layout::pictures(&state).len() == 1);
+}

@@ -4,6 +4,7 @@ use super::undo::Undo;
 use crate::tui::action::{Action, Menu, Sorting};
 use crate::tui::browse::BrowseKind;
 use crate::tui::event::{ChatWork, Effect, Ending, Forgotten, Listing, OwnChange, Purpose, Task, Way};
+use crate::tui::gallery::Gallery;
 use crate::tui::layout;
 use crate::tui::overlay::{Choice, Overlay, Picker, Prompt};
 use crate::tui::place::Place;
@@ -97,6 +98,15 @@ impl State {
                 Some(row) => self.prompt(Prompt::ForgetFolder(row.key.into()), ""),
                 None => self.tell("folders are left out where they are listed: f lists them"),
             },
+            Action::Beside if self.look.only.is_some() => {
+                self.tell("only this photo is shown: photos of a list are compared")
+            }
+            Action::Beside => self.look.beside = usize::from(self.look.beside == 0),
+            Action::FurtherBeside => {
+                let behind = |gallery: &Gallery| gallery.shown().len().saturating_sub(gallery.at() + 1);
+                let last = self.gallery_of(self.look.of).map_or(0, behind);
+                self.look.beside = (self.look.beside + 1).min(last.max(1));
+            }
             Action::Slideshow => self.toggle_slideshow(effects),
             Action::SaveSearch => self.save_search(),
             Action::Browse(kind) => self.browse(kind, effects),

@@ -17,11 +17,32 @@ const TEXT_LINES: usize = 8;
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     let areas = layout::areas(state);
     let Some(id) = state.photo() else { return };
-    super::picture(frame, state, id, areas.body);
+    let shown = layout::look(state);
+    for (photo, area) in &shown {
+        super::picture(frame, state, *photo, *area);
+    }
+    if shown.len() > 1 {
+        for (at, (photo, area)) in shown.iter().enumerate() {
+            let says = Rect { y: area.bottom(), height: 1, ..*area };
+            let style = if at == 0 { state.theme.accent } else { state.theme.text };
+            super::put(frame.buffer_mut(), says, 1, &fit(&beside(state, *photo), says.width.into()), style);
+        }
+    }
     if areas.side.width > 0 {
         let words = words_of(state.search.visits.current().text());
         side(frame, state, id, areas.side, false, &words);
     }
+}
+
+/// A photo in a line below its picture: name, size, stars.
+fn beside(state: &State, id: i64) -> String {
+    let Some(photo) = state.photos.get(&id) else { return String::new() };
+    let name = photo.paths.first().and_then(|path| path.file_name());
+    let name = name.map(|name| crate::terminal::sanitize::path(name.as_ref())).unwrap_or_default();
+    let stars = photo.own_rating.or(photo.facts.metadata.rating).filter(|stars| *stars > 0);
+    let stars = stars.map_or(String::new(), |stars| format!("  {}", "★".repeat(usize::from(stars.unsigned_abs()))));
+    let mark = if state.marks.has(id) { "● " } else { "" };
+    format!("{mark}{name}  {} × {}, {}{stars}", photo.facts.width, photo.facts.height, size(photo.size))
 }
 
 /// Draws a photo's facts, below its picture if `with_picture`.
