@@ -39,7 +39,7 @@ pub(super) fn cluster(args: &ClusterArgs, settings: &Settings, console: &Console
         None => {}
     }
     if let Some(file) = &args.html {
-        page::check(file, "--html")?;
+        page::check(file)?;
     }
     let rebuild =
         args.count.is_some() || args.auto || args.rebuild_named || args.min_size.is_some() || args.keywords.is_some();

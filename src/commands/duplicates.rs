@@ -23,7 +23,7 @@ const SHOWN: usize = 20;
 pub(super) fn duplicates(args: &DuplicatesArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     if let Some(file) = &args.html {
-        page::check(file, "--html")?;
+        page::check(file)?;
     }
     let wanted = match (args.exact, args.near) {
         (true, _) => CopyKinds::Exact,

@@ -14,10 +14,8 @@ use crate::terminal::{sanitize, signals, text};
 use std::collections::HashMap;
 
 pub(super) fn map(args: &MapArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    for (file, flag) in [(&args.svg, "--svg"), (&args.html, "--html")] {
-        if let Some(file) = file {
-            page::check(file, flag)?;
-        }
+    for file in args.svg.iter().chain(&args.html) {
+        page::check(file)?;
     }
     let library = model_choice::library(settings)?;
     if library.clusters()?.is_empty() {

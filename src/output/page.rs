@@ -17,11 +17,11 @@ const SVG_BEGINNING: &str = "<!-- made by snapseek -->";
 /// The beginning of pages that earlier releases wrote.
 const OLDER: &str = "<!doctype html><!-- a snapseek contact sheet -->";
 
-/// Refuses to overwrite a file that snapseek did not write; `flag` is the flag that named it.
+/// Refuses to overwrite a file that snapseek did not write.
 ///
 /// # Errors
 /// The file exists and snapseek did not write it (exit code 2).
-pub fn check(file: &Path, flag: &str) -> anyhow::Result<()> {
+pub fn check(file: &Path) -> anyhow::Result<()> {
     if !file.exists() {
         return Ok(());
     }
@@ -30,7 +30,7 @@ pub fn check(file: &Path, flag: &str) -> anyhow::Result<()> {
     let ours = [BEGINNING, SVG_BEGINNING, OLDER].iter().any(|beginning| start.starts_with(beginning.as_bytes()));
     if read.is_err() || !ours {
         return Err(Failure::usage(format!(
-            "{} already exists and was not written by snapseek: choose another name for {flag}",
+            "{} already exists and was not written by snapseek: choose another name",
             crate::terminal::sanitize::path(file)
         )));
     }
@@ -64,7 +64,7 @@ impl<'a> Page<'a> {
              small{{color:#777}}{style}@media(prefers-color-scheme:dark){{body{{background:#181818;color:#ddd}}\
              figure img{{background:#222}}}}</style><h1>{title}</h1>\n",
         );
-        Self::new(file, "--html", &head, "</html>\n")
+        Self::new(file, &head, "</html>\n")
     }
 
     /// Begins the SVG picture `file`.
@@ -72,11 +72,11 @@ impl<'a> Page<'a> {
     /// # Errors
     /// As [`Page::begin`].
     pub fn svg(file: &'a Path) -> anyhow::Result<Self> {
-        Self::new(file, "--svg", SVG_BEGINNING, "\n")
+        Self::new(file, SVG_BEGINNING, "\n")
     }
 
-    fn new(file: &'a Path, flag: &str, beginning: &str, end: &'static str) -> anyhow::Result<Self> {
-        check(file, flag)?;
+    fn new(file: &'a Path, beginning: &str, end: &'static str) -> anyhow::Result<Self> {
+        check(file)?;
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
             let folder = crate::terminal::sanitize::path(folder);

@@ -134,3 +134,64 @@ pub fn told(counts: SidecarCounts, folder: &Path) -> String {
     let rest = if counts.unchanged > 0 { format!(", {} as they were", counts.unchanged) } else { String::new() };
     format!("wrote {files} to {}{rest}", sanitize::path(folder))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::photo::sidecars;
+    use snapseek_index::{Metadata, PhotoFacts};
+
+    fn photo(paths: &[&str], keywords: &[&str], own_rating: Option<i8>) -> Hit {
+        let keywords = keywords.iter().map(|keyword| (*keyword).to_owned()).collect();
+        Hit {
+            id: 1,
+            picture: [0; 32],
+            cosine: None,
+            bm25: None,
+            fused: 0.0,
+            probability: None,
+            all_words: false,
+            paths: paths.iter().map(PathBuf::from).collect(),
+            tags: Vec::new(),
+            caption: None,
+            text: None,
+            facts: PhotoFacts {
+                metadata: Metadata { keywords, rating: Some(2), ..Metadata::default() },
+                ..PhotoFacts::default()
+            },
+            size: 0,
+            changed_ns: 0,
+            folded: 0,
+            stack: Vec::new(),
+            own_tags: Vec::new(),
+            own_rating,
+        }
+    }
+
+    #[test]
+    fn our_own_reader_reads_what_was_written_whatever_its_signs() {
+        let folder = tempfile::tempdir().unwrap();
+        let keywords = ["<Places>/\"Lisbon\" & 'sea'", "a|b/c", "flat", "]]>"];
+        let caption = "a <cat> & \"dog\" ]]>\u{1}\n&#0; \u{1f431}".to_owned();
+        let photos = [(photo(&["/p/a/x.jpg", "/p/b/x.jpg"], &keywords, Some(-1)), Some(caption))];
+        let mut problems = Vec::new();
+        let mut put = |replace| {
+            let mut problem = |file: &Path, why| problems.push((file.to_path_buf(), why));
+            write(&photos, folder.path(), replace, &mut problem).unwrap()
+        };
+        assert_eq!(put(false), SidecarCounts { written: 2, unchanged: 0 }, "files of one name in two folders");
+        assert_eq!(put(false), SidecarCounts { written: 0, unchanged: 2 });
+        let file = folder.path().join("p/a/x.jpg.xmp");
+        let said = sidecars::read(&file, Path::new("/p/a/x.jpg")).unwrap().metadata;
+        assert_eq!(said.rating, Some(-1), "the own rating");
+        assert_eq!(said.description.as_deref(), Some("a <cat> & \"dog\" ]]>\u{fffd}\n&#0; \u{1f431}"));
+        for keyword in ["<Places>/\"Lisbon\" & 'sea'", "flat", "]]>"] {
+            assert!(said.keywords.iter().any(|known| known == keyword), "{keyword}: {:?}", said.keywords);
+        }
+        std::fs::write(&file, "mine").unwrap();
+        assert_eq!(put(false), SidecarCounts { written: 0, unchanged: 1 });
+        assert_eq!(put(true), SidecarCounts { written: 1, unchanged: 1 });
+        assert!(problems.len() == 1 && problems[0].1.contains("--force"), "{problems:?}");
+    }
+}

@@ -31,6 +31,7 @@ pub enum Action {
     PageDown,
     First,
     Last,
+    Center,
     Look,
     Pick,
     Mark,
@@ -53,6 +54,11 @@ pub enum Action {
     OpenRow,
     Unfold,
     DeleteSearch,
+    Forget,
+    ForgetFolder,
+    Slideshow,
+    Beside,
+    FurtherBeside,
     EditTags,
     RateMenu,
     Rate(Option<i8>),
@@ -169,6 +175,10 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("remove-from-album", "delete collection"),
     ("filters", "narrow histogram timeline facets browse folders"),
     ("make-captions", "describe generate model"),
+    ("forget", "delete remove trash photo"),
+    ("forget-folder", "delete remove folder root"),
+    ("beside", "compare two side by side"),
+    ("slideshow", "play show presentation"),
     ("save-search", "query bookmark smart album"),
     ("go-start", "home begin recent bookmarks memories"),
     ("folders", "tree directories"),
@@ -280,6 +290,23 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::Browse(BrowseKind::Folders), "browse-folders", "the folders", ["f"], &[Place::Browse]),
     entry!(Action::Browse(BrowseKind::Time), "browse-time", "the timeline", ["t"], &[Place::Browse]),
     entry!(Action::DeleteSearch, "delete-search", "delete the saved search", ["D"], &[Place::Browse]),
+    entry!(
+        Action::ForgetFolder,
+        "forget-folder",
+        "leave the folder out of the library; files stay",
+        ["X"],
+        &[Place::Browse]
+    ),
+    entry!(Action::Forget, "forget", "leave what is marked, or this photo, out of the library; files stay", [], ONE),
+    entry!(
+        Action::Beside,
+        "beside",
+        "show the next photo beside this one; both go on in step",
+        ["|", "b"],
+        &[Place::Look]
+    ),
+    entry!(Action::FurtherBeside, "further-beside", "compare with the photo after that", [">"], &[Place::Look]),
+    entry!(Action::Slideshow, "slideshow", "begin or end a slideshow", ["S"], &[Place::Look]),
     entry!(Action::Browse(BrowseKind::Folders), "folders", "browse by folder", ["d"], PHOTOS),
     entry!(Action::Browse(BrowseKind::Time), "timeline", "browse by month", ["D"], PHOTOS),
     entry!(Action::EditTags, "tag", "tag what is marked, or this photo", ["t"], ONE),
@@ -341,7 +368,8 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::PageDown, "page-down", "a page down", ["ctrl-d", "pagedown"], MOVES),
     entry!(Action::PageUp, "page-up", "a page up", ["ctrl-u", "pageup"], MOVES),
     entry!(Action::First, "first", "to the first", ["g", "home"], MOVES),
-    entry!(Action::Last, "last", "to the last", ["G", "end"], MOVES),
+    entry!(Action::Last, "last", "to the last; with a count, as 15G, to that one", ["G", "end"], MOVES),
+    entry!(Action::Center, "center", "scroll the photo to the middle", ["z z"], PHOTOS),
     entry!(Action::Browse(BrowseKind::Start), "go-start", "the start page: saved searches, albums, ...", ["0"], &[]),
     entry!(Action::Go(Place::Search), "go-search", "go to Search", ["1"], &[]),
     entry!(Action::Go(Place::Clusters), "go-clusters", "go to Clusters", ["2"], &[]),
@@ -358,7 +386,13 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::Leave, "leave", "close what is open: full screen, photo, box", ["esc"], &[]),
     entry!(Action::Back, "back-to", "back to where you came from", ["backspace"], &[]),
     entry!(Action::Help, "help", "the keys of this place", ["?", "f1"], &[]),
-    entry!(Action::Palette, "palette", "every action, by name", [":", "ctrl-p"], &[]),
+    entry!(
+        Action::Palette,
+        "palette",
+        "every action by its name, and commands: sort date, !cmd %",
+        [":", "ctrl-p"],
+        &[]
+    ),
     entry!(Action::Suspend, "suspend", "suspend to the shell", ["ctrl-z"], &[]),
     entry!(Action::Quit, "quit", "quit", ["q", "ctrl-c"], &[]),
 ];
@@ -383,6 +417,7 @@ impl Action {
                 | EditCaption
                 | EditTags
                 | SaveSearch
+                | ForgetFolder
                 | AddToAlbum
         )
     }

@@ -33,6 +33,30 @@ pub fn word_before(text: &str, cursor: usize) -> Option<String> {
     word_at(text, cursor).map(|(_, word)| word)
 }
 
+/// The beginning of a file's name that is typed after `@` before the cursor, and where the word begins, in characters.
+#[must_use]
+pub fn file_before(text: &str, cursor: usize) -> Option<(usize, String)> {
+    let (start, word) = word_at(text, cursor)?;
+    let name = word.strip_prefix('@')?;
+    let name = name.strip_prefix('"').unwrap_or(name);
+    // A quote at the end has closed it.
+    (!name.is_empty() && !name.contains('"')).then(|| (start, name.to_owned()))
+}
+
+/// Completions of such a name: these files, and folders, which end in a slash and go on.
+#[must_use]
+pub fn files(start: usize, names: &[String]) -> Option<Completion> {
+    let clean = |name: &&String| !crate::terminal::sanitize::judged(name).any(|(_, is_unsafe)| is_unsafe);
+    let item = |name: &String| match quoted(name) {
+        // What follows is inside the quotes, too.
+        whole if name.ends_with('/') => format!("@{}", whole.strip_suffix('"').unwrap_or(&whole)),
+        whole => format!("@{whole}"),
+    };
+    let items: Vec<String> = names.iter().filter(clean).take(MOST).map(item).collect();
+    let counts = vec![None; items.len()];
+    (!items.is_empty()).then_some(Completion { start, items, counts, at: 0 })
+}
+
 /// The fields whose values complete this word.
 pub fn fields_of(word: &str) -> impl Iterator<Item = FacetField> {
     let filter = word.split_once(':').map(|(filter, _)| filter.to_lowercase());
@@ -117,6 +141,17 @@ mod tests {
             &facets,
         );
         found.map(|found| found.items).unwrap_or_default()
+    }
+
+    #[test]
+    fn files_are_completed_after_an_at_sign() {
+        let before = |text: &str| file_before(text, text.chars().count());
+        assert_eq!(before("a dog - @ho"), Some((8, "ho".into())));
+        assert_eq!(before("@\"my holi"), Some((0, "my holi".into())));
+        assert!(before("@").is_none() && before("dog").is_none() && before("@\"a b\"").is_none());
+        let names = ["my dog.jpg", "my folder/", "photos/", "x\u{1b}.jpg"].map(str::to_owned);
+        assert_eq!(files(3, &names).unwrap().items, ["@\"my dog.jpg\"", "@\"my folder/", "@photos/"]);
+        assert!(files(0, &names[3..]).is_none());
     }
 
     #[test]

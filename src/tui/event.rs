@@ -274,6 +274,8 @@ pub enum Message {
     Captioning(Option<(usize, usize)>),
     /// A path that was typed, how far it can be completed, and the names with which it can go on.
     PathCompleted(String, String, Vec<String>),
+    /// The beginning of a file's name, and the files and folders that begin so.
+    Files(String, Vec<String>),
     /// A text to read: its title, and its lines.
     Text(String, Vec<String>),
     /// What the user answered to a prompt is refused: the prompt, the answer, why.
@@ -288,6 +290,8 @@ pub enum Message {
     Facets(FacetField, Vec<Facet>),
     /// The albums.
     Albums(Vec<PhotoAlbum>),
+    /// These paths are left out of the library now: what was done.
+    Forgotten(String, Vec<PathBuf>),
     /// The saved searches.
     Searches(Vec<SavedSearch>),
     /// A search was saved or deleted: its name, the query of before, whether it is there now.
@@ -373,6 +377,15 @@ pub enum OwnChange {
     SetTags(OwnTags),
     /// Give pictures exactly these ratings.
     SetRatings(OwnRatings),
+}
+
+/// What is left out of the library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// These photos.
+    Photos(Vec<i64>),
+    /// A folder, with everything below it.
+    Folder(PathBuf),
 }
 
 /// What can be cancelled.
@@ -528,12 +541,18 @@ pub enum Effect {
     Standing,
     /// Complete a path that is typed; only folders if the flag is set.
     CompletePath(String, bool),
+    /// Find the pictures and folders whose names begin so.
+    Files(String),
     /// Open a photo in the system's viewer.
     View(PathBuf),
     /// Show a photo in the file manager.
     Reveal(PathBuf),
     /// Copy text to the clipboard.
     Copy(String),
+    /// Leave something out of the library.
+    Forget(Forgotten),
+    /// Run a shell command on the files of these photos.
+    Shell(String, Vec<i64>),
     /// Write photos to a file or folder.
     Export(Export, Vec<i64>, PathBuf),
     /// Add a query to the history on disk.

@@ -202,6 +202,13 @@ impl Gallery {
         self.reveal(area);
     }
 
+    /// Scrolls the selection into the middle, as far as there are photos.
+    pub fn center(&mut self, area: Rect) {
+        let grid = self.grid(area);
+        self.top = self.row(self.at, &grid).saturating_sub(grid.rows() / 2);
+        self.reveal(area);
+    }
+
     /// Scrolls as far as needed to make the selection visible.
     pub fn reveal(&mut self, area: Rect) {
         self.clamp();

@@ -47,6 +47,21 @@ impl Key {
         Self { code, modifiers: modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT) }
     }
 
+    /// An event of this key.
+    #[must_use]
+    pub fn event(self) -> KeyEvent {
+        KeyEvent::new(self.code, self.modifiers)
+    }
+
+    /// The digit that it types.
+    #[must_use]
+    pub fn digit(self) -> Option<usize> {
+        match self.code {
+            KeyCode::Char(digit) if self.modifiers.is_empty() => usize::try_from(digit.to_digit(10)?).ok(),
+            _ => None,
+        }
+    }
+
     /// Reads a key as the config writes it.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
@@ -94,16 +109,61 @@ impl std::fmt::Display for Key {
     }
 }
 
+/// A key, or two that are pressed one after the other: written `z z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyStroke {
+    first: Option<Key>,
+    last: Key,
+}
+
+impl KeyStroke {
+    /// Reads it as the config writes it.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        match text.split_once(' ') {
+            Some((first, last)) => Some(Self { first: Some(Key::read(first)?), last: Key::read(last)? }),
+            None => Some(Self { first: None, last: Key::read(text)? }),
+        }
+    }
+}
+
+impl From<Key> for KeyStroke {
+    fn from(last: Key) -> Self {
+        Self { first: None, last }
+    }
+}
+
+impl std::fmt::Display for KeyStroke {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let first = self.first.map(|first| first.to_string()).unwrap_or_default();
+        let last = self.last.to_string();
+        // `zz`, but `ctrl-w q`.
+        let gap = if first.is_empty() || first.chars().count() == 1 && last.chars().count() == 1 { "" } else { " " };
+        write!(f, "{first}{gap}{last}")
+    }
+}
+
+/// What a key means, perhaps together with the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// This.
+    Action(Action),
+    /// It may be the first of two.
+    Begins,
+    /// Nothing.
+    Nothing,
+}
+
 /// The keys of all actions.
 #[derive(Clone, Debug)]
 pub struct Keymap {
     /// The keys of each entry of [`ACTIONS`].
-    keys: Vec<Vec<Key>>,
+    keys: Vec<Vec<KeyStroke>>,
 }
 
 impl Default for Keymap {
     fn default() -> Self {
-        let read = |entry: &Entry| entry.keys.iter().filter_map(|key| Key::read(key)).collect();
+        let read = |entry: &Entry| entry.keys.iter().filter_map(|key| KeyStroke::read(key)).collect();
         Self { keys: ACTIONS.iter().map(read).collect() }
     }
 }
@@ -128,9 +188,9 @@ impl Keymap {
             }
             let mut wanted = Vec::new();
             for key in keys {
-                wanted.push(Key::read(key).ok_or_else(|| {
+                wanted.push(KeyStroke::read(key).ok_or_else(|| {
                     Failure::usage(format!(
-                        "the config file: {:?} (for {name}) is not a key; write q, G, ctrl-p, alt-left, enter, f5",
+                        "the config file: {:?} (for {name}) is not a key; write q, G, ctrl-p, alt-left, enter, f5, z z",
                         crate::terminal::sanitize::text(key)
                     ))
                 })?);
@@ -159,7 +219,24 @@ impl Keymap {
     /// What a key does in a place. Actions of certain places take precedence over those that work everywhere.
     #[must_use]
     pub fn action(&self, place: Place, key: Key) -> Option<Action> {
-        let fits = |(at, _): &(usize, &Entry)| self.keys[*at].contains(&key);
+        self.action_of(place, key.into())
+    }
+
+    /// What a key means in a place, after the first of two if there is one. A key that may be the first of two waits for
+    /// the other, whatever it means alone.
+    #[must_use]
+    pub fn meaning(&self, place: Place, first: Option<Key>, key: Key) -> Meaning {
+        let begins = |(entry, keys): (&Entry, &Vec<KeyStroke>)| {
+            entry.counts_in(place) && keys.iter().any(|stroke| stroke.first == Some(key))
+        };
+        if first.is_none() && ACTIONS.iter().zip(&self.keys).any(begins) {
+            return Meaning::Begins;
+        }
+        self.action_of(place, KeyStroke { first, last: key }).map_or(Meaning::Nothing, Meaning::Action)
+    }
+
+    fn action_of(&self, place: Place, stroke: KeyStroke) -> Option<Action> {
+        let fits = |(at, _): &(usize, &Entry)| self.keys[*at].contains(&stroke);
         let here = ACTIONS.iter().enumerate().filter(|(_, entry)| entry.places.contains(&place)).find(fits);
         let found = here.or_else(|| ACTIONS.iter().enumerate().filter(|(_, entry)| entry.places.is_empty()).find(fits));
         found.map(|(_, entry)| entry.action)
@@ -174,9 +251,10 @@ impl Keymap {
 
     /// The first key of an action in a place; `None` if it has none there.
     #[must_use]
-    pub fn key_of(&self, place: Place, action: Action) -> Option<Key> {
-        let fits =
-            |(entry, keys): &(&Entry, &Vec<Key>)| entry.action == action && entry.counts_in(place) && !keys.is_empty();
+    pub fn key_of(&self, place: Place, action: Action) -> Option<KeyStroke> {
+        let fits = |(entry, keys): &(&Entry, &Vec<KeyStroke>)| {
+            entry.action == action && entry.counts_in(place) && !keys.is_empty()
+        };
         ACTIONS.iter().zip(&self.keys).find(fits).and_then(|(_, keys)| keys.first().copied())
     }
 }
@@ -197,8 +275,9 @@ mod tests {
     fn every_action_has_keys_that_can_be_read_and_no_two_share_one() {
         for entry in ACTIONS {
             for key in entry.keys {
-                let read = Key::read(key).unwrap_or_else(|| panic!("{key}"));
-                assert_eq!(Key::read(&read.to_string()), Some(read), "{key}");
+                let read = KeyStroke::read(key).unwrap_or_else(|| panic!("{key}"));
+                let written = if key.contains(' ') { (*key).to_owned() } else { read.to_string() };
+                assert_eq!(KeyStroke::read(&written), Some(read), "{key}");
             }
         }
         for place in Place::ALL {

@@ -42,6 +42,12 @@ pub fn areas(state: &State) -> Areas {
         return Areas { body, status, ..Areas::default() };
     }
     let lines = match state.place {
+        // What is wrong with a query may need a second line.
+        Place::Search
+            if state.search.error.as_ref().is_some_and(|why| why.width() + 3 > usize::from(state.screen.width)) =>
+        {
+            3
+        }
         Place::Search | Place::Classify | Place::Browse => 2,
         _ => 0,
     };
@@ -56,6 +62,8 @@ pub fn areas(state: &State) -> Areas {
     let wide = middle.width >= WIDE;
     let side = match state.place {
         Place::Search if wide && state.search.preview => middle.width * 2 / 5,
+        // Two photos need the room.
+        Place::Look if state.look.beside > 0 && state.look.only.is_none() => 0,
         Place::Look if middle.width >= 70 => (middle.width / 3).clamp(26, 50),
         Place::Map => (middle.width / 3).min(46),
         Place::Browse if middle.width >= 70 => middle.width / 2,
@@ -166,6 +174,18 @@ pub fn browse_covers(state: &State) -> Vec<(i64, Rect)> {
     ids.zip((0..columns * rows).map(area)).map(|(id, area)| (id, area.intersection(inner))).collect()
 }
 
+/// The photos in Look with their areas: one, or two side by side.
+#[must_use]
+pub fn look(state: &State) -> Vec<(i64, Rect)> {
+    let body = areas(state).body;
+    let Some(photo) = state.photo() else { return Vec::new() };
+    let Some(beside) = state.photo_beside() else { return vec![(photo, body)] };
+    // Below each stands its name.
+    let body = Rect { height: body.height.saturating_sub(1), ..body };
+    let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(1).areas(body);
+    vec![(photo, left), (beside, right)]
+}
+
 /// Every picture on the screen with its area: the selected one first, then the others by their distance from it.
 #[must_use]
 pub fn pictures(state: &State) -> Vec<(PictureKey, Rect)> {
@@ -185,7 +205,7 @@ pub fn pictures(state: &State) -> Vec<(PictureKey, Rect)> {
                 places.extend(tiles.into_iter().map(|(_, found, tile)| (found.id, in_tile(tile))));
             }
         }
-        Place::Look => places.extend(state.photo().map(|photo| (photo, areas.body))),
+        Place::Look => places.extend(look(state)),
         Place::Map => places.extend(state.photo().map(|photo| (photo, in_side(areas.side).0))),
         Place::Chat => places.extend(state.photo().map(|photo| (photo, in_side(areas.side).0))),
         Place::Clusters => {
@@ -219,6 +239,7 @@ pub fn photos(state: &State) -> Vec<i64> {
         && let Some(gallery) = state.gallery_of(state.look.of)
     {
         ids.extend(gallery.shown().iter().skip(gallery.at().saturating_sub(2)).take(5).map(|found| found.id));
+        ids.extend(state.photo_beside());
     }
     if state.place == Place::Browse {
         ids.extend(browse_covers(state).into_iter().map(|(id, _)| id));

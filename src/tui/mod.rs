@@ -7,13 +7,14 @@
 //! - [`layout`]: where things are on the screen; shared by views and mouse
 //! - [`gallery`], [`source`], [`complete`]: a list of photos, where it comes from, completion of queries
 //! - [`action`], [`keymap`], [`overlay`], [`theme`]: what keys do, which keys, help and palette, colours
-//! - [`browse`], `choices`: lists to browse, lists to choose from
+//! - [`browse`], `choices`, [`command`]: lists to browse, lists to choose from, commands with arguments
 //! - `terminal`: takes the terminal over and gives it back
 
 pub mod action;
 pub mod browse;
 pub mod burst;
 mod choices;
+pub mod command;
 pub mod complete;
 pub mod event;
 pub mod gallery;

@@ -4,6 +4,7 @@ use super::action::{ACTIONS, ALIASES, Action, Entry, Menu};
 use super::place::Place;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher};
+use std::path::PathBuf;
 use tui_input::Input;
 
 /// A window over a place.
@@ -85,6 +86,8 @@ pub enum Prompt {
     Export,
     /// A caption for this photo.
     Caption(i64),
+    /// Whether this folder is left out of the library.
+    ForgetFolder(PathBuf),
     /// A name for this query.
     SearchName(String),
     /// Tags that these photos are given or that are taken from them.
@@ -106,6 +109,7 @@ impl Prompt {
             Self::ChatFile => "File for the chat (.md or .json)",
             Self::Export => "File (.html or .json), or folder for copies",
             Self::Caption(_) => "Caption",
+            Self::ForgetFolder(_) => "Leave the folder out of the library? Type yes",
             Self::SearchName(_) => "Save the search as (a known name replaces that one)",
             Self::Tags(_) => "Tags, separated by commas (-tag takes one away)",
             Self::AddToAlbum => "Add to the album (a new name makes a new one)",

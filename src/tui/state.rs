@@ -10,6 +10,8 @@ use super::overlay::{Overlay, Prompt};
 use super::place::Place;
 use super::source::{Seek, Source, Visits};
 use super::theme::Theme;
+use super::update::counts::Begun;
+use super::update::line_steps::LineSteps;
 use super::update::undo::Undo;
 use crate::config::ThemeName;
 use crate::terminal::abilities::ColorDepth;
@@ -110,6 +112,10 @@ pub struct State {
     pub kept_marks: u64,
     /// What was typed in prompts that were left.
     pub drafts: Vec<(Prompt, String)>,
+    /// Keys that may be the beginning of something.
+    pub begun: Begun,
+    /// The steps in which the line that is typed in was changed.
+    pub line_steps: LineSteps,
     /// The last message, and whether it reports a problem.
     pub note: Option<(bool, String)>,
     /// The generation of the last request.
@@ -190,6 +196,10 @@ pub struct LookState {
     pub of: Place,
     /// Only the photo is shown, on the full screen.
     pub full: bool,
+    /// How many positions behind the photo the one is that is shown beside it; 0: none is.
+    pub beside: usize,
+    /// Generation of the timer of the slideshow, while there is one.
+    pub slideshow: Option<u64>,
 }
 
 /// Photos sorted by labels.
@@ -473,6 +483,8 @@ impl State {
             redo: Vec::new(),
             kept_marks: 0,
             drafts: Vec::new(),
+            begun: Begun::default(),
+            line_steps: LineSteps::default(),
             note: None,
             generation: 0,
             turn: 0,
@@ -541,6 +553,16 @@ impl State {
             Place::Chat => self.chat.photo,
             Place::Index | Place::Browse => None,
         }
+    }
+
+    /// The photo that is shown beside the one in Look.
+    #[must_use]
+    pub fn photo_beside(&self) -> Option<i64> {
+        if self.place != Place::Look || self.look.only.is_some() || self.look.beside == 0 {
+            return None;
+        }
+        let gallery = self.gallery_of(self.look.of)?;
+        gallery.shown().get(gallery.at() + self.look.beside).map(|found| found.id)
     }
 
     /// The gallery of a place.

@@ -124,3 +124,85 @@ fn a_first_run_says_what_this_is_in_five_lines() {
     press(&mut state, "a");
     assert!(matches!(&state.overlay, Some(crate::tui::overlay::Overlay::Prompt(_))), "one key");
 }
+
+#[test]
+fn photos_and_folders_are_left_out_of_the_library_and_brought_back() {
+    use crate::tui::event::Forgotten;
+    let mut state = starting();
+    press(&mut state, "space space :");
+    types(&mut state, "forget");
+    assert_eq!(press(&mut state, "enter"), [Effect::Forget(Forgotten::Photos(vec![0, 1]))]);
+    let paths = vec!["/photos/2019/dog.jpg".into()];
+    let effects = tell(&mut state, Message::Forgotten("1 file left out of the library".into(), paths.clone()));
+    assert!(effects.contains(&Effect::Standing) && drawn(&state).contains("u undoes it"), "{}", drawn(&state));
+    assert!(press(&mut state, "u").contains(&Effect::Index(paths)), "what is named is read again");
+    press(&mut state, "d");
+    tell(&mut state, Message::Folders(vec![("/p/a".into(), 4), ("/p/b".into(), 1)]));
+    press(&mut state, "j X");
+    types(&mut state, "no");
+    assert!(press(&mut state, "enter").is_empty() && drawn(&state).contains("the folder stays"));
+    press(&mut state, "X");
+    types(&mut state, "yes");
+    assert_eq!(press(&mut state, "enter"), [Effect::Forget(Forgotten::Folder("/p/a".into()))]);
+    press(&mut state, "s X");
+    assert!(state.overlay.is_none());
+}
+
+#[test]
+fn a_slideshow_goes_on_until_it_is_ended() {
+    let mut state = with_photos(80, 24);
+    press(&mut state, "esc G enter");
+    let timer = |effects: &[Effect]| {
+        effects
+            .iter()
+            .find_map(|effect| if let Effect::Timer(generation, _) = effect { Some(*generation) } else { None })
+    };
+    let first = timer(&press(&mut state, "S")).unwrap();
+    assert!(state.look.full && state.photo() == Some(13));
+    let second = timer(&tell(&mut state, Message::Timer(first))).unwrap();
+    assert_eq!(state.photo(), Some(0), "after the last one the first");
+    assert!(tell(&mut state, Message::Timer(first)).is_empty(), "an old timer changes nothing");
+    press(&mut state, "i");
+    tell(&mut state, Message::Text("x".into(), vec!["x".into()]));
+    let third = timer(&tell(&mut state, Message::Timer(second))).unwrap();
+    assert_eq!(state.photo(), Some(0), "what is read over it keeps it");
+    press(&mut state, "esc l");
+    let fourth = timer(&tell(&mut state, Message::Timer(third))).unwrap();
+    assert_eq!(state.photo(), Some(2));
+    press(&mut state, "esc");
+    assert!(!state.look.full && timer(&tell(&mut state, Message::Timer(fourth))).is_none());
+    assert_eq!((state.place, state.photo()), (Place::Look, Some(2)));
+}
+
+#[test]
+fn what_is_wrong_with_a_query_is_wrapped() {
+    let mut state = with_photos(60, 24);
+    press(&mut state, "esc");
+    let generation = state.search.generation;
+    let why = "there is no filter colour: (there are path: taken: keyword: person: place: near:)";
+    tell(&mut state, Message::Found(generation, Err(why.into())));
+    let screen = drawn(&state);
+    assert!(screen.contains("there is no filter colour:") && screen.contains("near:)"), "{screen}");
+}
+
+#[test]
+fn two_photos_are_seen_side_by_side_in_step() {
+    let mut state = with_photos(100, 30);
+    press(&mut state, "esc enter |");
+    assert_eq!((state.photo(), state.photo_beside()), (Some(0), Some(1)));
+    let pictures = layout::pictures(&state);
+    assert_eq!(pictures.iter().map(|(key, _)| key.id).collect::<Vec<_>>(), [0, 1]);
+    assert!(!pictures[0].1.intersects(pictures[1].1) && pictures[0].1.width > 45);
+    paint(&mut state);
+    let screen = drawn(&state);
+    assert!(screen.contains("dog.jpg  4000 × 3000") && screen.contains("polar-bear.jpg"), "{screen}");
+    press(&mut state, "l");
+    assert_eq!((state.photo(), state.photo_beside()), (Some(1), Some(2)), "in step");
+    press(&mut state, "> >");
+    assert_eq!(state.photo_beside(), Some(4));
+    press(&mut state, "G");
+    assert_eq!(state.photo_beside(), None, "there is none behind the last");
+    drawn(&state);
+    press(&mut state, "g | l");
+    assert!(state.photo_beside().is_none() && layout::pictures(&state).len() == 1);
+}

@@ -243,3 +243,21 @@ fn what_is_not_found_by_its_date_may_have_that_of_its_file() {
         assert!(screen.contains("No photos found.") && screen.contains("tilde") == hints, "{screen}");
     }
 }
+
+#[test]
+fn names_of_files_are_completed_in_a_query() {
+    let mut state = with_photos(80, 24);
+    let effects = types(&mut state, "a dog - @ho");
+    assert_eq!(effects.iter().rfind(|effect| matches!(effect, Effect::Files(_))), Some(&Effect::Files("ho".into())));
+    tell(&mut state, Message::Files("h".into(), vec!["old answer.jpg".into()]));
+    assert!(state.search.completion.is_none(), "of what was typed before");
+    tell(&mut state, Message::Files("ho".into(), vec!["holi day/".into(), "horse.jpg".into()]));
+    assert!(drawn(&state).contains("@horse.jpg"), "{}", drawn(&state));
+    let effects = press(&mut state, "tab");
+    assert_eq!(state.search.input.value(), "a dog - @\"holi day/");
+    assert!(effects.contains(&Effect::Files("holi day/".into())), "on into the folder");
+    tell(&mut state, Message::Files("holi day/".into(), vec!["holi day/x.jpg".into()]));
+    press(&mut state, "tab");
+    assert_eq!(state.search.input.value(), "a dog - @\"holi day/x.jpg\"");
+    assert!(state.search.completion.is_none());
+}

@@ -1,6 +1,7 @@
 //! Tests of the terminal UI without a terminal: they send events to the update function and draw views into a buffer.
 
 mod browse;
+mod commands;
 mod flows;
 mod lines;
 mod listing;
@@ -184,9 +185,18 @@ fn tell(state: &mut State, message: Message) -> Vec<Effect> {
     update(state, Event::Message(message))
 }
 
-/// Presses keys, named as in the config and separated by spaces.
+/// Presses keys, named as in the config and separated by spaces, with a pause after each: no digit is a count.
 fn press(state: &mut State, keys: &str) -> Vec<Effect> {
-    keys.split(' ').flat_map(|key| update(state, Event::Key(event(key)))).collect()
+    let mut all = Vec::new();
+    for key in keys.split(' ') {
+        let mut effects = update(state, Event::Key(event(key)));
+        if let Some(begun) = state.begun.count {
+            effects.retain(|effect| !matches!(effect, Effect::Timer(generation, _) if *generation == begun.generation));
+            effects.extend(update(state, Event::Message(Message::Timer(begun.generation))));
+        }
+        all.extend(effects);
+    }
+    all
 }
 
 fn event(key: &str) -> KeyEvent {

@@ -39,6 +39,20 @@ fn in_look_digits_rate_the_photo_that_is_seen() {
 }
 
 #[test]
+fn in_look_a_prompt_is_answered_by_enter() {
+    let mut state = with_photos(120, 40);
+    press(&mut state, "esc enter t");
+    types(&mut state, "sea");
+    let change = OwnChange::Tags { photos: vec![0], add: vec!["sea".into()], remove: Vec::new() };
+    assert_eq!(press(&mut state, "enter"), [Effect::Own(change, Way::Do)]);
+    press(&mut state, "E ctrl-u");
+    types(&mut state, "Rex");
+    assert!(
+        matches!(&press(&mut state, "enter")[..], [Effect::SetCaption { photo: 0, .. }]) && state.overlay.is_none()
+    );
+}
+
+#[test]
 fn elsewhere_a_menu_rates_what_is_marked() {
     let mut state = with_photos(120, 40);
     press(&mut state, "esc space space *");

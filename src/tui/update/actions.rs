@@ -2,7 +2,9 @@
 
 use super::undo::Undo;
 use crate::tui::action::{Action, Menu, Sorting};
-use crate::tui::event::{ChatWork, Effect, Ending, Listing, OwnChange, Purpose, Task, Way};
+use crate::tui::browse::BrowseKind;
+use crate::tui::event::{ChatWork, Effect, Ending, Forgotten, Listing, OwnChange, Purpose, Task, Way};
+use crate::tui::gallery::Gallery;
 use crate::tui::layout;
 use crate::tui::overlay::{Choice, Overlay, Picker, Prompt};
 use crate::tui::place::Place;
@@ -11,6 +13,10 @@ use crate::tui::state::{RunState, State};
 use crate::tui::theme::Theme;
 use snapseek_index::FacetField;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a photo of a slideshow is shown.
+const SLIDE: Duration = Duration::from_secs(4);
 
 impl State {
     /// Executes an action that was chosen by a key or in the palette.
@@ -48,6 +54,10 @@ impl State {
             Action::PageDown => self.page(1),
             Action::First => self.jump(false),
             Action::Last => self.jump(true),
+            Action::Center => {
+                let area = layout::areas(self).body;
+                self.with_gallery(|gallery| gallery.center(area));
+            }
             Action::Look if self.options.pick && self.place != Place::Map => self.pick(effects),
             Action::Look => {
                 if self.place == Place::Search {
@@ -82,6 +92,22 @@ impl State {
             {
                 self.tell("no photo is selected")
             }
+            Action::Forget if self.chosen().is_empty() => self.tell("no photo is selected"),
+            Action::Forget => effects.push(Effect::Forget(Forgotten::Photos(self.chosen()))),
+            Action::ForgetFolder => match self.row().filter(|_| self.browse.kind == BrowseKind::Folders) {
+                Some(row) => self.prompt(Prompt::ForgetFolder(row.key.into()), ""),
+                None => self.tell("folders are left out where they are listed: f lists them"),
+            },
+            Action::Beside if self.look.only.is_some() => {
+                self.tell("only this photo is shown: photos of a list are compared")
+            }
+            Action::Beside => self.look.beside = usize::from(self.look.beside == 0),
+            Action::FurtherBeside => {
+                let behind = |gallery: &Gallery| gallery.shown().len().saturating_sub(gallery.at() + 1);
+                let last = self.gallery_of(self.look.of).map_or(0, behind);
+                self.look.beside = (self.look.beside + 1).min(last.max(1));
+            }
+            Action::Slideshow => self.toggle_slideshow(effects),
             Action::SaveSearch => self.save_search(),
             Action::Browse(kind) => self.browse(kind, effects),
             Action::OpenRow => self.open_row(effects),
@@ -232,7 +258,10 @@ impl State {
     /// Closes what is open over a place, and never changes the place.
     fn leave(&mut self, effects: &mut Vec<Effect>) {
         match self.place {
-            Place::Look if self.look.full => self.look.full = false,
+            Place::Look if self.look.full => {
+                self.look.full = false;
+                self.look.slideshow = None;
+            }
             // A photo is open over the photos that it was chosen from.
             Place::Look => self.back(effects),
             Place::Map => self.map.corner = None,
@@ -356,6 +385,43 @@ impl State {
         }
     }
 
+    /// Begins to show one photo after the other, or ends that.
+    fn toggle_slideshow(&mut self, effects: &mut Vec<Effect>) {
+        if self.look.slideshow.take().is_some() {
+            return self.tell("the slideshow has ended");
+        }
+        if self.look.only.is_some() {
+            return self.tell("only this photo is shown: a slideshow begins from a list");
+        }
+        self.look.full = true;
+        let key = self.options.keymap.keys_of("slideshow");
+        self.tell(format!("a slideshow: {key} ends it"));
+        self.time_slide(effects);
+    }
+
+    fn time_slide(&mut self, effects: &mut Vec<Effect>) {
+        let generation = self.next_generation();
+        self.look.slideshow = Some(generation);
+        effects.push(Effect::Timer(generation, SLIDE));
+    }
+
+    /// Shows the next photo of a slideshow; after the last one the first.
+    pub(in crate::tui) fn next_slide(&mut self, effects: &mut Vec<Effect>) {
+        if self.place != Place::Look {
+            self.look.slideshow = None;
+            return;
+        }
+        // While something is read over the photo, it stays.
+        if self.overlay.is_none() {
+            let of = self.look.of;
+            if let Some(gallery) = self.gallery_mut(of) {
+                let next = gallery.at() + 1;
+                gallery.select(if next < gallery.shown().len() { next } else { 0 });
+            }
+        }
+        self.time_slide(effects);
+    }
+
     /// Shows the selected photo large.
     pub(in crate::tui) fn look(&mut self) {
         let Some(id) = self.photo() else { return };
@@ -423,7 +489,7 @@ impl State {
     }
 
     /// The photos that tags and stars are meant for: in Look the one that is seen, elsewhere those that are chosen.
-    fn written_on(&self) -> Vec<i64> {
+    pub(in crate::tui) fn written_on(&self) -> Vec<i64> {
         if self.place == Place::Look { self.photo().into_iter().collect() } else { self.chosen() }
     }
 
@@ -443,7 +509,7 @@ impl State {
         self.tell(format!("{} marked", self.marks.len()));
     }
 
-    fn sort_by_key(&mut self, sorting: Sorting, effects: &mut Vec<Effect>) {
+    pub(in crate::tui) fn sort_by_key(&mut self, sorting: Sorting, effects: &mut Vec<Effect>) {
         let Listing { order, reverse, .. } = self.search.listing;
         let (order, reverse) = match sorting {
             Sorting::Reversed => (order, !reverse),

@@ -109,13 +109,16 @@ impl State {
         self.browse.covers = (row.key, covers);
     }
 
-    /// Asks under which name the current search is saved.
-    pub(in crate::tui) fn save_search(&mut self) {
+    /// The current search as a query.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be written: why.
+    pub(in crate::tui) fn query_to_save(&self) -> Result<String, String> {
         let seek = self.search.visits.current().seek();
         let mut query = seek.text.trim().to_owned();
         for like in &seek.likes {
             let Some(path) = like.path.to_str() else {
-                return self.warn("a search for photos like one whose name is not UTF-8 cannot be saved");
+                return Err("a search for photos like one whose name is not UTF-8 cannot be saved".into());
             };
             let sign = if like.weight < 0.0 {
                 "- "
@@ -126,11 +129,18 @@ impl State {
             };
             query = format!("{query} {sign}@{}", quoted(path)).trim().to_owned();
         }
-        if query.is_empty() {
-            return self.tell("there is no search to save: type one first");
+        if query.is_empty() { Err("there is no search to save: type one first".into()) } else { Ok(query) }
+    }
+
+    /// Asks under which name the current search is saved.
+    pub(in crate::tui) fn save_search(&mut self) {
+        match self.query_to_save() {
+            Ok(query) => {
+                let known = self.searches.iter().find(|search| search.query == query).map(|search| search.name.clone());
+                self.prompt(Prompt::SearchName(query), &known.unwrap_or_default());
+            }
+            Err(why) => self.tell(why),
         }
-        let known = self.searches.iter().find(|search| search.query == query).map(|search| search.name.clone());
-        self.prompt(Prompt::SearchName(query), &known.unwrap_or_default());
     }
 
     /// Deletes the saved search that is selected.
@@ -145,7 +155,7 @@ impl State {
     /// A search was saved or deleted.
     pub(in crate::tui) fn on_saved(&mut self, name: String, before: Option<String>, is_there: bool, way: Way) {
         let done = if is_there { format!("saved: the start page lists {name}") } else { format!("{name} is deleted") };
-        self.tell_done(way, &done, &format!("the saved search {name} is"));
+        self.tell_done(way, &done, &format!("the saved search {name} is as it was"));
         self.took(way, Undo::Search(name, before));
         self.settle_row(true);
     }

@@ -16,6 +16,11 @@ impl State {
         self.clusters.at = self.clusters.at.saturating_add_signed(by).min(count.saturating_sub(1));
     }
 
+    pub(in crate::tui) fn step_cluster_to(&mut self, at: usize) {
+        self.clusters.at = 0;
+        self.step_cluster(isize::try_from(at).unwrap_or(isize::MAX));
+    }
+
     /// Shows the photos of the cluster as a query that the user can extend.
     pub(in crate::tui) fn open_cluster(&mut self, effects: &mut Vec<Effect>) {
         let Some(group) = self.group() else { return };

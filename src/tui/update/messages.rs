@@ -23,7 +23,8 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         Message::Timer(generation) if generation == state.search.generation && state.search.completion.is_none() => {
             state.search.ripen();
         }
-        Message::Timer(_) => {}
+        Message::Timer(generation) if state.look.slideshow == Some(generation) => state.next_slide(effects),
+        Message::Timer(generation) => state.count_expired(generation, effects),
         Message::Found(generation, _) if generation != state.search.generation => {}
         Message::Found(_, Ok(mut answer)) => {
             state.search.waiting = false;
@@ -87,7 +88,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         }
         Message::Renamed { old, new, way } => {
             state.map.chart = None;
-            state.tell_done(way, "the cluster has its new name", "the name of the cluster is");
+            state.tell_done(way, "the cluster has its new name", "the cluster has its old name");
             state.took(way, Undo::Rename(new, old));
         }
         Message::Restored(count, before, way) => {
@@ -103,14 +104,18 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             state.asked.remove(&photo);
             state.photos.remove(&photo);
             let done = if now { "the caption is kept" } else { "the caption is deleted" };
-            state.tell_done(way, done, "the caption is");
+            state.tell_done(way, done, "the caption is as it was");
             state.took(way, Undo::Caption(photo, before));
             changed(state, effects);
         }
         Message::OwnChanged(done, before, way) => {
             let (pictures, what): (HashSet<ContentHash>, _) = match &before {
-                OwnChange::SetTags(tags) => (tags.iter().map(|(picture, _)| *picture).collect(), "tags are"),
-                OwnChange::SetRatings(stars) => (stars.iter().map(|(picture, _)| *picture).collect(), "the rating is"),
+                OwnChange::SetTags(tags) => {
+                    (tags.iter().map(|(picture, _)| *picture).collect(), "the tags are as they were")
+                }
+                OwnChange::SetRatings(stars) => {
+                    (stars.iter().map(|(picture, _)| *picture).collect(), "the rating is as it was")
+                }
                 OwnChange::Tags { .. } | OwnChange::Rate(..) => return,
             };
             if pictures.is_empty() {
@@ -133,6 +138,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 asked.choices = choices;
             }
         }
+        Message::Files(begun, names) => state.offer_files(&begun, &names),
         Message::Captioning(progress) => state.captioning = progress,
         Message::Text(title, lines) if state.overlay.is_none() => state.overlay = Some(Overlay::Text(title, lines, 0)),
         Message::Text(..) => {}
@@ -173,6 +179,11 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             }
         }
         Message::Albums(albums) => state.albums = albums,
+        Message::Forgotten(done, paths) => {
+            state.tell_done(Way::Do, &done, "");
+            state.can_undo(Undo::Forgotten(paths));
+            state.refresh(effects);
+        }
         Message::Searches(searches) => state.searches = searches,
         Message::SearchSaved(name, before, is_there, way) => state.on_saved(name, before, is_there, way),
         Message::Today(photos) => {
@@ -186,7 +197,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         Message::Covers(generation, covers) if generation == state.browse.generation => state.browse.covers.1 = covers,
         Message::Covers(..) => {}
         Message::AlbumChanged(name, done, before, way) => {
-            state.tell_done(way, &done, &format!("the album {name} is"));
+            state.tell_done(way, &done, &format!("the album {name} is as it was"));
             state.took(way, Undo::Album(name, before));
             changed(state, effects);
         }

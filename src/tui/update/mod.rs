@@ -5,6 +5,9 @@ mod browse;
 mod chat;
 mod classify;
 mod clusters;
+mod commands;
+pub mod counts;
+pub mod line_steps;
 mod map;
 mod messages;
 mod mouse;
@@ -29,7 +32,14 @@ const LONGEST_LINE: usize = 4_000;
 /// Changes the state according to an event; returns the effects to execute.
 pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     let mut effects = Vec::new();
+    let is_typed = matches!(event, Event::Key(_) | Event::Keys { .. } | Event::Paste(_));
+    let line = if is_typed { state.line() } else { None };
     match event {
+        Event::Key(key) if is_line_step(key) && line.is_some() => {
+            state.step_line(!key.modifiers.contains(KeyModifiers::ALT), &mut effects);
+            after(state, &mut effects);
+            return effects;
+        }
         Event::Key(key) if key.kind != KeyEventKind::Release => on_key(state, key, &mut effects),
         Event::Key(_) => {}
         Event::Keys { keys, is_pasted } => on_keys(state, &keys, is_pasted, &mut effects),
@@ -50,8 +60,22 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Message(message) => messages::on_message(state, message, &mut effects),
         Event::Terminate => effects.push(Effect::Quit(Ending::Terminated)),
     }
+    state.note_line(line);
     after(state, &mut effects);
     effects
+}
+
+/// Whether a key undoes a step in a line (Ctrl and the underscore or the slash, which terminals send as 7), or does one
+/// again (Alt and R).
+fn is_line_step(event: KeyEvent) -> bool {
+    let control = event.modifiers.contains(KeyModifiers::CONTROL);
+    let alt = event.modifiers.contains(KeyModifiers::ALT);
+    event.kind != KeyEventKind::Release
+        && match event.code {
+            KeyCode::Char('_' | '7' | '/') => control && !alt,
+            KeyCode::Char('r') => alt && !control,
+            _ => false,
+        }
 }
 
 /// What must follow every change: the selection is visible, and everything visible is requested.
@@ -119,10 +143,11 @@ fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
     let is_text = matches!(event.code, KeyCode::Char(_))
         && !event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
     if state.is_typing() && !is_text {
-        // In a list, Ctrl-P moves the selection.
+        // In a list, Ctrl-P moves the selection; in a prompt over a photo, Enter is its own.
         let listed = state.overlay.is_some();
         let action = state.options.keymap.action(state.place, key);
-        let action = action.filter(|action| !listed || !matches!(action, Action::Palette | Action::Help));
+        let action =
+            action.filter(|action| !listed || !matches!(action, Action::Palette | Action::Help | Action::Pick));
         if let Some(action @ (Action::Quit | Action::Suspend | Action::Palette | Action::Help | Action::Pick)) = action
         {
             return state.act(action, effects);
@@ -138,9 +163,7 @@ fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effect>) {
             _ => chat::on_key(state, event, effects),
         };
     }
-    if let Some(action) = state.options.keymap.action(state.place, key) {
-        state.act(action, effects);
-    }
+    state.on_command_key(key, effects);
 }
 
 /// Keys that came together. In a line, characters are added at once. A text that was pasted as keys never acts as

@@ -3,9 +3,9 @@
 use super::edit;
 use super::undo::Undo;
 use crate::tui::choices::{completed, narrowed};
-use crate::tui::event::{AlbumChange, ChatWork, Effect, Export, OwnChange, Way};
-use crate::tui::overlay::{Asked, Choice, Overlay, Picker, Prompt, palette};
-use crate::tui::place::Place;
+use crate::tui::command;
+use crate::tui::event::{AlbumChange, ChatWork, Effect, Export, Forgotten, OwnChange, Way};
+use crate::tui::overlay::{Asked, Choice, Overlay, Picker, Prompt};
 use crate::tui::source::{Seek, Source};
 use crate::tui::state::State;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -93,26 +93,17 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
             }
         }
         Overlay::Palette(mut picker) => {
-            let found = palette(state.place, picker.input.value());
+            let mut rows = command::rows(state.place, picker.input.value());
             if event.code == KeyCode::Enter {
-                if let Some(entry) = found.get(picker.at) {
-                    // An action of another place is done there.
-                    if let (false, Some(place)) = (entry.counts_in(state.place), entry.places.first()) {
-                        if *place == Place::Look {
-                            state.look()
-                        } else {
-                            state.visit(*place, effects)
-                        }
-                        state.classify.typing = false;
-                        if !entry.counts_in(state.place) {
-                            return;
-                        }
-                    }
-                    state.act(entry.action, effects);
+                if picker.at < rows.len() {
+                    state.choose_row(rows.swap_remove(picker.at), effects);
+                } else if let Some(Err(why)) = command::read(picker.input.value()) {
+                    state.overlay = Some(Overlay::Palette(picker));
+                    state.warn(why);
                 }
                 return;
             }
-            pick(&mut picker, event, found.len());
+            pick(&mut picker, event, rows.len());
             state.overlay = Some(Overlay::Palette(picker));
         }
         Overlay::Choose(choice, mut picker) => {
@@ -234,7 +225,7 @@ impl State {
             Some(Overlay::Prompt(Asked { prompt, input: Input::new(text), refused: Some(why), choices: Vec::new() }));
     }
 
-    fn answered(&mut self, prompt: Prompt, text: String, effects: &mut Vec<Effect>) {
+    pub(in crate::tui) fn answered(&mut self, prompt: Prompt, text: String, effects: &mut Vec<Effect>) {
         match prompt {
             Prompt::Rename(old) => effects.push(Effect::Rename { old, new: text, way: Way::Do }),
             Prompt::Folder if self.index.run.is_some() => {
@@ -253,12 +244,13 @@ impl State {
                 }
                 effects.extend([Effect::SaveSet(set), Effect::LabelSets]);
             }
+            Prompt::ForgetFolder(folder) if text.eq_ignore_ascii_case("yes") => {
+                effects.push(Effect::Forget(Forgotten::Folder(folder)));
+            }
+            Prompt::ForgetFolder(_) => self.tell("the folder stays"),
             Prompt::SearchName(query) => effects.push(Effect::SaveSearch(text, Some(query), Way::Do)),
             Prompt::Tags(photos) => {
-                let tags = text.split(',').map(str::trim).filter(|tag| !tag.trim_start_matches('-').trim().is_empty());
-                let (remove, add): (Vec<&str>, Vec<&str>) = tags.partition(|tag| tag.starts_with('-'));
-                let remove = remove.iter().map(|tag| tag.trim_start_matches('-').trim().to_owned()).collect();
-                let add = add.into_iter().map(str::to_owned).collect();
+                let (add, remove) = command::tags(&text);
                 effects.push(Effect::Own(OwnChange::Tags { photos, add, remove }, Way::Do));
             }
             Prompt::AddToAlbum => {

@@ -217,6 +217,11 @@ impl State {
     }
 
     pub(in crate::tui) fn offer_completion(&mut self, effects: &mut Vec<Effect>) {
+        if let Some((_, begun)) = complete::file_before(self.search.input.value(), self.search.input.cursor()) {
+            // What was offered for less of the name may be wrong now.
+            self.search.completion = None;
+            return effects.push(Effect::Files(begun));
+        }
         let word = complete::word_before(self.search.input.value(), self.search.input.cursor());
         for field in word.iter().flat_map(|word| complete::fields_of(word)) {
             self.facets_of(field, effects);
@@ -232,6 +237,18 @@ impl State {
             sets,
             &self.facets,
         );
+    }
+
+    /// Files whose names begin so are known.
+    pub(in crate::tui) fn offer_files(&mut self, begun: &str, names: &[String]) {
+        let (text, cursor) = (self.search.input.value(), self.search.input.cursor());
+        let now = complete::file_before(text, cursor).filter(|(_, now)| now == begun);
+        // Of a name that is typed whole, nothing is to be completed.
+        if let Some((start, now)) = now.filter(|_| self.search.typing && self.overlay.is_none())
+            && names != [now]
+        {
+            self.search.completion = complete::files(start, names);
+        }
     }
 
     fn next_completion(&mut self, forward: bool) {

@@ -3,6 +3,7 @@
 use crate::tui::event::{AlbumChange, ChatWork, Effect, OwnChange, Way};
 use crate::tui::state::{Marks, State};
 use snapseek_index::{ContentHash, LabelSet, Turn};
+use std::path::PathBuf;
 
 /// Most steps that can be undone.
 const MOST: usize = 100;
@@ -31,6 +32,8 @@ pub enum Undo {
     Set(LabelSet),
     /// What the user had written on photos.
     Own(OwnChange),
+    /// These paths were in the library.
+    Forgotten(Vec<PathBuf>),
     /// The query that was saved under a name; `None`: there was none.
     Search(String, Option<String>),
 }
@@ -57,13 +60,13 @@ impl State {
         steps.drain(..surplus);
     }
 
-    /// Says what was done, and how it is taken back; `what` is as it was if something is undone.
+    /// Says what was done, and how it is taken back; `what` says how it is if that is undone.
     pub(in crate::tui) fn tell_done(&mut self, way: Way, done: &str, what: &str) {
         let keys = &self.options.keymap;
         let (undo, redo) = (keys.keys_of("undo"), keys.keys_of("redo"));
         self.tell(match way {
             Way::Do => format!("{done}; {undo} undoes it"),
-            Way::Undo => format!("undone: {what} as it was; {redo} does it again"),
+            Way::Undo => format!("undone: {what}; {redo} does it again"),
             Way::Redo => format!("done again: {done}"),
         });
     }
@@ -96,7 +99,7 @@ impl State {
             Undo::Clusters(id) => effects.push(Effect::RestoreClusters(id, way)),
             Undo::Chat { photo, turns } if self.chat.photo == Some(photo) && !self.chat.model.is_empty() => {
                 self.took(way, Undo::Chat { photo, turns: self.chat.turns.clone() });
-                self.tell_done(way, "the chat is deleted", "the chat is");
+                self.tell_done(way, "the chat is deleted", "the chat is as it was");
                 let work = if turns.is_empty() { ChatWork::Clear } else { ChatWork::Restore(turns) };
                 effects.push(Effect::Chat(self.chat.generation, work));
             }
@@ -107,12 +110,18 @@ impl State {
             Undo::Caption(photo, text) => effects.push(Effect::SetCaption { photo, text, way }),
             Undo::Album(name, pictures) => effects.push(Effect::Album(AlbumChange::Set(name, pictures), way)),
             Undo::Search(name, query) => effects.push(Effect::SaveSearch(name, query, way)),
+            Undo::Forgotten(paths) if self.index.run.is_some() => {
+                self.undo.push(Undo::Forgotten(paths));
+                self.tell("photos are being indexed: undo it when that is done");
+            }
+            // What is named is no longer left out; it has to be read again.
+            Undo::Forgotten(paths) => self.index_folders(paths, effects),
             Undo::Own(change) => effects.push(Effect::Own(change, way)),
             Undo::Set(set) => {
                 if let Some(now) = self.classify.sets.iter().find(|now| now.name == set.name).cloned() {
                     self.took(way, Undo::Set(now));
                 }
-                self.tell_done(way, "the label set is saved", "the label set is");
+                self.tell_done(way, "the label set is saved", "the label set is as it was");
                 effects.extend([Effect::SaveSet(set), Effect::LabelSets]);
             }
         }

@@ -17,11 +17,32 @@ const TEXT_LINES: usize = 8;
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     let areas = layout::areas(state);
     let Some(id) = state.photo() else { return };
-    super::picture(frame, state, id, areas.body);
+    let shown = layout::look(state);
+    for (photo, area) in &shown {
+        super::picture(frame, state, *photo, *area);
+    }
+    if shown.len() > 1 {
+        for (at, (photo, area)) in shown.iter().enumerate() {
+            let says = Rect { y: area.bottom(), height: 1, ..*area };
+            let style = if at == 0 { state.theme.accent } else { state.theme.text };
+            super::put(frame.buffer_mut(), says, 1, &fit(&beside(state, *photo), says.width.into()), style);
+        }
+    }
     if areas.side.width > 0 {
         let words = words_of(state.search.visits.current().text());
         side(frame, state, id, areas.side, false, &words);
     }
+}
+
+/// A photo in a line below its picture: name, size, stars.
+fn beside(state: &State, id: i64) -> String {
+    let Some(photo) = state.photos.get(&id) else { return String::new() };
+    let name = photo.paths.first().and_then(|path| path.file_name());
+    let name = name.map(|name| crate::terminal::sanitize::path(name.as_ref())).unwrap_or_default();
+    let stars = photo.own_rating.or(photo.facts.metadata.rating).filter(|stars| *stars > 0);
+    let stars = stars.map_or(String::new(), |stars| format!("  {}", "★".repeat(usize::from(stars.unsigned_abs()))));
+    let mark = if state.marks.has(id) { "● " } else { "" };
+    format!("{mark}{name}  {} × {}, {}{stars}", photo.facts.width, photo.facts.height, size(photo.size))
 }
 
 /// Draws a photo's facts, below its picture if `with_picture`.
@@ -85,7 +106,9 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
     if let Some(taken) = taken(photo).shown() {
         row("taken", taken);
     }
-    for (name, list) in [("people", &said.people), ("keywords", &said.keywords)] {
+    // Own tags have a row of their own.
+    let keywords = said.keywords.iter().filter(|keyword| !photo.own_tags.contains(keyword)).cloned().collect();
+    for (name, list) in [("people", &said.people), ("keyword", &keywords)] {
         if !list.is_empty() {
             row(name, clean(&list.join(", ")));
         }
@@ -98,7 +121,7 @@ pub(super) fn facts(state: &State, id: i64, width: usize, words: &[String]) -> V
         row("rating", if photo.own_rating.is_some() { format!("{shown}  yours") } else { shown });
     }
     if !photo.own_tags.is_empty() {
-        row("yours", clean(&photo.own_tags.join(", ")));
+        row("tags", clean(&photo.own_tags.join(", ")));
     }
     for (name, text) in [("camera", &said.camera), ("lens", &said.lens)] {
         text.iter().for_each(|text| row(name, clean(text)));

@@ -4,10 +4,11 @@ use super::search::input_line;
 use super::text::{bar, clean, fit, wrap};
 use super::{clear, put};
 use crate::terminal::text::shorten;
-use crate::tui::action::{ACTIONS, Action, Entry, Sorting};
+use crate::tui::action::{ACTIONS, Action, Sorting};
 use crate::tui::choices::narrowed;
+use crate::tui::command::{self, PaletteRow};
 use crate::tui::layout;
-use crate::tui::overlay::{Asked, Overlay, Picker, Prompt, palette};
+use crate::tui::overlay::{Asked, Overlay, Picker, Prompt};
 use crate::tui::place::Place;
 use crate::tui::state::State;
 use ratatui::Frame;
@@ -26,12 +27,18 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
         Some(Overlay::Help(top)) => help(frame, state, *top),
         Some(Overlay::Palette(picker)) => {
             let keys = &state.options.keymap;
-            let lines = palette(state.place, picker.input.value());
-            let line = |entry: &Entry| match entry.places.first().filter(|_| !entry.counts_in(state.place)) {
-                Some(place) => (entry.says.to_owned(), format!("{}  in {}", keys.keys_of(entry.name), place.name())),
-                None => (entry.says.to_owned(), keys.keys_of(entry.name)),
+            let rows = command::rows(state.place, picker.input.value());
+            let line = |row: PaletteRow| match row {
+                PaletteRow::Command(_) => (format!("run: {}", clean(picker.input.value().trim())), "enter".to_owned()),
+                PaletteRow::Use(known) => (format!("{} {}", known.name, known.arguments), known.says.to_owned()),
+                PaletteRow::Action(entry) => match entry.places.first().filter(|_| !entry.counts_in(state.place)) {
+                    Some(place) => {
+                        (entry.says.to_owned(), format!("{}  in {}", keys.keys_of(entry.name), place.name()))
+                    }
+                    None => (entry.says.to_owned(), keys.keys_of(entry.name)),
+                },
             };
-            list(frame, state, "All actions", picker, lines.into_iter().map(line).collect());
+            list(frame, state, "All actions and commands", picker, rows.into_iter().map(line).collect());
         }
         Some(Overlay::Choose(choice, picker)) => {
             let all = state.choices(*choice);

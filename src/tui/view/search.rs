@@ -1,6 +1,6 @@
 //! Search: the query line, and what was found.
 
-use super::text::{clean, fit, words_of};
+use super::text::{clean, fit, words_of, wrap};
 use super::{clear, gallery, look, message, put};
 use crate::terminal::text::count;
 use crate::tui::layout;
@@ -92,11 +92,14 @@ fn query(frame: &mut Frame<'_>, state: &State, area: Rect) {
         width: area.width.saturating_sub(3),
         height: area.height.saturating_sub(1),
     };
-    let line = match &search.error {
-        Some(error) => Line::from(Span::styled(fit(&clean(error), says.width.into()), theme.wrong)),
-        None => Line::from(Span::styled(fit(&summary(state), says.width.into()), theme.dim)),
+    let lines: Vec<Line<'_>> = match &search.error {
+        Some(error) => {
+            let lines = wrap(&clean(error), says.width.into(), says.height.into()).into_iter();
+            lines.map(|line| Line::from(Span::styled(line, theme.wrong))).collect()
+        }
+        None => vec![Line::from(Span::styled(fit(&summary(state), says.width.into()), theme.dim))],
     };
-    frame.render_widget(Paragraph::new(line), says);
+    frame.render_widget(Paragraph::new(lines), says);
 }
 
 /// A summary of the results, in one line.

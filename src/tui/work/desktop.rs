@@ -1,9 +1,10 @@
 //! Work outside the program: the system's viewer, the file manager, exports.
 
+use super::latest::Latest;
 use super::{Context, explained, guarded, spawn};
 use crate::config::expand;
 use crate::output;
-use crate::photo::shrink;
+use crate::photo::{looks_like_picture, shrink};
 use crate::search::row::Row;
 use crate::terminal::text;
 use crate::tui::event::{Export, Message};
@@ -14,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 /// Does work that may take a while in its own thread, and shows the result to the user.
-fn aside(
+pub(super) fn aside(
     context: &Arc<Context>,
     failed: impl FnOnce(String) -> Message + Send + 'static,
     work: impl FnOnce(&Context) -> anyhow::Result<String> + Send + 'static,
@@ -32,7 +33,7 @@ fn aside(
     }
 }
 
-fn warning(why: String) -> Message {
+pub(super) fn warning(why: String) -> Message {
     Message::Note(true, why)
 }
 
@@ -120,28 +121,46 @@ pub(super) fn complete(context: &Arc<Context>, typed: String, only_folders: bool
     }
 }
 
-/// How far a path can be completed, and the names with which it can go on, if there are several. Hidden names are left
-/// out unless their beginning is typed.
+/// Starts the thread that finds pictures and folders whose names begin so.
+pub(super) fn files(context: Arc<Context>) -> std::io::Result<Latest<String>> {
+    Latest::start("files", move |typed: String, _| {
+        let names = begun(&typed, false).into_iter();
+        let is_wanted = |name: &String| name.ends_with('/') || looks_like_picture(Path::new(name));
+        context.send(Message::Files(typed.clone(), names.filter(is_wanted).collect()));
+    })
+}
+
+/// How far a path can be completed, and the names with which it can go on, if there are several.
 fn completed(typed: &str, only_folders: bool) -> (String, Vec<String>) {
+    let folder = typed.rfind('/').map_or(0, |at| at + 1);
+    let paths = begun(typed, only_folders);
+    let Some(first) = paths.first() else { return (typed.to_owned(), Vec::new()) };
+    let common = |a: &str, b: &str| a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+    let shared = paths.iter().fold(first.clone(), |shared, path| common(&shared, path));
+    let shown = if paths.len() > 1 { MOST_CHOICES } else { 0 };
+    let names = paths.iter().take(shown).map(|path| path.get(folder..).unwrap_or(path).to_owned()).collect();
+    (shared, names)
+}
+
+/// The paths that begin so, by name; folders end in a slash. Hidden names are left out unless their beginning is typed.
+fn begun(typed: &str, only_folders: bool) -> Vec<String> {
     let start = typed.rfind('/').map_or(0, |at| at + 1);
     let (folder, begun) = typed.split_at(start);
     let place = if folder.is_empty() { PathBuf::from(".") } else { PathBuf::from(folder) };
-    let mut names: Vec<String> = Vec::new();
+    let mut paths: Vec<String> = Vec::new();
     for entry in expand(&place).ok().and_then(|place| place.read_dir().ok()).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let is_folder = entry.path().is_dir();
         let is_hidden = name.starts_with('.') && !begun.starts_with('.');
-        if name.starts_with(begun) && !is_hidden && (is_folder || !only_folders) {
-            names.push(if is_folder { format!("{name}/") } else { name });
+        if !name.starts_with(begun) || is_hidden {
+            continue;
+        }
+        let is_folder = entry.path().is_dir();
+        if is_folder || !only_folders {
+            paths.push(format!("{folder}{name}{}", if is_folder { "/" } else { "" }));
         }
     }
-    names.sort();
-    let Some(first) = names.first() else { return (typed.to_owned(), Vec::new()) };
-    let common = |a: &str, b: &str| a.chars().zip(b.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
-    let shared = names.iter().fold(first.clone(), |shared, name| common(&shared, name));
-    let completed = format!("{folder}{shared}");
-    names.truncate(if names.len() > 1 { MOST_CHOICES } else { 0 });
-    (completed, names)
+    paths.sort();
+    paths
 }
 
 #[cfg(test)]

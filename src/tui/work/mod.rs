@@ -5,6 +5,7 @@ mod browser;
 mod chat;
 mod desktop;
 mod finder;
+mod forget;
 mod history;
 mod indexer;
 mod latest;
@@ -12,6 +13,7 @@ mod library_work;
 mod marks;
 mod painter;
 mod reader;
+mod shell;
 mod watcher;
 
 pub use painter::Painter;
@@ -100,6 +102,8 @@ pub struct Workers {
     timers: Sender<(Instant, u64)>,
     history: history::History,
     marks: marks::MarkKeeper,
+    /// Completes names of files: only the last one that was typed counts.
+    files: Latest<String>,
     browser: Latest<BrowseKind>,
     covers: Latest<(u64, String)>,
     /// Counts photos: in a library of a million, that takes a moment.
@@ -128,6 +132,7 @@ impl Workers {
             timers: timers(context.clone())?,
             history: history::History::open(&context),
             marks: marks::MarkKeeper::start(context.clone())?,
+            files: desktop::files(context.clone())?,
             browser: browser::start(context.clone())?,
             covers: browser::covers(context.clone())?,
             counter: counter(context.clone())?,
@@ -173,8 +178,11 @@ impl Workers {
             }
             Effect::Watch(watch) => self.watcher.watch(&self.context, watch),
             Effect::CompletePath(typed, folders) => desktop::complete(&self.context, typed, folders),
+            Effect::Files(typed) => self.files.put(typed),
             Effect::View(path) => desktop::view(&self.context, path),
             Effect::Reveal(path) => desktop::reveal(&self.context, path),
+            Effect::Forget(what) => forget::run(&self.context, what),
+            Effect::Shell(command, ids) => shell::run(&self.context, command, ids),
             Effect::Export(kind, ids, to) => desktop::export(&self.context, kind, ids, to),
             Effect::Remember(text) => self.history.remember(text),
             Effect::Copy(_) | Effect::Suspend | Effect::Quit(_) => {}
