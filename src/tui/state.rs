@@ -196,6 +196,8 @@ pub struct LookState {
     pub of: Place,
     /// Only the photo is shown, on the full screen.
     pub full: bool,
+    /// The photo of the stack that is shown in the place of the one that stands for it.
+    pub in_stack: Option<i64>,
     /// How many positions behind the photo the one is that is shown beside it; 0: none is.
     pub beside: usize,
     /// Generation of the timer of the slideshow, while there is one.
@@ -541,7 +543,7 @@ impl State {
         match self.place {
             Place::Search => self.search.gallery.selected(),
             Place::Classify => self.classify.gallery.selected(),
-            Place::Look => self.look.only.or_else(|| self.gallery_of(self.look.of)?.selected()),
+            Place::Look => self.look.in_stack.or(self.look.only).or_else(|| self.gallery_of(self.look.of)?.selected()),
             Place::Map => {
                 let chart = self.map.chart.as_ref()?;
                 chart.spots.get(self.map.nearest?).map(|spot| spot.id)

@@ -98,6 +98,8 @@ impl State {
                 Some(row) => self.prompt(Prompt::ForgetFolder(row.key.into()), ""),
                 None => self.tell("folders are left out where they are listed: f lists them"),
             },
+            Action::NextInStack => self.step_in_stack(true, effects),
+            Action::PreviousInStack => self.step_in_stack(false, effects),
             Action::Beside if self.look.only.is_some() => {
                 self.tell("only this photo is shown: photos of a list are compared")
             }
@@ -346,6 +348,7 @@ impl State {
 
     /// Turns to another photo, `by` positions on.
     pub(in crate::tui) fn turn_page(&mut self, by: isize) {
+        self.look.in_stack = None;
         if self.look.only.is_some() {
             return;
         }
@@ -385,6 +388,19 @@ impl State {
         }
     }
 
+    /// Shows the next or the previous photo that was taken as one with this; after the last one the first.
+    fn step_in_stack(&mut self, forward: bool, effects: &mut Vec<Effect>) {
+        let Some(photo) = self.photo().and_then(|id| self.photos.get(&id)) else { return };
+        let Some(own) = photo.paths.first().filter(|_| !photo.stack.is_empty()) else {
+            return self.tell("this photo is in no stack");
+        };
+        let mut all: Vec<&PathBuf> = photo.stack.iter().chain([own]).collect();
+        all.sort();
+        let at = all.iter().position(|path| *path == own).unwrap_or(0);
+        let to = if forward { at + 1 } else { at + all.len() - 1 } % all.len();
+        effects.extend(all.get(to).map(|path| Effect::StackPhoto((*path).clone())));
+    }
+
     /// Begins to show one photo after the other, or ends that.
     fn toggle_slideshow(&mut self, effects: &mut Vec<Effect>) {
         if self.look.slideshow.take().is_some() {
@@ -413,6 +429,7 @@ impl State {
         }
         // While something is read over the photo, it stays.
         if self.overlay.is_none() {
+            self.look.in_stack = None;
             let of = self.look.of;
             if let Some(gallery) = self.gallery_mut(of) {
                 let next = gallery.at() + 1;
@@ -425,6 +442,7 @@ impl State {
     /// Shows the selected photo large.
     pub(in crate::tui) fn look(&mut self) {
         let Some(id) = self.photo() else { return };
+        self.look.in_stack = None;
         self.look.only = (self.place == Place::Map).then_some(id);
         self.look.of = if self.place == Place::Classify { Place::Classify } else { Place::Search };
         self.trail.push(self.place);
