@@ -18,7 +18,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 pub(super) fn run(args: &TryArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    args.html.as_deref().map_or(Ok(()), |file| page::check(file))?;
+    args.html.as_deref().map_or(Ok(()), page::check)?;
     if args.mark && !std::io::stdin().is_terminal() {
         return Err(Failure::usage("--mark asks which photos fit, and needs a terminal for that"));
     }
