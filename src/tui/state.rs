@@ -9,7 +9,7 @@ use super::keymap::Keymap;
 use super::overlay::{Overlay, Prompt};
 use super::place::Place;
 use super::source::{Seek, Source, Visits};
-use super::theme::Theme;
+use super::theme::{Theme, UserColors};
 use super::update::counts::Begun;
 use super::update::line_steps::LineSteps;
 use super::update::undo::Undo;
@@ -49,6 +49,8 @@ pub struct TuiOptions {
     pub theme: ThemeName,
     /// The folders are watched from the start.
     pub watch: bool,
+    /// Colours of the user's own.
+    pub own_colors: UserColors,
     /// The keys.
     pub keymap: Keymap,
     /// Which model a first run uses, and what a better one would cost.
@@ -490,7 +492,7 @@ impl State {
             note: None,
             generation: 0,
             turn: 0,
-            theme: Theme::new(options.theme, options.colors, options.background),
+            theme: Theme::new(options.theme, options.colors, options.background).with(&options.own_colors),
             options,
         };
         let mut effects = vec![Effect::Standing, Effect::LabelSets, Effect::Albums, Effect::Searches];

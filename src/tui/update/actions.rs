@@ -1,6 +1,7 @@
 //! Executes actions.
 
 use super::undo::Undo;
+use crate::config::ThemeName;
 use crate::tui::action::{Action, Menu, Sorting};
 use crate::tui::browse::BrowseKind;
 use crate::tui::event::{ChatWork, Effect, Ending, Forgotten, Listing, OwnChange, Purpose, Task, Way};
@@ -42,7 +43,7 @@ impl State {
                 self.search.typing = true;
             }
             Action::NextTheme => {
-                self.theme = Theme::new(self.theme.name.next(), self.options.colors, self.options.background);
+                self.use_theme(self.theme.name.next());
                 let name = format!("{:?}", self.theme.name).to_lowercase();
                 self.tell(format!("colours: {name} (`theme = \"{name}\"` in the config keeps them)"));
             }
@@ -229,6 +230,12 @@ impl State {
             }
             Action::CancelWork => self.cancel(effects),
         }
+    }
+
+    /// Changes the colours.
+    pub(in crate::tui) fn use_theme(&mut self, name: ThemeName) {
+        let options = &self.options;
+        self.theme = Theme::new(name, options.colors, options.background).with(&options.own_colors);
     }
 
     /// Goes to a place.
