@@ -93,8 +93,8 @@ impl State {
             {
                 self.tell("no photo is selected")
             }
-            Action::Forget if self.chosen().is_empty() => self.tell("no photo is selected"),
-            Action::Forget => effects.push(Effect::Forget(Forgotten::Photos(self.chosen()))),
+            Action::Forget if self.written_on().is_empty() => self.tell("no photo is selected"),
+            Action::Forget => effects.push(Effect::Forget(Forgotten::Photos(self.written_on()))),
             Action::ForgetFolder => match self.row().filter(|_| self.browse.kind == BrowseKind::Folders) {
                 Some(row) => self.prompt(Prompt::ForgetFolder(row.key.into()), ""),
                 None => self.tell("folders are left out where they are listed: f lists them"),
