@@ -68,7 +68,7 @@ use clap::{Parser, Subcommand};
     after_help = "EXIT CODES\n  0 found or done   1 nothing found   2 wrong usage   3 the library or a model is missing\n  \
     4 finished, but some files could not be read   5 failed for another reason   130 interrupted\n\n\
     CONFIG\n  $XDG_CONFIG_HOME/snapseek/config.toml with the keys library, model, text_model, device, threads, offline, color, \
-    limit, exclude, video, text, blip2, ocr, precision, theme, pictures, watch, [keys]. A flag wins over an environment variable, which wins over the file."
+    limit, exclude, video, text, blip2, ocr, precision, theme, pictures, watch, [keys], [colors]. A flag wins over an environment variable, which wins over the file."
 )]
 pub struct Cli {
     /// What to do [default: open the terminal UI]

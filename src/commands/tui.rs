@@ -12,6 +12,7 @@ use crate::tui::event::{Beginning, Ending};
 use crate::tui::keymap::Keymap;
 use crate::tui::place::Place;
 use crate::tui::state::TuiOptions;
+use crate::tui::theme::UserColors;
 use snapseek_index::Library;
 use snapseek_index::query::quoted;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ pub(super) fn tui(args: &TuiArgs, settings: &Settings, console: &Console) -> any
         theme: if colors { args.theme.unwrap_or(settings.tui.theme) } else { ThemeName::None },
         watch: args.watch || settings.tui.watch,
         keymap,
+        own_colors: UserColors::new(&settings.tui.colors)?,
         models: model_choice::outlook(&settings),
         ..TuiOptions::default()
     };

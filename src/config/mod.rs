@@ -41,6 +41,7 @@ struct File {
     pictures: Option<Pictures>,
     watch: Option<bool>,
     keys: Option<BTreeMap<String, Vec<String>>>,
+    colors: Option<BTreeMap<String, String>>,
 }
 
 /// The settings of the terminal UI in the config file.
@@ -54,6 +55,8 @@ pub struct TuiSettings {
     pub watch: bool,
     /// Keys for actions, by the name of the action.
     pub keys: BTreeMap<String, Vec<String>>,
+    /// Colours of parts of the theme, by the name of the part.
+    pub colors: BTreeMap<String, String>,
 }
 
 /// Everything a command needs to know about how it was called.
@@ -149,6 +152,7 @@ impl Settings {
                 pictures: file.pictures.unwrap_or_default(),
                 watch: file.watch.unwrap_or(false),
                 keys: file.keys.unwrap_or_default(),
+                colors: file.colors.unwrap_or_default(),
             },
         })
     }

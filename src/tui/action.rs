@@ -57,6 +57,8 @@ pub enum Action {
     Forget,
     ForgetFolder,
     Slideshow,
+    NextInStack,
+    PreviousInStack,
     Beside,
     FurtherBeside,
     EditTags,
@@ -306,6 +308,8 @@ pub const ACTIONS: &[Entry] = &[
         &[Place::Look]
     ),
     entry!(Action::FurtherBeside, "further-beside", "compare with the photo after that", [">"], &[Place::Look]),
+    entry!(Action::NextInStack, "next-in-stack", "the next photo of the stack", ["J"], &[Place::Look]),
+    entry!(Action::PreviousInStack, "previous-in-stack", "the previous photo of the stack", ["K"], &[Place::Look]),
     entry!(Action::Slideshow, "slideshow", "begin or end a slideshow", ["S"], &[Place::Look]),
     entry!(Action::Browse(BrowseKind::Folders), "folders", "browse by folder", ["d"], PHOTOS),
     entry!(Action::Browse(BrowseKind::Time), "timeline", "browse by month", ["D"], PHOTOS),

@@ -276,6 +276,8 @@ pub enum Message {
     PathCompleted(String, String, Vec<String>),
     /// The beginning of a file's name, and the files and folders that begin so.
     Files(String, Vec<String>),
+    /// The photo whose file was asked for.
+    StackPhoto(i64),
     /// A text to read: its title, and its lines.
     Text(String, Vec<String>),
     /// What the user answered to a prompt is refused: the prompt, the answer, why.
@@ -524,6 +526,8 @@ pub enum Effect {
     Index(Vec<PathBuf>),
     /// Index the library's folders, and try again what could not be read.
     Retry,
+    /// Find the photo in this file, which is in the stack of the one that is shown.
+    StackPhoto(PathBuf),
     /// Load everything that is known about the photo in this file.
     Facts(PathBuf),
     /// Write a caption (with the fingerprint of the model that wrote it, if not by hand), or delete it.

@@ -9,7 +9,7 @@ use super::keymap::Keymap;
 use super::overlay::{Overlay, Prompt};
 use super::place::Place;
 use super::source::{Seek, Source, Visits};
-use super::theme::Theme;
+use super::theme::{Theme, UserColors};
 use super::update::counts::Begun;
 use super::update::line_steps::LineSteps;
 use super::update::undo::Undo;
@@ -49,6 +49,8 @@ pub struct TuiOptions {
     pub theme: ThemeName,
     /// The folders are watched from the start.
     pub watch: bool,
+    /// Colours of the user's own.
+    pub own_colors: UserColors,
     /// The keys.
     pub keymap: Keymap,
     /// Which model a first run uses, and what a better one would cost.
@@ -196,6 +198,8 @@ pub struct LookState {
     pub of: Place,
     /// Only the photo is shown, on the full screen.
     pub full: bool,
+    /// The photo of the stack that is shown in the place of the one that stands for it.
+    pub in_stack: Option<i64>,
     /// How many positions behind the photo the one is that is shown beside it; 0: none is.
     pub beside: usize,
     /// Generation of the timer of the slideshow, while there is one.
@@ -488,7 +492,7 @@ impl State {
             note: None,
             generation: 0,
             turn: 0,
-            theme: Theme::new(options.theme, options.colors, options.background),
+            theme: Theme::new(options.theme, options.colors, options.background).with(&options.own_colors),
             options,
         };
         let mut effects = vec![Effect::Standing, Effect::LabelSets, Effect::Albums, Effect::Searches];
@@ -541,7 +545,7 @@ impl State {
         match self.place {
             Place::Search => self.search.gallery.selected(),
             Place::Classify => self.classify.gallery.selected(),
-            Place::Look => self.look.only.or_else(|| self.gallery_of(self.look.of)?.selected()),
+            Place::Look => self.look.in_stack.or(self.look.only).or_else(|| self.gallery_of(self.look.of)?.selected()),
             Place::Map => {
                 let chart = self.map.chart.as_ref()?;
                 chart.spots.get(self.map.nearest?).map(|spot| spot.id)

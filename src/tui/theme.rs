@@ -1,8 +1,10 @@
 //! Colour themes.
 
 use crate::config::ThemeName;
+use crate::exit::Failure;
 use crate::terminal::abilities::{self, ColorDepth};
 use ratatui::style::{Color, Modifier, Style};
+use std::collections::BTreeMap;
 
 /// Styles by purpose.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +84,70 @@ const ANSI_GROUPS: [Color; 10] = [
     Color::LightMagenta,
 ];
 
+/// Colours that the user gives parts of every theme.
+#[derive(Clone, Debug, Default)]
+pub struct UserColors(Vec<(&'static str, Option<Color>, Option<Color>)>);
+
+/// The parts of a theme that can be given other colours.
+const PARTS: [&str; 11] =
+    ["text", "dim", "accent", "selected", "tab", "mark", "found", "wrong", "good", "bar", "gauge"];
+
+impl UserColors {
+    /// Reads the config's `[colors]`: `#7aa2f7`, `red`, or with a background `white on #2f3b5c`, `on blue`.
+    ///
+    /// # Errors
+    /// A part or a colour does not exist (exit code 2).
+    pub fn new(config: &BTreeMap<String, String>) -> anyhow::Result<Self> {
+        let mut all = Vec::new();
+        for (name, value) in config {
+            let shown = |text: &str| crate::terminal::sanitize::text(text);
+            let part = PARTS.iter().find(|part| *part == name).ok_or_else(|| {
+                Failure::usage(format!(
+                    "the config file: `[colors]` has no part {:?}; there are {}",
+                    shown(name),
+                    PARTS.join(", ")
+                ))
+            })?;
+            let color = |text: &str| match text.trim() {
+                "" => Ok(None),
+                text => text.parse::<Color>().map(Some).map_err(|_| {
+                    Failure::usage(format!(
+                        "the config file: {:?} (for {name}) is no colour; write #7aa2f7, red, white on #2f3b5c",
+                        shown(text)
+                    ))
+                }),
+            };
+            let value = format!(" {value}");
+            let (front, back) = value.split_once(" on ").unwrap_or((&value, ""));
+            all.push((*part, color(front)?, color(back)?));
+        }
+        Ok(Self(all))
+    }
+}
+
 impl Theme {
+    /// The same theme with the user's colours, unless it has none at all.
+    #[must_use]
+    pub fn with(mut self, colors: &UserColors) -> Self {
+        for (part, front, back) in colors.0.iter().filter(|_| self.name != ThemeName::None) {
+            let style = match *part {
+                "text" => &mut self.text,
+                "dim" => &mut self.dim,
+                "accent" => &mut self.accent,
+                "selected" => &mut self.selected,
+                "tab" => &mut self.tab,
+                "mark" => &mut self.mark,
+                "found" => &mut self.found,
+                "wrong" => &mut self.wrong,
+                "good" => &mut self.good,
+                "bar" => &mut self.bar,
+                _ => &mut self.gauge,
+            };
+            (style.fg, style.bg) = (front.or(style.fg), back.or(style.bg));
+        }
+        self
+    }
+
     /// The theme with this name for a terminal that shows so many colours on this background; `auto` is the one that
     /// fits it. Where the background is not what the theme was made for, it has its own.
     #[must_use]
@@ -181,5 +246,29 @@ impl Theme {
     pub fn group(&self, at: Option<usize>) -> Style {
         let color = at.and_then(|at| self.groups.get(at % self.groups.len().max(1)));
         color.map_or(self.dim, |color| Style::new().fg(*color))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_have_colours_of_their_own() {
+        let config = |list: &[(&str, &str)]| list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let colors =
+            UserColors::new(&config(&[("accent", "#ff0000"), ("bar", "white on blue"), ("selected", "on 17")]))
+                .unwrap();
+        let plain = Theme::new(ThemeName::Dark, ColorDepth::True, None);
+        let theme = plain.clone().with(&colors);
+        assert_eq!((theme.accent.fg, theme.accent.add_modifier), (Some(rgb(0xff0000)), plain.accent.add_modifier));
+        assert_eq!((theme.bar.fg, theme.bar.bg), (Some(Color::White), Some(Color::Blue)));
+        assert_eq!((theme.selected.fg, theme.selected.bg), (plain.selected.fg, Some(Color::Indexed(17))));
+        let none = Theme::new(ThemeName::None, ColorDepth::True, None);
+        assert_eq!(none.clone().with(&colors).accent, none.accent, "who wants no colours gets none");
+        for (part, color) in [("frame", "red"), ("text", "reddish"), ("text", "red on"), ("text", "#12")] {
+            assert!(UserColors::new(&config(&[(part, color)])).is_err(), "{part} = {color}");
+        }
     }
 }

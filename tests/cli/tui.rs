@@ -242,7 +242,7 @@ fn folders_are_added_and_indexed_from_inside() {
     let sandbox = Sandbox::with_photos(&["cat", "dog"]);
     fs::write(sandbox.photo("broken.jpg"), b"no picture").unwrap();
     let screen = Screen::start(&sandbox, ["tui", "--pictures", "none"], 100, 24);
-    screen.sees("There is no library yet").types("a").sees("Folder with photos").types("/nowhere");
+    screen.sees("adds a folder of photos").types("a").sees("Folder with photos").types("/nowhere");
     screen.keys(&["Enter"]).sees("/nowhere: No such file or directory").sees_not("os error").sees("Folder with photos");
     screen.keys(&["C-u"]).types(sandbox.photos().to_str().unwrap()).keys(&["Enter"]).sees("2 photos indexed, 1 failed");
     screen.sees("1 file could not be read").sees("broken.jpg").types("1").sees("cat.jpg").sees("dog.jpg").types("q");

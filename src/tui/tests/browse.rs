@@ -206,3 +206,26 @@ fn two_photos_are_seen_side_by_side_in_step() {
     press(&mut state, "g | l");
     assert!(state.photo_beside().is_none() && layout::pictures(&state).len() == 1);
 }
+
+#[test]
+fn the_photos_of_a_stack_are_seen_one_after_the_other() {
+    let mut state = with_photos(100, 30);
+    press(&mut state, "esc enter J");
+    assert!(drawn(&state).contains("in no stack"));
+    let with = |id: i64, own: &str, others: &[&str]| Hit {
+        paths: vec![own.into()],
+        stack: others.iter().map(|path| (*path).into()).collect(),
+        ..hit(id)
+    };
+    tell(&mut state, Message::Photos(vec![with(0, "/p/b.jpg", &["/p/a.nef", "/p/c.mov"])], Vec::new()));
+    assert_eq!(press(&mut state, "J"), [Effect::StackPhoto("/p/c.mov".into())]);
+    assert_eq!(press(&mut state, "K"), [Effect::StackPhoto("/p/a.nef".into())]);
+    assert_eq!(tell(&mut state, Message::StackPhoto(77)), [Effect::Photos(vec![77])]);
+    tell(&mut state, Message::Photos(vec![with(77, "/p/a.nef", &["/p/b.jpg", "/p/c.mov"])], Vec::new()));
+    assert_eq!((state.photo(), press(&mut state, "K")), (Some(77), vec![Effect::StackPhoto("/p/c.mov".into())]));
+    press(&mut state, "l");
+    assert_eq!(state.photo(), Some(1), "on in the list");
+    press(&mut state, "esc");
+    tell(&mut state, Message::StackPhoto(77));
+    assert_eq!(state.photo(), Some(1), "too late");
+}

@@ -188,7 +188,7 @@ fn the_first_run_says_what_it_does() {
     press(&mut state, "6 a");
     types(&mut state, "/photos");
     press(&mut state, "enter");
-    assert!(!drawn(&state).contains("There is no library yet"), "{}", drawn(&state));
+    assert!(!drawn(&state).contains("adds a folder of photos"), "{}", drawn(&state));
     tell(&mut state, Message::Index(IndexNews::Photos { found: 99, done: 64, walking: false }));
     press(&mut state, "x");
     tell(&mut state, Message::Index(IndexNews::Ended(Ok("64 photos indexed in 3.0 s".into()), true)));

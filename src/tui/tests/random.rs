@@ -19,7 +19,7 @@ enum Happening {
 fn happening() -> impl Strategy<Value = Happening> {
     let letter = prop_oneof![
         prop::sample::select(
-            "hjklgGmMcvpaeyoRfsnCbSwJKdDxrqtT?:/0123456[]'UA+-*uX \u{301}日\u{202e}".chars().collect::<Vec<_>>()
+            "hjklgGmMcvpaeyoRfsnCbSwJKdDxrqtT?:/0123456789z|>@[]'UA+-*uX \u{301}日\u{202e}".chars().collect::<Vec<_>>()
         ),
         any::<char>()
     ];
@@ -103,6 +103,9 @@ fn reply(effect: &Effect, well: bool) -> Option<Message> {
             let before = if well { vec![([7; 32], vec!["a\u{1b}".into()])] } else { Vec::new() };
             Message::OwnChanged("done".into(), OwnChange::SetTags(before), *way)
         }
+        Effect::StackPhoto(_) => Message::StackPhoto(77),
+        Effect::Files(begun) => Message::Files(begun.clone(), vec!["a b/".into(), "\u{1b}.jpg".into()]),
+        Effect::Forget(_) => Message::Forgotten("done".into(), vec!["/p".into()]),
         Effect::Covers(generation, _) => Message::Covers(*generation, (0..9).collect()),
         Effect::Browse(_) if well => Message::Folders(vec![("/a/b\u{1b}".into(), 3), ("/a".into(), 2), ("".into(), 1)]),
         Effect::Browse(_) => Message::Months(vec![("2021-07".into(), 2), ("x".into(), 1)]),

@@ -1,6 +1,7 @@
 //! Executes actions.
 
 use super::undo::Undo;
+use crate::config::ThemeName;
 use crate::tui::action::{Action, Menu, Sorting};
 use crate::tui::browse::BrowseKind;
 use crate::tui::event::{ChatWork, Effect, Ending, Forgotten, Listing, OwnChange, Purpose, Task, Way};
@@ -42,7 +43,7 @@ impl State {
                 self.search.typing = true;
             }
             Action::NextTheme => {
-                self.theme = Theme::new(self.theme.name.next(), self.options.colors, self.options.background);
+                self.use_theme(self.theme.name.next());
                 let name = format!("{:?}", self.theme.name).to_lowercase();
                 self.tell(format!("colours: {name} (`theme = \"{name}\"` in the config keeps them)"));
             }
@@ -92,12 +93,14 @@ impl State {
             {
                 self.tell("no photo is selected")
             }
-            Action::Forget if self.chosen().is_empty() => self.tell("no photo is selected"),
-            Action::Forget => effects.push(Effect::Forget(Forgotten::Photos(self.chosen()))),
+            Action::Forget if self.written_on().is_empty() => self.tell("no photo is selected"),
+            Action::Forget => effects.push(Effect::Forget(Forgotten::Photos(self.written_on()))),
             Action::ForgetFolder => match self.row().filter(|_| self.browse.kind == BrowseKind::Folders) {
                 Some(row) => self.prompt(Prompt::ForgetFolder(row.key.into()), ""),
                 None => self.tell("folders are left out where they are listed: f lists them"),
             },
+            Action::NextInStack => self.step_in_stack(true, effects),
+            Action::PreviousInStack => self.step_in_stack(false, effects),
             Action::Beside if self.look.only.is_some() => {
                 self.tell("only this photo is shown: photos of a list are compared")
             }
@@ -229,6 +232,12 @@ impl State {
         }
     }
 
+    /// Changes the colours.
+    pub(in crate::tui) fn use_theme(&mut self, name: ThemeName) {
+        let options = &self.options;
+        self.theme = Theme::new(name, options.colors, options.background).with(&options.own_colors);
+    }
+
     /// Goes to a place.
     pub(in crate::tui) fn visit(&mut self, place: Place, effects: &mut Vec<Effect>) {
         if place != self.place {
@@ -346,6 +355,7 @@ impl State {
 
     /// Turns to another photo, `by` positions on.
     pub(in crate::tui) fn turn_page(&mut self, by: isize) {
+        self.look.in_stack = None;
         if self.look.only.is_some() {
             return;
         }
@@ -385,6 +395,19 @@ impl State {
         }
     }
 
+    /// Shows the next or the previous photo that was taken as one with this; after the last one the first.
+    fn step_in_stack(&mut self, forward: bool, effects: &mut Vec<Effect>) {
+        let Some(photo) = self.photo().and_then(|id| self.photos.get(&id)) else { return };
+        let Some(own) = photo.paths.first().filter(|_| !photo.stack.is_empty()) else {
+            return self.tell("this photo is in no stack");
+        };
+        let mut all: Vec<&PathBuf> = photo.stack.iter().chain([own]).collect();
+        all.sort();
+        let at = all.iter().position(|path| *path == own).unwrap_or(0);
+        let to = if forward { at + 1 } else { at + all.len() - 1 } % all.len();
+        effects.extend(all.get(to).map(|path| Effect::StackPhoto((*path).clone())));
+    }
+
     /// Begins to show one photo after the other, or ends that.
     fn toggle_slideshow(&mut self, effects: &mut Vec<Effect>) {
         if self.look.slideshow.take().is_some() {
@@ -413,6 +436,7 @@ impl State {
         }
         // While something is read over the photo, it stays.
         if self.overlay.is_none() {
+            self.look.in_stack = None;
             let of = self.look.of;
             if let Some(gallery) = self.gallery_mut(of) {
                 let next = gallery.at() + 1;
@@ -425,6 +449,7 @@ impl State {
     /// Shows the selected photo large.
     pub(in crate::tui) fn look(&mut self) {
         let Some(id) = self.photo() else { return };
+        self.look.in_stack = None;
         self.look.only = (self.place == Place::Map).then_some(id);
         self.look.of = if self.place == Place::Classify { Place::Classify } else { Place::Search };
         self.trail.push(self.place);

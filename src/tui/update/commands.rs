@@ -6,7 +6,6 @@ use crate::tui::overlay::{Overlay, Picker, Prompt};
 use crate::tui::place::Place;
 use crate::tui::source::{Seek, Source};
 use crate::tui::state::State;
-use crate::tui::theme::Theme;
 use snapseek_index::query::quoted;
 use tui_input::Input;
 
@@ -92,7 +91,7 @@ impl State {
             TypedCommand::AddFolder(folder) => {
                 self.answered(Prompt::Folder, folder.to_string_lossy().into_owned(), effects);
             }
-            TypedCommand::Theme(name) => self.theme = Theme::new(name, self.options.colors, self.options.background),
+            TypedCommand::Theme(name) => self.use_theme(name),
             TypedCommand::Number(number) => self.jump_to(number),
             TypedCommand::Shell(command) => {
                 let photos = if command.contains('%') { self.chosen() } else { Vec::new() };

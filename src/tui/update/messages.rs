@@ -138,6 +138,8 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 asked.choices = choices;
             }
         }
+        Message::StackPhoto(photo) if state.place == Place::Look => state.look.in_stack = Some(photo),
+        Message::StackPhoto(_) => {}
         Message::Files(begun, names) => state.offer_files(&begun, &names),
         Message::Captioning(progress) => state.captioning = progress,
         Message::Text(title, lines) if state.overlay.is_none() => state.overlay = Some(Overlay::Text(title, lines, 0)),
@@ -260,6 +262,7 @@ fn forget(state: &mut State, gone: &HashSet<i64>) {
         state.photos.remove(id);
     }
     state.marks.forget(gone);
+    state.look.in_stack.take_if(|id| gone.contains(id));
     if state.look.only.is_some_and(|id| gone.contains(&id)) || state.place == Place::Look && state.photo().is_none() {
         state.look.only = None;
         state.look.full = false;

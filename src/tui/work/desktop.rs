@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-/// Does work that may take a while in its own thread, and shows the result to the user.
+/// Does work that may take a while in its own thread, and shows the result to the user, unless it is an empty text.
 pub(super) fn aside(
     context: &Arc<Context>,
     failed: impl FnOnce(String) -> Message + Send + 'static,
@@ -23,6 +23,7 @@ pub(super) fn aside(
     let mine = context.clone();
     let spawned = spawn("desktop", move || {
         let note = match guarded(|| work(&mine)) {
+            Ok(done) if done.is_empty() => return,
             Ok(done) => Message::Note(false, done),
             Err(error) => failed(explained(&error)),
         };

@@ -26,7 +26,8 @@ pub(super) fn run(context: &Arc<Context>, what: Forgotten) {
         writer.refresh_stacks()?;
         let files = count(usize::try_from(files)?, "file");
         let done = format!("{files} left out of the library, and untouched");
-        mine.send(Message::Forgotten(done.clone(), paths));
-        Ok(done)
+        mine.send(Message::Forgotten(done, paths));
+        // That says it, and how it is undone.
+        Ok(String::new())
     });
 }

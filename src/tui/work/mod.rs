@@ -172,6 +172,7 @@ impl Workers {
             Effect::Cancel(Task::Index) => self.indexer.cancel(),
             Effect::Index(folders) => self.indexer.begin(&self.context, folders, false),
             Effect::Retry => self.indexer.begin(&self.context, Vec::new(), true),
+            Effect::StackPhoto(path) => self.read(reader::ReadRequest::StackPhoto(path)),
             Effect::Facts(path) => self.read(reader::ReadRequest::Facts(path)),
             Effect::SetCaption { photo, text, way } => {
                 self.read(reader::ReadRequest::SetCaption { photo, text, way });

@@ -30,6 +30,7 @@ pub(super) enum ReadRequest {
     Album(AlbumChange, Way),
     Own(OwnChange, Way),
     Facts(PathBuf),
+    StackPhoto(PathBuf),
     SetCaption {
         photo: i64,
         text: Option<(String, Option<String>)>,
@@ -101,6 +102,7 @@ fn answer(
                     ReadRequest::Rename(..)
                     | ReadRequest::RestoreClusters(..)
                     | ReadRequest::Facts(_)
+                    | ReadRequest::StackPhoto(_)
                     | ReadRequest::Album(..)
                     | ReadRequest::Own(..)
                     | ReadRequest::SaveSearch(..)
@@ -171,6 +173,11 @@ fn answer(
             let (done, before) = own(library, change)?;
             *snapshot = None;
             context.send(Message::OwnChanged(done, before, *way));
+        }
+        ReadRequest::StackPhoto(path) => {
+            context.send(Message::StackPhoto(
+                library.photo_at(path)?.context("this photo is not in the library any more")?,
+            ));
         }
         ReadRequest::Facts(path) => {
             let hit = photo_file::known(path, library)?;
