@@ -6,8 +6,8 @@
 //! cargo bench --bench blip2 -- quantize DIR 4|8 OUT         quantizes it to OUT
 //! cargo bench --bench blip2 -- measure DIR                  load, vision tower, prompt, tokens a second, peak memory
 //! ```
-//! `benches/blip2_reference.py DIR` measures PyTorch on the same files. `benches/blip2_families.py` writes a BLIP-2 with T5
-//! and one with heads for retrieval, and measures them too.
+//! `benches/blip2_reference.py DIR` measures PyTorch on the same files. `benches/blip2_families.py` writes a BLIP-2
+//! with T5 and one with heads for retrieval, and measures them too.
 #![allow(clippy::unwrap_used)]
 
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! The cost of vision-language models at their real size: the shapes of SmolVLM-256M, SmolVLM-500M and LLaVA-1.5-7B with
-//! random weights. docs/figures.md quotes the figures.
+//! The cost of vision-language models at their real size: the shapes of SmolVLM-256M, SmolVLM-500M and LLaVA-1.5-7B
+//! with random weights. docs/figures.md quotes the figures.
 //!
 //! ```text
 //! cargo bench --bench vision_language -- write DIR 256m|500m|llava      writes a checkpoint in bf16 (0.5, 1.0 or 14 GB)

@@ -1,7 +1,7 @@
 //! Looks again at what a search found: a model is asked of each photo whether it shows what was asked for.
 //!
-//! KeptAnswers are kept in the cache folder, a file for each model and question, so that a run that was killed goes on where
-//! it was: a line for each picture, by the hash of what it shows.
+//! Answers are kept in the cache folder, a file for each model and question, so that a run that was killed goes on
+//! where it was: a line for each picture, by the hash of what it shows.
 
 use super::open::NamedChatModel;
 use crate::model::kept::private_folder;

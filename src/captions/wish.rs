@@ -57,8 +57,8 @@ impl CaptionWish {
         }
     }
 
-    /// What a library remembers of who wrote a caption: the model and, if it was asked for anything but the default, for
-    /// what. So a run that replaces captions of others replaces those of another style too.
+    /// What a library remembers of who wrote a caption: the model and, if it was asked for anything but the default,
+    /// for what. So a run that replaces captions of others replaces those of another style too.
     #[must_use]
     pub fn captioner(&self, fingerprint: &str) -> String {
         let mut name = fingerprint.to_owned();

@@ -30,10 +30,12 @@ pub struct GlobalArgs {
     #[arg(long, global = true, hide_short_help = true)]
     pub no_tiles: bool,
     /// What reads lines of text in photos: ocr-latin (with accents), ocr-cyrillic, ocr-greek, ocr-korean (`models pull`
-    /// gets them), or a file with a recognition model of PaddleOCR in ONNX form [default: Chinese and English, built in]
+    /// gets them), or a file with a recognition model of PaddleOCR in ONNX form [default: Chinese and English, built
+    /// in]
     #[arg(long, global = true, value_name = "NAME|FILE", hide_short_help = true)]
     pub ocr: Option<PathBuf>,
-    /// How exactly models compute: full as published, q8 in 8 bits (of captioners: as made by `models quantize`) [default: auto]
+    /// How exactly models compute: full as published, q8 in 8 bits (of captioners: as made by `models quantize`)
+    /// [default: auto]
     #[arg(long, global = true, value_enum, value_name = "FORM", env = "SNAPSEEK_PRECISION")]
     pub precision: Option<Precision>,
     /// Where the model runs

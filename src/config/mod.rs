@@ -103,7 +103,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The same, for a command whose result is the numbers themselves: they are exact unless something else is asked for.
+    /// The same, for a command whose result is the numbers themselves: they are exact unless something else is asked
+    /// for.
     #[must_use]
     pub fn for_numbers(&self) -> Self {
         let precision = if self.precision == Precision::Auto { Precision::Full } else { self.precision };

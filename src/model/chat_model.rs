@@ -200,8 +200,8 @@ pub fn is_instructed(folder: &Path) -> bool {
     vision_language::is_vision_language(folder)
 }
 
-/// Opens the model in `folder`. The hash of its weights is cached below `cache`, if given. Without `tiles`, a model that
-/// looks at parts of a picture too looks at the whole alone.
+/// Opens the model in `folder`. The hash of its weights is cached below `cache`, if given. Without `tiles`, a model
+/// that looks at parts of a picture too looks at the whole alone.
 ///
 /// # Errors
 /// A file is missing, damaged or of another kind of model, or the weights do not fit into memory.

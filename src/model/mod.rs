@@ -1,9 +1,9 @@
 //! Models that turn texts and pictures into unit vectors of one space.
 //!
 //! One trait, [`Embed`], and two implementations: [`dual_encoder`] (CLIP, OpenCLIP and SigLIP, read from a folder) and
-//! [`mod@starter`] (built into the program). [`chat_model`] is the trait of models that write captions and answers: [`blip2`] and
-//! [`vision_language`]. [`hub`] finds and downloads models.
-//! Nothing here knows about the catalogue or the terminal.
+//! [`mod@starter`] (built into the program). [`chat_model`] is the trait of models that write captions and answers:
+//! [`blip2`] and [`vision_language`]. [`hub`] finds and downloads models. Nothing here knows about the catalogue or the
+//! terminal.
 
 pub mod blip2;
 pub mod chat_model;
@@ -175,7 +175,8 @@ pub fn starter() -> anyhow::Result<Box<dyn Embed>> {
     Ok(Box::new(Starter::built_in()?))
 }
 
-/// Opens the dual encoder in `folder`. What takes long to compute, such as the hash of its weights, is kept below `cache`.
+/// Opens the dual encoder in `folder`. What takes long to compute, such as the hash of its weights, is kept below
+/// `cache`.
 ///
 /// # Errors
 /// A file is missing, damaged or of another kind of model, or the device is not available.

@@ -127,8 +127,8 @@ fn pixels<P: PixelTrait<Component = u16>>(
 /// How many values are widened at once.
 const WIDENED: usize = 1 << 21;
 
-/// All of a picture, as `width` x `height` x RGB bytes, in Pillow's own whole numbers: where a sum is halfway between two
-/// bytes, which is common in small steps of enlarging, [`rgb`] may choose the other one.
+/// All of a picture, as `width` x `height` x RGB bytes, in Pillow's own whole numbers: where a sum is halfway between
+/// two bytes, which is common in small steps of enlarging, [`rgb`] may choose the other one.
 ///
 /// # Errors
 /// A size is 0, or the picture's size and data do not match.

@@ -196,12 +196,12 @@ fn a_photo_is_talked_about_over_several_turns() {
 }
 
 #[test]
-fn without_blip2_the_chat_says_what_it_takes() {
+fn without_a_model_the_chat_says_what_it_takes() {
     needs!("tmux");
     let sandbox = Sandbox::indexed(&["cat"]);
     let start = r#"unset SNAPSEEK_BLIP2; exec "$@""#;
     let screen = Screen::start_by(start, &sandbox, ["tui", "--pictures", "none"], 80, 24);
-    screen.sees("cat.jpg").keys(&["Enter"]).sees("enter look").types("c").sees("BLIP-2 is not installed");
+    screen.sees("cat.jpg").keys(&["Enter"]).sees("enter look").types("c").sees("no model for captions is installed");
     screen.sees("snapseek models pull").keys(&["BSpace"]).sees("newest first").types("q").ends(0);
 }
 

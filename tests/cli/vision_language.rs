@@ -1,5 +1,5 @@
-//! Vision-language models through the commands: captions, answers, chats, the choice of a model, looking again. The models
-//! are small and random (fixtures/reference/vlm): what they say means nothing, but is always the same.
+//! Vision-language models through the commands: captions, answers, chats, the choice of a model, looking again. The
+//! models are small and random (fixtures/reference/vlm): what they say means nothing, but is always the same.
 
 use crate::support::{Output, Sandbox, finish, fixture, random_blip2, start};
 use serde_json::Value;

@@ -142,8 +142,8 @@ fn expected_features(expected: &Expected, place: usize, key: &str) -> Vec<f32> {
     all
 }
 
-/// Checks a model against the expectations in its folder: prompts and their ids equal, features within 1e-4, scores within
-/// 1e-3, the same tokens.
+/// Checks a model against the expectations in its folder: prompts and their ids equal, features within 1e-4, scores
+/// within 1e-3, the same tokens.
 fn equals_the_reference(folder: &Path) {
     let name = folder.file_name().unwrap().to_string_lossy().into_owned();
     let expected = Expected::read(folder);

@@ -12,8 +12,8 @@ use crate::catalogue::stored::{LONGEST_CAPTION, check_length, row_checksum, text
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// The most numbers that an encoding may have: 64 MiB. That of BLIP-2 has 32 queries of 768 numbers; those of models that
-/// see a photo in tiles have some millions.
+/// The most numbers that an encoding may have: 64 MiB. That of BLIP-2 has 32 queries of 768 numbers; those of models
+/// that see a photo in tiles have some millions.
 const LARGEST_ENCODING: usize = 16 << 20;
 /// The most bytes of encodings that a library keeps: they can be computed again.
 pub const ENCODINGS_AT_MOST: u64 = 2 << 30;

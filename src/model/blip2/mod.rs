@@ -2,8 +2,9 @@
 //! match them.
 //!
 //! [`Blip2`] opens any `Blip2ForConditionalGeneration` with OPT or T5 in the Hugging Face layout, sharded or not, or
-//! what [`quantize()`] made from it. A picture goes through the vision tower and the Q-Former once ([`Blip2::encode`]);
-//! every caption and answer after that needs only the language model. [`Matcher`] opens a `Blip2ForImageTextRetrieval`.
+//! what [`super::quantize()`] made from it. A picture goes through the vision tower and the Q-Former once
+//! ([`Blip2::encode`]); every caption and answer after that needs only the language model. [`Matcher`] opens a
+//! `Blip2ForImageTextRetrieval`.
 
 mod config;
 mod files;

@@ -52,10 +52,10 @@ pub fn find(cache: &Path, name: &str, source: Option<&Path>, bits: Bits) -> anyh
 }
 
 /// Makes a form of the model `name` in `source`, and removes those that were made from earlier states of it. `progress`
-/// works as in [`model::quantize`].
+/// works as in [`model::quantize()`].
 ///
 /// # Errors
-/// Another process is quantizing, the disk has no room, or as [`model::quantize`].
+/// Another process is quantizing, the disk has no room, or as [`model::quantize()`].
 pub fn make(
     cache: &Path,
     name: &str,

@@ -1,5 +1,6 @@
 //! The configuration of a vision-language model in the Hugging Face layout: config.json and generation_config.json.
-//! Published files leave out what equals the defaults of `transformers`, which differ from one kind of model to another.
+//! Published files leave out what equals the defaults of `transformers`, which differ from one kind of model to
+//! another.
 
 use crate::model::compute::ops::Activation;
 use crate::model::model_folder::CONFIG;

@@ -1,8 +1,8 @@
 //! The language model: a decoder of the LLaMA family (Touvron et al. 2023, arXiv 2302.13971; `LlamaForCausalLM`,
 //! `MistralForCausalLM`, the text model of `Qwen3VLForConditionalGeneration`) with a cache of keys and values.
 //!
-//! As in BLIP-2's OPT, tokens of any number of sequences go through it together, one row each, without padding. candle's
-//! decoders copy their cache at every token, and know neither Q8_0 in mapped files nor positions of pictures.
+//! As in BLIP-2's OPT, tokens of any number of sequences go through it together, one row each, without padding.
+//! candle's decoders copy their cache at every token, and know neither Q8_0 in mapped files nor positions of pictures.
 
 use super::config::DecoderConfig;
 use crate::model::compute::attention::attend_to_some;
@@ -124,8 +124,8 @@ impl Llama {
     }
 
     /// Appends rows to sequences: row i to `sequences[of[i]]`, those of a sequence one after another. Returns the last
-    /// layer's states, (rows, hidden); `None` if `go_on` stopped it between two layers, after which the caller must drop
-    /// the appended tokens.
+    /// layer's states, (rows, hidden); `None` if `go_on` stopped it between two layers, after which the caller must
+    /// drop the appended tokens.
     ///
     /// # Errors
     /// A sequence outgrows the context.

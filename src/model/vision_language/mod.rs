@@ -1,9 +1,9 @@
 //! Vision-language models: a vision tower, whose states become rows between a prompt's tokens, and a language model
 //! that continues them. They describe pictures, and answer questions about them in conversations.
 //!
-//! [`VisionLanguage`] opens LLaVA 1.5, Idefics 2, Idefics 3 and SmolVLM, SmolVLM2 and Qwen3-VL in the Hugging Face layout,
-//! or what [`super::quantize()`] made of one. A picture is seen once ([`VisionLanguage::encode`]); every text after that
-//! needs only the language model.
+//! [`VisionLanguage`] opens LLaVA 1.5, Idefics 2, Idefics 3 and SmolVLM, SmolVLM2 and Qwen3-VL in the Hugging Face
+//! layout, or what [`super::quantize()`] made of one. A picture is seen once ([`VisionLanguage::encode`]); every text
+//! after that needs only the language model.
 
 mod config;
 mod connector;
@@ -165,8 +165,8 @@ impl VisionLanguage {
         })
     }
 
-    /// The same model, but it looks at pictures as a whole only: what it sees is not what it was trained to see, so it is
-    /// another model to a library.
+    /// The same model, but it looks at pictures as a whole only: what it sees is not what it was trained to see, so it
+    /// is another model to a library.
     #[must_use]
     pub fn without_parts(mut self) -> Self {
         if self.splits {
@@ -431,8 +431,8 @@ impl VisionLanguage {
         Ok(LlamaText { read: Default::default(), unread, next })
     }
 
-    /// Where the tokens of a prompt are, and where the next one is. In Qwen's pictures, tokens have a row and a column; the
-    /// text goes on after the largest of them.
+    /// Where the tokens of a prompt are, and where the next one is. In Qwen's pictures, tokens have a row and a column;
+    /// the text goes on after the largest of them.
     fn places(&self, tokens: &[u32], pictures: &[&PictureFeatures]) -> (Vec<TokenPlace>, u32) {
         let is_grid = matches!(self.config.family, ModelFamily::Qwen { .. });
         let mut places = Vec::with_capacity(tokens.len());

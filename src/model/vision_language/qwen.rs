@@ -106,8 +106,8 @@ impl QwenTower {
         })
     }
 
-    /// What is seen in a picture: rows for the language model, then those that are added after each of its first layers,
-    /// one after another; `None` if `go_on` stopped it between two layers.
+    /// What is seen in a picture: rows for the language model, then those that are added after each of its first
+    /// layers, one after another; `None` if `go_on` stopped it between two layers.
     pub(super) fn forward(&self, picture: &PicturePart, go_on: GoOn) -> Option<Vec<f32>> {
         awake(|| self.run(picture, go_on))
     }

@@ -149,9 +149,9 @@ pub(super) fn cut(pixels: &[f32], (width, height): (usize, usize), patch: usize)
     out
 }
 
-/// The positions of `columns` x `rows` patches in a table of `side` x `side`: patches of a smaller picture take those at
-/// the same share of its width and height. Source: `Idefics2VisionEmbeddings` of transformers 5, which computes shares in
-/// f32; so a few of them are one less than whole numbers would give.
+/// The positions of `columns` x `rows` patches in a table of `side` x `side`: patches of a smaller picture take those
+/// at the same share of its width and height. Source: `Idefics2VisionEmbeddings` of transformers 5, which computes
+/// shares in f32; so a few of them are one less than whole numbers would give.
 pub(super) fn spread_positions(columns: usize, rows: usize, side: usize) -> Vec<u32> {
     let place = |n: usize, of: usize| {
         let share = (n as f32 * (1.0 / of as f32)).min(1.0 - 1e-6);
@@ -180,8 +180,8 @@ mod tests {
         assert_eq!(spread_positions(3, 1, 7), [0, 2, 4]);
     }
 
-    /// What make_vlm.py's README says of the real table, with 70 places: those numbers of patches, and no others, differ
-    /// from the whole-number rule.
+    /// What make_vlm.py's README says of the real table, with 70 places: those numbers of patches, and no others,
+    /// differ from the whole-number rule.
     #[test]
     fn a_few_positions_are_those_of_f32() {
         let differs = |of: usize| {

@@ -6,7 +6,7 @@ use crate::captions::wish::CaptionWish;
 use crate::chat::export;
 use crate::chat::session::{ANSWER_TOKENS, ChatSession};
 use crate::config::expand;
-use crate::exit::{Exit, exit_of};
+use crate::exit::{Exit, exit_of, explain};
 use crate::model::chat_model::{ChatPrompt, WriteRequest};
 use crate::model::generation::{Finish, GenerateOptions};
 use crate::terminal::console::Console;
@@ -85,7 +85,7 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
                 }
                 Err(error) => {
                     let news = match exit_of(&error) {
-                        Exit::Missing => ChatNews::Missing(explained(&error)),
+                        Exit::Missing => ChatNews::Missing(explain(&error)),
                         _ => ChatNews::Ended(explained(&error)),
                     };
                     context.send(Message::Chat(generation, news));
