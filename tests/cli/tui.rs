@@ -202,7 +202,7 @@ fn without_a_model_the_chat_says_what_it_takes() {
     let start = r#"unset SNAPSEEK_BLIP2; exec "$@""#;
     let screen = Screen::start_by(start, &sandbox, ["tui", "--pictures", "none"], 80, 24);
     screen.sees("cat.jpg").keys(&["Enter"]).sees("enter look").types("c").sees("no model for captions is installed");
-    screen.sees("snapseek models pull").keys(&["BSpace"]).sees("newest first").types("q").ends(0);
+    screen.sees("models pull smolvlm").keys(&["BSpace"]).sees("newest first").types("q").ends(0);
 }
 
 #[test]
