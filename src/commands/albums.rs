@@ -1,6 +1,6 @@
 //! `album`: named, ordered sets of photos.
 
-use super::selection;
+use super::{note_search, selection};
 use crate::cli::AlbumAction;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
@@ -10,7 +10,6 @@ use crate::search::row::Row;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
 use serde_json::json;
-use snapseek_index::query::quoted;
 use snapseek_index::{Library, PhotoAlbum};
 use std::ffi::OsString;
 
@@ -23,8 +22,7 @@ pub(super) fn run(action: &AlbumAction, settings: &Settings, console: &Console) 
             let photos = named(photos, &library, settings, console)?;
             let added = library.add_to_album(name, &photos).map_err(Failure::refused)?;
             told(console, settings, name, "added", added, photos.len() - added, "already in it")?;
-            let shown = sanitize::text(&quoted(name));
-            console.note(format_args!("`snapseek search 'album:{shown}'` finds its photos"));
+            note_search("album", name, console);
             Ok(Exit::Success)
         }
         AlbumAction::Remove { name, photos } => {

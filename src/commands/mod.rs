@@ -35,8 +35,10 @@ use crate::cli::{Cli, Command, TuiArgs};
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::terminal::console::{self, Console};
+use crate::terminal::sanitize;
 use clap::{ArgMatches, CommandFactory};
 use snapseek_index::Searcher;
+use snapseek_index::query::quoted;
 use std::io::{IsTerminal, Write};
 
 /// Runs the commands that need no settings, so that a mistake in the config file does not break the startup of a shell.
@@ -104,6 +106,12 @@ fn note_awaiting(searcher: &Searcher, console: &Console) -> anyhow::Result<()> {
         console.note(library::awaiting(photos as u64));
     }
     Ok(())
+}
+
+/// Says which search finds the photos that have this value, as a shell takes it.
+fn note_search(filter: &str, value: &str, console: &Console) {
+    let value = sanitize::text(&quoted(value)).replace('\'', r"'\''");
+    console.note(format_args!("`snapseek search '{filter}:{value}'` finds its photos"));
 }
 
 /// `snapseek` without a command: the terminal UI for a person whose terminal can show it, otherwise help.

@@ -1,7 +1,7 @@
 //! `tag` and `rate`: tags and stars of one's own, kept in the library.
 
 use super::albums::named;
-use super::selection;
+use super::{note_search, selection};
 use crate::cli::{RateArgs, TagAction};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
@@ -9,7 +9,6 @@ use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
 use serde_json::json;
-use snapseek_index::query::quoted;
 use snapseek_index::{Library, OwnTag};
 use std::ffi::OsString;
 
@@ -24,8 +23,7 @@ pub(super) fn tag(action: &TagAction, settings: &Settings, console: &Console) ->
             let change = library.change_own_tags(&photos, &tags, &[]).map_err(Failure::refused)?;
             told(console, settings, &tags, ("added", "had it already"), change.added, photos.len() - change.added)?;
             if let Some(first) = tags.first() {
-                let shown = sanitize::text(&quoted(first));
-                console.note(format_args!("`snapseek search 'keyword:{shown}'` finds its photos"));
+                note_search("keyword", first, console);
             }
             Ok(Exit::Success)
         }

@@ -41,6 +41,8 @@ fn photos_are_tagged_and_rated_and_found_by_it() {
     sandbox.run(["rate", "6", "owl.jpg"]).exits(2);
     let shown = sandbox.run(["show", "cat.jpg"]).exits(0);
     assert!(shown.text().contains("night, Zoo") && shown.text().contains("own rating     4 stars"), "{shown}");
+    let hint = sandbox.run(["tag", "add", "Anna's", "cat.jpg"]).exits(0);
+    assert!(hint.stderr.contains(r"Anna'\''s"), "a shell must take it: {hint}");
     sandbox.run(["check", "--full"]).exits(0);
 }
 
