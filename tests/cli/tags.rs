@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 fn found(sandbox: &Sandbox, query: &str) -> Vec<String> {
-    let found = sandbox.run(["search", query, "--json", "-n", "all"]);
+    let found = sandbox.run(["search", "--json", "-n", "all", "--", query]);
     let mut names: Vec<String> = found.lines().iter().map(|hit| file_name(&hit["path"])).collect();
     names.sort();
     names
