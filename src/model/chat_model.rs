@@ -385,6 +385,18 @@ impl VisionLanguage {
         let tokens = self.tokens(&self.prompt(&said(&request.prompt))?, &[features.layout])?;
         Ok((tokens, features))
     }
+
+    /// Calls `run` with the tokens and the picture of each request.
+    fn with_requests<T>(
+        &self,
+        requests: impl Iterator<Item = anyhow::Result<(Vec<u32>, PictureFeatures)>>,
+        run: impl FnOnce(&[(Vec<u32>, &[&PictureFeatures])]) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let (tokens, features): (Vec<_>, Vec<_>) = requests.collect::<anyhow::Result<Vec<_>>>()?.into_iter().unzip();
+        let pictures: Vec<[&PictureFeatures; 1]> = features.iter().map(|features| [features]).collect();
+        let prompts: Vec<_> = tokens.into_iter().zip(pictures.iter().map(<[_; 1]>::as_slice)).collect();
+        run(&prompts)
+    }
 }
 
 impl ChatModel for VisionLanguage {
@@ -436,11 +448,8 @@ impl ChatModel for VisionLanguage {
         cancel: &AtomicBool,
         on_text: OnText,
     ) -> anyhow::Result<Vec<Generated>> {
-        let prompts = requests.iter().map(|request| self.request(request)).collect::<anyhow::Result<Vec<_>>>()?;
-        let pictures: Vec<[&PictureFeatures; 1]> = prompts.iter().map(|(_, features)| [features]).collect();
-        let prompts: Vec<(Vec<u32>, &[&PictureFeatures])> =
-            prompts.iter().zip(&pictures).map(|((tokens, _), picture)| (tokens.clone(), picture.as_slice())).collect();
-        self.generate(&prompts, options, cancel, on_text)
+        let requests = requests.iter().map(|request| self.request(request));
+        self.with_requests(requests, |prompts| self.generate(prompts, options, cancel, on_text))
     }
 
     fn yes(&self, encodings: &[&Encoding], question: &str, cancel: &AtomicBool) -> anyhow::Result<Option<Vec<f32>>> {
@@ -449,15 +458,9 @@ impl ChatModel for VisionLanguage {
         let mut found = Vec::with_capacity(encodings.len());
         for some in encodings.chunks(self.at_once(encodings, 1)) {
             let prompt = ChatPrompt::Question { turns: &[], question: &question };
-            let prompts = some.iter().map(|encoding| self.request(&WriteRequest { encoding, prompt }));
-            let prompts = prompts.collect::<anyhow::Result<Vec<_>>>()?;
-            let pictures: Vec<[&PictureFeatures; 1]> = prompts.iter().map(|(_, features)| [features]).collect();
-            let prompts: Vec<(Vec<u32>, &[&PictureFeatures])> = prompts
-                .iter()
-                .zip(&pictures)
-                .map(|((tokens, _), picture)| (tokens.clone(), picture.as_slice()))
-                .collect();
-            let Some(scores) = self.next_scores(&prompts, cancel)? else { return Ok(None) };
+            let requests = some.iter().map(|encoding| self.request(&WriteRequest { encoding, prompt }));
+            let scores = self.with_requests(requests, |prompts| self.next_scores(prompts, cancel))?;
+            let Some(scores) = scores else { return Ok(None) };
             for scores in scores.chunks_exact(scores.len() / some.len()) {
                 found.push(yes_among(scores, &token)?.context("the model has no words for yes and no")?);
             }

@@ -3,7 +3,7 @@
 //!
 //! `SNAPSEEK_FAMILIES` names a folder with other models like the last two, which are tested in their place.
 
-use safetensors::SafeTensors;
+use crate::expected::Expected;
 use serde_json::Value;
 use snapseek::model::Pixels;
 use snapseek::model::blip2::{Blip2, Encoding, GenerateOptions, GenerateRequest, Matcher, ReadText};
@@ -25,29 +25,7 @@ struct Case {
     beam5: Vec<u32>,
 }
 
-/// What the reference computed for the model in a folder.
-struct Expected {
-    tensors: Vec<u8>,
-    json: Value,
-}
-
 impl Expected {
-    fn read(folder: &Path) -> Self {
-        let json = std::fs::read(folder.join("expected.json")).unwrap();
-        let tensors = std::fs::read(folder.join("expected.safetensors")).unwrap();
-        Self { tensors, json: serde_json::from_slice(&json).unwrap() }
-    }
-
-    fn tensor(&self, name: &str) -> Vec<f32> {
-        let file = SafeTensors::deserialize(&self.tensors).unwrap();
-        let bytes = file.tensor(name).unwrap().data().to_vec();
-        bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
-    }
-
-    fn shape(&self, name: &str) -> Vec<usize> {
-        SafeTensors::deserialize(&self.tensors).unwrap().tensor(name).unwrap().shape().to_vec()
-    }
-
     /// The pictures' pixels, (3, size, size) each. In blip2-random, the first that was made, the channels are last,
     /// although the header says otherwise.
     fn pixels(&self) -> Vec<Vec<f32>> {

@@ -7,6 +7,7 @@ mod blip2;
 mod clusters;
 mod duplicates;
 mod eight_bits;
+mod expected;
 mod families;
 mod levels;
 mod matches;

@@ -3,7 +3,7 @@
 //!
 //! `SNAPSEEK_VLM` names a folder with others like them, whose folders are tested in their place.
 
-use safetensors::SafeTensors;
+use crate::expected::Expected;
 use serde_json::Value;
 use snapseek::model::generation::{Finish, GenerateOptions, Generated};
 use snapseek::model::vision_language::{
@@ -30,29 +30,7 @@ fn folders() -> Vec<PathBuf> {
     models
 }
 
-/// What the reference computed for the model in a folder.
-struct Expected {
-    tensors: Vec<u8>,
-    json: Value,
-}
-
 impl Expected {
-    fn read(folder: &Path) -> Self {
-        let json = std::fs::read(folder.join("expected.json")).unwrap();
-        let tensors = std::fs::read(folder.join("expected.safetensors")).unwrap();
-        Self { tensors, json: serde_json::from_slice(&json).unwrap() }
-    }
-
-    fn tensor(&self, name: &str) -> Option<Vec<f32>> {
-        let file = SafeTensors::deserialize(&self.tensors).unwrap();
-        let bytes = file.tensor(name).ok()?.data().to_vec();
-        Some(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
-    }
-
-    fn shape(&self, name: &str) -> Vec<usize> {
-        SafeTensors::deserialize(&self.tensors).unwrap().tensor(name).unwrap().shape().to_vec()
-    }
-
     fn ends(&self) -> Vec<u32> {
         let ends = &self.json["eos_token_id"];
         if ends.is_array() { list(ends) } else { vec![ends.as_u64().unwrap() as u32] }
@@ -101,11 +79,11 @@ fn pictures_of(case: &Value) -> (bool, Vec<String>) {
 /// Pixels against the reference's, where these are whole pictures: tensors differ from family to family.
 fn compare_pixels(expected: &Expected, place: usize, key: &str, prepared: &PreparedPicture) -> f32 {
     let parts: Vec<&[f32]> = prepared.parts.iter().map(|part| part.pixels.as_slice()).collect();
-    if let Some(all) = expected.tensor("pixel_values") {
+    if let Some(all) = expected.find("pixel_values") {
         let one = all.len() / expected.shape("pixel_values")[0];
         return distance(parts[0], &all[place * one..][..one]);
     }
-    if let Some(all) = expected.tensor(&format!("pixel_values_{key}")) {
+    if let Some(all) = expected.find(&format!("pixel_values_{key}")) {
         let shape = expected.shape(&format!("pixel_values_{key}"));
         if shape.len() == 2 {
             // Qwen's rows are patches; their features are compared.
@@ -124,19 +102,19 @@ fn compare_pixels(expected: &Expected, place: usize, key: &str, prepared: &Prepa
         }
         return worst;
     }
-    let first = expected.tensor(&format!("pixel_values_{key}_first")).unwrap();
-    let last = expected.tensor(&format!("pixel_values_{key}_last")).unwrap();
+    let first = expected.tensor(&format!("pixel_values_{key}_first"));
+    let last = expected.tensor(&format!("pixel_values_{key}_last"));
     distance(parts[0], &first).max(distance(parts[parts.len() - 1], &last))
 }
 
 fn expected_features(expected: &Expected, place: usize, key: &str) -> Vec<f32> {
-    if let Some(all) = expected.tensor("features") {
+    if let Some(all) = expected.find("features") {
         let one = all.len() / expected.shape("features")[0];
         return all[place * one..][..one].to_vec();
     }
-    let mut all = expected.tensor(&format!("features_{key}")).unwrap();
+    let mut all = expected.tensor(&format!("features_{key}"));
     for n in 0.. {
-        let Some(deep) = expected.tensor(&format!("deepstack_{key}_{n}")) else { break };
+        let Some(deep) = expected.find(&format!("deepstack_{key}_{n}")) else { break };
         all.extend(deep);
     }
     all
@@ -191,7 +169,7 @@ fn equals_the_reference(folder: &Path) {
         let (tokens, features, greedy, beams) = prompts.last().unwrap();
         let features: Vec<&PictureFeatures> = features.iter().collect();
         let scores = model.next_scores(&[(tokens.clone(), &features)], &GO_ON).unwrap().unwrap();
-        worst_logits = worst_logits.max(distance(&scores, &expected.tensor(&format!("logits_{n}")).unwrap()));
+        worst_logits = worst_logits.max(distance(&scores, &expected.tensor(&format!("logits_{n}"))));
         assert!(worst_logits <= 1e-3, "{label}: {worst_logits:e}");
         let made = model.generate(&[(tokens.clone(), &features)], &options(1), &GO_ON, &mut |_, _| {}).unwrap();
         assert_eq!(&made[0].tokens, greedy, "{label}");

@@ -125,16 +125,10 @@ impl Opt {
         // For each row, how many tokens of its sequence it sees, itself included.
         let mut seen = Vec::with_capacity(of.len());
         for (row, sequence) in x.chunks_exact_mut(hidden).zip(of) {
-            let sequence = &mut *sequences[*sequence];
-            anyhow::ensure!(
-                sequence.len() < self.config.max_position_embeddings,
-                "the text outgrows the model's context of {} tokens",
-                self.config.max_position_embeddings
-            );
-            self.positions.widen_row(sequence.len() + POSITION_OFFSET, &mut position);
+            let tokens = cache.append(sequences[*sequence], self.config.max_position_embeddings)?;
+            self.positions.widen_row(tokens - 1 + POSITION_OFFSET, &mut position);
             ops::add_rows(row, &position);
-            sequence.push(cache.allocate());
-            seen.push(sequence.len());
+            seen.push(tokens);
         }
         let contexts: Vec<&[u32]> =
             of.iter().zip(&seen).map(|(sequence, seen)| &sequences[*sequence].slots()[..*seen]).collect();

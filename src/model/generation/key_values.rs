@@ -22,11 +22,6 @@ impl Sequence {
         &self.0
     }
 
-    /// Adds a token that is in a slot.
-    pub(in crate::model) fn push(&mut self, slot: u32) {
-        self.0.push(slot);
-    }
-
     /// Drops all but the first `len` tokens.
     pub(in crate::model) fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
@@ -57,7 +52,17 @@ impl KeyValueCache {
         self.free = (0..self.slots).filter(|slot| !used[*slot as usize]).rev().collect();
     }
 
-    pub(in crate::model) fn allocate(&mut self) -> u32 {
+    /// Gives a sequence a slot for one more token, and returns how many tokens it has then.
+    ///
+    /// # Errors
+    /// It has `context` tokens already.
+    pub(in crate::model) fn append(&mut self, sequence: &mut Sequence, context: usize) -> anyhow::Result<usize> {
+        anyhow::ensure!(sequence.len() < context, "the text outgrows the model's context of {context} tokens");
+        sequence.0.push(self.allocate());
+        Ok(sequence.len())
+    }
+
+    fn allocate(&mut self) -> u32 {
         if let Some(slot) = self.free.pop() {
             return slot;
         }

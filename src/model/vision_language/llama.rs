@@ -140,14 +140,7 @@ impl Llama {
         // For each row, how many tokens of its sequence it sees, itself included.
         let mut seen = Vec::with_capacity(of.len());
         for sequence in of {
-            let sequence = &mut *sequences[*sequence];
-            anyhow::ensure!(
-                sequence.len() < self.config.context,
-                "the text outgrows the model's context of {} tokens",
-                self.config.context
-            );
-            sequence.push(cache.allocate());
-            seen.push(sequence.len());
+            seen.push(cache.append(sequences[*sequence], self.config.context)?);
         }
         let window = self.config.window.unwrap_or(usize::MAX);
         let context =
