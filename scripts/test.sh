@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test. On Debian and its kin it first installs what they need beside Rust and a C compiler (as root, or by
 # sudo): strace to kill the program at a chosen system call, util-linux (setpriv, script) to run it without rights and on a
-# terminal, tmux to drive the terminal UI, exiftool to write metadata as other programs do, ffmpeg to make and read videos. Arguments go to `cargo test`.
+# terminal, tmux to drive the terminal UI, exiftool to write metadata as other programs do, ffmpeg to make and read videos. A PostgreSQL
+# server runs beside the tests (scripts/postgres.sh). Arguments go to `cargo test`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,4 +26,4 @@ fi
 export SNAPSEEK_TEST_ALL=1
 # One more than there are cores, because many tests wait for a terminal or for a process to die.
 export RUST_TEST_THREADS="${RUST_TEST_THREADS:-$(($(nproc 2>/dev/null || echo 2) + 1))}"
-cargo test --release --workspace --locked "$@"
+scripts/postgres.sh cargo test --release --workspace --locked "$@"

@@ -1,6 +1,6 @@
 //! How a command ends: exit codes, and errors that carry one.
 
-use snapseek_index::{Error, escape};
+use snapseek_index::{Error, ServerError, escape};
 use std::fmt;
 
 /// The exit code of the process.
@@ -186,6 +186,15 @@ fn advice(error: &Error) -> Option<String> {
              themselves are never touched",
             escape::path(path.parent().unwrap_or(path))
         ),
+        Error::Server(error) => match error.as_ref() {
+            ServerError::Unreachable { .. } => "look whether the server runs and the network is there".into(),
+            ServerError::Denied { .. } => {
+                "the password comes from PGPASSWORD or the file of PGPASSFILE, what a user may do from the server"
+                    .into()
+            }
+            ServerError::Newer { .. } => "install that version".into(),
+            _ => return None,
+        },
         _ if error.is_busy() => "another program is using it: try again".into(),
         _ if error.is_read_only() => {
             "make it writable or free some space on its disk, or copy the library's folder elsewhere".into()

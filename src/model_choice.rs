@@ -71,7 +71,7 @@ pub fn choose(
             None => {
                 let error = Error::OtherModel { library: record.clone(), asked: chosen.record };
                 return Err(
-                    anyhow::Error::from(error).context(format!("the library {}", sanitize::path(library.dir())))
+                    anyhow::Error::from(error).context(format!("the library {}", sanitize::path(&library.place())))
                 );
             }
         }

@@ -1,7 +1,8 @@
 //! What can go wrong. Errors state facts; the front end says what a user can do about them.
 
 use crate::catalogue::rows::ModelRecord;
-use crate::catalogue::second_look::{SecondLook, second_look};
+use crate::engine::postgres::server::ServerError;
+use crate::engine::sqlite::second_look::{SecondLook, second_look};
 use crate::escape;
 use std::path::{Path, PathBuf};
 
@@ -240,6 +241,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The server of the library, or the way to it, fails.
+    #[error("{}", escape::text(&.0.to_string()))]
+    Server(Box<ServerError>),
     /// The full-text engine failed.
     // No source, or its text would be told twice.
     #[error("full-text search failed: {}", escape::text(&.0.to_string()))]

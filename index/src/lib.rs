@@ -52,6 +52,7 @@
 #![warn(missing_docs)]
 
 mod catalogue;
+mod engine;
 mod error;
 pub mod escape;
 mod kept;
@@ -67,6 +68,8 @@ pub use catalogue::rows::{
 };
 pub use catalogue::told::kilometres;
 pub use catalogue::writer::Writer;
+pub use engine::postgres::address::shown;
+pub use engine::postgres::server::ServerError;
 pub use error::{Error, Result};
 pub use kept::albums::PhotoAlbum;
 pub use kept::captioner::Captioner;
@@ -74,6 +77,7 @@ pub use kept::captions::ENCODINGS_AT_MOST;
 pub use kept::cluster_history::PastClusters;
 pub use kept::cluster_rows::{ClusterMember, NewCluster};
 pub use kept::clusters::{Cluster, folded_name};
+pub use kept::copy::Copied;
 pub use kept::given_names::GivenName;
 pub use kept::labels::{Classifier, LabelSet};
 pub use kept::own::{OwnRatings, OwnTag, OwnTags, TagChange};

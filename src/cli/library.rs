@@ -28,6 +28,22 @@ pub struct ForgetArgs {
 /// What `library` can do.
 #[derive(Subcommand, Debug)]
 pub enum LibraryAction {
+    /// Make an empty library, in a folder or on a server (postgres://USER@HOST/DATABASE)
+    Create,
+    /// Bring a library of an older release up to date, without doing anything else
+    Upgrade,
+    /// Where the library is, on which engine, and how large it is
+    Info,
+    /// Copy a whole library into an empty one: from a folder to a server, back, or to another folder
+    ///
+    /// Everything goes with it: embeddings, captions, texts, chats, albums, names. Every table is read again and
+    /// compared. A copy that was stopped is gone on with by the same command.
+    Copy {
+        /// Folder or address of the library
+        from: PathBuf,
+        /// Folder or address of the empty library
+        to: PathBuf,
+    },
     /// Give the space of what was dropped back to the disk
     Compact {
         /// Also throw away captions and names that wait for their picture; they cannot be brought back

@@ -29,6 +29,7 @@ mod tui;
 mod value;
 mod watch;
 mod wish;
+mod worker;
 
 pub use album::AlbumAction;
 pub use ask::AskArgs;
@@ -57,6 +58,7 @@ pub use text::TextArgs;
 pub use transfer::{ExportArgs, ImportArgs};
 pub use tui::TuiArgs;
 pub use watch::WatchArgs;
+pub use worker::WorkerArgs;
 
 use crate::config::GlobalArgs;
 use clap::{Parser, Subcommand};
@@ -103,6 +105,9 @@ pub enum Command {
     /// Index folders, and again whenever something in them has changed
     #[command(after_help = watch::WATCH_HELP)]
     Watch(WatchArgs),
+    /// Caption photos and read the text in them, beside other machines, until it is stopped
+    #[command(after_help = worker::WORKER_HELP)]
+    Worker(WorkerArgs),
     /// Find photos by words, by example, or by both
     #[command(after_help = search::SEARCH_HELP)]
     Search(SearchArgs),

@@ -40,7 +40,7 @@ pub(super) fn demo(folder: &Path, settings: &Settings, console: &Console) -> any
     }
     console.line(&format!(
         "\nThis library is kept in {}. Now index your own photos: snapseek index ~/Pictures",
-        crate::terminal::sanitize::path(&settings.library)
+        crate::terminal::sanitize::path(&snapseek_index::shown(&settings.library))
     ))?;
     Ok(Exit::Success)
 }

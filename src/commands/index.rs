@@ -103,7 +103,7 @@ fn wants_text(args: &IndexArgs, library: &Library, settings: &Settings, console:
 }
 
 /// Reads the text in the photos in `folders`, or all, that were not read yet.
-fn texts(
+pub(super) fn texts(
     library: &Library,
     again: bool,
     folders: &[PathBuf],
@@ -132,7 +132,7 @@ fn is_interrupted(done: &Done) -> bool {
 
 /// Captions the photos in `folders`, or all, that have no caption yet; with `recaption`, also those captioned by
 /// another model.
-fn captions(
+pub(super) fn captions(
     library: &Library,
     wish: &CaptionWish,
     recaption: bool,

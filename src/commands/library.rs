@@ -1,11 +1,12 @@
 //! `status`, `check`, `forget` and `library`.
 
 use crate::cli::{CheckArgs, ForgetArgs, LibraryAction};
-use crate::config::Settings;
+use crate::config::{PASSWORD_IN_SIGHT, Settings};
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::terminal::console::Console;
-use crate::terminal::{sanitize, text};
+use crate::terminal::progress::Progress;
+use crate::terminal::{sanitize, signals, text};
 use serde_json::json;
 use snapseek_index::{
     CheckReport, ENCODINGS_AT_MOST, EncodingCounts, Library, LibraryModel, ModelRole, Remedy, WaitingCounts,
@@ -36,7 +37,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
         let carried: Vec<_> =
             carried.iter().map(|caption| of(json!({"caption": caption.text}), &caption.path)).collect();
         let forgotten: Vec<_> = status.forgotten.iter().map(|path| of(json!({}), path)).collect();
-        console.json(&json!({"schema": 1, "library": library.dir().to_string_lossy(), "photos": status.photos,
+        console.json(&json!({"schema": 1, "library": library.place().to_string_lossy(), "photos": status.photos,
             "files": status.files, "model": status.model.as_ref().map(|m| &m.name),
             "text_model": text_model.as_ref().map(|texts| &texts.name), "models": models, "bytes": status.bytes,
             "captioned": status.captions.captioned, "captioned_by_hand": status.captions.by_hand,
@@ -49,7 +50,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     }
     let row =
         |name: &str, value: String| console.line(&format!("{} {value}", console.style("2", &format!("{name:<9}"))));
-    row("library", format!("{} ({})", sanitize::path(library.dir()), text::size(status.bytes)))?;
+    row("library", format!("{} ({})", sanitize::path(&library.place()), text::size(status.bytes)))?;
     row(
         "model",
         status.model.map_or("none yet".into(), |m| format!("{} ({} dimensions)", sanitize::text(&m.name), m.dim)),
@@ -166,14 +167,62 @@ pub(super) fn awaiting(photos: u64) -> String {
 }
 
 pub(super) fn library(action: &LibraryAction, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let LibraryAction::Compact { discard_orphans, yes } = action;
+    match action {
+        LibraryAction::Create => told(&Library::create(&settings.library)?, settings, console),
+        LibraryAction::Upgrade | LibraryAction::Info => told(&Library::open(&settings.library)?, settings, console),
+        LibraryAction::Copy { from, to } => copy(from, to, settings, console),
+        LibraryAction::Compact { discard_orphans, yes } => compact(*discard_orphans, *yes, settings, console),
+    }
+}
+
+/// Tells where a library is, and on what.
+fn told(library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    let (engine, status) = (library.engine()?, library.status()?);
+    if settings.json {
+        console.json(&json!({"schema": 1, "library": library.place().to_string_lossy(), "engine": engine,
+            "caches": library.dir().to_string_lossy(), "photos": status.photos, "bytes": status.bytes}))?;
+        return Ok(Exit::Success);
+    }
+    console.line(&format!("library  {} ({})", sanitize::path(&library.place()), text::size(status.bytes)))?;
+    console.line(&format!("engine   {}", sanitize::text(&engine)))?;
+    console.line(&format!("caches   {}", sanitize::path(library.dir())))?;
+    console.line(&format!("photos   {}", status.photos))?;
+    Ok(Exit::Success)
+}
+
+fn copy(from: &Path, to: &Path, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    for place in [from, to] {
+        if snapseek_index::shown(place) != *place {
+            return Err(Failure::usage(format!(
+                "{} {PASSWORD_IN_SIGHT}",
+                sanitize::path(&snapseek_index::shown(place))
+            )));
+        }
+    }
+    let source = Library::open(from)?;
+    let target = Library::create(to)?;
+    let mut progress = Progress::new(console, signals::cancel()?);
+    let size = |rows| usize::try_from(rows).unwrap_or(usize::MAX);
+    let copied = source.copy_to(&target, &mut |done, total| progress.step("copying", size(done), size(total)))?;
+    let Some(copied) = copied else { return Err(Failure::interrupted()) };
+    if settings.json {
+        console.json(&json!({"schema": 1, "rows": copied.rows, "there": copied.there}))?;
+        return Ok(Exit::Success);
+    }
+    let there = if copied.there > 0 { format!("; {} were there already", copied.there) } else { String::new() };
+    console.line(&format!("copied {} rows{there}; both libraries hold the same", copied.rows))?;
+    console.note("each machine makes its caches at its first search or `snapseek index`");
+    Ok(Exit::Success)
+}
+
+fn compact(discard_orphans: bool, yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     let mut writer = library.lock()?;
     let before = library.status()?;
     let mut discarded = WaitingCounts::default();
-    if *discard_orphans && before.waiting != discarded {
+    if discard_orphans && before.waiting != discarded {
         let question = format!("Throw away {} that wait for their picture?", captions_and_names(before.waiting));
-        if !*yes && !console.confirm(&question) {
+        if !yes && !console.confirm(&question) {
             return Err(Failure::usage("nothing was thrown away; --yes does it without asking"));
         }
         discarded = writer.discard_waiting()?;
@@ -183,7 +232,7 @@ pub(super) fn library(action: &LibraryAction, settings: &Settings, console: &Con
     if settings.json {
         console.json(&json!({"schema": 1, "freed": freed, "discarded": discarded}))?;
     } else {
-        if *discard_orphans {
+        if discard_orphans {
             console.line(&format!("threw away {}", captions_and_names(discarded)))?;
         }
         console.line(&format!("gave {} back to the disk", text::size(freed)))?;

@@ -30,6 +30,7 @@ mod try_models;
 mod tui;
 mod verify;
 mod watch;
+mod worker;
 
 use crate::cli::{Cli, Command, TuiArgs};
 use crate::config::Settings;
@@ -63,6 +64,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Tui(args) => tui::tui(&args, settings, console),
         Command::Index(args) => index::index(&args, settings, console),
         Command::Watch(args) => watch::watch(&args, settings, console),
+        Command::Worker(args) => worker::worker(&args, settings, console),
         Command::Reindex(args) => index::reindex(&args, settings, console),
         Command::Search(args) => search::search(&args, settings, console),
         Command::Saved { action } => saved::run(&action, settings, console),

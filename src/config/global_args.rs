@@ -8,8 +8,9 @@ use std::path::PathBuf;
 #[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// Folder of the library [default: one library in the XDG data directory]
-    #[arg(long, global = true, value_name = "DIR", env = "SNAPSEEK_LIBRARY")]
+    /// Folder of the library, or its address on a server: postgres://USER@HOST/DATABASE [default: one library in the
+    /// XDG data directory]
+    #[arg(long, global = true, value_name = "DIR|ADDRESS", env = "SNAPSEEK_LIBRARY", hide_env_values = true)]
     pub library: Option<PathBuf>,
     /// The embedding model: auto, starter, clip, another name of `models list --available`, a Hugging Face name
     /// (org/name or org/name@revision) or a model folder

@@ -62,7 +62,7 @@ pub struct TuiSettings {
 /// Everything a command needs to know about how it was called.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Folder of the library.
+    /// Folder of the library, or its address on a server.
     pub library: PathBuf,
     /// `auto`, `starter`, `clip`, `org/name` or a folder.
     pub model: String,
@@ -102,6 +102,10 @@ pub struct Settings {
     pub tui: TuiSettings,
 }
 
+/// Why an address with a password is no argument.
+pub const PASSWORD_IN_SIGHT: &str = "has a password, which every user of this machine can see there: give it in \
+    PGPASSWORD, in the file of PGPASSFILE, or in the address in SNAPSEEK_LIBRARY";
+
 impl Settings {
     /// The same, for a command whose result is the numbers themselves: they are exact unless something else is asked
     /// for.
@@ -125,6 +129,12 @@ impl Settings {
         let offline_env =
             std::env::var("HF_HUB_OFFLINE").is_ok_and(|v| !matches!(v.as_str(), "" | "0" | "false" | "no"));
         let no_color = std::env::var_os("NO_COLOR").filter(|v| !v.is_empty()).map(|_| ColorChoice::Never);
+        if let Some(place) = &global.library
+            && snapseek_index::shown(place) != *place
+            && std::env::var_os("SNAPSEEK_LIBRARY").is_none_or(|named| Path::new(&named) != place)
+        {
+            return Err(Failure::usage(format!("--library {PASSWORD_IN_SIGHT}")));
+        }
         Ok(Self {
             library: global
                 .library

@@ -1,7 +1,8 @@
 //! The change log: which photos changed, in order. Each cache records the position up to which it covers the log.
 
 use super::seal;
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use crate::engine::{Database, values_of};
+use rusqlite::{OptionalExtension, params};
 
 /// What changed about a photo: the log's column `about`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     /// The newest position.
-    pub(crate) fn newest(db: &Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn newest(db: &Database) -> rusqlite::Result<Self> {
         db.prepare_cached("SELECT seq, token FROM change ORDER BY seq DESC LIMIT 1")?
             .query_row([], |row| Ok(Self { seq: row.get(0)?, token: row.get(1)? }))
     }
@@ -40,7 +41,7 @@ impl Stamp {
     /// The photos of which this part changed since this position, ascending. `None` if this is not a position of this
     /// catalogue's log: it is ahead of the log, belongs to another library, or is older than what the log still
     /// contains.
-    pub(crate) fn changed_since(self, db: &Connection, part: Part) -> rusqlite::Result<Option<Vec<i64>>> {
+    pub(crate) fn changed_since(self, db: &Database, part: Part) -> rusqlite::Result<Option<Vec<i64>>> {
         let token: Option<i64> = db
             .prepare_cached("SELECT token FROM change WHERE seq = ?1")?
             .query_row([self.seq], |row| row.get(0))
@@ -54,7 +55,7 @@ impl Stamp {
         };
         let mut statement = db.prepare_cached(sql)?;
         let values = [Some(self.seq), of_model];
-        let rows = statement.query_map(params_from_iter(values.iter().flatten()), |row| row.get(0))?;
+        let rows = statement.query_map(values_of(values.iter().flatten()), |row| row.get(0))?;
         rows.collect::<rusqlite::Result<_>>().map(Some)
     }
 }
@@ -68,20 +69,18 @@ pub(crate) const VECTORS_SINCE: &str = "SELECT photo FROM change WHERE about = 0
     UNION SELECT photo FROM change WHERE about = 2 AND model = ?2 AND seq > ?1 AND photo IS NOT NULL ORDER BY 1";
 
 /// Records in the change log that a photo changed, so that caches read it again.
-pub(crate) fn log(db: &Connection, photo: i64, about: About) -> rusqlite::Result<()> {
+pub(crate) fn log(db: &Database, photo: i64, about: About) -> rusqlite::Result<()> {
     insert(db, photo, about, None)
 }
 
 /// Records that only the photo's embedding by this model changed.
-pub(crate) fn log_vectors(db: &Connection, photo: i64, model: i64) -> rusqlite::Result<()> {
+pub(crate) fn log_vectors(db: &Database, photo: i64, model: i64) -> rusqlite::Result<()> {
     insert(db, photo, About::Vectors, Some(model))
 }
 
-fn insert(db: &Connection, photo: i64, about: About, model: Option<i64>) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT INTO change (photo, about, model) VALUES (?1, ?2, ?3)")?.execute(params![
-        photo,
-        about as i64,
-        model
-    ])?;
-    seal::CHANGE.seal(db, "seq = ?1", [db.last_insert_rowid()])
+fn insert(db: &Database, photo: i64, about: About, model: Option<i64>) -> rusqlite::Result<()> {
+    let seq: i64 = db
+        .prepare_cached("INSERT INTO change (photo, about, model) VALUES (?1, ?2, ?3) RETURNING seq")?
+        .query_row(params![photo, about as i64, model], |row| row.get(0))?;
+    seal::CHANGE.seal(db, "seq = ?1", [seq])
 }

@@ -1,18 +1,23 @@
 //! A library on disk: creating, opening and reading it.
 
-use super::position::{self, Position};
 use super::private_file::private;
 use super::rows::{
     CarriedCaption, DamagedFile, FailedFile, FileIdentity, FileStamp, ModelRecord, ModelRole, ScoreStats, Status,
     TextModelRecord, WaitingCounts,
 };
 use super::stored::{read_row, size_of, text_of};
-use super::{identity, paths, schema, seal};
+use super::{identity, paths, seal};
+use crate::engine::postgres::address::{Address, is_address};
+use crate::engine::postgres::server::{Server, ServerError};
+use crate::engine::sqlite::position::{self, Position};
+use crate::engine::sqlite::schema;
+use crate::engine::{Database, SqlRow, SqlTransaction};
 use crate::error::{Error, Result};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, params};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::xxh3_64;
 
 const CATALOGUE: &str = "catalogue.sqlite";
 const POSITION: &str = "position";
@@ -28,8 +33,9 @@ pub(crate) const WAITING_NAMES: &str = "given_name g WHERE NOT EXISTS
 /// looks and label sets need no [`crate::Writer`]: any process may write them at any time.
 #[derive(Debug)]
 pub struct Library {
+    /// Of a library on a server, the folder of this machine's caches.
     dir: PathBuf,
-    db: Connection,
+    db: Database,
     /// The model that answers; the current one if none was chosen.
     answers: RefCell<Option<ModelRecord>>,
 }
@@ -55,16 +61,19 @@ impl Library {
     /// The folder cannot be created or written, its library is damaged or of a newer version, or the file in the
     /// catalogue's place is something else.
     pub fn create(dir: &Path) -> Result<Self> {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(dir).map_err(Error::io(dir))?;
+        if is_address(dir) {
+            return Self::on_server(dir, true);
+        }
+        private_folder(dir)?;
         let file = dir.join(CATALOGUE);
         length(&file)?;
         // SQLite gives its side files the permissions of the main file.
         private().create(true).append(true).open(&file).map_err(Error::io(&file))?;
-        Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file, true)?, answers: RefCell::default() })
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            db: Database::Sqlite(schema::connect(&file, true)?),
+            answers: RefCell::default(),
+        })
     }
 
     /// Opens the library in `dir`; a read-only folder is enough for searching.
@@ -73,11 +82,33 @@ impl Library {
     /// [`Error::NoLibrary`] if there is none, or only an empty file; or the library cannot be read, is damaged, of a
     /// newer version, or of an older version and read-only; or the file in the catalogue's place is something else.
     pub fn open(dir: &Path) -> Result<Self> {
+        if is_address(dir) {
+            return Self::on_server(dir, false);
+        }
         let file = dir.join(CATALOGUE);
         if length(&file)?.is_none_or(|length| length == 0) {
             return Err(Error::NoLibrary { path: dir.to_path_buf() });
         }
-        Ok(Self { dir: dir.to_path_buf(), db: schema::connect(&file, false)?, answers: RefCell::default() })
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            db: Database::Sqlite(schema::connect(&file, false)?),
+            answers: RefCell::default(),
+        })
+    }
+
+    fn on_server(place: &Path, may_create: bool) -> Result<Self> {
+        let address = Address::read(&place.to_string_lossy()).map_err(|error| Error::Server(Box::new(error)))?;
+        let dir = caches_of(&address)?;
+        private_folder(&dir)?;
+        Self::of_server(&address, dir, may_create)
+    }
+
+    fn of_server(address: &Address, dir: PathBuf, may_create: bool) -> Result<Self> {
+        let server = Server::open(address, may_create).map_err(|error| match error {
+            ServerError::NoLibrary { address } => Error::NoLibrary { path: address.into() },
+            error => Error::Server(Box::new(error)),
+        })?;
+        Ok(Self { dir, db: Database::Postgres(Box::new(server)), answers: RefCell::default() })
     }
 
     /// Opens the same library again, for another thread; the same model answers.
@@ -85,7 +116,11 @@ impl Library {
     /// # Errors
     /// As [`Library::open`].
     pub fn reopen(&self) -> Result<Self> {
-        Ok(Self { answers: self.answers.clone(), ..Self::open(&self.dir)? })
+        let again = match self.server() {
+            Some(server) => Self::of_server(server.address(), self.dir.clone(), false)?,
+            None => Self::open(&self.dir)?,
+        };
+        Ok(Self { answers: self.answers.clone(), ..again })
     }
 
     /// Lets one of the library's models answer through this handle and those made from it: in searches, label sets,
@@ -104,10 +139,17 @@ impl Library {
         known.map(Some).ok_or_else(|| Error::Dropped { name: record.name.clone() })
     }
 
-    /// The library's folder.
+    /// The folder of the library's caches and locks: the library's own, or one of this machine's if the library is on a
+    /// server.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Where the library is, to be shown: its folder, or its address without a password.
+    #[must_use]
+    pub fn place(&self) -> PathBuf {
+        self.server().map_or_else(|| self.dir.clone(), |server| server.address().to_string().into())
     }
 
     /// The folders that the library covers, by path.
@@ -138,7 +180,7 @@ impl Library {
     pub fn neutral_scores(&self) -> Result<Option<ScoreStats>> {
         let Some(model) = self.answering()? else { return Ok(None) };
         let query = "SELECT neutral_count, neutral_mean, neutral_std FROM model WHERE id = ?1 AND neutral_count > 0";
-        let stats = |row: &Row<'_>| Ok(ScoreStats { count: row.get(0)?, mean: row.get(1)?, std: row.get(2)? });
+        let stats = |row: &SqlRow<'_>| Ok(ScoreStats { count: row.get(0)?, mean: row.get(1)?, std: row.get(2)? });
         self.sql(|db| db.query_row(query, [model.id], stats).optional())
     }
 
@@ -149,7 +191,7 @@ impl Library {
     pub fn text_model(&self, model: &ModelRecord) -> Result<Option<TextModelRecord>> {
         let query = "SELECT texts_name, texts_fingerprint FROM model
                      WHERE fingerprint = ?1 AND dim = ?2 AND texts_name IS NOT NULL";
-        let read = |row: &Row<'_>| Ok(TextModelRecord { name: row.get(0)?, fingerprint: row.get(1)? });
+        let read = |row: &SqlRow<'_>| Ok(TextModelRecord { name: row.get(0)?, fingerprint: row.get(1)? });
         self.sql(|db| db.query_row(query, params![model.fingerprint, model.dim], read).optional())
     }
 
@@ -191,7 +233,7 @@ impl Library {
     /// The catalogue cannot be read.
     pub fn status(&self) -> Result<Status> {
         // One snapshot, so that the numbers belong together.
-        let _snapshot = self.db.unchecked_transaction().map_err(Error::catalogue(&self.dir.join(CATALOGUE)))?;
+        let _snapshot = self.db.begin_reading().map_err(|cause| self.failed(cause))?;
         let (photos, files) = self.sql(|db| {
             db.query_row("SELECT count(DISTINCT photo), count(*) FROM file", [], |row| Ok((row.get(0)?, row.get(1)?)))
         })?;
@@ -200,7 +242,7 @@ impl Library {
             photos,
             files,
             model: self.model()?,
-            bytes: bytes_below(&self.dir),
+            bytes: self.bytes()?,
             roots: self.roots()?,
             captions: self.caption_counts()?,
             encodings: self.encoding_counts()?,
@@ -211,6 +253,29 @@ impl Library {
             forgotten: self.forgotten()?,
             lost_commits: self.lost_commits()?,
         })
+    }
+
+    /// What the library is kept by, with its version: `SQLite 3.50.1`, `PostgreSQL 16.4`.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn engine(&self) -> Result<String> {
+        let sql = if self.server().is_some() {
+            "SELECT 'PostgreSQL ' || split_part(current_setting('server_version'), ' ', 1)"
+        } else {
+            "SELECT 'SQLite ' || sqlite_version()"
+        };
+        self.sql(|db| db.query_row(sql, [], |row| row.get(0)))
+    }
+
+    /// How much space the library takes: its folder, or its tables on the server.
+    fn bytes(&self) -> Result<u64> {
+        let tables = "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n
+            ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relkind = 'r'";
+        match self.server() {
+            None => Ok(bytes_below(&self.dir)),
+            Some(_) => self.sql(|db| db.query_row(tables, [], |row| row.get(0))),
+        }
     }
 
     /// How many photos the model that answers has not embedded, because their files could not be read when the others
@@ -328,6 +393,9 @@ impl Library {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn lost_commits(&self) -> Result<u64> {
+        if self.server().is_some() {
+            return Ok(0);
+        }
         // In this order: another process may be writing.
         let remembered = position::read(&self.position_file());
         let catalogue = self.sql(position::of_catalogue)?;
@@ -337,7 +405,9 @@ impl Library {
 
     /// Takes the catalogue as it is for complete.
     pub(crate) fn accept_position(&self) -> Result<()> {
-        position::remember(&self.position_file(), self.sql(position::of_catalogue)?);
+        if self.server().is_none() {
+            position::remember(&self.position_file(), self.sql(position::of_catalogue)?);
+        }
         Ok(())
     }
 
@@ -366,7 +436,7 @@ impl Library {
         self.sql(|db| {
             let mut statement = db.prepare_cached(
                 "SELECT text FROM (SELECT text FROM named WHERE kind = ?1
-                 UNION ALL SELECT name FROM own_tag WHERE ?1 = 'keyword')
+                 UNION ALL SELECT name FROM own_tag WHERE ?1 = 'keyword') AS n
                  GROUP BY text ORDER BY count(*) DESC, text LIMIT 10000",
             )?;
             statement.query_map([kind], |row| text_of(row, 0))?.collect()
@@ -434,7 +504,7 @@ impl Library {
             let mut rows = statement.query([id, model.id])?;
             let Some(row) = rows.next()? else { return Ok(None) };
             let mut vector = Vec::new();
-            let vectors = read_row(row, 0, model.record.dim, &mut vector)?;
+            let vectors = read_row(&row, 0, model.record.dim, &mut vector)?;
             vector.truncate(model.record.dim);
             Ok((vectors > 0).then_some(vector))
         })
@@ -470,34 +540,101 @@ impl Library {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn data_version(&self) -> Result<i64> {
-        self.sql(|db| db.query_row("PRAGMA data_version", [], |row| row.get(0)))
+        self.sql(|db| match db.server() {
+            None => db.query_row("PRAGMA data_version", [], |row| row.get(0)),
+            Some(server) => Ok(position::of_catalogue(db)?.count - server.own_commits.get()),
+        })
     }
 
     /// Runs reads or writes; an error names the catalogue that failed.
-    pub(crate) fn sql<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        work(&self.db).map_err(|cause| Error::catalogue(&self.dir.join(CATALOGUE))(cause))
+    pub(crate) fn sql<T>(&self, work: impl FnOnce(&Database) -> rusqlite::Result<T>) -> Result<T> {
+        work(&self.db).map_err(|cause| self.failed(cause))
+    }
+
+    fn failed(&self, cause: rusqlite::Error) -> Error {
+        match cause {
+            rusqlite::Error::UserFunctionError(cause) if cause.is::<ServerError>() => match cause.downcast() {
+                Ok(cause) => Error::Server(cause),
+                Err(cause) => Error::Catalogue { path: self.place(), cause: rusqlite::Error::UserFunctionError(cause) },
+            },
+            cause if self.server().is_some() => Error::Catalogue { path: self.place(), cause },
+            cause => Error::catalogue(&self.dir.join(CATALOGUE))(cause),
+        }
+    }
+
+    /// The server that holds the catalogue, if one does.
+    pub(crate) fn server(&self) -> Option<&Server> {
+        self.db.server()
     }
 
     /// Runs reads that all see the same moment.
-    pub(crate) fn at_one_moment<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        self.sql(|db| work(&*Transaction::new_unchecked(db, TransactionBehavior::Deferred)?))
+    pub(crate) fn at_one_moment<T>(&self, work: impl FnOnce(&Database) -> rusqlite::Result<T>) -> Result<T> {
+        self.sql(|db| work(&*db.begin_reading()?))
     }
 
     /// Runs `work` in one transaction. Without a [`crate::Writer`], use it only for short writes that do not interfere
-    /// with an indexing run: SQLite lets one connection write at a time, and the others wait.
-    pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        let file = self.position_file();
-        self.sql(|db| {
-            let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
-            let before = position::of_catalogue(&transaction)?;
-            let lost = position::read(&file).map_or(0, |remembered| position::missing(remembered, before));
-            let value = work(&transaction)?;
-            let now = Position { lost, ..position::advance(&transaction)? };
-            transaction.commit()?;
-            position::remember(&file, now);
-            Ok(value)
-        })
+    /// with an indexing run: one connection writes at a time, and the others wait. Where a server is lost in the middle,
+    /// `work` is run again.
+    pub(crate) fn write<T>(&self, mut work: impl FnMut(&SqlTransaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        match self.server() {
+            None => self.sql(|db| self.write_to_file(db, &mut work)),
+            Some(server) => self.sql(|db| server.retry(|| write_to_server(db, server, &mut work))),
+        }
     }
+
+    fn write_to_file<T>(
+        &self,
+        db: &Database,
+        work: &mut dyn FnMut(&SqlTransaction<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let file = self.position_file();
+        let transaction = db.begin_writing()?;
+        let before = position::of_catalogue(&transaction)?;
+        let lost = position::read(&file).map_or(0, |remembered| position::missing(remembered, before));
+        let value = work(&transaction)?;
+        let now = Position { lost, ..position::advance(&transaction)? };
+        transaction.commit()?;
+        position::remember(&file, now);
+        Ok(value)
+    }
+}
+
+fn write_to_server<T>(
+    db: &Database,
+    server: &Server,
+    work: &mut dyn FnMut(&SqlTransaction<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction = db.begin_writing()?;
+    let value = work(&transaction)?;
+    position::advance(&transaction)?;
+    let id = server.transaction_id()?;
+    if let Err(error) = transaction.commit()
+        && !server.has_committed(id)?
+    {
+        return Err(error);
+    }
+    server.own_commits.update(|count| count + 1);
+    Ok(value)
+}
+
+/// The folder in which this machine keeps its caches of a library on a server.
+fn caches_of(address: &Address) -> Result<PathBuf> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let base = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
+    let base = base.ok_or_else(|| Error::Refused {
+        what: "a library on a server".into(),
+        reason: "no folder is known for its caches: set HOME or XDG_CACHE_HOME".into(),
+    })?;
+    Ok(base.join("snapseek/servers").join(format!("{:016x}", xxh3_64(address.to_string().as_bytes()))))
+}
+
+/// Creates a folder that only its owner may read, if there is none.
+fn private_folder(dir: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(Error::io(dir))
 }
 
 /// The length of a catalogue in bytes; `None` if there is none.
@@ -513,20 +650,20 @@ fn length(file: &Path) -> Result<Option<u64>> {
 }
 
 /// The current model.
-pub(crate) fn current_model(db: &Connection) -> rusqlite::Result<Option<Model>> {
+pub(crate) fn current_model(db: &Database) -> rusqlite::Result<Option<Model>> {
     let mut statement = db.prepare_cached("SELECT id, name, fingerprint, dim FROM model WHERE current")?;
     statement.query_row([], read_model).optional()
 }
 
 /// The model with this fingerprint and dimensions, whatever it is to the library.
-pub(crate) fn model_of(db: &Connection, record: &ModelRecord) -> rusqlite::Result<Option<Model>> {
+pub(crate) fn model_of(db: &Database, record: &ModelRecord) -> rusqlite::Result<Option<Model>> {
     db.prepare_cached("SELECT id, name, fingerprint, dim FROM model WHERE fingerprint = ?1 AND dim = ?2")?
         .query_row(params![record.fingerprint, record.dim], read_model)
         .optional()
 }
 
 /// The models by which photos are embedded, the current one first.
-pub(crate) fn models_of(db: &Connection) -> rusqlite::Result<Vec<(Model, ModelRole)>> {
+pub(crate) fn models_of(db: &Database) -> rusqlite::Result<Vec<(Model, ModelRole)>> {
     let mut statement = db.prepare_cached(
         "SELECT id, name, fingerprint, dim, current, beside FROM model WHERE current OR beside > 0
          ORDER BY current DESC, beside DESC, id",
@@ -543,13 +680,13 @@ pub(crate) fn models_of(db: &Connection) -> rusqlite::Result<Vec<(Model, ModelRo
 }
 
 /// Reads a model from the columns id, name, fingerprint and dim.
-fn read_model(row: &Row<'_>) -> rusqlite::Result<Model> {
+fn read_model(row: &SqlRow<'_>) -> rusqlite::Result<Model> {
     let record = ModelRecord { name: row.get(1)?, fingerprint: row.get(2)?, dim: row.get(3)? };
     Ok(Model { id: row.get(0)?, record })
 }
 
 /// Reads a failed file from the columns path, size, mtime, kind, message and reader.
-pub(crate) fn failure_of(row: &Row<'_>) -> rusqlite::Result<FailedFile> {
+pub(crate) fn failure_of(row: &SqlRow<'_>) -> rusqlite::Result<FailedFile> {
     Ok(FailedFile {
         path: paths::from_bytes(row.get_ref(0)?.as_blob()?),
         stamp: FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? },
@@ -588,7 +725,9 @@ mod tests {
         library.set_caption_by_hand(1, "a dog").unwrap();
         library.save_encoding(1, "print", &[1.0]).unwrap();
         let id = library.begin_chat(&nobody, Path::new("/p/a.jpg"), "blip2").unwrap();
-        let db = Connection::open_with_flags(folder.path().join(CATALOGUE), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let file = folder.path().join(CATALOGUE);
+        let db = rusqlite::Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        let db = Database::Sqlite(db);
         let read_only = Library { dir: folder.path().to_path_buf(), db, answers: RefCell::default() };
         assert_eq!(read_only.caption(1).unwrap().unwrap().text, "a dog");
         assert_eq!(read_only.encoding(1, "print").unwrap(), Some(vec![1.0]));

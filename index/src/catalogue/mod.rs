@@ -1,15 +1,13 @@
-//! The catalogue in SQLite, the one source of truth.
+//! The catalogue, the one source of truth.
 
 pub(crate) mod change_log;
 pub(crate) mod identity;
 pub(crate) mod library;
+pub(crate) mod lock;
 pub(crate) mod paths;
-pub(crate) mod position;
 pub(crate) mod private_file;
 pub(crate) mod rows;
-pub(crate) mod schema;
 pub(crate) mod seal;
-pub(crate) mod second_look;
 pub(crate) mod stored;
 pub(crate) mod told;
 pub(crate) mod writer;

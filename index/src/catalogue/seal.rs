@@ -5,9 +5,10 @@
 //! gigabytes, and all their other columns stand a second time in an index, with which SQLite's integrity check compares
 //! them.
 
+use crate::engine::{Database, SqlValues};
+use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Params};
 use xxhash_rust::xxh3::Xxh3;
 
 /// The columns of `file` and `photo` that hold what files say (see [`super::told`]), as a literal.
@@ -135,12 +136,39 @@ pub(crate) const ALL: [Sealed; 34] = [
     SAVED_SEARCH,
 ];
 
+/// Columns with large values, which have a checksum in another column, which the seal covers.
+const LARGE: [(&str, &str); 7] = [
+    ("cluster", "centroid"),
+    ("look", "data"),
+    ("embedding", "vector"),
+    ("encoding", "data"),
+    ("classifier", "data"),
+    ("past_clusters", "members"),
+    ("past_clusters", "centroids"),
+];
+
 impl Sealed {
+    /// The columns of the table but the seal.
+    pub(crate) fn all_columns(self) -> Vec<&'static str> {
+        self.columns.split(", ").chain(self.large()).collect()
+    }
+
+    fn large(self) -> impl Iterator<Item = &'static str> {
+        LARGE.iter().filter(move |(table, _)| *table == self.table).map(|(_, column)| *column)
+    }
+
     /// Seals the rows that satisfy `which`, after they were written.
-    pub(crate) fn seal(self, db: &Connection, which: &str, values: impl Params) -> rusqlite::Result<()> {
-        let Self { table, columns, .. } = self;
-        db.prepare_cached(&format!("UPDATE {table} SET seal = seal({columns}) WHERE {which}"))?.execute(values)?;
+    pub(crate) fn seal(self, db: &Database, which: &str, values: impl SqlValues) -> rusqlite::Result<()> {
+        // A server has checksums of its own, of every page.
+        if db.sqlite().is_some() {
+            db.prepare_cached(&self.statement(which))?.execute(values)?;
+        }
         Ok(())
+    }
+
+    fn statement(self, which: &str) -> String {
+        let Self { table, columns, .. } = self;
+        format!("UPDATE {table} SET seal = seal({columns}) WHERE {which}")
     }
 
     /// The condition that a row is not what was written.
@@ -151,7 +179,7 @@ impl Sealed {
 
     /// Seals all rows of a library that comes from an older release.
     pub(crate) fn seal_all(self, db: &Connection) -> rusqlite::Result<()> {
-        if self.late { Ok(()) } else { self.seal(db, "true", []) }
+        if self.late { Ok(()) } else { db.execute(&self.statement("true"), []).map(drop) }
     }
 }
 
@@ -232,17 +260,7 @@ mod tests {
                 continue;
             };
             let mut covered: Vec<&str> = sealed.columns.split(", ").chain(["seal"]).collect();
-            // A large value has a checksum, which the seal covers.
-            let large = [
-                ("cluster", "centroid"),
-                ("look", "data"),
-                ("embedding", "vector"),
-                ("encoding", "data"),
-                ("classifier", "data"),
-                ("past_clusters", "members"),
-                ("past_clusters", "centroids"),
-            ];
-            covered.extend(large.iter().filter(|(of, _)| *of == table).map(|(_, column)| column));
+            covered.extend(sealed.large());
             covered.sort_unstable();
             columns.sort();
             assert_eq!(columns, covered, "{table}");

@@ -2,8 +2,9 @@
 
 use super::paths;
 use super::rows::ContentHash;
+use crate::engine::{Database, SqlRow};
 use crate::error::{Error, Result};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::OptionalExtension;
 use std::path::PathBuf;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -22,7 +23,7 @@ pub(crate) fn is_sound(bytes: &[u8], dim: usize, checksum: i64) -> bool {
 
 /// Appends the embedding in columns `at` (checksum) and `at + 1` (bytes) to `out` if it is sound; returns how many
 /// vectors of `dim` numbers it has, and 0 if it is damaged.
-pub(crate) fn read_row(row: &Row<'_>, at: usize, dim: usize, out: &mut Vec<f32>) -> rusqlite::Result<usize> {
+pub(crate) fn read_row(row: &SqlRow<'_>, at: usize, dim: usize, out: &mut Vec<f32>) -> rusqlite::Result<usize> {
     let checksum: i64 = row.get(at)?;
     let bytes = row.get_ref(at + 1)?.as_blob()?;
     if !is_sound(bytes, dim, checksum) {
@@ -45,17 +46,17 @@ pub(crate) fn check_length(what: &str, text: &str, longest: usize) -> Result<()>
 }
 
 /// The text of a column, with invalid UTF-8 replaced: a damaged caption must not make every search that meets it fail.
-pub(crate) fn text_of(row: &Row<'_>, at: usize) -> rusqlite::Result<String> {
+pub(crate) fn text_of(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<String> {
     Ok(String::from_utf8_lossy(row.get_ref(at)?.as_bytes()?).into_owned())
 }
 
 /// The hash in a column; zeros if it is damaged: the rest of the row is worth reading.
-pub(crate) fn hash_of(row: &Row<'_>, at: usize) -> rusqlite::Result<ContentHash> {
+pub(crate) fn hash_of(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<ContentHash> {
     Ok(row.get_ref(at)?.as_bytes().ok().and_then(|bytes| bytes.try_into().ok()).unwrap_or_default())
 }
 
 /// The first path of a photo; `None` if it has no file.
-pub(crate) fn first_path(db: &Connection, photo: i64) -> rusqlite::Result<Option<PathBuf>> {
+pub(crate) fn first_path(db: &Database, photo: i64) -> rusqlite::Result<Option<PathBuf>> {
     db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path LIMIT 1")?
         .query_row([photo], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))
         .optional()

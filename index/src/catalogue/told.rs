@@ -4,9 +4,10 @@ use super::paths;
 use super::rows::Metadata;
 use super::seal::{self, told_columns};
 use super::stored::text_of;
+use crate::engine::{Database, SqlRow, values_of};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{OptionalExtension, params};
 
 /// The columns of `file` and `photo` that hold it, in the order of [`values`] and [`read`].
 pub(crate) const COLUMNS: &str = told_columns!();
@@ -36,7 +37,7 @@ impl NameKind {
 }
 
 /// Lets SQL compare texts as queries do: `fold` leaves out case and accents, `words` keeps whole words between blanks.
-pub(crate) fn register(db: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn register(db: &rusqlite::Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     for (name, function) in [("fold", paths::fold as fn(&str) -> String), ("words", paths::padded_words)] {
         db.create_scalar_function(name, 1, flags, move |context| {
@@ -92,7 +93,7 @@ pub(crate) fn values(said: &Metadata) -> Vec<Value> {
 }
 
 /// Reads [`COLUMNS`], which begin at this column; keywords and people are read by [`names_of`].
-pub(crate) fn read(row: &Row<'_>, at: usize) -> rusqlite::Result<Metadata> {
+pub(crate) fn read(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<Metadata> {
     let text = |column: usize| match row.get_ref(at + column)? {
         rusqlite::types::ValueRef::Null => Ok(None),
         _ => text_of(row, at + column).map(Some),
@@ -132,7 +133,7 @@ pub(crate) fn joined(words: &[String]) -> String {
 
 /// The keywords and the people of a photo, each once: its own tags, then those of its files in their order. With `stack`,
 /// also those of the photos that were taken as one with it.
-pub(crate) fn names_of(db: &Connection, photo: i64, stack: bool) -> rusqlite::Result<(Vec<String>, Vec<String>)> {
+pub(crate) fn names_of(db: &Database, photo: i64, stack: bool) -> rusqlite::Result<(Vec<String>, Vec<String>)> {
     let others = |of: &str| if stack { format!("OR {of} IN {COMPANIONS}") } else { String::new() };
     let own = format!(
         "SELECT 0, o.name FROM own_tag o JOIN photo p ON p.picture = o.picture WHERE p.id = ?1 {}
@@ -161,7 +162,7 @@ pub(crate) fn names_of(db: &Connection, photo: i64, stack: bool) -> rusqlite::Re
 }
 
 /// Writes the keywords and people of a file; returns whether they are others than before.
-pub(crate) fn put_names(db: &Connection, file: i64, said: &Metadata) -> rusqlite::Result<bool> {
+pub(crate) fn put_names(db: &Database, file: i64, said: &Metadata) -> rusqlite::Result<bool> {
     let lists = [(NameKind::Keyword, &said.keywords), (NameKind::Person, &said.people)];
     let now: Vec<(&str, &String)> =
         lists.into_iter().flat_map(|(kind, list)| list.iter().map(move |text| (kind.as_str(), text))).collect();
@@ -183,12 +184,12 @@ pub(crate) fn put_names(db: &Connection, file: i64, said: &Metadata) -> rusqlite
 
 /// Lets a photo say what its files say: of each fact what the first file by path that has it says, but a date that is
 /// no guess before one that is. Returns whether anything changed. A photo without a file keeps what is known about it.
-pub(crate) fn retell(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
+pub(crate) fn retell(db: &Database, photo: i64) -> rusqlite::Result<bool> {
     let mut files = db.prepare_cached(&format!("SELECT {COLUMNS} FROM file WHERE photo = ?1 ORDER BY path"))?;
     let mut rows = files.query([photo])?;
     let mut now: Option<Metadata> = None;
     while let Some(row) = rows.next()? {
-        let next = read(row, 0)?;
+        let next = read(&row, 0)?;
         now = Some(now.map_or(next.clone(), |said| said.or(next)));
     }
     let Some(now) = now else { return Ok(false) };
@@ -207,7 +208,7 @@ pub(crate) fn retell(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
     all.push(photo.into());
     let marks = vec!["?"; all.len() - 1].join(", ");
     db.prepare_cached(&format!("UPDATE photo SET ({COLUMNS}, camera_folded, place_folded) = ({marks}) WHERE id = ?"))?
-        .execute(params_from_iter(all))?;
+        .execute(values_of(all))?;
     seal::PHOTO.seal(db, "id = ?1", [photo])?;
     Ok(true)
 }

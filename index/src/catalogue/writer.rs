@@ -3,8 +3,8 @@
 use super::change_log::{About, log, log_vectors};
 use super::identity::{end_last, is_held, let_go, recognise, remember_last};
 use super::library::{self, Library, Model, current_model, model_of, models_of};
+use super::lock::Lock;
 use super::paths;
-use super::private_file::take_lock;
 use super::rows::{
     Change, ContentHash, FailedFile, FileIdentity, FileStamp, FileState, Metadata, ModelRecord, ModelRole, PhotoFacts,
     Tag,
@@ -12,12 +12,12 @@ use super::rows::{
 use super::seal;
 use super::stored::{row_checksum, size_of, stored_size};
 use super::told::{self, retell};
+use crate::engine::{Database, SqlTransaction, values_of};
 use crate::error::{Error, Result, validate};
 use crate::escape;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
+use rusqlite::{OptionalExtension, params};
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -28,7 +28,7 @@ const LOCK: &str = "lock";
 pub struct Writer<'a> {
     pub(crate) library: &'a Library,
     /// Dropping it releases the lock.
-    _lock: File,
+    _lock: Lock<'a>,
 }
 
 impl Library {
@@ -37,8 +37,8 @@ impl Library {
     /// # Errors
     /// [`Error::Locked`] at once if another process or handle holds it; or the folder is read-only.
     pub fn lock(&self) -> Result<Writer<'_>> {
-        let held = |pid| Error::Locked { path: self.dir().to_path_buf(), pid };
-        Ok(Writer { library: self, _lock: take_lock(&self.dir().join(LOCK), held)? })
+        let held = |pid| Error::Locked { path: self.place(), pid };
+        Ok(Writer { library: self, _lock: self.take_lock(LOCK, held)? })
     }
 }
 
@@ -169,7 +169,7 @@ impl Writer<'_> {
                  p.colors IS NOT NULL
                  FROM file f JOIN photo p ON p.id = f.photo WHERE f.path = ?1",
             )?;
-            let state = |row: &rusqlite::Row<'_>| {
+            let state = |row: &crate::engine::SqlRow<'_>| {
                 let stamp = FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? };
                 Ok(FileState {
                     id: row.get(0)?,
@@ -287,12 +287,12 @@ impl Writer<'_> {
     }
 
     /// Runs `work` in one transaction.
-    pub(crate) fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+    pub(crate) fn write<T>(&mut self, work: impl FnMut(&SqlTransaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.library.write(work)
     }
 }
 
-fn is_forgotten(db: &Connection, path: &Path) -> rusqlite::Result<bool> {
+fn is_forgotten(db: &Database, path: &Path) -> rusqlite::Result<bool> {
     let mut statement = db.prepare_cached("SELECT forgotten FROM forgotten WHERE path = ?1")?;
     for ancestor in path.ancestors() {
         if let Some(forgotten) = statement.query_row([paths::bytes(ancestor)], |row| row.get(0)).optional()? {
@@ -304,7 +304,7 @@ fn is_forgotten(db: &Connection, path: &Path) -> rusqlite::Result<bool> {
 
 /// Drops everything at or below a path: files, failures, roots, and exceptions from what is forgotten. What was
 /// forgotten there stays so.
-pub(crate) fn forget_below(db: &Connection, path: &Path) -> rusqlite::Result<()> {
+pub(crate) fn forget_below(db: &Database, path: &Path) -> rusqlite::Result<()> {
     let (from, to) = paths::below(path);
     let mut statement = db.prepare("SELECT path, photo FROM file WHERE path = ?1 OR (path >= ?2 AND path < ?3)")?;
     let files = statement.query_map(params![paths::bytes(path), from, to], |row| {
@@ -331,20 +331,20 @@ pub(crate) fn forget_below(db: &Connection, path: &Path) -> rusqlite::Result<()>
 }
 
 /// Records whether a path is forgotten.
-pub(crate) fn put_forgotten(db: &Connection, path: &Path, forgotten: bool) -> rusqlite::Result<()> {
+pub(crate) fn put_forgotten(db: &Database, path: &Path, forgotten: bool) -> rusqlite::Result<()> {
     let path = paths::bytes(path);
     db.execute("INSERT OR REPLACE INTO forgotten (path, forgotten) VALUES (?1, ?2)", params![path, forgotten])?;
     seal::FORGOTTEN.seal(db, "path = ?1", [path])
 }
 
 /// The number of rows of a table with a path at or below `path`.
-fn count_below(db: &Connection, table: &str, path: &Path) -> rusqlite::Result<u64> {
+fn count_below(db: &Database, table: &str, path: &Path) -> rusqlite::Result<u64> {
     let (from, to) = paths::below(path);
     let sql = format!("SELECT count(*) FROM {table} WHERE path = ?1 OR (path >= ?2 AND path < ?3)");
     db.prepare_cached(&sql)?.query_row(params![paths::bytes(path), from, to], |row| row.get(0))
 }
 
-fn delete_below(db: &Connection, table: &str, path: &Path) -> rusqlite::Result<()> {
+fn delete_below(db: &Database, table: &str, path: &Path) -> rusqlite::Result<()> {
     let (from, to) = paths::below(path);
     let sql = format!("DELETE FROM {table} WHERE path = ?1 OR (path >= ?2 AND path < ?3)");
     db.prepare_cached(&sql)?.execute(params![paths::bytes(path), from, to])?;
@@ -352,16 +352,16 @@ fn delete_below(db: &Connection, table: &str, path: &Path) -> rusqlite::Result<(
 }
 
 /// Writes what a model is to the library, and its name.
-fn put_model(db: &Connection, model: &ModelRecord, current: bool, beside: i64) -> rusqlite::Result<()> {
+fn put_model(db: &Database, model: &ModelRecord, current: bool, beside: i64) -> rusqlite::Result<()> {
     db.execute(
         "INSERT INTO model (name, fingerprint, dim, current, beside) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT DO UPDATE SET name = ?1, current = ?4, beside = ?5",
+         ON CONFLICT (fingerprint, dim) DO UPDATE SET name = ?1, current = ?4, beside = ?5",
         params![model.name, model.fingerprint, model.dim, current, beside],
     )?;
     seal::MODEL.seal(db, "fingerprint = ?1 AND dim = ?2", params![model.fingerprint, model.dim])
 }
 
-fn apply_one(db: &Connection, change: &Change, current: Option<&Model>) -> rusqlite::Result<()> {
+fn apply_one(db: &Database, change: &Change, current: Option<&Model>) -> rusqlite::Result<()> {
     match change {
         Change::Photo { path, root, stamp, identity, facts, embedding, tags } => {
             let (photo, is_new) = put_photo(db, identity, facts)?;
@@ -412,7 +412,7 @@ fn apply_one(db: &Connection, change: &Change, current: Option<&Model>) -> rusql
 
 /// Writes what a picture is, and returns the photo and whether it is new. What its files say about it follows with
 /// [`put_file`].
-fn put_photo(db: &Connection, identity: &FileIdentity, facts: &PhotoFacts) -> rusqlite::Result<(i64, bool)> {
+fn put_photo(db: &Database, identity: &FileIdentity, facts: &PhotoFacts) -> rusqlite::Result<(i64, bool)> {
     let PhotoFacts { width, height, format, remark, colors, .. } = facts;
     let colors = colors.as_deref().map(told::joined);
     let known = recognise(db, identity)?;
@@ -438,7 +438,7 @@ fn put_photo(db: &Connection, identity: &FileIdentity, facts: &PhotoFacts) -> ru
     Ok((photo, known.is_none()))
 }
 
-fn put_embedding(db: &Connection, photo: i64, model: i64, embedding: &[f32]) -> rusqlite::Result<()> {
+fn put_embedding(db: &Database, photo: i64, model: i64, embedding: &[f32]) -> rusqlite::Result<()> {
     let bytes: Vec<u8> = embedding.iter().flat_map(|v| v.to_le_bytes()).collect();
     // What a former model made of it is not needed any more.
     db.prepare_cached(
@@ -451,7 +451,7 @@ fn put_embedding(db: &Connection, photo: i64, model: i64, embedding: &[f32]) -> 
     seal::EMBEDDING.seal(db, "photo = ?1 AND model = ?2", [photo, model])
 }
 
-pub(crate) fn put_tags(db: &Connection, photo: i64, tags: &[Tag]) -> rusqlite::Result<()> {
+pub(crate) fn put_tags(db: &Database, photo: i64, tags: &[Tag]) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM tag WHERE photo = ?1")?.execute([photo])?;
     let mut insert =
         db.prepare_cached("INSERT INTO tag (photo, position, label, folded, score) VALUES (?1, ?2, ?3, ?4, ?5)")?;
@@ -461,7 +461,7 @@ pub(crate) fn put_tags(db: &Connection, photo: i64, tags: &[Tag]) -> rusqlite::R
     seal::TAG.seal(db, "photo = ?1", [photo])
 }
 
-pub(crate) fn put_other_tags(db: &Connection, photo: i64, model: i64, tags: &[Tag]) -> rusqlite::Result<()> {
+pub(crate) fn put_other_tags(db: &Database, photo: i64, model: i64, tags: &[Tag]) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM other_tag WHERE photo = ?1 AND model = ?2")?.execute([photo, model])?;
     let mut insert = db.prepare_cached(
         "INSERT INTO other_tag (photo, model, position, label, folded, score) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -498,7 +498,7 @@ static PUT_FILE: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Writes that a file shows a photo. `is_new`: this file has brought the photo into the library.
-fn put_file(db: &Connection, file: &FileRow<'_>, photo: i64, is_new: bool) -> rusqlite::Result<()> {
+fn put_file(db: &Database, file: &FileRow<'_>, photo: i64, is_new: bool) -> rusqlite::Result<()> {
     let FileRow { path, root, stamp, hash, metadata } = file;
     let name = paths::bytes(path);
     db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([name])?;
@@ -515,7 +515,7 @@ fn put_file(db: &Connection, file: &FileRow<'_>, photo: i64, is_new: bool) -> ru
         metadata.beside.into(),
     ];
     values.extend(told::values(metadata));
-    let id = db.prepare_cached(&PUT_FILE)?.query_row(params_from_iter(values), |row| row.get(0))?;
+    let id = db.prepare_cached(&PUT_FILE)?.query_row(values_of(values), |row| row.get(0))?;
     seal::FILE.seal(db, "path = ?1", [name])?;
     let renamed = told::put_names(db, id, metadata)?;
     if told::retell(db, photo)? || renamed {
@@ -536,13 +536,13 @@ fn put_file(db: &Connection, file: &FileRow<'_>, photo: i64, is_new: bool) -> ru
 }
 
 /// Settles what follows from a path's no longer showing this photo.
-fn leave(db: &Connection, path: &Path, photo: i64) -> rusqlite::Result<()> {
+fn leave(db: &Database, path: &Path, photo: i64) -> rusqlite::Result<()> {
     log(db, photo, About::Photo)?;
     remember_last(db, path, photo)?;
     retell(db, photo).map(drop)
 }
 
-fn drop_path(db: &Connection, path: &Path) -> rusqlite::Result<()> {
+fn drop_path(db: &Database, path: &Path) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([paths::bytes(path)])?;
     if let Some(photo) = photo_of(db, path)? {
         db.prepare_cached("DELETE FROM file WHERE path = ?1")?.execute([paths::bytes(path)])?;
@@ -551,7 +551,7 @@ fn drop_path(db: &Connection, path: &Path) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn photo_of(db: &Connection, path: &Path) -> rusqlite::Result<Option<i64>> {
+fn photo_of(db: &Database, path: &Path) -> rusqlite::Result<Option<i64>> {
     let mut statement = db.prepare_cached("SELECT photo FROM file WHERE path = ?1")?;
     statement.query_row([paths::bytes(path)], |row| row.get(0)).optional()
 }

@@ -6,9 +6,10 @@ use crate::catalogue::paths;
 use crate::catalogue::rows::ContentHash;
 use crate::catalogue::seal;
 use crate::catalogue::stored::{check_length, text_of};
+use crate::engine::Database;
 use crate::error::{Error, Result};
 use crate::escape;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 /// The most characters of a name.
 const LONGEST_NAME: usize = 200;
@@ -38,7 +39,7 @@ impl Library {
                  AND EXISTS (SELECT 1 FROM photo p JOIN file f ON f.photo = p.id WHERE p.picture = a.picture)),
                  (SELECT count(*) FROM album_picture a WHERE a.album = album.id), written FROM album ORDER BY folded",
             )?;
-            let album = |row: &rusqlite::Row<'_>| {
+            let album = |row: &crate::engine::SqlRow<'_>| {
                 Ok(PhotoAlbum {
                     name: text_of(row, 0)?,
                     photos: row.get(1)?,
@@ -186,18 +187,18 @@ impl Library {
 }
 
 /// The id of the album of this name; case and accents are ignored.
-pub(crate) fn id_of(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+pub(crate) fn id_of(db: &Database, name: &str) -> rusqlite::Result<Option<i64>> {
     db.prepare_cached("SELECT id FROM album WHERE folded = ?1")?
         .query_row([paths::fold(name)], |row| row.get(0))
         .optional()
 }
 
-fn name_of(db: &Connection, album: i64) -> rusqlite::Result<String> {
+fn name_of(db: &Database, album: i64) -> rusqlite::Result<String> {
     db.query_row("SELECT name FROM album WHERE id = ?1", [album], |row| text_of(row, 0))
 }
 
 /// The pictures of an album, in its order; damaged ones are left out.
-pub(crate) fn pictures_of(db: &Connection, album: i64) -> rusqlite::Result<Vec<ContentHash>> {
+pub(crate) fn pictures_of(db: &Database, album: i64) -> rusqlite::Result<Vec<ContentHash>> {
     let mut statement = db.prepare_cached("SELECT picture FROM album_picture WHERE album = ?1 ORDER BY position")?;
     let mut rows = statement.query([album])?;
     let mut pictures = Vec::new();
@@ -210,15 +211,15 @@ pub(crate) fn pictures_of(db: &Connection, album: i64) -> rusqlite::Result<Vec<C
 /// Writes an album with exactly these pictures, each once, where it comes first; returns how many. `written` is when,
 /// in seconds since 1970, if not now.
 pub(crate) fn put(
-    db: &Connection,
+    db: &Database,
     name: &str,
     written: Option<i64>,
     pictures: &[ContentHash],
 ) -> rusqlite::Result<usize> {
     let album: i64 = db
         .prepare_cached(
-            "INSERT INTO album (name, folded, written) VALUES (?1, ?2, ifnull(?3, unixepoch()))
-             ON CONFLICT (folded) DO UPDATE SET name = ?1, written = ifnull(?3, unixepoch()) RETURNING id",
+            "INSERT INTO album (name, folded, written) VALUES (?1, ?2, coalesce(?3, unixepoch()))
+             ON CONFLICT (folded) DO UPDATE SET name = ?1, written = coalesce(?3, unixepoch()) RETURNING id",
         )?
         .query_row(params![name, paths::fold(name), written], |row| row.get(0))?;
     seal::ALBUM.seal(db, "id = ?1", [album])?;

@@ -4,12 +4,11 @@ use super::captions::{check_encoding, exists, put_caption, put_encoding};
 use super::pending::PendingQueue;
 use super::stacks::IS_COVERED;
 use crate::catalogue::library::Library;
-use crate::catalogue::private_file::take_lock;
+use crate::catalogue::lock::Lock;
 use crate::catalogue::rows::{Captioned, PendingPhoto};
 use crate::catalogue::stored::{LONGEST_CAPTION, check_length};
 use crate::error::{Error, Result};
 use rusqlite::types::Value;
-use std::fs::File;
 use std::path::PathBuf;
 
 const CAPTIONS_LOCK: &str = "captions.lock";
@@ -29,9 +28,9 @@ fn is_pending() -> String {
 pub struct Captioner<'a> {
     library: &'a Library,
     fingerprint: String,
-    queue: PendingQueue,
-    /// Dropping it releases the lock.
-    _lock: File,
+    queue: PendingQueue<'a>,
+    /// Dropping it releases the lock. On a server there is none: each photo is leased.
+    _lock: Option<Lock<'a>>,
 }
 
 impl Library {
@@ -40,12 +39,13 @@ impl Library {
     /// it ends. The lock excludes neither a [`crate::Writer`] nor captions that are set one by one.
     ///
     /// # Errors
-    /// [`Error::Captioning`] at once if another process or handle holds it; or the folder is read-only.
+    /// [`Error::Captioning`] at once if another process or handle holds it (on a server, many may caption); or the folder
+    /// is read-only.
     pub fn captioner(&self, fingerprint: &str, recaption: bool) -> Result<Captioner<'_>> {
-        let held = |pid| Error::Captioning { path: self.dir().to_path_buf(), pid };
-        let lock = take_lock(&self.dir().join(CAPTIONS_LOCK), held)?;
+        let held = |pid| Error::Captioning { path: self.place(), pid };
+        let lock = self.take_unless_shared(CAPTIONS_LOCK, held)?;
         let values = vec![Value::from(recaption), Value::from(fingerprint.to_owned())];
-        let queue = PendingQueue::new(is_pending(), values);
+        let queue = PendingQueue::new(self, "caption", is_pending(), values)?;
         Ok(Captioner { library: self, fingerprint: fingerprint.to_owned(), queue, _lock: lock })
     }
 }
@@ -72,7 +72,7 @@ impl Captioner<'_> {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn pending(&mut self, n: usize) -> Result<Vec<PendingPhoto>> {
-        self.queue.take(self.library, n)
+        self.queue.take(n)
     }
 
     /// How many photos wait for a caption, including those handed out and not saved.
@@ -80,7 +80,7 @@ impl Captioner<'_> {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn pending_count(&self) -> Result<u64> {
-        self.queue.count(self.library)
+        self.queue.count()
     }
 
     /// Saves captions and encodings, all or none, and returns how many captions were written. A caption written by hand
@@ -98,6 +98,7 @@ impl Captioner<'_> {
         let written = self.library.write(|db| {
             let mut written = 0;
             for Captioned { photo, text, encoding } in done {
+                self.queue.close(db, *photo)?;
                 if !exists(db, *photo)? {
                     continue;
                 }

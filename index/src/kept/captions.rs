@@ -9,8 +9,9 @@ use crate::catalogue::paths;
 use crate::catalogue::rows::{Caption, CaptionCounts, EncodingCounts};
 use crate::catalogue::seal;
 use crate::catalogue::stored::{LONGEST_CAPTION, check_length, row_checksum, text_of};
+use crate::engine::{Database, SqlRow};
 use crate::error::{Error, Result};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 /// The most numbers that an encoding may have: 64 MiB. That of BLIP-2 has 32 queries of 768 numbers; those of models
 /// that see a photo in tiles have some millions.
@@ -140,17 +141,17 @@ impl Library {
 }
 
 /// Whether this photo is in the catalogue.
-pub(crate) fn exists(db: &Connection, photo: i64) -> rusqlite::Result<bool> {
+pub(crate) fn exists(db: &Database, photo: i64) -> rusqlite::Result<bool> {
     db.prepare_cached("SELECT 1 FROM photo WHERE id = ?1")?.exists([photo])
 }
 
 /// Writes a caption, as one by hand if there is no captioner; `false` if a captioner would replace one written by hand.
-pub(crate) fn put_caption(db: &Connection, photo: i64, text: &str, captioner: Option<&str>) -> rusqlite::Result<bool> {
+pub(crate) fn put_caption(db: &Database, photo: i64, text: &str, captioner: Option<&str>) -> rusqlite::Result<bool> {
     let written = db
         .prepare_cached(
             "INSERT INTO caption (photo, text, folded, captioner, written) VALUES (?1, ?2, ?3, ?4, unixepoch())
              ON CONFLICT (photo) DO UPDATE SET text = ?2, folded = ?3, captioner = ?4, written = unixepoch(),
-             carried = NULL WHERE ?4 IS NULL OR captioner IS NOT NULL",
+             carried = NULL WHERE ?4 IS NULL OR caption.captioner IS NOT NULL",
         )?
         .execute(params![photo, text, paths::padded_words(text), captioner])?
         > 0;
@@ -162,7 +163,7 @@ pub(crate) fn put_caption(db: &Connection, photo: i64, text: &str, captioner: Op
 }
 
 /// Writes the encoding of a photo, if the photo is in the catalogue.
-pub(crate) fn put_encoding(db: &Connection, photo: i64, captioner: &str, encoding: &[f32]) -> rusqlite::Result<()> {
+pub(crate) fn put_encoding(db: &Database, photo: i64, captioner: &str, encoding: &[f32]) -> rusqlite::Result<()> {
     let bytes: Vec<u8> = encoding.iter().flat_map(|v| v.to_le_bytes()).collect();
     db.prepare_cached(
         "INSERT INTO encoding (photo, captioner, checksum, data)
@@ -176,8 +177,8 @@ pub(crate) fn put_encoding(db: &Connection, photo: i64, captioner: &str, encodin
 
 /// Drops the encodings that were stored first until the others have at most so many bytes. SQLite reads the length of a
 /// value without the value.
-fn drop_oldest(db: &Connection, most: u64) -> rusqlite::Result<()> {
-    let total = |row: &rusqlite::Row| row.get::<_, u64>(0);
+fn drop_oldest(db: &Database, most: u64) -> rusqlite::Result<()> {
+    let total = |row: &SqlRow<'_>| row.get::<_, u64>(0);
     let mut left = db.prepare_cached("SELECT coalesce(sum(length(data)), 0) FROM encoding")?.query_row([], total)?;
     if left <= most {
         return Ok(());
@@ -214,14 +215,14 @@ fn is_sound(bytes: &[u8], checksum: i64) -> bool {
 }
 
 /// Photo and captioner of the encodings whose checksum or length is wrong.
-pub(crate) fn damaged_encodings(db: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
+pub(crate) fn damaged_encodings(db: &Database) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut statement =
         db.prepare("SELECT photo, captioner, checksum, data FROM encoding ORDER BY photo, captioner")?;
     let mut rows = statement.query([])?;
     let mut damaged = Vec::new();
     while let Some(row) = rows.next()? {
         if !is_sound(row.get_ref(3)?.as_blob()?, row.get(2)?) {
-            damaged.push((row.get(0)?, text_of(row, 1)?));
+            damaged.push((row.get(0)?, text_of(&row, 1)?));
         }
     }
     Ok(damaged)
@@ -233,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_oldest_encodings_go_first() {
-        let db = Connection::open_in_memory().unwrap();
+        let db = Database::Sqlite(rusqlite::Connection::open_in_memory().unwrap());
         db.execute_batch(
             "CREATE TABLE encoding (photo INTEGER, captioner TEXT, data BLOB, PRIMARY KEY (photo, captioner))",
         )

@@ -9,8 +9,9 @@ use crate::catalogue::paths;
 use crate::catalogue::rows::{Chat, FileIdentity, Turn};
 use crate::catalogue::seal;
 use crate::catalogue::stored::{LONGEST_CAPTION, check_length, hash_of, text_of};
+use crate::engine::{Database, SqlRow, SqlValues};
 use crate::error::{Error, Result};
-use rusqlite::{Connection, Params, Row, params};
+use rusqlite::params;
 use std::path::Path;
 
 /// The most characters that a question may have.
@@ -57,10 +58,11 @@ impl Library {
             }
             db.prepare_cached(
                 "INSERT INTO turn (conversation, position, question, answer)
-                 SELECT ?1, ifnull(max(position), 0) + 1, ?2, ?3 FROM turn WHERE conversation = ?1",
+                 SELECT ?1, coalesce(max(position), 0) + 1, ?2, ?3 FROM turn WHERE conversation = ?1",
             )?
             .execute(params![chat, question, answer])?;
-            seal::TURN.seal(db, "rowid = ?1", [db.last_insert_rowid()])?;
+            let last = "conversation = ?1 AND position = (SELECT max(position) FROM turn WHERE conversation = ?1)";
+            seal::TURN.seal(db, last, [chat])?;
             Ok(true)
         })?;
         if known { Ok(()) } else { Err(Error::NoChat { id: chat }) }
@@ -129,14 +131,14 @@ impl Library {
 }
 
 /// Records that a chat changed just now; `false` if it does not exist.
-fn touch(db: &Connection, id: i64) -> rusqlite::Result<bool> {
+fn touch(db: &Database, id: i64) -> rusqlite::Result<bool> {
     let exists = db.prepare_cached("UPDATE conversation SET updated = unixepoch() WHERE id = ?1")?.execute([id])? > 0;
     seal::CONVERSATION.seal(db, "id = ?1", [id])?;
     Ok(exists)
 }
 
 /// Adds a chat without its turns, and returns its id.
-pub(crate) fn insert(db: &Connection, chat: &Chat) -> rusqlite::Result<i64> {
+pub(crate) fn insert(db: &Database, chat: &Chat) -> rusqlite::Result<i64> {
     let Chat { path, picture, file, model, started, updated, .. } = chat;
     let id = db
         .prepare_cached(
@@ -152,7 +154,7 @@ pub(crate) fn insert(db: &Connection, chat: &Chat) -> rusqlite::Result<i64> {
 }
 
 /// Replaces the turns of a chat.
-pub(crate) fn put_turns(db: &Connection, chat: i64, turns: &[Turn]) -> rusqlite::Result<()> {
+pub(crate) fn put_turns(db: &Database, chat: i64, turns: &[Turn]) -> rusqlite::Result<()> {
     db.execute("DELETE FROM turn WHERE conversation = ?1", [chat])?;
     for (position, Turn { question, answer }) in (1..).zip(turns) {
         db.prepare_cached("INSERT INTO turn (conversation, position, question, answer) VALUES (?1, ?2, ?3, ?4)")?
@@ -163,7 +165,7 @@ pub(crate) fn put_turns(db: &Connection, chat: i64, turns: &[Turn]) -> rusqlite:
 }
 
 /// Chats with their turns. They belong together only if all are read in one transaction.
-pub(crate) fn read(db: &Connection, which: &str, values: impl Params) -> rusqlite::Result<Vec<Chat>> {
+pub(crate) fn read(db: &Database, which: &str, values: impl SqlValues) -> rusqlite::Result<Vec<Chat>> {
     let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM conversation {which}"))?;
     let mut turns = db.prepare_cached("SELECT question, answer FROM turn WHERE conversation = ?1 ORDER BY position")?;
     let mut chats: Vec<Chat> = statement.query_map(values, chat_of)?.collect::<rusqlite::Result<_>>()?;
@@ -175,7 +177,7 @@ pub(crate) fn read(db: &Connection, which: &str, values: impl Params) -> rusqlit
     Ok(chats)
 }
 
-fn chat_of(row: &Row<'_>) -> rusqlite::Result<Chat> {
+fn chat_of(row: &SqlRow<'_>) -> rusqlite::Result<Chat> {
     Ok(Chat {
         id: row.get(0)?,
         path: paths::from_bytes(row.get_ref(1)?.as_blob()?),

@@ -4,8 +4,9 @@ use super::cluster_rows::{ClusterMember, NewCluster, put_clusters};
 use crate::catalogue::library::Library;
 use crate::catalogue::seal;
 use crate::catalogue::stored::{row_checksum, text_of};
+use crate::engine::Database;
 use crate::error::{Error, Result};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 /// How many earlier states are kept.
@@ -49,7 +50,7 @@ impl Library {
             let mut past = Vec::new();
             while let Some(row) = rows.next()? {
                 let (members, centroids) = (row.get_ref(3)?.as_blob()?, row.get_ref(4)?.as_blob()?);
-                let clusters: Result<Vec<PastCluster>, _> = serde_json::from_str(&text_of(row, 2)?);
+                let clusters: Result<Vec<PastCluster>, _> = serde_json::from_str(&text_of(&row, 2)?);
                 let is_sound = checksum(members, centroids) == row.get::<_, i64>(5)?;
                 let Some(clusters) = clusters.ok().filter(|_| is_sound) else { continue };
                 let inside = read_members(members).filter(|member| member.cluster.is_some()).count();
@@ -110,7 +111,7 @@ impl Library {
 }
 
 /// Remembers the present clusters, before they are replaced, and forgets those that are too old.
-pub(crate) fn remember(db: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn remember(db: &Database) -> rusqlite::Result<()> {
     let mut statement = db.prepare(
         "SELECT id, name, by_hand, keywords, coherence, reach, fingerprint, centroid FROM cluster ORDER BY id",
     )?;
@@ -119,12 +120,12 @@ pub(crate) fn remember(db: &Connection) -> rusqlite::Result<()> {
     while let Some(row) = rows.next()? {
         ids.push(row.get::<_, i64>(0)?);
         clusters.push(PastCluster {
-            name: text_of(row, 1)?,
+            name: text_of(&row, 1)?,
             by_hand: row.get(2)?,
-            keywords: serde_json::from_str(&text_of(row, 3)?).unwrap_or_default(),
+            keywords: serde_json::from_str(&text_of(&row, 3)?).unwrap_or_default(),
             coherence: row.get(4)?,
             reach: row.get(5)?,
-            fingerprint: text_of(row, 6)?,
+            fingerprint: text_of(&row, 6)?,
         });
         centroids.extend_from_slice(row.get_ref(7)?.as_blob()?);
     }
@@ -141,12 +142,12 @@ pub(crate) fn remember(db: &Connection) -> rusqlite::Result<()> {
         members.extend(row.get::<_, f32>(2)?.to_le_bytes());
     }
     let clusters = serde_json::to_string(&clusters).unwrap_or_default();
-    db.execute(
+    let id: i64 = db.query_row(
         "INSERT INTO past_clusters (until, clusters, members, centroids, checksum)
-         VALUES (unixepoch(), ?1, ?2, ?3, ?4)",
+         VALUES (unixepoch(), ?1, ?2, ?3, ?4) RETURNING id",
         params![clusters, members, centroids, checksum(&members, &centroids)],
+        |row| row.get(0),
     )?;
-    let id = db.last_insert_rowid();
     seal::PAST_CLUSTERS.seal(db, "id = ?1", [id])?;
     db.execute(
         "DELETE FROM past_clusters WHERE id NOT IN (SELECT id FROM past_clusters ORDER BY id DESC LIMIT ?1)",
@@ -169,7 +170,7 @@ fn read_members(bytes: &[u8]) -> impl Iterator<Item = ClusterMember<usize>> {
 }
 
 /// The states whose clusters are not what was written.
-pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<i64>> {
+pub(crate) fn damaged(db: &Database) -> rusqlite::Result<Vec<i64>> {
     let mut statement = db.prepare("SELECT id, members, centroids, checksum FROM past_clusters ORDER BY id")?;
     let mut rows = statement.query([])?;
     let mut damaged = Vec::new();

@@ -4,7 +4,8 @@ use super::given_names;
 use crate::catalogue::paths;
 use crate::catalogue::seal;
 use crate::catalogue::stored::row_checksum;
-use rusqlite::{Connection, params};
+use crate::engine::Database;
+use rusqlite::params;
 
 /// A cluster to store.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +38,7 @@ pub struct ClusterMember<C> {
 /// Adds clusters in the space of the model with this fingerprint, and assigns photos to them; `members` name clusters by
 /// their position.
 pub(crate) fn put_clusters(
-    db: &Connection,
+    db: &Database,
     clusters: &[NewCluster],
     members: &[ClusterMember<usize>],
     fingerprint: &str,
@@ -46,11 +47,7 @@ pub(crate) fn put_clusters(
     for cluster in clusters {
         let bytes: Vec<u8> = cluster.centroid.iter().flat_map(|v| v.to_le_bytes()).collect();
         let keywords = serde_json::to_string(&cluster.keywords).unwrap_or_default();
-        db.prepare_cached(
-            "INSERT INTO cluster (name, folded, by_hand, keywords, coherence, reach, fingerprint, checksum, centroid)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?
-        .execute(params![
+        let values = params![
             cluster.name,
             paths::fold(&cluster.name),
             cluster.by_hand,
@@ -60,8 +57,13 @@ pub(crate) fn put_clusters(
             fingerprint,
             row_checksum(&bytes),
             bytes
-        ])?;
-        let id = db.last_insert_rowid();
+        ];
+        let id: i64 = db
+            .prepare_cached(
+                "INSERT INTO cluster (name, folded, by_hand, keywords, coherence, reach, fingerprint, checksum, centroid)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id",
+            )?
+            .query_row(values, |row| row.get(0))?;
         seal::CLUSTER.seal(db, "id = ?1", [id])?;
         ids.push(id);
     }
@@ -74,7 +76,7 @@ pub(crate) fn put_clusters(
 }
 
 /// Assigns a photo to a cluster; a photo that is gone in the meantime is skipped.
-pub(crate) fn put_member(db: &Connection, member: &ClusterMember<i64>) -> rusqlite::Result<()> {
+pub(crate) fn put_member(db: &Database, member: &ClusterMember<i64>) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO member (photo, cluster, cosine) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM photo WHERE id = ?1)
          ON CONFLICT (photo) DO UPDATE SET cluster = ?2, cosine = ?3",

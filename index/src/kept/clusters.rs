@@ -7,10 +7,11 @@ use crate::catalogue::paths;
 use crate::catalogue::rows::ModelRecord;
 use crate::catalogue::seal;
 use crate::catalogue::stored::{check_length, is_sound, row_checksum, text_of};
+use crate::engine::Database;
 use crate::error::{Error, Result, validate};
 use crate::escape;
 use crate::search::filters::NO_CLUSTER;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 use std::collections::HashSet;
 
@@ -243,7 +244,7 @@ impl Library {
             }
             let by_hand: bool = db.query_row("SELECT by_hand FROM cluster WHERE id = ?1", [id], |row| row.get(0))?;
             db.execute(
-                "UPDATE cluster SET name = ?2, folded = ?3, by_hand = 1 WHERE id = ?1",
+                "UPDATE cluster SET name = ?2, folded = ?3, by_hand = true WHERE id = ?1",
                 params![id, new, paths::fold(new)],
             )?;
             seal::CLUSTER.seal(db, "id = ?1", [id])?;
@@ -268,7 +269,7 @@ impl Library {
                 return Ok(false);
             }
             let values = params![cluster, name, paths::fold(name)];
-            db.execute("UPDATE cluster SET name = ?2, folded = ?3, by_hand = 1 WHERE id = ?1", values)?;
+            db.execute("UPDATE cluster SET name = ?2, folded = ?3, by_hand = true WHERE id = ?1", values)?;
             seal::CLUSTER.seal(db, "id = ?1", [cluster])?;
             Ok(true)
         })
@@ -288,14 +289,14 @@ pub fn folded_name(name: &str) -> String {
 }
 
 /// The id of the cluster of this name; case and accents are ignored.
-pub(crate) fn id_of(db: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+pub(crate) fn id_of(db: &Database, name: &str) -> rusqlite::Result<Option<i64>> {
     db.prepare_cached("SELECT id FROM cluster WHERE folded = ?1")?
         .query_row([paths::fold(name)], |row| row.get(0))
         .optional()
 }
 
 /// Clusters whose centroid is not what was written.
-pub(crate) fn damaged_centroids(db: &Connection) -> rusqlite::Result<Vec<i64>> {
+pub(crate) fn damaged_centroids(db: &Database) -> rusqlite::Result<Vec<i64>> {
     let mut statement = db.prepare("SELECT id, checksum, centroid FROM cluster ORDER BY id")?;
     let mut rows = statement.query([])?;
     let mut damaged = Vec::new();

@@ -6,8 +6,9 @@ use crate::catalogue::paths;
 use crate::catalogue::rows::ContentHash;
 use crate::catalogue::seal;
 use crate::catalogue::stored::text_of;
+use crate::engine::Database;
 use crate::error::Result;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 /// A name that a person gave to a group of photos.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl Library {
             while let Some(row) = rows.next()? {
                 let photos = photos.query_map([row.get::<_, i64>(0)?], |row| row.get(0))?;
                 let photos = photos.collect::<rusqlite::Result<_>>()?;
-                names.push(GivenName { name: text_of(row, 1)?, photos, pictures: row.get(2)? });
+                names.push(GivenName { name: text_of(&row, 1)?, photos, pictures: row.get(2)? });
             }
             Ok(names)
         })
@@ -51,12 +52,12 @@ impl Library {
 
 /// Keeps the name that a person gave to a cluster, and to which pictures: those that the cluster has, those that had the
 /// name while no cluster had it, and of the cluster's former name by hand, which goes, those that no file shows now.
-pub(crate) fn give(db: &Connection, cluster: i64, former: Option<&str>) -> rusqlite::Result<()> {
+pub(crate) fn give(db: &Database, cluster: i64, former: Option<&str>) -> rusqlite::Result<()> {
     let name: String = db.query_row("SELECT name FROM cluster WHERE id = ?1", [cluster], |row| text_of(row, 0))?;
     let mut pictures = db.prepare_cached(
         "SELECT p.picture FROM member m JOIN photo p ON p.id = m.photo WHERE m.cluster = ?1
          UNION SELECT n.picture FROM named_picture n JOIN given_name g ON g.id = n.name
-         WHERE g.folded = ?2 AND ?2 IS NOT ?3 OR g.folded = ?3
+         WHERE g.folded = ?2 AND ?2 IS DISTINCT FROM ?3 OR g.folded = ?3
          AND NOT EXISTS (SELECT 1 FROM photo p JOIN file f ON f.photo = p.id WHERE p.picture = n.picture)",
     )?;
     let names = params![cluster, paths::fold(&name), former.map(paths::fold)];
@@ -69,7 +70,7 @@ pub(crate) fn give(db: &Connection, cluster: i64, former: Option<&str>) -> rusql
 
 /// Keeps the name of a cluster that got it because it has most of the name's pictures. These stay what they are:
 /// otherwise a name could wander, cluster by cluster, to pictures that it was never given to.
-pub(crate) fn keep(db: &Connection, cluster: i64) -> rusqlite::Result<()> {
+pub(crate) fn keep(db: &Database, cluster: i64) -> rusqlite::Result<()> {
     let folded: String = db.query_row("SELECT folded FROM cluster WHERE id = ?1", [cluster], |row| text_of(row, 0))?;
     let known = db.prepare_cached("SELECT 1 FROM given_name WHERE folded = ?1")?.exists([folded])?;
     if known { Ok(()) } else { give(db, cluster, None) }
@@ -77,12 +78,12 @@ pub(crate) fn keep(db: &Connection, cluster: i64) -> rusqlite::Result<()> {
 
 /// Writes a name and its pictures, in the place of what the name was given to before; `written` is when, in seconds
 /// since 1970, if not now or when the same was written before.
-pub(crate) fn put(db: &Connection, name: &str, written: Option<i64>, pictures: &[ContentHash]) -> rusqlite::Result<()> {
+pub(crate) fn put(db: &Database, name: &str, written: Option<i64>, pictures: &[ContentHash]) -> rusqlite::Result<()> {
     let id: i64 = db
         .prepare_cached(
-            "INSERT INTO given_name (name, folded, written) VALUES (?1, ?2, ifnull(?3, unixepoch()))
+            "INSERT INTO given_name (name, folded, written) VALUES (?1, ?2, coalesce(?3, unixepoch()))
              ON CONFLICT (folded) DO UPDATE SET name = ?1,
-             written = ifnull(?3, CASE name WHEN ?1 THEN written ELSE unixepoch() END) RETURNING id",
+             written = coalesce(?3, CASE given_name.name WHEN ?1 THEN given_name.written ELSE unixepoch() END) RETURNING id",
         )?
         .query_row(params![name, paths::fold(name), written], |row| row.get(0))?;
     seal::GIVEN_NAME.seal(db, "id = ?1", [id])?;

@@ -7,12 +7,13 @@ use crate::catalogue::library::Library;
 use crate::catalogue::paths::fold;
 use crate::catalogue::seal;
 use crate::catalogue::stored::{check_length, row_checksum, text_of};
+use crate::engine::{Database, SqlRow};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::search::filters::{Clause, Filter};
 use crate::search::vectors::{Vectors, cosine};
 use rayon::prelude::*;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, params};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -303,7 +304,7 @@ impl LabelFilter {
     pub(crate) fn retain(
         &self,
         ids: &mut Vec<i64>,
-        db: &Connection,
+        db: &Database,
         vectors: Option<&Vectors>,
     ) -> rusqlite::Result<Vec<(i64, f32)>> {
         let look = |(id, row): &(i64, Option<Cow<'_, [f32]>>)| {
@@ -332,13 +333,13 @@ impl LabelFilter {
 
 /// Stores a set in the place of one of the same name, which it returns; `written` is when, in seconds since 1970, if
 /// not now.
-pub(crate) fn put(db: &Connection, set: &LabelSet, written: Option<i64>) -> rusqlite::Result<Option<LabelSet>> {
+pub(crate) fn put(db: &Database, set: &LabelSet, written: Option<i64>) -> rusqlite::Result<Option<LabelSet>> {
     let json = |list: &[String]| serde_json::to_string(list).unwrap_or_default();
     let before = read(db, &set.name)?.map(|(_, set)| set);
     db.execute("DELETE FROM label_set WHERE folded = ?1", [fold(&set.name)])?;
     db.execute(
         "INSERT INTO label_set (name, folded, labels, background, templates, threshold, written)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ifnull(?7, unixepoch()))",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, coalesce(?7, unixepoch()))",
         params![
             set.name,
             fold(&set.name),
@@ -354,15 +355,17 @@ pub(crate) fn put(db: &Connection, set: &LabelSet, written: Option<i64>) -> rusq
 }
 
 pub(crate) const COLUMNS: &str = "id, name, labels, background, templates, threshold";
+/// How many they are.
+pub(crate) const WIDTH: usize = 6;
 
-fn read(db: &Connection, name: &str) -> rusqlite::Result<Option<(i64, LabelSet)>> {
+fn read(db: &Database, name: &str) -> rusqlite::Result<Option<(i64, LabelSet)>> {
     db.prepare_cached(&format!("SELECT {COLUMNS} FROM label_set WHERE folded = ?1"))?
         .query_row([fold(name)], set_of)
         .optional()
 }
 
 /// Reads a label set from [`COLUMNS`]. A damaged list is read as empty, which [`LabelSet::check`] refuses for labels.
-pub(crate) fn set_of(row: &Row<'_>) -> rusqlite::Result<(i64, LabelSet)> {
+pub(crate) fn set_of(row: &SqlRow<'_>) -> rusqlite::Result<(i64, LabelSet)> {
     let list = |at| Ok::<_, rusqlite::Error>(serde_json::from_str(&text_of(row, at)?).unwrap_or_default());
     let set = LabelSet {
         name: text_of(row, 1)?,
@@ -388,13 +391,13 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 /// Set and fingerprint of the classifiers whose checksum or length is wrong.
-pub(crate) fn damaged_classifiers(db: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
+pub(crate) fn damaged_classifiers(db: &Database) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut statement = db.prepare("SELECT label_set, fingerprint, data, checksum FROM classifier")?;
     let mut rows = statement.query([])?;
     let mut damaged = Vec::new();
     while let Some(row) = rows.next()? {
         if Classifier::from_bytes(row.get_ref(2)?.as_blob()?, row.get(3)?).is_none() {
-            damaged.push((row.get(0)?, text_of(row, 1)?));
+            damaged.push((row.get(0)?, text_of(&row, 1)?));
         }
     }
     Ok(damaged)

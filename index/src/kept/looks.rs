@@ -8,8 +8,9 @@ use crate::catalogue::paths;
 use crate::catalogue::rows::{FileStamp, PhotoFile, PhotoFiles};
 use crate::catalogue::seal;
 use crate::catalogue::stored::{hash_of, row_checksum, size_of};
+use crate::engine::{Database, SqlRow};
 use crate::error::{Error, Result};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, params};
 
 /// The most bytes that a look may have.
 const LARGEST_LOOK: usize = 1 << 16;
@@ -29,7 +30,7 @@ impl Library {
             let mut rows = statement.query([version])?;
             let mut looks = Vec::new();
             while let Some(row) = rows.next()? {
-                if is_sound(row, 1)? {
+                if is_sound(&row, 1)? {
                     looks.push((row.get(0)?, row.get(2)?));
                 }
             }
@@ -84,12 +85,12 @@ impl Library {
     }
 }
 
-fn files_of(db: &Connection, id: i64) -> rusqlite::Result<Option<PhotoFiles>> {
+fn files_of(db: &Database, id: i64) -> rusqlite::Result<Option<PhotoFiles>> {
     let picture = db.prepare_cached("SELECT picture FROM photo WHERE id = ?1")?.query_row([id], |row| row.get(0));
     let Some(picture) = picture.optional()? else { return Ok(None) };
     let mut statement = db.prepare_cached(
-        "SELECT path, size, mtime_ns, hash, (taken IS NOT NULL) + (camera IS NOT NULL) + (latitude IS NOT NULL)
-         + (rating IS NOT NULL)
+        "SELECT path, size, mtime_ns, hash, CAST(taken IS NOT NULL AS INTEGER) + CAST(camera IS NOT NULL AS INTEGER)
+         + CAST(latitude IS NOT NULL AS INTEGER) + CAST(rating IS NOT NULL AS INTEGER)
          FROM file WHERE photo = ?1 ORDER BY path",
     )?;
     let rows = statement.query_map([id], |row| {
@@ -105,18 +106,18 @@ fn files_of(db: &Connection, id: i64) -> rusqlite::Result<Option<PhotoFiles>> {
 }
 
 /// Whether the look in columns `at` (checksum) and `at + 1` (bytes) is what was written.
-fn is_sound(row: &Row<'_>, at: usize) -> rusqlite::Result<bool> {
+fn is_sound(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<bool> {
     let checksum: i64 = row.get(at)?;
     Ok(row_checksum(row.get_ref(at + 1)?.as_blob()?) == checksum)
 }
 
 /// Photos whose look has other bytes than were written to the catalogue.
-pub(crate) fn damaged(db: &Connection) -> rusqlite::Result<Vec<i64>> {
+pub(crate) fn damaged(db: &Database) -> rusqlite::Result<Vec<i64>> {
     let mut statement = db.prepare("SELECT photo, checksum, data FROM look ORDER BY photo")?;
     let mut rows = statement.query([])?;
     let mut damaged = Vec::new();
     while let Some(row) = rows.next()? {
-        if !is_sound(row, 1)? {
+        if !is_sound(&row, 1)? {
             damaged.push(row.get(0)?);
         }
     }

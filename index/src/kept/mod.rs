@@ -8,6 +8,7 @@ pub(crate) mod chats;
 pub(crate) mod cluster_history;
 pub(crate) mod cluster_rows;
 pub(crate) mod clusters;
+pub(crate) mod copy;
 pub(crate) mod given_names;
 pub(crate) mod labels;
 pub(crate) mod looks;

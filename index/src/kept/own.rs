@@ -9,8 +9,9 @@ use crate::catalogue::paths;
 use crate::catalogue::rows::ContentHash;
 use crate::catalogue::seal;
 use crate::catalogue::stored::{check_length, text_of};
+use crate::engine::Database;
 use crate::error::{Error, Result};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use std::collections::HashSet;
 
 /// The most characters of a tag.
@@ -218,7 +219,7 @@ pub(crate) fn check_stars(stars: i8) -> Result<()> {
 }
 
 /// A tag as the library writes it already, if it does.
-fn as_known(db: &Connection, tag: &str) -> rusqlite::Result<String> {
+fn as_known(db: &Database, tag: &str) -> rusqlite::Result<String> {
     let tag = tag.trim();
     let known = db
         .prepare_cached("SELECT name FROM own_tag WHERE folded = ?1 LIMIT 1")?
@@ -227,12 +228,12 @@ fn as_known(db: &Connection, tag: &str) -> rusqlite::Result<String> {
     Ok(known.unwrap_or_else(|| tag.to_owned()))
 }
 
-fn picture_of(db: &Connection, photo: i64) -> rusqlite::Result<Option<ContentHash>> {
+fn picture_of(db: &Database, photo: i64) -> rusqlite::Result<Option<ContentHash>> {
     db.prepare_cached("SELECT picture FROM photo WHERE id = ?1")?.query_row([photo], |row| row.get(0)).optional()
 }
 
 /// The pictures of photos, each once.
-fn pictures_of(db: &Connection, photos: &[i64]) -> rusqlite::Result<Vec<ContentHash>> {
+fn pictures_of(db: &Database, photos: &[i64]) -> rusqlite::Result<Vec<ContentHash>> {
     let mut seen = HashSet::new();
     let mut pictures = Vec::new();
     for photo in photos {
@@ -242,13 +243,13 @@ fn pictures_of(db: &Connection, photos: &[i64]) -> rusqlite::Result<Vec<ContentH
 }
 
 /// The own tags of a picture; damaged ones are left out.
-pub(crate) fn tags_of(db: &Connection, picture: &ContentHash) -> rusqlite::Result<Vec<String>> {
+pub(crate) fn tags_of(db: &Database, picture: &ContentHash) -> rusqlite::Result<Vec<String>> {
     let mut statement = db.prepare_cached("SELECT name FROM own_tag WHERE picture = ?1 ORDER BY folded")?;
     statement.query_map([picture.as_slice()], |row| text_of(row, 0))?.collect()
 }
 
 /// The own rating of a picture; `None` also for a damaged one.
-pub(crate) fn rating_of(db: &Connection, picture: &ContentHash) -> rusqlite::Result<Option<i8>> {
+pub(crate) fn rating_of(db: &Database, picture: &ContentHash) -> rusqlite::Result<Option<i8>> {
     let stars = db
         .prepare_cached("SELECT stars FROM own_rating WHERE picture = ?1")?
         .query_row([picture.as_slice()], |row| Ok(row.get::<_, i8>(0).ok()))
@@ -257,14 +258,14 @@ pub(crate) fn rating_of(db: &Connection, picture: &ContentHash) -> rusqlite::Res
 }
 
 /// The words of the photo with this picture have changed, if the catalogue has it.
-fn log_words(db: &Connection, picture: &ContentHash) -> rusqlite::Result<()> {
+fn log_words(db: &Database, picture: &ContentHash) -> rusqlite::Result<()> {
     identity::with_hash(db, picture)?.map_or(Ok(()), |photo| log(db, photo, About::Words))
 }
 
 /// Gives a picture exactly these tags. `written` is when, in seconds since 1970, if not now; a tag that it has keeps
 /// its time.
 pub(crate) fn put_tags(
-    db: &Connection,
+    db: &Database,
     picture: &ContentHash,
     tags: &[String],
     written: Option<i64>,
@@ -277,7 +278,7 @@ pub(crate) fn put_tags(
         delete.execute(params![picture.as_slice(), folded])?;
     }
     let mut insert = db.prepare_cached(
-        "INSERT OR IGNORE INTO own_tag (picture, folded, name, written) VALUES (?1, ?2, ?3, ifnull(?4, unixepoch()))",
+        "INSERT OR IGNORE INTO own_tag (picture, folded, name, written) VALUES (?1, ?2, ?3, coalesce(?4, unixepoch()))",
     )?;
     for tag in tags {
         insert.execute(params![picture.as_slice(), paths::padded_words(tag), tag, written])?;
@@ -287,7 +288,7 @@ pub(crate) fn put_tags(
 }
 
 /// Writes ratings; returns those of before that were others.
-fn put_ratings(db: &Connection, ratings: &[(ContentHash, Option<i8>)]) -> rusqlite::Result<OwnRatings> {
+fn put_ratings(db: &Database, ratings: &[(ContentHash, Option<i8>)]) -> rusqlite::Result<OwnRatings> {
     let mut before = Vec::new();
     for (picture, stars) in ratings {
         let known = rating_of(db, picture)?;
@@ -301,7 +302,7 @@ fn put_ratings(db: &Connection, ratings: &[(ContentHash, Option<i8>)]) -> rusqli
 
 /// Rates a picture, at this time if not now; with `None` it has no own rating any more.
 pub(crate) fn put_rating(
-    db: &Connection,
+    db: &Database,
     picture: &ContentHash,
     stars: Option<i8>,
     written: Option<i64>,
@@ -310,7 +311,7 @@ pub(crate) fn put_rating(
         return db.execute("DELETE FROM own_rating WHERE picture = ?1", [picture.as_slice()]).map(drop);
     };
     db.prepare_cached(
-        "INSERT OR REPLACE INTO own_rating (picture, stars, written) VALUES (?1, ?2, ifnull(?3, unixepoch()))",
+        "INSERT OR REPLACE INTO own_rating (picture, stars, written) VALUES (?1, ?2, coalesce(?3, unixepoch()))",
     )?
     .execute(params![picture.as_slice(), stars, written])?;
     seal::OWN_RATING.seal(db, "picture = ?1", [picture.as_slice()])

@@ -1,21 +1,31 @@
-//! The photos that wait for work that takes long: each is handed out once, the newest first.
+//! The photos that wait for work that takes long: each is handed out once, the newest first. On a server they are leased,
+//! because other machines work on them too.
 
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::PendingPhoto;
+use crate::engine::postgres::leases::Leases;
+use crate::engine::{Database, values_of};
 use crate::error::{Error, Result};
 use crate::search::vectors::GRAPH_FROM;
+use rusqlite::OptionalExtension;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 
 /// Ids looked up at once. Each lookup goes through the whole library, which is cheap compared with so much work.
 const AHEAD: usize = 1_000;
 
+const NEWEST_FIRST: &str = "ORDER BY coalesce(p.taken, strftime('%Y-%m-%dT%H:%M:%S',
+    (SELECT min(f.mtime_ns) FROM file f WHERE f.photo = p.id) / 1000000000, 'unixepoch')) DESC,
+    (SELECT min(f.mtime_ns) FROM file f WHERE f.photo = p.id) DESC, p.id DESC";
+
 /// Photos that have a file and wait for work.
 #[derive(Debug)]
-pub(super) struct PendingQueue {
+pub(super) struct PendingQueue<'l> {
+    library: &'l Library,
+    /// On a server.
+    leases: Option<Leases>,
     /// Which photos wait, as a condition on `photo p`; its values are ?1, ?2, ...
     condition: String,
     values: Vec<Value>,
@@ -25,17 +35,23 @@ pub(super) struct PendingQueue {
     out: HashSet<i64>,
 }
 
-impl PendingQueue {
-    pub(super) fn new(condition: String, values: Vec<Value>) -> Self {
-        Self { condition, values, next: VecDeque::new(), out: HashSet::new() }
+impl<'l> PendingQueue<'l> {
+    /// `work` is the name of what is done with the photos.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub(super) fn new(library: &'l Library, work: &'static str, condition: String, values: Vec<Value>) -> Result<Self> {
+        let leases = library.sql(|db| db.server().map(|server| Leases::new(server, work)).transpose())?;
+        Ok(Self { library, leases, condition, values, next: VecDeque::new(), out: HashSet::new() })
     }
 
     /// Leaves out all photos but those that have a file at or below one of these paths.
     pub(super) fn keep_within(&mut self, folders: &[PathBuf]) {
-        let blob = |bytes: &[u8]| format!("x'{}'", bytes.iter().map(|b| format!("{b:02x}")).collect::<String>());
         let below = |folder: &PathBuf| {
             let (from, to) = paths::below(folder);
-            format!("f.path = {} OR f.path >= {} AND f.path < {}", blob(paths::bytes(folder)), blob(&from), blob(&to))
+            let at = self.values.len();
+            self.values.extend([paths::bytes(folder).to_vec(), from, to].map(Value::Blob));
+            format!("f.path = ?{} OR f.path >= ?{} AND f.path < ?{}", at + 1, at + 2, at + 3)
         };
         let any = folders.iter().map(below).collect::<Vec<_>>().join(" OR ");
         self.condition += &format!(" AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND ({any}))");
@@ -43,12 +59,17 @@ impl PendingQueue {
 
     /// At most `n` photos, newest first: by the time they were taken or, where that is unknown, by the oldest
     /// modification time of their files. What is indexed meanwhile follows after at most 1,000 others.
-    pub(super) fn take(&mut self, library: &Library, n: usize) -> Result<Vec<PendingPhoto>> {
+    pub(super) fn take(&mut self, n: usize) -> Result<Vec<PendingPhoto>> {
+        let library = self.library;
         let mut photos = Vec::new();
         while photos.len() < n {
             if self.next.is_empty() {
-                let limit = AHEAD + self.out.len();
-                let ids: Vec<i64> = library.sql(|db| self.ids(db, limit))?;
+                let ids: Vec<i64> = library.sql(|db| match (db.server(), &self.leases) {
+                    (Some(server), Some(leases)) => {
+                        leases.take(server, &self.condition, &self.values, NEWEST_FIRST, n - photos.len())
+                    }
+                    _ => self.ids(db, AHEAD + self.out.len()),
+                })?;
                 self.next.extend(ids.into_iter().filter(|id| !self.out.contains(id)));
             }
             let Some(id) = self.next.pop_front() else { break };
@@ -60,13 +81,24 @@ impl PendingQueue {
     }
 
     /// How many photos wait, including those handed out and not done.
-    pub(super) fn count(&self, library: &Library) -> Result<u64> {
-        library.sql(|db| db.query_row(&self.select("count(*)", ""), params_from_iter(&self.values), |row| row.get(0)))
+    pub(super) fn count(&self) -> Result<u64> {
+        self.library.sql(|db| db.query_row(&self.select("count(*)", ""), values_of(&self.values), |row| row.get(0)))
     }
 
     /// Work on a photo is done and written.
     pub(super) fn done(&mut self, photo: i64) {
         self.out.remove(&photo);
+    }
+
+    /// Ends the lease of a photo, in the transaction that writes what was done with it.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub(super) fn close(&self, db: &Database, photo: i64) -> rusqlite::Result<()> {
+        match (db.server(), &self.leases) {
+            (Some(server), Some(leases)) => leases.close(server, photo),
+            _ => Ok(()),
+        }
     }
 
     fn select(&self, what: &str, rest: &str) -> String {
@@ -76,26 +108,29 @@ impl PendingQueue {
         )
     }
 
-    fn ids(&self, db: &Connection, limit: usize) -> rusqlite::Result<Vec<i64>> {
-        let age = "SELECT min(f.mtime_ns) FROM file f WHERE f.photo = p.id";
-        let order = format!(
-            "ORDER BY coalesce(p.taken, strftime('%Y-%m-%dT%H:%M:%S', ({age}) / 1000000000, 'unixepoch')) DESC,
-             ({age}) DESC, p.id DESC LIMIT {limit}"
-        );
-        let mut statement = db.prepare(&self.select("p.id", &order))?;
-        statement.query_map(params_from_iter(&self.values), |row| row.get(0))?.collect()
+    fn ids(&self, db: &Database, limit: usize) -> rusqlite::Result<Vec<i64>> {
+        let mut statement = db.prepare(&self.select("p.id", &format!("{NEWEST_FIRST} LIMIT {limit}")))?;
+        statement.query_map(values_of(&self.values), |row| row.get(0))?.collect()
     }
 
     /// This photo, if it still waits.
-    fn photo(&self, db: &Connection, id: i64) -> rusqlite::Result<Option<PendingPhoto>> {
+    fn photo(&self, db: &Database, id: i64) -> rusqlite::Result<Option<PendingPhoto>> {
         let picture = db
             .prepare_cached(&self.select("p.picture", &format!("AND p.id = ?{}", self.values.len() + 1)))?
-            .query_row(params_from_iter(self.values.iter().chain([&Value::from(id)])), |row| row.get(0))
+            .query_row(values_of(self.values.iter().chain([&Value::from(id)])), |row| row.get(0))
             .optional()?;
         let Some(picture) = picture else { return Ok(None) };
         let mut files = db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path")?;
         let paths = files.query_map([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
         Ok(Some(PendingPhoto { id, paths: paths.collect::<rusqlite::Result<_>>()?, picture }))
+    }
+}
+
+impl Drop for PendingQueue<'_> {
+    fn drop(&mut self) {
+        if let (Some(server), Some(leases)) = (self.library.server(), &self.leases) {
+            leases.release(server);
+        }
     }
 }
 

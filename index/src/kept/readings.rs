@@ -6,15 +6,15 @@ use super::captions::exists;
 use super::pending::PendingQueue;
 use crate::catalogue::change_log::{About, log};
 use crate::catalogue::library::Library;
+use crate::catalogue::lock::Lock;
 use crate::catalogue::paths;
-use crate::catalogue::private_file::take_lock;
 use crate::catalogue::rows::{PendingPhoto, PhotoText, PlacedLine, TextCounts};
 use crate::catalogue::seal;
 use crate::catalogue::stored::{check_length, text_of};
+use crate::engine::{Database, SqlRow};
 use crate::error::{Error, Result};
 use rusqlite::types::{Type, Value};
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::fs::File;
+use rusqlite::{OptionalExtension, params};
 use std::path::PathBuf;
 
 /// The most lines of a photo, and characters of all its lines.
@@ -28,9 +28,9 @@ const LOCK: &str = "texts.lock";
 pub struct TextKeeper<'a> {
     library: &'a Library,
     reader: String,
-    queue: PendingQueue,
-    /// Dropping it releases the lock.
-    _lock: File,
+    queue: PendingQueue<'a>,
+    /// Dropping it releases the lock. On a server there is none: each photo is leased.
+    _lock: Option<Lock<'a>>,
 }
 
 impl Library {
@@ -38,13 +38,14 @@ impl Library {
     /// photos that another model read are pending too.
     ///
     /// # Errors
-    /// [`Error::Reading`] at once if another process or handle holds it; or the folder is read-only.
+    /// [`Error::Reading`] at once if another process or handle holds it (on a server, many may read); or the folder is
+    /// read-only.
     pub fn text_keeper(&self, reader: &str, again: bool) -> Result<TextKeeper<'_>> {
-        let held = |pid| Error::Reading { path: self.dir().to_path_buf(), pid };
-        let lock = take_lock(&self.dir().join(LOCK), held)?;
+        let held = |pid| Error::Reading { path: self.place(), pid };
+        let lock = self.take_unless_shared(LOCK, held)?;
         let condition = "NOT EXISTS (SELECT 1 FROM reading r WHERE r.photo = p.id AND (NOT ?1 OR r.reader = ?2))";
         let values = vec![Value::from(again), Value::from(reader.to_owned())];
-        let queue = PendingQueue::new(condition.to_owned(), values);
+        let queue = PendingQueue::new(self, "text", condition.to_owned(), values)?;
         Ok(TextKeeper { library: self, reader: reader.to_owned(), queue, _lock: lock })
     }
 
@@ -113,7 +114,7 @@ impl TextKeeper<'_> {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn pending(&mut self, n: usize) -> Result<Vec<PendingPhoto>> {
-        self.queue.take(self.library, n)
+        self.queue.take(n)
     }
 
     /// How many photos wait to be read, including those handed out and not saved.
@@ -121,7 +122,7 @@ impl TextKeeper<'_> {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn pending_count(&self) -> Result<u64> {
-        self.queue.count(self.library)
+        self.queue.count()
     }
 
     /// Saves what stands in photos (their ids, the lines, and what of them is searched), all or none. A photo that is
@@ -134,6 +135,7 @@ impl TextKeeper<'_> {
         done.iter().try_for_each(|(photo, lines, text)| check(&format!("the text in photo {photo}"), lines, text))?;
         self.library.write(|db| {
             for (photo, lines, text) in done {
+                self.queue.close(db, *photo)?;
                 if exists(db, *photo)? {
                     put(db, *photo, &self.reader, lines, text, None)?;
                 }
@@ -155,9 +157,11 @@ impl TextKeeper<'_> {
 
 /// Of a reading: what [`read`] needs.
 pub(crate) const COLUMNS: &str = "reader, lines, text, read";
+/// How many they are.
+pub(crate) const WIDTH: usize = 4;
 
 /// The reading whose [`COLUMNS`] come first in a row.
-pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<PhotoText> {
+pub(crate) fn read(row: &SqlRow<'_>) -> rusqlite::Result<PhotoText> {
     let lines = text_of(row, 1)?;
     let lines = serde_json::from_str(&lines)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(1, Type::Text, Box::new(error)))?;
@@ -181,7 +185,7 @@ pub(crate) fn check(what: &str, lines: &[PlacedLine], text: &str) -> Result<()> 
 
 /// Writes what stands in a photo; without a time, now.
 pub(crate) fn put(
-    db: &Connection,
+    db: &Database,
     photo: i64,
     reader: &str,
     lines: &[PlacedLine],

@@ -4,8 +4,9 @@ use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::seal;
 use crate::catalogue::stored::{check_length, text_of};
+use crate::engine::Database;
 use crate::error::{Error, Result};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 /// The most characters of a name, and of a query.
 const LONGEST_NAME: usize = 200;
@@ -30,7 +31,7 @@ impl Library {
     pub fn saved_searches(&self) -> Result<Vec<SavedSearch>> {
         self.sql(|db| {
             let mut statement = db.prepare_cached("SELECT name, query, written FROM saved_search ORDER BY folded")?;
-            let search = |row: &rusqlite::Row<'_>| {
+            let search = |row: &crate::engine::SqlRow<'_>| {
                 Ok(SavedSearch { name: text_of(row, 0)?, query: text_of(row, 1)?, written: row.get(2)? })
             };
             statement.query_map([], search)?.collect()
@@ -77,10 +78,10 @@ pub(crate) fn check(name: &str, query: &str) -> Result<()> {
 }
 
 /// Saves a query, at this time if not now.
-pub(crate) fn put(db: &Connection, name: &str, query: &str, written: Option<i64>) -> rusqlite::Result<()> {
+pub(crate) fn put(db: &Database, name: &str, query: &str, written: Option<i64>) -> rusqlite::Result<()> {
     let folded = paths::fold(name);
     db.execute(
-        "INSERT OR REPLACE INTO saved_search (folded, name, query, written) VALUES (?1, ?2, ?3, ifnull(?4, unixepoch()))",
+        "INSERT OR REPLACE INTO saved_search (folded, name, query, written) VALUES (?1, ?2, ?3, coalesce(?4, unixepoch()))",
         params![folded, name, query, written],
     )?;
     seal::SAVED_SEARCH.seal(db, "folded = ?1", [folded])

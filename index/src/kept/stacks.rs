@@ -6,9 +6,9 @@ use crate::catalogue::stored::text_of;
 use crate::catalogue::told::COMPANIONS;
 use crate::catalogue::writer::Writer;
 use crate::catalogue::{paths, seal};
+use crate::engine::Database;
 use crate::error::Result;
 use crate::search::vectors::{self, Vectors};
-use rusqlite::Connection;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use xxhash_rust::xxh3::xxh3_128;
@@ -96,13 +96,13 @@ impl Writer<'_> {
 }
 
 /// Each photo of a stack with the one that stands for it, by photo.
-pub(crate) fn all(db: &Connection) -> rusqlite::Result<Vec<(i64, i64)>> {
+pub(crate) fn all(db: &Database) -> rusqlite::Result<Vec<(i64, i64)>> {
     let mut statement = db.prepare_cached("SELECT photo, leader FROM stack ORDER BY photo")?;
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// As [`all`], but for stacks whose leader has no file any more.
-pub(crate) fn standing(db: &Connection) -> rusqlite::Result<Vec<(i64, i64)>> {
+pub(crate) fn standing(db: &Database) -> rusqlite::Result<Vec<(i64, i64)>> {
     let mut statement = db.prepare_cached(
         "SELECT photo, leader FROM stack s WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = s.leader) ORDER BY photo",
     )?;
@@ -123,7 +123,7 @@ impl Library {
     }
 }
 
-fn files(db: &Connection) -> rusqlite::Result<Vec<StackFile>> {
+fn files(db: &Database) -> rusqlite::Result<Vec<StackFile>> {
     let mut statement = db.prepare(
         "SELECT f.photo, f.path, p.format, CASE WHEN length(p.taken) > 10 THEN julianday(p.taken) END, p.camera
          FROM file f JOIN photo p ON p.id = f.photo ORDER BY f.path",
@@ -232,7 +232,7 @@ fn apart(a: &StackFile, b: &StackFile) -> f64 {
 /// Whether two photos have near embeddings.
 type Alike<'a> = dyn Fn(i64, i64) -> rusqlite::Result<bool> + 'a;
 
-fn are_alike(db: &Connection, vectors: Option<&Vectors>, a: i64, b: i64) -> rusqlite::Result<bool> {
+fn are_alike(db: &Database, vectors: Option<&Vectors>, a: i64, b: i64) -> rusqlite::Result<bool> {
     let Some(vectors) = vectors else { return Ok(false) };
     let Some(row) = vectors.row(db, a)? else { return Ok(false) };
     Ok(vectors.cosine(db, &row, b)?.is_some_and(|cosine| cosine >= ALIKE))

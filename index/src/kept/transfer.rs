@@ -13,8 +13,9 @@ use crate::catalogue::rows::{Chat, ContentHash, PhotoText};
 use crate::catalogue::seal::{self, Sealed};
 use crate::catalogue::stored::{LONGEST_CAPTION, check_length, is_conversion, text_of};
 use crate::catalogue::writer::{Writer, forget_below, put_forgotten};
+use crate::engine::{Database, SqlRow, SqlRows};
 use crate::error::{Error, Result};
-use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
+use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -190,7 +191,7 @@ impl Library {
                 all.extend(read(db)?);
             }
             let mut broken: u64 = 0;
-            for sealed in WRITTEN {
+            for sealed in WRITTEN.into_iter().filter(|_| db.sqlite().is_some()) {
                 let sql = format!("SELECT count(*) FROM {} WHERE {}", sealed.table, sealed.is_broken());
                 broken += db.query_row(&sql, [], |row| row.get::<_, u64>(0))?;
             }
@@ -209,12 +210,12 @@ impl Library {
 
 /// The records of these rows, but for those that are damaged.
 fn readable(
-    rows: &mut Rows<'_>,
-    mut record: impl FnMut(&Row<'_>) -> rusqlite::Result<Written>,
+    rows: &mut SqlRows<'_>,
+    mut record: impl FnMut(&SqlRow<'_>) -> rusqlite::Result<Written>,
 ) -> rusqlite::Result<Vec<Written>> {
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
-        match record(row) {
+        match record(&row) {
             Ok(record) => records.push(record),
             Err(error) if is_conversion(&error) => {}
             Err(error) => return Err(error),
@@ -223,15 +224,15 @@ fn readable(
     Ok(records)
 }
 
-fn captions(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+fn captions(db: &Database) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare(
         "SELECT p.picture, c.text, c.captioner, c.written, c.carried, p.id FROM caption c JOIN photo p ON p.id = c.photo
          ORDER BY p.picture",
     )?;
     let mut files = db.prepare(
-        "SELECT path, ended FROM (SELECT path, 0 AS ended FROM file WHERE photo = ?1
+        "SELECT path, ended FROM (SELECT path, false AS ended FROM file WHERE photo = ?1
          UNION SELECT path, ended FROM last_seen WHERE photo = ?1
-         AND NOT EXISTS (SELECT 1 FROM file WHERE photo = ?1)) ORDER BY path",
+         AND NOT EXISTS (SELECT 1 FROM file WHERE photo = ?1)) AS p ORDER BY path",
     )?;
     readable(&mut statement.query([])?, |row| {
         let mut rows = files.query([row.get::<_, i64>(5)?])?;
@@ -255,17 +256,17 @@ fn captions(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     })
 }
 
-fn texts(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+fn texts(db: &Database) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare(&format!(
         "SELECT {}, p.picture FROM reading r JOIN photo p ON p.id = r.photo ORDER BY p.picture",
         readings::COLUMNS
     ))?;
     readable(&mut statement.query([])?, |row| {
-        Ok(Written::Text { picture: row.get("picture")?, text: readings::read(row)? })
+        Ok(Written::Text { picture: row.get(readings::WIDTH)?, text: readings::read(row)? })
     })
 }
 
-fn chats(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+fn chats(db: &Database) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare("SELECT id FROM conversation ORDER BY picture, started, path, model, id")?;
     readable(&mut statement.query([])?, |row| {
         let chat = super::chats::read(db, "WHERE id = ?1", [row.get::<_, i64>(0)?])?.pop();
@@ -273,7 +274,7 @@ fn chats(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     })
 }
 
-fn names(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+fn names(db: &Database) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare("SELECT id, name, written FROM given_name ORDER BY folded")?;
     let mut pictures = db.prepare("SELECT picture FROM named_picture WHERE name = ?1 ORDER BY picture")?;
     readable(&mut statement.query([])?, |row| {
@@ -286,7 +287,7 @@ fn names(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     })
 }
 
-fn albums(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+fn albums(db: &Database) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare("SELECT id, name, written FROM album ORDER BY folded")?;
     readable(&mut statement.query([])?, |row| {
         let pictures = super::albums::pictures_of(db, row.get(0)?)?;
@@ -294,7 +295,7 @@ fn albums(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     })
 }
 
-fn tags(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+fn tags(db: &Database) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare("SELECT picture, max(written) FROM own_tag GROUP BY picture ORDER BY picture")?;
     readable(&mut statement.query([])?, |row| {
         let picture = row.get(0)?;
@@ -302,28 +303,28 @@ fn tags(db: &Connection) -> rusqlite::Result<Vec<Written>> {
     })
 }
 
-fn ratings(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+fn ratings(db: &Database) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare("SELECT picture, stars, written FROM own_rating ORDER BY picture")?;
     readable(&mut statement.query([])?, |row| {
         Ok(Written::Rating { picture: row.get(0)?, stars: row.get(1)?, written: row.get(2)? })
     })
 }
 
-fn searches(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+fn searches(db: &Database) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare("SELECT name, query, written FROM saved_search ORDER BY folded")?;
     readable(&mut statement.query([])?, |row| {
         Ok(Written::Search(SavedSearch { name: text_of(row, 0)?, query: text_of(row, 1)?, written: row.get(2)? }))
     })
 }
 
-fn label_sets(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+fn label_sets(db: &Database) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare(&format!("SELECT {}, written FROM label_set ORDER BY folded", labels::COLUMNS))?;
     readable(&mut statement.query([])?, |row| {
-        Ok(Written::LabelSet { set: labels::set_of(row)?.1, written: row.get("written")? })
+        Ok(Written::LabelSet { set: labels::set_of(row)?.1, written: row.get(labels::WIDTH)? })
     })
 }
 
-fn forgotten(db: &Connection) -> rusqlite::Result<Vec<Written>> {
+fn forgotten(db: &Database) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare("SELECT path, forgotten FROM forgotten ORDER BY path")?;
     readable(&mut statement.query([])?, |row| {
         Ok(Written::Forgotten { path: paths::from_bytes(row.get_ref(0)?.as_blob()?), forgotten: row.get(1)? })
@@ -417,7 +418,7 @@ impl Writer<'_> {
 }
 
 /// The photo with this picture. If the library does not have it, nothing is known of it until a file shows it.
-fn photo_of(db: &Connection, picture: &ContentHash) -> rusqlite::Result<i64> {
+fn photo_of(db: &Database, picture: &ContentHash) -> rusqlite::Result<i64> {
     if let Some(photo) = identity::with_hash(db, picture)? {
         return Ok(photo);
     }
@@ -429,7 +430,7 @@ fn photo_of(db: &Connection, picture: &ContentHash) -> rusqlite::Result<i64> {
 }
 
 /// What was read later stays.
-fn put_text(db: &Connection, picture: &ContentHash, text: &PhotoText) -> rusqlite::Result<Fate> {
+fn put_text(db: &Database, picture: &ContentHash, text: &PhotoText) -> rusqlite::Result<Fate> {
     let photo = photo_of(db, picture)?;
     let known: Option<i64> = db
         .prepare_cached("SELECT read FROM reading WHERE photo = ?1")?
@@ -450,7 +451,7 @@ struct CaptionImport {
 }
 
 impl CaptionImport {
-    fn put(&mut self, db: &Connection, record: &Written) -> rusqlite::Result<Fate> {
+    fn put(&mut self, db: &Database, record: &Written) -> rusqlite::Result<Fate> {
         let Written::Caption { picture, paths: files, gone, text, captioner, written, carried } = record else {
             return Ok(Fate::Unchanged);
         };
@@ -493,7 +494,7 @@ impl CaptionImport {
 
 /// Merges chats. A chat with the same picture, path, model and second as one of the library is the same one if one of
 /// them goes on where the other ends; otherwise it was continued in two libraries, and both stay.
-fn put_chats(db: &Connection, chats: &[&Chat]) -> rusqlite::Result<Merged> {
+fn put_chats(db: &Database, chats: &[&Chat]) -> rusqlite::Result<Merged> {
     let (mut done, mut taken, mut rest) = (Merged::default(), HashSet::new(), Vec::new());
     // Those that are the same first, so that none of them is taken for the beginning of another.
     for chat in chats {
@@ -537,7 +538,7 @@ fn put_chats(db: &Connection, chats: &[&Chat]) -> rusqlite::Result<Merged> {
 }
 
 /// The library's chats with the same picture, path, model and second.
-fn like(db: &Connection, chat: &Chat) -> rusqlite::Result<Vec<Chat>> {
+fn like(db: &Database, chat: &Chat) -> rusqlite::Result<Vec<Chat>> {
     let picture = identity::picture_of(db, &chat.picture)?.unwrap_or(chat.picture);
     super::chats::read(
         db,
@@ -546,7 +547,7 @@ fn like(db: &Connection, chat: &Chat) -> rusqlite::Result<Vec<Chat>> {
     )
 }
 
-fn put_name(db: &Connection, name: &str, written: i64, pictures: &[ContentHash]) -> rusqlite::Result<Fate> {
+fn put_name(db: &Database, name: &str, written: i64, pictures: &[ContentHash]) -> rusqlite::Result<Fate> {
     let fate = fate_of(db, "given_name", name, written)?;
     if fate == Fate::Unchanged {
         return Ok(fate);
@@ -558,7 +559,7 @@ fn put_name(db: &Connection, name: &str, written: i64, pictures: &[ContentHash])
 }
 
 /// The newer order comes first; no photo of either is lost.
-fn put_album(db: &Connection, name: &str, written: i64, pictures: &[ContentHash]) -> rusqlite::Result<Fate> {
+fn put_album(db: &Database, name: &str, written: i64, pictures: &[ContentHash]) -> rusqlite::Result<Fate> {
     let fate = fate_of(db, "album", name, written)?;
     let known =
         super::albums::id_of(db, name)?.map_or(Ok(Vec::new()), |album| super::albums::pictures_of(db, album))?;
@@ -574,7 +575,7 @@ fn put_album(db: &Connection, name: &str, written: i64, pictures: &[ContentHash]
 }
 
 /// No tag of either is lost.
-fn put_tags(db: &Connection, picture: &ContentHash, tags: &[String], written: i64) -> rusqlite::Result<Fate> {
+fn put_tags(db: &Database, picture: &ContentHash, tags: &[String], written: i64) -> rusqlite::Result<Fate> {
     let picture = identity::picture_of(db, picture)?.unwrap_or(*picture);
     let known = own::tags_of(db, &picture)?;
     own::put_tags(db, &picture, &[known.as_slice(), tags].concat(), Some(written))?;
@@ -585,7 +586,7 @@ fn put_tags(db: &Connection, picture: &ContentHash, tags: &[String], written: i6
     })
 }
 
-fn put_rating(db: &Connection, picture: &ContentHash, stars: i8, written: i64) -> rusqlite::Result<Fate> {
+fn put_rating(db: &Database, picture: &ContentHash, stars: i8, written: i64) -> rusqlite::Result<Fate> {
     let picture = identity::picture_of(db, picture)?.unwrap_or(*picture);
     let known: Option<i64> = db
         .prepare_cached("SELECT written FROM own_rating WHERE picture = ?1")?
@@ -598,7 +599,7 @@ fn put_rating(db: &Connection, picture: &ContentHash, stars: i8, written: i64) -
     Ok(if known.is_some() { Fate::Updated } else { Fate::Added })
 }
 
-fn put_search(db: &Connection, search: &SavedSearch) -> rusqlite::Result<Fate> {
+fn put_search(db: &Database, search: &SavedSearch) -> rusqlite::Result<Fate> {
     let fate = fate_of(db, "saved_search", &search.name, search.written)?;
     if fate != Fate::Unchanged {
         super::searches::put(db, &search.name, &search.query, Some(search.written))?;
@@ -606,7 +607,7 @@ fn put_search(db: &Connection, search: &SavedSearch) -> rusqlite::Result<Fate> {
     Ok(fate)
 }
 
-fn put_label_set(db: &Connection, set: &LabelSet, written: i64) -> rusqlite::Result<Fate> {
+fn put_label_set(db: &Database, set: &LabelSet, written: i64) -> rusqlite::Result<Fate> {
     let fate = fate_of(db, "label_set", &set.name, written)?;
     if fate != Fate::Unchanged {
         labels::put(db, set, Some(written))?;
@@ -615,7 +616,7 @@ fn put_label_set(db: &Connection, set: &LabelSet, written: i64) -> rusqlite::Res
 }
 
 /// What becomes of a record that a table keeps under its name: the newer one stays.
-fn fate_of(db: &Connection, table: &str, name: &str, written: i64) -> rusqlite::Result<Fate> {
+fn fate_of(db: &Database, table: &str, name: &str, written: i64) -> rusqlite::Result<Fate> {
     let known: Option<i64> = db
         .prepare_cached(&format!("SELECT written FROM {table} WHERE folded = ?1"))?
         .query_row([paths::fold(name)], |row| row.get(0))

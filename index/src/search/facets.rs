@@ -92,15 +92,15 @@ impl Library {
             }
             FacetField::Format => of_photo("nullif(p.format, '')", FREQUENT),
             FacetField::Rating => of_photo(RATING, "1 DESC"),
-            FacetField::Person => "SELECT n.text, count(DISTINCT f.photo) FROM named n JOIN file f ON f.id = n.file
+            FacetField::Person => "SELECT min(n.text), count(DISTINCT f.photo) FROM named n JOIN file f ON f.id = n.file
                  WHERE n.kind = 'person' GROUP BY n.folded ORDER BY 2 DESC, 1"
                 .into(),
             FacetField::Keyword => format!(
-                "SELECT text, count(DISTINCT photo) FROM (SELECT n.text, n.folded, f.photo FROM named n
+                "SELECT min(text), count(DISTINCT photo) FROM (SELECT n.text, n.folded, f.photo FROM named n
                  JOIN file f ON f.id = n.file WHERE n.kind = 'keyword' UNION ALL SELECT o.name, o.folded, p.id
-                 FROM own_tag o JOIN photo p ON p.picture = o.picture WHERE {SHOWN}) GROUP BY folded ORDER BY 2 DESC, 1"
+                 FROM own_tag o JOIN photo p ON p.picture = o.picture WHERE {SHOWN}) AS words GROUP BY folded ORDER BY 2 DESC, 1"
             ),
-            FacetField::Tag => "SELECT label, count(*) FROM tag GROUP BY folded ORDER BY 2 DESC, 1".into(),
+            FacetField::Tag => "SELECT min(label), count(*) FROM tag GROUP BY folded ORDER BY 2 DESC, 1".into(),
         };
         self.sql(|db| {
             let mut statement = db.prepare_cached(&format!("{sql} LIMIT {MOST}"))?;
@@ -109,7 +109,7 @@ impl Library {
             while let Some(row) = rows.next()? {
                 let value = match row.get_ref(0)? {
                     rusqlite::types::ValueRef::Integer(number) => number.to_string(),
-                    _ => text_of(row, 0)?,
+                    _ => text_of(&row, 0)?,
                 };
                 facets.push(Facet { value, photos: row.get(1)? });
             }

@@ -2,7 +2,7 @@
 
 use crate::catalogue::paths;
 use crate::catalogue::told::{NameKind, RATING};
-use rusqlite::Connection;
+use crate::engine::Database;
 use rusqlite::types::Value;
 use std::path::PathBuf;
 
@@ -210,7 +210,8 @@ impl Shape {
             Self::Panorama => "(p.width >= 2 * p.height OR p.height >= 2 * p.width)",
             // As systems call them in some languages.
             Self::Screenshot => {
-                "EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND (f.folded GLOB '*screen[ _-]shot*'
+                "EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND (f.folded LIKE '%screen shot%'
+                 OR f.folded LIKE '%screen-shot%' OR f.folded LIKE '%screen\\_shot%' ESCAPE '\\'
                  OR f.folded LIKE '%screenshot%' OR f.folded LIKE '%bildschirmfoto%' OR f.folded LIKE '%capture d%ecran%'
                  OR f.folded LIKE '%captura de pantalla%' OR f.folded LIKE '%schermafbeelding%'
                  OR f.folded LIKE '%schermata%'))"
@@ -310,7 +311,8 @@ fn shared(photos: &str) -> String {
 
 /// A query for the photos that have names of this kind, whose words have this value within them if `with_words`.
 fn named(kind: NameKind, with_words: Option<usize>) -> String {
-    let condition = |table: &str| with_words.map_or(String::new(), |at| format!(" AND instr({table}.folded, ?{at})"));
+    let condition =
+        |table: &str| with_words.map_or(String::new(), |at| format!(" AND instr({table}.folded, ?{at}) > 0"));
     let of_files = format!(
         "SELECT f.photo FROM named n JOIN file f ON f.id = n.file WHERE n.kind = '{}'{}",
         kind.as_str(),
@@ -334,12 +336,12 @@ impl Filters {
     }
 
     /// The ids of the photos that pass, ascending. Label clauses are left to [`crate::kept::labels::LabelFilter`].
-    pub(crate) fn allowed(&self, db: &Connection) -> rusqlite::Result<Vec<i64>> {
+    pub(crate) fn allowed(&self, db: &Database) -> rusqlite::Result<Vec<i64>> {
         self.select(db, "", None)
     }
 
     /// Those of these photos that pass, ascending.
-    pub(crate) fn passing(&self, db: &Connection, ids: &[i64]) -> rusqlite::Result<Vec<i64>> {
+    pub(crate) fn passing(&self, db: &Database, ids: &[i64]) -> rusqlite::Result<Vec<i64>> {
         let list = serde_json::to_string(ids).unwrap_or_default();
         self.select(db, " AND p.id IN (SELECT value FROM json_each(?))", Some(list))
     }
@@ -354,18 +356,18 @@ impl Filters {
         })
     }
 
-    fn select(&self, db: &Connection, which: &str, value: Option<String>) -> rusqlite::Result<Vec<i64>> {
+    fn select(&self, db: &Database, which: &str, value: Option<String>) -> rusqlite::Result<Vec<i64>> {
         let mut sql =
             format!("SELECT p.id FROM photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id){which}");
         let mut values: Vec<Value> = value.into_iter().map(Value::from).collect();
         for clause in &self.clauses {
             let Some(condition) = clause.filter.sql(&mut values) else { continue };
             // An unknown fact (NULL) counts as "not satisfied", also where the clause is negated.
-            sql.push_str(&format!(" AND {}ifnull({condition}, 0)", if clause.exclude { "NOT " } else { "" }));
+            sql.push_str(&format!(" AND {}coalesce({condition}, false)", if clause.exclude { "NOT " } else { "" }));
         }
         sql.push_str(" ORDER BY p.id");
         let mut statement = db.prepare(&sql)?;
-        let rows = statement.query_map(rusqlite::params_from_iter(values), |row| row.get(0))?;
+        let rows = statement.query_map(crate::engine::values_of(values), |row| row.get(0))?;
         rows.collect()
     }
 
@@ -395,19 +397,19 @@ impl Filter {
         Some(match self {
             Self::Path(text) => {
                 values.push(paths::fold(text).into());
-                "EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND instr(f.folded, ?))".into()
+                "EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND instr(f.folded, ?) > 0)".into()
             }
             Self::Tag(text) => {
                 values.push(paths::padded_words(text).into());
-                "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id AND instr(t.folded, ?))".into()
+                "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id AND instr(t.folded, ?) > 0)".into()
             }
             Self::Caption(text) => {
                 values.push(paths::padded_words(text).into());
-                shared("SELECT photo FROM caption WHERE instr(folded, ?)")
+                shared("SELECT photo FROM caption WHERE instr(folded, ?) > 0")
             }
             Self::Text(text) => {
                 values.push(paths::padded_words(text).into());
-                shared("SELECT photo FROM reading WHERE instr(folded, ?)")
+                shared("SELECT photo FROM reading WHERE instr(folded, ?) > 0")
             }
             Self::Label { .. } => return None,
             Self::Has(fact) => fact.sql(),
@@ -429,10 +431,9 @@ impl Filter {
             Self::Ext(list) => {
                 let mut either = Vec::new();
                 for ext in list {
-                    let suffix = suffix(ext);
-                    values.push(whole(suffix.chars().count() as u64));
-                    values.push(suffix.into());
-                    either.push("substr(f.folded, -?) = ?");
+                    let escaped = suffix(ext).replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+                    values.push(format!("%{escaped}").into());
+                    either.push("f.folded LIKE ? ESCAPE '\\'");
                 }
                 format!("EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND ({}))", either.join(" OR "))
             }
@@ -459,7 +460,7 @@ impl Filter {
                 let mut either = Vec::new();
                 for name in names {
                     values.push(paths::padded_words(name).into());
-                    either.push("ifnull(instr(p.place_folded, ?) > 0, 0)");
+                    either.push("coalesce(instr(p.place_folded, ?) > 0, false)");
                 }
                 format!("({})", either.join(" OR "))
             }
@@ -482,7 +483,7 @@ impl Filter {
                 // A day alone is no moment. Julian days are fractions, whose last bits are lost.
                 "(length(p.taken) > 10 AND round(abs(julianday(p.taken) - julianday(?)) * 86400) <= ?)".into()
             }
-            Self::Near { .. } | Self::Around { .. } => "0".into(),
+            Self::Near { .. } | Self::Around { .. } => "false".into(),
             Self::Color(name) => {
                 values.push(format!(" {name} ").into());
                 "(instr(p.colors, ?) > 0)".into()

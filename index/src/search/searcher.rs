@@ -8,11 +8,12 @@ use crate::catalogue::paths;
 use crate::catalogue::rows::{ContentHash, ModelRecord, PhotoFacts, ScoreStats, Tag};
 use crate::catalogue::stored::{first_path, is_conversion, size_of, text_of};
 use crate::catalogue::told::{self, COMPANIONS};
+use crate::engine::Database;
 use crate::error::{Error, Result, validate};
 use crate::kept::labels::LabelFilter;
 use crate::kept::stacks;
 use crate::kept::{albums, clusters, own};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::OptionalExtension;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -187,14 +188,16 @@ impl Library {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn searcher(&self) -> Result<Searcher> {
-        Searcher::new(self.reopen()?)
+        let library = self.reopen()?;
+        library.keep_up()?;
+        Searcher::new(library)
     }
 }
 
 impl Searcher {
     pub(crate) fn new(library: Library) -> Result<Self> {
         let len = library.sql(|db| {
-            db.execute_batch("BEGIN")?;
+            db.begin_snapshot()?;
             db.query_row("SELECT count(DISTINCT photo) FROM file", [], |row| row.get(0))
         })?;
         Ok(Self { library, len, vectors: OnceCell::new(), text: OnceCell::new(), stacks: OnceCell::new() })
@@ -670,7 +673,7 @@ impl Searcher {
 }
 
 /// What the catalogue knows about a photo; `None` if it has no file.
-fn hit(db: &Connection, filters: &Filters, photo: &RankedPhoto) -> rusqlite::Result<Option<Hit>> {
+fn hit(db: &Database, filters: &Filters, photo: &RankedPhoto) -> rusqlite::Result<Option<Hit>> {
     let RankedPhoto { id, cosine, bm25, fused, probability, all_words, folded } = *photo;
     let found = db
         .prepare_cached(&format!(
@@ -750,7 +753,7 @@ fn hit(db: &Connection, filters: &Filters, photo: &RankedPhoto) -> rusqlite::Res
 }
 
 /// What sorts each photo that has a file.
-fn sort_keys(db: &Connection, order: Order) -> rusqlite::Result<HashMap<i64, SortKey>> {
+fn sort_keys(db: &Database, order: Order) -> rusqlite::Result<HashMap<i64, SortKey>> {
     let rated = format!("p.id, p.taken, {}", told::RATING);
     let (what, from) = match order {
         Order::Best | Order::Date => {

@@ -5,8 +5,8 @@
 
 use super::cache::{Cache, CacheFault, Unusable};
 use crate::catalogue::change_log::{Part, Stamp};
+use crate::engine::{Database, values_of};
 use crate::error::Result;
-use rusqlite::{Connection, params_from_iter};
 use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
@@ -145,7 +145,7 @@ impl SegmentKind<'_> {
     }
 
     /// What is wrong with the cache, for `check`.
-    pub(crate) fn finding(&self, db: &Connection) -> rusqlite::Result<Option<CacheFault>> {
+    pub(crate) fn finding(&self, db: &Database) -> rusqlite::Result<Option<CacheFault>> {
         let name = self.name;
         let damaged = |what: &str| Some(CacheFault::Damaged(format!("the {name} cache {what}")));
         let newest = match self.newest() {
@@ -165,7 +165,7 @@ impl SegmentKind<'_> {
     }
 
     /// The newest generation and what it lists; `None` if it is damaged, or of another basis or log.
-    pub(crate) fn open(&self, db: &Connection) -> rusqlite::Result<Option<Segments>> {
+    pub(crate) fn open(&self, db: &Database) -> rusqlite::Result<Option<Segments>> {
         for _ in 1..TRIES {
             let opened = self.try_open(db)?;
             let number = opened.as_ref().and_then(|segments| segments.all.last()).map(|newest| newest.cache.number);
@@ -177,7 +177,7 @@ impl SegmentKind<'_> {
         self.try_open(db)
     }
 
-    fn try_open(&self, db: &Connection) -> rusqlite::Result<Option<Segments>> {
+    fn try_open(&self, db: &Database) -> rusqlite::Result<Option<Segments>> {
         let Some(newest) = self.newest().ok().filter(|cache| self.fits(cache)) else { return Ok(None) };
         let stamp = newest.head.stamp;
         let Some(changed) = stamp.changed_since(db, self.part)? else { return Ok(None) };
@@ -198,7 +198,7 @@ impl SegmentKind<'_> {
     }
 
     /// Adds to the changed photos those that are in no segment.
-    fn seek(&self, db: &Connection, segments: &mut Segments) -> rusqlite::Result<()> {
+    fn seek(&self, db: &Database, segments: &mut Segments) -> rusqlite::Result<()> {
         let mut covered = HashSet::new();
         for segment in &segments.all {
             let rows = segment.ids().iter().enumerate();
@@ -208,7 +208,7 @@ impl SegmentKind<'_> {
             Part::Vectors(model) => Some(model),
             Part::Words => None,
         };
-        for id in db.prepare_cached(self.photos)?.query_map(params_from_iter(model), |row| row.get::<_, i64>(0))? {
+        for id in db.prepare_cached(self.photos)?.query_map(values_of(model), |row| row.get::<_, i64>(0))? {
             let id = id?;
             if !covered.contains(&id) {
                 segments.changed.push(id);
@@ -220,7 +220,7 @@ impl SegmentKind<'_> {
     }
 
     /// The segments, or none with all photos still to be read.
-    pub(crate) fn open_or_begin(&self, db: &Connection) -> rusqlite::Result<Segments> {
+    pub(crate) fn open_or_begin(&self, db: &Database) -> rusqlite::Result<Segments> {
         if let Some(segments) = self.open(db)? {
             return Ok(segments);
         }

@@ -3,17 +3,19 @@
 use crate::catalogue::change_log::{About, log};
 use crate::catalogue::identity::remember_last;
 use crate::catalogue::library::Library;
+use crate::catalogue::paths;
 use crate::catalogue::seal::{self, Sealed};
-use crate::catalogue::second_look::{SecondLook, second_look};
 use crate::catalogue::stored::{first_path, is_sound};
-use crate::catalogue::{paths, schema};
+use crate::engine::Database;
+use crate::engine::sqlite::schema;
+use crate::engine::sqlite::second_look::{SecondLook, second_look};
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::kept::{captions, cluster_history, clusters, labels, looks};
 use crate::search::cache::{self, CacheFault};
 use crate::search::{text, vectors};
+use rusqlite::params;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params};
 
 /// What a check found; empty if everything is in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,7 +79,10 @@ impl Library {
     /// # Errors
     /// The catalogue is too damaged to compare the caches with it.
     pub fn check(&self, full: bool) -> Result<CheckReport> {
-        let file = escape::path(&self.dir().join("catalogue.sqlite"));
+        let file = match self.server() {
+            Some(_) => escape::path(&self.place()),
+            None => escape::path(&self.dir().join("catalogue.sqlite")),
+        };
         let in_file = |finding: Finding| Finding { what: format!("{file}: {}", finding.what), ..finding };
         // Looked at twice, or a read error that passes would be called damage.
         let twice = || match self.sql(|db| structure(db, full)) {
@@ -94,7 +99,7 @@ impl Library {
                 return Ok(CheckReport { findings: vec![Finding::unread(&error)] });
             }
         };
-        if self.sql(schema::lacks_wal)? {
+        if self.sql(|db| db.sqlite().map_or(Ok(false), schema::lacks_wal))? {
             let what = "its header does not say any more that it has a WAL";
             findings.push(in_file(Finding::new(what.into(), Remedy::NewLibrary)));
         }
@@ -163,7 +168,9 @@ impl Library {
     }
 }
 
-fn structure(db: &Connection, full: bool) -> rusqlite::Result<Vec<String>> {
+fn structure(db: &Database, full: bool) -> rusqlite::Result<Vec<String>> {
+    // What a server keeps sound is its own matter.
+    let Some(db) = db.sqlite() else { return Ok(Vec::new()) };
     let check = if full { "PRAGMA integrity_check(20)" } else { "PRAGMA quick_check(20)" };
     let mut problems: Vec<String> = db.prepare(check)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     problems.retain(|problem| problem != "ok");
@@ -180,7 +187,10 @@ fn structure(db: &Connection, full: bool) -> rusqlite::Result<Vec<String>> {
 }
 
 /// The rows of a table that are not what was written.
-fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>> {
+fn broken_rows(db: &Database, sealed: Sealed) -> rusqlite::Result<Vec<Finding>> {
+    if db.sqlite().is_none() {
+        return Ok(Vec::new());
+    }
     let Sealed { table, key, .. } = sealed;
     let by_hand = if sealed == seal::CAPTION { "captioner IS NULL" } else { "NULL" };
     let mut statement = db.prepare(&format!(
@@ -196,7 +206,7 @@ fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>
             ValueRef::Integer(number) => number.to_string(),
             other => format!("{other:?}"),
         };
-        let of_photo = || format!("photo {named}{}", path_of(db, row).unwrap_or_default());
+        let of_photo = || format!("photo {named}{}", path_of(db, &row).unwrap_or_default());
         let by_hand = row.get::<_, Option<bool>>(1)?.unwrap_or(false);
         let (what, remedy) = match table {
             "photo" => (of_photo(), Remedy::DropAndIndex),
@@ -239,20 +249,23 @@ fn broken_rows(db: &Connection, sealed: Sealed) -> rusqlite::Result<Vec<Finding>
 }
 
 /// The counts that the next change continues.
-fn broken_counts(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
+fn broken_counts(db: &Database) -> rusqlite::Result<Vec<Finding>> {
     let what = "the count of its commits, or of the ids that it gave, is damaged";
-    let sound = seal::commits_are_sound(db)?;
+    let sound = db.sqlite().map_or(Ok(true), seal::commits_are_sound)?;
     Ok((!sound).then(|| Finding::new(what.into(), Remedy::Accept)).into_iter().collect())
 }
 
 /// A path of the photo whose id is in the first column, in brackets; nothing if it has no file.
-fn path_of(db: &Connection, row: &rusqlite::Row<'_>) -> rusqlite::Result<String> {
+fn path_of(db: &Database, row: &crate::engine::SqlRow<'_>) -> rusqlite::Result<String> {
     let path = first_path(db, row.get(0)?)?;
     Ok(path.map(|path| format!(" ({})", escape::path(&path))).unwrap_or_default())
 }
 
 /// Drops the broken rows that can be computed again, and lets the next indexing run do so.
-fn repair_rows(db: &Connection) -> rusqlite::Result<()> {
+fn repair_rows(db: &Database) -> rusqlite::Result<()> {
+    if db.sqlite().is_none() {
+        return Ok(());
+    }
     let broken = |sealed: Sealed| sealed.is_broken();
     // What the current model says of a photo and what the photo is are computed together: without its embedding they
     // are again.
@@ -323,14 +336,14 @@ fn repair_rows(db: &Connection) -> rusqlite::Result<()> {
     seal::CHANGE.seal(db, &broken(seal::CHANGE), [])
 }
 
-fn damaged_vectors(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
+fn damaged_vectors(db: &Database) -> rusqlite::Result<Vec<Finding>> {
     let what = |(photo, model)| format!("the embedding of photo {photo} by model {model} is damaged");
     let damaged = damaged_embeddings(db)?.into_iter();
     Ok(damaged.map(|place| Finding::new(what(place), Remedy::DropAndIndex)).collect())
 }
 
 /// Damaged encodings, looks, centroids and classifiers.
-fn damaged_values(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
+fn damaged_values(db: &Database) -> rusqlite::Result<Vec<Finding>> {
     let mut damaged = Vec::new();
     for (photo, captioner) in captions::damaged_encodings(db)? {
         let what = format!("the encoding of photo {photo} by captioner {} is damaged", escape::text(&captioner));
@@ -353,7 +366,7 @@ fn damaged_values(db: &Connection) -> rusqlite::Result<Vec<Finding>> {
 }
 
 /// Photo and model of the embeddings whose checksum or length is wrong.
-fn damaged_embeddings(db: &Connection) -> rusqlite::Result<Vec<(i64, i64)>> {
+fn damaged_embeddings(db: &Database) -> rusqlite::Result<Vec<(i64, i64)>> {
     let mut statement = db.prepare(
         "SELECT photo, model, checksum, vector, dim FROM embedding JOIN model ON model.id = model ORDER BY photo, model",
     )?;

@@ -52,7 +52,7 @@ impl Writer<'_> {
             db.execute(
                 &format!(
                     "INSERT INTO change (photo, about) SELECT photo, 1 FROM (SELECT photo FROM tag UNION
-                     SELECT photo FROM other_tag WHERE model = ?1) WHERE photo IN {embedded} ORDER BY photo"
+                     SELECT photo FROM other_tag WHERE model = ?1) AS t WHERE photo IN {embedded} ORDER BY photo"
                 ),
                 [new.id],
             )?;
@@ -75,8 +75,8 @@ impl Writer<'_> {
             db.execute("DELETE FROM other_tag WHERE model = ?1", [new.id])?;
             seal::TAG.seal(db, "seal IS NULL", [])?;
             seal::OTHER_TAG.seal(db, "seal IS NULL", [])?;
-            db.execute("UPDATE model SET current = 0, beside = 1 WHERE current", [])?;
-            db.execute("UPDATE model SET current = 1, beside = 0 WHERE id = ?1", [new.id])?;
+            db.execute("UPDATE model SET current = false, beside = 1 WHERE current", [])?;
+            db.execute("UPDATE model SET current = true, beside = 0 WHERE id = ?1", [new.id])?;
             seal::MODEL.seal(db, "id IN (?1, ?2)", [old.id, new.id])
         })?;
         Ok(Some(old.record.clone()))

@@ -1,14 +1,97 @@
 //! Bringing the caches up to date, and tidying up, at the end of an indexing run.
 
+use crate::catalogue::change_log::Stamp;
 use crate::catalogue::identity::{ORPHANS, carry_on, open_paths};
-use crate::catalogue::library::{WAITING_CAPTIONS, WAITING_NAMES, models_of};
+use crate::catalogue::library::{Library, WAITING_CAPTIONS, WAITING_NAMES, models_of};
+use crate::catalogue::private_file::take_lock;
 use crate::catalogue::rows::{ModelRole, WaitingCounts};
 use crate::catalogue::writer::Writer;
 use crate::error::{Error, Result};
 use crate::search::segments::Limits;
 use crate::search::text::{self, Failed};
 use crate::search::vectors::{self, GRAPH_FROM};
+use std::fs::File;
 use std::path::{Path, PathBuf};
+
+/// How many changes behind this machine's caches of a library on a server may be before a search brings them up to
+/// date.
+const FAR: i64 = 1_000;
+/// How many of the newest changes a server keeps for the caches of machines that are seldom there.
+const KEPT: i64 = 1_000_000;
+
+impl Library {
+    /// Takes the lock of the caches. `None` if another process of this machine has it, which writes them. The caches of
+    /// a library in a folder belong to its writer.
+    fn lock_caches(&self) -> Result<Option<Option<File>>> {
+        if self.server().is_none() {
+            return Ok(Some(None));
+        }
+        let held = |pid| Error::Locked { path: self.dir().to_path_buf(), pid };
+        match take_lock(&self.dir().join("caches.lock"), held) {
+            Ok(lock) => Ok(Some(Some(lock))),
+            Err(Error::Locked { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Brings this machine's caches of a library on a server up to date if they are far behind: it may be that only
+    /// other machines index.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read, or a cache cannot be written.
+    pub(crate) fn keep_up(&self) -> Result<()> {
+        if self.server().is_none() {
+            return Ok(());
+        }
+        let folder = text::folder(self);
+        let kind = text::kind(&folder);
+        let (newest, cached) = self.sql(|db| Ok((Stamp::newest(db)?, kind.open(db)?)))?;
+        if newest.seq - cached.map_or(0, |segments| segments.stamp.seq) < FAR {
+            return Ok(());
+        }
+        let Some(_lock) = self.lock_caches()? else { return Ok(()) };
+        self.refresh_vectors(GRAPH_FROM, false, &mut |_, _, _| true)?;
+        self.refresh_text(GRAPH_FROM, &mut |_, _, _| true).map(drop)
+    }
+
+    /// Returns whether all of it was done.
+    fn refresh_vectors(
+        &self,
+        graph_from: usize,
+        next: bool,
+        progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
+    ) -> Result<bool> {
+        for (model, role) in self.sql(models_of)? {
+            // While it is being filled, its cache would be made again and again.
+            if role == ModelRole::Filling && !next {
+                continue;
+            }
+            let folder = vectors::folder(self, &model);
+            let mut report = |done, total| progress("vectors", done, total);
+            let limits = Limits { large_from: graph_from, slack: 20 };
+            let refresh = |db: &crate::engine::Database| {
+                vectors::with_kind(&model, &folder, |kind| vectors::refresh(db, &model, kind, limits, &mut report))
+            };
+            if !self.sql(refresh)?? {
+                return Ok(false);
+            }
+        }
+        vectors::tidy(self)?;
+        Ok(true)
+    }
+
+    /// Returns whether all of it was done.
+    fn refresh_text(
+        &self,
+        large_from: usize,
+        progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
+    ) -> Result<bool> {
+        let mut report = |done, total| progress("full-text index", done, total);
+        let folder = text::folder(self);
+        let (kind, limits) = (text::kind(&folder), text::limits(large_from));
+        self.text(|db| text::refresh(db, &kind, limits, &mut report))?
+    }
+}
 
 impl Writer<'_> {
     /// Brings the caches up to date where that is worth it. `progress` gets the name of a cache, the photos done and
@@ -30,11 +113,10 @@ impl Writer<'_> {
         graph_from: usize,
         progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
     ) -> Result<()> {
-        if self.refresh_vectors(graph_from, false, progress)? {
-            self.refresh_words(graph_from, progress)
-        } else {
-            Ok(())
-        }
+        let Some(lock) = self.library.lock_caches()? else { return Ok(()) };
+        let is_done = self.library.refresh_vectors(graph_from, false, progress)?;
+        drop(lock);
+        if is_done { self.refresh_words(graph_from, progress) } else { Ok(()) }
     }
 
     /// The part of [`Writer::refresh_caches`] for the model that is about to become the current one: until then, it
@@ -43,34 +125,8 @@ impl Writer<'_> {
     /// # Errors
     /// As for [`Writer::refresh_caches`].
     pub fn refresh_next(&mut self, progress: &mut dyn FnMut(&'static str, u64, u64) -> bool) -> Result<bool> {
-        self.refresh_vectors(GRAPH_FROM, true, progress)
-    }
-
-    /// Returns whether all of it was done.
-    fn refresh_vectors(
-        &mut self,
-        graph_from: usize,
-        next: bool,
-        progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
-    ) -> Result<bool> {
-        let library = self.library;
-        for (model, role) in library.sql(models_of)? {
-            // While it is being filled, its cache would be made again and again.
-            if role == ModelRole::Filling && !next {
-                continue;
-            }
-            let folder = vectors::folder(library, &model);
-            let mut report = |done, total| progress("vectors", done, total);
-            let limits = Limits { large_from: graph_from, slack: 20 };
-            let refresh = |db: &rusqlite::Connection| {
-                vectors::with_kind(&model, &folder, |kind| vectors::refresh(db, &model, kind, limits, &mut report))
-            };
-            if !library.sql(refresh)?? {
-                return Ok(false);
-            }
-        }
-        vectors::tidy(library)?;
-        Ok(true)
+        let Some(_lock) = self.library.lock_caches()? else { return Ok(false) };
+        self.library.refresh_vectors(GRAPH_FROM, true, progress)
     }
 
     /// The part of [`Writer::refresh_caches`] for the full-text cache, of a library that is large from so many photos
@@ -83,11 +139,8 @@ impl Writer<'_> {
         large_from: usize,
         progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
     ) -> Result<()> {
-        let library = self.library;
-        let mut report = |done, total| progress("full-text index", done, total);
-        let folder = text::folder(library);
-        let (kind, limits) = (text::kind(&folder), text::limits(large_from));
-        if library.text(|db| text::refresh(db, &kind, limits, &mut report))?? { self.prune_log() } else { Ok(()) }
+        let Some(_lock) = self.library.lock_caches()? else { return Ok(()) };
+        if self.library.refresh_text(large_from, progress)? { self.prune_log() } else { Ok(()) }
     }
 
     /// Draws the conclusions of an indexing run that has seen every folder of the library: what no file shows any more
@@ -146,7 +199,11 @@ impl Writer<'_> {
     /// # Errors
     /// The catalogue cannot be written, or the disk has no room for a second copy of it.
     pub fn compact(&mut self) -> Result<()> {
-        self.library.sql(|db| db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);"))
+        match self.library.server() {
+            // A server gives it back by itself, little by little.
+            Some(_) => self.library.sql(|db| db.execute_batch("ANALYZE")),
+            None => self.library.sql(|db| db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")),
+        }
     }
 
     /// Drops the entries of the log that all caches cover, but not those at the caches' own positions. Changes of
@@ -162,6 +219,9 @@ impl Writer<'_> {
                 seen = seen.min(segments.stamp.seq);
                 is_current |= role == ModelRole::Current;
             }
+        }
+        if library.server().is_some() {
+            seen = seen.min(library.sql(Stamp::newest)?.seq - KEPT);
         }
         if is_current {
             let any = library.sql(|db| {
@@ -186,7 +246,7 @@ impl crate::Library {
     /// [`crate::Library::sql`] for work that needs the full-text engine too.
     pub(crate) fn text<T>(
         &self,
-        work: impl FnOnce(&rusqlite::Connection) -> std::result::Result<T, Failed>,
+        work: impl FnOnce(&crate::engine::Database) -> std::result::Result<T, Failed>,
     ) -> Result<T> {
         let outcome = self.sql(|db| match work(db) {
             Ok(value) => Ok(Ok(value)),

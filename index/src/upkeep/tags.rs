@@ -42,7 +42,7 @@ impl Library {
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
                 let mut vector = Vec::new();
-                if read_row(row, 1, model.dim, &mut vector)? > 0 {
+                if read_row(&row, 1, model.dim, &mut vector)? > 0 {
                     vector.truncate(model.dim);
                     found.push((row.get(0)?, vector));
                 }

@@ -1,12 +1,12 @@
 //! What a program that shows a whole library needs: all photos in order, clusters, and notice of changes.
 
-use crate::support::{DIM, find, hash, library_of, model, names, photo, request, vector};
+use crate::support::{DIM, find, hash, library_of, model, names, photo, place, request, vector};
 use snapseek_index::{By, Change, Cluster, ClusterMember, Error, Library, NewCluster, SearchRequest};
 use std::path::{Path, PathBuf};
 
 /// Photos `a.jpg` to `d.jpg`, two of them dated, and a second file of the first.
 fn library(folder: &Path) -> Library {
-    let library = Library::create(folder).unwrap();
+    let library = Library::create(&place(folder)).unwrap();
     let mut writer = library.lock().unwrap();
     writer.set_model(&model("m", 4)).unwrap();
     let dated = |name, content, date: Option<&str>| {
@@ -81,7 +81,7 @@ fn snapshots_live_side_by_side() {
 #[test]
 fn changes_by_others_show_in_the_data_version() {
     let folder = tempfile::tempdir().unwrap();
-    let (mine, other) = (library(folder.path()), Library::open(folder.path()).unwrap());
+    let (mine, other) = (library(folder.path()), Library::open(&place(folder.path())).unwrap());
     let first = mine.data_version().unwrap();
     let _searcher = other.searcher().unwrap();
     mine.set_caption_by_hand(1, "mine").unwrap();

@@ -161,13 +161,15 @@ fn what_is_no_caption_is_refused_and_nothing_of_it_is_written() {
 
 #[test]
 fn one_captioner_at_a_time_and_nobody_waits_for_it() {
-    let (folder, library) = library_of(&many(3), true);
+    let (_folder, library) = library_of(&many(3), true);
     let other = library.reopen().unwrap();
     let captioner = library.captioner("one", false).unwrap();
-    let error = other.captioner("two", true).unwrap_err();
-    assert!(matches!(error, Error::Captioning { pid: Some(pid), .. } if pid == std::process::id()));
-    let message = error.to_string();
-    assert!(message.contains(&folder.path().display().to_string()), "{message}");
+    if !is_on_server() {
+        let error = other.captioner("two", true).unwrap_err();
+        assert!(matches!(error, Error::Captioning { pid: Some(pid), .. } if pid == std::process::id()));
+        let message = error.to_string();
+        assert!(message.contains(&library.place().display().to_string()), "{message}");
+    }
     let mut writer = other.lock().unwrap();
     writer.apply(&[photo("4.jpg", 4, DIM, &[])]).unwrap();
     drop(writer);
@@ -190,7 +192,7 @@ fn many_may_write_at_once() {
     let (folder, library) = library_of(&many(200), true);
     let start = std::sync::Barrier::new(4);
     let task = |work: &(dyn Fn(&Library) + Sync)| {
-        let own = Library::open(folder.path()).unwrap();
+        let own = Library::open(&place(folder.path())).unwrap();
         start.wait();
         work(&own);
     };
@@ -293,6 +295,9 @@ fn a_long_run_meets_every_photo_once() {
 
 #[test]
 fn encodings_are_verified_when_they_are_read() {
+    if is_on_server() {
+        return; // About the files of a folder.
+    }
     let (folder, library) = library_of(&many(3), false);
     let numbers: Vec<f32> = (0..32 * 768).map(|n| n as f32 * -0.37 + 1e-20).collect();
     library.save_encoding(1, "one", &[1.0]).unwrap();
@@ -317,6 +322,9 @@ fn encodings_are_verified_when_they_are_read() {
 
 #[test]
 fn a_damaged_caption_is_reported_and_spoils_no_search() {
+    if is_on_server() {
+        return; // About the files of a folder.
+    }
     let (folder, library) = library_of(&many(2), false);
     library.set_caption_by_hand(1, "a red dog").unwrap();
     library.set_caption_by_hand(2, "a cat").unwrap();
@@ -353,13 +361,15 @@ fn captions_go_with_the_photo_and_stay_while_it_has_a_file() {
     assert_eq!(library.encoding(2, "one").unwrap(), None);
     assert_eq!(library.caption(1).unwrap().unwrap().text, "a walrus");
     assert_eq!(library.encoding(1, "one").unwrap(), Some(vec![1.0]));
-    let db = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
-    let rows = |table| db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap();
+    let rows = |table| count(folder.path(), table);
     assert_eq!((rows("caption"), rows("encoding")), (2, 1));
 }
 
 #[test]
 fn the_text_cache_is_refreshed_beside_searches_and_not_beside_a_writer() {
+    if is_on_server() {
+        return; // About the files of a folder.
+    }
     let (folder, library) = library_of(&many(300), true);
     let mut captioner = library.captioner("one", false).unwrap();
     let other = library.reopen().unwrap();
@@ -392,7 +402,7 @@ fn a_killed_captioner_leaves_whole_captions_and_no_lock() {
     const DIR: &str = "SNAPSEEK_TEST_CAPTIONER";
     if let Some(dir) = std::env::var_os(DIR) {
         // The other process: captions until it is killed.
-        let library = Library::open(Path::new(&dir)).unwrap();
+        let library = Library::open(&place(Path::new(&dir))).unwrap();
         let mut captioner = library.captioner("one", false).unwrap();
         loop {
             let photos = captioner.pending(2).unwrap();

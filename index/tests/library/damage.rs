@@ -1,10 +1,7 @@
 //! Damage to any file of a library: no panic, no wrong answer, found by `check`, repaired by the next run.
 
 use crate::support::*;
-use snapseek_index::{
-    By, Change, Classifier, ClusterMember, Finding, LabelSet, Library, Metadata, NewCluster, PhotoFacts, PlacedLine,
-    Remedy, ScoreStats, SearchRequest, query,
-};
+use snapseek_index::{By, Change, Finding, Library, Remedy, SearchRequest, query};
 use std::path::{Path, PathBuf};
 
 const DIM: usize = 16;
@@ -297,82 +294,6 @@ fn what_check_says_of_a_catalogue_it_cannot_read_is_said_once() {
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(findings[0].remedy, Remedy::NewLibrary, "{findings:?}");
     assert_eq!(findings[0].what.matches("catalogue.sqlite").count(), 1, "{findings:?}");
-}
-
-/// A small library in which every table has rows.
-fn everything(folder: &Path) -> Library {
-    let library = Library::create(folder).unwrap();
-    let mut writer = library.lock().unwrap();
-    writer.add_root(Path::new("/photos")).unwrap();
-    writer.set_model(&model("a", DIM)).unwrap();
-    let facts = PhotoFacts {
-        width: 640,
-        height: 480,
-        format: "jpeg".into(),
-        remark: Some("the lower half is missing".into()),
-        colors: Some(vec!["blue".into()]),
-        metadata: Metadata {
-            taken: Some("2019-06-01T12:00:00".into()),
-            camera: Some("Canon".into()),
-            latitude: Some(52.5),
-            longitude: Some(13.4),
-            rating: Some(4),
-            keywords: vec!["Places/Berlin".into(), "beach".into()],
-            people: vec!["Anna".into()],
-            reader: 1,
-            ..Metadata::default()
-        },
-    };
-    let mut photos = many(1, 6, "thing");
-    photos.iter_mut().for_each(|change| {
-        let Change::Photo { facts: kept, .. } = change else { panic!() };
-        *kept = facts.clone();
-    });
-    // The raw file of another one.
-    if let Some(Change::Photo { path, facts, .. }) = photos.get_mut(3) {
-        (*path, facts.format) = ("/photos/1.nef".into(), "raw".into());
-    }
-    writer.apply(&photos).unwrap();
-    writer.refresh_stacks().unwrap();
-    writer.begin_model(&model("b", 8)).unwrap();
-    writer.apply(&[beside(1, &model("b", 8), "other"), beside(2, &model("b", 8), "other")]).unwrap();
-    let (kind, message) = ("damaged".into(), "cut short".into());
-    let root = "/photos".into();
-    let failed = Change::Failed { path: "/photos/bad.jpg".into(), root, stamp: stamp(3), kind, message, reader: 1 };
-    writer.apply(&[failed]).unwrap();
-    let line = PlacedLine { text: "Exit".into(), score: 0.9, quad: [[1.0, 2.0]; 4] };
-    library.text_keeper("reader", false).unwrap().save(&[(2, vec![line], "Exit".into())]).unwrap();
-    library.set_setting("text", "yes").unwrap();
-    library.add_to_album("Lisbon", &[2, 1]).unwrap();
-    library.change_own_tags(&[1], &["Beach".into()], &[]).unwrap();
-    library.rate(&[1], Some(4)).unwrap();
-    library.save_search("dogs", Some("a dog")).unwrap();
-    let neutral = ScoreStats { count: 5, mean: 0.1, std: 0.2 };
-    library.set_neutral_scores(&model("a", DIM), &neutral).unwrap();
-    writer.set_unread(Path::new("/photos"), &[("mp4".to_owned(), 3)].into()).unwrap();
-    library.set_caption_by_hand(1, "by hand").unwrap();
-    library.save_caption(2, "by a model", "print").unwrap();
-    library.set_caption_by_hand(5, "waits").unwrap();
-    writer.forget(Path::new("/photos/5.jpg")).unwrap();
-    library.save_encoding(2, "print", &[1.0, 2.0]).unwrap();
-    library.save_looks(1, &[(1, vec![1, 2, 3])]).unwrap();
-    let chat = library.begin_chat(&identity(1), Path::new("/photos/1.jpg"), "blip2").unwrap();
-    library.add_turn(chat, "What?", "An owl").unwrap();
-    let keywords = vec!["thing".into()];
-    let centroid = vector(1, DIM);
-    let cluster = NewCluster { name: "a".into(), by_hand: false, keywords, coherence: 0.9, centroid, reach: 0.5 };
-    let member = ClusterMember { photo: 1, cluster: Some(0), cosine: 0.8 };
-    library.save_clusters(std::slice::from_ref(&cluster), &[member], false).unwrap();
-    library.save_clusters(&[cluster], &[member], false).unwrap();
-    library.rename_cluster("a", "Oma").unwrap();
-    library.propose_removal(&[Path::new("/photos/2.jpg")]).unwrap();
-    let labels = vec!["cat".into(), "dog".into()];
-    let set = LabelSet { name: "pets".into(), labels, ..LabelSet::default() };
-    library.save_label_set(&set).unwrap();
-    let rows = [vector(1, DIM), vector(2, DIM)].concat();
-    library.save_classifier(&set, &model("a", DIM).fingerprint, &Classifier { scale: 10.0, rows }).unwrap();
-    drop(writer);
-    library
 }
 
 /// Every column of every table that holds anything: what it holds is changed, as a flipped bit would.

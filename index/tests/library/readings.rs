@@ -63,7 +63,9 @@ fn text_is_found_by_its_words_below_what_people_wrote() {
 fn every_photo_is_handed_out_once_and_one_process_reads() {
     let (_folder, library) = three();
     let mut keeper = library.text_keeper("reader 1", false).unwrap();
-    assert!(matches!(library.text_keeper("reader 1", false), Err(Error::Reading { .. })));
+    if !is_on_server() {
+        assert!(matches!(library.text_keeper("reader 1", false), Err(Error::Reading { .. })));
+    }
     library.captioner("captioner", false).unwrap();
     assert_eq!(keeper.pending_count().unwrap(), 3);
     let first = keeper.pending(2).unwrap();
@@ -94,6 +96,9 @@ fn text_goes_with_its_photo_and_damage_is_found() {
     writer.forget(Path::new("/photos/a.jpg")).unwrap();
     drop(writer);
     assert!(library.photo_text(photo).unwrap().is_none(), "the caption by hand waits, the text does not");
+    if is_on_server() {
+        return;
+    }
     let db = rusqlite::Connection::open(folder.path().join("catalogue.sqlite")).unwrap();
     db.execute("UPDATE reading SET text = 'harmful'", []).unwrap();
     drop(db);
@@ -118,7 +123,7 @@ fn imported_text_waits_for_its_picture() {
         .unwrap();
     assert_eq!(records.iter().filter(|record| matches!(record, Written::Text { .. })).count(), 2);
     let folder = tempfile::tempdir().unwrap();
-    let other = Library::create(folder.path()).unwrap();
+    let other = Library::create(&place(folder.path())).unwrap();
     let mut writer = other.lock().unwrap();
     writer.set_model(&model("a", DIM)).unwrap();
     assert_eq!(writer.import(&records).unwrap().texts.added, 2);

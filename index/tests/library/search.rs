@@ -210,7 +210,7 @@ fn bm25_is_the_same_to_the_bit_whatever_the_caches_hold() {
     };
     let name = |n: u64| format!("{} {n}.jpg", WORDS[n as usize % WORDS.len()]);
     let photos: Vec<Change> = (0..120).map(|n| photo(&name(n), n, DIM, &[&text(3), &text(2)])).collect();
-    let (folder, library) = library_of(&photos, true);
+    let (_folder, library) = library_of(&photos, true);
     let scores = || -> Vec<Vec<(i64, u32)>> {
         let queries =
             ["castle", "night dog old red snow", "market sea sea", "\"old tower\" dog", "tag:dog castle tower"];
@@ -240,7 +240,7 @@ fn bm25_is_the_same_to_the_bit_whatever_the_caches_hold() {
         drop(writer);
         let overlaid = scores();
         assert!(overlaid.iter().all(|hits| hits.len() > 5), "{overlaid:?}");
-        let (text, aside) = (folder.path().join("text"), folder.path().join("aside"));
+        let (text, aside) = (library.dir().join("text"), library.dir().join("aside"));
         std::fs::rename(&text, &aside).unwrap();
         assert_eq!(scores(), overlaid, "without a cache");
         if round < 2 {
@@ -344,7 +344,7 @@ fn the_graph_finds_what_an_exact_search_finds() {
     const COUNT: usize = 5_000;
     const WIDE: usize = 64;
     let folder = tempfile::tempdir().unwrap();
-    let library = Library::create(folder.path()).unwrap();
+    let library = Library::create(&place(folder.path())).unwrap();
     let mut writer = library.lock().unwrap();
     writer.set_model(&model("a", WIDE)).unwrap();
     let mut random = Random(7);

@@ -1,6 +1,6 @@
 //! A library that grows and changes: its vectors are in several segments, which are merged, damaged and half written.
 
-use crate::support::{Random, model, photo, request, vector};
+use crate::support::{Random, model, photo, place, request, vector};
 use snapseek_index::{By, Change, Library, SearchRequest, Searcher, query};
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,7 @@ pub(crate) fn refresh(library: &Library, progress: &mut dyn FnMut(&'static str, 
 
 /// A library to which these numbers of photos came one after the other, each with the next content.
 pub(crate) fn grown(folder: &Path, ranges: &[Range<usize>], graph_from: usize) -> (Library, Truth) {
-    let library = Library::create(folder).unwrap();
+    let library = Library::create(&place(folder)).unwrap();
     library.lock().unwrap().set_model(&model("a", WIDE)).unwrap();
     let mut truth = Truth::new();
     for range in ranges {
@@ -66,7 +66,7 @@ pub(crate) fn segments(library: &Path) -> Vec<PathBuf> {
 
 /// Compares what is found with what there is: all of it by an exact search, the nearest by graphs.
 pub(crate) fn check(folder: &Path, truth: &Truth, random: &mut Random) {
-    let library = Library::open(folder).unwrap();
+    let library = Library::open(&place(folder)).unwrap();
     let searcher = library.searcher().unwrap();
     let ask = |vector: Vec<f32>, limit| {
         let request = SearchRequest { vector: Some(vector), limit, ..request(By::Meaning) };
@@ -154,7 +154,7 @@ fn check_filters(searcher: &Searcher, truth: &Truth, random: &mut Random) {
 #[test]
 fn segments_that_grow_change_and_merge_find_what_there_is() {
     let folder = tempfile::tempdir().unwrap();
-    let library = Library::create(folder.path()).unwrap();
+    let library = Library::create(&place(folder.path())).unwrap();
     library.lock().unwrap().set_model(&model("a", WIDE)).unwrap();
     let (mut random, mut truth, mut content) = (Random(11), Truth::new(), 0);
     let mut most = 0;
@@ -266,7 +266,7 @@ fn whatever_byte_of_a_segment_is_damaged_is_noticed_and_costs_no_photo() {
             let findings = library.check(false).unwrap().findings;
             assert!(findings.len() == 1, "byte {at} of {}: {findings:?}", file.display());
             if at % 7 == 0 {
-                let searcher = Library::open(folder.path()).unwrap().searcher().unwrap();
+                let searcher = Library::open(&place(folder.path())).unwrap().searcher().unwrap();
                 let content = 1 + at as u64 % 900;
                 let request = SearchRequest {
                     vector: Some(vector(content, WIDE)),

@@ -510,7 +510,7 @@ fn captions_carried_in_a_run_that_was_killed_are_carried_by_the_next() {
     let apply = |writer: &mut Writer<'_>| writer.apply(&[shows("owl.jpg", 3, 3)]).unwrap();
     apply(&mut library.lock().unwrap());
     drop(library);
-    let library = Library::open(folder.path()).unwrap();
+    let library = Library::open(&place(folder.path())).unwrap();
     run(&library, &[]);
     assert_eq!(text(&library, "owl.jpg").as_deref(), Some("Eule im Garten"));
 }

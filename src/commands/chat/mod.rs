@@ -61,7 +61,7 @@ pub(super) fn chat(args: &ChatArgs, settings: &Settings, console: &Console) -> a
 
 /// Loads a chat from the library.
 fn kept_chat(id: i64, library: Option<&Library>, settings: &Settings) -> anyhow::Result<Chat> {
-    let library = library.ok_or_else(|| Error::NoLibrary { path: settings.library.clone() })?;
+    let library = library.ok_or_else(|| Error::NoLibrary { path: snapseek_index::shown(&settings.library) })?;
     Ok(library.chat(id)?.ok_or(Error::NoChat { id })?)
 }
 

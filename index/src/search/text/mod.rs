@@ -12,9 +12,9 @@ use super::umlauts::Umlauts;
 use crate::catalogue::change_log::Part;
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
+use crate::engine::Database;
 use crate::error::Result;
 use crate::escape;
-use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use tantivy::query::{
     Bm25StatisticsProvider, BoostQuery, DisjunctionMaxQuery, EnableScoring, PhraseQuery, Query, TermQuery,
@@ -184,7 +184,7 @@ pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<CacheFault
 
 impl TextSearch {
     /// The words of all photos. A cache that is missing, damaged or out of date makes this slower, never wrong.
-    pub(crate) fn load(db: &Connection, folder: &Path) -> Result<Self, Failed> {
+    pub(crate) fn load(db: &Database, folder: &Path) -> Result<Self, Failed> {
         let Segments { all, mut changed, .. } = kind(folder).open_or_begin(db)?;
         let mut parts = Vec::new();
         for segment in all {

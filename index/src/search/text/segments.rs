@@ -5,11 +5,11 @@ use crate::catalogue::change_log::Stamp;
 use crate::catalogue::paths;
 use crate::catalogue::stored::text_of;
 use crate::catalogue::told;
+use crate::engine::{Database, SqlRow};
 use crate::error::Result;
 use crate::search::cache::{self, Cache, Head};
 use crate::search::segments::{Limits, SegmentKind};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use tantivy::directory::{Directory, RamDirectory};
@@ -30,14 +30,14 @@ pub(super) struct Indexed {
 }
 
 /// Indexes those of `some` photos (ascending) that have a file, until `progress` (photos done) returns `false`.
-pub(super) fn index(db: &Connection, some: &[i64], progress: &mut dyn FnMut(u64) -> bool) -> Result<Indexed, Failed> {
+pub(super) fn index(db: &Database, some: &[i64], progress: &mut dyn FnMut(u64) -> bool) -> Result<Indexed, Failed> {
     let (schema, [tags, names, camera, caption, text, place, written]) = schema();
     let builder = Index::builder().schema(schema);
     let directory = RamDirectory::create();
     let manager = tantivy::tokenizer::TokenizerManager::default();
     manager.register(TOKENIZER, analyzer(false));
     let mut writer = builder.tokenizers(manager).single_segment_index_writer(directory.clone(), 50_000_000)?;
-    let mut put = |row: &Row<'_>| -> Result<(), Failed> {
+    let mut put = |row: &SqlRow<'_>| -> Result<(), Failed> {
         let id: i64 = row.get(0)?;
         let mut document = TantivyDocument::new();
         for (column, field) in [caption, text, camera, camera, place].into_iter().chain([written; 7]).enumerate() {
@@ -50,7 +50,7 @@ pub(super) fn index(db: &Connection, some: &[i64], progress: &mut dyn FnMut(u64)
         let mut labels = db.prepare_cached("SELECT label FROM tag WHERE photo = ?1 ORDER BY position")?;
         let mut labels = labels.query([id])?;
         while let Some(label) = labels.next()? {
-            document.add_text(tags, split(&text_of(label, 0)?));
+            document.add_text(tags, split(&text_of(&label, 0)?));
         }
         let mut files = db.prepare_cached("SELECT path, root FROM file WHERE photo = ?1 ORDER BY path")?;
         let mut files = files.query([id])?;
@@ -76,7 +76,7 @@ pub(super) fn index(db: &Connection, some: &[i64], progress: &mut dyn FnMut(u64)
     for id in some {
         let mut rows = photo.query([*id])?;
         if let Some(row) = rows.next()? {
-            put(row)?;
+            put(&row)?;
             ids.push(*id);
             if ids.len() % 1_000 == 0 && !progress(ids.len() as u64) {
                 break;
@@ -98,7 +98,7 @@ pub(super) fn names_of(path: &Path, root: &Path) -> Vec<String> {
 /// Brings the cache up to date where that is worth it, one generation after the other. Returns `false` if `progress`
 /// (photos done, total) stopped it.
 pub(crate) fn refresh(
-    db: &Connection,
+    db: &Database,
     kind: &SegmentKind<'_>,
     limits: Limits,
     progress: &mut dyn FnMut(u64, u64) -> bool,

@@ -12,12 +12,12 @@ use crate::catalogue::change_log::Part;
 use crate::catalogue::library::{Library, Model, models_of};
 use crate::catalogue::rows::ScoreStats;
 use crate::catalogue::stored::read_row;
+use crate::engine::{Database, SqlRow};
 use crate::error::Result;
 use codes::{CodedQuery, StoredRows};
 use graph::View;
 use kernel::dot;
 use rayon::prelude::*;
-use rusqlite::Connection;
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
@@ -204,7 +204,7 @@ impl<'a> Layout<'a> {
 
 impl Vectors {
     /// The vectors of a model. A cache that is missing, damaged, foreign or out of date makes this slower, never wrong.
-    pub(crate) fn load(db: &Connection, model: &Model, folder: &Path) -> rusqlite::Result<Self> {
+    pub(crate) fn load(db: &Database, model: &Model, folder: &Path) -> rusqlite::Result<Self> {
         let dim = model.record.dim;
         let opened = with_kind(model, folder, |kind| kind.open(db))?;
         let changed = opened.as_ref().map(|segments| segments.changed.as_slice());
@@ -258,7 +258,7 @@ impl Vectors {
     }
 
     /// The vector of a photo, of a video that of its first frame.
-    pub(crate) fn row(&self, db: &Connection, id: i64) -> rusqlite::Result<Option<Cow<'_, [f32]>>> {
+    pub(crate) fn row(&self, db: &Database, id: i64) -> rusqlite::Result<Option<Cow<'_, [f32]>>> {
         Ok(self.rows_of(db, id)?.map(|rows| match rows {
             Cow::Borrowed(rows) => Cow::Borrowed(rows.get(..self.dim).unwrap_or_default()),
             Cow::Owned(mut rows) => {
@@ -269,12 +269,12 @@ impl Vectors {
     }
 
     /// The cosine of a photo with `query`.
-    pub(crate) fn cosine(&self, db: &Connection, query: &[f32], id: i64) -> rusqlite::Result<Option<f32>> {
+    pub(crate) fn cosine(&self, db: &Database, query: &[f32], id: i64) -> rusqlite::Result<Option<f32>> {
         let best = |rows: Cow<'_, [f32]>| rows.chunks_exact(self.dim).map(|row| dot(query, row)).max_by(f32::total_cmp);
         Ok(self.rows_of(db, id)?.and_then(best))
     }
 
-    fn rows_of(&self, db: &Connection, id: i64) -> rusqlite::Result<Option<Cow<'_, [f32]>>> {
+    fn rows_of(&self, db: &Database, id: i64) -> rusqlite::Result<Option<Cow<'_, [f32]>>> {
         let changed = places(&self.ids, id);
         if !changed.is_empty() {
             return Ok(self.rows.get(changed.start * self.dim..changed.end * self.dim).map(Cow::Borrowed));
@@ -295,7 +295,7 @@ impl Vectors {
 
     /// The ids, ascending, and vectors of all photos, of videos those of their first frames. They are read into memory
     /// if they are not mapped.
-    pub(crate) fn rows(&self, db: &Connection) -> rusqlite::Result<Vec<(i64, &[f32])>> {
+    pub(crate) fn rows(&self, db: &Database) -> rusqlite::Result<Vec<(i64, &[f32])>> {
         let dim = self.dim.max(1);
         let mut rows: Vec<(i64, &[f32])> = Vec::with_capacity(self.len());
         if self.is_exact() {
@@ -329,7 +329,7 @@ impl Vectors {
     /// ascending); best first, ties by id.
     pub(crate) fn best(
         &self,
-        db: &Connection,
+        db: &Database,
         query: &[f32],
         k: usize,
         some: Option<&[i64]>,
@@ -346,7 +346,7 @@ impl Vectors {
     }
 
     /// Roughly the best `k`, found by the graphs, with exact cosines.
-    pub(crate) fn near(&self, db: &Connection, query: &[f32], k: usize) -> rusqlite::Result<Vec<Scored>> {
+    pub(crate) fn near(&self, db: &Database, query: &[f32], k: usize) -> rusqlite::Result<Vec<Scored>> {
         self.refine(db, query, self.walk(query, k), k)
     }
 
@@ -354,7 +354,7 @@ impl Vectors {
     /// so few, or so unlike the query, that comparing with each is better.
     pub(crate) fn near_passing(
         &self,
-        db: &Connection,
+        db: &Database,
         query: &[f32],
         k: usize,
         passing: &mut dyn FnMut(&[i64]) -> rusqlite::Result<Vec<i64>>,
@@ -424,7 +424,7 @@ impl Vectors {
     /// The best `k` of these by their true cosines, as far as the errors of the estimates hold.
     fn refine(
         &self,
-        db: &Connection,
+        db: &Database,
         query: &[f32],
         mut found: Vec<Estimate>,
         k: usize,
@@ -567,7 +567,7 @@ fn further(ids: &[i64]) -> usize {
 /// Gives `take` the ids (ascending, of a video once for each frame) and vectors of the photos that have a file and a
 /// sound embedding, of all or only of `some`, until it returns `false`.
 fn read_rows(
-    db: &Connection,
+    db: &Database,
     model: &Model,
     some: Option<&[i64]>,
     take: &mut dyn FnMut(i64, &[f32]) -> bool,
@@ -580,35 +580,33 @@ fn read_rows(
     };
     let dim = model.record.dim;
     let mut vectors = Vec::new();
-    let mut read = |rows: &mut rusqlite::Rows<'_>| -> rusqlite::Result<bool> {
-        while let Some(row) = rows.next()? {
-            vectors.clear();
-            read_row(row, 1, dim, &mut vectors)?;
-            let id = row.get(0)?;
-            if !vectors.chunks_exact(dim.max(1)).all(|vector| take(id, vector)) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    let mut read = |row: &SqlRow<'_>| -> rusqlite::Result<bool> {
+        vectors.clear();
+        read_row(row, 1, dim, &mut vectors)?;
+        let id = row.get(0)?;
+        Ok(vectors.chunks_exact(dim.max(1)).all(|vector| take(id, vector)))
     };
     if let Some(some) = some {
         let mut statement = db.prepare_cached(&sql("model = ?1 AND photo = ?2"))?;
+        let mut is_open = true;
         for id in some {
-            if !read(&mut statement.query([model.id, *id])?)? {
-                break;
+            if is_open {
+                statement.for_each([model.id, *id], |row| {
+                    is_open = read(row)?;
+                    Ok(is_open)
+                })?;
             }
         }
-    } else {
-        read(&mut db.prepare(&sql("model = ?1"))?.query([model.id])?)?;
+        return Ok(());
     }
-    Ok(())
+    db.prepare(&sql("model = ?1"))?.for_each([model.id], read)
 }
 
 /// The vectors of a photo, one after the other; `None` if it has no sound embedding.
-fn read_vectors(db: &Connection, model: &Model, photo: i64) -> rusqlite::Result<Option<Vec<f32>>> {
+fn read_vectors(db: &Database, model: &Model, photo: i64) -> rusqlite::Result<Option<Vec<f32>>> {
     let mut statement = db.prepare_cached("SELECT checksum, vector FROM embedding WHERE photo = ?1 AND model = ?2")?;
     let mut rows = statement.query([photo, model.id])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let mut vectors = Vec::new();
-    Ok((read_row(row, 0, model.record.dim, &mut vectors)? > 0).then_some(vectors))
+    Ok((read_row(&row, 0, model.record.dim, &mut vectors)? > 0).then_some(vectors))
 }

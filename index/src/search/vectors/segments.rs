@@ -5,10 +5,10 @@ use super::graph::{self, Graph};
 use super::{CODED, Layout, read_rows};
 use crate::catalogue::change_log::Stamp;
 use crate::catalogue::library::Model;
+use crate::engine::Database;
 use crate::error::Result;
 use crate::search::cache::{self, Head};
 use crate::search::segments::{Limits, Plan, Segment, SegmentKind, Segments};
-use rusqlite::Connection;
 
 /// Segments with fewer rows are compared as a whole, faster than a graph is built.
 fn least_with_graph(limits: Limits) -> usize {
@@ -18,7 +18,7 @@ fn least_with_graph(limits: Limits) -> usize {
 /// Brings the cache up to date where that is worth it, one generation after the other: each is durable before the next
 /// is begun. Returns `false` if `progress` (vectors done, total) stopped it.
 pub(crate) fn refresh(
-    db: &Connection,
+    db: &Database,
     model: &Model,
     kind: &SegmentKind<'_>,
     limits: Limits,
@@ -40,7 +40,7 @@ pub(crate) fn refresh(
 }
 
 fn write(
-    db: &Connection,
+    db: &Database,
     model: &Model,
     kind: &SegmentKind<'_>,
     limits: Limits,

@@ -1,6 +1,6 @@
 //! The catalogue's tables, and their migration from older versions.
 
-use super::{seal, told};
+use crate::catalogue::{seal, told};
 use crate::error::{Error, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -596,6 +596,7 @@ fn migrate(db: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
 mod tests {
     use super::*;
     use crate::catalogue::change_log::Part;
+    use crate::engine::Database;
     use crate::{By, FileIdentity, Library, SearchRequest};
     use std::path::PathBuf;
 
@@ -653,7 +654,8 @@ mod tests {
     fn a_library_of_the_first_release_keeps_everything_and_takes_captions() {
         let folder = tempfile::tempdir().unwrap();
         let file = first_release(folder.path());
-        let stamp = crate::catalogue::change_log::Stamp::newest(&Connection::open(&file).unwrap()).unwrap();
+        let db = Database::Sqlite(Connection::open(&file).unwrap());
+        let stamp = crate::catalogue::change_log::Stamp::newest(&db).unwrap();
         let library = Library::open(folder.path()).unwrap();
         let status = library.status().unwrap();
         assert_eq!((status.photos, status.files, status.roots), (1, 1, vec![PathBuf::from("/p")]));

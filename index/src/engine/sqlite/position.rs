@@ -1,9 +1,9 @@
 //! A small file that remembers how many commits were made, because SQLite drops the damaged end of a WAL without a
 //! word.
 
-use super::private_file::private;
-use super::seal;
-use rusqlite::{Connection, Row};
+use crate::catalogue::private_file::private;
+use crate::catalogue::seal;
+use crate::engine::{Database, SqlRow};
 use std::io::{Read, Write};
 use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
@@ -22,20 +22,22 @@ pub(crate) struct Position {
 }
 
 /// Counts one more commit, in the transaction that it ends, and returns the position after it.
-pub(crate) fn advance(db: &Connection) -> rusqlite::Result<Position> {
+pub(crate) fn advance(db: &Database) -> rusqlite::Result<Position> {
     let now = db
         .prepare_cached("UPDATE commits SET count = count + 1, token = random() RETURNING count, token")?
         .query_row([], position_of)?;
-    seal::seal_commits(db)?;
+    if let Some(db) = db.sqlite() {
+        seal::seal_commits(db)?;
+    }
     Ok(now)
 }
 
 /// The catalogue's own position.
-pub(crate) fn of_catalogue(db: &Connection) -> rusqlite::Result<Position> {
+pub(crate) fn of_catalogue(db: &Database) -> rusqlite::Result<Position> {
     db.prepare_cached("SELECT count, token FROM commits")?.query_row([], position_of)
 }
 
-fn position_of(row: &Row<'_>) -> rusqlite::Result<Position> {
+fn position_of(row: &SqlRow<'_>) -> rusqlite::Result<Position> {
     Ok(Position { count: row.get(0)?, token: row.get(1)?, lost: 0 })
 }
 

@@ -1,0 +1,164 @@
+//! Machines that share a library: what each does is there once, whatever becomes of the others.
+
+use crate::support::*;
+use snapseek_index::{Captioned, Library};
+use std::collections::HashSet;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Runs a statement in the schema of the library in this folder.
+fn sql(folder: &Path, statement: &str) {
+    client().batch_execute(&format!("SET search_path = {}, pg_catalog; {statement}", schema(folder))).unwrap();
+}
+
+fn done(photo: i64) -> Captioned {
+    Captioned { photo, text: format!("photo {photo}"), encoding: None }
+}
+
+fn many(photos: u64) -> Vec<snapseek_index::Change> {
+    (1..=photos).map(|n| photo(&format!("{n}.jpg"), n, DIM, &["thing"])).collect()
+}
+
+#[test]
+fn machines_get_different_photos_until_all_are_done() {
+    let (folder, library) = library_of(&many(40), false);
+    let other = Library::open(&place(folder.path())).unwrap();
+    let mut first = library.captioner("one", false).unwrap();
+    let mut second = other.captioner("one", false).unwrap();
+    let mut seen = HashSet::new();
+    for _ in 0..4 {
+        for captioner in [&mut first, &mut second] {
+            let photos = captioner.pending(5).unwrap();
+            assert_eq!(photos.len(), 5);
+            assert!(photos.iter().all(|photo| seen.insert(photo.id)), "handed out twice");
+            captioner.save(&photos.iter().map(|photo| done(photo.id)).collect::<Vec<_>>()).unwrap();
+        }
+    }
+    assert_eq!((first.pending(1).unwrap().len(), second.pending(1).unwrap().len()), (0, 0));
+    assert_eq!((count(folder.path(), "caption"), count(folder.path(), "lease")), (40, 0));
+}
+
+#[test]
+fn what_is_not_done_is_given_back_and_what_ends_processes_is_not() {
+    let (folder, library) = library_of(&many(2), false);
+    let mut captioner = library.captioner("one", false).unwrap();
+    assert_eq!(captioner.pending(9).unwrap().len(), 2);
+    drop(captioner);
+    // Given back at the end; nobody struck.
+    let mut captioner = library.captioner("one", false).unwrap();
+    let photos = captioner.pending(9).unwrap();
+    assert_eq!(photos.len(), 2);
+    captioner.save(&[done(photos[0].id)]).unwrap();
+    let run_out = || sql(folder.path(), "UPDATE lease SET until = 0");
+    for left in [1, 0, 0] {
+        // As if the holder had been killed.
+        run_out();
+        let mut next = library.captioner("one", false).unwrap();
+        assert_eq!(next.pending(9).unwrap().len(), left);
+        std::mem::forget(next);
+    }
+    // The first one comes late, and nothing is lost.
+    captioner.save(&[done(photos[1].id)]).unwrap();
+    assert_eq!(count(folder.path(), "caption"), 2);
+}
+
+/// Runs a test of this file in a process of its own.
+fn spawn(test: &str, variable: &str, folder: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env(variable, folder).stdout(Stdio::null());
+    command.spawn().unwrap()
+}
+
+/// Lets the server end all connections of these processes.
+fn drop_connections(folder: &Path, processes: &[&Child]) {
+    let names: Vec<String> = processes.iter().map(|process| format!("'snapseek {}'", process.id())).collect();
+    let drop = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN";
+    sql(folder, &format!("{drop} ({})", names.join(", ")));
+}
+
+/// Run by the test below in processes of their own: captions until there is nothing left.
+#[test]
+fn caption_in_another_process() {
+    let Some(folder) = std::env::var_os("SNAPSEEK_TEST_SHARED") else { return };
+    let library = Library::open(&place(Path::new(&folder))).unwrap();
+    let mut captioner = library.captioner("one", false).unwrap();
+    loop {
+        let photos = captioner.pending(3).unwrap();
+        if photos.is_empty() {
+            return;
+        }
+        for photo in photos {
+            std::thread::sleep(Duration::from_millis(2));
+            captioner.save(&[done(photo.id)]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn killed_processes_and_lost_connections_lose_and_double_nothing() {
+    const PHOTOS: u64 = 300;
+    let (folder, library) = library_of(&many(PHOTOS), false);
+    let spawn = || spawn("sharing::caption_in_another_process", "SNAPSEEK_TEST_SHARED", folder.path());
+    let mut random = Random(7);
+    let mut workers: Vec<_> = (0..4).map(|_| spawn()).collect();
+    for round in 0..50 {
+        std::thread::sleep(Duration::from_millis(20 + random.next() % 60));
+        if round % 2 == 0 {
+            let at = random.below(workers.len());
+            workers[at].kill().unwrap();
+            workers[at].wait().unwrap();
+            workers[at] = spawn();
+        } else {
+            // The server drops everybody, in the middle of whatever they do.
+            drop_connections(folder.path(), &workers.iter().collect::<Vec<_>>());
+        }
+        // Their leases run out, and what they had is nobody's fault here.
+        sql(folder.path(), "UPDATE lease SET strikes = 0");
+        if round % 5 == 0 {
+            sql(folder.path(), "UPDATE lease SET until = 0");
+        }
+    }
+    for worker in &mut workers {
+        worker.wait().unwrap();
+    }
+    sql(folder.path(), "UPDATE lease SET until = 0");
+    assert!(spawn().wait().unwrap().success());
+    assert_eq!(count(folder.path(), "caption"), PHOTOS as i64);
+    assert!(library.check(true).unwrap().findings.is_empty());
+    for id in 1..=PHOTOS as i64 {
+        assert_eq!(library.caption(id).unwrap().unwrap().text, format!("photo {id}"));
+    }
+    assert_eq!(find(&library, "caption:photo").len(), PHOTOS as usize);
+}
+
+/// Run by the test below in a process of its own: indexes photos.
+#[test]
+fn write_in_another_process() {
+    let Some(folder) = std::env::var_os("SNAPSEEK_TEST_WRITTEN") else { return };
+    let library = Library::open(&place(Path::new(&folder))).unwrap();
+    let mut writer = library.lock().unwrap();
+    for n in 2..=100 {
+        writer.apply(&[photo(&format!("{n}.jpg"), n, DIM, &[])]).unwrap();
+    }
+    // The lock was taken again each time.
+    assert!(library.reopen().unwrap().lock().is_err());
+}
+
+#[test]
+fn a_writer_goes_on_when_its_connection_is_lost() {
+    let (folder, library) = library_of(&many(1), false);
+    let mut writer = spawn("sharing::write_in_another_process", "SNAPSEEK_TEST_WRITTEN", folder.path());
+    let mut dropped = 0;
+    let status = loop {
+        if let Some(status) = writer.try_wait().unwrap() {
+            break status;
+        }
+        dropped += 1;
+        drop_connections(folder.path(), &[&writer]);
+        std::thread::sleep(Duration::from_millis(150));
+    };
+    assert!(status.success() && dropped > 3, "{status}, {dropped}");
+    assert_eq!((count(folder.path(), "file"), count(folder.path(), "embedding")), (100, 100));
+    assert!(library.check(true).unwrap().findings.is_empty());
+}
