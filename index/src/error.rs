@@ -1,7 +1,7 @@
 //! What can go wrong. Errors state facts; the front end says what a user can do about them.
 
 use crate::catalogue::rows::ModelRecord;
-use crate::engine::postgres::server::ServerError;
+use crate::engine::postgres::server_error::ServerError;
 use crate::engine::sqlite::second_look::{SecondLook, second_look};
 use crate::escape;
 use std::path::{Path, PathBuf};

@@ -69,7 +69,7 @@ pub use catalogue::rows::{
 pub use catalogue::told::kilometres;
 pub use catalogue::writer::Writer;
 pub use engine::postgres::address::shown;
-pub use engine::postgres::server::ServerError;
+pub use engine::postgres::server_error::ServerError;
 pub use error::{Error, Result};
 pub use kept::albums::PhotoAlbum;
 pub use kept::captioner::Captioner;

@@ -8,7 +8,8 @@ use super::rows::{
 use super::stored::{read_row, size_of, text_of};
 use super::{identity, paths, seal};
 use crate::engine::postgres::address::{Address, is_address};
-use crate::engine::postgres::server::{Server, ServerError};
+use crate::engine::postgres::server::Server;
+use crate::engine::postgres::server_error::ServerError;
 use crate::engine::sqlite::position::{self, Position};
 use crate::engine::sqlite::schema;
 use crate::engine::{Database, SqlRow, SqlTransaction};

@@ -256,7 +256,7 @@ impl SqlRow<'_> {
     ///
     /// # Errors
     /// There is no such column, or it holds something else.
-    pub(crate) fn get<I: Column, T: FromSql>(&self, at: I) -> Result<T> {
+    pub(crate) fn get<I: ColumnNumber, T: FromSql>(&self, at: I) -> Result<T> {
         let at = at.number();
         match self {
             Self::Sqlite(row) => row.get(at),
@@ -276,11 +276,11 @@ impl SqlRow<'_> {
 }
 
 /// A column by its number, so that `row.get::<_, T>(0)` is written as with rusqlite.
-pub(crate) trait Column {
+pub(crate) trait ColumnNumber {
     fn number(&self) -> usize;
 }
 
-impl Column for usize {
+impl ColumnNumber for usize {
     fn number(&self) -> usize {
         *self
     }

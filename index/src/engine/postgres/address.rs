@@ -1,6 +1,6 @@
 //! Where a library on a server is, from an address such as `postgres://snapseek@nas/photos?library=family`.
 
-use super::server::ServerError;
+use super::server_error::ServerError;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

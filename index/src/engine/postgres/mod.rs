@@ -5,4 +5,5 @@ mod dialect;
 pub(crate) mod leases;
 mod schema;
 pub(crate) mod server;
+pub(crate) mod server_error;
 mod wire;
