@@ -8,6 +8,7 @@ use crate::engine::{Database, SqlRow, values_of};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params};
+use std::collections::{HashMap, HashSet};
 
 /// The columns of `file` and `photo` that hold it, in the order of [`values`] and [`read`].
 pub(crate) const COLUMNS: &str = told_columns!();
@@ -154,11 +155,35 @@ pub(crate) fn names_of(db: &Database, photo: i64, stack: bool) -> rusqlite::Resu
             names.push(row?);
         }
     }
-    let mut seen = std::collections::HashSet::new();
+    Ok(sorted_out(names))
+}
+
+/// As [`names_of`], of all photos of a list of ids (JSON), without their stacks.
+pub(crate) fn names_of_all(db: &Database, list: &str) -> rusqlite::Result<HashMap<i64, (Vec<String>, Vec<String>)>> {
+    let own = "SELECT p.id, false, o.name FROM own_tag o JOIN photo p ON p.picture = o.picture
+        WHERE p.id IN (SELECT value FROM json_each(?1)) ORDER BY p.id, o.folded";
+    let of_files = format!(
+        "SELECT f.photo, n.kind = '{}', n.text FROM named n JOIN file f ON f.id = n.file
+         WHERE f.photo IN (SELECT value FROM json_each(?1)) ORDER BY f.photo, f.path, n.position",
+        NameKind::Person.as_str()
+    );
+    let mut all: HashMap<i64, Vec<(bool, String)>> = HashMap::new();
+    for sql in [own, &of_files] {
+        db.prepare_cached(sql)?.for_each([list], |row| {
+            all.entry(row.get(0)?).or_default().push((row.get(1)?, text_of(row, 2)?));
+            Ok(true)
+        })?;
+    }
+    Ok(all.into_iter().map(|(photo, names)| (photo, sorted_out(names))).collect())
+}
+
+/// Keywords and people, each once.
+fn sorted_out(mut names: Vec<(bool, String)>) -> (Vec<String>, Vec<String>) {
+    let mut seen = HashSet::new();
     names.retain(|(is_person, name)| seen.insert((*is_person, paths::fold(name))));
     let (people, keywords): (Vec<_>, Vec<_>) = names.into_iter().partition(|(is_person, _)| *is_person);
     let texts = |list: Vec<(bool, String)>| list.into_iter().map(|(_, name)| name).collect();
-    Ok((texts(keywords), texts(people)))
+    (texts(keywords), texts(people))
 }
 
 /// Writes the keywords and people of a file; returns whether they are others than before.

@@ -10,10 +10,13 @@ use crate::error::Result;
 use crate::search::cache::{self, Cache, Head};
 use crate::search::segments::{Limits, SegmentKind};
 use rusqlite::types::ValueRef;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use tantivy::directory::{Directory, RamDirectory};
 use tantivy::{Index, TantivyDocument, TantivyError};
+
+/// How many photos are read at once: a server is asked about many in the time of one.
+const TOGETHER: usize = 1_000;
 
 /// The sections of a file: the names and lengths of tantivy's files, and their bytes; what BM25 must know of all photos
 /// has its own.
@@ -37,53 +40,87 @@ pub(super) fn index(db: &Database, some: &[i64], progress: &mut dyn FnMut(u64) -
     let manager = tantivy::tokenizer::TokenizerManager::default();
     manager.register(TOKENIZER, analyzer(false));
     let mut writer = builder.tokenizers(manager).single_segment_index_writer(directory.clone(), 50_000_000)?;
-    let mut put = |row: &SqlRow<'_>| -> Result<(), Failed> {
-        let id: i64 = row.get(0)?;
-        let mut document = TantivyDocument::new();
-        for (column, field) in [caption, text, camera, camera, place].into_iter().chain([written; 7]).enumerate() {
-            if row.get_ref(column + 1)? != ValueRef::Null {
-                document.add_text(field, split(&text_of(row, column + 1)?));
+    let mut ids = Vec::with_capacity(some.len());
+    for chunk in some.chunks(TOGETHER) {
+        for (id, said) in said_of(db, chunk)? {
+            let mut document = TantivyDocument::new();
+            for (field, words) in
+                [caption, text, camera, camera, place].into_iter().chain([written; 7]).zip(&said.facts)
+            {
+                if let Some(words) = words {
+                    document.add_text(field, split(words));
+                }
             }
-        }
-        let (keywords, people) = told::names_of(db, id, false)?;
-        keywords.iter().chain(&people).for_each(|name| document.add_text(written, split(name)));
-        let mut labels = db.prepare_cached("SELECT label FROM tag WHERE photo = ?1 ORDER BY position")?;
-        let mut labels = labels.query([id])?;
-        while let Some(label) = labels.next()? {
-            document.add_text(tags, split(&text_of(&label, 0)?));
-        }
-        let mut files = db.prepare_cached("SELECT path, root FROM file WHERE photo = ?1 ORDER BY path")?;
-        let mut files = files.query([id])?;
-        let mut known = HashSet::new();
-        while let Some(file) = files.next()? {
-            let path = paths::from_bytes(file.get_ref(0)?.as_blob()?);
-            let root = paths::from_bytes(file.get_ref(1)?.as_blob()?);
-            for name in names_of(&path, &root) {
+            said.names.iter().for_each(|name| document.add_text(written, split(name)));
+            said.labels.iter().for_each(|label| document.add_text(tags, split(label)));
+            let mut known = HashSet::new();
+            for name in said.files.iter().flat_map(|(path, root)| names_of(path, root)) {
                 if known.insert(name.clone()) {
                     document.add_text(names, split(&name));
                 }
             }
+            writer.add_document(document)?;
+            ids.push(id);
         }
-        Ok(writer.add_document(document)?)
-    };
-    let mut photo = db.prepare_cached(
-        "SELECT p.id, c.text, nullif(r.text, ''), p.camera, p.lens, p.place, p.title, p.description, p.creator, p.location, p.city,
-         p.region, p.country FROM photo p LEFT JOIN caption c ON c.photo = p.id
-         LEFT JOIN reading r ON r.photo = p.id
-         WHERE p.id = ?1 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)",
-    )?;
-    let mut ids = Vec::with_capacity(some.len());
-    for id in some {
-        let mut rows = photo.query([*id])?;
-        if let Some(row) = rows.next()? {
-            put(&row)?;
-            ids.push(*id);
-            if ids.len() % 1_000 == 0 && !progress(ids.len() as u64) {
-                break;
-            }
+        if !progress(ids.len() as u64) {
+            break;
         }
     }
     Ok(Indexed { index: writer.finalize()?, ids, directory })
+}
+
+/// What is indexed of a photo.
+#[derive(Default)]
+struct Said {
+    /// Caption, text in the picture, camera, lens, place, and what its owner wrote.
+    facts: Vec<Option<String>>,
+    names: Vec<String>,
+    labels: Vec<String>,
+    /// Path and root of its files.
+    files: Vec<(PathBuf, PathBuf)>,
+}
+
+/// What is said of those of some photos that have a file, by their ids.
+fn said_of(db: &Database, some: &[i64]) -> rusqlite::Result<BTreeMap<i64, Said>> {
+    const FACTS: usize = 12;
+    let list = serde_json::to_string(some).unwrap_or_default();
+    let mut all: BTreeMap<i64, Said> = BTreeMap::new();
+    let mut each = |sql: &str, take: fn(&mut Said, &SqlRow<'_>) -> rusqlite::Result<()>| {
+        let sql = sql.replace("LISTED", "IN (SELECT value FROM json_each(?1))");
+        db.prepare_cached(&sql)?.for_each([&list], |row| {
+            take(all.entry(row.get(0)?).or_default(), row)?;
+            Ok(true)
+        })
+    };
+    each("SELECT photo, path, root FROM file WHERE photo LISTED ORDER BY photo, path", |said, row| {
+        let path = |at| -> rusqlite::Result<PathBuf> { Ok(paths::from_bytes(row.get_ref(at)?.as_blob()?)) };
+        said.files.push((path(1)?, path(2)?));
+        Ok(())
+    })?;
+    each(
+        "SELECT p.id, c.text, nullif(r.text, ''), p.camera, p.lens, p.place, p.title, p.description, p.creator, p.location,
+         p.city, p.region, p.country FROM photo p LEFT JOIN caption c ON c.photo = p.id
+         LEFT JOIN reading r ON r.photo = p.id WHERE p.id LISTED",
+        |said, row| {
+            for at in 1..=FACTS {
+                let is_known = row.get_ref(at)? != ValueRef::Null;
+                said.facts.push(if is_known { Some(text_of(row, at)?) } else { None });
+            }
+            Ok(())
+        },
+    )?;
+    each("SELECT photo, label FROM tag WHERE photo LISTED ORDER BY photo, position", |said, row| {
+        said.labels.push(text_of(row, 1)?);
+        Ok(())
+    })?;
+    // Without a file it is not found.
+    all.retain(|_, said| !said.files.is_empty());
+    for (id, (keywords, people)) in told::names_of_all(db, &list)? {
+        if let Some(said) = all.get_mut(&id) {
+            said.names = [keywords, people].concat();
+        }
+    }
+    Ok(all)
 }
 
 /// The names that a photo can be found by: its file's without the extension, and its folders', from the root down.
