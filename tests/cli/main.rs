@@ -38,6 +38,7 @@ mod queries;
 mod rerank;
 mod score;
 mod shapes;
+mod shared_library;
 mod shell;
 mod shown;
 mod stacks;

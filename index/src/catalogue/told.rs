@@ -37,6 +37,9 @@ impl NameKind {
     }
 }
 
+/// Keywords, and names of people.
+pub(crate) type KeywordsAndPeople = (Vec<String>, Vec<String>);
+
 /// Lets SQL compare texts as queries do: `fold` leaves out case and accents, `words` keeps whole words between blanks.
 pub(crate) fn register(db: &rusqlite::Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
@@ -134,7 +137,7 @@ pub(crate) fn joined(words: &[String]) -> String {
 
 /// The keywords and the people of a photo, each once: its own tags, then those of its files in their order. With `stack`,
 /// also those of the photos that were taken as one with it.
-pub(crate) fn names_of(db: &Database, photo: i64, stack: bool) -> rusqlite::Result<(Vec<String>, Vec<String>)> {
+pub(crate) fn names_of(db: &Database, photo: i64, stack: bool) -> rusqlite::Result<KeywordsAndPeople> {
     let others = |of: &str| if stack { format!("OR {of} IN {COMPANIONS}") } else { String::new() };
     let own = format!(
         "SELECT 0, o.name FROM own_tag o JOIN photo p ON p.picture = o.picture WHERE p.id = ?1 {}
@@ -159,7 +162,7 @@ pub(crate) fn names_of(db: &Database, photo: i64, stack: bool) -> rusqlite::Resu
 }
 
 /// As [`names_of`], of all photos of a list of ids (JSON), without their stacks.
-pub(crate) fn names_of_all(db: &Database, list: &str) -> rusqlite::Result<HashMap<i64, (Vec<String>, Vec<String>)>> {
+pub(crate) fn names_of_all(db: &Database, list: &str) -> rusqlite::Result<HashMap<i64, KeywordsAndPeople>> {
     let own = "SELECT p.id, false, o.name FROM own_tag o JOIN photo p ON p.picture = o.picture
         WHERE p.id IN (SELECT value FROM json_each(?1)) ORDER BY p.id, o.folded";
     let of_files = format!(
@@ -178,7 +181,7 @@ pub(crate) fn names_of_all(db: &Database, list: &str) -> rusqlite::Result<HashMa
 }
 
 /// Keywords and people, each once.
-fn sorted_out(mut names: Vec<(bool, String)>) -> (Vec<String>, Vec<String>) {
+fn sorted_out(mut names: Vec<(bool, String)>) -> KeywordsAndPeople {
     let mut seen = HashSet::new();
     names.retain(|(is_person, name)| seen.insert((*is_person, paths::fold(name))));
     let (people, keywords): (Vec<_>, Vec<_>) = names.into_iter().partition(|(is_person, _)| *is_person);

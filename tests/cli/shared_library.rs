@@ -1,0 +1,145 @@
+//! A library in PostgreSQL, as a user meets it.
+
+use crate::support::{Output, Sandbox, finish, fixture, start};
+use serde_json::Value;
+use std::process::Command;
+
+/// The address of a library of its own on the test server, with a password that the server does not ask for. `None`
+/// without a server.
+fn address(sandbox: &Sandbox) -> Option<String> {
+    let Ok(server) = std::env::var("SNAPSEEK_TEST_POSTGRES") else {
+        eprintln!("skipped: no PostgreSQL server (scripts/postgres.sh starts one)");
+        return None;
+    };
+    let folder = sandbox.path("").to_string_lossy().to_lowercase();
+    let name: String = folder.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    Some(format!("{}?library=c{name}", server.replacen("snapseek@", "snapseek:sEcret@", 1)))
+}
+
+fn on_server<'a>(sandbox: &Sandbox, address: &str, args: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = sandbox.command(args);
+    command.env("SNAPSEEK_LIBRARY", address);
+    command
+}
+
+/// Runs a command, whose output must not hold the password.
+fn run<'a>(sandbox: &Sandbox, address: &str, args: impl IntoIterator<Item = &'a str>) -> Output {
+    let output = finish(on_server(sandbox, address, args));
+    assert!(!format!("{output:?}").contains("sEcret"), "{output:?}");
+    output
+}
+
+fn photos(sandbox: &Sandbox) -> String {
+    sandbox.photos().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_command_works_on_a_server_as_in_a_folder() {
+    let sandbox = Sandbox::with_photos(&["cat", "dog", "owl", "crab"]);
+    let Some(address) = address(&sandbox) else { return };
+    let run = |args: &[&str]| run(&sandbox, &address, args.iter().copied());
+    run(&["status"]).exits(3);
+    run(&["index", &photos(&sandbox), "--no-text"]).exits(0);
+    run(&["index"]).exits(0);
+    sandbox.index().exits(0);
+    let same = |args: &[&str]| {
+        let (there, here) = (run(args), sandbox.run(args.iter().copied()));
+        assert_eq!((there.code(), there.text()), (here.code(), here.text()), "{args:?}");
+    };
+    same(&["search", "a dog", "--json"]);
+    same(&["search", "path:photos is:landscape", "--json"]);
+    same(&["search", "ext:jpg -tag:cat has:date", "--json"]);
+    same(&["similar", sandbox.photo("cat.jpg").to_str().unwrap(), "--json"]);
+    for write in [
+        &["caption", "--set", "a sleeping cat", sandbox.photo("cat.jpg").to_str().unwrap()][..],
+        &["album", "add", "Pets", sandbox.photo("cat.jpg").to_str().unwrap()],
+        &["tag", "add", "beloved", sandbox.photo("dog.jpg").to_str().unwrap()],
+        &["rate", "5", sandbox.photo("owl.jpg").to_str().unwrap()],
+        &["cluster", "-k", "2", "--min-size", "1"],
+        &["duplicates"],
+    ] {
+        let (there, here) = (run(write), sandbox.run(write.iter().copied()));
+        assert_eq!(there.code(), here.code(), "{write:?}: {there:?}");
+    }
+    same(&["search", "caption:sleeping", "--json"]);
+    same(&["search", "album:Pets", "--json"]);
+    same(&["search", "keyword:beloved", "--json"]);
+    same(&["search", "rating:5", "--json"]);
+    run(&["check", "--full"]).exits(0);
+    run(&["check", "--repair"]).exits(0);
+    run(&["library", "compact"]).exits(0);
+    let info = run(&["library", "info", "--json"]).exits(0).line();
+    assert!(info["engine"].as_str().unwrap().starts_with("PostgreSQL "), "{info}");
+    assert_eq!((&info["photos"], run(&["status", "--json"]).line()["photos"].clone()), (&Value::from(4), 4.into()));
+    run(&["forget", sandbox.photo("crab.jpg").to_str().unwrap(), "--yes"]).exits(0);
+    assert_eq!(run(&["status", "--json"]).line()["photos"], 3);
+}
+
+#[test]
+fn a_library_goes_to_a_server_and_back_by_one_command() {
+    let sandbox = Sandbox::indexed(&["cat", "dog"]);
+    let Some(address) = address(&sandbox) else { return };
+    let plain = address.replacen("snapseek:sEcret@", "snapseek@", 1);
+    let (library, back) = (sandbox.library(), sandbox.path("back"));
+    let (library, back) = (library.to_str().unwrap(), back.to_str().unwrap());
+    let copied = sandbox.run(["library", "copy", library, &plain, "--json"]).exits(0).line();
+    assert!(copied["rows"].as_u64().unwrap() > 5, "{copied}");
+    let again = sandbox.run(["library", "copy", library, &plain, "--json"]).exits(0).line();
+    assert_eq!((&again["rows"], &again["there"]), (&Value::from(0), &copied["rows"]));
+    sandbox.run(["library", "copy", &plain, back]).exits(0);
+    let export = |place: &str| {
+        let mut command = sandbox.command(["export", "-"]);
+        command.env("SNAPSEEK_LIBRARY", place);
+        finish(command).exits(0).text()
+    };
+    assert_eq!((export(&plain), export(back)), (export(library), export(library)));
+
+    // Passwords are no arguments, and wrong addresses are told without them.
+    for args in [
+        vec!["--library", &address, "status"],
+        vec!["library", "copy", library, &address],
+        vec!["library", "copy", &address, back],
+    ] {
+        let refused = sandbox.run(args);
+        assert!(refused.code() == 2 && !format!("{refused:?}").contains("sEcret"), "{refused:?}");
+    }
+    for (wrong, code) in [
+        ("postgres://snapseek:sEcret@127.0.0.1:9/photos".to_owned(), 4),
+        ("postgres://snapseek:sEcret@127.0.0.1:9/photos?nonsense=1".to_owned(), 4),
+        (address.replace("?library=", "?library=not"), 3),
+    ] {
+        let output = run(&sandbox, &wrong, ["status"]);
+        assert_eq!(output.code(), code, "{output:?}");
+    }
+}
+
+#[test]
+fn workers_caption_side_by_side() {
+    let sandbox = Sandbox::new();
+    let Some(address) = address(&sandbox) else { return };
+    for n in 0..12 {
+        let name = format!("{n:02}.png");
+        let scenes: Vec<_> = std::fs::read_dir(fixture("shapes/heldout")).unwrap().map(|e| e.unwrap().path()).collect();
+        let mut scenes: Vec<_> = scenes.into_iter().filter(|p| p.extension().is_some_and(|e| e == "png")).collect();
+        scenes.sort();
+        std::fs::copy(&scenes[n], sandbox.photo(&name)).unwrap();
+    }
+    run(&sandbox, &address, ["index", &photos(&sandbox), "--no-text"]).exits(0);
+    run(&sandbox, &address, ["worker"]).exits(2);
+    let model = fixture("models/blip2-shapes");
+    let mut workers: Vec<_> = (0..3)
+        .map(|_| {
+            let mut command = on_server(&sandbox, &address, ["worker", "--captions", "--once"]);
+            start(command.env("SNAPSEEK_BLIP2", &model))
+        })
+        .collect();
+    // One dies; what it had goes to others once its lease has run out, and is not lost.
+    workers[0].kill().unwrap();
+    for worker in workers.drain(..).skip(1) {
+        Output::of(worker).exits(0);
+    }
+    let captioned = || run(&sandbox, &address, ["status", "--json"]).exits(0).line()["captioned"].as_u64().unwrap();
+    assert!((1..=12).contains(&captioned()));
+    let found = run(&sandbox, &address, ["search", "has:caption", "-n", "20", "--json"]).exits(0).lines();
+    assert_eq!(found.len() as u64, captioned());
+}
