@@ -3,6 +3,7 @@
 use super::event::PictureKey;
 use super::place::Place;
 use super::state::State;
+use super::zoom::ZoomedPhoto;
 use ratatui::layout::{Constraint, Layout, Margin, Rect};
 use unicode_width::UnicodeWidthStr;
 
@@ -182,8 +183,10 @@ pub fn look(state: &State) -> Vec<(i64, Rect)> {
     let Some(beside) = state.photo_beside() else { return vec![(photo, body)] };
     // Below each stands its name.
     let body = Rect { height: body.height.saturating_sub(1), ..body };
-    let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(1).areas(body);
-    vec![(photo, left), (beside, right)]
+    // Of the same size, so that of both the same part is seen.
+    let width = body.width.saturating_sub(1) / 2;
+    let left = Rect { width, ..body };
+    vec![(photo, left), (beside, Rect { x: body.right() - width, ..left })]
 }
 
 /// Every picture on the screen with its area: the selected one first, then the others by their distance from it.
@@ -221,8 +224,25 @@ pub fn pictures(state: &State) -> Vec<(PictureKey, Rect)> {
         Place::Index => {}
     }
     places.retain(|(_, area)| area.width > 0 && area.height > 0);
-    let key = |(id, area): (i64, Rect)| (PictureKey { id, width: area.width, height: area.height }, area);
-    places.into_iter().map(key).collect()
+    places.into_iter().map(|(id, area)| (picture_key(state, id, area), area)).collect()
+}
+
+/// The picture of a photo in an area: in Look, the part of it that is seen.
+#[must_use]
+pub fn picture_key(state: &State, id: i64, area: Rect) -> PictureKey {
+    let zoom = state.look.zoom.filter(|_| state.place == Place::Look);
+    let crop = zoom.and_then(|zoom| {
+        let shown = zoomed(state, id, area)?;
+        Some(shown.crop(shown.settled(zoom)))
+    });
+    PictureKey { id, width: area.width, height: area.height, crop }
+}
+
+/// A photo in its area, to look closer at it; `None` before its size is known.
+#[must_use]
+pub fn zoomed(state: &State, id: i64, area: Rect) -> Option<ZoomedPhoto> {
+    let facts = &state.photos.get(&id)?.facts;
+    ZoomedPhoto::new((facts.width, facts.height), area, state.options.cell)
 }
 
 /// The photos on the screen and their neighbours; may contain duplicates.

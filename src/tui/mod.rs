@@ -8,6 +8,7 @@
 //! - [`gallery`], [`source`], [`complete`]: a list of photos, where it comes from, completion of queries
 //! - [`action`], [`keymap`], [`overlay`], [`theme`]: what keys do, which keys, help and palette, colours
 //! - [`browse`], `choices`, [`command`]: lists to browse, lists to choose from, commands with arguments
+//! - [`zoom`]: which part of a photo is seen
 //! - `terminal`: takes the terminal over and gives it back
 
 pub mod action;
@@ -32,5 +33,6 @@ pub mod theme;
 pub mod update;
 pub mod view;
 pub mod work;
+pub mod zoom;
 
 pub use run::{run, wanted};

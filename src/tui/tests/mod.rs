@@ -5,6 +5,7 @@ mod commands;
 mod flows;
 mod lines;
 mod listing;
+mod look;
 mod own;
 mod random;
 mod undo;

@@ -19,7 +19,9 @@ enum Happening {
 fn happening() -> impl Strategy<Value = Happening> {
     let letter = prop_oneof![
         prop::sample::select(
-            "hjklgGmMcvpaeyoRfsnCbSwJKdDxrqtT?:/0123456789z|>@[]'UA+-*uX \u{301}日\u{202e}".chars().collect::<Vec<_>>()
+            "hjklgGmMcvpaeyoRfsnNCbSwJKdDxrqtT?:/0123456789z|>@[]'UA+-*uX \u{301}日\u{202e}"
+                .chars()
+                .collect::<Vec<_>>()
         ),
         any::<char>()
     ];

@@ -14,10 +14,9 @@ use crate::tui::state::{RunState, State};
 use crate::tui::theme::Theme;
 use snapseek_index::FacetField;
 use std::path::PathBuf;
-use std::time::Duration;
 
-/// How long a photo of a slideshow is shown.
-const SLIDE: Duration = Duration::from_secs(4);
+/// By which share of what is seen of a photo a key goes on.
+const PAN: f64 = 0.25;
 
 impl State {
     /// Executes an action that was chosen by a key or in the palette.
@@ -208,8 +207,15 @@ impl State {
             Action::SplitCluster => self.split_cluster(effects),
             Action::RenameCluster => self.rename_cluster(),
             Action::MakeClusters => self.make_clusters(effects),
+            Action::ZoomIn | Action::ZoomOut if self.place == Place::Look => {
+                self.look_closer(action == Action::ZoomIn, None);
+            }
             Action::ZoomIn => self.zoom(true),
             Action::ZoomOut => self.zoom(false),
+            Action::ExactSize => self.look_exactly(),
+            Action::WholePhoto => self.look.zoom = None,
+            Action::NextPhoto => self.turn_page(1),
+            Action::PreviousPhoto => self.turn_page(-1),
             Action::Box => self.toggle_box(),
             Action::OpenBox => self.open_box(effects),
             Action::EditLabels => self.classify.typing = true,
@@ -267,6 +273,7 @@ impl State {
     /// Closes what is open over a place, and never changes the place.
     fn leave(&mut self, effects: &mut Vec<Effect>) {
         match self.place {
+            Place::Look if self.look.zoom.is_some() => self.look.zoom = None,
             Place::Look if self.look.full => {
                 self.look.full = false;
                 self.look.slideshow = None;
@@ -340,6 +347,7 @@ impl State {
                     gallery.step(across, down, area);
                 }
             }),
+            Place::Look if self.look.zoom.is_some() => self.pan(PAN * across as f64, PAN * down as f64),
             Place::Look => self.turn_page(if across == 0 { down } else { across }),
             Place::Clusters => self.step_cluster(down + across),
             Place::Browse if across != 0 => self.unfold(Some(across > 0)),
@@ -353,18 +361,6 @@ impl State {
         }
     }
 
-    /// Turns to another photo, `by` positions on.
-    pub(in crate::tui) fn turn_page(&mut self, by: isize) {
-        self.look.in_stack = None;
-        if self.look.only.is_some() {
-            return;
-        }
-        let of = self.look.of;
-        if let Some(gallery) = self.gallery_mut(of) {
-            gallery.select(gallery.at().saturating_add_signed(by));
-        }
-    }
-
     fn page(&mut self, by: isize) {
         let area = layout::areas(self).body;
         match self.place {
@@ -373,6 +369,7 @@ impl State {
                 gallery.step(0, by * rows, area);
             }),
             Place::Map => self.move_cursor(0, by * isize::from(area.height.cast_signed() / 2)),
+            Place::Look if self.look.zoom.is_some() => self.pan(0.0, by as f64),
             Place::Look => self.turn_page(by * 10),
             _ => self.step(0, by * isize::from(area.height.cast_signed() / 2).max(1)),
         }
@@ -393,67 +390,6 @@ impl State {
             }
             Place::Index => self.index.at = if last { self.index.failures.len().saturating_sub(1) } else { 0 },
         }
-    }
-
-    /// Shows the next or the previous photo that was taken as one with this; after the last one the first.
-    fn step_in_stack(&mut self, forward: bool, effects: &mut Vec<Effect>) {
-        let Some(photo) = self.photo().and_then(|id| self.photos.get(&id)) else { return };
-        let Some(own) = photo.paths.first().filter(|_| !photo.stack.is_empty()) else {
-            return self.tell("this photo is in no stack");
-        };
-        let mut all: Vec<&PathBuf> = photo.stack.iter().chain([own]).collect();
-        all.sort();
-        let at = all.iter().position(|path| *path == own).unwrap_or(0);
-        let to = if forward { at + 1 } else { at + all.len() - 1 } % all.len();
-        effects.extend(all.get(to).map(|path| Effect::StackPhoto((*path).clone())));
-    }
-
-    /// Begins to show one photo after the other, or ends that.
-    fn toggle_slideshow(&mut self, effects: &mut Vec<Effect>) {
-        if self.look.slideshow.take().is_some() {
-            return self.tell("the slideshow has ended");
-        }
-        if self.look.only.is_some() {
-            return self.tell("only this photo is shown: a slideshow begins from a list");
-        }
-        self.look.full = true;
-        let key = self.options.keymap.keys_of("slideshow");
-        self.tell(format!("a slideshow: {key} ends it"));
-        self.time_slide(effects);
-    }
-
-    fn time_slide(&mut self, effects: &mut Vec<Effect>) {
-        let generation = self.next_generation();
-        self.look.slideshow = Some(generation);
-        effects.push(Effect::Timer(generation, SLIDE));
-    }
-
-    /// Shows the next photo of a slideshow; after the last one the first.
-    pub(in crate::tui) fn next_slide(&mut self, effects: &mut Vec<Effect>) {
-        if self.place != Place::Look {
-            self.look.slideshow = None;
-            return;
-        }
-        // While something is read over the photo, it stays.
-        if self.overlay.is_none() {
-            self.look.in_stack = None;
-            let of = self.look.of;
-            if let Some(gallery) = self.gallery_mut(of) {
-                let next = gallery.at() + 1;
-                gallery.select(if next < gallery.shown().len() { next } else { 0 });
-            }
-        }
-        self.time_slide(effects);
-    }
-
-    /// Shows the selected photo large.
-    pub(in crate::tui) fn look(&mut self) {
-        let Some(id) = self.photo() else { return };
-        self.look.in_stack = None;
-        self.look.only = (self.place == Place::Map).then_some(id);
-        self.look.of = if self.place == Place::Classify { Place::Classify } else { Place::Search };
-        self.trail.push(self.place);
-        self.place = Place::Look;
     }
 
     fn pick(&mut self, effects: &mut Vec<Effect>) {

@@ -8,6 +8,7 @@ mod clusters;
 mod commands;
 pub mod counts;
 pub mod line_steps;
+mod look;
 mod map;
 mod messages;
 mod mouse;

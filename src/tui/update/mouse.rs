@@ -82,7 +82,8 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                         state.settle_row(true);
                     }
                 }
-                Place::Look | Place::Index => {}
+                Place::Look => state.look.held = state.look.zoom.map(|_| (mouse.column, mouse.row)),
+                Place::Index => {}
             }
         }
         MouseEventKind::Drag(MouseButton::Left) if state.place == Place::Map => {
@@ -90,6 +91,16 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                 state.map.corner = state.map.corner.or(Some(state.map.cursor));
                 state.set_cursor(spot);
             }
+        }
+        MouseEventKind::Drag(MouseButton::Left) if state.place == Place::Look && state.look.held.is_some() => {
+            state.drag((mouse.column, mouse.row));
+        }
+        MouseEventKind::Up(_) => state.look.held = None,
+        // Over the photo, closer to what is below the mouse; beside it, to the next one.
+        MouseEventKind::ScrollDown | MouseEventKind::ScrollUp
+            if state.place == Place::Look && areas.body.contains(at) =>
+        {
+            state.look_closer(mouse.kind == MouseEventKind::ScrollUp, Some((mouse.column, mouse.row)));
         }
         MouseEventKind::ScrollDown => wheel(state, 1),
         MouseEventKind::ScrollUp => wheel(state, -1),

@@ -201,6 +201,9 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
         && let Some(path) = state.photo().and_then(|id| state.path_of(id))
     {
         let room = usize::from(area.width.saturating_sub(2));
+        let zoom = state.zoom_says().filter(|_| state.place == Place::Look).map(|says| format!("{says}  "));
+        let room = room.saturating_sub(zoom.as_ref().map_or(0, |zoom| zoom.width()));
+        spans.extend(zoom.map(|zoom| Span::styled(zoom, theme.accent)));
         spans.push(Span::styled(shorten(&display_path(&path), room), theme.dim));
     }
     let line = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
@@ -291,11 +294,23 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 ]));
                 pairs
             }
+            Place::Look if state.look.zoom.is_some() => keys(&[
+                (Action::ZoomIn, "in"),
+                (Action::ZoomOut, "out"),
+                (Action::ExactSize, "pixel by pixel"),
+                (Action::WholePhoto, "whole"),
+                (Action::NextPhoto, "next photo"),
+                (Action::PreviousPhoto, "previous"),
+                (Action::Beside, "compare"),
+                (Action::FullScreen, "full screen"),
+                (Action::Help, "help"),
+            ]),
             Place::Look => keys(&[
                 (Action::Left, "previous"),
                 (Action::Right, "next"),
                 (Action::Leave, "back"),
                 (Action::FullScreen, "full screen"),
+                (Action::ZoomIn, "zoom"),
                 (Action::MoreLikeThis, "more like this"),
                 (Action::Mark, "mark"),
                 (Action::AskAboutPhoto, "chat"),
@@ -379,8 +394,14 @@ fn picture(frame: &mut Frame<'_>, state: &State, id: i64, area: Rect) {
         return;
     }
     let theme = &state.theme;
-    let key = PictureKey { id, width: area.width, height: area.height };
-    match state.pictures.get(&key) {
+    let key = layout::picture_key(state, id, area);
+    // Until a part of a photo is painted, what was seen of it before stays.
+    let before = || {
+        let same = |other: &&PictureKey| (other.id, other.width, other.height) == (id, key.width, key.height);
+        let part = state.look.painted.iter().find(same).and_then(|part| state.pictures.get(part));
+        part.or_else(|| state.pictures.get(&PictureKey { crop: None, ..key })).filter(|picture| picture.is_ok())
+    };
+    match state.pictures.get(&key).or_else(|| key.crop.and_then(|_| before())) {
         // A picture that does not consist of cells would cover what is shown over it.
         Some(Ok(_)) if state.options.pictures_float && layout::is_covered(state, area) => {}
         Some(Ok(picture)) => {

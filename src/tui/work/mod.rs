@@ -6,6 +6,7 @@ mod chat;
 mod desktop;
 mod finder;
 mod forget;
+mod full_size;
 mod history;
 mod indexer;
 mod latest;
@@ -194,9 +195,10 @@ impl Workers {
         let _ = self.reader.send(request);
     }
 
-    /// Sets the pictures that are needed on the screen, the most important first; replaces the previous ones.
-    pub fn paint(&self, wanted: Vec<WantedPicture>) {
-        self.painter.want(wanted);
+    /// Sets the pictures that are needed on the screen, the most important first; replaces the previous ones. Photos are
+    /// kept at full size only while they are looked at closely.
+    pub fn paint(&self, wanted: Vec<WantedPicture>, closely: bool) {
+        self.painter.want(wanted, closely);
     }
 
     /// Cancels everything that can be cancelled, and waits a moment for the indexer, which writes to the library.
