@@ -105,6 +105,12 @@ pub enum Action {
     AskAgain,
     SaveChat,
     ClearChat,
+    FindDuplicates,
+    KeepOrDrop,
+    KeepOnly,
+    KeepAll,
+    KeepAsProposed,
+    WriteScript,
     AddFolder,
     IndexNow,
     CancelWork,
@@ -202,6 +208,8 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("view", "open external"),
     ("reveal", "open folder finder explorer"),
     ("export", "save copy contact sheet"),
+    ("go-duplicates", "same copies dedupe clean up tidy find"),
+    ("trash-script", "delete remove duplicates tidy"),
     ("look", "open preview"),
     ("zoom-in", "magnify enlarge closer pan"),
     ("zoom-out", "smaller away"),
@@ -237,6 +245,7 @@ const MOVES: &[Place] = &[
     Place::Index,
     Place::Chat,
     Place::Browse,
+    Place::Duplicates,
 ];
 
 macro_rules! entry {
@@ -283,7 +292,13 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::SortBy(Sorting::By(Order::Rating)), "sort-rating", "sort by rating", [], &[Place::Search]),
     entry!(Action::SortBy(Sorting::Reversed), "sort-reverse", "reverse the order", [], &[Place::Search]),
     entry!(Action::Filters, "filters", "filter by year, camera, place, people, tags, ...", ["F"], &[Place::Search]),
-    entry!(Action::Facts, "facts", "everything that is known about the photo", ["i"], &[Place::Look, Place::Map]),
+    entry!(
+        Action::Facts,
+        "facts",
+        "everything that is known about the photo",
+        ["i"],
+        &[Place::Look, Place::Map, Place::Duplicates]
+    ),
     entry!(Action::EditCaption, "edit-caption", "write or change the caption", ["E"], ONE),
     entry!(
         Action::MakeCaptions,
@@ -369,6 +384,33 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::AskAgain, "ask-again", "change the last question and ask again", ["e"], &[Place::Chat]),
     entry!(Action::SaveChat, "save-chat", "save the chat to a file", ["s"], &[Place::Chat]),
     entry!(Action::ClearChat, "clear-chat", "delete the chat about this photo", ["D"], &[Place::Chat]),
+    entry!(Action::Look, "compare", "show it large, beside the one that is kept", ["enter"], &[Place::Duplicates]),
+    entry!(
+        Action::KeepOrDrop,
+        "keep-or-drop",
+        "keep the file, or move it to the trash",
+        ["space"],
+        &[Place::Duplicates]
+    ),
+    entry!(Action::KeepOnly, "keep-only", "keep only this file of the group", ["o"], &[Place::Duplicates]),
+    entry!(Action::KeepAll, "keep-all", "keep every file of the group", ["a"], &[Place::Duplicates]),
+    entry!(
+        Action::KeepAsProposed,
+        "keep-as-proposed",
+        "keep what is proposed, in all groups",
+        ["P"],
+        &[Place::Duplicates]
+    ),
+    entry!(
+        Action::WriteScript,
+        "trash-script",
+        "write a script that moves the others to the trash",
+        ["w"],
+        &[Place::Duplicates]
+    ),
+    entry!(Action::FindDuplicates, "find-duplicates", "look for copies again", ["r", "f5"], &[Place::Duplicates]),
+    entry!(Action::View, "view-copy", "open the file in the system's viewer", ["O"], &[Place::Duplicates]),
+    entry!(Action::Reveal, "reveal-copy", "show the file in the file manager", ["R"], &[Place::Duplicates]),
     entry!(Action::AddFolder, "add-folder", "add a folder of photos", ["a"], &[Place::Index]),
     entry!(Action::FailureDetails, "why", "why this file could not be read", ["enter"], &[Place::Index]),
     entry!(Action::IndexNow, "index-now", "look for new and changed photos", ["i"], &[Place::Index]),
@@ -393,6 +435,13 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::Go(Place::Classify), "go-classify", "go to Classify", ["4"], &[]),
     entry!(Action::Go(Place::Chat), "go-chat", "go to Chat", ["5"], &[]),
     entry!(Action::Go(Place::Index), "go-index", "go to Index", ["6"], &[]),
+    entry!(
+        Action::Go(Place::Duplicates),
+        "go-duplicates",
+        "duplicates: copies of a picture, and which to keep",
+        ["7"],
+        &[]
+    ),
     entry!(Action::NextPlace, "next-place", "the next place", ["tab"], &[]),
     entry!(Action::PreviousPlace, "previous-place", "the previous place", ["shift-tab"], &[]),
     entry!(Action::Refresh, "refresh", "read the library again", ["r", "f5"], &[]),

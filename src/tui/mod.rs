@@ -8,7 +8,7 @@
 //! - [`gallery`], [`source`], [`complete`]: a list of photos, where it comes from, completion of queries
 //! - [`action`], [`keymap`], [`overlay`], [`theme`]: what keys do, which keys, help and palette, colours
 //! - [`browse`], `choices`, [`command`]: lists to browse, lists to choose from, commands with arguments
-//! - [`zoom`]: which part of a photo is seen
+//! - [`zoom`], [`copies`]: which part of a photo is seen, which copies are kept
 //! - `terminal`: takes the terminal over and gives it back
 
 pub mod action;
@@ -17,6 +17,7 @@ pub mod burst;
 mod choices;
 pub mod command;
 pub mod complete;
+pub mod copies;
 pub mod event;
 pub mod gallery;
 pub mod keymap;

@@ -2,6 +2,7 @@
 
 use super::Listing;
 use crate::tui::browse::BrowseKind;
+use crate::tui::copies::Removal;
 use crate::tui::place::Place;
 use crate::tui::source::Source;
 use snapseek_index::{ContentHash, FacetField, LabelSet, OwnRatings, OwnTags, Turn};
@@ -70,6 +71,10 @@ pub enum Work {
     Chart,
     /// Sort all photos by these labels.
     Sort(LabelSet),
+    /// Look for copies.
+    Copies,
+    /// Write a script that moves copies to the trash.
+    TrashScript(Vec<Removal>, PathBuf),
 }
 
 /// A change of an album.

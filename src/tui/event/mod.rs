@@ -6,6 +6,7 @@ pub use effect::{
     AlbumChange, Beginning, ChatWork, Effect, Ending, Export, Forgotten, OwnChange, Purpose, Task, Way, Work,
 };
 
+use super::copies::FoundCopies;
 use super::overlay::Prompt;
 use super::zoom::Crop;
 use crate::labels::classify::Verdict;
@@ -294,6 +295,10 @@ pub enum Message {
     Charted(u64, Outcome<MapChart>),
     /// Photos sorted by labels.
     Sorted(u64, Outcome<Classified>),
+    /// Copies.
+    Copies(u64, Outcome<FoundCopies>),
+    /// The script for copies, by the name that the user gave it, is written: what it does.
+    Scripted(u64, String, Outcome<String>),
     /// The values of a field, and how many photos have each.
     Facets(FacetField, Vec<Facet>),
     /// The albums.

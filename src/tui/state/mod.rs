@@ -7,6 +7,7 @@ pub use marks::Marks;
 pub use places::{ChatState, Classify, Clusters, Completion, IndexState, LookState, Map, RunState, SearchState};
 
 use super::browse::Browse;
+use super::copies::CopyState;
 use super::event::{Answer, Beginning, Effect, EncodedPicture, Listing, Outcome, PictureKey};
 use super::gallery::Gallery;
 use super::keymap::Keymap;
@@ -126,6 +127,8 @@ pub struct State {
     pub last_field: usize,
     /// The start page, folders, the timeline.
     pub browse: Browse,
+    /// Copies, and which are kept.
+    pub copies: CopyState,
     /// The saved searches.
     pub searches: Vec<SavedSearch>,
     /// The albums.
@@ -218,6 +221,7 @@ impl State {
             facets: HashMap::new(),
             last_field: 0,
             browse: Browse::default(),
+            copies: CopyState::default(),
             searches: Vec::new(),
             albums: Vec::new(),
             last_album: String::new(),
@@ -293,6 +297,7 @@ impl State {
                 group.covers.first().copied()
             }
             Place::Chat => self.chat.photo,
+            Place::Duplicates => self.copies.selected().map(|file| file.photo),
             Place::Index | Place::Browse => None,
         }
     }
@@ -300,8 +305,11 @@ impl State {
     /// The photo that is shown beside the one in Look.
     #[must_use]
     pub fn photo_beside(&self) -> Option<i64> {
-        if self.place != Place::Look || self.look.only.is_some() || self.look.beside == 0 {
+        if self.place != Place::Look || self.look.beside == 0 {
             return None;
+        }
+        if self.look.only.is_some() {
+            return self.look.with;
         }
         let gallery = self.gallery_of(self.look.of)?;
         gallery.shown().get(gallery.at() + self.look.beside).map(|found| found.id)

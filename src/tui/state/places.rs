@@ -75,6 +75,8 @@ pub struct Completion {
 pub struct LookState {
     /// This photo alone; `None`: the selected photo of the gallery of `of`.
     pub only: Option<i64>,
+    /// The photo that is shown beside this one alone.
+    pub with: Option<i64>,
     /// The place whose gallery is used.
     pub of: Place,
     /// Only the photo is shown, on the full screen.

@@ -89,6 +89,12 @@ fn reply(effect: &Effect, well: bool) -> Option<Message> {
         Effect::Work(generation, crate::tui::event::Work::Sort(_)) => {
             Message::Sorted(*generation, outcome(well, sorted()))
         }
+        Effect::Work(generation, crate::tui::event::Work::Copies) => {
+            Message::Copies(*generation, outcome(well, found_copies()))
+        }
+        Effect::Work(generation, crate::tui::event::Work::TrashScript(_, file)) => {
+            Message::Scripted(*generation, file.to_string_lossy().into(), outcome(well, "done\u{7}".into()))
+        }
         Effect::Work(generation, _) => Message::Grouped(*generation, outcome(well, ("done".into(), Some(3)))),
         Effect::Chat(generation, crate::tui::event::ChatWork::Open(_)) if well => {
             Message::Chat(*generation, ChatNews::Opened { turns: vec![turn("a", "b")], model: "m".into() })
@@ -136,6 +142,9 @@ fn holds(state: &State) {
     assert!(state.chat.missing.is_none() || state.chat.answering.is_none());
     let (x, y) = state.map.cursor;
     assert!((0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) && state.map.span > 0.0 && state.map.span <= 1.0);
+    let sets = state.copies.sets();
+    assert!(sets.is_empty() || state.copies.selected().is_some());
+    assert!(sets.iter().all(|set| state.copies.kept(set) > 0), "every file of a group would go");
     assert!(state.trail.len() <= 40);
     for (_, area) in layout::pictures(state) {
         assert_eq!(area, area.intersection(state.screen), "a picture sticks out of the screen");

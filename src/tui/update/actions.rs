@@ -58,7 +58,9 @@ impl State {
                 let area = layout::areas(self).body;
                 self.with_gallery(|gallery| gallery.center(area));
             }
-            Action::Look if self.options.pick && self.place != Place::Map => self.pick(effects),
+            Action::Look if self.options.pick && matches!(self.place, Place::Search | Place::Classify) => {
+                self.pick(effects);
+            }
             Action::Look => {
                 if self.place == Place::Search {
                     self.remember(effects);
@@ -100,7 +102,7 @@ impl State {
             },
             Action::NextInStack => self.step_in_stack(true, effects),
             Action::PreviousInStack => self.step_in_stack(false, effects),
-            Action::Beside if self.look.only.is_some() => {
+            Action::Beside if self.look.only.is_some() && self.look.with.is_none() => {
                 self.tell("only this photo is shown: photos of a list are compared")
             }
             Action::Beside => self.look.beside = usize::from(self.look.beside == 0),
@@ -228,6 +230,12 @@ impl State {
             Action::AskAgain => self.ask_again(),
             Action::SaveChat => self.save_chat(),
             Action::ClearChat => self.clear_chat(effects),
+            Action::FindDuplicates => self.find_copies(effects),
+            Action::KeepOrDrop => self.toggle_copy(),
+            Action::KeepOnly => self.keep_only(),
+            Action::KeepAll => self.keep_all_copies(),
+            Action::KeepAsProposed => self.keep_as_proposed(),
+            Action::WriteScript => self.ask_for_script(),
             Action::AddFolder => self.prompt(Prompt::Folder, ""),
             Action::IndexNow => self.index_folders(Vec::new(), effects),
             Action::ToggleWatch => {
@@ -259,6 +267,7 @@ impl State {
                 self.classify.typing = self.classify.sorted.is_none();
             }
             Place::Index => effects.push(Effect::Standing),
+            Place::Duplicates if self.work.is_none() => self.want_copies(effects),
             _ => {}
         }
     }
@@ -331,6 +340,7 @@ impl State {
     fn with_path(&mut self, effects: &mut Vec<Effect>, effect: impl Fn(PathBuf) -> Effect) {
         let path = match self.place {
             Place::Index => self.index.failures.get(self.index.at).map(|(path, _, _)| path.clone()),
+            Place::Duplicates => self.copies.selected().map(|file| file.path.clone()),
             _ => self.photo().and_then(|id| self.path_of(id)),
         };
         match path {
@@ -350,6 +360,8 @@ impl State {
             Place::Look if self.look.zoom.is_some() => self.pan(PAN * across as f64, PAN * down as f64),
             Place::Look => self.turn_page(if across == 0 { down } else { across }),
             Place::Clusters => self.step_cluster(down + across),
+            Place::Duplicates if across != 0 => self.step_copy(across),
+            Place::Duplicates => self.step_copy_set(down),
             Place::Browse if across != 0 => self.unfold(Some(across > 0)),
             Place::Browse => self.step_row(down),
             Place::Map => self.move_cursor(across, down),
@@ -371,6 +383,7 @@ impl State {
             Place::Map => self.move_cursor(0, by * isize::from(area.height.cast_signed() / 2)),
             Place::Look if self.look.zoom.is_some() => self.pan(0.0, by as f64),
             Place::Look => self.turn_page(by * 10),
+            Place::Duplicates => self.step_copy_set(by * 5),
             _ => self.step(0, by * isize::from(area.height.cast_signed() / 2).max(1)),
         }
     }
@@ -382,6 +395,7 @@ impl State {
             }
             Place::Look => self.turn_page(if last { isize::MAX } else { isize::MIN + 1 }),
             Place::Clusters => self.step_cluster(if last { isize::MAX } else { isize::MIN + 1 }),
+            Place::Duplicates => self.step_copy_set(if last { isize::MAX } else { isize::MIN + 1 }),
             Place::Map => self.whole_map(),
             Place::Chat => self.chat.back = if last { 0 } else { usize::from(u16::MAX) },
             Place::Browse => {

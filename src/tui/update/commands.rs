@@ -109,6 +109,10 @@ impl State {
         let at = number.saturating_sub(1);
         match self.place {
             Place::Clusters => self.step_cluster_to(at),
+            Place::Duplicates => {
+                (self.copies.at, self.copies.file) = (at, 0);
+                self.copies.settle();
+            }
             Place::Browse => {
                 self.browse.at = at;
                 self.settle_row(true);

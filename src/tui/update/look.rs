@@ -15,6 +15,10 @@ impl State {
     /// Turns to another photo, `by` positions on.
     pub(in crate::tui) fn turn_page(&mut self, by: isize) {
         self.look.in_stack = None;
+        if self.look.of == Place::Duplicates {
+            self.step_copy(by);
+            return self.look_at_copy();
+        }
         if self.look.only.is_some() {
             return;
         }
@@ -80,8 +84,14 @@ impl State {
     pub(in crate::tui) fn look(&mut self) {
         let Some(id) = self.photo() else { return };
         (self.look.in_stack, self.look.zoom, self.look.held) = (None, None, None);
-        self.look.only = (self.place == Place::Map).then_some(id);
-        self.look.of = if self.place == Place::Classify { Place::Classify } else { Place::Search };
+        (self.look.only, self.look.with) = ((self.place == Place::Map).then_some(id), None);
+        self.look.of = match self.place {
+            Place::Classify | Place::Duplicates => self.place,
+            _ => Place::Search,
+        };
+        if self.place == Place::Duplicates {
+            self.look_at_copy();
+        }
         self.trail.push(self.place);
         self.place = Place::Look;
     }

@@ -170,6 +170,11 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 }
             }
         }
+        Message::Copies(generation, outcome) if state.ends(generation) => state.found_copies(outcome),
+        Message::Scripted(generation, file, outcome) if state.ends(generation) => {
+            state.script_is_written(file, outcome);
+        }
+        Message::Copies(..) | Message::Scripted(..) => {}
         Message::Facets(field, facets) => {
             state.facets.insert(field, Some(facets));
             if state.search.typing && state.overlay.is_none() {
@@ -294,6 +299,7 @@ fn on_index(state: &mut State, news: IndexNews, effects: &mut Vec<Effect>) {
             state.index.last = Some(outcome);
             state.index.was_cancelled = cancelled;
             state.clusters.tried = false;
+            state.copies.is_stale = true;
             state.refresh(effects);
             if state.index.watch {
                 // The library may have other folders now.

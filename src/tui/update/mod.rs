@@ -6,6 +6,7 @@ mod chat;
 mod classify;
 mod clusters;
 mod commands;
+mod copies;
 pub mod counts;
 pub mod line_steps;
 mod look;

@@ -31,7 +31,8 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                 }
             }
             Place::Search => state.search.typing = true,
-            _ => state.classify.typing = true,
+            Place::Classify => state.classify.typing = true,
+            _ => {}
         },
         MouseEventKind::Down(MouseButton::Left) => {
             if state.place == Place::Search && state.search.typing {
@@ -63,6 +64,16 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                         state.open_cluster(effects);
                     } else {
                         state.clusters.at = hit;
+                    }
+                }
+                Place::Duplicates => {
+                    for (set, area) in layout::copy_sets(state) {
+                        let tiles = layout::copy_tiles(state, set, area);
+                        let Some((file, _)) = tiles.into_iter().find(|(_, tile)| tile.contains(at)) else { continue };
+                        if (set, file) == (state.copies.at, state.copies.file) {
+                            return state.look();
+                        }
+                        (state.copies.at, state.copies.file) = (set, file);
                     }
                 }
                 Place::Map => {
@@ -120,6 +131,7 @@ fn wheel(state: &mut State, down: isize) {
         Place::Look => state.turn_page(down),
         Place::Browse => state.step_row(3 * down),
         Place::Clusters => state.step_cluster(down),
+        Place::Duplicates => state.step_copy_set(down),
         Place::Map => state.zoom(down < 0),
         Place::Chat => state.chat.back = state.chat.back.saturating_add_signed(-3 * down),
         Place::Index => {

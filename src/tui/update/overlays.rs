@@ -248,6 +248,7 @@ impl State {
                 effects.push(Effect::Forget(Forgotten::Folder(folder)));
             }
             Prompt::ForgetFolder(_) => self.tell("the folder stays"),
+            Prompt::TrashScript => self.write_script(text, effects),
             Prompt::SearchName(query) => effects.push(Effect::SaveSearch(text, Some(query), Way::Do)),
             Prompt::Tags(photos) => {
                 let (add, remove) = command::tags(&text);

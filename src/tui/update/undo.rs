@@ -3,6 +3,7 @@
 use crate::tui::event::{AlbumChange, ChatWork, Effect, OwnChange, Way};
 use crate::tui::state::{Marks, State};
 use snapseek_index::{ContentHash, LabelSet, Turn};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Most steps that can be undone.
@@ -36,6 +37,8 @@ pub enum Undo {
     Forgotten(Vec<PathBuf>),
     /// The query that was saved under a name; `None`: there was none.
     Search(String, Option<String>),
+    /// These were the decisions about copies.
+    Copies(HashMap<PathBuf, bool>),
 }
 
 impl State {
@@ -94,6 +97,13 @@ impl State {
                 self.marks.replace(marks);
                 let undone = if way == Way::Redo { "done again" } else { "undone" };
                 self.tell(format!("{undone}: {} marked", self.marks.len()));
+            }
+            Undo::Copies(choices) => {
+                let before = std::mem::replace(&mut self.copies.choices, choices);
+                self.took(way, Undo::Copies(before));
+                self.copies.settle();
+                let undone = if way == Way::Redo { "done again" } else { "undone" };
+                self.tell(format!("{undone}: {}", self.copies_say()));
             }
             Undo::Rename(now, before) => effects.push(Effect::Rename { old: now, new: before, way }),
             Undo::Clusters(id) => effects.push(Effect::RestoreClusters(id, way)),

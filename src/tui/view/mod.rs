@@ -4,6 +4,7 @@ mod browse;
 mod chat;
 mod classify;
 mod clusters;
+mod duplicates;
 mod gallery;
 mod index;
 mod look;
@@ -67,6 +68,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
         Place::Chat => chat::draw(frame, state),
         Place::Index => index::draw(frame, state),
         Place::Browse => browse::draw(frame, state),
+        Place::Duplicates => duplicates::draw(frame, state),
     }
     status(frame, state, areas.status);
     hints(frame, state, areas.hints);
@@ -197,6 +199,9 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
         spans.push(Span::styled(text, theme.accent));
     } else if state.search.waiting && state.place == Place::Search {
         spans.push(Span::styled(format!("{turn} searching"), theme.dim));
+    } else if let (Place::Duplicates, Some(file)) = (state.place, state.copies.selected()) {
+        let room = usize::from(area.width.saturating_sub(2));
+        spans.push(Span::styled(shorten(&display_path(&file.path), room), theme.dim));
     } else if state.place != Place::Clusters
         && let Some(path) = state.photo().and_then(|id| state.path_of(id))
     {
@@ -360,6 +365,17 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 (Action::SaveChat, "save"),
                 (Action::ClearChat, "forget"),
                 (Action::Back, "back"),
+                (Action::Help, "help"),
+                (Action::Quit, "quit"),
+            ]),
+            Place::Duplicates => keys(&[
+                (Action::KeepOrDrop, "keep or drop"),
+                (Action::KeepOnly, "keep only this"),
+                (Action::Look, "compare"),
+                (Action::WriteScript, "write the script"),
+                (Action::Undo, "undo"),
+                (Action::KeepAll, "keep all"),
+                (Action::FindDuplicates, "look again"),
                 (Action::Help, "help"),
                 (Action::Quit, "quit"),
             ]),

@@ -1,7 +1,7 @@
 //! Work on the whole library: clusters, the map, labels. Only one runs at a time, the last one requested.
 
 use super::latest::Latest;
-use super::{Context, explained, guarded};
+use super::{Context, copies, explained, guarded};
 use crate::clusters::Remake;
 use crate::clusters::linkage::LinkageOptions;
 use crate::clusters::{self, map};
@@ -56,6 +56,11 @@ fn answer(context: &Context, console: &Console, generation: u64, work: &Work, ca
             let split = guarded(|| undoable(&library()?, |library| split(context, console, library, *id, cancel)));
             Message::Grouped(generation, outcome(split))
         }
+        Work::Copies => Message::Copies(generation, outcome(guarded(|| copies::find(console, &library()?, cancel)))),
+        Work::TrashScript(removals, file) => {
+            let written = guarded(|| copies::script(console, &library()?, removals, file, cancel));
+            Message::Scripted(generation, file.to_string_lossy().into_owned(), outcome(written))
+        }
         Work::Chart => Message::Charted(generation, outcome(guarded(|| chart(context, console, &library()?, cancel)))),
         Work::Sort(set) => {
             Message::Sorted(generation, outcome(guarded(|| sort(context, console, &library()?, set, cancel))))
@@ -77,7 +82,7 @@ fn undoable(
     Ok((done, last(library)?.filter(|id| Some(*id) != before)))
 }
 
-fn stopped() -> anyhow::Error {
+pub(super) fn stopped() -> anyhow::Error {
     anyhow::anyhow!("stopped")
 }
 

@@ -3,6 +3,7 @@
 
 mod browser;
 mod chat;
+mod copies;
 mod desktop;
 mod finder;
 mod forget;
