@@ -3,6 +3,7 @@
 
 use super::browse::BrowseKind;
 use super::place::Place;
+use crate::model::Bits;
 use snapseek_index::Order;
 
 /// What a key does.
@@ -45,6 +46,9 @@ pub enum Action {
     Facts,
     Filters,
     EditCaption,
+    ReadText,
+    ReadAllTexts,
+    ClearText,
     MakeCaptions,
     ClearCaption,
     FailureDetails,
@@ -111,6 +115,12 @@ pub enum Action {
     KeepAll,
     KeepAsProposed,
     WriteScript,
+    PullModel,
+    VerifyModel,
+    QuantizeModel,
+    Quantize(Bits),
+    UseModel,
+    DropModel,
     AddFolder,
     IndexNow,
     CancelWork,
@@ -133,6 +143,8 @@ pub enum Menu {
     Sort,
     /// Ratings.
     Rate,
+    /// How small a smaller form of a model is made.
+    Quantize,
 }
 
 impl Menu {
@@ -142,6 +154,7 @@ impl Menu {
         match self {
             Self::Sort => "Sort by",
             Self::Rate => "Rate",
+            Self::Quantize => "Make a smaller form",
         }
     }
 
@@ -158,6 +171,7 @@ impl Menu {
                 ('r', Action::SortBy(Sorting::By(Order::Rating))),
                 ('R', Action::SortBy(Sorting::Reversed)),
             ],
+            Self::Quantize => &[('4', Action::Quantize(Bits::Four)), ('8', Action::Quantize(Bits::Eight))],
             Self::Rate => &[
                 ('1', Action::Rate(Some(1))),
                 ('2', Action::Rate(Some(2))),
@@ -176,6 +190,9 @@ impl Menu {
 pub const ALIASES: &[(&str, &str)] = &[
     ("clear-chat", "delete remove forget conversation history"),
     ("clear-caption", "delete remove"),
+    ("read-text", "ocr recognise words scan"),
+    ("read-texts", "ocr recognise words scan receipts"),
+    ("clear-text", "ocr remove words"),
     ("edit-caption", "describe comment note title"),
     ("unmark-all", "deselect clear selection none"),
     ("mark", "select toggle"),
@@ -208,6 +225,11 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("view", "open external"),
     ("reveal", "open folder finder explorer"),
     ("export", "save copy contact sheet"),
+    ("go-models", "clip captioner download install pull better list"),
+    ("pull-model", "install get fetch clip smolvlm"),
+    ("use-model", "reindex switch change embed again"),
+    ("quantize-model", "compress shrink q4 q8 memory"),
+    ("verify-model", "check checksum damaged"),
     ("go-duplicates", "same copies dedupe clean up tidy find"),
     ("trash-script", "delete remove duplicates tidy"),
     ("look", "open preview"),
@@ -246,6 +268,7 @@ const MOVES: &[Place] = &[
     Place::Chat,
     Place::Browse,
     Place::Duplicates,
+    Place::Models,
 ];
 
 macro_rules! entry {
@@ -308,6 +331,8 @@ pub const ACTIONS: &[Entry] = &[
         ONE
     ),
     entry!(Action::ClearCaption, "clear-caption", "delete the caption", [], ONE),
+    entry!(Action::ReadText, "read-text", "read the text in what is marked, or in this photo", [], ONE),
+    entry!(Action::ClearText, "clear-text", "delete the text that was read in this photo", [], ONE),
     entry!(Action::SaveSearch, "save-search", "save the search under a name", ["S"], &[Place::Search]),
     entry!(Action::OpenRow, "open-row", "show its photos", ["enter"], &[Place::Browse]),
     entry!(Action::Unfold, "unfold", "list its parts, or no more", ["space"], &[Place::Browse]),
@@ -408,6 +433,37 @@ pub const ACTIONS: &[Entry] = &[
         ["w"],
         &[Place::Duplicates]
     ),
+    entry!(Action::PullModel, "pull-model", "download the model", ["d"], &[Place::Models]),
+    entry!(
+        Action::UseModel,
+        "use-model",
+        "let the model answer in this library (reindex)",
+        ["enter"],
+        &[Place::Models]
+    ),
+    entry!(Action::VerifyModel, "verify-model", "verify the model's files and numbers", ["v"], &[Place::Models]),
+    entry!(
+        Action::QuantizeModel,
+        "quantize-model",
+        "make a smaller, faster form of the model",
+        ["s"],
+        &[Place::Models]
+    ),
+    entry!(
+        Action::Quantize(Bits::Four),
+        "quantize-4",
+        "make a smaller form: 4 bits a weight, the fastest",
+        [],
+        &[Place::Models]
+    ),
+    entry!(
+        Action::Quantize(Bits::Eight),
+        "quantize-8",
+        "make a smaller form: 8 bits a weight, nearer to the whole",
+        [],
+        &[Place::Models]
+    ),
+    entry!(Action::DropModel, "drop-model", "drop what the model made of this library", ["D"], &[Place::Models]),
     entry!(Action::FindDuplicates, "find-duplicates", "look for copies again", ["r", "f5"], &[Place::Duplicates]),
     entry!(Action::View, "view-copy", "open the file in the system's viewer", ["O"], &[Place::Duplicates]),
     entry!(Action::Reveal, "reveal-copy", "show the file in the file manager", ["R"], &[Place::Duplicates]),
@@ -415,6 +471,7 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::FailureDetails, "why", "why this file could not be read", ["enter"], &[Place::Index]),
     entry!(Action::IndexNow, "index-now", "look for new and changed photos", ["i"], &[Place::Index]),
     entry!(Action::RetryFailures, "retry", "try again what could not be read", ["t"], &[Place::Index]),
+    entry!(Action::ReadAllTexts, "read-texts", "read the text in all photos: receipts, signs", ["o"], &[Place::Index]),
     entry!(Action::View, "view-failure", "open the file in the system's viewer", ["O"], &[Place::Index]),
     entry!(Action::Reveal, "reveal-failure", "show the file in the file manager", ["R"], &[Place::Index]),
     entry!(Action::ToggleWatch, "toggle-watch", "start or stop watching the folders", ["w"], &[Place::Index]),
@@ -442,6 +499,7 @@ pub const ACTIONS: &[Entry] = &[
         ["7"],
         &[]
     ),
+    entry!(Action::Go(Place::Models), "go-models", "models: installed, to download", ["8"], &[]),
     entry!(Action::NextPlace, "next-place", "the next place", ["tab"], &[]),
     entry!(Action::PreviousPlace, "previous-place", "the previous place", ["shift-tab"], &[]),
     entry!(Action::Refresh, "refresh", "read the library again", ["r", "f5"], &[]),

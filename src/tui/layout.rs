@@ -176,6 +176,24 @@ pub fn browse_covers(state: &State) -> Vec<(i64, Rect)> {
     ids.zip((0..columns * rows).map(area)).map(|(id, area)| (id, area.intersection(inner))).collect()
 }
 
+/// The areas of the list of models and of what is known about the selected one.
+#[must_use]
+pub fn models(state: &State) -> (Rect, Rect) {
+    let body = areas(state).body;
+    let [list, below] =
+        Layout::vertical([Constraint::Fill(1), Constraint::Length((body.height / 2).min(9))]).areas(body);
+    (list, below)
+}
+
+/// The visible rows of the list of models, with their positions.
+#[must_use]
+pub fn model_rows(state: &State) -> Vec<(usize, Rect)> {
+    let (list, _) = models(state);
+    let (count, fit) = (state.models.rows().len(), usize::from(list.height).max(1));
+    let first = state.models.at.saturating_sub(fit / 2).min(count.saturating_sub(fit));
+    (first..count.min(first + fit)).zip(list.rows()).collect()
+}
+
 /// Rows of a group of copies; more if there is room.
 const COPY_ROWS: u16 = 14;
 /// Columns of a copy, at least.
@@ -281,7 +299,7 @@ pub fn pictures(state: &State) -> Vec<(PictureKey, Rect)> {
                 places.extend(tiles.filter_map(|(at, tile)| Some((files.get(at)?.photo, in_copy(tile).0))));
             }
         }
-        Place::Index => {}
+        Place::Index | Place::Models => {}
     }
     places.retain(|(_, area)| area.width > 0 && area.height > 0);
     places.into_iter().map(|(id, area)| (picture_key(state, id, area), area)).collect()

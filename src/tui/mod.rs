@@ -8,7 +8,7 @@
 //! - [`gallery`], [`source`], [`complete`]: a list of photos, where it comes from, completion of queries
 //! - [`action`], [`keymap`], [`overlay`], [`theme`]: what keys do, which keys, help and palette, colours
 //! - [`browse`], `choices`, [`command`]: lists to browse, lists to choose from, commands with arguments
-//! - [`zoom`], [`copies`]: which part of a photo is seen, which copies are kept
+//! - [`zoom`], [`copies`], [`models`]: which part of a photo is seen, which copies are kept, which models there are
 //! - `terminal`: takes the terminal over and gives it back
 
 pub mod action;
@@ -22,6 +22,7 @@ pub mod event;
 pub mod gallery;
 pub mod keymap;
 pub mod layout;
+pub mod models;
 pub mod overlay;
 pub mod place;
 mod run;

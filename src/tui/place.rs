@@ -22,13 +22,15 @@ pub enum Place {
     Browse,
     /// Copies of one picture, and which are kept.
     Duplicates,
+    /// Models: those that are installed and those that can be.
+    Models,
 }
 
 impl Place {
     /// The places in the bar at the top, in its order.
     pub const TABS: [Self; 6] = [Self::Search, Self::Clusters, Self::Map, Self::Classify, Self::Chat, Self::Index];
     /// All places.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Search,
         Self::Look,
         Self::Clusters,
@@ -38,6 +40,7 @@ impl Place {
         Self::Index,
         Self::Browse,
         Self::Duplicates,
+        Self::Models,
     ];
 
     /// Its name.
@@ -53,6 +56,7 @@ impl Place {
             Self::Index => "Index",
             Self::Browse => "Browse",
             Self::Duplicates => "Duplicates",
+            Self::Models => "Models",
         }
     }
 }

@@ -3,9 +3,10 @@
 use super::Listing;
 use crate::tui::browse::BrowseKind;
 use crate::tui::copies::Removal;
+use crate::tui::models::ModelWork;
 use crate::tui::place::Place;
 use crate::tui::source::Source;
-use snapseek_index::{ContentHash, FacetField, LabelSet, OwnRatings, OwnTags, Turn};
+use snapseek_index::{ContentHash, FacetField, LabelSet, OwnRatings, OwnTags, PhotoText, Turn};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ pub enum Task {
     Chat,
     /// The indexing run.
     Index,
+    /// Work on a model.
+    Models,
 }
 
 /// Work on the whole library.
@@ -71,6 +74,8 @@ pub enum Work {
     Chart,
     /// Sort all photos by these labels.
     Sort(LabelSet),
+    /// Read the text in these photos.
+    ReadTexts(Vec<i64>),
     /// Look for copies.
     Copies,
     /// Write a script that moves copies to the trash.
@@ -189,6 +194,19 @@ pub enum Effect {
     Index(Vec<PathBuf>),
     /// Index the library's folders, and try again what could not be read.
     Retry,
+    /// Embed all photos by this model, so that it answers.
+    Reindex(String),
+    /// Read the text in all photos that were not read yet.
+    ReadTexts {
+        /// Also in those that another model has read.
+        again: bool,
+    },
+    /// Look which models there are.
+    Models,
+    /// Work on a model.
+    Model(u64, ModelWork),
+    /// Drop what this model made of the library.
+    DropModel(String),
     /// Find the photo in this file, which is in the stack of the one that is shown.
     StackPhoto(PathBuf),
     /// Load everything that is known about the photo in this file.
@@ -202,6 +220,10 @@ pub enum Effect {
         /// Why.
         way: Way,
     },
+    /// Give a photo back the text that was read in it, or delete that.
+    SetText(i64, Option<PhotoText>, Way),
+    /// Write what the user wrote on photos as XMP files into a folder.
+    Sidecars(PathBuf),
     /// Start or stop watching the library's folders.
     Watch(bool),
     /// Load the library's status.

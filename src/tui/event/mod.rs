@@ -7,13 +7,16 @@ pub use effect::{
 };
 
 use super::copies::FoundCopies;
+use super::models::ModelStock;
 use super::overlay::Prompt;
 use super::zoom::Crop;
 use crate::labels::classify::Verdict;
 use crate::terminal::listener::Step;
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui_image::protocol::Protocol;
-use snapseek_index::{ContentHash, Facet, FacetField, Hit, LabelSet, Order, PhotoAlbum, SavedSearch, Status, Turn};
+use snapseek_index::{
+    ContentHash, Facet, FacetField, Hit, LabelSet, Order, PhotoAlbum, PhotoText, SavedSearch, Status, Turn,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -215,6 +218,19 @@ pub enum IndexNews {
     Ended(Outcome<String>, bool),
 }
 
+/// What is reported of models and of the work on them.
+#[derive(Clone, Debug)]
+pub enum ModelNews {
+    /// Which there are.
+    Stock(Box<ModelStock>),
+    /// Something that the user should know; the flag is set for a problem.
+    Says(u64, bool, String),
+    /// What is worked on, and how much of how much is done.
+    At(u64, String, u64, u64),
+    /// It has ended: what was done, or why it failed.
+    Ended(u64, Outcome<String>),
+}
+
 /// What the chat reports.
 #[derive(Clone, Debug)]
 pub enum ChatNews {
@@ -273,6 +289,21 @@ pub enum Message {
         /// Why.
         way: Way,
     },
+    /// The text in photos was read: what was done.
+    TextsRead(u64, Outcome<String>),
+    /// The text that was read in a photo was deleted, or is back: what was there before.
+    TextSet {
+        /// The photo.
+        photo: i64,
+        /// What was read in it before.
+        before: Option<PhotoText>,
+        /// There is one now.
+        now: bool,
+        /// Why.
+        way: Way,
+    },
+    /// A step could not be taken back, or be done again.
+    NotTaken(Way, String),
     /// What the user wrote on photos was changed: what was done, and what it was before.
     OwnChanged(String, OwnChange, Way),
     /// Clusters of before are back: how many, and the number under which the library keeps those that they replaced.
@@ -329,6 +360,8 @@ pub enum Message {
     Chat(u64, ChatNews),
     /// News of an indexing run.
     Index(IndexNews),
+    /// News of models.
+    Models(ModelNews),
     /// The library's status; `None` if there is no library.
     Library(Outcome<Option<Box<Standing>>>),
     /// Files in the library's folders have changed.

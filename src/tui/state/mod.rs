@@ -8,9 +8,10 @@ pub use places::{ChatState, Classify, Clusters, Completion, IndexState, LookStat
 
 use super::browse::Browse;
 use super::copies::CopyState;
-use super::event::{Answer, Beginning, Effect, EncodedPicture, Listing, Outcome, PictureKey};
+use super::event::{Answer, Beginning, Effect, EncodedPicture, Listing, Outcome, PictureKey, Way};
 use super::gallery::Gallery;
 use super::keymap::Keymap;
+use super::models::ModelState;
 use super::overlay::{Overlay, Prompt};
 use super::place::Place;
 use super::source::{Seek, Source, Visits};
@@ -129,6 +130,8 @@ pub struct State {
     pub browse: Browse,
     /// Copies, and which are kept.
     pub copies: CopyState,
+    /// Models, and the work on them.
+    pub models: ModelState,
     /// The saved searches.
     pub searches: Vec<SavedSearch>,
     /// The albums.
@@ -139,6 +142,8 @@ pub struct State {
     pub undo: Vec<Undo>,
     /// How the steps that were undone last are done again, the last one at the end.
     pub redo: Vec<Undo>,
+    /// Steps that are being taken back, or done again, the first one at the beginning.
+    pub taking: Vec<(Way, Undo)>,
     /// The state of the marks that was handed over to be kept.
     pub kept_marks: u64,
     /// What was typed in prompts that were left.
@@ -222,11 +227,13 @@ impl State {
             last_field: 0,
             browse: Browse::default(),
             copies: CopyState::default(),
+            models: ModelState::default(),
             searches: Vec::new(),
             albums: Vec::new(),
             last_album: String::new(),
             undo: Vec::new(),
             redo: Vec::new(),
+            taking: Vec::new(),
             kept_marks: 0,
             drafts: Vec::new(),
             begun: Begun::default(),
@@ -298,7 +305,7 @@ impl State {
             }
             Place::Chat => self.chat.photo,
             Place::Duplicates => self.copies.selected().map(|file| file.photo),
-            Place::Index | Place::Browse => None,
+            Place::Index | Place::Browse | Place::Models => None,
         }
     }
 
@@ -370,6 +377,7 @@ impl State {
         self.search.waiting
             || self.work.is_some()
             || self.captioning.is_some()
+            || self.models.job.is_some()
             || self.index.run.is_some()
             || self.chat.opening
             || self.chat.answering.is_some()

@@ -7,6 +7,7 @@ mod flows;
 mod lines;
 mod listing;
 mod look;
+mod models;
 mod own;
 mod random;
 mod undo;

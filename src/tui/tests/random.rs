@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::terminal::listener::Step;
-use crate::tui::event::{IndexNews, OwnChange};
+use crate::tui::event::{IndexNews, ModelNews, OwnChange};
 use crate::tui::place::Place;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
@@ -111,6 +111,15 @@ fn reply(effect: &Effect, well: bool) -> Option<Message> {
             let before = if well { vec![([7; 32], vec!["a\u{1b}".into()])] } else { Vec::new() };
             Message::OwnChanged("done".into(), OwnChange::SetTags(before), *way)
         }
+        Effect::Models => Message::Models(ModelNews::Stock(Box::new(super::models::stock()))),
+        Effect::Model(generation, _) if *generation % 2 == 0 => {
+            Message::Models(ModelNews::At(*generation, "a\u{1b}".into(), 3, 0))
+        }
+        Effect::Model(generation, _) => Message::Models(ModelNews::Ended(*generation, outcome(well, "done".into()))),
+        Effect::SetText(photo, _, way) if well => {
+            Message::TextSet { photo: *photo, before: None, now: true, way: *way }
+        }
+        Effect::SetText(_, _, way) => Message::NotTaken(*way, "a fault".into()),
         Effect::StackPhoto(_) => Message::StackPhoto(77),
         Effect::Files(begun) => Message::Files(begun.clone(), vec!["a b/".into(), "\u{1b}.jpg".into()]),
         Effect::Forget(_) => Message::Forgotten("done".into(), vec!["/p".into()]),
@@ -145,6 +154,7 @@ fn holds(state: &State) {
     let sets = state.copies.sets();
     assert!(sets.is_empty() || state.copies.selected().is_some());
     assert!(sets.iter().all(|set| state.copies.kept(set) > 0), "every file of a group would go");
+    assert!(state.models.stock.is_none() || state.models.row().is_some_and(|row| row.name().is_some()));
     assert!(state.trail.len() <= 40);
     for (_, area) in layout::pictures(state) {
         assert_eq!(area, area.intersection(state.screen), "a picture sticks out of the screen");

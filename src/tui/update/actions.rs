@@ -4,7 +4,7 @@ use super::undo::Undo;
 use crate::config::ThemeName;
 use crate::tui::action::{Action, Menu, Sorting};
 use crate::tui::browse::BrowseKind;
-use crate::tui::event::{ChatWork, Effect, Ending, Forgotten, Listing, OwnChange, Purpose, Task, Way};
+use crate::tui::event::{ChatWork, Effect, Ending, Forgotten, Listing, OwnChange, Purpose, Task, Way, Work};
 use crate::tui::gallery::Gallery;
 use crate::tui::layout;
 use crate::tui::overlay::{Choice, Overlay, Picker, Prompt};
@@ -139,6 +139,25 @@ impl State {
             Action::OpenAlbum => self.overlay = Some(Overlay::Choose(Choice::Album, Picker::default())),
             Action::MakeCaptions if self.captioning.is_some() => self.tell("captions are being written already"),
             Action::MakeCaptions => self.with_paths(Purpose::Caption, effects),
+            Action::ReadText if self.work.is_some() => {
+                let key = self.options.keymap.keys_of("cancel");
+                self.tell(format!("something else is running: {key} cancels it"));
+            }
+            Action::ReadText => match self.chosen() {
+                photos if photos.is_empty() => self.tell("no photo is selected"),
+                photos => self.work_on(Work::ReadTexts(photos), effects),
+            },
+            Action::ReadAllTexts if self.index.run.is_some() => self.tell("photos are being indexed already"),
+            Action::ReadAllTexts if self.is_empty() => self.tell("there are no photos yet"),
+            Action::ReadAllTexts => {
+                self.begin_run();
+                effects.push(Effect::ReadTexts { again: false });
+                self.tell("reading the text in photos; later runs read that of new ones, too");
+            }
+            Action::ClearText => match self.photo() {
+                Some(photo) => effects.push(Effect::SetText(photo, None, Way::Do)),
+                None => self.tell("no photo is selected"),
+            },
             Action::ClearCaption => {
                 let Some(photo) = self.photo() else { return self.tell("no photo is selected") };
                 effects.push(Effect::SetCaption { photo, text: None, way: Way::Do });
@@ -236,6 +255,12 @@ impl State {
             Action::KeepAll => self.keep_all_copies(),
             Action::KeepAsProposed => self.keep_as_proposed(),
             Action::WriteScript => self.ask_for_script(),
+            Action::PullModel => self.ask_to_pull(),
+            Action::VerifyModel => self.verify_model(effects),
+            Action::QuantizeModel => self.ask_to_quantize(),
+            Action::Quantize(bits) => self.quantize_model(bits, effects),
+            Action::UseModel => self.ask_to_use_model(),
+            Action::DropModel => self.ask_to_drop_model(),
             Action::AddFolder => self.prompt(Prompt::Folder, ""),
             Action::IndexNow => self.index_folders(Vec::new(), effects),
             Action::ToggleWatch => {
@@ -268,6 +293,7 @@ impl State {
             }
             Place::Index => effects.push(Effect::Standing),
             Place::Duplicates if self.work.is_none() => self.want_copies(effects),
+            Place::Models => effects.push(Effect::Models),
             _ => {}
         }
     }
@@ -328,6 +354,9 @@ impl State {
         if self.place == Place::Clusters {
             effects.push(Effect::Groups);
         }
+        if self.place == Place::Models {
+            effects.push(Effect::Models);
+        }
     }
 
     fn with_gallery(&mut self, change: impl Fn(&mut crate::tui::gallery::Gallery)) {
@@ -360,6 +389,7 @@ impl State {
             Place::Look if self.look.zoom.is_some() => self.pan(PAN * across as f64, PAN * down as f64),
             Place::Look => self.turn_page(if across == 0 { down } else { across }),
             Place::Clusters => self.step_cluster(down + across),
+            Place::Models => self.models.step(down),
             Place::Duplicates if across != 0 => self.step_copy(across),
             Place::Duplicates => self.step_copy_set(down),
             Place::Browse if across != 0 => self.unfold(Some(across > 0)),
@@ -396,6 +426,7 @@ impl State {
             Place::Look => self.turn_page(if last { isize::MAX } else { isize::MIN + 1 }),
             Place::Clusters => self.step_cluster(if last { isize::MAX } else { isize::MIN + 1 }),
             Place::Duplicates => self.step_copy_set(if last { isize::MAX } else { isize::MIN + 1 }),
+            Place::Models => self.models.at = self.models.settled(if last { usize::MAX } else { 0 }, !last),
             Place::Map => self.whole_map(),
             Place::Chat => self.chat.back = if last { 0 } else { usize::from(u16::MAX) },
             Place::Browse => {
@@ -459,7 +490,7 @@ impl State {
                 self.tell(format!("copied {}", crate::terminal::text::count(lines, "line")));
                 effects.push(Effect::Copy(text));
             }
-            None => self.tell("no text was read in this photo: `snapseek index --text` reads it"),
+            None => self.tell("no text was read in this photo: `:read-text` reads it, `index --text` that of all"),
         }
     }
 
@@ -533,19 +564,28 @@ impl State {
         if folders.is_empty() && !has_folders {
             return self.prompt(Prompt::Folder, "");
         }
-        self.index.run = Some(RunState { walking: true, ..RunState::default() });
-        self.index.last = None;
-        self.index.failures.clear();
-        self.index.at = 0;
+        self.begin_run();
         effects.push(match std::mem::take(&mut self.index.retry) {
             true => Effect::Retry,
             false => Effect::Index(folders),
         });
     }
 
+    /// Notes that an indexing run begins.
+    pub(in crate::tui) fn begin_run(&mut self) {
+        self.index.run = Some(RunState { walking: true, ..RunState::default() });
+        self.index.last = None;
+        self.index.failures.clear();
+        self.index.at = 0;
+    }
+
     fn cancel(&mut self, effects: &mut Vec<Effect>) {
         let chats = self.place == Place::Chat && (self.chat.answering.is_some() || self.chat.opening);
-        if chats || self.captioning.is_some() {
+        let is_idle = self.captioning.is_none() && self.work.is_none() && self.index.run.is_none();
+        if let Some(job) = self.models.job.as_mut().filter(|_| self.place == Place::Models || is_idle && !chats) {
+            job.is_cancelled = true;
+            effects.push(Effect::Cancel(Task::Models));
+        } else if chats || self.captioning.is_some() {
             effects.push(Effect::Cancel(Task::Chat));
         } else if self.work.is_some() {
             effects.push(Effect::Cancel(Task::Library));

@@ -76,6 +76,12 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                         (state.copies.at, state.copies.file) = (set, file);
                     }
                 }
+                Place::Models => {
+                    let hit = layout::model_rows(state).into_iter().find(|(_, area)| area.contains(at));
+                    if let Some((hit, _)) = hit {
+                        state.models.at = state.models.settled(hit, true);
+                    }
+                }
                 Place::Map => {
                     if let Some(spot) = layout::spot_below(state, mouse.column, mouse.row) {
                         state.set_cursor(spot);
@@ -131,6 +137,7 @@ fn wheel(state: &mut State, down: isize) {
         Place::Look => state.turn_page(down),
         Place::Browse => state.step_row(3 * down),
         Place::Clusters => state.step_cluster(down),
+        Place::Models => state.models.step(3 * down),
         Place::Duplicates => state.step_copy_set(down),
         Place::Map => state.zoom(down < 0),
         Place::Chat => state.chat.back = state.chat.back.saturating_add_signed(-3 * down),

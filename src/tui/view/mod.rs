@@ -9,6 +9,7 @@ mod gallery;
 mod index;
 mod look;
 mod map;
+mod models;
 mod overlay;
 mod search;
 mod text;
@@ -69,6 +70,7 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
         Place::Index => index::draw(frame, state),
         Place::Browse => browse::draw(frame, state),
         Place::Duplicates => duplicates::draw(frame, state),
+        Place::Models => models::draw(frame, state),
     }
     status(frame, state, areas.status);
     hints(frame, state, areas.hints);
@@ -191,6 +193,8 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
     } else if let Some((done, all)) = state.captioning {
         let text = format!("{turn} writing captions: {done} of {all}   x cancels");
         spans.push(Span::styled(text, theme.accent));
+    } else if let Some(job) = state.models.job.as_ref().filter(|_| state.place != Place::Models) {
+        spans.push(Span::styled(format!("{turn} {}", clean(&job.work.says())), theme.accent));
     } else if let Some(run) = &state.index.run {
         spans.push(Span::styled(format!("{turn} {}", index::progress(run)), theme.accent));
     } else if let Some(range) = state.gallery_of(state.place).and_then(|gallery| gallery.range()) {
@@ -376,6 +380,15 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 (Action::Undo, "undo"),
                 (Action::KeepAll, "keep all"),
                 (Action::FindDuplicates, "look again"),
+                (Action::Help, "help"),
+                (Action::Quit, "quit"),
+            ]),
+            Place::Models => keys(&[
+                (Action::PullModel, "download"),
+                (Action::UseModel, "use in this library"),
+                (Action::VerifyModel, "verify"),
+                (Action::QuantizeModel, "smaller form"),
+                (Action::CancelWork, "cancel"),
                 (Action::Help, "help"),
                 (Action::Quit, "quit"),
             ]),

@@ -69,6 +69,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             let why = refused.as_deref().map(|why| wrap(&clean(why), PROMPT_WIDTH.into(), 4)).unwrap_or_default();
             let has = match prompt {
                 Prompt::Tags(photos) => tags_of(state, photos),
+                Prompt::Pull(name, what) => format!("{name}: {what}"),
+                Prompt::UseModel(name) => {
+                    format!("{name}: the present one answers until all photos are embedded, and is kept then")
+                }
+                Prompt::DropModel(name) => format!("{name}: only reindexing by it brings that back"),
                 _ => String::new(),
             };
             let beside = [has, choices.join(" · ")];
