@@ -331,7 +331,7 @@ pub const ACTIONS: &[Entry] = &[
         ONE
     ),
     entry!(Action::ClearCaption, "clear-caption", "delete the caption", [], ONE),
-    entry!(Action::ReadText, "read-text", "read the text in what is marked, or in this photo", [], ONE),
+    entry!(Action::ReadText, "read-text", "read the text in what is marked, or in this photo", ["W"], ONE),
     entry!(Action::ClearText, "clear-text", "delete the text that was read in this photo", [], ONE),
     entry!(Action::SaveSearch, "save-search", "save the search under a name", ["S"], &[Place::Search]),
     entry!(Action::OpenRow, "open-row", "show its photos", ["enter"], &[Place::Browse]),

@@ -89,7 +89,7 @@ fn a_download_is_asked_for_shown_and_cancelled() {
     assert!(drawn(&state).contains("stopping"));
     let ended = news(&mut state, ModelNews::Ended(generation, Ok("stopped: what has come of clip is kept".into())));
     assert!(ended.contains(&Effect::Models) && state.models.job.is_none());
-    assert!(drawn(&state).contains("what has come of clip is kept"));
+    assert!(drawn(&state).contains("what has come of clip is kept") && state.note.is_none(), "it stands there");
     news(&mut state, ModelNews::At(generation, "late".into(), 1, 2));
     assert!(!state.is_busy());
 }

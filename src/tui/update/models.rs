@@ -7,6 +7,7 @@ use crate::tui::action::Menu;
 use crate::tui::event::{Effect, ModelNews};
 use crate::tui::models::{ModelJob, ModelRow, ModelStock, ModelWork};
 use crate::tui::overlay::{Overlay, Prompt};
+use crate::tui::place::Place;
 use crate::tui::state::State;
 
 /// Most lines that are kept of what was said.
@@ -139,15 +140,14 @@ impl State {
                 if ended.is_none() {
                     return;
                 }
-                match outcome {
-                    Ok(done) => {
-                        self.models.log.push((false, done.clone()));
-                        self.tell(done);
-                    }
-                    Err(why) => {
-                        self.models.log.push((true, why.clone()));
-                        self.warn(why);
-                    }
+                let (is_problem, says) = match outcome {
+                    Ok(done) => (false, done),
+                    Err(why) => (true, why),
+                };
+                self.models.log.push((is_problem, says.clone()));
+                // In Models, it stands there.
+                if self.place != Place::Models {
+                    self.note = Some((is_problem, says));
                 }
                 effects.push(Effect::Models);
             }

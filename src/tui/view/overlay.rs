@@ -232,10 +232,16 @@ pub(super) fn help_lines(state: &State) -> Vec<Line<'static>> {
             Span::styled(entry.says, theme.text),
         ])
     };
-    // What has no key is in the palette.
     let has_key = |entry: &&crate::tui::action::Entry| !keys.keys_of(entry.name).is_empty();
     let here = ACTIONS.iter().filter(|entry| entry.places.contains(&state.place));
-    let mut lines: Vec<Line<'static>> = here.filter(has_key).map(line).collect();
+    let mut lines: Vec<Line<'static>> = here.clone().filter(has_key).map(line).collect();
+    // What has no key is typed.
+    lines.extend(here.filter(|entry| !has_key(entry)).map(|entry| {
+        Line::from(vec![
+            Span::styled(format!("{:<20}", format!(":{}", entry.name)), theme.accent),
+            Span::styled(entry.says, theme.text),
+        ])
+    }));
     if state.place == Place::Search {
         lines.push(Line::default());
         lines.push(Line::from(Span::styled("A query", theme.dim)));

@@ -57,12 +57,12 @@ pub(super) fn script(
             continue;
         }
         let mut copies = Vec::new();
-        for dropped in &set.dropped {
+        for (n, dropped) in set.dropped.iter().enumerate() {
             if !is_same(dropped) {
                 changed += 1;
                 continue;
             }
-            copies.push(Copy { path: &dropped.path, says: says(set, dropped, &hits, library)? });
+            copies.push(Copy { path: &dropped.path, says: says(set, n, &hits, library)? });
         }
         let reason = if set.is_proposed { set.kept.says.clone() } else { "chosen by hand".to_owned() };
         groups.push(Copies { kept: &set.kept.path, reason, copies });
@@ -80,11 +80,14 @@ pub(super) fn script(
 }
 
 /// How a file that goes differs from the one that is kept, and what it says that that one does not.
-fn says(set: &Removal, dropped: &CopyFile, hits: &HashMap<i64, Hit>, library: &Library) -> anyhow::Result<String> {
-    // What else is known was found out beside the one that was proposed.
-    let first =
-        if set.is_proposed { dropped.says.clone() } else { format!("beside the one proposed: {}", dropped.says) };
-    let mut says = vec![first];
+fn says(set: &Removal, at: usize, hits: &HashMap<i64, Hit>, library: &Library) -> anyhow::Result<String> {
+    let Some(dropped) = set.dropped.get(at) else { return Ok(String::new()) };
+    // What is known was found out beside the one that was proposed: the first of those that go, if it goes.
+    let mut says = vec![match (set.is_proposed, at) {
+        (true, _) => dropped.says.clone(),
+        (false, 0) => format!("it was proposed to be kept: {}", dropped.says),
+        (false, _) => format!("beside the one proposed: {}", dropped.says),
+    }];
     if let (Some(own), Some(kept)) = (hits.get(&dropped.photo), hits.get(&set.kept.photo)) {
         says.extend(left_behind(own, kept, library)?);
     }

@@ -27,7 +27,7 @@ pub(super) struct Indexer {
 }
 
 /// What a run does.
-pub(super) enum IndexRun {
+pub(super) enum IndexerRun {
     /// Indexes these folders; if the list is empty, those of the library.
     Folders(Vec<PathBuf>),
     /// Indexes those of the library, and tries again what could not be read.
@@ -61,12 +61,12 @@ impl Listener for News {
 
 impl Indexer {
     /// Starts a run.
-    pub(super) fn begin(&mut self, context: &Arc<Context>, run: IndexRun) {
+    pub(super) fn begin(&mut self, context: &Arc<Context>, run: IndexerRun) {
         let cancel = Arc::<AtomicBool>::default();
         let (mine, flag) = (context.clone(), cancel.clone());
         let spawned = spawn("indexer", move || {
             let console = Console::to(Arc::new(News(mine.clone())));
-            if let IndexRun::Folders(folders) = &run
+            if let IndexerRun::Folders(folders) = &run
                 && let [folder] = folders.as_slice()
                 && let Err(error) = usable(folder)
             {
@@ -74,10 +74,10 @@ impl Indexer {
                 return mine.send(Message::Refused(Prompt::Folder, text, explained(&error)));
             }
             let done = guarded(|| match &run {
-                IndexRun::Folders(folders) => index(&mine, &console, folders, false, &flag),
-                IndexRun::Retry => index(&mine, &console, &[], true, &flag),
-                IndexRun::Reindex(model) => reindex(&mine, &console, model, &flag),
-                IndexRun::Texts { again } => texts(&mine, &console, *again, &flag),
+                IndexerRun::Folders(folders) => index(&mine, &console, folders, false, &flag),
+                IndexerRun::Retry => index(&mine, &console, &[], true, &flag),
+                IndexerRun::Reindex(model) => reindex(&mine, &console, model, &flag),
+                IndexerRun::Texts { again } => texts(&mine, &console, *again, &flag),
             });
             let outcome = done.map_err(|error| explained(&error));
             mine.send(Message::Index(IndexNews::Ended(outcome, flag.load(Ordering::Relaxed))));

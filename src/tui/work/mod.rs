@@ -29,7 +29,7 @@ use crate::model_choice::{self, Chosen, Offer};
 use crate::terminal::console::Console;
 use crate::terminal::listener::Listener;
 use crossbeam_channel::Sender;
-use indexer::IndexRun;
+use indexer::IndexerRun;
 use latest::Latest;
 use ratatui_image::picker::Picker;
 use snapseek_index::{Error, FacetField, Library};
@@ -189,10 +189,10 @@ impl Workers {
                     done
                 });
             }
-            Effect::Index(folders) => self.indexer.begin(&self.context, IndexRun::Folders(folders)),
-            Effect::Retry => self.indexer.begin(&self.context, IndexRun::Retry),
-            Effect::Reindex(model) => self.indexer.begin(&self.context, IndexRun::Reindex(model)),
-            Effect::ReadTexts { again } => self.indexer.begin(&self.context, IndexRun::Texts { again }),
+            Effect::Index(folders) => self.indexer.begin(&self.context, IndexerRun::Folders(folders)),
+            Effect::Retry => self.indexer.begin(&self.context, IndexerRun::Retry),
+            Effect::Reindex(model) => self.indexer.begin(&self.context, IndexerRun::Reindex(model)),
+            Effect::ReadTexts { again } => self.indexer.begin(&self.context, IndexerRun::Texts { again }),
             Effect::StackPhoto(path) => self.read(reader::ReadRequest::StackPhoto(path)),
             Effect::Facts(path) => self.read(reader::ReadRequest::Facts(path)),
             Effect::SetCaption { photo, text, way } => {

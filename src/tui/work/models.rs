@@ -42,10 +42,20 @@ fn run(context: &Context, console: &Console, work: &ModelWork, cancel: &AtomicBo
     let settings = &context.settings;
     match work {
         ModelWork::Pull(name) => {
-            let advice =
-                "it needs a network; a model that was downloaded elsewhere can be copied into the Hugging Face cache";
-            let pulled = stock::pull(name, true, settings, console, cancel);
-            Ok(match pulled.with_context(|| format!("{name} is not downloaded ({advice})"))? {
+            let pulled = stock::pull(name, true, settings, console, cancel).map_err(|error| {
+                let advice = match settings.offline {
+                    true => {
+                        "start snapseek without --offline (SNAPSEEK_OFFLINE, `offline` in the config) to download it"
+                    }
+                    false => "it needs a network; what has come is kept",
+                };
+                anyhow::anyhow!(
+                    "{}; {advice}. The folder of a model that was downloaded elsewhere can be copied into the Hugging \
+                     Face cache",
+                    explained(&error)
+                )
+            });
+            Ok(match pulled? {
                 Pulled::Installed => format!("{name} is installed"),
                 Pulled::Declined | Pulled::Cancelled => {
                     format!("stopped: what has come of {name} is kept, and the next download goes on from there")
