@@ -64,7 +64,7 @@ fn the_text_in_a_photo_is_read_deleted_and_back() {
     let texts = || sandbox.run(["search", "has:text", "--json"]).names();
     let screen = Screen::start(&sandbox, PLAIN, 120, 40);
     screen.sees(&name).keys(&["Enter"]).sees("enter look").types("W").sees("the text in this photo is read");
-    assert_eq!(texts(), [name.clone()]);
+    assert_eq!(texts(), std::slice::from_ref(&name));
     screen.types(":clear-text").keys(&["Enter"]).sees("the text is deleted");
     assert!(texts().is_empty());
     screen.types("u").sees("the text is as it was");

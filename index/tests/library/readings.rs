@@ -160,5 +160,5 @@ fn what_was_read_can_be_deleted_and_given_back() {
     );
     assert!(library.clear_text(b).unwrap().is_some_and(|text| text.text.is_empty()));
     library.restore_text(999, &before).unwrap();
-    assert!(library.check(true).unwrap().problems.is_empty());
+    assert!(library.check(true).unwrap().findings.is_empty());
 }
