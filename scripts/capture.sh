@@ -101,7 +101,7 @@ cp -r fixtures/photos "$home/Pictures"
 cp -r fixtures/shapes/heldout "$home/Shapes"
 # A copy, for Duplicates.
 mkdir "$home/Pictures/phone"
-cp fixtures/photos/owl.jpg "$home/Pictures/phone/owl (1).jpg"
+cp fixtures/photos/giraffe.jpg "$home/Pictures/phone/giraffe (1).jpg"
 world=(env -i "PATH=$program:$PATH" LANG=C.UTF-8 "HOME=$home" "SHELL=/bin/sh" COLORTERM=truecolor TERM=xterm-256color
     "XDG_DATA_HOME=$home/.local/share" "XDG_CONFIG_HOME=$home/.config" "XDG_CACHE_HOME=$home/.cache"
     "SNAPSEEK_BLIP2=$PWD/fixtures/models/blip2-shapes" SNAPSEEK_OFFLINE=1)

@@ -16,7 +16,7 @@ fn the_script_for_copies_keeps_what_was_chosen() {
     half.resize(256, 256, image::imageops::FilterType::Triangle).save(sandbox.photo("small dog.jpg")).unwrap();
     sandbox.index().exits(0);
     let screen = Screen::start(&sandbox, PLAIN, 120, 40);
-    screen.sees("cat.jpg").keys(&["Enter"]).sees("enter look").types("7").sees("2 groups; 2 of 4 files go");
+    screen.sees("dog.jpg").keys(&["Enter"]).sees("enter look").types("7").sees("2 groups; 2 of 4 files go");
     // The other one of the cats; the dogs as they are proposed.
     screen.sees("same content").sees("of the pixels");
     let shown = screen.text();
