@@ -121,7 +121,7 @@ fn main() -> anyhow::Result<()> {
         }
         let wants = wanted(&state);
         if wants != before {
-            workers.paint(wants.clone());
+            workers.paint(wants.clone(), false);
             before = wants;
         }
         terminal.draw(|frame| view::draw(frame, &state))?;

@@ -13,8 +13,12 @@ columns=120 rows=36 patience=60
 steps() {
     open; types "a bird with a long beak"; sees "nearest of the rest"; picture search
     to_photos; keys Enter; sees "full screen"; picture look
+    types zl; sees "100 %"; picture closely
     open; to_photos; types Fhhhh; sees "monastery"; picture filters
     open; to_photos; types 2; sees "coherence"; picture clusters
+    types 0; sees "Recent searches"; keys j; picture start
+    types 7; sees "writes a script"; keys l; picture duplicates
+    types 8; sees "To download"; keys j j; picture models
     types 3; sees "╋"; picture map
     types 4; sees "dog, cat, car"; types "animal, building, tool, vehicle"; keys Enter; sees "this photo"; picture classify
     open "$home/Shapes" --library "$home/shapes"; sees "indexed"; types "path:21"; sees "1 match"; to_photos
@@ -95,6 +99,9 @@ home=$work/home
 mkdir -p "$home"
 cp -r fixtures/photos "$home/Pictures"
 cp -r fixtures/shapes/heldout "$home/Shapes"
+# A copy, for Duplicates.
+mkdir "$home/Pictures/phone"
+cp fixtures/photos/giraffe.jpg "$home/Pictures/phone/giraffe (1).jpg"
 world=(env -i "PATH=$program:$PATH" LANG=C.UTF-8 "HOME=$home" "SHELL=/bin/sh" COLORTERM=truecolor TERM=xterm-256color
     "XDG_DATA_HOME=$home/.local/share" "XDG_CONFIG_HOME=$home/.config" "XDG_CACHE_HOME=$home/.cache"
     "SNAPSEEK_BLIP2=$PWD/fixtures/models/blip2-shapes" SNAPSEEK_OFFLINE=1)

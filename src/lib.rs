@@ -32,6 +32,7 @@ pub mod photo;
 pub mod places;
 pub mod reading;
 pub mod search;
+pub mod stock;
 pub mod terminal;
 pub mod transfer;
 pub mod trial;

@@ -8,11 +8,12 @@ use crate::model::dual_encoder::TextModel;
 use crate::model::hub::presets::{BLIP2_ITM, PRESETS, Preset, preset};
 use crate::model::{self, Device, Embed, ModelSpec, Paired, StoreOptions, TowerBits};
 use crate::terminal::console::Console;
-use crate::terminal::progress::{Bar, Unit};
+use crate::terminal::progress::{Gauge, Unit};
 use crate::terminal::sanitize;
 use anyhow::Context;
 use snapseek_index::{Error, Library, LibraryModel, ModelRecord, ModelRole, TextModelRecord};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 /// Whether `auto` may offer to download CLIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,7 +248,7 @@ fn automatic(settings: &Settings, console: &Console, offer: Offer) -> anyhow::Re
     };
     if let Some(preset) = wanted {
         let spec = spec(preset.name)?;
-        pull(&spec, settings, console, &mut |_| true)
+        pull(&spec, settings, console, &mut |_| true, &AtomicBool::new(false))
             .with_context(|| format!("{} cannot be downloaded; `--model starter` needs no network", preset.name))?;
         return open(&spec, settings);
     }
@@ -311,7 +312,7 @@ pub fn rounded(bytes: u64) -> String {
 }
 
 /// Downloads a model with a progress bar and returns its folder. `agree` is called with the number of bytes to
-/// download; if it returns false, the result is `None`.
+/// download; if it returns false, or `cancel` is set, the result is `None`.
 ///
 /// # Errors
 /// There is no network, no such model or not enough disk space, or a file does not match its checksum.
@@ -320,15 +321,20 @@ pub fn pull(
     settings: &Settings,
     console: &Console,
     agree: &mut dyn FnMut(u64) -> bool,
+    cancel: &AtomicBool,
 ) -> anyhow::Result<Option<PathBuf>> {
-    let bar = Bar::new(console, Unit::Bytes);
+    let mut gauge = Gauge::new(console, Unit::Bytes, cancel);
     let mut last = String::new();
     model::pull(spec, &store(settings), agree, &mut |file, done, total| {
-        if !bar.is_shown() && last != file {
+        // Before the user was asked, there is nothing to show.
+        if file.is_empty() {
+            return !gauge.is_cancelled();
+        }
+        if !gauge.is_shown() && last != file {
             last = file.to_owned();
             console.note(format_args!("downloading {file} ({} MB)", total / 1_000_000));
         }
-        bar.show(done, total, &sanitize::text(file));
+        gauge.show(file, done, total)
     })
 }
 

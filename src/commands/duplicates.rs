@@ -2,8 +2,9 @@
 
 use crate::cli::DuplicatesArgs;
 use crate::config::Settings;
-use crate::duplicates::{self, CopyGroup, CopyKinds, CopyMember, DuplicateGroups, NEAR, keep};
+use crate::duplicates::{self, CopyGroup, CopyKinds, CopyMember, DuplicateGroups, NEAR};
 use crate::exit::Exit;
+use crate::output::copy_lines::{self, FileLine, lines};
 use crate::output::page::{self, Page};
 use crate::output::trash_script::{self, Copies, Copy};
 use crate::output::{self, csv};
@@ -96,23 +97,10 @@ fn copies<'a>(found: &'a DuplicateGroups, library: &Library) -> anyhow::Result<V
     for group in &found.groups {
         let mut lines = lines(group).into_iter();
         let Some(kept) = lines.next() else { continue };
-        let kept_caption = library.caption(kept.member.hit.id)?.filter(|caption| caption.captioner.is_none());
         let mut copies = Vec::new();
         for FileLine { member, path, says, .. } in lines {
             let mut says = vec![says];
-            let (own, other) = (&member.hit.facts.metadata, &kept.member.hit.facts.metadata);
-            let dates = own.taken.as_ref().filter(|taken| Some(*taken) != other.taken.as_ref());
-            says.extend(dates.map(|taken| format!("taken {taken}")));
-            let cameras = own.camera.as_ref().filter(|camera| Some(*camera) != other.camera.as_ref());
-            says.extend(cameras.map(|camera| format!("camera {camera}")));
-            if own.latitude.is_some() && other.latitude.is_none() {
-                says.push("has a place".into());
-            }
-            let rating = own.rating.filter(|_| own.rating != other.rating);
-            says.extend(rating.map(|stars| format!("rating {stars}")));
-            let caption = library.caption(member.hit.id)?.filter(|caption| caption.captioner.is_none());
-            let caption = caption.filter(|own| kept_caption.as_ref().is_none_or(|kept| kept.text != own.text));
-            says.extend(caption.map(|caption| format!("its caption by hand: {}", caption.text)));
+            says.extend(copy_lines::left_behind(&member.hit, &kept.member.hit, library)?);
             copies.push(Copy { path, says: says.join("; ") });
         }
         groups.push(Copies { kept: kept.path, reason: kept.says, copies });
@@ -130,34 +118,6 @@ fn tell_problems(found: &DuplicateGroups, console: &Console) {
     if found.problems.len() > shown {
         console.warn(format_args!("{} more files are left out (-v lists them)", found.problems.len() - shown));
     }
-}
-
-/// A line of the output: one file of a group.
-struct FileLine<'a> {
-    member: &'a CopyMember,
-    path: &'a Path,
-    stamp: FileStamp,
-    keep: bool,
-    /// Why this file is to be kept, or how it differs from the kept one.
-    says: String,
-}
-
-fn lines(group: &CopyGroup) -> Vec<FileLine<'_>> {
-    let kept = group.photos.first();
-    let says = |n: usize, member, file| match kept {
-        Some(kept) if n > 0 => keep::difference(kept, member, file),
-        _ => group.reason.clone(),
-    };
-    let files = group.files().enumerate();
-    files
-        .map(|(n, (member, file))| FileLine {
-            member,
-            path: &file.path,
-            stamp: file.stamp,
-            keep: n == 0,
-            says: says(n, member, file),
-        })
-        .collect()
 }
 
 /// `near` if the group contains changed copies, else `exact`.

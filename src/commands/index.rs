@@ -11,13 +11,13 @@ use crate::indexing::fill::{self, Done};
 use crate::indexing::models;
 use crate::indexing::run::IndexOptions;
 use crate::model::generation::GenerateOptions;
-use crate::model_choice::{self, Offer};
+use crate::model_choice::Offer;
 use crate::photo::{self, DecodeLimits};
 use crate::reading;
 use crate::reading::index_run::TextSummary;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, signals, text};
-use snapseek_index::{Library, ModelRole};
+use snapseek_index::Library;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -165,25 +165,10 @@ pub(super) fn captions(
 pub(super) fn reindex(args: &ReindexArgs, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     let library = Library::open(&settings.library)?;
     let mut writer = library.lock()?;
-    // What was begun is continued.
-    let known = library.models()?;
-    let begun = known.iter().find(|known| known.role == ModelRole::Filling).filter(|_| settings.model == "auto");
-    let chosen = match begun {
-        Some(next) => model_choice::remembered(&next.record, &library, settings)?,
-        None => model_choice::asked(settings, console, Offer::unless(args.yes))?,
-    };
-    writer.begin_model(&chosen.record)?;
-    let open = models::with_others(chosen, &library, settings, console)?;
+    let open = models::next(&mut writer, &library, settings, console, Offer::unless(args.yes))?;
     models::tell(&open, &library, console)?;
     let folders = library.roots()?;
-    // Hidden and excluded files and large pictures that were indexed before stay in the library.
-    let options = IndexOptions {
-        keep: true,
-        excludes: settings.excludes(),
-        videos: settings.video,
-        limits: DecodeLimits { max_pixels: u64::MAX, ..DecodeLimits::default() },
-        ..IndexOptions::new(settings.threads)
-    };
+    let options = IndexOptions::for_another_model(settings);
     let done = fill::fill(&library, &mut writer, &open, &folders, &options, signals::cancel()?, console)?;
     report(&done, &library, settings, console)?;
     Ok(exit(&done))

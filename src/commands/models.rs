@@ -4,23 +4,18 @@
 use crate::cli::ModelsAction;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::model::blip2::{self, Blip2Use};
-use crate::model::chat_model;
 use crate::model::hub::presets::{CHAT_PRESETS, PRESETS};
 use crate::model::hub::quantized;
-use crate::model::ocr::TextReader;
-use crate::model::ocr::scripts::{self, SCRIPT_MODELS, ScriptModel};
-use crate::model::{self, Bits, Manifest, ModelSpec, dual_encoder};
+use crate::model::ocr::scripts::SCRIPT_MODELS;
+use crate::model::{self, Bits, Kind, dual_encoder};
 use crate::model_choice::{self, rounded};
-use crate::reading;
+use crate::stock::list::{StockItem, StockKind};
+use crate::stock::{self, Pulled, Quantized, installed};
 use crate::terminal::console::Console;
-use crate::terminal::progress::{Bar, Unit};
 use crate::terminal::{sanitize, signals, text};
-use anyhow::Context;
 use serde_json::json;
 use snapseek_index::{Library, LibraryModel, ModelRole};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::AtomicBool;
 
 pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     match action {
@@ -43,88 +38,13 @@ pub(super) fn run(action: &ModelsAction, settings: &Settings, console: &Console)
     }
 }
 
-/// The folder of an installed model; of one that reads lines of text, its file.
-pub(super) fn installed(name: &str) -> anyhow::Result<PathBuf> {
-    if let Some(model) = ScriptModel::named(name) {
-        let file = model.file(&Settings::cache_dir()?);
-        return if file.is_file() { Ok(file) } else { Err(reading::not_installed(model)) };
-    }
-    let spec = model_choice::spec(name)?;
-    if matches!(spec, ModelSpec::Starter | ModelSpec::Auto) {
-        return Err(Failure::missing(format!(
-            "{name} has no folder: starter is built in, and auto only chooses a model"
-        )));
-    }
-    model::locate(&spec)?
-        .ok_or_else(|| Failure::missing(format!("{name} is not installed; `snapseek models pull {name}` downloads it")))
-}
-
 fn pull(name: &str, yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    if let Some(model) = ScriptModel::named(name) {
-        return pull_script_model(model, yes, settings, console);
-    }
-    let spec = model_choice::spec(name)?;
-    let Some((repo, _)) = model::repository(&spec) else {
-        console.note(format_args!("{name} needs no download"));
-        return Ok(Exit::Success);
-    };
-    if let Some(folder) = model::locate(&spec)? {
-        let damaged = model::delete_damaged(&folder)?;
-        if damaged.is_empty() {
-            console.note(format_args!("{name} is installed in {} and undamaged", sanitize::path(&folder)));
-            return Ok(Exit::Success);
-        }
-        console.warn(format_args!("{} of {name} was damaged and has been deleted", damaged.join(", ")));
-    }
-    if settings.offline {
-        return Err(Failure::missing(format!("{name} is not installed, and it cannot be downloaded with --offline")));
-    }
-    let mut agree = |bytes: u64| {
-        let what = format!("{repo} from Hugging Face ({}, licence: {})", rounded(bytes), model::licence(repo));
-        if yes || !console.stderr_terminal {
-            console.note(format_args!("downloading {what}"));
-            return true;
-        }
-        console.confirm(&format!("Download {what}?"))
-    };
-    let Some(folder) = model_choice::pull(&spec, settings, console, &mut agree)? else { return Ok(Exit::NothingFound) };
-    console.note(format_args!("{name} is installed in {}", sanitize::path(&folder)));
-    if chat_model::is_instructed(&folder) || matches!(blip2::use_of(&folder), Ok(Blip2Use::Writes)) {
-        console
-            .note(format_args!("`snapseek models quantize {name}` makes a smaller form that is several times faster"));
-    }
-    Ok(Exit::Success)
-}
-
-/// Downloads a model that reads lines of text.
-fn pull_script_model(model: &ScriptModel, yes: bool, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let (name, cache) = (model.name, Settings::cache_dir()?);
-    let file = model.file(&cache);
-    if file.is_file() {
-        if model.is_undamaged(&cache)? {
-            console.note(format_args!("{name} is installed in {} and undamaged", sanitize::path(&file)));
-            return Ok(Exit::Success);
-        }
-        std::fs::remove_file(&file)?;
-        console.warn(format_args!("{name} was damaged and has been deleted"));
-    }
-    if settings.offline {
-        return Err(Failure::missing(format!("{name} is not installed, and it cannot be downloaded with --offline")));
-    }
-    let what = format!("{name} from ModelScope (some 10 MB, licence: {})", scripts::LICENCE);
-    if yes || !console.stderr_terminal {
-        console.note(format_args!("downloading {what}"));
-    } else if !console.confirm(&format!("Download {what}?")) {
-        return Ok(Exit::NothingFound);
-    }
-    let mut bar = Bar::new(console, Unit::Bytes);
-    let pulled = model.pull(&cache, &mut |done, total| bar.show(done, total, name));
-    bar.clear();
-    pulled.with_context(|| format!("{name} cannot be downloaded"))?;
-    // That it is what was published does not say that it can be used here.
-    TextReader::open(&file).with_context(|| format!("{name} is what was published, but cannot be used"))?;
-    console.note(format_args!("{name} is installed; `--ocr {name}` (`ocr = \"{name}\"` in the config) reads with it"));
-    Ok(Exit::Success)
+    // Whoever presses Ctrl-C here ends the program; what has come is kept.
+    let never = AtomicBool::new(false);
+    Ok(match stock::pull(name, yes, settings, console, &never)? {
+        Pulled::Installed => Exit::Success,
+        Pulled::Declined | Pulled::Cancelled => Exit::NothingFound,
+    })
 }
 
 /// Drops what a model made of the library's photos. The model itself stays installed.
@@ -180,56 +100,20 @@ fn drop_from_library(name: &str, yes: bool, settings: &Settings, console: &Conso
 }
 
 fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let source = installed(name)?;
-    if !chat_model::is_chat_model(&source) {
-        return Err(Failure::usage(format!(
-            "{} describes no model that writes captions, or is damaged: only those can be quantized",
-            sanitize::path(&source.join("config.json"))
-        )));
-    }
-    let refused = match chat_model::is_instructed(&source) {
-        true => None,
-        false => match blip2::use_of(&source)? {
-            Blip2Use::Writes => None,
-            Blip2Use::WritesWithT5 => Some("its language model is T5"),
-            Blip2Use::Matches => Some("it compares photos with texts"),
-        },
-    };
-    if let Some(why) = refused {
-        return Err(Failure::usage(format!(
-            "{name} cannot be quantized: {why}, and of BLIP-2 only those with OPT can be"
-        )));
-    }
-    if Manifest::read(&source)?.is_some() {
-        return Err(Failure::usage(format!(
-            "{} is already quantized: name the model that it was made from",
-            sanitize::path(&source)
-        )));
-    }
-    let cancel = signals::cancel()?;
-    let name = model_choice::name(&model_choice::spec(name)?);
-    let name = model::short_name(&name);
-    let label = quantized::label(bits);
-    let mut bar = Bar::new(console, Unit::Percent);
-    let made = quantized::make(&Settings::cache_dir()?, name, &source, bits, &mut |done, total| {
-        bar.show(done, total, "quantizing");
-        !cancel.load(Ordering::Relaxed)
-    });
-    bar.clear();
-    if made.is_err() && cancel.load(Ordering::Relaxed) {
+    let Some(made) = stock::quantize(name, bits, console, signals::cancel()?)? else {
         console.note("interrupted; the partial result was removed");
         return Ok(Exit::Interrupted);
-    }
-    let form = made?;
-    let before = model::bytes_of(&source).unwrap_or(0);
+    };
+    let Quantized { name, form, before } = made;
     if settings.json {
-        console.json(&json!({"schema": 1, "name": name, "precision": label, "path": form.dir.to_string_lossy(),
-            "bytes": form.bytes, "bytes_before": before, "revision": form.manifest.revision}))?;
+        console.json(&json!({"schema": 1, "name": name, "precision": quantized::label(bits),
+            "path": form.dir.to_string_lossy(), "bytes": form.bytes, "bytes_before": before,
+            "revision": form.manifest.revision}))?;
     } else {
         let place = sanitize::path(&form.dir);
         console.line(&format!(
             "{}: {} became {} in {place}",
-            sanitize::text(name),
+            sanitize::text(&name),
             rounded(before),
             rounded(form.bytes)
         ))?;
@@ -238,49 +122,14 @@ fn quantize(name: &str, bits: Bits, settings: &Settings, console: &Console) -> a
 }
 
 fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let models = model::installed();
-    let forms = quantized::forms(&Settings::cache_dir()?);
-    for model in &models {
-        let writes = matches!(model.kind, model::Kind::Blip2 | model::Kind::VisionLanguage);
-        let precision = writes.then_some("full");
-        show(
-            &json!({"schema": 1, "name": model.name, "kind": model.kind, "for": purpose(model.kind), "precision": precision,
-                "path": model.dir.as_ref().map(|d| d.to_string_lossy()), "bytes": model.bytes,
-                "licence": model.licence, "revision": model.revision, "dim": model.dim}),
-            (&model.name, model.bytes, &model.licence, model.dir.as_deref(), purpose(model.kind)),
-            settings,
-            console,
-        )?;
-    }
-    for form in &forms {
-        let (source, label) = (&form.manifest.source, quantized::label(form.manifest.bits));
-        let of = models.iter().find(|model| model.name == *source);
-        let is_instructed = chat_model::is_instructed(&form.dir);
-        let kind = if is_instructed { model::Kind::VisionLanguage } else { model::Kind::Blip2 };
-        let licence = of.map_or_else(|| model::licence(source).to_owned(), |model| model.licence.clone());
-        show(
-            &json!({"schema": 1, "name": source, "kind": kind, "for": purpose(kind), "precision": label,
-                "path": form.dir.to_string_lossy(), "bytes": form.bytes, "licence": licence,
-                "revision": form.manifest.revision, "dim": null}),
-            (&format!("{source} ({label})"), form.bytes, &licence, Some(&form.dir), purpose(kind)),
-            settings,
-            console,
-        )?;
-    }
-    let cache = Settings::cache_dir()?;
-    for model in &SCRIPT_MODELS {
-        let file = model.file(&cache);
-        let Ok(bytes) = file.metadata().map(|meta| meta.len()) else { continue };
-        show(
-            &json!({"schema": 1, "name": model.name, "kind": "ocr", "for": TEXT, "precision": null, "path": file.to_string_lossy(),
-                "bytes": bytes, "licence": scripts::LICENCE, "revision": null, "dim": null}),
-            (model.name, bytes, scripts::LICENCE, Some(&file), TEXT),
-            settings,
-            console,
-        )?;
+    let items = stock::list::installed(&Settings::cache_dir()?);
+    for item in &items {
+        show(item, settings, console)?;
     }
     if !settings.json {
-        if !models.iter().any(|model| matches!(model.kind, model::Kind::Blip2 | model::Kind::VisionLanguage)) {
+        let writes = |item: &StockItem| matches!(item.kind, StockKind::Model(Kind::Blip2 | Kind::VisionLanguage));
+        let is_whole = |item: &StockItem| item.precision == Some("full");
+        if !items.iter().any(|item| writes(item) && is_whole(item)) {
             let small = &CHAT_PRESETS[0];
             console.note(format_args!(
                 "not installed: a model for captions and answers, such as {} ({}, {}, {}); `snapseek models pull {}` downloads it",
@@ -294,20 +143,6 @@ fn list(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
         console.note("`snapseek models list --available` lists models to download");
     }
     Ok(Exit::Success)
-}
-
-/// What a model that reads lines of text is for.
-const TEXT: &str = "text in photos";
-
-/// What a model is for, in few words.
-fn purpose(kind: model::Kind) -> &'static str {
-    match kind {
-        model::Kind::Starter | model::Kind::Encoder(_) => "search",
-        model::Kind::Blip2 => "short captions, answers",
-        model::Kind::VisionLanguage => "captions, answers, chat",
-        model::Kind::Matcher => "search --rerank",
-        model::Kind::Texts => "queries in other languages",
-    }
 }
 
 /// Lists the models that have a short name, with what they need and how good they are known to be.
@@ -376,16 +211,20 @@ fn available(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
 }
 
 /// Prints one model, as JSON or as a line with name, size, licence, what it is for, and folder.
-fn show(
-    record: &serde_json::Value,
-    (name, bytes, licence, place, purpose): (&str, u64, &str, Option<&Path>, &str),
-    settings: &Settings,
-    console: &Console,
-) -> anyhow::Result<()> {
+fn show(item: &StockItem, settings: &Settings, console: &Console) -> anyhow::Result<()> {
+    let purpose = item.kind.purpose();
     if settings.json {
-        return console.json(record);
+        let kind = match item.kind {
+            StockKind::Model(kind) => json!(kind),
+            StockKind::Text => json!("ocr"),
+        };
+        return console.json(&json!({"schema": 1, "name": item.name, "kind": kind, "for": purpose,
+            "precision": item.precision, "path": item.place.as_ref().map(|place| place.to_string_lossy()),
+            "bytes": item.bytes, "licence": item.licence, "revision": item.revision, "dim": item.dim}));
     }
-    let place = place.map_or("built in".to_owned(), sanitize::path);
-    let name = console.style("1", &format!("{:<30}", sanitize::text(name)));
-    Ok(console.line(&format!("{name}  {:>8}  {}  {purpose}  {place}", rounded(bytes), sanitize::text(licence)))?)
+    let place = item.place.as_deref().map_or("built in".to_owned(), sanitize::path);
+    let form = item.precision.filter(|form| *form != "full").map_or(String::new(), |form| format!(" ({form})"));
+    let name = console.style("1", &format!("{:<30}", sanitize::text(&format!("{}{form}", item.name))));
+    let (size, licence) = (rounded(item.bytes), sanitize::text(&item.licence));
+    Ok(console.line(&format!("{name}  {size:>8}  {licence}  {purpose}  {place}"))?)
 }

@@ -31,14 +31,8 @@ fn sidecars(
     settings: &Settings,
     console: &Console,
 ) -> anyhow::Result<Exit> {
-    let photos = library.searcher()?.photos(&library.written_on()?)?.into_iter();
-    let by_hand =
-        |photo: i64| Ok::<_, snapseek_index::Error>(library.caption(photo)?.filter(|c| c.captioner.is_none()));
-    let photos = photos.map(|hit| Ok((by_hand(hit.id)?.map(|caption| caption.text), hit)));
-    let photos = photos.map(|photo: anyhow::Result<_>| photo.map(|(caption, hit)| (hit, caption)));
-    let photos = photos.collect::<anyhow::Result<Vec<_>>>()?;
     let mut failed = 0_usize;
-    let counts = output::sidecars::write(&photos, folder, force, &mut |file, why| {
+    let counts = output::sidecars::of_library(library, folder, force, &mut |file, why| {
         failed += 1;
         console.warn(format_args!("{}: {why}", sanitize::path(file)));
     })?;

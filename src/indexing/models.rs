@@ -41,6 +41,29 @@ pub fn of_library(
     with_others(current, library, settings, console)
 }
 
+/// Opens the models of a run after which another one answers: the one that was begun, or that the settings name, and the
+/// library's others.
+///
+/// # Errors
+/// It is missing or damaged, or the catalogue cannot be read or written.
+pub fn next(
+    writer: &mut Writer<'_>,
+    library: &Library,
+    settings: &Settings,
+    console: &Console,
+    offer: Offer,
+) -> anyhow::Result<Vec<Chosen>> {
+    // What was begun is continued.
+    let known = library.models()?;
+    let begun = known.iter().find(|known| known.role == ModelRole::Filling).filter(|_| settings.model == "auto");
+    let chosen = match begun {
+        Some(next) => model_choice::remembered(&next.record, library, settings)?,
+        None => model_choice::asked(settings, console, offer)?,
+    };
+    writer.begin_model(&chosen.record)?;
+    with_others(chosen, library, settings, console)
+}
+
 /// Opens the library's other models, to embed new photos by them too.
 ///
 /// # Errors

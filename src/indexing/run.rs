@@ -12,7 +12,7 @@ use super::failure::FailureKind;
 use super::quarantine::{Quarantine, Suspicion};
 use super::walk::{self, WalkEvent, WalkOptions};
 use super::workers::{FileOutcome, IndexWorkers, Job, KnownFile, RunModels};
-use crate::config::DEFAULT_EXCLUDES;
+use crate::config::{DEFAULT_EXCLUDES, Settings};
 use crate::model_choice::Chosen;
 use crate::photo::{DecodeLimits, ErrorKind, READER_VERSION, ffmpeg, identity};
 use crate::search::photo_file;
@@ -69,6 +69,19 @@ impl IndexOptions {
             retry: false,
             videos: false,
             limits: DecodeLimits::default(),
+        }
+    }
+
+    /// Suits a run after which another model answers: hidden and excluded files and large pictures that were indexed
+    /// before stay in the library.
+    #[must_use]
+    pub fn for_another_model(settings: &Settings) -> Self {
+        Self {
+            keep: true,
+            excludes: settings.excludes(),
+            videos: settings.video,
+            limits: DecodeLimits { max_pixels: u64::MAX, ..DecodeLimits::default() },
+            ..Self::new(settings.threads)
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) const MANIFEST: &str = "manifest.json";
 const VERSION: u32 = 1;
 
 /// Bits per weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Bits {
     /// Q4_K: 4.5 bits per weight.
     Four,

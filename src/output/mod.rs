@@ -2,6 +2,7 @@
 
 pub mod boxes;
 mod copy;
+pub mod copy_lines;
 pub mod csv;
 pub mod facts;
 pub mod map;

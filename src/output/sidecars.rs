@@ -5,7 +5,7 @@
 use super::unwritten;
 use crate::terminal::sanitize;
 use html_escape::{encode_quoted_attribute, encode_text};
-use snapseek_index::Hit;
+use snapseek_index::{Hit, Library};
 use std::path::{Component, Path, PathBuf};
 
 /// What became of the files of an export.
@@ -15,6 +15,25 @@ pub struct SidecarCounts {
     pub written: usize,
     /// Files that had this content already.
     pub unchanged: usize,
+}
+
+/// Writes a file for each file of the library's photos that a person wrote something on: tags, a rating, a caption. Files
+/// that differ are replaced only with `replace`; `problem` is told of each that is not written.
+///
+/// # Errors
+/// The catalogue cannot be read, or the folder cannot be made.
+pub fn of_library(
+    library: &Library,
+    folder: &Path,
+    replace: bool,
+    problem: &mut dyn FnMut(&Path, String),
+) -> anyhow::Result<SidecarCounts> {
+    let mut photos = Vec::new();
+    for hit in library.searcher()?.photos(&library.written_on()?)? {
+        let caption = library.caption(hit.id)?.filter(|caption| caption.captioner.is_none());
+        photos.push((hit, caption.map(|caption| caption.text)));
+    }
+    write(&photos, folder, replace, problem)
 }
 
 /// Writes a file for each file of these photos, each with its caption by hand, if it has one. Files that differ are

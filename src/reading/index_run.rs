@@ -79,6 +79,51 @@ pub fn run(
     Ok(run.done)
 }
 
+/// Reads these photos, whether they were read before or not, one after the other.
+///
+/// # Errors
+/// As for [`run`]. What was written is kept.
+pub fn these(
+    library: &Library,
+    options: TextOptions<'_>,
+    photos: &[PendingPhoto],
+    cancel: &AtomicBool,
+    progress: &mut dyn FnMut(usize, usize) -> bool,
+) -> anyhow::Result<(TextSummary, Vec<String>)> {
+    let mut keeper = library.text_keeper(options.reader.fingerprint(), true)?;
+    let (mut done, mut problems) = (TextSummary::default(), Vec::new());
+    for (n, photo) in photos.iter().enumerate() {
+        if !progress(n, photos.len()) {
+            done.interrupted = true;
+            break;
+        }
+        match read(photo, options, cancel) {
+            Ok(Some((_, picture))) => {
+                let text = picture::searched(&picture.lines);
+                done.read += 1;
+                done.with_text += u64::from(!text.is_empty());
+                keeper.save(&[(photo.id, picture.lines.into_iter().map(placed).collect(), text)])?;
+            }
+            Ok(None) => {}
+            Err(why) => {
+                done.failed += 1;
+                problems.push(why);
+            }
+        }
+    }
+    keeper.refresh_words(&mut |_, _, _| !cancel.load(Ordering::Relaxed))?;
+    Ok((done, problems))
+}
+
+/// A line as the library keeps it.
+fn placed(line: TextLine) -> PlacedLine {
+    PlacedLine {
+        text: line.text,
+        score: line.score,
+        quad: line.quad.map(|corner| corner.map(|at| (at * 10.0).round() / 10.0)),
+    }
+}
+
 struct TextRun<'a> {
     keeper: TextKeeper<'a>,
     cancel: &'a AtomicBool,
@@ -168,11 +213,6 @@ impl TextRun<'_> {
                         self.console.detail(format_args!("{}: {shown}", sanitize::path(&path)));
                     }
                 });
-                let placed = |line: TextLine| PlacedLine {
-                    text: line.text,
-                    score: line.score,
-                    quad: line.quad.map(|corner| corner.map(|at| (at * 10.0).round() / 10.0)),
-                };
                 self.batch.push((photo.id, lines.into_iter().map(placed).collect(), text));
                 self.progress.done();
             }

@@ -156,6 +156,12 @@ impl Console {
         Reports::new(self.listener.clone())
     }
 
+    /// The listener, if there is one.
+    #[must_use]
+    pub(super) fn listener(&self) -> Option<&Arc<dyn Listener>> {
+        self.listener.as_ref()
+    }
+
     /// Whether `-v` was given.
     #[must_use]
     pub fn is_verbose(&self) -> bool {

@@ -53,6 +53,16 @@ pub fn picker(abilities: &Abilities, forced: Option<ProtocolType>) -> Picker {
     picker
 }
 
+/// Pixels of a cell, across and down, as pictures are drawn. Half blocks have one and two with any font.
+#[must_use]
+pub fn cell_pixels(picker: &Picker) -> (u16, u16) {
+    let font = picker.font_size();
+    match picker.protocol_type() {
+        ProtocolType::Halfblocks => (1, 2),
+        _ => (font.width.max(1), font.height.max(1)),
+    }
+}
+
 /// [`ask`] for a program that does not have the terminal for itself: its modes are changed only while it is asked, and
 /// restored if a signal ends the program meanwhile.
 #[must_use]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Minimum time between two reports of one step.
-const EVERY: Duration = Duration::from_millis(50);
+pub(super) const EVERY: Duration = Duration::from_millis(50);
 
 /// Where messages and progress go instead of stderr.
 pub trait Listener: Send + Sync {
@@ -15,6 +15,9 @@ pub trait Listener: Send + Sync {
 
     /// `done` of `total` pieces of a step of some work on the library are done.
     fn step(&self, _what: &'static str, _done: usize, _total: usize) {}
+
+    /// `done` of `total` bytes, or thousandths, of one long piece of work such as a download are done; `what` is not escaped.
+    fn gauge(&self, _what: &str, _done: u64, _total: u64) {}
 
     /// An indexing run has found and finished this many photos; `walking` while it still searches folders.
     fn photos(&self, _found: u64, _done: u64, _walking: bool) {}

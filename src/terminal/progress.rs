@@ -1,7 +1,8 @@
 //! Progress of work: a bar on a terminal, lines elsewhere, or reports to a listener.
 
 use super::console::Console;
-use super::listener::{PhotoCount, Reports, Step};
+use super::listener::{EVERY, PhotoCount, Reports, Step};
+use super::sanitize;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -104,6 +105,52 @@ impl Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+/// Shows how far one long piece of work is, as a bar or to a listener, and holds the flag that cancels it.
+pub struct Gauge<'a> {
+    bar: Bar,
+    console: &'a Console,
+    cancel: &'a AtomicBool,
+    told: Option<(String, Instant)>,
+}
+
+impl<'a> Gauge<'a> {
+    /// A gauge that counts in this unit; `cancel` stops the work.
+    #[must_use]
+    pub fn new(console: &'a Console, unit: Unit, cancel: &'a AtomicBool) -> Self {
+        Self { bar: Bar::new(console, unit), console, cancel, told: None }
+    }
+
+    /// Reports that `done` of `total` of what is worked on are done; returns whether to continue. `what` is foreign text.
+    pub fn show(&mut self, what: &str, done: u64, total: u64) -> bool {
+        self.bar.show(done, total, &sanitize::text(what));
+        if let Some(listener) = self.console.listener() {
+            let is_due = |(told, when): &(String, Instant)| told != what || when.elapsed() >= EVERY || done >= total;
+            if self.told.as_ref().is_none_or(is_due) {
+                self.told = Some((what.to_owned(), Instant::now()));
+                listener.gauge(what, done, total);
+            }
+        }
+        !self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is a bar.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        self.bar.is_shown()
+    }
+
+    /// Whether the work was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Removes the bar.
+    pub fn clear(&mut self) {
+        self.bar.clear();
     }
 }
 

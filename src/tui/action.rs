@@ -3,6 +3,7 @@
 
 use super::browse::BrowseKind;
 use super::place::Place;
+use crate::model::Bits;
 use snapseek_index::Order;
 
 /// What a key does.
@@ -45,6 +46,9 @@ pub enum Action {
     Facts,
     Filters,
     EditCaption,
+    ReadText,
+    ReadAllTexts,
+    ClearText,
     MakeCaptions,
     ClearCaption,
     FailureDetails,
@@ -89,6 +93,10 @@ pub enum Action {
     MakeClusters,
     ZoomIn,
     ZoomOut,
+    ExactSize,
+    WholePhoto,
+    NextPhoto,
+    PreviousPhoto,
     Box,
     OpenBox,
     EditLabels,
@@ -101,6 +109,18 @@ pub enum Action {
     AskAgain,
     SaveChat,
     ClearChat,
+    FindDuplicates,
+    KeepOrDrop,
+    KeepOnly,
+    KeepAll,
+    KeepAsProposed,
+    WriteScript,
+    PullModel,
+    VerifyModel,
+    QuantizeModel,
+    Quantize(Bits),
+    UseModel,
+    DropModel,
     AddFolder,
     IndexNow,
     CancelWork,
@@ -123,6 +143,8 @@ pub enum Menu {
     Sort,
     /// Ratings.
     Rate,
+    /// How small a smaller form of a model is made.
+    Quantize,
 }
 
 impl Menu {
@@ -132,6 +154,7 @@ impl Menu {
         match self {
             Self::Sort => "Sort by",
             Self::Rate => "Rate",
+            Self::Quantize => "Make a smaller form",
         }
     }
 
@@ -148,6 +171,7 @@ impl Menu {
                 ('r', Action::SortBy(Sorting::By(Order::Rating))),
                 ('R', Action::SortBy(Sorting::Reversed)),
             ],
+            Self::Quantize => &[('4', Action::Quantize(Bits::Four)), ('8', Action::Quantize(Bits::Eight))],
             Self::Rate => &[
                 ('1', Action::Rate(Some(1))),
                 ('2', Action::Rate(Some(2))),
@@ -166,6 +190,9 @@ impl Menu {
 pub const ALIASES: &[(&str, &str)] = &[
     ("clear-chat", "delete remove forget conversation history"),
     ("clear-caption", "delete remove"),
+    ("read-text", "ocr recognise words scan"),
+    ("read-texts", "ocr recognise words scan receipts"),
+    ("clear-text", "ocr remove words"),
     ("edit-caption", "describe comment note title"),
     ("unmark-all", "deselect clear selection none"),
     ("mark", "select toggle"),
@@ -198,7 +225,18 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("view", "open external"),
     ("reveal", "open folder finder explorer"),
     ("export", "save copy contact sheet"),
-    ("look", "open preview zoom"),
+    ("go-models", "clip captioner download install pull better list"),
+    ("pull-model", "install get fetch clip smolvlm"),
+    ("use-model", "reindex switch change embed again"),
+    ("quantize-model", "compress shrink q4 q8 memory"),
+    ("verify-model", "check checksum damaged"),
+    ("go-duplicates", "same copies dedupe clean up tidy find"),
+    ("trash-script", "delete remove duplicates tidy"),
+    ("look", "open preview"),
+    ("zoom-in", "magnify enlarge closer pan"),
+    ("zoom-out", "smaller away"),
+    ("exact-size", "actual original 100% 1:1 zoom"),
+    ("whole-photo", "fit window reset zoom"),
     ("quit", "exit close"),
     ("next-theme", "colours colors dark light theme"),
 ];
@@ -229,6 +267,8 @@ const MOVES: &[Place] = &[
     Place::Index,
     Place::Chat,
     Place::Browse,
+    Place::Duplicates,
+    Place::Models,
 ];
 
 macro_rules! entry {
@@ -275,7 +315,13 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::SortBy(Sorting::By(Order::Rating)), "sort-rating", "sort by rating", [], &[Place::Search]),
     entry!(Action::SortBy(Sorting::Reversed), "sort-reverse", "reverse the order", [], &[Place::Search]),
     entry!(Action::Filters, "filters", "filter by year, camera, place, people, tags, ...", ["F"], &[Place::Search]),
-    entry!(Action::Facts, "facts", "everything that is known about the photo", ["i"], &[Place::Look, Place::Map]),
+    entry!(
+        Action::Facts,
+        "facts",
+        "everything that is known about the photo",
+        ["i"],
+        &[Place::Look, Place::Map, Place::Duplicates]
+    ),
     entry!(Action::EditCaption, "edit-caption", "write or change the caption", ["E"], ONE),
     entry!(
         Action::MakeCaptions,
@@ -285,6 +331,8 @@ pub const ACTIONS: &[Entry] = &[
         ONE
     ),
     entry!(Action::ClearCaption, "clear-caption", "delete the caption", [], ONE),
+    entry!(Action::ReadText, "read-text", "read the text in what is marked, or in this photo", ["W"], ONE),
+    entry!(Action::ClearText, "clear-text", "delete the text that was read in this photo", [], ONE),
     entry!(Action::SaveSearch, "save-search", "save the search under a name", ["S"], &[Place::Search]),
     entry!(Action::OpenRow, "open-row", "show its photos", ["enter"], &[Place::Browse]),
     entry!(Action::Unfold, "unfold", "list its parts, or no more", ["space"], &[Place::Browse]),
@@ -345,8 +393,12 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::SplitCluster, "split-cluster", "split the cluster into smaller ones", ["s"], &[Place::Clusters]),
     entry!(Action::RenameCluster, "rename-cluster", "rename the cluster", ["n"], &[Place::Clusters]),
     entry!(Action::MakeClusters, "make-clusters", "cluster the photos again", ["C"], &[Place::Clusters]),
-    entry!(Action::ZoomIn, "zoom-in", "zoom in", ["+", "="], &[Place::Map]),
-    entry!(Action::ZoomOut, "zoom-out", "zoom out", ["-"], &[Place::Map]),
+    entry!(Action::ZoomIn, "zoom-in", "zoom in; the arrow keys move about", ["+", "="], &[Place::Look, Place::Map]),
+    entry!(Action::ZoomOut, "zoom-out", "zoom out", ["-"], &[Place::Look, Place::Map]),
+    entry!(Action::ExactSize, "exact-size", "show the photo pixel by pixel, or whole again", ["z"], &[Place::Look]),
+    entry!(Action::WholePhoto, "whole-photo", "show the whole photo again", ["w"], &[Place::Look]),
+    entry!(Action::NextPhoto, "next-photo", "the next photo, as closely", ["n"], &[Place::Look]),
+    entry!(Action::PreviousPhoto, "previous-photo", "the previous photo, as closely", ["p"], &[Place::Look]),
     entry!(Action::Box, "box", "start or drop a box (or drag the mouse)", ["b", "v"], &[Place::Map]),
     entry!(Action::OpenBox, "open-box", "show the photos in the box", ["s"], &[Place::Map]),
     entry!(Action::NextLabel, "next-label", "photos of the next label", ["J", "."], &[Place::Classify]),
@@ -357,10 +409,69 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::AskAgain, "ask-again", "change the last question and ask again", ["e"], &[Place::Chat]),
     entry!(Action::SaveChat, "save-chat", "save the chat to a file", ["s"], &[Place::Chat]),
     entry!(Action::ClearChat, "clear-chat", "delete the chat about this photo", ["D"], &[Place::Chat]),
+    entry!(Action::Look, "compare", "show it large, beside the one that is kept", ["enter"], &[Place::Duplicates]),
+    entry!(
+        Action::KeepOrDrop,
+        "keep-or-drop",
+        "keep the file, or move it to the trash",
+        ["space"],
+        &[Place::Duplicates]
+    ),
+    entry!(Action::KeepOnly, "keep-only", "keep only this file of the group", ["o"], &[Place::Duplicates]),
+    entry!(Action::KeepAll, "keep-all", "keep every file of the group", ["a"], &[Place::Duplicates]),
+    entry!(
+        Action::KeepAsProposed,
+        "keep-as-proposed",
+        "keep what is proposed, in all groups",
+        ["P"],
+        &[Place::Duplicates]
+    ),
+    entry!(
+        Action::WriteScript,
+        "trash-script",
+        "write a script that moves the others to the trash",
+        ["w"],
+        &[Place::Duplicates]
+    ),
+    entry!(Action::PullModel, "pull-model", "download the model", ["d"], &[Place::Models]),
+    entry!(
+        Action::UseModel,
+        "use-model",
+        "let the model answer in this library (reindex)",
+        ["enter"],
+        &[Place::Models]
+    ),
+    entry!(Action::VerifyModel, "verify-model", "verify the model's files and numbers", ["v"], &[Place::Models]),
+    entry!(
+        Action::QuantizeModel,
+        "quantize-model",
+        "make a smaller, faster form of the model",
+        ["s"],
+        &[Place::Models]
+    ),
+    entry!(
+        Action::Quantize(Bits::Four),
+        "quantize-4",
+        "make a smaller form: 4 bits a weight, the fastest",
+        [],
+        &[Place::Models]
+    ),
+    entry!(
+        Action::Quantize(Bits::Eight),
+        "quantize-8",
+        "make a smaller form: 8 bits a weight, nearer to the whole",
+        [],
+        &[Place::Models]
+    ),
+    entry!(Action::DropModel, "drop-model", "drop what the model made of this library", ["D"], &[Place::Models]),
+    entry!(Action::FindDuplicates, "find-duplicates", "look for copies again", ["r", "f5"], &[Place::Duplicates]),
+    entry!(Action::View, "view-copy", "open the file in the system's viewer", ["O"], &[Place::Duplicates]),
+    entry!(Action::Reveal, "reveal-copy", "show the file in the file manager", ["R"], &[Place::Duplicates]),
     entry!(Action::AddFolder, "add-folder", "add a folder of photos", ["a"], &[Place::Index]),
     entry!(Action::FailureDetails, "why", "why this file could not be read", ["enter"], &[Place::Index]),
     entry!(Action::IndexNow, "index-now", "look for new and changed photos", ["i"], &[Place::Index]),
     entry!(Action::RetryFailures, "retry", "try again what could not be read", ["t"], &[Place::Index]),
+    entry!(Action::ReadAllTexts, "read-texts", "read the text in all photos: receipts, signs", ["o"], &[Place::Index]),
     entry!(Action::View, "view-failure", "open the file in the system's viewer", ["O"], &[Place::Index]),
     entry!(Action::Reveal, "reveal-failure", "show the file in the file manager", ["R"], &[Place::Index]),
     entry!(Action::ToggleWatch, "toggle-watch", "start or stop watching the folders", ["w"], &[Place::Index]),
@@ -381,6 +492,14 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::Go(Place::Classify), "go-classify", "go to Classify", ["4"], &[]),
     entry!(Action::Go(Place::Chat), "go-chat", "go to Chat", ["5"], &[]),
     entry!(Action::Go(Place::Index), "go-index", "go to Index", ["6"], &[]),
+    entry!(
+        Action::Go(Place::Duplicates),
+        "go-duplicates",
+        "duplicates: copies of a picture, and which to keep",
+        ["7"],
+        &[]
+    ),
+    entry!(Action::Go(Place::Models), "go-models", "models: installed, to download", ["8"], &[]),
     entry!(Action::NextPlace, "next-place", "the next place", ["tab"], &[]),
     entry!(Action::PreviousPlace, "previous-place", "the previous place", ["shift-tab"], &[]),
     entry!(Action::Refresh, "refresh", "read the library again", ["r", "f5"], &[]),

@@ -46,6 +46,8 @@ pub struct Browse {
     pub covers: (String, Vec<i64>),
     /// Generation of the request for covers whose answer is wanted.
     pub generation: u64,
+    /// The rows, unless something that they are made of has changed.
+    pub rows: Option<Arc<[BrowseRow]>>,
 }
 
 /// A row of a list to browse.
@@ -89,11 +91,22 @@ impl BrowseRow {
 impl State {
     /// The rows of the list that is browsed.
     #[must_use]
-    pub fn browse_rows(&self) -> Vec<BrowseRow> {
-        match self.browse.kind {
+    pub fn browse_rows(&self) -> Arc<[BrowseRow]> {
+        if let Some(rows) = &self.browse.rows {
+            return rows.clone();
+        }
+        let rows = match self.browse.kind {
             BrowseKind::Start => self.start_rows(),
             BrowseKind::Folders => folder_rows(self.browse.folders.as_deref().unwrap_or_default(), &self.browse.open),
             BrowseKind::Time => month_rows(self.browse.months.as_deref().unwrap_or_default(), &self.browse.open),
+        };
+        rows.into()
+    }
+
+    /// Keeps the rows until something changes: they are looked up several times for each frame.
+    pub fn keep_rows(&mut self) {
+        if self.browse.rows.is_none() {
+            self.browse.rows = Some(self.browse_rows());
         }
     }
 

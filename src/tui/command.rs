@@ -33,6 +33,12 @@ pub enum TypedCommand {
     Saved(String),
     /// Export photos to a file or folder.
     Export(PathBuf),
+    /// Write what the user wrote on photos as XMP files into a folder.
+    Sidecars(PathBuf),
+    /// Download a model.
+    Pull(String),
+    /// Embed all photos by a model, so that it answers.
+    Reindex(String),
     /// Index a folder of photos.
     AddFolder(PathBuf),
     /// Change the colours.
@@ -59,7 +65,7 @@ const fn written(name: &'static str, arguments: &'static str, says: &'static str
 }
 
 /// All commands.
-pub const COMMANDS: [CommandUse; 15] = [
+pub const COMMANDS: [CommandUse; 18] = [
     written("sort", "date|name|size|path|rating|best|reverse", "sort photos"),
     written("search", "QUERY", "show the photos of a query"),
     written("album add", "NAME", "add what is marked, or this photo"),
@@ -71,6 +77,9 @@ pub const COMMANDS: [CommandUse; 15] = [
     written("save", "NAME", "save the search"),
     written("saved", "NAME", "show a saved search"),
     written("export", "FILE.html|FILE.json|DIR", "export what is marked, or this photo"),
+    written("export --xmp", "DIR", "what you wrote on photos, as XMP files for other programs"),
+    written("pull", "MODEL", "download a model"),
+    written("reindex", "MODEL", "let a model answer in this library"),
     written("add-folder", "DIR", "index a folder of photos"),
     written("theme", "auto|dark|light|ansi|none", "change the colours"),
     written("15", "", "a number: the photo at this place"),
@@ -119,7 +128,15 @@ pub fn read(typed: &str) -> Option<Result<TypedCommand, String>> {
         "caption" => Ok(TypedCommand::Caption(text())),
         "save" => Ok(TypedCommand::Save(text())),
         "saved" => Ok(TypedCommand::Saved(text())),
-        "export" => Ok(TypedCommand::Export(rest.into())),
+        "export" => match rest.strip_prefix("--xmp") {
+            Some(folder) if !folder.trim().is_empty() && folder.starts_with(char::is_whitespace) => {
+                Ok(TypedCommand::Sidecars(folder.trim().into()))
+            }
+            Some("") => Err(wrong("export --xmp")),
+            _ => Ok(TypedCommand::Export(rest.into())),
+        },
+        "pull" => Ok(TypedCommand::Pull(text())),
+        "reindex" => Ok(TypedCommand::Reindex(rest.strip_prefix("--model ").unwrap_or(rest).trim().to_owned())),
         "add-folder" => Ok(TypedCommand::AddFolder(rest.into())),
         "theme" => ThemeName::from_str(rest, true).map(TypedCommand::Theme).map_err(|_| wrong("theme")),
         _ => return None,
@@ -199,8 +216,11 @@ mod tests {
         assert_eq!(ok("tag sea, -night"), Some(TypedCommand::Tag(vec!["sea".into()], vec!["night".into()])));
         assert_eq!(ok("!gimp %"), Some(TypedCommand::Shell("gimp %".into())));
         assert_eq!((ok("15"), ok("0")), (Some(TypedCommand::Number(15)), None));
+        assert_eq!(ok("export --xmp /tmp/a b"), Some(TypedCommand::Sidecars("/tmp/a b".into())));
+        assert_eq!(ok("export --xmpish"), Some(TypedCommand::Export("--xmpish".into())));
+        assert_eq!(ok("reindex --model clip"), Some(TypedCommand::Reindex("clip".into())));
         assert_eq!(ok("theme light"), Some(TypedCommand::Theme(ThemeName::Light)));
-        for wrong in ["rate 6", "rate many", "sort colour", "album add ", "tag , -", "theme pink"] {
+        for wrong in ["rate 6", "rate many", "sort colour", "album add ", "tag , -", "theme pink", "export --xmp"] {
             assert!(matches!(read(wrong), Some(Err(why)) if why.starts_with("write ")), "{wrong}");
         }
         assert!(read("more like").is_none() && read("sort").is_none() && read("!").is_none() && read("").is_none());

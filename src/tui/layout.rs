@@ -3,6 +3,7 @@
 use super::event::PictureKey;
 use super::place::Place;
 use super::state::State;
+use super::zoom::ZoomedPhoto;
 use ratatui::layout::{Constraint, Layout, Margin, Rect};
 use unicode_width::UnicodeWidthStr;
 
@@ -49,6 +50,7 @@ pub fn areas(state: &State) -> Areas {
             3
         }
         Place::Search | Place::Classify | Place::Browse => 2,
+        Place::Duplicates => 1,
         _ => 0,
     };
     let [tabs, input, middle, status, hints] = Layout::vertical([
@@ -63,7 +65,7 @@ pub fn areas(state: &State) -> Areas {
     let side = match state.place {
         Place::Search if wide && state.search.preview => middle.width * 2 / 5,
         // Two photos need the room.
-        Place::Look if state.look.beside > 0 && state.look.only.is_none() => 0,
+        Place::Look if state.photo_beside().is_some() => 0,
         Place::Look if middle.width >= 70 => (middle.width / 3).clamp(26, 50),
         Place::Map => (middle.width / 3).min(46),
         Place::Browse if middle.width >= 70 => middle.width / 2,
@@ -174,6 +176,74 @@ pub fn browse_covers(state: &State) -> Vec<(i64, Rect)> {
     ids.zip((0..columns * rows).map(area)).map(|(id, area)| (id, area.intersection(inner))).collect()
 }
 
+/// The areas of the list of models and of what is known about the selected one.
+#[must_use]
+pub fn models(state: &State) -> (Rect, Rect) {
+    let body = areas(state).body;
+    let [list, below] =
+        Layout::vertical([Constraint::Fill(1), Constraint::Length((body.height / 2).min(9))]).areas(body);
+    (list, below)
+}
+
+/// The visible rows of the list of models, with their positions.
+#[must_use]
+pub fn model_rows(state: &State) -> Vec<(usize, Rect)> {
+    let (list, _) = models(state);
+    let (count, fit) = (state.models.rows().len(), usize::from(list.height).max(1));
+    let first = state.models.at.saturating_sub(fit / 2).min(count.saturating_sub(fit));
+    (first..count.min(first + fit)).zip(list.rows()).collect()
+}
+
+/// Rows of a group of copies; more if there is room.
+const COPY_ROWS: u16 = 14;
+/// Columns of a copy, at least.
+const COPY_COLUMNS: u16 = 20;
+/// Columns of a copy, at most.
+const WIDEST_COPY: u16 = 44;
+
+/// The visible groups of copies: position and area of each.
+#[must_use]
+pub fn copy_sets(state: &State) -> Vec<(usize, Rect)> {
+    let body = areas(state).body;
+    let sets = state.copies.sets().len();
+    let fit = usize::from((body.height / COPY_ROWS).max(1));
+    let height = body.height / (body.height / COPY_ROWS).max(1);
+    let first = state.copies.at.saturating_sub(fit.saturating_sub(1) / 2).min(sets.saturating_sub(fit));
+    (first..sets.min(first + fit))
+        .zip(0_u16..)
+        .map(|(at, n)| (at, Rect::new(body.x, body.y + n * height, body.width, height).intersection(body)))
+        .collect()
+}
+
+/// The visible files of a group of copies, side by side in its area below a heading: position and area of each.
+#[must_use]
+pub fn copy_tiles(state: &State, set: usize, area: Rect) -> Vec<(usize, Rect)> {
+    let files = state.copies.sets().get(set).map_or(0, |set| set.files.len());
+    let columns = usize::from((area.width / COPY_COLUMNS).max(1)).min(files.max(1));
+    let width = (area.width / u16::try_from(columns).unwrap_or(1).max(1)).min(WIDEST_COPY);
+    let selected = if set == state.copies.at { state.copies.file } else { 0 };
+    let first = selected.saturating_sub(columns / 2).min(files.saturating_sub(columns));
+    // The last row is left free between two groups.
+    let height = area.height.saturating_sub(if area.height >= COPY_ROWS { 2 } else { 1 });
+    (first..files.min(first + columns))
+        .zip(0_u16..)
+        .map(|(at, n)| (at, Rect::new(area.x + n * width, area.y + 1, width, height).intersection(area)))
+        .collect()
+}
+
+/// The areas of the picture and of the words in the area of a copy.
+#[must_use]
+pub fn in_copy(tile: Rect) -> (Rect, Rect) {
+    // What a picture does not need of the height, the reasons have.
+    let words = match tile.height {
+        ..7 => 3.min(tile.height),
+        height => height.saturating_sub(tile.width * 2 / 5).clamp(4, 7),
+    };
+    let inner = Rect { x: tile.x + 1, width: tile.width.saturating_sub(2), ..tile };
+    let picture = Rect { height: inner.height - words, ..inner };
+    (picture, Rect { y: inner.y + picture.height, height: words, ..inner })
+}
+
 /// The photos in Look with their areas: one, or two side by side.
 #[must_use]
 pub fn look(state: &State) -> Vec<(i64, Rect)> {
@@ -182,8 +252,10 @@ pub fn look(state: &State) -> Vec<(i64, Rect)> {
     let Some(beside) = state.photo_beside() else { return vec![(photo, body)] };
     // Below each stands its name.
     let body = Rect { height: body.height.saturating_sub(1), ..body };
-    let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(1).areas(body);
-    vec![(photo, left), (beside, right)]
+    // Of the same size, so that of both the same part is seen.
+    let width = body.width.saturating_sub(1) / 2;
+    let left = Rect { width, ..body };
+    vec![(photo, left), (beside, Rect { x: body.right() - width, ..left })]
 }
 
 /// Every picture on the screen with its area: the selected one first, then the others by their distance from it.
@@ -218,11 +290,37 @@ pub fn pictures(state: &State) -> Vec<(PictureKey, Rect)> {
             }
         }
         Place::Browse => places.extend(browse_covers(state)),
-        Place::Index => {}
+        Place::Duplicates => {
+            let mut shown = copy_sets(state);
+            shown.sort_by_key(|(at, _)| at.abs_diff(state.copies.at));
+            for (set, area) in shown {
+                let files = state.copies.sets().get(set).map(|set| set.files.as_slice()).unwrap_or_default();
+                let tiles = copy_tiles(state, set, area).into_iter();
+                places.extend(tiles.filter_map(|(at, tile)| Some((files.get(at)?.photo, in_copy(tile).0))));
+            }
+        }
+        Place::Index | Place::Models => {}
     }
     places.retain(|(_, area)| area.width > 0 && area.height > 0);
-    let key = |(id, area): (i64, Rect)| (PictureKey { id, width: area.width, height: area.height }, area);
-    places.into_iter().map(key).collect()
+    places.into_iter().map(|(id, area)| (picture_key(state, id, area), area)).collect()
+}
+
+/// The picture of a photo in an area: in Look, the part of it that is seen.
+#[must_use]
+pub fn picture_key(state: &State, id: i64, area: Rect) -> PictureKey {
+    let zoom = state.look.zoom.filter(|_| state.place == Place::Look);
+    let crop = zoom.and_then(|zoom| {
+        let shown = zoomed(state, id, area)?;
+        Some(shown.crop(shown.settled(zoom)))
+    });
+    PictureKey { id, width: area.width, height: area.height, crop }
+}
+
+/// A photo in its area, to look closer at it; `None` before its size is known.
+#[must_use]
+pub fn zoomed(state: &State, id: i64, area: Rect) -> Option<ZoomedPhoto> {
+    let facts = &state.photos.get(&id)?.facts;
+    ZoomedPhoto::new((facts.width, facts.height), area, state.options.cell)
 }
 
 /// The photos on the screen and their neighbours; may contain duplicates.
@@ -240,6 +338,10 @@ pub fn photos(state: &State) -> Vec<i64> {
     {
         ids.extend(gallery.shown().iter().skip(gallery.at().saturating_sub(2)).take(5).map(|found| found.id));
         ids.extend(state.photo_beside());
+    }
+    if state.place == Place::Duplicates {
+        let shown = copy_sets(state).into_iter().filter_map(|(at, _)| state.copies.sets().get(at));
+        ids.extend(shown.flat_map(|set| &set.files).map(|file| file.photo));
     }
     if state.place == Place::Browse {
         ids.extend(browse_covers(state).into_iter().map(|(id, _)| id));

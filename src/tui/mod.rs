@@ -8,6 +8,7 @@
 //! - [`gallery`], [`source`], [`complete`]: a list of photos, where it comes from, completion of queries
 //! - [`action`], [`keymap`], [`overlay`], [`theme`]: what keys do, which keys, help and palette, colours
 //! - [`browse`], `choices`, [`command`]: lists to browse, lists to choose from, commands with arguments
+//! - [`zoom`], [`copies`], [`models`]: which part of a photo is seen, which copies are kept, which models there are
 //! - `terminal`: takes the terminal over and gives it back
 
 pub mod action;
@@ -16,10 +17,12 @@ pub mod burst;
 mod choices;
 pub mod command;
 pub mod complete;
+pub mod copies;
 pub mod event;
 pub mod gallery;
 pub mod keymap;
 pub mod layout;
+pub mod models;
 pub mod overlay;
 pub mod place;
 mod run;
@@ -32,5 +35,6 @@ pub mod theme;
 pub mod update;
 pub mod view;
 pub mod work;
+pub mod zoom;
 
 pub use run::{run, wanted};

@@ -92,6 +92,14 @@ pub enum Prompt {
     SearchName(String),
     /// Tags that these photos are given or that are taken from them.
     Tags(Vec<i64>),
+    /// Whether this model is downloaded, and what that costs.
+    Pull(String, String),
+    /// Whether this model is to answer in the library.
+    UseModel(String),
+    /// Whether to drop what this model made of the library.
+    DropModel(String),
+    /// A file for the script that moves copies to the trash.
+    TrashScript,
     /// An album that the marked photos are added to.
     AddToAlbum,
     /// An album that the marked photos are taken out of.
@@ -112,6 +120,10 @@ impl Prompt {
             Self::ForgetFolder(_) => "Leave the folder out of the library? Type yes",
             Self::SearchName(_) => "Save the search as (a known name replaces that one)",
             Self::Tags(_) => "Tags, separated by commas (-tag takes one away)",
+            Self::Pull(..) => "Download the model? Type yes",
+            Self::UseModel(_) => "Embed all photos by this model, so that it answers? Type yes",
+            Self::DropModel(_) => "Drop what this model made of the library? Type yes",
+            Self::TrashScript => "File for the script (nothing is deleted before you run it)",
             Self::AddToAlbum => "Add to the album (a new name makes a new one)",
             Self::RemoveFromAlbum => "Take out of the album",
         }
@@ -124,7 +136,7 @@ impl Prompt {
     pub fn asks_for_a_path(&self) -> Option<bool> {
         match self {
             Self::Folder => Some(true),
-            Self::ChatFile | Self::Export => Some(false),
+            Self::ChatFile | Self::Export | Self::TrashScript => Some(false),
             _ => None,
         }
     }

@@ -20,14 +20,28 @@ pub enum Place {
     Index,
     /// The start page, folders and the timeline.
     Browse,
+    /// Copies of one picture, and which are kept.
+    Duplicates,
+    /// Models: those that are installed and those that can be.
+    Models,
 }
 
 impl Place {
     /// The places in the bar at the top, in its order.
     pub const TABS: [Self; 6] = [Self::Search, Self::Clusters, Self::Map, Self::Classify, Self::Chat, Self::Index];
     /// All places.
-    pub const ALL: [Self; 8] =
-        [Self::Search, Self::Look, Self::Clusters, Self::Map, Self::Classify, Self::Chat, Self::Index, Self::Browse];
+    pub const ALL: [Self; 10] = [
+        Self::Search,
+        Self::Look,
+        Self::Clusters,
+        Self::Map,
+        Self::Classify,
+        Self::Chat,
+        Self::Index,
+        Self::Browse,
+        Self::Duplicates,
+        Self::Models,
+    ];
 
     /// Its name.
     #[must_use]
@@ -41,6 +55,8 @@ impl Place {
             Self::Chat => "Chat",
             Self::Index => "Index",
             Self::Browse => "Browse",
+            Self::Duplicates => "Duplicates",
+            Self::Models => "Models",
         }
     }
 }

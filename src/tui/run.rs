@@ -2,6 +2,7 @@
 
 use super::burst::{Bursts, PASTED};
 use super::event::{Effect, Ending, Event, WantedPicture};
+use super::place::Place;
 use super::state::{State, TuiOptions};
 use super::terminal::{self, Screen};
 use super::update::update;
@@ -52,13 +53,14 @@ pub fn run(
         options.colors = ColorDepth::True;
     }
     options.pictures = picker.is_some();
+    options.cell = picker.as_ref().map_or((1, 2), graphics::cell_pixels);
     options.pictures_float = picker
         .as_ref()
         .is_some_and(|picker| matches!(picker.protocol_type(), ProtocolType::Sixel | ProtocolType::Iterm2));
     let mut workers = Workers::start(settings, picker, out.clone())?;
     keys(out)?;
     let (mut state, effects) = State::new(options, beginning, screen.size()?.into());
-    let mut wanted = Vec::new();
+    let mut wanted = Default::default();
     let mut ending = execute(effects, &mut workers, &mut screen)?;
     let mut turned = Instant::now();
     while ending.is_none() {
@@ -169,11 +171,11 @@ fn execute(effects: Vec<Effect>, workers: &mut Workers, screen: &mut Screen) -> 
 }
 
 /// Passes the visible pictures that are missing to the painters if they differ from the last call's.
-fn want(state: &State, before: &mut Vec<WantedPicture>, workers: &Workers) {
-    let wanted: Vec<WantedPicture> = wanted(state);
-    if wanted != *before {
-        workers.paint(wanted.clone());
-        *before = wanted;
+fn want(state: &State, before: &mut (Vec<WantedPicture>, bool), workers: &Workers) {
+    let now = (wanted(state), state.place == Place::Look && state.look.zoom.is_some());
+    if now != *before {
+        workers.paint(now.0.clone(), now.1);
+        *before = now;
     }
 }
 
@@ -183,7 +185,8 @@ pub fn wanted(state: &State) -> Vec<WantedPicture> {
     let missing = layout::pictures(state).into_iter().filter(|(key, _)| !state.pictures.contains_key(key));
     let wanted = missing.filter_map(|(key, _)| {
         let photo = state.photos.get(&key.id)?;
-        Some(WantedPicture { key, path: photo.paths.first()?.clone(), picture: photo.picture })
+        let size = (photo.facts.width, photo.facts.height);
+        Some(WantedPicture { key, path: photo.paths.first()?.clone(), picture: photo.picture, size })
     });
     wanted.collect()
 }

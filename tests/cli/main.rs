@@ -51,6 +51,7 @@ mod tmux;
 mod trials;
 mod tui;
 mod tui_terminal;
+mod tui_upkeep;
 mod two_models;
 mod videos;
 mod vision_language;

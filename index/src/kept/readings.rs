@@ -61,6 +61,40 @@ impl Library {
         })
     }
 
+    /// Deletes what was read in a photo, and returns it; a later run reads the photo again.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn clear_text(&self, photo: i64) -> Result<Option<PhotoText>> {
+        self.write(|db| {
+            let before = db
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM reading WHERE photo = ?1"))?
+                .query_row([photo], read)
+                .optional()?;
+            if let Some(before) = &before {
+                db.prepare_cached("DELETE FROM reading WHERE photo = ?1")?.execute([photo])?;
+                if !before.text.is_empty() {
+                    log(db, photo, About::Words)?;
+                }
+            }
+            Ok(before)
+        })
+    }
+
+    /// Gives a photo back what was read in it, as [`Library::clear_text`] returned it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it is too long, or the catalogue cannot be written.
+    pub fn restore_text(&self, photo: i64, text: &PhotoText) -> Result<()> {
+        check(&format!("the text in photo {photo}"), &text.lines, &text.text)?;
+        self.write(|db| {
+            if exists(db, photo)? {
+                put(db, photo, &text.reader, &text.lines, &text.text, Some(text.read))?;
+            }
+            Ok(())
+        })
+    }
+
     /// How many of the library's photos were read, and in how many something stands.
     ///
     /// # Errors

@@ -143,3 +143,22 @@ fn choices_are_remembered() {
     library.set_setting("text", "no").unwrap();
     assert_eq!(library.setting("text").unwrap().as_deref(), Some("no"));
 }
+
+#[test]
+fn what_was_read_can_be_deleted_and_given_back() {
+    let (_folder, library) = three();
+    read(&library, &[("a.jpg", "Gate B22"), ("b.jpg", "")]);
+    let (a, b) = (id(&library, "a.jpg"), id(&library, "b.jpg"));
+    let before = library.clear_text(a).unwrap().unwrap();
+    assert_eq!((before.text.as_str(), found(&library, "text:gate")), ("Gate B22", vec![]));
+    assert_eq!(library.clear_text(a).unwrap(), None);
+    assert_eq!(library.text_keeper("reader 1", false).unwrap().pending_count().unwrap(), 2, "it is read again");
+    library.restore_text(a, &before).unwrap();
+    assert_eq!(
+        (library.photo_text(a).unwrap(), found(&library, "text:gate")),
+        (Some(before.clone()), vec!["a.jpg".to_owned()])
+    );
+    assert!(library.clear_text(b).unwrap().is_some_and(|text| text.text.is_empty()));
+    library.restore_text(999, &before).unwrap();
+    assert!(library.check(true).unwrap().findings.is_empty());
+}

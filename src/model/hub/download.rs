@@ -11,19 +11,22 @@ use hf_hub::{Cache, Repo, RepoType};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Attempts to download one file before giving up.
 const TRIES: u32 = 4;
 /// How long a server may send nothing.
 const SILENCE: Duration = Duration::from_secs(60);
+/// How often it is asked meanwhile whether to go on.
+const POLL: Duration = Duration::from_millis(200);
 /// The most bytes of a file that is downloaded to know which others are needed, before the user is asked.
 const MOST_SMALL: usize = 16 << 20;
 /// Bytes that a disk should have left after a download.
 const SPARE: u64 = 200 << 20;
 
 /// Downloads a model and returns its folder. First, `agree` receives the number of missing bytes; if it returns false,
-/// nothing is downloaded and the result is `None`. `progress` receives each file's name, its bytes so far and in all.
+/// nothing is downloaded and the result is `None`. `progress` receives each file's name, its bytes so far and in all, and
+/// stops the download by returning false; then, too, the result is `None`.
 /// An interrupted download is kept and continued; every file is compared with its checksum.
 ///
 /// # Errors
@@ -33,7 +36,7 @@ pub fn pull(
     spec: &ModelSpec,
     store: &StoreOptions,
     agree: &mut dyn FnMut(u64) -> bool,
-    progress: &mut dyn FnMut(&str, u64, u64),
+    progress: &mut dyn FnMut(&str, u64, u64) -> bool,
 ) -> anyhow::Result<Option<PathBuf>> {
     let (name, revision) = repository(spec).context("this model needs no download")?;
     let (name, revision) = (name.to_owned(), revision.to_owned());
@@ -42,11 +45,30 @@ pub fn pull(
     let (go_in, go) = channel::<()>();
     // On a thread of its own, because hf-hub has no timeout: a thread that waits forever is abandoned.
     let work = std::thread::spawn(move || download(&name, revision, &go, &events_in));
+    let (mut heard, mut last) = (Instant::now(), (String::new(), 0, 0));
     loop {
-        match events.recv_timeout(SILENCE) {
-            Ok(DownloadEvent::Missing(bytes)) if agree(bytes) => go_in.send(())?,
+        let event = events.recv_timeout(POLL);
+        if event.is_ok() {
+            heard = Instant::now();
+        }
+        match event {
+            Ok(DownloadEvent::Missing(bytes)) if agree(bytes) => {
+                heard = Instant::now();
+                go_in.send(())?;
+            }
             Ok(DownloadEvent::Missing(_)) => return Ok(None),
-            Ok(DownloadEvent::Arrived { file, done, total }) => progress(&file, done, total),
+            // The thread ends when it tries to report something to nobody.
+            Ok(DownloadEvent::Arrived { file, done, total }) => {
+                last = (file, done, total);
+                if !progress(&last.0, done, total) {
+                    return Ok(None);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) if heard.elapsed() < SILENCE => {
+                if !progress(&last.0, last.1, last.2) {
+                    return Ok(None);
+                }
+            }
             Err(RecvTimeoutError::Timeout) => {
                 anyhow::bail!(
                     "the server has sent nothing for {} s; run the same command again to continue",
@@ -261,9 +283,11 @@ impl hf_hub::api::Progress for Hook<'_> {
 
     fn update(&mut self, size: usize) {
         self.done += size as u64;
-        // Nobody listens any more once the download was given up.
-        let _ =
-            self.events.send(DownloadEvent::Arrived { file: self.file.clone(), done: self.done, total: self.total });
+        let event = DownloadEvent::Arrived { file: self.file.clone(), done: self.done, total: self.total };
+        if self.events.send(event).is_err() {
+            // Nobody listens any more once the download was given up, and hf-hub cannot be told so. What has come is kept.
+            std::panic::resume_unwind(Box::new("the download was given up"));
+        }
     }
 
     fn finish(&mut self) {}

@@ -25,12 +25,16 @@ pub(in crate::model) struct PinnedFile<'a> {
 
 impl PinnedFile<'_> {
     /// Downloads the file to `place`, which it reaches complete and compared with its checksum, or not at all. `progress`
-    /// receives the bytes so far and in all (0 if the server does not say).
+    /// receives the bytes so far and in all (0 if the server does not say), and stops the download by returning false.
     ///
     /// # Errors
-    /// The server cannot be reached or falls silent, the file is larger than it may be or does not have its checksum, or
+    /// It was stopped, the server cannot be reached or falls silent, the file is larger than it may be or does not have its checksum, or
     /// the disk has no room.
-    pub(in crate::model) fn fetch(self, place: &Path, progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<()> {
+    pub(in crate::model) fn fetch(
+        self,
+        place: &Path,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> anyhow::Result<()> {
         let folder = place.parent().context("a file without a folder")?;
         crate::model::kept::private_folder(folder)?;
         let config = ureq::Agent::config_builder()
@@ -57,7 +61,7 @@ impl PinnedFile<'_> {
             file.write_all(&block[..read]).with_context(|| draft.0.display().to_string())?;
             done += read as u64;
             anyhow::ensure!(done <= self.most, too_large());
-            progress(done, total.max(done));
+            anyhow::ensure!(progress(done, total.max(done)), "stopped");
         }
         file.sync_all()?;
         let is_it = matches(&draft.0, self.sha256, &mut || true)?;
@@ -101,7 +105,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("models/abc.onnx");
         let url = serve(answer);
-        let fetched = PinnedFile { url: &url, sha256: ABC, most }.fetch(&place, &mut |_, _| {});
+        let fetched = PinnedFile { url: &url, sha256: ABC, most }.fetch(&place, &mut |_, _| true);
         let left = fs::read_dir(place.parent().unwrap()).unwrap().count();
         (fetched.map(|()| fs::read(&place).unwrap()).map_err(|error| format!("{error:#}")), left)
     }

@@ -67,11 +67,11 @@ impl ScriptModel {
         cache.join("ocr").join(Path::new(self.path).file_name().unwrap_or_default())
     }
 
-    /// Downloads it. `progress` receives the bytes so far and in all.
+    /// Downloads it. `progress` receives the bytes so far and in all, and stops the download by returning false.
     ///
     /// # Errors
-    /// There is no network, the server falls silent, the disk has no room, or the file does not have its checksum.
-    pub fn pull(&self, cache: &Path, progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<()> {
+    /// It was stopped, there is no network, the server falls silent, the disk has no room, or the file does not have its checksum.
+    pub fn pull(&self, cache: &Path, progress: &mut dyn FnMut(u64, u64) -> bool) -> anyhow::Result<()> {
         let place = std::env::var("SNAPSEEK_OCR_URL").ok().filter(|place| !place.is_empty());
         let url = format!("{}/{}", place.as_deref().unwrap_or(PUBLISHED).trim_end_matches('/'), self.path);
         PinnedFile { url: &url, sha256: self.sha256, most: LARGEST }.fetch(&self.file(cache), progress)

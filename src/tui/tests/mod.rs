@@ -2,14 +2,18 @@
 
 mod browse;
 mod commands;
+mod copies;
 mod flows;
 mod lines;
 mod listing;
+mod look;
+mod models;
 mod own;
 mod random;
 mod undo;
 mod views;
 
+use super::copies::{CopyFile, CopySet, FoundCopies};
 use super::event::{
     Answer, Beginning, ChatNews, Classified, ClusterItem, Effect, EncodedPicture, Event, FoundPhoto, Groups, Judged,
     MapChart, Message, Spot, Standing,
@@ -27,7 +31,7 @@ use ratatui::backend::TestBackend;
 use ratatui::layout::{Rect, Size};
 use ratatui_image::Resize;
 use ratatui_image::picker::Picker;
-use snapseek_index::{CaptionCounts, Hit, LabelSet, Metadata, ModelRecord, PhotoFacts, Status, Tag, Turn};
+use snapseek_index::{CaptionCounts, FileStamp, Hit, LabelSet, Metadata, ModelRecord, PhotoFacts, Status, Tag, Turn};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -151,6 +155,26 @@ fn sorted() -> Classified {
         Judged { id, verdict: Verdict { label, ranked } }
     };
     Classified { set, photos: (0..14).map(judged).collect() }
+}
+
+/// A group of three copies, and one of two.
+fn found_copies() -> FoundCopies {
+    let file = |photo: i64, name: &str, bytes: u64, says: &str, likeness| CopyFile {
+        photo,
+        path: format!("/photos/{name}").into(),
+        stamp: FileStamp { size: bytes, mtime_ns: 0 },
+        size: (4000, 3000),
+        says: says.into(),
+        likeness,
+    };
+    let first = vec![
+        file(0, "2019/dog.jpg", 2_400_000, "most pixels, has date or camera", None),
+        file(1, "old/dog small.jpg", 300_000, "25 % of the pixels", Some(0.97)),
+        file(2, "whatsapp/\u{1b}[31mIMG-1.jpg", 200_000, "cropped to 92 %, 25 % of the pixels", Some(0.93)),
+    ];
+    let second =
+        vec![file(3, "cat.jpg", 90_000, "shortest name", None), file(3, "cat (1).jpg", 90_000, "same content", None)];
+    FoundCopies { sets: vec![CopySet { files: first }, CopySet { files: second }], problems: Vec::new() }
 }
 
 fn turn(question: &str, answer: &str) -> Turn {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::terminal::listener::Step;
-use crate::tui::event::{IndexNews, OwnChange};
+use crate::tui::event::{IndexNews, ModelNews, OwnChange};
 use crate::tui::place::Place;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
@@ -19,7 +19,9 @@ enum Happening {
 fn happening() -> impl Strategy<Value = Happening> {
     let letter = prop_oneof![
         prop::sample::select(
-            "hjklgGmMcvpaeyoRfsnCbSwJKdDxrqtT?:/0123456789z|>@[]'UA+-*uX \u{301}日\u{202e}".chars().collect::<Vec<_>>()
+            "hjklgGmMcvpaeyoRfsnNCbSwJKdDxrqtT?:/0123456789z|>@[]'UA+-*uX \u{301}日\u{202e}"
+                .chars()
+                .collect::<Vec<_>>()
         ),
         any::<char>()
     ];
@@ -87,6 +89,12 @@ fn reply(effect: &Effect, well: bool) -> Option<Message> {
         Effect::Work(generation, crate::tui::event::Work::Sort(_)) => {
             Message::Sorted(*generation, outcome(well, sorted()))
         }
+        Effect::Work(generation, crate::tui::event::Work::Copies) => {
+            Message::Copies(*generation, outcome(well, found_copies()))
+        }
+        Effect::Work(generation, crate::tui::event::Work::TrashScript(_, file)) => {
+            Message::Scripted(*generation, file.to_string_lossy().into(), outcome(well, "done\u{7}".into()))
+        }
         Effect::Work(generation, _) => Message::Grouped(*generation, outcome(well, ("done".into(), Some(3)))),
         Effect::Chat(generation, crate::tui::event::ChatWork::Open(_)) if well => {
             Message::Chat(*generation, ChatNews::Opened { turns: vec![turn("a", "b")], model: "m".into() })
@@ -103,6 +111,15 @@ fn reply(effect: &Effect, well: bool) -> Option<Message> {
             let before = if well { vec![([7; 32], vec!["a\u{1b}".into()])] } else { Vec::new() };
             Message::OwnChanged("done".into(), OwnChange::SetTags(before), *way)
         }
+        Effect::Models => Message::Models(ModelNews::Stock(Box::new(super::models::stock()))),
+        Effect::Model(generation, _) if *generation % 2 == 0 => {
+            Message::Models(ModelNews::At(*generation, "a\u{1b}".into(), 3, 0))
+        }
+        Effect::Model(generation, _) => Message::Models(ModelNews::Ended(*generation, outcome(well, "done".into()))),
+        Effect::SetText(photo, _, way) if well => {
+            Message::TextSet { photo: *photo, before: None, now: true, way: *way }
+        }
+        Effect::SetText(_, _, way) => Message::NotTaken(*way, "a fault".into()),
         Effect::StackPhoto(_) => Message::StackPhoto(77),
         Effect::Files(begun) => Message::Files(begun.clone(), vec!["a b/".into(), "\u{1b}.jpg".into()]),
         Effect::Forget(_) => Message::Forgotten("done".into(), vec!["/p".into()]),
@@ -134,6 +151,10 @@ fn holds(state: &State) {
     assert!(state.chat.missing.is_none() || state.chat.answering.is_none());
     let (x, y) = state.map.cursor;
     assert!((0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y) && state.map.span > 0.0 && state.map.span <= 1.0);
+    let sets = state.copies.sets();
+    assert!(sets.is_empty() || state.copies.selected().is_some());
+    assert!(sets.iter().all(|set| state.copies.kept(set) > 0), "every file of a group would go");
+    assert!(state.models.stock.is_none() || state.models.row().is_some_and(|row| row.name().is_some()));
     assert!(state.trail.len() <= 40);
     for (_, area) in layout::pictures(state) {
         assert_eq!(area, area.intersection(state.screen), "a picture sticks out of the screen");

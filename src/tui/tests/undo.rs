@@ -79,3 +79,47 @@ fn a_label_set_of_the_same_name_comes_back() {
     press(&mut state, "enter");
     assert_eq!(press(&mut state, "u")[0], Effect::SaveSet(before));
 }
+
+#[test]
+fn a_step_that_was_refused_can_be_undone_later() {
+    let mut state = with_photos(80, 24);
+    press(&mut state, "esc");
+    let before = crate::tui::event::OwnChange::SetRatings(vec![([7; 32], None)]);
+    tell(&mut state, Message::OwnChanged("1 photo: 3 stars".into(), before.clone(), Way::Do));
+    let undo = Effect::Own(before.clone(), Way::Undo);
+    assert!(press(&mut state, "u").contains(&undo));
+    tell(&mut state, Message::NotTaken(Way::Undo, "another snapseek is writing to this library".into()));
+    assert!(drawn(&state).contains("another snapseek is writing"));
+    assert!(press(&mut state, "u").contains(&undo), "the step is still there");
+    tell(&mut state, Message::OwnChanged("1 photo: 3 stars".into(), before.clone(), Way::Undo));
+    assert!(state.taking.is_empty());
+    press(&mut state, "u");
+    assert!(drawn(&state).contains("there is nothing to undo"));
+    let redo = Effect::Own(before.clone(), Way::Redo);
+    assert!(press(&mut state, "ctrl-r").contains(&redo));
+    tell(&mut state, Message::NotTaken(Way::Redo, "no".into()));
+    assert!(press(&mut state, "ctrl-r").contains(&redo));
+}
+
+#[test]
+fn text_that_was_read_can_be_deleted_and_is_back() {
+    use snapseek_index::PhotoText;
+    let mut state = with_photos(80, 24);
+    press(&mut state, "esc :");
+    types(&mut state, "clear-text");
+    let photo = state.photo().unwrap();
+    assert!(press(&mut state, "enter").contains(&Effect::SetText(photo, None, Way::Do)));
+    let text = PhotoText { reader: "r".into(), lines: Vec::new(), text: "Gate B22".into(), read: 7 };
+    tell(&mut state, Message::TextSet { photo, before: Some(text.clone()), now: false, way: Way::Do });
+    assert!(drawn(&state).contains("the text is deleted"));
+    assert!(press(&mut state, "u").contains(&Effect::SetText(photo, Some(text), Way::Undo)));
+    tell(&mut state, Message::TextSet { photo, before: None, now: true, way: Way::Undo });
+    assert!(press(&mut state, "ctrl-r").contains(&Effect::SetText(photo, None, Way::Redo)));
+    press(&mut state, ":");
+    types(&mut state, "ocr");
+    let effects = press(&mut state, "enter");
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Work(_, crate::tui::event::Work::ReadTexts(_)))));
+    press(&mut state, ":");
+    types(&mut state, "export --xmp /tmp/x");
+    assert!(press(&mut state, "enter").contains(&Effect::Sidecars("/tmp/x".into())));
+}

@@ -58,6 +58,11 @@ fn look() {
         press(&mut state, "enter enter");
         state
     });
+    snapshot("look-closely", |width, height| {
+        let mut state = with_photos(width, height);
+        press(&mut state, "esc enter + + l");
+        state
+    });
     snapshot("look-full", |width, height| {
         let mut state = with_photos(width, height);
         press(&mut state, "esc enter f");

@@ -4,7 +4,7 @@ use super::undo::Undo;
 use crate::config::ThemeName;
 use crate::tui::action::{Action, Menu, Sorting};
 use crate::tui::browse::BrowseKind;
-use crate::tui::event::{ChatWork, Effect, Ending, Forgotten, Listing, OwnChange, Purpose, Task, Way};
+use crate::tui::event::{ChatWork, Effect, Ending, Forgotten, Listing, OwnChange, Purpose, Task, Way, Work};
 use crate::tui::gallery::Gallery;
 use crate::tui::layout;
 use crate::tui::overlay::{Choice, Overlay, Picker, Prompt};
@@ -14,10 +14,9 @@ use crate::tui::state::{RunState, State};
 use crate::tui::theme::Theme;
 use snapseek_index::FacetField;
 use std::path::PathBuf;
-use std::time::Duration;
 
-/// How long a photo of a slideshow is shown.
-const SLIDE: Duration = Duration::from_secs(4);
+/// By which share of what is seen of a photo a key goes on.
+const PAN: f64 = 0.25;
 
 impl State {
     /// Executes an action that was chosen by a key or in the palette.
@@ -59,7 +58,9 @@ impl State {
                 let area = layout::areas(self).body;
                 self.with_gallery(|gallery| gallery.center(area));
             }
-            Action::Look if self.options.pick && self.place != Place::Map => self.pick(effects),
+            Action::Look if self.options.pick && matches!(self.place, Place::Search | Place::Classify) => {
+                self.pick(effects);
+            }
             Action::Look => {
                 if self.place == Place::Search {
                     self.remember(effects);
@@ -101,7 +102,7 @@ impl State {
             },
             Action::NextInStack => self.step_in_stack(true, effects),
             Action::PreviousInStack => self.step_in_stack(false, effects),
-            Action::Beside if self.look.only.is_some() => {
+            Action::Beside if self.look.only.is_some() && self.look.with.is_none() => {
                 self.tell("only this photo is shown: photos of a list are compared")
             }
             Action::Beside => self.look.beside = usize::from(self.look.beside == 0),
@@ -138,6 +139,25 @@ impl State {
             Action::OpenAlbum => self.overlay = Some(Overlay::Choose(Choice::Album, Picker::default())),
             Action::MakeCaptions if self.captioning.is_some() => self.tell("captions are being written already"),
             Action::MakeCaptions => self.with_paths(Purpose::Caption, effects),
+            Action::ReadText if self.work.is_some() => {
+                let key = self.options.keymap.keys_of("cancel");
+                self.tell(format!("something else is running: {key} cancels it"));
+            }
+            Action::ReadText => match self.chosen() {
+                photos if photos.is_empty() => self.tell("no photo is selected"),
+                photos => self.work_on(Work::ReadTexts(photos), effects),
+            },
+            Action::ReadAllTexts if self.index.run.is_some() => self.tell("photos are being indexed already"),
+            Action::ReadAllTexts if self.is_empty() => self.tell("there are no photos yet"),
+            Action::ReadAllTexts => {
+                self.begin_run();
+                effects.push(Effect::ReadTexts { again: false });
+                self.tell("reading the text in photos; later runs read that of new ones, too");
+            }
+            Action::ClearText => match self.photo() {
+                Some(photo) => effects.push(Effect::SetText(photo, None, Way::Do)),
+                None => self.tell("no photo is selected"),
+            },
             Action::ClearCaption => {
                 let Some(photo) = self.photo() else { return self.tell("no photo is selected") };
                 effects.push(Effect::SetCaption { photo, text: None, way: Way::Do });
@@ -208,8 +228,15 @@ impl State {
             Action::SplitCluster => self.split_cluster(effects),
             Action::RenameCluster => self.rename_cluster(),
             Action::MakeClusters => self.make_clusters(effects),
+            Action::ZoomIn | Action::ZoomOut if self.place == Place::Look => {
+                self.look_closer(action == Action::ZoomIn, None);
+            }
             Action::ZoomIn => self.zoom(true),
             Action::ZoomOut => self.zoom(false),
+            Action::ExactSize => self.look_exactly(),
+            Action::WholePhoto => self.look.zoom = None,
+            Action::NextPhoto => self.turn_page(1),
+            Action::PreviousPhoto => self.turn_page(-1),
             Action::Box => self.toggle_box(),
             Action::OpenBox => self.open_box(effects),
             Action::EditLabels => self.classify.typing = true,
@@ -222,6 +249,18 @@ impl State {
             Action::AskAgain => self.ask_again(),
             Action::SaveChat => self.save_chat(),
             Action::ClearChat => self.clear_chat(effects),
+            Action::FindDuplicates => self.find_copies(effects),
+            Action::KeepOrDrop => self.toggle_copy(),
+            Action::KeepOnly => self.keep_only(),
+            Action::KeepAll => self.keep_all_copies(),
+            Action::KeepAsProposed => self.keep_as_proposed(),
+            Action::WriteScript => self.ask_for_script(),
+            Action::PullModel => self.ask_to_pull(),
+            Action::VerifyModel => self.verify_model(effects),
+            Action::QuantizeModel => self.ask_to_quantize(),
+            Action::Quantize(bits) => self.quantize_model(bits, effects),
+            Action::UseModel => self.ask_to_use_model(),
+            Action::DropModel => self.ask_to_drop_model(),
             Action::AddFolder => self.prompt(Prompt::Folder, ""),
             Action::IndexNow => self.index_folders(Vec::new(), effects),
             Action::ToggleWatch => {
@@ -253,6 +292,8 @@ impl State {
                 self.classify.typing = self.classify.sorted.is_none();
             }
             Place::Index => effects.push(Effect::Standing),
+            Place::Duplicates if self.work.is_none() => self.want_copies(effects),
+            Place::Models => effects.push(Effect::Models),
             _ => {}
         }
     }
@@ -267,6 +308,7 @@ impl State {
     /// Closes what is open over a place, and never changes the place.
     fn leave(&mut self, effects: &mut Vec<Effect>) {
         match self.place {
+            Place::Look if self.look.zoom.is_some() => self.look.zoom = None,
             Place::Look if self.look.full => {
                 self.look.full = false;
                 self.look.slideshow = None;
@@ -312,6 +354,9 @@ impl State {
         if self.place == Place::Clusters {
             effects.push(Effect::Groups);
         }
+        if self.place == Place::Models {
+            effects.push(Effect::Models);
+        }
     }
 
     fn with_gallery(&mut self, change: impl Fn(&mut crate::tui::gallery::Gallery)) {
@@ -324,6 +369,7 @@ impl State {
     fn with_path(&mut self, effects: &mut Vec<Effect>, effect: impl Fn(PathBuf) -> Effect) {
         let path = match self.place {
             Place::Index => self.index.failures.get(self.index.at).map(|(path, _, _)| path.clone()),
+            Place::Duplicates => self.copies.selected().map(|file| file.path.clone()),
             _ => self.photo().and_then(|id| self.path_of(id)),
         };
         match path {
@@ -340,8 +386,12 @@ impl State {
                     gallery.step(across, down, area);
                 }
             }),
+            Place::Look if self.look.zoom.is_some() => self.pan(PAN * across as f64, PAN * down as f64),
             Place::Look => self.turn_page(if across == 0 { down } else { across }),
             Place::Clusters => self.step_cluster(down + across),
+            Place::Models => self.models.step(down),
+            Place::Duplicates if across != 0 => self.step_copy(across),
+            Place::Duplicates => self.step_copy_set(down),
             Place::Browse if across != 0 => self.unfold(Some(across > 0)),
             Place::Browse => self.step_row(down),
             Place::Map => self.move_cursor(across, down),
@@ -353,18 +403,6 @@ impl State {
         }
     }
 
-    /// Turns to another photo, `by` positions on.
-    pub(in crate::tui) fn turn_page(&mut self, by: isize) {
-        self.look.in_stack = None;
-        if self.look.only.is_some() {
-            return;
-        }
-        let of = self.look.of;
-        if let Some(gallery) = self.gallery_mut(of) {
-            gallery.select(gallery.at().saturating_add_signed(by));
-        }
-    }
-
     fn page(&mut self, by: isize) {
         let area = layout::areas(self).body;
         match self.place {
@@ -373,7 +411,9 @@ impl State {
                 gallery.step(0, by * rows, area);
             }),
             Place::Map => self.move_cursor(0, by * isize::from(area.height.cast_signed() / 2)),
+            Place::Look if self.look.zoom.is_some() => self.pan(0.0, by as f64),
             Place::Look => self.turn_page(by * 10),
+            Place::Duplicates => self.step_copy_set(by * 5),
             _ => self.step(0, by * isize::from(area.height.cast_signed() / 2).max(1)),
         }
     }
@@ -385,6 +425,8 @@ impl State {
             }
             Place::Look => self.turn_page(if last { isize::MAX } else { isize::MIN + 1 }),
             Place::Clusters => self.step_cluster(if last { isize::MAX } else { isize::MIN + 1 }),
+            Place::Duplicates => self.step_copy_set(if last { isize::MAX } else { isize::MIN + 1 }),
+            Place::Models => self.models.at = self.models.settled(if last { usize::MAX } else { 0 }, !last),
             Place::Map => self.whole_map(),
             Place::Chat => self.chat.back = if last { 0 } else { usize::from(u16::MAX) },
             Place::Browse => {
@@ -393,67 +435,6 @@ impl State {
             }
             Place::Index => self.index.at = if last { self.index.failures.len().saturating_sub(1) } else { 0 },
         }
-    }
-
-    /// Shows the next or the previous photo that was taken as one with this; after the last one the first.
-    fn step_in_stack(&mut self, forward: bool, effects: &mut Vec<Effect>) {
-        let Some(photo) = self.photo().and_then(|id| self.photos.get(&id)) else { return };
-        let Some(own) = photo.paths.first().filter(|_| !photo.stack.is_empty()) else {
-            return self.tell("this photo is in no stack");
-        };
-        let mut all: Vec<&PathBuf> = photo.stack.iter().chain([own]).collect();
-        all.sort();
-        let at = all.iter().position(|path| *path == own).unwrap_or(0);
-        let to = if forward { at + 1 } else { at + all.len() - 1 } % all.len();
-        effects.extend(all.get(to).map(|path| Effect::StackPhoto((*path).clone())));
-    }
-
-    /// Begins to show one photo after the other, or ends that.
-    fn toggle_slideshow(&mut self, effects: &mut Vec<Effect>) {
-        if self.look.slideshow.take().is_some() {
-            return self.tell("the slideshow has ended");
-        }
-        if self.look.only.is_some() {
-            return self.tell("only this photo is shown: a slideshow begins from a list");
-        }
-        self.look.full = true;
-        let key = self.options.keymap.keys_of("slideshow");
-        self.tell(format!("a slideshow: {key} ends it"));
-        self.time_slide(effects);
-    }
-
-    fn time_slide(&mut self, effects: &mut Vec<Effect>) {
-        let generation = self.next_generation();
-        self.look.slideshow = Some(generation);
-        effects.push(Effect::Timer(generation, SLIDE));
-    }
-
-    /// Shows the next photo of a slideshow; after the last one the first.
-    pub(in crate::tui) fn next_slide(&mut self, effects: &mut Vec<Effect>) {
-        if self.place != Place::Look {
-            self.look.slideshow = None;
-            return;
-        }
-        // While something is read over the photo, it stays.
-        if self.overlay.is_none() {
-            self.look.in_stack = None;
-            let of = self.look.of;
-            if let Some(gallery) = self.gallery_mut(of) {
-                let next = gallery.at() + 1;
-                gallery.select(if next < gallery.shown().len() { next } else { 0 });
-            }
-        }
-        self.time_slide(effects);
-    }
-
-    /// Shows the selected photo large.
-    pub(in crate::tui) fn look(&mut self) {
-        let Some(id) = self.photo() else { return };
-        self.look.in_stack = None;
-        self.look.only = (self.place == Place::Map).then_some(id);
-        self.look.of = if self.place == Place::Classify { Place::Classify } else { Place::Search };
-        self.trail.push(self.place);
-        self.place = Place::Look;
     }
 
     fn pick(&mut self, effects: &mut Vec<Effect>) {
@@ -509,7 +490,7 @@ impl State {
                 self.tell(format!("copied {}", crate::terminal::text::count(lines, "line")));
                 effects.push(Effect::Copy(text));
             }
-            None => self.tell("no text was read in this photo: `snapseek index --text` reads it"),
+            None => self.tell("no text was read in this photo: `:read-text` reads it, `index --text` that of all"),
         }
     }
 
@@ -583,19 +564,28 @@ impl State {
         if folders.is_empty() && !has_folders {
             return self.prompt(Prompt::Folder, "");
         }
-        self.index.run = Some(RunState { walking: true, ..RunState::default() });
-        self.index.last = None;
-        self.index.failures.clear();
-        self.index.at = 0;
+        self.begin_run();
         effects.push(match std::mem::take(&mut self.index.retry) {
             true => Effect::Retry,
             false => Effect::Index(folders),
         });
     }
 
+    /// Notes that an indexing run begins.
+    pub(in crate::tui) fn begin_run(&mut self) {
+        self.index.run = Some(RunState { walking: true, ..RunState::default() });
+        self.index.last = None;
+        self.index.failures.clear();
+        self.index.at = 0;
+    }
+
     fn cancel(&mut self, effects: &mut Vec<Effect>) {
         let chats = self.place == Place::Chat && (self.chat.answering.is_some() || self.chat.opening);
-        if chats || self.captioning.is_some() {
+        let is_idle = self.captioning.is_none() && self.work.is_none() && self.index.run.is_none();
+        if let Some(job) = self.models.job.as_mut().filter(|_| self.place == Place::Models || is_idle && !chats) {
+            job.is_cancelled = true;
+            effects.push(Effect::Cancel(Task::Models));
+        } else if chats || self.captioning.is_some() {
             effects.push(Effect::Cancel(Task::Chat));
         } else if self.work.is_some() {
             effects.push(Effect::Cancel(Task::Library));

@@ -13,6 +13,7 @@ impl State {
     /// Goes to a list.
     pub(in crate::tui) fn browse(&mut self, kind: BrowseKind, effects: &mut Vec<Effect>) {
         self.visit(Place::Browse, effects);
+        self.browse.rows = None;
         if self.browse.kind != kind {
             self.browse.kind = kind;
             self.browse.at = 0;
@@ -27,7 +28,7 @@ impl State {
     /// The selected row.
     #[must_use]
     pub(in crate::tui) fn row(&self) -> Option<BrowseRow> {
-        self.browse_rows().into_iter().nth(self.browse.at)
+        self.browse_rows().get(self.browse.at).cloned()
     }
 
     /// Keeps the selection within the rows, and off headings: to the next row, or the one before.
@@ -75,6 +76,7 @@ impl State {
             return;
         }
         let closed = format!("closed {}", row.key);
+        self.browse.rows = None;
         if wanted.unwrap_or(!is_open) {
             self.browse.open.remove(&closed);
             self.browse.open.insert(row.key);

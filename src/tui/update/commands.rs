@@ -1,5 +1,7 @@
 //! Runs commands with arguments.
 
+use crate::model::hub::presets::{CHAT_PRESETS, PRESETS};
+use crate::model_choice::rounded;
 use crate::tui::command::{PaletteRow, TypedCommand};
 use crate::tui::event::{AlbumChange, Effect, OwnChange, Way};
 use crate::tui::overlay::{Overlay, Picker, Prompt};
@@ -88,6 +90,17 @@ impl State {
                 }
             }
             TypedCommand::Export(path) => self.answered(Prompt::Export, path.to_string_lossy().into_owned(), effects),
+            TypedCommand::Sidecars(folder) => effects.push(Effect::Sidecars(folder)),
+            TypedCommand::Pull(name) => {
+                let known = CHAT_PRESETS.iter().map(|known| (known.name, known.bytes, known.licence));
+                let mut known = known.chain(PRESETS.iter().map(|known| (known.name, known.bytes, known.licence)));
+                let what = match known.find(|(known, ..)| *known == name) {
+                    Some((_, bytes, licence)) => format!("{}, licence: {licence}", rounded(bytes)),
+                    None => "its size is known when the download begins".to_owned(),
+                };
+                self.prompt(Prompt::Pull(name, what), "");
+            }
+            TypedCommand::Reindex(name) => self.prompt(Prompt::UseModel(name), ""),
             TypedCommand::AddFolder(folder) => {
                 self.answered(Prompt::Folder, folder.to_string_lossy().into_owned(), effects);
             }
@@ -109,6 +122,11 @@ impl State {
         let at = number.saturating_sub(1);
         match self.place {
             Place::Clusters => self.step_cluster_to(at),
+            Place::Models => self.models.at = self.models.settled(number, true),
+            Place::Duplicates => {
+                (self.copies.at, self.copies.file) = (at, 0);
+                self.copies.settle();
+            }
             Place::Browse => {
                 self.browse.at = at;
                 self.settle_row(true);

@@ -108,6 +108,32 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             state.took(way, Undo::Caption(photo, before));
             changed(state, effects);
         }
+        Message::TextsRead(generation, outcome) => {
+            if state.ends(generation) {
+                match outcome {
+                    Ok(done) => state.tell(done),
+                    Err(why) => state.warn(why),
+                }
+                state.photos.clear();
+                state.asked.clear();
+                changed(state, effects);
+            }
+        }
+        Message::TextSet { photo, before, now, way } => {
+            if before.is_none() && way == Way::Do {
+                return state.tell("no text was read in this photo");
+            }
+            state.asked.remove(&photo);
+            state.photos.remove(&photo);
+            let done = if now { "the text is back" } else { "the text is deleted; a later run may read it again" };
+            state.tell_done(way, done, "the text is as it was");
+            state.took(way, Undo::Text(photo, before.map(Box::new)));
+            changed(state, effects);
+        }
+        Message::NotTaken(way, why) => {
+            state.not_taken(way);
+            state.warn(why);
+        }
         Message::OwnChanged(done, before, way) => {
             let (pictures, what): (HashSet<ContentHash>, _) = match &before {
                 OwnChange::SetTags(tags) => {
@@ -170,6 +196,11 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 }
             }
         }
+        Message::Copies(generation, outcome) if state.ends(generation) => state.found_copies(outcome),
+        Message::Scripted(generation, file, outcome) if state.ends(generation) => {
+            state.script_is_written(file, outcome);
+        }
+        Message::Copies(..) | Message::Scripted(..) => {}
         Message::Facets(field, facets) => {
             state.facets.insert(field, Some(facets));
             if state.search.typing && state.overlay.is_none() {
@@ -214,6 +245,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         Message::Picture(key, picture) => state.keep_picture(key, picture),
         Message::Chat(generation, news) => state.on_chat(generation, news),
         Message::Index(news) => on_index(state, news, effects),
+        Message::Models(news) => state.on_models(news, effects),
         Message::Library(Ok(standing)) => {
             state.index.known = true;
             if let Some(standing) = &standing
@@ -246,6 +278,21 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
         Message::Note(true, text) => state.warn(text),
         Message::Note(false, text) => state.tell(text),
     }
+}
+
+/// Whether a message brings something that rows of the lists to browse are made of.
+pub(super) fn changes_rows(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Today(_)
+            | Message::Folders(_)
+            | Message::Months(_)
+            | Message::Searches(_)
+            | Message::SearchSaved(..)
+            | Message::Albums(_)
+            | Message::Groups(_)
+            | Message::History(_)
+    )
 }
 
 /// Something that photos are asked for by was changed: those that are listed may be others now.
@@ -289,11 +336,19 @@ fn on_index(state: &mut State, news: IndexNews, effects: &mut Vec<Effect>) {
             match &outcome {
                 Ok(done) if cancelled => state.tell(format!("stopped: {done}; what is done is kept")),
                 Ok(done) => state.tell(done.clone()),
-                Err(why) => state.warn(why.clone()),
+                Err(why) => {
+                    state.not_taken(Way::Undo);
+                    state.warn(why.clone());
+                }
             }
+            state.taking.retain(|(_, step)| !matches!(step, Undo::Forgotten(_)));
             state.index.last = Some(outcome);
             state.index.was_cancelled = cancelled;
             state.clusters.tried = false;
+            state.copies.is_stale = true;
+            if state.place == Place::Models {
+                effects.push(Effect::Models);
+            }
             state.refresh(effects);
             if state.index.watch {
                 // The library may have other folders now.

@@ -6,10 +6,13 @@ mod chat;
 mod classify;
 mod clusters;
 mod commands;
+mod copies;
 pub mod counts;
 pub mod line_steps;
+mod look;
 mod map;
 mod messages;
+mod models;
 mod mouse;
 mod overlays;
 mod search;
@@ -57,7 +60,12 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
                 run.ticks += 1;
             }
         }
-        Event::Message(message) => messages::on_message(state, message, &mut effects),
+        Event::Message(message) => {
+            if messages::changes_rows(&message) {
+                state.browse.rows = None;
+            }
+            messages::on_message(state, message, &mut effects);
+        }
         Event::Terminate => effects.push(Effect::Quit(Ending::Terminated)),
     }
     state.note_line(line);
@@ -97,6 +105,7 @@ fn after(state: &mut State, effects: &mut Vec<Effect>) {
         }
     }
     if state.place == Place::Browse {
+        state.keep_rows();
         state.settle_row(true);
         state.want_covers(effects);
     }

@@ -31,7 +31,8 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                 }
             }
             Place::Search => state.search.typing = true,
-            _ => state.classify.typing = true,
+            Place::Classify => state.classify.typing = true,
+            _ => {}
         },
         MouseEventKind::Down(MouseButton::Left) => {
             if state.place == Place::Search && state.search.typing {
@@ -65,6 +66,22 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                         state.clusters.at = hit;
                     }
                 }
+                Place::Duplicates => {
+                    for (set, area) in layout::copy_sets(state) {
+                        let tiles = layout::copy_tiles(state, set, area);
+                        let Some((file, _)) = tiles.into_iter().find(|(_, tile)| tile.contains(at)) else { continue };
+                        if (set, file) == (state.copies.at, state.copies.file) {
+                            return state.look();
+                        }
+                        (state.copies.at, state.copies.file) = (set, file);
+                    }
+                }
+                Place::Models => {
+                    let hit = layout::model_rows(state).into_iter().find(|(_, area)| area.contains(at));
+                    if let Some((hit, _)) = hit {
+                        state.models.at = state.models.settled(hit, true);
+                    }
+                }
                 Place::Map => {
                     if let Some(spot) = layout::spot_below(state, mouse.column, mouse.row) {
                         state.set_cursor(spot);
@@ -82,7 +99,8 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                         state.settle_row(true);
                     }
                 }
-                Place::Look | Place::Index => {}
+                Place::Look => state.look.held = state.look.zoom.map(|_| (mouse.column, mouse.row)),
+                Place::Index => {}
             }
         }
         MouseEventKind::Drag(MouseButton::Left) if state.place == Place::Map => {
@@ -90,6 +108,16 @@ pub(super) fn on_mouse(state: &mut State, mouse: MouseEvent, effects: &mut Vec<E
                 state.map.corner = state.map.corner.or(Some(state.map.cursor));
                 state.set_cursor(spot);
             }
+        }
+        MouseEventKind::Drag(MouseButton::Left) if state.place == Place::Look && state.look.held.is_some() => {
+            state.drag((mouse.column, mouse.row));
+        }
+        MouseEventKind::Up(_) => state.look.held = None,
+        // Over the photo, closer to what is below the mouse; beside it, to the next one.
+        MouseEventKind::ScrollDown | MouseEventKind::ScrollUp
+            if state.place == Place::Look && areas.body.contains(at) =>
+        {
+            state.look_closer(mouse.kind == MouseEventKind::ScrollUp, Some((mouse.column, mouse.row)));
         }
         MouseEventKind::ScrollDown => wheel(state, 1),
         MouseEventKind::ScrollUp => wheel(state, -1),
@@ -109,6 +137,8 @@ fn wheel(state: &mut State, down: isize) {
         Place::Look => state.turn_page(down),
         Place::Browse => state.step_row(3 * down),
         Place::Clusters => state.step_cluster(down),
+        Place::Models => state.models.step(3 * down),
+        Place::Duplicates => state.step_copy_set(down),
         Place::Map => state.zoom(down < 0),
         Place::Chat => state.chat.back = state.chat.back.saturating_add_signed(-3 * down),
         Place::Index => {

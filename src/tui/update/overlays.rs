@@ -5,6 +5,7 @@ use super::undo::Undo;
 use crate::tui::choices::{completed, narrowed};
 use crate::tui::command;
 use crate::tui::event::{AlbumChange, ChatWork, Effect, Export, Forgotten, OwnChange, Way};
+use crate::tui::models::ModelWork;
 use crate::tui::overlay::{Asked, Choice, Overlay, Picker, Prompt};
 use crate::tui::source::{Seek, Source};
 use crate::tui::state::State;
@@ -248,6 +249,13 @@ impl State {
                 effects.push(Effect::Forget(Forgotten::Folder(folder)));
             }
             Prompt::ForgetFolder(_) => self.tell("the folder stays"),
+            Prompt::Pull(name, _) if text.eq_ignore_ascii_case("yes") => {
+                self.work_on_model(ModelWork::Pull(name), effects);
+            }
+            Prompt::UseModel(name) if text.eq_ignore_ascii_case("yes") => self.use_model(name, effects),
+            Prompt::DropModel(name) if text.eq_ignore_ascii_case("yes") => effects.push(Effect::DropModel(name)),
+            Prompt::Pull(..) | Prompt::UseModel(_) | Prompt::DropModel(_) => self.tell("nothing is done"),
+            Prompt::TrashScript => self.write_script(text, effects),
             Prompt::SearchName(query) => effects.push(Effect::SaveSearch(text, Some(query), Way::Do)),
             Prompt::Tags(photos) => {
                 let (add, remove) = command::tags(&text);

@@ -91,6 +91,7 @@ impl State {
         if !text.is_empty() && self.search.history.last() != Some(&text) {
             self.search.history.retain(|other| *other != text);
             self.search.history.push(text.clone());
+            self.browse.rows = None;
             effects.push(Effect::Remember(text));
         }
     }

@@ -2,7 +2,8 @@
 
 use crate::tui::event::{AlbumChange, ChatWork, Effect, OwnChange, Way};
 use crate::tui::state::{Marks, State};
-use snapseek_index::{ContentHash, LabelSet, Turn};
+use snapseek_index::{ContentHash, LabelSet, PhotoText, Turn};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Most steps that can be undone.
@@ -36,6 +37,10 @@ pub enum Undo {
     Forgotten(Vec<PathBuf>),
     /// The query that was saved under a name; `None`: there was none.
     Search(String, Option<String>),
+    /// This text was read in a photo; `None`: none was.
+    Text(i64, Option<Box<PhotoText>>),
+    /// These were the decisions about copies.
+    Copies(HashMap<PathBuf, bool>),
 }
 
 impl State {
@@ -46,6 +51,9 @@ impl State {
 
     /// Notes how a step is taken back that was taken for this reason.
     pub(in crate::tui) fn took(&mut self, way: Way, back: Undo) {
+        if let Some(at) = self.taking.iter().position(|(taking, _)| *taking == way) {
+            self.taking.remove(at);
+        }
         let steps = match way {
             Way::Undo => &mut self.redo,
             Way::Redo => &mut self.undo,
@@ -58,6 +66,14 @@ impl State {
         steps.push(back);
         let surplus = steps.len().saturating_sub(MOST);
         steps.drain(..surplus);
+    }
+
+    /// The step that was being taken for this reason was refused: it can be tried again.
+    pub(in crate::tui) fn not_taken(&mut self, way: Way) {
+        if let Some(at) = self.taking.iter().position(|(taking, _)| *taking == way) {
+            let (_, step) = self.taking.remove(at);
+            if way == Way::Redo { &mut self.redo } else { &mut self.undo }.push(step);
+        }
     }
 
     /// Says what was done, and how it is taken back; `what` says how it is if that is undone.
@@ -88,6 +104,10 @@ impl State {
     }
 
     fn take_back(&mut self, step: Undo, way: Way, effects: &mut Vec<Effect>) {
+        // Others may hold the library: the step is remembered until it is taken.
+        if is_asked_for(&step) {
+            self.taking.push((way, step.clone()));
+        }
         match step {
             Undo::Marks(marks) => {
                 self.took(way, Undo::Marks(self.marks.clone()));
@@ -95,6 +115,14 @@ impl State {
                 let undone = if way == Way::Redo { "done again" } else { "undone" };
                 self.tell(format!("{undone}: {} marked", self.marks.len()));
             }
+            Undo::Copies(choices) => {
+                let before = std::mem::replace(&mut self.copies.choices, choices);
+                self.took(way, Undo::Copies(before));
+                self.copies.settle();
+                let undone = if way == Way::Redo { "done again" } else { "undone" };
+                self.tell(format!("{undone}: {}", self.copies_say()));
+            }
+            Undo::Text(photo, text) => effects.push(Effect::SetText(photo, text.map(|text| *text), way)),
             Undo::Rename(now, before) => effects.push(Effect::Rename { old: now, new: before, way }),
             Undo::Clusters(id) => effects.push(Effect::RestoreClusters(id, way)),
             Undo::Chat { photo, turns } if self.chat.photo == Some(photo) && !self.chat.model.is_empty() => {
@@ -110,8 +138,8 @@ impl State {
             Undo::Caption(photo, text) => effects.push(Effect::SetCaption { photo, text, way }),
             Undo::Album(name, pictures) => effects.push(Effect::Album(AlbumChange::Set(name, pictures), way)),
             Undo::Search(name, query) => effects.push(Effect::SaveSearch(name, query, way)),
-            Undo::Forgotten(paths) if self.index.run.is_some() => {
-                self.undo.push(Undo::Forgotten(paths));
+            Undo::Forgotten(_) if self.index.run.is_some() => {
+                self.not_taken(way);
                 self.tell("photos are being indexed: undo it when that is done");
             }
             // What is named is no longer left out; it has to be read again.
@@ -126,4 +154,19 @@ impl State {
             }
         }
     }
+}
+
+/// Whether a worker takes a step back, which may be refused.
+fn is_asked_for(step: &Undo) -> bool {
+    matches!(
+        step,
+        Undo::Rename(..)
+            | Undo::Clusters(_)
+            | Undo::Caption(..)
+            | Undo::Album(..)
+            | Undo::Search(..)
+            | Undo::Own(_)
+            | Undo::Text(..)
+            | Undo::Forgotten(_)
+    )
 }

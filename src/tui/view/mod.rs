@@ -4,10 +4,12 @@ mod browse;
 mod chat;
 mod classify;
 mod clusters;
+mod duplicates;
 mod gallery;
 mod index;
 mod look;
 mod map;
+mod models;
 mod overlay;
 mod search;
 mod text;
@@ -67,6 +69,8 @@ pub fn draw(frame: &mut Frame<'_>, state: &State) {
         Place::Chat => chat::draw(frame, state),
         Place::Index => index::draw(frame, state),
         Place::Browse => browse::draw(frame, state),
+        Place::Duplicates => duplicates::draw(frame, state),
+        Place::Models => models::draw(frame, state),
     }
     status(frame, state, areas.status);
     hints(frame, state, areas.hints);
@@ -189,6 +193,8 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
     } else if let Some((done, all)) = state.captioning {
         let text = format!("{turn} writing captions: {done} of {all}   x cancels");
         spans.push(Span::styled(text, theme.accent));
+    } else if let Some(job) = state.models.job.as_ref().filter(|_| state.place != Place::Models) {
+        spans.push(Span::styled(format!("{turn} {}", clean(&job.work.says())), theme.accent));
     } else if let Some(run) = &state.index.run {
         spans.push(Span::styled(format!("{turn} {}", index::progress(run)), theme.accent));
     } else if let Some(range) = state.gallery_of(state.place).and_then(|gallery| gallery.range()) {
@@ -197,10 +203,16 @@ fn status(frame: &mut Frame<'_>, state: &State, area: Rect) {
         spans.push(Span::styled(text, theme.accent));
     } else if state.search.waiting && state.place == Place::Search {
         spans.push(Span::styled(format!("{turn} searching"), theme.dim));
+    } else if let (Place::Duplicates, Some(file)) = (state.place, state.copies.selected()) {
+        let room = usize::from(area.width.saturating_sub(2));
+        spans.push(Span::styled(shorten(&display_path(&file.path), room), theme.dim));
     } else if state.place != Place::Clusters
         && let Some(path) = state.photo().and_then(|id| state.path_of(id))
     {
         let room = usize::from(area.width.saturating_sub(2));
+        let zoom = state.zoom_says().filter(|_| state.place == Place::Look).map(|says| format!("{says}  "));
+        let room = room.saturating_sub(zoom.as_ref().map_or(0, |zoom| zoom.width()));
+        spans.extend(zoom.map(|zoom| Span::styled(zoom, theme.accent)));
         spans.push(Span::styled(shorten(&display_path(&path), room), theme.dim));
     }
     let line = Rect { x: area.x + 1, width: area.width.saturating_sub(1), ..area };
@@ -291,11 +303,23 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 ]));
                 pairs
             }
+            Place::Look if state.look.zoom.is_some() => keys(&[
+                (Action::ZoomIn, "in"),
+                (Action::ZoomOut, "out"),
+                (Action::ExactSize, "pixel by pixel"),
+                (Action::WholePhoto, "whole"),
+                (Action::NextPhoto, "next photo"),
+                (Action::PreviousPhoto, "previous"),
+                (Action::Beside, "compare"),
+                (Action::FullScreen, "full screen"),
+                (Action::Help, "help"),
+            ]),
             Place::Look => keys(&[
                 (Action::Left, "previous"),
                 (Action::Right, "next"),
                 (Action::Leave, "back"),
                 (Action::FullScreen, "full screen"),
+                (Action::ZoomIn, "zoom"),
                 (Action::MoreLikeThis, "more like this"),
                 (Action::Mark, "mark"),
                 (Action::AskAboutPhoto, "chat"),
@@ -348,6 +372,26 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
                 (Action::Help, "help"),
                 (Action::Quit, "quit"),
             ]),
+            Place::Duplicates => keys(&[
+                (Action::KeepOrDrop, "keep or drop"),
+                (Action::KeepOnly, "keep only this"),
+                (Action::Look, "compare"),
+                (Action::WriteScript, "write the script"),
+                (Action::Undo, "undo"),
+                (Action::KeepAll, "keep all"),
+                (Action::FindDuplicates, "look again"),
+                (Action::Help, "help"),
+                (Action::Quit, "quit"),
+            ]),
+            Place::Models => keys(&[
+                (Action::PullModel, "download"),
+                (Action::UseModel, "use in this library"),
+                (Action::VerifyModel, "verify"),
+                (Action::QuantizeModel, "smaller form"),
+                (Action::CancelWork, "cancel"),
+                (Action::Help, "help"),
+                (Action::Quit, "quit"),
+            ]),
             Place::Browse => keys(&[
                 (Action::OpenRow, "open"),
                 (Action::Browse(BrowseKind::Start), "start"),
@@ -379,8 +423,14 @@ fn picture(frame: &mut Frame<'_>, state: &State, id: i64, area: Rect) {
         return;
     }
     let theme = &state.theme;
-    let key = PictureKey { id, width: area.width, height: area.height };
-    match state.pictures.get(&key) {
+    let key = layout::picture_key(state, id, area);
+    // Until a part of a photo is painted, what was seen of it before stays.
+    let before = || {
+        let same = |other: &&PictureKey| (other.id, other.width, other.height) == (id, key.width, key.height);
+        let part = state.look.painted.iter().find(same).and_then(|part| state.pictures.get(part));
+        part.or_else(|| state.pictures.get(&PictureKey { crop: None, ..key })).filter(|picture| picture.is_ok())
+    };
+    match state.pictures.get(&key).or_else(|| key.crop.and_then(|_| before())) {
         // A picture that does not consist of cells would cover what is shown over it.
         Some(Ok(_)) if state.options.pictures_float && layout::is_covered(state, area) => {}
         Some(Ok(picture)) => {

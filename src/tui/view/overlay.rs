@@ -69,6 +69,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             let why = refused.as_deref().map(|why| wrap(&clean(why), PROMPT_WIDTH.into(), 4)).unwrap_or_default();
             let has = match prompt {
                 Prompt::Tags(photos) => tags_of(state, photos),
+                Prompt::Pull(name, what) => format!("{name}: {what}"),
+                Prompt::UseModel(name) => {
+                    format!("{name}: the present one answers until all photos are embedded, and is kept then")
+                }
+                Prompt::DropModel(name) => format!("{name}: only reindexing by it brings that back"),
                 _ => String::new(),
             };
             let beside = [has, choices.join(" · ")];
@@ -227,10 +232,16 @@ pub(super) fn help_lines(state: &State) -> Vec<Line<'static>> {
             Span::styled(entry.says, theme.text),
         ])
     };
-    // What has no key is in the palette.
     let has_key = |entry: &&crate::tui::action::Entry| !keys.keys_of(entry.name).is_empty();
     let here = ACTIONS.iter().filter(|entry| entry.places.contains(&state.place));
-    let mut lines: Vec<Line<'static>> = here.filter(has_key).map(line).collect();
+    let mut lines: Vec<Line<'static>> = here.clone().filter(has_key).map(line).collect();
+    // What has no key is typed.
+    lines.extend(here.filter(|entry| !has_key(entry)).map(|entry| {
+        Line::from(vec![
+            Span::styled(format!("{:<20}", format!(":{}", entry.name)), theme.accent),
+            Span::styled(entry.says, theme.text),
+        ])
+    }));
     if state.place == Place::Search {
         lines.push(Line::default());
         lines.push(Line::from(Span::styled("A query", theme.dim)));

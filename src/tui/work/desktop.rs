@@ -106,6 +106,23 @@ pub(super) fn export(context: &Arc<Context>, kind: Export, ids: Vec<i64>, to: Pa
     });
 }
 
+/// Writes what the user wrote on photos as XMP files into a folder.
+pub(super) fn sidecars(context: &Arc<Context>, folder: PathBuf) {
+    aside(context, warning, move |context| {
+        let folder = expand(&folder)?;
+        let library = Library::open(&context.settings.library)?;
+        let mut problems = Vec::new();
+        let counts = output::sidecars::of_library(&library, &folder, false, &mut |file, why| {
+            problems.push(format!("{}: {why}", crate::terminal::sanitize::path(file)));
+        })?;
+        let told = output::sidecars::told(counts, &folder);
+        match problems.as_slice() {
+            [] => Ok(told),
+            [first, ..] => anyhow::bail!("{told}; {} not written, the first: {first}", problems.len()),
+        }
+    });
+}
+
 /// The most names with which a path can go on that are shown.
 const MOST_CHOICES: usize = 8;
 

@@ -1,18 +1,21 @@
 //! Work on the whole library: clusters, the map, labels. Only one runs at a time, the last one requested.
 
 use super::latest::Latest;
-use super::{Context, explained, guarded};
+use super::{Context, copies, explained, guarded};
 use crate::clusters::Remake;
 use crate::clusters::linkage::LinkageOptions;
 use crate::clusters::{self, map};
 use crate::labels::classify;
+use crate::model::ocr::EDGE;
 use crate::model_choice;
+use crate::reading;
+use crate::reading::index_run::{self, TextOptions};
 use crate::terminal::console::Console;
 use crate::terminal::listener::{Listener, Step};
 use crate::terminal::progress::Progress;
 use crate::terminal::text;
 use crate::tui::event::{Classified, Judged, MapChart, Message, Outcome, Spot, Work};
-use snapseek_index::{LabelSet, Library};
+use snapseek_index::{LabelSet, Library, PendingPhoto};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -56,6 +59,15 @@ fn answer(context: &Context, console: &Console, generation: u64, work: &Work, ca
             let split = guarded(|| undoable(&library()?, |library| split(context, console, library, *id, cancel)));
             Message::Grouped(generation, outcome(split))
         }
+        Work::ReadTexts(photos) => {
+            let read = guarded(|| read_texts(context, console, &library()?, photos, cancel));
+            Message::TextsRead(generation, outcome(read))
+        }
+        Work::Copies => Message::Copies(generation, outcome(guarded(|| copies::find(console, &library()?, cancel)))),
+        Work::TrashScript(removals, file) => {
+            let written = guarded(|| copies::script(console, &library()?, removals, file, cancel));
+            Message::Scripted(generation, file.to_string_lossy().into_owned(), outcome(written))
+        }
         Work::Chart => Message::Charted(generation, outcome(guarded(|| chart(context, console, &library()?, cancel)))),
         Work::Sort(set) => {
             Message::Sorted(generation, outcome(guarded(|| sort(context, console, &library()?, set, cancel))))
@@ -77,7 +89,7 @@ fn undoable(
     Ok((done, last(library)?.filter(|id| Some(*id) != before)))
 }
 
-fn stopped() -> anyhow::Error {
+pub(super) fn stopped() -> anyhow::Error {
     anyhow::anyhow!("stopped")
 }
 
@@ -112,6 +124,34 @@ fn split(
     Ok(match parts.ok_or_else(stopped)? {
         1 => "its photos are too alike to split: it stays as it is".into(),
         parts => format!("split into {}", text::count(parts, "cluster")),
+    })
+}
+
+/// Reads the text in these photos; says what was done.
+fn read_texts(
+    context: &Context,
+    console: &Console,
+    library: &Library,
+    photos: &[i64],
+    cancel: &AtomicBool,
+) -> anyhow::Result<String> {
+    let hits = library.searcher()?.photos(photos)?;
+    let pending = hits.into_iter().filter(|hit| !hit.paths.is_empty());
+    let pending: Vec<PendingPhoto> =
+        pending.map(|hit| PendingPhoto { id: hit.id, paths: hit.paths, picture: hit.picture }).collect();
+    let reader = reading::open(&context.settings)?;
+    let options = TextOptions { reader: &reader, edge: EDGE, again: true, threads: 1 };
+    let mut progress = Progress::new(console, cancel);
+    let mut report = |done, total| progress.step("reading the text", done, total);
+    let (done, problems) = index_run::these(library, options, &pending, cancel, &mut report)?;
+    if let Some(problem) = problems.first() {
+        anyhow::bail!("{problem}");
+    }
+    let count = |n: u64| text::count(usize::try_from(n).unwrap_or(usize::MAX), "photo");
+    Ok(match (done.read, done.with_text) {
+        (1, 0) => "there is no text in this photo".into(),
+        (1, 1) => "the text in this photo is read".into(),
+        (read, with) => format!("{} read for text, which {with} hold", count(read)),
     })
 }
 

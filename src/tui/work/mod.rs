@@ -3,14 +3,17 @@
 
 mod browser;
 mod chat;
+mod copies;
 mod desktop;
 mod finder;
 mod forget;
+mod full_size;
 mod history;
 mod indexer;
 mod latest;
 mod library_work;
 mod marks;
+mod models;
 mod painter;
 mod reader;
 mod shell;
@@ -20,11 +23,13 @@ pub use painter::Painter;
 
 use super::browse::BrowseKind;
 use super::event::{Effect, Event, Message, Task, WantedPicture};
+use super::models::ModelWork;
 use crate::config::Settings;
 use crate::model_choice::{self, Chosen, Offer};
 use crate::terminal::console::Console;
 use crate::terminal::listener::Listener;
 use crossbeam_channel::Sender;
+use indexer::IndexerRun;
 use latest::Latest;
 use ratatui_image::picker::Picker;
 use snapseek_index::{Error, FacetField, Library};
@@ -108,6 +113,8 @@ pub struct Workers {
     covers: Latest<(u64, String)>,
     /// Counts photos: in a library of a million, that takes a moment.
     counter: Sender<FacetField>,
+    /// Works on models.
+    models: Latest<(u64, ModelWork)>,
     /// Encodes pictures for the terminal.
     painter: Painter,
 }
@@ -136,6 +143,7 @@ impl Workers {
             browser: browser::start(context.clone())?,
             covers: browser::covers(context.clone())?,
             counter: counter(context.clone())?,
+            models: models::start(context.clone())?,
             painter: Painter::start(&context, picker)?,
             context,
         })
@@ -170,13 +178,28 @@ impl Workers {
             Effect::Cancel(Task::Library) => self.library_work.cancel(),
             Effect::Cancel(Task::Chat) => self.chat.cancel(),
             Effect::Cancel(Task::Index) => self.indexer.cancel(),
-            Effect::Index(folders) => self.indexer.begin(&self.context, folders, false),
-            Effect::Retry => self.indexer.begin(&self.context, Vec::new(), true),
+            Effect::Cancel(Task::Models) => self.models.cancel(),
+            Effect::Models => models::look(&self.context),
+            Effect::Model(generation, work) => self.models.put((generation, work)),
+            Effect::DropModel(name) => {
+                let mine = self.context.clone();
+                desktop::aside(&self.context, desktop::warning, move |context| {
+                    let done = models::drop_from_library(context, &name);
+                    models::look(&mine);
+                    done
+                });
+            }
+            Effect::Index(folders) => self.indexer.begin(&self.context, IndexerRun::Folders(folders)),
+            Effect::Retry => self.indexer.begin(&self.context, IndexerRun::Retry),
+            Effect::Reindex(model) => self.indexer.begin(&self.context, IndexerRun::Reindex(model)),
+            Effect::ReadTexts { again } => self.indexer.begin(&self.context, IndexerRun::Texts { again }),
             Effect::StackPhoto(path) => self.read(reader::ReadRequest::StackPhoto(path)),
             Effect::Facts(path) => self.read(reader::ReadRequest::Facts(path)),
             Effect::SetCaption { photo, text, way } => {
                 self.read(reader::ReadRequest::SetCaption { photo, text, way });
             }
+            Effect::SetText(photo, text, way) => self.read(reader::ReadRequest::SetText(photo, text, way)),
+            Effect::Sidecars(folder) => desktop::sidecars(&self.context, folder),
             Effect::Watch(watch) => self.watcher.watch(&self.context, watch),
             Effect::CompletePath(typed, folders) => desktop::complete(&self.context, typed, folders),
             Effect::Files(typed) => self.files.put(typed),
@@ -194,9 +217,10 @@ impl Workers {
         let _ = self.reader.send(request);
     }
 
-    /// Sets the pictures that are needed on the screen, the most important first; replaces the previous ones.
-    pub fn paint(&self, wanted: Vec<WantedPicture>) {
-        self.painter.want(wanted);
+    /// Sets the pictures that are needed on the screen, the most important first; replaces the previous ones. Photos are
+    /// kept at full size only while they are looked at closely.
+    pub fn paint(&self, wanted: Vec<WantedPicture>, closely: bool) {
+        self.painter.want(wanted, closely);
     }
 
     /// Cancels everything that can be cancelled, and waits a moment for the indexer, which writes to the library.
@@ -204,6 +228,7 @@ impl Workers {
         self.finder.cancel();
         self.library_work.cancel();
         self.chat.cancel();
+        self.models.cancel();
         self.indexer.stop(Duration::from_secs(5));
         self.marks.stop(Duration::from_secs(2));
     }

@@ -9,7 +9,7 @@ use crate::tui::overlay::Prompt;
 use anyhow::Context as _;
 use crossbeam_channel::Sender;
 use snapseek_index::query::quoted;
-use snapseek_index::{Error, LabelSet, Library, Searcher};
+use snapseek_index::{Error, LabelSet, Library, PhotoText, Searcher};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,9 +36,26 @@ pub(super) enum ReadRequest {
         text: Option<(String, Option<String>)>,
         way: Way,
     },
+    SetText(i64, Option<PhotoText>, Way),
     LabelSets,
     SaveSet(LabelSet),
     Standing,
+}
+
+impl ReadRequest {
+    /// Why something is changed, if it is.
+    fn way(&self) -> Way {
+        match self {
+            Self::Rename(_, _, way)
+            | Self::RestoreClusters(_, way)
+            | Self::SaveSearch(_, _, way)
+            | Self::Album(_, way)
+            | Self::Own(_, way)
+            | Self::SetCaption { way, .. }
+            | Self::SetText(_, _, way) => *way,
+            _ => Way::Do,
+        }
+    }
 }
 
 pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<ReadRequest>> {
@@ -49,6 +66,9 @@ pub(super) fn start(context: Arc<Context>) -> std::io::Result<Sender<ReadRequest
             if let Err(error) = guarded(|| answer(&context, &mut library, &mut snapshot, &request)) {
                 (library, snapshot) = (None, None);
                 match request {
+                    request if request.way() != Way::Do => {
+                        context.send(Message::NotTaken(request.way(), explained(&error)));
+                    }
                     ReadRequest::Groups => context.send(Message::Groups(Err(explained(&error)))),
                     ReadRequest::Standing => context.send(Message::Library(Err(explained(&error)))),
                     ReadRequest::Rename(old, new, Way::Do) => {
@@ -107,6 +127,7 @@ fn answer(
                     | ReadRequest::Own(..)
                     | ReadRequest::SaveSearch(..)
                     | ReadRequest::SetCaption { .. }
+                    | ReadRequest::SetText(..)
                     | ReadRequest::SaveSet(_)
                     | ReadRequest::Paths(..) => {
                         anyhow::bail!("there is no library yet")
@@ -198,6 +219,14 @@ fn answer(
             // What this connection writes does not change the version that it sees.
             *snapshot = None;
             context.send(Message::Captioned { photo: *photo, before, now: text.is_some(), way: *way });
+        }
+        ReadRequest::SetText(photo, text, way) => {
+            let before = library.clear_text(*photo)?;
+            if let Some(text) = text {
+                library.restore_text(*photo, text)?;
+            }
+            *snapshot = None;
+            context.send(Message::TextSet { photo: *photo, before, now: text.is_some(), way: *way });
         }
         ReadRequest::RestoreClusters(id, way) => {
             library.restore_clusters(*id)?;

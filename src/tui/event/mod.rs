@@ -1,15 +1,21 @@
 //! What the update function receives ([`Event`], [`Message`]) and what it requests ([`Effect`]).
 
-use super::browse::BrowseKind;
+mod effect;
+
+pub use effect::{
+    AlbumChange, Beginning, ChatWork, Effect, Ending, Export, Forgotten, OwnChange, Purpose, Task, Way, Work,
+};
+
+use super::copies::FoundCopies;
+use super::models::ModelStock;
 use super::overlay::Prompt;
-use super::place::Place;
-use super::source::Source;
+use super::zoom::Crop;
 use crate::labels::classify::Verdict;
 use crate::terminal::listener::Step;
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui_image::protocol::Protocol;
 use snapseek_index::{
-    ContentHash, Facet, FacetField, Hit, LabelSet, Order, OwnRatings, OwnTags, PhotoAlbum, SavedSearch, Status, Turn,
+    ContentHash, Facet, FacetField, Hit, LabelSet, Order, PhotoAlbum, PhotoText, SavedSearch, Status, Turn,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -159,7 +165,7 @@ pub struct Judged {
     pub verdict: Verdict,
 }
 
-/// Identifies an encoded picture by its photo and size in cells.
+/// Identifies an encoded picture by its photo, its size in cells, and the part of the photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PictureKey {
     /// The photo's id.
@@ -168,6 +174,8 @@ pub struct PictureKey {
     pub width: u16,
     /// Most rows that it may take.
     pub height: u16,
+    /// The part of the photo; `None`: the whole.
+    pub crop: Option<Crop>,
 }
 
 /// A picture that is needed on the screen.
@@ -179,6 +187,8 @@ pub struct WantedPicture {
     pub path: PathBuf,
     /// Hash of what it shows.
     pub picture: ContentHash,
+    /// Width and height of the photo in pixels.
+    pub size: (u32, u32),
 }
 
 /// What an indexing run reports.
@@ -206,6 +216,19 @@ pub enum IndexNews {
     },
     /// It has ended: a summary of what it did, or why it failed. The flag is set if it was cancelled.
     Ended(Outcome<String>, bool),
+}
+
+/// What is reported of models and of the work on them.
+#[derive(Clone, Debug)]
+pub enum ModelNews {
+    /// Which there are.
+    Stock(Box<ModelStock>),
+    /// Something that the user should know; the flag is set for a problem.
+    Says(u64, bool, String),
+    /// What is worked on, and how much of how much is done.
+    At(u64, String, u64, u64),
+    /// It has ended: what was done, or why it failed.
+    Ended(u64, Outcome<String>),
 }
 
 /// What the chat reports.
@@ -266,6 +289,21 @@ pub enum Message {
         /// Why.
         way: Way,
     },
+    /// The text in photos was read: what was done.
+    TextsRead(u64, Outcome<String>),
+    /// The text that was read in a photo was deleted, or is back: what was there before.
+    TextSet {
+        /// The photo.
+        photo: i64,
+        /// What was read in it before.
+        before: Option<PhotoText>,
+        /// There is one now.
+        now: bool,
+        /// Why.
+        way: Way,
+    },
+    /// A step could not be taken back, or be done again.
+    NotTaken(Way, String),
     /// What the user wrote on photos was changed: what was done, and what it was before.
     OwnChanged(String, OwnChange, Way),
     /// Clusters of before are back: how many, and the number under which the library keeps those that they replaced.
@@ -288,6 +326,10 @@ pub enum Message {
     Charted(u64, Outcome<MapChart>),
     /// Photos sorted by labels.
     Sorted(u64, Outcome<Classified>),
+    /// Copies.
+    Copies(u64, Outcome<FoundCopies>),
+    /// The script for copies, by the name that the user gave it, is written: what it does.
+    Scripted(u64, String, Outcome<String>),
     /// The values of a field, and how many photos have each.
     Facets(FacetField, Vec<Facet>),
     /// The albums.
@@ -318,6 +360,8 @@ pub enum Message {
     Chat(u64, ChatNews),
     /// News of an indexing run.
     Index(IndexNews),
+    /// News of models.
+    Models(ModelNews),
     /// The library's status; `None` if there is no library.
     Library(Outcome<Option<Box<Standing>>>),
     /// Files in the library's folders have changed.
@@ -348,243 +392,4 @@ impl std::fmt::Debug for EncodedPicture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Picture").field(&self.0.size()).finish()
     }
-}
-
-/// Why something is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// The user wants it.
-    Do,
-    /// The last step is undone.
-    Undo,
-    /// What was undone is done again.
-    Redo,
-}
-
-/// A change of what the user wrote on photos.
-#[derive(Clone, Debug, PartialEq)]
-pub enum OwnChange {
-    /// Add tags to photos, and remove others.
-    Tags {
-        /// The photos.
-        photos: Vec<i64>,
-        /// The tags to add.
-        add: Vec<String>,
-        /// The tags to remove.
-        remove: Vec<String>,
-    },
-    /// Rate photos; `None`: as their files say.
-    Rate(Vec<i64>, Option<i8>),
-    /// Give pictures exactly these tags.
-    SetTags(OwnTags),
-    /// Give pictures exactly these ratings.
-    SetRatings(OwnRatings),
-}
-
-/// What is left out of the library.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Forgotten {
-    /// These photos.
-    Photos(Vec<i64>),
-    /// A folder, with everything below it.
-    Folder(PathBuf),
-}
-
-/// What can be cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Task {
-    /// Work on the whole library: clusters, map, labels.
-    Library,
-    /// The chat's answer.
-    Chat,
-    /// The indexing run.
-    Index,
-}
-
-/// Work on the whole library.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Work {
-    /// Make this many clusters; `None`: as many as fit the photos best.
-    Cluster(Option<usize>),
-    /// Split the cluster with this id.
-    Split(i64),
-    /// Lay out the map.
-    Chart,
-    /// Sort all photos by these labels.
-    Sort(LabelSet),
-}
-
-/// A change of an album.
-#[derive(Clone, Debug, PartialEq)]
-pub enum AlbumChange {
-    /// Add photos to its end.
-    Add(String, Vec<i64>),
-    /// Take photos out of it.
-    Remove(String, Vec<i64>),
-    /// Give it exactly these pictures, or delete it with `None`: what it was before a change that is undone.
-    Set(String, Option<Vec<ContentHash>>),
-}
-
-/// What the chat is asked to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ChatWork {
-    /// Start or continue the chat about this photo.
-    Open(PathBuf),
-    /// Answer this question.
-    Ask(String),
-    /// Remove the last turn, then answer this question.
-    AskAgain(String),
-    /// Write the captions of these photos, by id and file.
-    Caption(Vec<(i64, PathBuf)>),
-    /// Delete all turns.
-    Clear,
-    /// Add turns that were deleted.
-    Restore(Vec<Turn>),
-    /// Write the chat to a new file.
-    Save(PathBuf),
-}
-
-/// The form in which photos are exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Export {
-    /// A contact sheet as an HTML page.
-    Html,
-    /// JSON lines in the format of `search --json`.
-    Json,
-    /// The photos themselves, copied into a folder.
-    Files,
-}
-
-/// What requested paths are used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// To copy them to the clipboard.
-    Copy,
-    /// To print them and end the program.
-    Pick,
-    /// To write captions.
-    Caption,
-}
-
-/// What the update function requests. No effect blocks.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Search: generation, source, and what to list of it. It replaces an older search.
-    Search(u64, Source, Listing),
-    /// Load the details of these photos.
-    Photos(Vec<i64>),
-    /// Look up the files of these photos.
-    Paths(Purpose, Vec<i64>),
-    /// The library has changed: the next search must see it.
-    Renew,
-    /// Send [`Message::Timer`] with this generation after this time.
-    Timer(u64, Duration),
-    /// Load the clusters.
-    Groups,
-    /// Rename a cluster.
-    Rename {
-        /// Its old name.
-        old: String,
-        /// Its new name.
-        new: String,
-        /// Why.
-        way: Way,
-    },
-    /// Bring clusters back that the library keeps under this number.
-    RestoreClusters(i64, Way),
-    /// Load the photos that were marked when the program ended last.
-    Marks,
-    /// Remember the marked photos for the next start.
-    KeepMarks(Vec<i64>),
-    /// Start heavy work; it replaces older heavy work.
-    Work(u64, Work),
-    /// Count the photos by the values of a field.
-    Facets(FacetField),
-    /// Load the albums.
-    Albums,
-    /// Load the saved searches.
-    Searches,
-    /// Save a query under this name, or delete that of this name.
-    SaveSearch(String, Option<String>, Way),
-    /// Load what a list to browse shows.
-    Browse(BrowseKind),
-    /// Load the first photos that a query finds.
-    Covers(u64, String),
-    /// Change an album.
-    Album(AlbumChange, Way),
-    /// Change what the user wrote on photos.
-    Own(OwnChange, Way),
-    /// Load the saved label sets.
-    LabelSets,
-    /// Save a label set.
-    SaveSet(LabelSet),
-    /// Work for the chat.
-    Chat(u64, ChatWork),
-    /// Cancel some work.
-    Cancel(Task),
-    /// Index these folders; if the list is empty, those of the library.
-    Index(Vec<PathBuf>),
-    /// Index the library's folders, and try again what could not be read.
-    Retry,
-    /// Find the photo in this file, which is in the stack of the one that is shown.
-    StackPhoto(PathBuf),
-    /// Load everything that is known about the photo in this file.
-    Facts(PathBuf),
-    /// Write a caption (with the fingerprint of the model that wrote it, if not by hand), or delete it.
-    SetCaption {
-        /// The photo.
-        photo: i64,
-        /// The caption.
-        text: Option<(String, Option<String>)>,
-        /// Why.
-        way: Way,
-    },
-    /// Start or stop watching the library's folders.
-    Watch(bool),
-    /// Load the library's status.
-    Standing,
-    /// Complete a path that is typed; only folders if the flag is set.
-    CompletePath(String, bool),
-    /// Find the pictures and folders whose names begin so.
-    Files(String),
-    /// Open a photo in the system's viewer.
-    View(PathBuf),
-    /// Show a photo in the file manager.
-    Reveal(PathBuf),
-    /// Copy text to the clipboard.
-    Copy(String),
-    /// Leave something out of the library.
-    Forget(Forgotten),
-    /// Run a shell command on the files of these photos.
-    Shell(String, Vec<i64>),
-    /// Write photos to a file or folder.
-    Export(Export, Vec<i64>, PathBuf),
-    /// Add a query to the history on disk.
-    Remember(String),
-    /// Suspend to the shell.
-    Suspend,
-    /// End the program.
-    Quit(Ending),
-}
-
-/// How the program ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The user quit.
-    Left,
-    /// The user picked these files.
-    Picked(Vec<PathBuf>),
-    /// A signal, or the loss of the terminal, ended it.
-    Terminated,
-}
-
-/// How the program starts.
-#[derive(Clone, Debug, Default)]
-pub struct Beginning {
-    /// Folders to index immediately.
-    pub index: Vec<PathBuf>,
-    /// The first query.
-    pub query: String,
-    /// The first place.
-    pub place: Place,
 }

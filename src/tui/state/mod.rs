@@ -1,11 +1,17 @@
 //! Everything that the terminal UI knows. Only `update` changes it; views only read it.
 
+mod marks;
+mod places;
+
+pub use marks::Marks;
+pub use places::{ChatState, Classify, Clusters, Completion, IndexState, LookState, Map, RunState, SearchState};
+
 use super::browse::Browse;
-use super::event::{
-    Answer, Beginning, Classified, Effect, EncodedPicture, Groups, Listing, MapChart, Outcome, PictureKey, Standing,
-};
+use super::copies::CopyState;
+use super::event::{Answer, Beginning, Effect, EncodedPicture, Listing, Outcome, PictureKey, Way};
 use super::gallery::Gallery;
 use super::keymap::Keymap;
+use super::models::ModelState;
 use super::overlay::{Overlay, Prompt};
 use super::place::Place;
 use super::source::{Seek, Source, Visits};
@@ -17,7 +23,7 @@ use crate::config::ThemeName;
 use crate::terminal::abilities::ColorDepth;
 use crate::terminal::listener::Step;
 use ratatui::layout::Rect;
-use snapseek_index::{Facet, FacetField, Hit, LabelSet, PhotoAlbum, SavedSearch, Turn};
+use snapseek_index::{Facet, FacetField, Hit, PhotoAlbum, SavedSearch};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,13 +33,15 @@ use tui_input::Input;
 pub const LIMIT: usize = 200;
 /// Cells of encoded pictures that are kept; in kitty's protocol a cell takes about 800 bytes.
 const MOST_CELLS: usize = 200_000;
+/// Photos of which the part that was painted last is remembered: two are seen at once.
+const MOST_PAINTED: usize = 2;
 /// Photos whose details are kept.
 const MOST_PHOTOS: usize = 20_000;
 /// Failures that are listed.
 const MOST_FAILURES: usize = 2_000;
 
 /// How the program was started.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct TuiOptions {
     /// Picked paths are printed when the program ends.
     pub pick: bool,
@@ -41,6 +49,8 @@ pub struct TuiOptions {
     pub pictures: bool,
     /// The terminal draws pictures over its cells, so that a picture would cover an overlay.
     pub pictures_float: bool,
+    /// Pixels of a cell, across and down, as pictures are drawn: of half blocks, one and two.
+    pub cell: (u16, u16),
     /// How many colours the terminal shows.
     pub colors: ColorDepth,
     /// The colour of its background, if it is known.
@@ -55,6 +65,24 @@ pub struct TuiOptions {
     pub keymap: Keymap,
     /// Which model a first run uses, and what a better one would cost.
     pub models: [String; 2],
+}
+
+impl Default for TuiOptions {
+    fn default() -> Self {
+        Self {
+            pick: false,
+            pictures: false,
+            pictures_float: false,
+            cell: (1, 2),
+            colors: ColorDepth::default(),
+            background: None,
+            theme: ThemeName::default(),
+            watch: false,
+            own_colors: UserColors::default(),
+            keymap: Keymap::default(),
+            models: Default::default(),
+        }
+    }
 }
 
 /// The whole state of the terminal UI.
@@ -100,6 +128,10 @@ pub struct State {
     pub last_field: usize,
     /// The start page, folders, the timeline.
     pub browse: Browse,
+    /// Copies, and which are kept.
+    pub copies: CopyState,
+    /// Models, and the work on them.
+    pub models: ModelState,
     /// The saved searches.
     pub searches: Vec<SavedSearch>,
     /// The albums.
@@ -110,6 +142,8 @@ pub struct State {
     pub undo: Vec<Undo>,
     /// How the steps that were undone last are done again, the last one at the end.
     pub redo: Vec<Undo>,
+    /// Steps that are being taken back, or done again, the first one at the beginning.
+    pub taking: Vec<(Way, Undo)>,
     /// The state of the marks that was handed over to be kept.
     pub kept_marks: u64,
     /// What was typed in prompts that were left.
@@ -128,294 +162,6 @@ pub struct State {
     pub theme: Theme,
     /// How the program was started.
     pub options: TuiOptions,
-}
-
-/// Query and results.
-#[derive(Clone, Debug)]
-pub struct SearchState {
-    /// The current source and those visited before and after it.
-    pub visits: Visits,
-    /// The query line.
-    pub input: Input,
-    /// Keys go into the query line.
-    pub typing: bool,
-    /// The results.
-    pub gallery: Gallery,
-    /// Generation of the request whose answer is wanted.
-    pub generation: u64,
-    /// What is asked for of the photos.
-    pub listing: Listing,
-    /// The answer has not arrived yet.
-    pub waiting: bool,
-    /// What is wrong with the query.
-    pub error: Option<String>,
-    /// What is wrong with the query if it stays as it is.
-    pub unripe: Option<String>,
-    /// The last answer without its photos.
-    pub answer: Answer,
-    /// How many photos the library had when it was last searched.
-    pub library: Option<usize>,
-    /// The photo to select when the answer arrives.
-    pub keep: Option<i64>,
-    /// The same source was requested again: the selected photo stays selected.
-    pub again: bool,
-    /// Queries of earlier sessions and of this one, oldest first.
-    pub history: Vec<String>,
-    /// Which of them is in the query line, and the text that it replaced.
-    pub recalled: Option<(usize, String)>,
-    /// Completions of the word before the cursor.
-    pub completion: Option<Completion>,
-    /// The selected photo is shown at the side.
-    pub preview: bool,
-}
-
-impl SearchState {
-    /// What was wrong with a half-written query is now a mistake.
-    pub fn ripen(&mut self) {
-        self.error = self.unripe.take().or_else(|| self.error.take());
-    }
-}
-
-/// Completions of a half-written word.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Completion {
-    /// Where the word begins, in characters from the beginning of the line.
-    pub start: usize,
-    /// The completed words to choose from.
-    pub items: Vec<String>,
-    /// How many photos each of them finds, where that is known.
-    pub counts: Vec<Option<u64>>,
-    /// Which of them is chosen.
-    pub at: usize,
-}
-
-/// One photo, large.
-#[derive(Clone, Debug, Default)]
-pub struct LookState {
-    /// This photo alone; `None`: the selected photo of the gallery of `of`.
-    pub only: Option<i64>,
-    /// The place whose gallery is used.
-    pub of: Place,
-    /// Only the photo is shown, on the full screen.
-    pub full: bool,
-    /// The photo of the stack that is shown in the place of the one that stands for it.
-    pub in_stack: Option<i64>,
-    /// How many positions behind the photo the one is that is shown beside it; 0: none is.
-    pub beside: usize,
-    /// Generation of the timer of the slideshow, while there is one.
-    pub slideshow: Option<u64>,
-}
-
-/// Photos sorted by labels.
-#[derive(Clone, Debug)]
-pub struct Classify {
-    /// The line in which labels are typed.
-    pub input: Input,
-    /// Keys go into that line.
-    pub typing: bool,
-    /// The photos with their verdicts under the requested set.
-    pub sorted: Option<Arc<Classified>>,
-    /// How many photos have each label, and last how many have none.
-    pub counts: Vec<usize>,
-    /// The position of the label whose photos are shown; the position after the last label means none of them.
-    pub label: usize,
-    /// The photos of that label.
-    pub gallery: Gallery,
-    /// The saved label sets.
-    pub sets: Vec<LabelSet>,
-    /// Why the labels cannot be used.
-    pub error: Option<String>,
-}
-
-/// Clusters.
-#[derive(Clone, Debug, Default)]
-pub struct Clusters {
-    /// The clusters; `None` before they are loaded.
-    pub groups: Option<Groups>,
-    /// The position of the selected cluster.
-    pub at: usize,
-    /// Why there are no clusters.
-    pub error: Option<String>,
-    /// Clusters have been made since the library last changed.
-    pub tried: bool,
-}
-
-/// The map.
-#[derive(Clone, Debug)]
-pub struct Map {
-    /// The photos on it; `None` before it is laid out.
-    pub chart: Option<Arc<MapChart>>,
-    /// The cursor, in the map's coordinates.
-    pub cursor: (f32, f32),
-    /// The centre of the visible part.
-    pub middle: (f32, f32),
-    /// How much is visible: 1 is the whole map.
-    pub span: f32,
-    /// The corner where a box was started.
-    pub corner: Option<(f32, f32)>,
-    /// The photo nearest to the cursor, as a position on the chart.
-    pub nearest: Option<usize>,
-    /// Where the cursor was when `nearest` was found.
-    pub pointed: Option<(f32, f32)>,
-    /// Why there is no map.
-    pub error: Option<String>,
-}
-
-/// The chat.
-#[derive(Clone, Debug, Default)]
-pub struct ChatState {
-    /// The photo that it is about.
-    pub photo: Option<i64>,
-    /// Its turns so far.
-    pub turns: Vec<Turn>,
-    /// The line in which the question is typed.
-    pub input: Input,
-    /// Keys go into that line.
-    pub typing: bool,
-    /// The question that is being answered, and its answer so far.
-    pub answering: Option<(String, String)>,
-    /// The model is being opened, or is encoding the picture.
-    pub opening: bool,
-    /// There is no model: what is needed to get it.
-    pub missing: Option<String>,
-    /// What went wrong.
-    pub error: Option<String>,
-    /// The name of the model that answers.
-    pub model: String,
-    /// Generation of the request whose answers are wanted.
-    pub generation: u64,
-    /// The question replaces the last one.
-    pub again: bool,
-    /// How many lines the view is scrolled back from the end.
-    pub back: usize,
-}
-
-/// Folders and indexing.
-#[derive(Clone, Debug, Default)]
-pub struct IndexState {
-    /// The library's status; `None` before it is known, or if there is no library.
-    pub standing: Option<Box<Standing>>,
-    /// The status is known; there may still be no library.
-    pub known: bool,
-    /// The current indexing run.
-    pub run: Option<RunState>,
-    /// Files that could not be read: path, kind and reason.
-    pub failures: Vec<(PathBuf, String, String)>,
-    /// What the last run did, or why it failed.
-    pub last: Option<Outcome<String>>,
-    /// The last run was cancelled.
-    pub was_cancelled: bool,
-    /// The folders are watched.
-    pub watch: bool,
-    /// Files changed during the run: another run must follow.
-    pub again: bool,
-    /// Position of the selected failure.
-    pub at: usize,
-    /// The next run tries again what could not be read.
-    pub retry: bool,
-}
-
-impl IndexState {
-    /// How many photos the library has, by its status.
-    #[must_use]
-    pub fn photo_count(&self) -> Option<usize> {
-        self.standing.as_ref().map(|standing| usize::try_from(standing.status.photos).unwrap_or(usize::MAX))
-    }
-}
-
-/// An indexing run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunState {
-    /// Photos that need work.
-    pub found: u64,
-    /// Photos that are done.
-    pub done: u64,
-    /// Folders are still being searched.
-    pub walking: bool,
-    /// The current step other than embedding photos.
-    pub step: Option<Step>,
-    /// Ticks of a tenth of a second since it started.
-    pub ticks: u64,
-    /// It was cancelled.
-    pub cancelled: bool,
-}
-
-/// Marked photos, in the order of marking.
-#[derive(Clone, Debug, Default)]
-pub struct Marks {
-    order: Vec<i64>,
-    all: HashSet<i64>,
-    /// How often they were changed.
-    changes: u64,
-}
-
-impl Marks {
-    /// These photos.
-    #[must_use]
-    pub fn of(ids: Vec<i64>) -> Self {
-        let mut marks = Self::default();
-        ids.into_iter().for_each(|id| marks.add(id));
-        marks
-    }
-
-    /// A number that is another one after each change.
-    #[must_use]
-    pub fn changes(&self) -> u64 {
-        self.changes
-    }
-
-    /// Whether a photo is marked.
-    #[must_use]
-    pub fn has(&self, id: i64) -> bool {
-        self.all.contains(&id)
-    }
-
-    /// Marks a photo.
-    pub fn add(&mut self, id: i64) {
-        if self.all.insert(id) {
-            self.order.push(id);
-            self.changes += 1;
-        }
-    }
-
-    /// Marks a photo, or removes its mark.
-    pub fn toggle(&mut self, id: i64) {
-        if self.all.remove(&id) {
-            self.order.retain(|other| *other != id);
-            self.changes += 1;
-        } else {
-            self.add(id);
-        }
-    }
-
-    /// Removes the marks of some photos.
-    pub fn forget(&mut self, gone: &HashSet<i64>) {
-        if gone.iter().any(|id| self.all.contains(id)) {
-            self.order.retain(|id| !gone.contains(id));
-            self.all.retain(|id| !gone.contains(id));
-            self.changes += 1;
-        }
-    }
-
-    /// Removes all marks.
-    pub fn clear(&mut self) {
-        self.order.clear();
-        self.all.clear();
-        self.changes += 1;
-    }
-
-    /// Marks these photos instead.
-    pub fn replace(&mut self, other: Self) {
-        *self = Self { changes: self.changes + 1, ..other };
-    }
-}
-
-impl std::ops::Deref for Marks {
-    type Target = [i64];
-
-    fn deref(&self) -> &[i64] {
-        &self.order
-    }
 }
 
 impl State {
@@ -480,11 +226,14 @@ impl State {
             facets: HashMap::new(),
             last_field: 0,
             browse: Browse::default(),
+            copies: CopyState::default(),
+            models: ModelState::default(),
             searches: Vec::new(),
             albums: Vec::new(),
             last_album: String::new(),
             undo: Vec::new(),
             redo: Vec::new(),
+            taking: Vec::new(),
             kept_marks: 0,
             drafts: Vec::new(),
             begun: Begun::default(),
@@ -555,15 +304,19 @@ impl State {
                 group.covers.first().copied()
             }
             Place::Chat => self.chat.photo,
-            Place::Index | Place::Browse => None,
+            Place::Duplicates => self.copies.selected().map(|file| file.photo),
+            Place::Index | Place::Browse | Place::Models => None,
         }
     }
 
     /// The photo that is shown beside the one in Look.
     #[must_use]
     pub fn photo_beside(&self) -> Option<i64> {
-        if self.place != Place::Look || self.look.only.is_some() || self.look.beside == 0 {
+        if self.place != Place::Look || self.look.beside == 0 {
             return None;
+        }
+        if self.look.only.is_some() {
+            return self.look.with;
         }
         let gallery = self.gallery_of(self.look.of)?;
         gallery.shown().get(gallery.at() + self.look.beside).map(|found| found.id)
@@ -624,6 +377,7 @@ impl State {
         self.search.waiting
             || self.work.is_some()
             || self.captioning.is_some()
+            || self.models.job.is_some()
             || self.index.run.is_some()
             || self.chat.opening
             || self.chat.answering.is_some()
@@ -644,6 +398,12 @@ impl State {
         if self.pictures.keys().map(cells).sum::<usize>() + cells(&key) > MOST_CELLS {
             let wanted: HashSet<PictureKey> = super::layout::pictures(self).into_iter().map(|(key, _)| key).collect();
             self.pictures.retain(|key, _| wanted.contains(key));
+        }
+        if key.crop.is_some() && picture.is_ok() {
+            self.look.painted.retain(|other| other.id != key.id);
+            self.look.painted.push(key);
+            let surplus = self.look.painted.len().saturating_sub(MOST_PAINTED);
+            self.look.painted.drain(..surplus);
         }
         self.pictures.insert(key, picture);
     }
