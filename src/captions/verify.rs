@@ -4,6 +4,7 @@
 //! where it was: a line for each picture, by the hash of what it shows.
 
 use super::open::NamedChatModel;
+use crate::model::chat_model::does_it_show;
 use crate::model::kept::private_folder;
 use crate::photo::DecodeLimits;
 use crate::search::photo_file::first_showing;
@@ -51,7 +52,7 @@ impl Verifier<'_> {
         told: &mut dyn FnMut(&Row) -> anyhow::Result<()>,
     ) -> anyhow::Result<bool> {
         let count = rows.len().min(count);
-        let question = format!("Does this photo show {text}?");
+        let question = does_it_show(text);
         let mut answers = KeptAnswers::open(self.cache, self.chat_model.model.fingerprint(), &question);
         let (mut problems, mut is_whole) = (Vec::new(), true);
         let mut progress = Progress::new(self.console, self.cancel);

@@ -4,10 +4,10 @@
 use crate::cli::ModelsAction;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::model::hub::presets::{CHAT_PRESETS, PRESETS};
+use crate::model::hub::presets::{BLIP2_ITM, CHAT_PRESETS, HELPERS, PRESETS};
 use crate::model::hub::quantized;
-use crate::model::ocr::scripts::SCRIPT_MODELS;
-use crate::model::{self, Bits, Kind, dual_encoder};
+use crate::model::ocr::scripts::{self, SCRIPT_MODELS};
+use crate::model::{self, Bits, Kind, ModelSpec, dual_encoder};
 use crate::model_choice::{self, rounded};
 use crate::stock::list::{StockItem, StockKind};
 use crate::stock::{self, Pulled, Quantized, installed};
@@ -158,7 +158,7 @@ fn available(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
         let installed = model::locate(&model_choice::spec(preset.name)?)?.is_some();
         let seconds = dual_encoder::seconds_per_photo(preset)?;
         if settings.json {
-            console.json(&json!({"schema": 1, "name": preset.name, "repository": preset.repo,
+            console.json(&json!({"schema": 1, "name": preset.name, "for": StockKind::Model(Kind::Starter).purpose(), "repository": preset.repo,
                 "revision": preset.revision, "licence": preset.licence, "bytes": preset.bytes,
                 "pixels": preset.pixels, "dim": preset.dim, "recall": preset.recall, "seconds_per_photo": seconds,
                 "installed": installed}))?;
@@ -179,33 +179,57 @@ fn available(settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
             ))?;
         }
     }
-    if !settings.json {
-        console.note(
-            "besides, clip-multilingual reads texts in 50 languages for clip (`--text-model`), and blip2-itm ranks results \
-             again (`search --rerank`); captions and answers (`--captioner`) are written by:",
-        );
-        for preset in &CHAT_PRESETS {
-            let is_here = model::locate(&model_choice::spec(preset.name)?)?.is_some();
-            console.note(format_args!(
-                "{:<13} {:>7}  {:<11} {}: {}{}",
-                preset.name,
-                rounded(preset.bytes),
-                preset.licence,
-                preset.repo,
-                preset.about,
-                if is_here { "  (installed)" } else { "" }
-            ));
-        }
-        for model in &SCRIPT_MODELS {
-            console.note(format_args!(
-                "{:<13} reads text in photos (`--ocr {}`): {}",
-                model.name, model.name, model.reads
-            ));
-        }
-        console.note(
-            "finds: mean of recall@1, @5 and @10 on Crossmodal-3600 in English, published by Immich (docs.immich.app); a \
-             photo: one thread of this processor, measured now with weights that mean nothing, without decoding",
-        );
+    if settings.json {
+        return available_besides(console);
+    }
+    console.note(
+        "besides, clip-multilingual reads texts in 50 languages for clip (`--text-model`), and blip2-itm ranks results \
+         again (`search --rerank`); captions and answers (`--captioner`) are written by:",
+    );
+    for preset in &CHAT_PRESETS {
+        let is_here = model::locate(&model_choice::spec(preset.name)?)?.is_some();
+        console.note(format_args!(
+            "{:<13} {:>7}  {:<11} {}: {}{}",
+            preset.name,
+            rounded(preset.bytes),
+            preset.licence,
+            preset.repo,
+            preset.about,
+            if is_here { "  (installed)" } else { "" }
+        ));
+    }
+    for model in &SCRIPT_MODELS {
+        console.note(format_args!("{:<13} reads text in photos (`--ocr {}`): {}", model.name, model.name, model.reads));
+    }
+    console.note(
+        "finds: mean of recall@1, @5 and @10 on Crossmodal-3600 in English, published by Immich (docs.immich.app); a \
+         photo: one thread of this processor, measured now with weights that mean nothing, without decoding",
+    );
+    Ok(Exit::Success)
+}
+
+/// Lists the models that embed no photos, as JSON: those that write, compare, read queries, and read text in photos.
+fn available_besides(console: &Console) -> anyhow::Result<Exit> {
+    let is_here = |spec: &ModelSpec| anyhow::Ok(model::locate(spec)?.is_some());
+    for preset in &CHAT_PRESETS {
+        let spec = model_choice::spec(preset.name)?;
+        let kind = if spec == ModelSpec::Blip2 { Kind::Blip2 } else { Kind::VisionLanguage };
+        console.json(&json!({"schema": 1, "name": preset.name, "for": StockKind::Model(kind).purpose(), "repository": preset.repo,
+            "revision": preset.revision, "licence": preset.licence, "bytes": preset.bytes, "about": preset.about,
+            "installed": is_here(&spec)?}))?;
+    }
+    for (name, repo) in HELPERS {
+        let spec = model_choice::spec(name)?;
+        let revision = model::repository(&spec).map(|(_, revision)| revision);
+        let kind = if name == BLIP2_ITM.0 { Kind::Matcher } else { Kind::Texts };
+        console
+            .json(&json!({"schema": 1, "name": name, "for": StockKind::Model(kind).purpose(), "repository": repo, "revision": revision,
+            "licence": model::licence(repo), "bytes": null, "installed": is_here(&spec)?}))?;
+    }
+    let cache = Settings::cache_dir()?;
+    for model in &SCRIPT_MODELS {
+        console.json(&json!({"schema": 1, "name": model.name, "for": StockKind::Text.purpose(), "repository": null, "revision": null,
+            "licence": scripts::LICENCE, "bytes": null, "about": model.reads, "installed": model.file(&cache).is_file()}))?;
     }
     Ok(Exit::Success)
 }

@@ -69,6 +69,12 @@ impl CaptionStyle {
     }
 }
 
+/// What [`ChatModel::yes`] is asked to learn whether a photo shows something.
+#[must_use]
+pub fn does_it_show(text: &str) -> String {
+    format!("Does this photo show {text}?")
+}
+
 /// What a model is to write.
 #[derive(Clone, Copy, Debug)]
 pub enum ChatPrompt<'a> {

@@ -5,6 +5,7 @@ use crate::captions::open;
 use crate::config::{Precision, Settings};
 use crate::model::chat_model::{CaptionStyle, ChatModel, ChatPrompt, WriteRequest};
 use crate::model::generation::GenerateOptions;
+use crate::model::hub::presets::chat_preset;
 use crate::model::ocr::scripts::ScriptModel;
 use crate::model::published::{self, ASTRONAUT, Expectation, PLAUSIBLE, PUBLISHED, PublishedOutcome};
 use crate::model::{self, ChecksumVerdict, Embed, FileVerdict, Kind, Pixels};
@@ -76,6 +77,7 @@ impl SelfTest<'_> {
         let is_right = match kind {
             Some(Kind::Blip2) if !known.is_empty() => self.texts(name, &known)?,
             Some(Kind::Encoder(_) | Kind::Starter) if model::is_trained(name) => self.numbers(name, &known)?,
+            Some(Kind::VisionLanguage) if chat_preset(name).is_some() => self.answers(name)?,
             _ => {
                 self.console.detail(format_args!("{}: nothing is published to compare it with", sanitize::text(name)));
                 true
@@ -127,6 +129,18 @@ impl SelfTest<'_> {
             is_right &= is_it;
         }
         Ok(is_right)
+    }
+
+    /// Of a model that answers questions, in the form that is used.
+    fn answers(&self, name: &str) -> anyhow::Result<bool> {
+        let chat_model = open::named(name, self.settings, self.console)?.model;
+        let picture = Self::decode(ASTRONAUT.1)?;
+        let Some((is_plausible, answers)) = published::plausible_answers(&*chat_model, &picture, self.cancel)? else {
+            return Ok(true);
+        };
+        let rows: Vec<_> = PLAUSIBLE.into_iter().zip(answers).map(|(text, yes)| (text, None, yes)).collect();
+        self.tell(name, ASTRONAUT.0, if is_plausible { "plausible" } else { "NOT plausible" }, &rows)?;
+        Ok(is_plausible)
     }
 
     /// Of a BLIP-2, whose full form counts.

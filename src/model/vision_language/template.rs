@@ -1,23 +1,36 @@
 //! Prompts by the chat template that a checkpoint brings: a Jinja template, which is a foreign program and gets little
-//! fuel and memory.
+//! fuel, memory and time, and a stack of its own.
 
 use crate::model::preprocess::read_json;
+use crate::panics::contained;
 use anyhow::Context;
-use minijinja::{Environment, Error, ErrorKind, context};
+use crossbeam_channel::bounded;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, Error, ErrorKind, State, Value as TemplateValue, context};
+use minijinja_contrib::pycompat::unknown_method_callback;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Files that hold a template, in the order in which `transformers` looks.
 const TEMPLATE: &str = "chat_template.jinja";
 pub(super) const TEMPLATE_JSON: &str = "chat_template.json";
 pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// The longest template, in bytes; that of Qwen3-VL with its tools has some 6,000.
-const LONGEST_TEMPLATE: usize = 1 << 18;
-/// Steps that a template may take. A conversation of a thousand turns takes some ten thousand.
-const FUEL: u64 = 2_000_000;
+const LONGEST_TEMPLATE: usize = 1 << 15;
+/// Steps that a template may take; every 64 bytes that it makes count as one, so that they bound its memory to 64 MB.
+/// A conversation of a thousand turns takes some ten thousand.
+const FUEL: u64 = 1_000_000;
 /// How deep macros and loops may call each other.
-const DEPTH: usize = 50;
+const DEPTH: usize = 25;
+/// Bytes of stack: a template of the greatest length that is nothing but minus signs needs about a third of it.
+const STACK: usize = 1 << 27;
+/// How long a prompt may take. Fuel bounds what a template makes, but not how often it looks at lists that share parts.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest prompt, in bytes.
 const LONGEST_PROMPT: usize = 1 << 22;
 
@@ -60,7 +73,9 @@ enum TemplateContent<'a> {
 
 /// A checkpoint's template.
 pub(super) struct ChatTemplate {
-    environment: Environment<'static>,
+    environment: Arc<Environment<'static>>,
+    /// Set once it took too long: what it began cannot be stopped, and is not begun again.
+    is_lost: AtomicBool,
     name: String,
     /// Control tokens that templates name.
     bos: String,
@@ -99,20 +114,9 @@ impl ChatTemplate {
 
     fn new(source: String, name: String, bos: String, eos: String) -> anyhow::Result<Self> {
         anyhow::ensure!(source.len() <= LONGEST_TEMPLATE, "{name}: the chat template is too long");
-        let mut environment = Environment::new();
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
-        environment.set_keep_trailing_newline(true);
-        environment.set_fuel(Some(FUEL));
-        environment.set_recursion_limit(DEPTH);
-        // Methods of Python's strings, lists and dictionaries.
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |why: String| -> Result<String, Error> {
-            Err(Error::new(ErrorKind::InvalidOperation, why))
-        });
-        let added = environment.add_template_owned("chat", without_generation_tags(&source));
-        added.map_err(|error| anyhow::anyhow!("{name}: the chat template is damaged: {error}"))?;
-        Ok(Self { environment, name, bos, eos })
+        let damaged = |error: anyhow::Error| anyhow::anyhow!("{name}: the chat template is damaged: {error:#}");
+        let environment = apart(move || environment(&source)).map_err(damaged)?;
+        Ok(Self { environment: Arc::new(environment), is_lost: AtomicBool::new(false), name, bos, eos })
     }
 
     /// The prompt of a conversation, up to where the model's next answer begins.
@@ -130,13 +134,73 @@ impl ChatTemplate {
                     .collect(),
             })
             .collect();
-        let failed = |error: Error| anyhow::anyhow!("{}: the chat template cannot be used: {error}", self.name);
-        let template = self.environment.get_template("chat").map_err(failed)?;
-        let with = context! { messages, add_generation_prompt => true, bos_token => self.bos, eos_token => self.eos };
-        let mut prompt = BoundedText::default();
-        template.render_captured_to(with, &mut prompt).map_err(failed)?;
-        String::from_utf8(prompt.0).with_context(|| self.name.clone())
+        let given = Serde(messages).into();
+        let failed =
+            |error: anyhow::Error| anyhow::anyhow!("{}: the chat template cannot be used: {error:#}", self.name);
+        if self.is_lost.load(Ordering::Relaxed) {
+            return Err(failed(anyhow::anyhow!(ENDLESS)));
+        }
+        let (environment, bos, eos) = (Arc::clone(&self.environment), self.bos.clone(), self.eos.clone());
+        let made = apart(move || render(&environment, given, &bos, &eos));
+        if made.as_ref().is_err_and(|error| error.to_string() == ENDLESS) {
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
+        String::from_utf8(made.map_err(failed)?).with_context(|| self.name.clone())
     }
+}
+
+/// What is said of a template that takes too long.
+const ENDLESS: &str = "it does not end";
+
+/// Runs what a template does in a thread with a stack of its own, and waits for it only so long.
+fn apart<T: Send + 'static>(work: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> anyhow::Result<T> {
+    let (sender, receiver) = bounded(1);
+    let thread = std::thread::Builder::new().name("chat template".into()).stack_size(STACK);
+    thread.spawn(move || {
+        let made = contained(work).unwrap_or_else(|panicked| Err(panicked.into()));
+        // Nobody waits any longer.
+        let _ = sender.send(made);
+    })?;
+    receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(anyhow::anyhow!(ENDLESS)))
+}
+
+/// What runs a template.
+fn environment(source: &str) -> anyhow::Result<Environment<'static>> {
+    let mut environment = Environment::new();
+    // As `transformers` sets them.
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    environment.set_syntax(syntax.build()?);
+    environment.set_fuel(Some(FUEL));
+    environment.set_recursion_limit(DEPTH);
+    environment.set_unknown_method_callback(method);
+    environment.add_function("raise_exception", |why: String| -> Result<String, Error> {
+        Err(Error::new(ErrorKind::InvalidOperation, why))
+    });
+    environment.add_template_owned("chat", without_generation_tags(source))?;
+    Ok(environment)
+}
+
+/// Methods of Python's strings, lists and dictionaries.
+fn method(
+    state: &mut State,
+    value: &TemplateValue,
+    name: &str,
+    given: &[TemplateValue],
+) -> Result<TemplateValue, Error> {
+    // A width takes no fuel, and could ask for more than all memory.
+    let is_wide = |text: &str| text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 4);
+    if name == "format" && value.as_str().is_some_and(is_wide) {
+        return Err(Error::new(ErrorKind::InvalidOperation, "a format is too wide"));
+    }
+    unknown_method_callback(state, value, name, given)
+}
+
+fn render(environment: &Environment, messages: TemplateValue, bos: &str, eos: &str) -> anyhow::Result<Vec<u8>> {
+    let with = context! { messages, add_generation_prompt => true, bos_token => bos, eos_token => eos };
+    let mut prompt = BoundedText::default();
+    environment.get_template("chat")?.render_captured_to(with, &mut prompt)?;
+    Ok(prompt.0)
 }
 
 /// A prompt in the making, which does not grow without end.
@@ -236,6 +300,81 @@ mod tests {
             let error = render(source, &turns).unwrap_err().to_string();
             assert!(error.contains(word) && error.contains("file"), "{source}: {error}");
         }
+    }
+
+    /// Errors name the template, and come while a person still waits.
+    fn is_refused(source: &str) {
+        let started = std::time::Instant::now();
+        let start: String = source.chars().take(80).collect();
+        let error = render(source, &[said(Speaker::User, 1, "What is it?")]).unwrap_err().to_string();
+        assert!(error.contains("file: the chat template"), "{start}: {error}");
+        assert!(started.elapsed() < 2 * PATIENCE, "{start} took {:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_template_that_makes_much_of_little_is_an_error() {
+        let grows = |step: &str| {
+            format!(
+                "{{% set s = namespace(t='ab') %}}{{% for i in range(60) %}}{step}{{% endfor %}}{{{{ s.t|length }}}}"
+            )
+        };
+        is_refused(&grows("{% set s.t = s.t ~ s.t %}"));
+        is_refused(&grows("{% set s.t = s.t + s.t %}"));
+        is_refused(&grows("{% set t %}{{ s.t }}{{ s.t }}{% endset %}{% set s.t = t %}"));
+        for source in [
+            "{% macro f(t, n) %}{% if n %}{{ f(t ~ t, n - 1) }}{% endif %}{% endmacro %}{{ f('ab', 45) }}",
+            "{{ 'ab' * 99999999999 }}",
+            "{{ ('ab' * 40000000) ~ ('ab' * 40000000) }}",
+            "{{ ([1] * 90000000)|list|length }}",
+            "{{ 'a\nb'|indent(99999999999) }}",
+            "{{ '%99999999999d'|format(1) }}",
+            "{{ '{:99999999999}'.format(1) }}",
+            "{{ [1]|batch(99999999999, 0)|list }}",
+            "{{ [1]|slice(99999999999, 0)|list }}",
+            "{{ range(100000)|map('string')|join('x' * 100000) }}",
+            "{{ ('a' * 1000000).replace('', 'a' * 1000000) }}",
+        ] {
+            is_refused(source);
+        }
+        let many = |filter: &str| format!("{{{{ 'aa'{}|length }}}}", filter.repeat(40));
+        is_refused(&many("|replace('a', 'aaaaaaaa')"));
+        is_refused(&many(".replace('a', 'aaaaaaaa')"));
+    }
+
+    #[test]
+    fn a_template_of_deep_parts_needs_no_more_stack_than_there_is() {
+        for (before, unit, after) in [
+            ("{{ ", "not ", "1 }}"),
+            ("{{ ", "-", "1 }}"),
+            ("{{ 1", "+1", " }}"),
+            ("{{ 1", "|int", " }}"),
+            ("{{ a", ".a", " }}"),
+            ("{{ a", "()", " }}"),
+            ("{{ ", "1 if 0 else ", "1 }}"),
+            ("{% if 0 %}", "{% elif 0 %}", "{% endif %}"),
+            ("{{ ", "(", "1 }}"),
+            ("{{ ", "[", "1 }}"),
+            ("", "{% if 1 %}", ""),
+        ] {
+            let times = (LONGEST_TEMPLATE - before.len() - after.len()) / unit.len();
+            let source = format!("{before}{}{after}", unit.repeat(times));
+            // Whether it is right or not: the process lives.
+            let _ = render(&source, &[said(Speaker::User, 1, "What is it?")]);
+        }
+        is_refused(&" ".repeat(LONGEST_TEMPLATE + 1));
+    }
+
+    #[test]
+    fn a_template_that_keeps_busy_without_making_anything_is_given_up_once() {
+        // Two lists that are equal, with 2^60 paths through them.
+        let source = "{% set s = namespace(a=1, b=1) %}{% for i in range(60) %}{% set s.a = [s.a, s.a] %}\
+                      {% set s.b = [s.b, s.b] %}{% endfor %}{{ s.a == s.b }}";
+        let template = ChatTemplate::new(source.to_owned(), "file".into(), String::new(), String::new()).unwrap();
+        let error = template.prompt(&[]).unwrap_err().to_string();
+        assert!(error.contains("file") && error.contains(ENDLESS), "{error}");
+        let started = std::time::Instant::now();
+        template.prompt(&[]).unwrap_err();
+        assert!(started.elapsed() < PATIENCE / 2);
     }
 
     #[test]
