@@ -71,7 +71,7 @@ pub(super) fn index(db: &Database, some: &[i64], progress: &mut dyn FnMut(u64) -
 
 /// What is indexed of a photo.
 #[derive(Default)]
-struct Said {
+struct PhotoWords {
     /// Caption, text in the picture, camera, lens, place, and what its owner wrote.
     facts: Vec<Option<String>>,
     names: Vec<String>,
@@ -81,11 +81,11 @@ struct Said {
 }
 
 /// What is said of those of some photos that have a file, by their ids.
-fn said_of(db: &Database, some: &[i64]) -> rusqlite::Result<BTreeMap<i64, Said>> {
+fn said_of(db: &Database, some: &[i64]) -> rusqlite::Result<BTreeMap<i64, PhotoWords>> {
     const FACTS: usize = 12;
     let list = serde_json::to_string(some).unwrap_or_default();
-    let mut all: BTreeMap<i64, Said> = BTreeMap::new();
-    let mut each = |sql: &str, take: fn(&mut Said, &SqlRow<'_>) -> rusqlite::Result<()>| {
+    let mut all: BTreeMap<i64, PhotoWords> = BTreeMap::new();
+    let mut each = |sql: &str, take: fn(&mut PhotoWords, &SqlRow<'_>) -> rusqlite::Result<()>| {
         let sql = sql.replace("LISTED", "IN (SELECT value FROM json_each(?1))");
         db.prepare_cached(&sql)?.for_each([&list], |row| {
             take(all.entry(row.get(0)?).or_default(), row)?;
