@@ -104,8 +104,8 @@ fn a_library_goes_to_a_server_and_back_by_one_command() {
         assert!(refused.code() == 2 && !format!("{refused:?}").contains("sEcret"), "{refused:?}");
     }
     for (wrong, code) in [
-        ("postgres://snapseek:sEcret@127.0.0.1:9/photos".to_owned(), 4),
-        ("postgres://snapseek:sEcret@127.0.0.1:9/photos?nonsense=1".to_owned(), 4),
+        ("postgres://snapseek:sEcret@127.0.0.1:9/photos".to_owned(), 5),
+        ("postgres://snapseek:sEcret@127.0.0.1:9/photos?nonsense=1".to_owned(), 5),
         (address.replace("?library=", "?library=not"), 3),
     ] {
         let output = run(&sandbox, &wrong, ["status"]);

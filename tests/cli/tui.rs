@@ -57,7 +57,7 @@ fn a_folder_is_indexed_searched_and_looked_at() {
         .types("?")
         .sees("Search: keys")
         .types("  ")
-        .sees("search the library")
+        .sees("delete the caption")
         .keys(&["Escape"])
         .sees_not("Search: keys");
     screen

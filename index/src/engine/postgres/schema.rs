@@ -10,7 +10,8 @@ pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// Functions are made again by every release, so they are no step.
 ///
-/// `random` stands before PostgreSQL's own in the search path: that gives numbers between 0 and 1.
+/// `random` stands before PostgreSQL's own in the search path: that gives numbers between 0 and 1. Only version 18 has
+/// `min` of bytes.
 pub(super) const FUNCTIONS: &str = r#"
 CREATE OR REPLACE FUNCTION random() RETURNS BIGINT LANGUAGE sql VOLATILE AS
     $$ SELECT ('x' || substr(md5(gen_random_uuid()::text), 1, 16))::bit(64)::bigint $$;
@@ -18,6 +19,9 @@ CREATE OR REPLACE FUNCTION unixepoch() RETURNS BIGINT LANGUAGE sql VOLATILE AS
     $$ SELECT extract(epoch FROM clock_timestamp())::bigint $$;
 CREATE OR REPLACE FUNCTION instr(text, text) RETURNS INTEGER LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
     $$ SELECT strpos($1, $2) $$;
+CREATE OR REPLACE FUNCTION lesser(bytea, bytea) RETURNS BYTEA LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
+    $$ SELECT CASE WHEN $2 < $1 THEN $2 ELSE $1 END $$;
+CREATE OR REPLACE AGGREGATE min(bytea) (SFUNC = lesser, STYPE = bytea, PARALLEL = SAFE);
 CREATE OR REPLACE FUNCTION json_each(text) RETURNS TABLE (value BIGINT) LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
     $$ SELECT element::bigint FROM jsonb_array_elements_text($1::jsonb) AS listed (element) $$;
 CREATE OR REPLACE FUNCTION strftime(text, bigint, text) RETURNS TEXT LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
