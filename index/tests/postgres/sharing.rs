@@ -138,7 +138,7 @@ fn write_in_another_process() {
     let Some(folder) = std::env::var_os("SNAPSEEK_TEST_WRITTEN") else { return };
     let library = Library::open(&place(Path::new(&folder))).unwrap();
     let mut writer = library.lock().unwrap();
-    for n in 2..=100 {
+    for n in 2..=400 {
         writer.apply(&[photo(&format!("{n}.jpg"), n, DIM, &[])]).unwrap();
     }
     // The lock was taken again each time.
@@ -156,9 +156,9 @@ fn a_writer_goes_on_when_its_connection_is_lost() {
         }
         dropped += 1;
         drop_connections(folder.path(), &[&writer]);
-        std::thread::sleep(Duration::from_millis(150));
+        std::thread::sleep(Duration::from_millis(60));
     };
     assert!(status.success() && dropped > 3, "{status}, {dropped}");
-    assert_eq!((count(folder.path(), "file"), count(folder.path(), "embedding")), (100, 100));
+    assert_eq!((count(folder.path(), "file"), count(folder.path(), "embedding")), (400, 400));
     assert!(library.check(true).unwrap().findings.is_empty());
 }
