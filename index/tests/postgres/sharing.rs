@@ -141,8 +141,15 @@ fn write_in_another_process() {
     for n in 2..=400 {
         writer.apply(&[photo(&format!("{n}.jpg"), n, DIM, &[])]).unwrap();
     }
-    // The lock was taken again each time.
+    // Nobody ends the connections any more: the lock is taken again with the next statement.
+    std::fs::write(Path::new(&folder).join("written"), "").unwrap();
+    while !Path::new(&folder).join("quiet").exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    library.status().unwrap();
     assert!(library.reopen().unwrap().lock().is_err());
+    drop(writer);
+    library.reopen().unwrap().lock().unwrap();
 }
 
 #[test]
@@ -150,14 +157,14 @@ fn a_writer_goes_on_when_its_connection_is_lost() {
     let (folder, library) = library_of(&many(1), false);
     let mut writer = spawn("sharing::write_in_another_process", "SNAPSEEK_TEST_WRITTEN", folder.path());
     let mut dropped = 0;
-    let status = loop {
-        if let Some(status) = writer.try_wait().unwrap() {
-            break status;
-        }
+    while !folder.path().join("written").exists() && writer.try_wait().unwrap().is_none() {
         dropped += 1;
         drop_connections(folder.path(), &[&writer]);
         std::thread::sleep(Duration::from_millis(60));
-    };
+    }
+    drop_connections(folder.path(), &[&writer]);
+    std::fs::write(folder.path().join("quiet"), "").unwrap();
+    let status = writer.wait().unwrap();
     assert!(status.success() && dropped > 3, "{status}, {dropped}");
     assert_eq!((count(folder.path(), "file"), count(folder.path(), "embedding")), (400, 400));
     assert!(library.check(true).unwrap().findings.is_empty());
