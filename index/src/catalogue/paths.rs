@@ -10,7 +10,7 @@ pub(crate) fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-/// The path whose bytes [`bytes`] returned.
+/// The path whose bytes [`bytes()`] returned.
 pub(crate) fn from_bytes(bytes: &[u8]) -> PathBuf {
     #[cfg(unix)]
     {

@@ -1,8 +1,8 @@
 //! What the SQL of this crate runs on: SQLite for a library in a folder, PostgreSQL for one that machines share.
 //!
 //! There is one text of every statement. It is written in what both engines understand; the little in which they
-//! differ (marks of values, `INSERT OR REPLACE`) is rewritten by [`postgres::dialect`], and the functions of SQLite
-//! that our SQL uses are defined there in SQL ([`postgres::schema`]).
+//! differ (marks of values, `INSERT OR REPLACE`) is rewritten by `postgres/dialect.rs`, and the functions of SQLite
+//! that our SQL uses are defined there in SQL (`postgres/schema.rs`).
 
 pub(crate) mod database;
 pub(crate) mod postgres;

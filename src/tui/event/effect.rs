@@ -145,7 +145,7 @@ pub enum Effect {
     Paths(Purpose, Vec<i64>),
     /// The library has changed: the next search must see it.
     Renew,
-    /// Send [`Message::Timer`] with this generation after this time.
+    /// Send [`super::Message::Timer`] with this generation after this time.
     Timer(u64, Duration),
     /// Load the clusters.
     Groups,
