@@ -1,22 +1,15 @@
 //! Locks of a library: of a file in its folder, or of its server.
 
 use super::library::Library;
-use super::private_file::take_lock;
+use super::private_file::{LockFile, take_lock};
 use crate::engine::postgres::server::Server;
 use crate::error::{Error, Result};
-use std::fs::File;
 
 /// A lock, which is released when it is dropped, and by the system or the server when the process ends.
 #[derive(Debug)]
 pub(crate) enum Lock<'l> {
-    File {
-        /// Closing it releases the lock.
-        _file: File,
-    },
-    Server {
-        server: &'l Server,
-        key: i64,
-    },
+    File { _file: LockFile },
+    Server { server: &'l Server, key: i64 },
 }
 
 impl Library {

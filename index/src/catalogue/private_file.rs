@@ -17,9 +17,20 @@ pub(crate) fn private() -> OpenOptions {
     OpenOptions::new()
 }
 
+/// A file that is locked until this is dropped, or the process ends.
+#[derive(Debug)]
+pub(crate) struct LockFile(File);
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // Closing it is not enough: a program that another thread starts at this moment has it open until it runs.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Locks a file and writes this process's id into it. If another process has locked it, `held` makes the error from the
 /// id of that process.
-pub(crate) fn take_lock(path: &Path, held: impl FnOnce(Option<u32>) -> Error) -> Result<File> {
+pub(crate) fn take_lock(path: &Path, held: impl FnOnce(Option<u32>) -> Error) -> Result<LockFile> {
     let mut file = private().create(true).truncate(false).read(true).write(true).open(path).map_err(Error::io(path))?;
     match file.try_lock() {
         Ok(()) => {}
@@ -27,7 +38,7 @@ pub(crate) fn take_lock(path: &Path, held: impl FnOnce(Option<u32>) -> Error) ->
         Err(TryLockError::Error(error)) => return Err(Error::io(path)(error)),
     }
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(Error::io(path))?;
-    Ok(file)
+    Ok(LockFile(file))
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {

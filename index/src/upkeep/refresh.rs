@@ -3,14 +3,13 @@
 use crate::catalogue::change_log::Stamp;
 use crate::catalogue::identity::{ORPHANS, carry_on, open_paths};
 use crate::catalogue::library::{Library, WAITING_CAPTIONS, WAITING_NAMES, models_of};
-use crate::catalogue::private_file::take_lock;
+use crate::catalogue::private_file::{LockFile, take_lock};
 use crate::catalogue::rows::{ModelRole, WaitingCounts};
 use crate::catalogue::writer::Writer;
 use crate::error::{Error, Result};
 use crate::search::segments::Limits;
 use crate::search::text::{self, Failed};
 use crate::search::vectors::{self, GRAPH_FROM};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// How many changes behind this machine's caches of a library on a server may be before a search brings them up to
@@ -22,7 +21,7 @@ const KEPT: i64 = 1_000_000;
 impl Library {
     /// Takes the lock of the caches. `None` if another process of this machine has it, which writes them. The caches of
     /// a library in a folder belong to its writer.
-    fn lock_caches(&self) -> Result<Option<Option<File>>> {
+    fn lock_caches(&self) -> Result<Option<Option<LockFile>>> {
         if self.server().is_none() {
             return Ok(Some(None));
         }

@@ -72,6 +72,22 @@ pub fn make(
         Err(TryLockError::WouldBlock) => anyhow::bail!("another snapseek is quantizing a model; wait for it to end"),
         Err(TryLockError::Error(error)) => return Err(error).with_context(|| lock.display().to_string()),
     }
+    let made = make_alone(cache, name, source, bits, &target, progress);
+    // Closing the file is not enough: a program that another thread starts at this moment has it open until it runs.
+    let _ = file.unlock();
+    made
+}
+
+/// As [`make()`], in `target`, by the only process that does.
+fn make_alone(
+    cache: &Path,
+    name: &str,
+    source: &Path,
+    bits: Bits,
+    target: &Path,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> anyhow::Result<Form> {
+    let root = root(cache);
     // Remove what a killed run left behind.
     for entry in fs::read_dir(&root)?.flatten().filter(|e| e.file_name().to_string_lossy().starts_with('.')) {
         let _ = fs::remove_dir_all(entry.path());
@@ -79,8 +95,8 @@ pub fn make(
     // 8.5 bits are 0.53 of an f16 weight, and ViT-g's weights take that much even in the 4-bit form. Of f32 it is half.
     let estimate = bytes_of(source).unwrap_or(0) / 10 * if bits == Bits::Four { 4 } else { 6 };
     check_room(&root, estimate)?;
-    model::quantize(source, name, bits, &target, Some(cache), progress)?;
-    let form = form_in(target.clone()).with_context(|| format!("{} cannot be read back", target.display()))?;
+    model::quantize(source, name, bits, target, Some(cache), progress)?;
+    let form = form_in(target.to_path_buf()).with_context(|| format!("{} cannot be read back", target.display()))?;
     for old in forms(cache) {
         if old.dir != target && old.manifest.source == name && old.manifest.bits == bits {
             fs::remove_dir_all(&old.dir).with_context(|| format!("{} cannot be removed", old.dir.display()))?;
