@@ -45,6 +45,9 @@ pub(crate) fn check_length(what: &str, text: &str, longest: usize) -> Result<()>
     Ok(())
 }
 
+/// What follows a column in a condition that its value is in the list ?1 (JSON).
+pub(crate) const LISTED: &str = "IN (SELECT value FROM json_each(?1))";
+
 /// The text of a column, with invalid UTF-8 replaced: a damaged caption must not make every search that meets it fail.
 pub(crate) fn text_of(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<String> {
     Ok(String::from_utf8_lossy(row.get_ref(at)?.as_bytes()?).into_owned())

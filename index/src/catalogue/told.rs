@@ -3,7 +3,7 @@
 use super::paths;
 use super::rows::Metadata;
 use super::seal::{self, told_columns};
-use super::stored::text_of;
+use super::stored::{LISTED, text_of};
 use crate::engine::{Database, SqlRow, values_of};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
@@ -12,10 +12,6 @@ use std::collections::{HashMap, HashSet};
 
 /// The columns of `file` and `photo` that hold it, in the order of [`values`] and [`read`].
 pub(crate) const COLUMNS: &str = told_columns!();
-
-/// The other photos of the stack of photo ?1.
-pub(crate) const COMPANIONS: &str = "(SELECT s.photo FROM stack s JOIN stack o ON o.leader = s.leader
-    WHERE o.photo = ?1 AND s.photo <> ?1)";
 
 /// The stars of `photo p`: those that a person gave it in the library, or else what its files say.
 pub(crate) const RATING: &str =
@@ -96,7 +92,7 @@ pub(crate) fn values(said: &Metadata) -> Vec<Value> {
     ]
 }
 
-/// Reads [`COLUMNS`], which begin at this column; keywords and people are read by [`names_of`].
+/// Reads [`COLUMNS`], which begin at this column; keywords and people are read by [`names_of_all`].
 pub(crate) fn read(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<Metadata> {
     let text = |column: usize| match row.get_ref(at + column)? {
         rusqlite::types::ValueRef::Null => Ok(None),
@@ -135,58 +131,41 @@ pub(crate) fn joined(words: &[String]) -> String {
     format!(" {} ", words.join(" "))
 }
 
-/// The keywords and the people of a photo, each once: its own tags, then those of its files in their order. With `stack`,
-/// also those of the photos that were taken as one with it.
-pub(crate) fn names_of(db: &Database, photo: i64, stack: bool) -> rusqlite::Result<KeywordsAndPeople> {
-    let others = |of: &str| if stack { format!("OR {of} IN {COMPANIONS}") } else { String::new() };
-    let own = format!(
-        "SELECT 0, o.name FROM own_tag o JOIN photo p ON p.picture = o.picture WHERE p.id = ?1 {}
-         ORDER BY p.id <> ?1, o.folded",
-        others("p.id")
-    );
-    let of_files = format!(
-        "SELECT n.kind = '{}', n.text FROM named n JOIN file f ON f.id = n.file WHERE f.photo = ?1 {}
-         ORDER BY f.photo <> ?1, f.path, n.position",
-        NameKind::Person.as_str(),
-        others("f.photo")
-    );
-    let mut names: Vec<(bool, String)> = Vec::new();
-    for sql in [own, of_files] {
-        let mut statement = db.prepare_cached(&sql)?;
-        let rows = statement.query_map([photo], |row| Ok((row.get(0)?, text_of(row, 1)?)))?;
-        for row in rows {
-            names.push(row?);
-        }
-    }
-    Ok(sorted_out(names))
-}
-
-/// As [`names_of`], of all photos of a list of ids (JSON), without their stacks.
+/// The keywords and the people of each photo of a list of ids (JSON), each once: its own tags, then those of its files
+/// in their order.
 pub(crate) fn names_of_all(db: &Database, list: &str) -> rusqlite::Result<HashMap<i64, KeywordsAndPeople>> {
-    let own = "SELECT p.id, false, o.name FROM own_tag o JOIN photo p ON p.picture = o.picture
-        WHERE p.id IN (SELECT value FROM json_each(?1)) ORDER BY p.id, o.folded";
+    let own = format!(
+        "SELECT p.id, false, o.name FROM own_tag o JOIN photo p ON p.picture = o.picture
+         WHERE p.id {LISTED} ORDER BY p.id, o.folded"
+    );
     let of_files = format!(
         "SELECT f.photo, n.kind = '{}', n.text FROM named n JOIN file f ON f.id = n.file
-         WHERE f.photo IN (SELECT value FROM json_each(?1)) ORDER BY f.photo, f.path, n.position",
+         WHERE f.photo {LISTED} ORDER BY f.photo, f.path, n.position",
         NameKind::Person.as_str()
     );
     let mut all: HashMap<i64, Vec<(bool, String)>> = HashMap::new();
-    for sql in [own, &of_files] {
-        db.prepare_cached(sql)?.for_each([list], |row| {
+    for sql in [own, of_files] {
+        db.prepare_cached(&sql)?.for_each([list], |row| {
             all.entry(row.get(0)?).or_default().push((row.get(1)?, text_of(row, 2)?));
             Ok(true)
         })?;
     }
+    let sorted_out = |names: Vec<(bool, String)>| {
+        let (people, keywords): (Vec<_>, Vec<_>) = names.into_iter().partition(|(is_person, _)| *is_person);
+        let texts = |list: Vec<(bool, String)>| list.into_iter().map(|(_, name)| name).collect();
+        together([(texts(keywords), texts(people))])
+    };
     Ok(all.into_iter().map(|(photo, names)| (photo, sorted_out(names))).collect())
 }
 
-/// Keywords and people, each once.
-fn sorted_out(mut names: Vec<(bool, String)>) -> KeywordsAndPeople {
-    let mut seen = HashSet::new();
-    names.retain(|(is_person, name)| seen.insert((*is_person, paths::fold(name))));
-    let (people, keywords): (Vec<_>, Vec<_>) = names.into_iter().partition(|(is_person, _)| *is_person);
-    let texts = |list: Vec<(bool, String)>| list.into_iter().map(|(_, name)| name).collect();
-    (texts(keywords), texts(people))
+/// Keywords and people of several photos or files, each once.
+pub(crate) fn together(all: impl IntoIterator<Item = KeywordsAndPeople>) -> KeywordsAndPeople {
+    let (keywords, people): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    let each_once = |lists: Vec<Vec<String>>| {
+        let mut seen = HashSet::new();
+        lists.into_iter().flatten().filter(|name| seen.insert(paths::fold(name))).collect()
+    };
+    (each_once(keywords), each_once(people))
 }
 
 /// Writes the keywords and people of a file; returns whether they are others than before.

@@ -9,7 +9,7 @@ use crate::catalogue::paths;
 use crate::catalogue::rows::ContentHash;
 use crate::catalogue::seal;
 use crate::catalogue::stored::{check_length, text_of};
-use crate::engine::Database;
+use crate::engine::{Database, SqlRow};
 use crate::error::{Error, Result};
 use rusqlite::{OptionalExtension, params};
 use std::collections::HashSet;
@@ -252,9 +252,14 @@ pub(crate) fn tags_of(db: &Database, picture: &ContentHash) -> rusqlite::Result<
 pub(crate) fn rating_of(db: &Database, picture: &ContentHash) -> rusqlite::Result<Option<i8>> {
     let stars = db
         .prepare_cached("SELECT stars FROM own_rating WHERE picture = ?1")?
-        .query_row([picture.as_slice()], |row| Ok(row.get::<_, i8>(0).ok()))
+        .query_row([picture.as_slice()], |row| Ok(stars_in(row, 0)))
         .optional()?;
-    Ok(stars.flatten().filter(|stars| STARS.contains(stars)))
+    Ok(stars.flatten())
+}
+
+/// The stars in a column; `None` if they are damaged.
+pub(crate) fn stars_in(row: &SqlRow<'_>, at: usize) -> Option<i8> {
+    row.get::<_, i8>(at).ok().filter(|stars| STARS.contains(stars))
 }
 
 /// The words of the photo with this picture have changed, if the catalogue has it.

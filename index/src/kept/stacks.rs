@@ -3,7 +3,6 @@
 
 use crate::catalogue::library::{Library, current_model};
 use crate::catalogue::stored::text_of;
-use crate::catalogue::told::COMPANIONS;
 use crate::catalogue::writer::Writer;
 use crate::catalogue::{paths, seal};
 use crate::engine::Database;
@@ -116,8 +115,10 @@ impl Library {
     /// The catalogue cannot be read.
     pub fn stack_of(&self, photo: i64) -> Result<Vec<i64>> {
         self.sql(|db| {
-            let mut statement =
-                db.prepare_cached(&format!("SELECT photo FROM stack WHERE photo IN {COMPANIONS} ORDER BY photo"))?;
+            let mut statement = db.prepare_cached(
+                "SELECT s.photo FROM stack o JOIN stack s ON s.leader = o.leader
+                 WHERE o.photo = ?1 AND s.photo <> o.photo ORDER BY s.photo",
+            )?;
             statement.query_map([photo], |row| row.get(0))?.collect()
         })
     }
@@ -235,7 +236,7 @@ type Alike<'a> = dyn Fn(i64, i64) -> rusqlite::Result<bool> + 'a;
 fn are_alike(db: &Database, vectors: Option<&Vectors>, a: i64, b: i64) -> rusqlite::Result<bool> {
     let Some(vectors) = vectors else { return Ok(false) };
     let Some(row) = vectors.row(db, a)? else { return Ok(false) };
-    Ok(vectors.cosine(db, &row, b)?.is_some_and(|cosine| cosine >= ALIKE))
+    Ok(vectors.cosines(db, &row, &[b])?.values().any(|cosine| *cosine >= ALIKE))
 }
 
 /// Disjoint sets of positions; the lowest of each stands for it.

@@ -1,19 +1,19 @@
 //! Running one query: meaning and words, filters, fusion, folding.
 
+use super::details;
 use super::filters::{Filter, Filters, NO_CLUSTER, Phrase};
 use super::text::{self, Match, TextSearch, WordMatches};
 use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{ContentHash, ModelRecord, PhotoFacts, ScoreStats, Tag};
-use crate::catalogue::stored::{first_path, is_conversion, size_of, text_of};
-use crate::catalogue::told::{self, COMPANIONS};
+use crate::catalogue::stored::{first_path, is_conversion};
+use crate::catalogue::told;
 use crate::engine::Database;
 use crate::error::{Error, Result, validate};
 use crate::kept::labels::LabelFilter;
 use crate::kept::stacks;
-use crate::kept::{albums, clusters, own};
-use rusqlite::OptionalExtension;
+use crate::kept::{albums, clusters};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -36,6 +36,8 @@ pub enum By {
     Both,
 }
 
+/// Of how many photos the catalogue is asked at once.
+const TOLD_AT_ONCE: usize = 500;
 /// The most photos found by words that a filter is asked about one by one.
 const MOST_ASKED: usize = 10_000;
 
@@ -472,10 +474,16 @@ impl Searcher {
         let excluded: HashSet<i64> = request.exclude.iter().copied().collect();
         let mut chosen: Vec<RankedPhoto> = Vec::new();
         let mut rows: Vec<Option<Cow<'_, [f32]>>> = Vec::new();
-        for mut candidate in candidates {
-            if let (None, Some((query, vectors))) = (candidate.cosine, query) {
-                candidate.cosine = self.library.sql(|db| vectors.cosine(db, query, candidate.id))?;
+        let mut cosines = HashMap::new();
+        let at_once = request.limit.clamp(16, TOLD_AT_ONCE);
+        for at in 0..candidates.len() {
+            if let (Some((query, vectors)), 0) = (query, at % at_once) {
+                let some = candidates.iter().skip(at).take(at_once).filter(|candidate| candidate.cosine.is_none());
+                let some: Vec<i64> = some.map(|candidate| candidate.id).collect();
+                cosines = self.library.sql(|db| vectors.cosines(db, query, &some))?;
             }
+            let mut candidate = candidates[at];
+            candidate.cosine = candidate.cosine.or_else(|| cosines.get(&candidate.id).copied());
             let too_low = request.min_score.zip(candidate.cosine).is_some_and(|(min, cosine)| cosine < min);
             if too_low || excluded.contains(&candidate.id) {
                 continue;
@@ -528,16 +536,11 @@ impl Searcher {
     /// The catalogue cannot be read.
     pub fn details(&self, filters: &Filters, photos: &[RankedPhoto]) -> Result<Vec<Hit>> {
         let mut hits = Vec::with_capacity(photos.len());
-        for photo in photos {
-            let hit = self.library.sql(|db| match hit(db, filters, photo) {
-                Err(error) if is_conversion(&error) => Ok(Err(Error::DamagedPhoto {
-                    photo: photo.id,
-                    path: first_path(db, photo.id)?,
-                    reason: error.to_string(),
-                })),
+        for some in photos.chunks(TOLD_AT_ONCE) {
+            hits.extend(self.library.sql(|db| match details::hits(db, filters, some) {
+                Err(error) if is_conversion(&error) => damaged_photo(db, filters, some, error).map(Err),
                 read => read.map(Ok),
-            })?;
-            hits.extend(hit?);
+            })??);
         }
         Ok(hits)
     }
@@ -672,84 +675,24 @@ impl Searcher {
     }
 }
 
-/// What the catalogue knows about a photo; `None` if it has no file.
-fn hit(db: &Database, filters: &Filters, photo: &RankedPhoto) -> rusqlite::Result<Option<Hit>> {
-    let RankedPhoto { id, cosine, bm25, fused, probability, all_words, folded } = *photo;
-    let found = db
-        .prepare_cached(&format!(
-            "SELECT picture, width, height, format, remark, colors, {} FROM photo WHERE id = ?1",
-            told::COLUMNS
-        ))?
-        .query_row([id], |row| {
-            let facts = PhotoFacts {
-                width: row.get(1)?,
-                height: row.get(2)?,
-                format: row.get(3)?,
-                remark: row.get(4)?,
-                colors: row
-                    .get::<_, Option<String>>(5)?
-                    .map(|colors| colors.split_whitespace().map(str::to_owned).collect()),
-                metadata: told::read(row, 6)?,
+/// Which of these photos could not be read.
+fn damaged_photo(
+    db: &Database,
+    filters: &Filters,
+    some: &[RankedPhoto],
+    error: rusqlite::Error,
+) -> rusqlite::Result<Error> {
+    for photo in some {
+        if let Err(error) = details::hits(db, filters, std::slice::from_ref(photo)) {
+            return if is_conversion(&error) {
+                let path = first_path(db, photo.id)?;
+                Ok(Error::DamagedPhoto { photo: photo.id, path, reason: error.to_string() })
+            } else {
+                Err(error)
             };
-            Ok((row.get(0)?, facts))
-        });
-    let Some((picture, mut facts)): Option<(ContentHash, PhotoFacts)> = found.optional()? else { return Ok(None) };
-    let mut tags = db.prepare_cached("SELECT label, score FROM tag WHERE photo = ?1 ORDER BY position")?;
-    let tags = tags.query_map([id], |row| Ok(Tag { label: row.get(0)?, score: row.get(1)? }))?;
-    let tags = tags.collect::<rusqlite::Result<_>>()?;
-    let mut files = db.prepare_cached("SELECT path, size, mtime_ns FROM file WHERE photo = ?1 ORDER BY path")?;
-    let files = files.query_map([id], |row| {
-        Ok((paths::from_bytes(row.get_ref(0)?.as_blob()?), size_of(row.get(1)?), row.get(2)?))
-    })?;
-    let mut files = files.collect::<rusqlite::Result<Vec<(PathBuf, u64, i64)>>>()?;
-    files.sort_by_cached_key(|(path, ..)| !filters.prefers(path));
-    let Some(&(_, size, first)) = files.first() else { return Ok(None) };
-    let changed_ns = files.iter().map(|(.., changed)| *changed).min().unwrap_or(first);
-    let paths = files.into_iter().map(|(path, ..)| path).collect();
-    let mut stack = db.prepare_cached(&format!(
-        "SELECT min(path) FROM file WHERE photo IN {COMPANIONS} GROUP BY photo ORDER BY 1 LIMIT 100"
-    ))?;
-    let stack = stack.query_map([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
-    let stack: Vec<PathBuf> = stack.collect::<rusqlite::Result<_>>()?;
-    // What one of them shows, they all do; what a person wrote counts most, and then its own.
-    let shared = if stack.is_empty() { String::new() } else { format!("OR photo IN {COMPANIONS}") };
-    let caption = db
-        .prepare_cached(&format!(
-            "SELECT text FROM caption WHERE photo = ?1 {shared} ORDER BY captioner IS NOT NULL, photo <> ?1 LIMIT 1"
-        ))?
-        .query_row([id], |row| text_of(row, 0))
-        .optional()?;
-    let text = db
-        .prepare_cached(&format!(
-            "SELECT text FROM reading WHERE (photo = ?1 {shared}) AND text <> '' ORDER BY photo <> ?1 LIMIT 1"
-        ))?
-        .query_row([id], |row| text_of(row, 0))
-        .optional()?;
-    (facts.metadata.keywords, facts.metadata.people) = told::names_of(db, id, !stack.is_empty())?;
-    let (own_tags, own_rating) = (own::tags_of(db, &picture)?, own::rating_of(db, &picture)?);
-    if let Some(stars) = own_rating {
-        facts.metadata.rating = Some(stars).filter(|stars| *stars != 0);
+        }
     }
-    Ok(Some(Hit {
-        id,
-        picture,
-        cosine,
-        bm25,
-        fused,
-        probability,
-        all_words,
-        paths,
-        tags,
-        caption,
-        text,
-        facts,
-        size,
-        changed_ns,
-        folded,
-        stack,
-        own_tags,
-        own_rating,
-    }))
+    Err(error)
 }
 
 /// What sorts each photo that has a file.

@@ -3,7 +3,7 @@
 use super::{FIELDS, Failed, LENGTHS, TOKENIZER, analyzer, open, schema, split};
 use crate::catalogue::change_log::Stamp;
 use crate::catalogue::paths;
-use crate::catalogue::stored::text_of;
+use crate::catalogue::stored::{LISTED, text_of};
 use crate::catalogue::told;
 use crate::engine::{Database, SqlRow};
 use crate::error::Result;
@@ -86,7 +86,7 @@ fn said_of(db: &Database, some: &[i64]) -> rusqlite::Result<BTreeMap<i64, PhotoW
     let list = serde_json::to_string(some).unwrap_or_default();
     let mut all: BTreeMap<i64, PhotoWords> = BTreeMap::new();
     let mut each = |sql: &str, take: fn(&mut PhotoWords, &SqlRow<'_>) -> rusqlite::Result<()>| {
-        let sql = sql.replace("LISTED", "IN (SELECT value FROM json_each(?1))");
+        let sql = sql.replace("LISTED", LISTED);
         db.prepare_cached(&sql)?.for_each([&list], |row| {
             take(all.entry(row.get(0)?).or_default(), row)?;
             Ok(true)

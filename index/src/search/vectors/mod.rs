@@ -18,9 +18,10 @@ use codes::{CodedQuery, StoredRows};
 use graph::View;
 use kernel::dot;
 use rayon::prelude::*;
+use rusqlite::params;
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use xxhash_rust::xxh3::xxh3_64;
@@ -36,6 +37,8 @@ const MOST_BREADTH: usize = 8_192;
 const ENOUGH_TO_JUDGE: usize = 512;
 /// Rows compared by one task.
 const CHUNK: usize = 2_048;
+/// Of how many photos the catalogue is asked at once.
+const READ_AT_ONCE: usize = 1_000;
 /// The fewest rows from which the distribution of a query's cosines over a large library is estimated.
 const SAMPLE: usize = 4_096;
 
@@ -268,28 +271,50 @@ impl Vectors {
         }))
     }
 
-    /// The cosine of a photo with `query`.
-    pub(crate) fn cosine(&self, db: &Database, query: &[f32], id: i64) -> rusqlite::Result<Option<f32>> {
-        let best = |rows: Cow<'_, [f32]>| rows.chunks_exact(self.dim).map(|row| dot(query, row)).max_by(f32::total_cmp);
-        Ok(self.rows_of(db, id)?.and_then(best))
+    /// The cosines of these photos with `query`, those of damaged ones left out. The catalogue is asked at once about
+    /// all of which it alone has the vectors.
+    pub(crate) fn cosines(&self, db: &Database, query: &[f32], ids: &[i64]) -> rusqlite::Result<HashMap<i64, f32>> {
+        let best = |rows: &[f32]| rows.chunks_exact(self.dim).map(|row| dot(query, row)).max_by(f32::total_cmp);
+        let (mut cosines, mut others) = (HashMap::with_capacity(ids.len()), Vec::new());
+        for id in ids {
+            match self.place_of(*id) {
+                PhotoRows::None => {}
+                PhotoRows::Here(rows) => cosines.extend(best(rows).map(|cosine| (*id, cosine))),
+                PhotoRows::InCatalogue => others.push(*id),
+            }
+        }
+        others.sort_unstable();
+        read_rows(db, &self.model, Some(&others), &mut |id, row| {
+            let cosine = dot(query, row);
+            cosines.entry(id).and_modify(|best| *best = cosine.max(*best)).or_insert(cosine);
+            true
+        })?;
+        Ok(cosines)
     }
 
     fn rows_of(&self, db: &Database, id: i64) -> rusqlite::Result<Option<Cow<'_, [f32]>>> {
+        Ok(match self.place_of(id) {
+            PhotoRows::None => None,
+            PhotoRows::Here(rows) => Some(Cow::Borrowed(rows)),
+            PhotoRows::InCatalogue => read_vectors(db, &self.model, id)?.map(Cow::Owned),
+        })
+    }
+
+    fn place_of(&self, id: i64) -> PhotoRows<'_> {
         let changed = places(&self.ids, id);
         if !changed.is_empty() {
-            return Ok(self.rows.get(changed.start * self.dim..changed.end * self.dim).map(Cow::Borrowed));
+            let rows = self.rows.get(changed.start * self.dim..changed.end * self.dim);
+            return rows.map_or(PhotoRows::None, PhotoRows::Here);
         }
         let known = self.segments.iter().find_map(|segment| {
             let layout = Layout::of(&segment.cache)?;
             let known = places(layout.ids, id);
             (!known.is_empty() && !segment.masked.contains(&known.start)).then_some((layout.rows, known))
         });
-        match known {
-            None => Ok(None),
-            Some((rows, known)) => match rows.exact(known) {
-                Some(rows) => Ok(Some(Cow::Borrowed(rows))),
-                None => Ok(read_vectors(db, &self.model, id)?.map(Cow::Owned)),
-            },
+        match known.map(|(rows, known)| rows.exact(known)) {
+            None => PhotoRows::None,
+            Some(Some(rows)) => PhotoRows::Here(rows),
+            Some(None) => PhotoRows::InCatalogue,
         }
     }
 
@@ -443,20 +468,29 @@ impl Vectors {
         }
         found.sort_unstable_by(|a, b| b.highest().total_cmp(&a.highest()).then(a.id.cmp(&b.id)));
         let mut best: BinaryHeap<Reverse<Scored>> = BinaryHeap::new();
-        for estimate in &found {
-            let is_full = best.len() >= k;
-            if is_full && best.peek().is_none_or(|worst| estimate.highest() < worst.0.cosine) {
-                break;
-            }
-            let cosine = match estimate.error {
-                0.0 => Some(estimate.cosine),
-                _ => self.cosine(db, query, estimate.id)?,
-            };
-            // What is damaged in the catalogue has no cosine.
-            let Some(cosine) = cosine else { continue };
-            best.push(Reverse(Scored { id: estimate.id, cosine }));
-            if is_full {
-                best.pop();
+        'found: for some in found.chunks(k.clamp(16, 1000)) {
+            let mut cosines = None;
+            for estimate in some {
+                let is_full = best.len() >= k;
+                if is_full && best.peek().is_none_or(|worst| estimate.highest() < worst.0.cosine) {
+                    break 'found;
+                }
+                let cosine = if estimate.error == 0.0 {
+                    Some(estimate.cosine)
+                } else {
+                    if cosines.is_none() {
+                        let unsure = some.iter().filter(|estimate| estimate.error != 0.0);
+                        cosines =
+                            Some(self.cosines(db, query, &unsure.map(|estimate| estimate.id).collect::<Vec<_>>())?);
+                    }
+                    cosines.as_ref().and_then(|cosines| cosines.get(&estimate.id)).copied()
+                };
+                // What is damaged in the catalogue has no cosine.
+                let Some(cosine) = cosine else { continue };
+                best.push(Reverse(Scored { id: estimate.id, cosine }));
+                if is_full {
+                    best.pop();
+                }
             }
         }
         // In ascending order of the reverse: best first.
@@ -587,11 +621,12 @@ fn read_rows(
         Ok(vectors.chunks_exact(dim.max(1)).all(|vector| take(id, vector)))
     };
     if let Some(some) = some {
-        let mut statement = db.prepare_cached(&sql("model = ?1 AND photo = ?2"))?;
+        let mut statement = db.prepare_cached(&sql("model = ?1 AND photo IN (SELECT value FROM json_each(?2))"))?;
         let mut is_open = true;
-        for id in some {
+        for some in some.chunks(READ_AT_ONCE) {
             if is_open {
-                statement.for_each([model.id, *id], |row| {
+                let list = serde_json::to_string(some).unwrap_or_default();
+                statement.for_each(params![model.id, list], |row| {
                     is_open = read(row)?;
                     Ok(is_open)
                 })?;
@@ -600,6 +635,15 @@ fn read_rows(
         return Ok(());
     }
     db.prepare(&sql("model = ?1"))?.for_each([model.id], read)
+}
+
+/// Where the vectors of a photo are.
+enum PhotoRows<'v> {
+    None,
+    /// In memory, one after the other.
+    Here(&'v [f32]),
+    /// Here they are only roughly known.
+    InCatalogue,
 }
 
 /// The vectors of a photo, one after the other; `None` if it has no sound embedding.
