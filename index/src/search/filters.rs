@@ -362,8 +362,13 @@ impl Filters {
         let mut values: Vec<Value> = value.into_iter().map(Value::from).collect();
         for clause in &self.clauses {
             let Some(condition) = clause.filter.sql(&mut values) else { continue };
-            // An unknown fact (NULL) counts as "not satisfied", also where the clause is negated.
-            sql.push_str(&format!(" AND {}coalesce({condition}, false)", if clause.exclude { "NOT " } else { "" }));
+            // An unknown fact (NULL) counts as "not satisfied", also where the clause is negated. What is plain helps the
+            // planner of a server.
+            sql.push_str(&match (clause.exclude, condition.starts_with("EXISTS ")) {
+                (false, _) => format!(" AND ({condition})"),
+                (true, true) => format!(" AND NOT {condition}"),
+                (true, false) => format!(" AND NOT coalesce({condition}, false)"),
+            });
         }
         sql.push_str(" ORDER BY p.id");
         let mut statement = db.prepare(&sql)?;

@@ -7,9 +7,9 @@ use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{ContentHash, ModelRecord, PhotoFacts, ScoreStats, Tag};
-use crate::catalogue::stored::{first_path, is_conversion};
+use crate::catalogue::stored::{LISTED, first_path, is_conversion};
 use crate::catalogue::told;
-use crate::engine::Database;
+use crate::engine::{Database, values_of};
 use crate::error::{Error, Result, validate};
 use crate::kept::labels::LabelFilter;
 use crate::kept::stacks;
@@ -38,6 +38,8 @@ pub enum By {
 
 /// Of how many photos the catalogue is asked at once.
 const TOLD_AT_ONCE: usize = 500;
+/// Less than one photo in so many is few: the catalogue is asked about them alone.
+const FEW: usize = 4;
 /// The most photos found by words that a filter is asked about one by one.
 const MOST_ASKED: usize = 10_000;
 
@@ -190,7 +192,7 @@ impl Library {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn searcher(&self) -> Result<Searcher> {
-        let library = self.reopen()?;
+        let library = self.reopen_to_search()?;
         library.keep_up()?;
         Searcher::new(library)
     }
@@ -458,7 +460,9 @@ impl Searcher {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn sort<T>(&self, order: Order, photos: &mut [T], id: impl Fn(&T) -> i64) -> Result<()> {
-        let keys = self.library.sql(|db| sort_keys(db, order))?;
+        let some = photos.len() < self.len / FEW;
+        let some: Option<Vec<i64>> = some.then(|| photos.iter().map(&id).collect());
+        let keys = self.library.sql(|db| sort_keys(db, order, some.as_deref()))?;
         photos.sort_by(|a, b| keys.get(&id(a)).cmp(&keys.get(&id(b))).then(id(a).cmp(&id(b))));
         Ok(())
     }
@@ -695,19 +699,21 @@ fn damaged_photo(
     Err(error)
 }
 
-/// What sorts each photo that has a file.
-fn sort_keys(db: &Database, order: Order) -> rusqlite::Result<HashMap<i64, SortKey>> {
+/// What sorts each photo that has a file, or some of them.
+fn sort_keys(db: &Database, order: Order, some: Option<&[i64]>) -> rusqlite::Result<HashMap<i64, SortKey>> {
     let rated = format!("p.id, p.taken, {}", told::RATING);
+    let of_photos = |listed: &str| format!("photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id) {listed}");
+    let listed =
+        some.map_or_else(Default::default, |_| [format!("AND p.id {LISTED}"), format!("WHERE photo {LISTED}")]);
     let (what, from) = match order {
-        Order::Best | Order::Date => {
-            ("p.id, p.taken", "photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)")
-        }
-        Order::Rating => (rated.as_str(), "photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id)"),
-        Order::Name | Order::Path => ("photo, min(path)", "file GROUP BY photo"),
-        Order::Size => ("photo, max(size)", "file GROUP BY photo"),
+        Order::Best | Order::Date => ("p.id, p.taken", of_photos(&listed[0])),
+        Order::Rating => (rated.as_str(), of_photos(&listed[0])),
+        Order::Name | Order::Path => ("photo, min(path)", format!("file {} GROUP BY photo", listed[1])),
+        Order::Size => ("photo, max(size)", format!("file {} GROUP BY photo", listed[1])),
     };
     let mut statement = db.prepare_cached(&format!("SELECT {what} FROM {from}"))?;
-    let mut rows = statement.query([])?;
+    let list = some.map(|some| serde_json::to_string(some).unwrap_or_default());
+    let mut rows = statement.query(values_of(&list))?;
     let mut keys = HashMap::new();
     while let Some(row) = rows.next()? {
         let key = match order {
