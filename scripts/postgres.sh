@@ -45,9 +45,14 @@ trap stop EXIT
 (
   cd "$folder"
   "${as[@]}" "$bin/initdb" -D data -U snapseek --auth=trust -E UTF8 --locale=C >log 2>&1
-  # Nothing here must outlive the machine.
-  "${as[@]}" "$bin/pg_ctl" -D data -l server.log -w start >>log 2>&1 \
-    -o "-k $folder -c listen_addresses= -c fsync=off -c max_connections=200"
+  # Nothing here must outlive the machine. A test that kills its server starts it again by this.
+  {
+    echo '#!/bin/sh'
+    echo "exec ${as[*]} $bin/pg_ctl -D $folder/data -l $folder/server.log -w start" \
+      "-o '-k $folder -c listen_addresses= -c fsync=off -c max_connections=200'"
+  } >start
+  chmod +x start
+  ./start >>log 2>&1
 ) || {
   cat "$folder/log" >&2
   echo "PostgreSQL does not start here: its tests are skipped" >&2
@@ -55,6 +60,7 @@ trap stop EXIT
   exit
 }
 export SNAPSEEK_TEST_POSTGRES="postgres://snapseek@${folder//\//%2F}/postgres"
+export SNAPSEEK_TEST_POSTGRES_START="$folder/start"
 # The caches of these libraries.
 export XDG_CACHE_HOME="$folder/caches"
 mkdir "$XDG_CACHE_HOME"

@@ -6,7 +6,6 @@ use clap::Args;
 
 /// Arguments of `worker`.
 #[derive(Args, Debug)]
-#[command(group(clap::ArgGroup::new("work").required(true).multiple(true).args(["captions", "text"])))]
 pub struct WorkerArgs {
     /// Write captions for photos that have none
     #[arg(long)]
@@ -14,6 +13,9 @@ pub struct WorkerArgs {
     /// Read the text in photos that were not read
     #[arg(long)]
     pub text: bool,
+    /// How many threads read and embed photos [default: as many as --threads]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
     /// How captions are written, by a model that follows instructions [default: sentence]
     #[arg(long, value_enum, value_name = "STYLE", requires = "captions")]
     pub caption_style: Option<StyleChoice>,
@@ -22,9 +24,11 @@ pub struct WorkerArgs {
     pub once: bool,
 }
 
-pub(super) const WORKER_HELP: &str = "Any number of machines may work on a library on a server: each photo is leased to \
-one of them, and what a machine that is stopped or dies has not done goes to the others. Photos that ended two processes \
-are left out. On a library in a folder one process works at a time. docs/shared-library.md tells more.";
+pub(super) const WORKER_HELP: &str = "Any number of machines may work on a library on a server. While `snapseek index` \
+runs on one of them, the others read and embed photos for it, if they see them at the same path. With --captions and \
+--text they caption photos and read the text in them, too: each photo is leased to one of them, and what a machine that is \
+stopped or dies has not done goes to the others. Photos that ended two processes are left out. On a library in a folder \
+one process works at a time. docs/shared-library.md tells more.";
 
 impl WorkerArgs {
     /// What is asked of the model that writes captions.

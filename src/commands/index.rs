@@ -220,7 +220,11 @@ pub(super) fn report(done: &Done, library: &Library, settings: &Settings, consol
         value["interrupted"] = is_interrupted(done).into();
         return console.json(&value);
     }
-    let mut parts = vec![format!("{} embedded", summary.embedded), format!("{} unchanged", summary.unchanged)];
+    let helped = match summary.helped {
+        0 => String::new(),
+        helped => format!(" ({helped} by other machines)"),
+    };
+    let mut parts = vec![format!("{} embedded{helped}", summary.embedded), format!("{} unchanged", summary.unchanged)];
     for (n, word) in [(summary.moved, "moved"), (summary.copied, "copied"), (summary.removed, "removed")] {
         if n > 0 {
             parts.push(format!("{n} {word}"));

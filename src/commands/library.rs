@@ -168,11 +168,20 @@ pub(super) fn awaiting(photos: u64) -> String {
 
 pub(super) fn library(action: &LibraryAction, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
     match action {
-        LibraryAction::Create => told(&Library::create(&settings.library)?, settings, console),
-        LibraryAction::Upgrade | LibraryAction::Info => told(&Library::open(&settings.library)?, settings, console),
+        LibraryAction::Create => made(&Library::create(&settings.library)?, settings, console),
+        LibraryAction::Upgrade => made(&Library::open(&settings.library)?, settings, console),
+        LibraryAction::Info => told(&Library::open(&settings.library)?, settings, console),
         LibraryAction::Copy { from, to } => copy(from, to, settings, console),
         LibraryAction::Compact { discard_orphans, yes } => compact(*discard_orphans, *yes, settings, console),
     }
+}
+
+/// As [`told`], of a library whose tables are now those of this release.
+fn made(library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
+    if !library.make_roles()? && library.place() != library.dir() {
+        console.note("the roles snapseek_read and snapseek_write were not made: this user of the server may not");
+    }
+    told(library, settings, console)
 }
 
 /// Tells where a library is, and on what.

@@ -5,6 +5,7 @@ pub mod fill;
 pub mod models;
 mod quarantine;
 pub mod run;
+mod sharing;
 pub(crate) mod walk;
 pub mod watch;
 mod workers;

@@ -57,6 +57,11 @@ impl Quarantine {
         Ok(quarantine)
     }
 
+    /// Suspects nothing and remembers nothing: for a process that helps another, which does again what it does not bring.
+    pub(super) fn none() -> Self {
+        Self { journal: PathBuf::new(), strikes_file: PathBuf::new(), strikes: BTreeMap::new() }
+    }
+
     pub(super) fn verdict(&self, path: &Path, stamp: FileStamp) -> Suspicion {
         match self.strikes.get(&key(path, stamp)) {
             None | Some(0) => Suspicion::Clear,
@@ -72,7 +77,8 @@ impl Quarantine {
 
     /// The journal's slot for one decoding thread.
     pub(super) fn slot(&self, number: u64) -> io::Result<JournalSlot> {
-        let file = private().open(&self.journal).map_err(named(&self.journal))?;
+        let is_kept = !self.journal.as_os_str().is_empty();
+        let file = is_kept.then(|| private().open(&self.journal).map_err(named(&self.journal))).transpose()?;
         Ok(JournalSlot { file, journal: self.journal.clone(), offset: number * KEY as u64 })
     }
 
@@ -87,7 +93,8 @@ impl Quarantine {
 /// One decoding thread's place in the journal.
 #[derive(Debug)]
 pub(super) struct JournalSlot {
-    file: File,
+    /// `None` if nothing is remembered.
+    file: Option<File>,
     journal: PathBuf,
     offset: u64,
 }
@@ -103,7 +110,8 @@ impl JournalSlot {
     }
 
     fn write(&mut self, key: &[u8]) -> io::Result<()> {
-        let written = self.file.seek(SeekFrom::Start(self.offset)).and_then(|_| self.file.write_all(key));
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let written = file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.write_all(key));
         written.map_err(named(&self.journal))
     }
 }

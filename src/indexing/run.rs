@@ -6,10 +6,11 @@
 //!                     └──────────────────outcomes◀─────────────────────┘
 //! ```
 //! Every queue is bounded. Only the coordinator writes to the catalogue; it never blocks on sending work while outcomes
-//! wait, so the pipeline cannot deadlock.
+//! wait, so the pipeline cannot deadlock. On a server, other machines may take part of the files (`sharing.rs`).
 
 use super::failure::FailureKind;
 use super::quarantine::{Quarantine, Suspicion};
+use super::sharing::{self, Offering, Sharing};
 use super::walk::{self, WalkEvent, WalkOptions};
 use super::workers::{FileOutcome, IndexWorkers, Job, KnownFile, RunModels};
 use crate::config::{DEFAULT_EXCLUDES, Settings};
@@ -19,7 +20,7 @@ use crate::search::photo_file;
 use crate::terminal::console::Console;
 use crate::terminal::progress::PhotoProgress;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
-use snapseek_index::{Change, ContentHash, FileIdentity, FileStamp, FileState, Library, Writer};
+use snapseek_index::{Change, ContentHash, FileIdentity, FileStamp, FileState, Library, OfferOutcome, Offers, Writer};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -91,6 +92,9 @@ impl IndexOptions {
 pub struct IndexSummary {
     /// Photos that were embedded, by one model or several.
     pub embedded: u64,
+    /// How many of them other machines have embedded.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub helped: u64,
     /// How many each model has embedded, by its name, if there are several.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub embedded_by: BTreeMap<String, u64>,
@@ -155,32 +159,22 @@ pub fn run(
         writer.add_root(root)?;
     }
     let models = RunModels::new(models, library)?;
-    let mut run = IndexRun {
-        models: &models,
-        quarantine: Quarantine::open(library.dir())?,
-        library,
-        writer,
-        console,
-        options,
-        cancel,
-        progress: PhotoProgress::new(console),
-        summary: IndexSummary { made: vec![0; models.all.len()], ..IndexSummary::default() },
-        pending: Vec::new(),
-        last_write: Instant::now(),
-        seen: Seen::default(),
-        twins: Vec::new(),
-        unreadable: HashMap::new(),
-        suspects: Vec::new(),
-        has_ffmpeg: OnceCell::new(),
-    };
+    let mut run = IndexRun::new(library, writer, &models, options, cancel, console);
+    run.quarantine = Quarantine::open(library.dir())?;
+    if let Some(offers) = library.offers()? {
+        run.sharing = Sharing::Offering(Box::new(Offering::new(offers)?));
+    }
     if options.videos && !run.has_ffmpeg() {
         console.note("the program ffmpeg is not installed: videos are counted, but not read");
     }
-    let outcome = run.all(roots);
-    run.progress.finish();
-    // What is done is kept, even after an error.
-    run.write()?;
-    outcome?;
+    let IndexOptions { hidden, excludes, keep, .. } = options;
+    let walked = WalkOptions { hidden: *hidden || *keep, excludes, keep_excluded: *keep };
+    run.keep(|run| {
+        run.all(AHEAD, |found| {
+            walk::walk(roots, walked, cancel, found);
+            Ok(())
+        })
+    })?;
     for (ending, files) in run.seen.unread.values().flatten() {
         *run.summary.unread.entry(ending.clone()).or_default() += files;
     }
@@ -205,6 +199,36 @@ pub fn run(
         }
     }
     Ok(run.summary)
+}
+
+/// Helps another machine to index: reads and embeds the files that it hands out, until there have been none for
+/// `patience`.
+///
+/// # Errors
+/// As for [`run`].
+pub fn help(
+    library: &Library,
+    models: &[Chosen],
+    offers: Offers,
+    patience: Duration,
+    options: &IndexOptions,
+    cancel: &AtomicBool,
+    console: &Console,
+) -> anyhow::Result<IndexSummary> {
+    let models = RunModels::new(models, library)?;
+    let mut writer = library.helper();
+    let mut run = IndexRun::new(library, &mut writer, &models, options, cancel, console);
+    run.sharing = Sharing::Helping(Vec::new());
+    // No more than is soon done, so that others have something to do, too.
+    let ahead = 2 * options.threads;
+    let threads = options.threads;
+    run.keep(|run| run.all(ahead, move |found| sharing::feed(&offers, threads, patience, cancel, found)))?;
+    run.summary.interrupted = cancel.load(Ordering::Relaxed);
+    Ok(run.summary)
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// What the walk has found, to work out in the end what is gone.
@@ -249,6 +273,7 @@ struct IndexRun<'a, 'w> {
     console: &'a Console,
     options: &'a IndexOptions,
     cancel: &'a AtomicBool,
+    sharing: Sharing,
     quarantine: Quarantine,
     progress: PhotoProgress,
     summary: IndexSummary,
@@ -264,20 +289,65 @@ struct IndexRun<'a, 'w> {
     has_ffmpeg: OnceCell<bool>,
 }
 
-impl IndexRun<'_, '_> {
-    fn all(&mut self, roots: &[PathBuf]) -> anyhow::Result<()> {
-        let models = self.models;
-        let IndexOptions { hidden, excludes, keep, .. } = self.options;
-        let walk = WalkOptions { hidden: *hidden || *keep, excludes, keep_excluded: *keep };
-        let cancel = self.cancel;
+impl<'a, 'w> IndexRun<'a, 'w> {
+    /// A run of one process that remembers no suspects.
+    fn new(
+        library: &'a Library,
+        writer: &'a mut Writer<'w>,
+        models: &'a RunModels<'a>,
+        options: &'a IndexOptions,
+        cancel: &'a AtomicBool,
+        console: &'a Console,
+    ) -> Self {
+        Self {
+            models,
+            library,
+            writer,
+            console,
+            options,
+            cancel,
+            sharing: Sharing::Alone,
+            quarantine: Quarantine::none(),
+            progress: PhotoProgress::new(console),
+            summary: IndexSummary { made: vec![0; models.all.len()], ..IndexSummary::default() },
+            pending: Vec::new(),
+            last_write: Instant::now(),
+            seen: Seen::default(),
+            twins: Vec::new(),
+            unreadable: HashMap::new(),
+            suspects: Vec::new(),
+            has_ffmpeg: OnceCell::new(),
+        }
+    }
+
+    /// Keeps what `work` has done, even after an error.
+    fn keep(&mut self, work: impl FnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let outcome = work(self);
+        self.progress.finish();
+        self.write()?;
+        if let Sharing::Offering(offering) = &self.sharing {
+            offering.end()?;
+        }
+        outcome
+    }
+
+    /// Does what `find` sends, of which at most `ahead` files wait for a thread.
+    fn all(
+        &mut self,
+        ahead: usize,
+        find: impl FnOnce(&Sender<WalkEvent>) -> anyhow::Result<()> + Send,
+    ) -> anyhow::Result<()> {
+        let (models, cancel) = (self.models, self.cancel);
         let known = self.library.reopen()?;
         std::thread::scope(|scope| {
             // Created inside the scope, so that an error drops the receiver, which ends the walk.
-            let (found_out, found) = bounded(1024);
-            scope.spawn(move || walk::walk(roots, walk, cancel, &found_out));
+            let (found_out, found) = bounded(ahead.min(1024));
+            let finding = scope.spawn(move || find(&found_out));
             let workers = IndexWorkers { threads: self.options.threads, limits: self.options.limits, cancel };
             let (jobs, outcomes) = workers.start(scope, models, known, &self.quarantine)?;
-            self.coordinate(&found, jobs, &outcomes)
+            self.coordinate(ahead, &found, jobs, &outcomes)?;
+            drop(found);
+            finding.join().map_err(|_| anyhow::anyhow!("the thread that looks for files has panicked"))?
         })?;
         // Suspects run only now, with nothing else in flight, so that a crash is blamed on the right file.
         for job in std::mem::take(&mut self.suspects) {
@@ -315,6 +385,7 @@ impl IndexRun<'_, '_> {
     /// Plans, feeds the workers and writes, until the walk and the workers are done.
     fn coordinate(
         &mut self,
+        ahead: usize,
         found: &Receiver<WalkEvent>,
         jobs: Sender<Job>,
         outcomes: &Receiver<FileOutcome>,
@@ -323,12 +394,17 @@ impl IndexRun<'_, '_> {
         let (mut jobs, mut next, mut walking) = (Some(jobs), VecDeque::<Job>::new(), true);
         let (no_job, _keep) = bounded::<Job>(0);
         loop {
+            self.share(&mut next)?;
+            let is_all = match &self.sharing {
+                Sharing::Offering(offering) => offering.is_done(),
+                _ => true,
+            };
             // Dropping the sender makes the workers end once their queue is empty.
-            if (!walking && next.is_empty()) || self.cancel.load(Ordering::Relaxed) {
+            if (!walking && next.is_empty() && is_all) || self.cancel.load(Ordering::Relaxed) {
                 jobs = None;
                 next.clear();
             }
-            let waiting = if walking && next.len() < AHEAD { found } else { &never() };
+            let waiting = if walking && next.len() < ahead { found } else { &never() };
             let sender = match &jobs {
                 Some(jobs) if !next.is_empty() => jobs,
                 _ => &no_job,
@@ -355,6 +431,34 @@ impl IndexRun<'_, '_> {
             if self.last_write.elapsed() >= WRITE_EVERY || self.pending.len() >= BATCH {
                 self.write()?;
             }
+        }
+    }
+
+    /// Hands files out to other machines, and records what they have done.
+    fn share(&mut self, next: &mut VecDeque<Job>) -> anyhow::Result<()> {
+        let Sharing::Offering(offering) = &mut self.sharing else { return Ok(()) };
+        for (job, outcome) in offering.look(next, self.options.threads)? {
+            self.summary.read += 1;
+            match (outcome, self.writer.file(&job.path)?) {
+                (OfferOutcome::Known, Some(now)) if sharing::is_new_place(&job, &now) => {
+                    *self.seen.known.entry(now.picture).or_default() += 1;
+                }
+                (OfferOutcome::Known, _) => self.summary.refreshed += 1,
+                (outcome, _) => {
+                    self.seen.is_disturbed |= outcome == OfferOutcome::Doubtful;
+                    self.summary.helped += 1;
+                    self.embedded((0..self.models.all.len()).map(|model| (model, None)).collect());
+                }
+            }
+            self.progress.done();
+        }
+        Ok(())
+    }
+
+    /// Records what has become of a file that another machine has handed out.
+    fn brings(&mut self, path: &Path, outcome: OfferOutcome) {
+        if let Sharing::Helping(done) = &mut self.sharing {
+            done.push((path.to_path_buf(), outcome));
         }
     }
 
@@ -404,6 +508,7 @@ impl IndexRun<'_, '_> {
                 && state.beside == photo_file::stamp_beside(&beside);
             if state.stamp == stamp && is_read && self.is_embedded(state)? {
                 self.summary.unchanged += 1;
+                self.brings(&path, OfferOutcome::Known);
                 return Ok(None);
             }
             // What is known of a video stays, and follows its changes where that can be done.
@@ -474,9 +579,12 @@ impl IndexRun<'_, '_> {
                 return Ok(());
             }
             FileOutcome::Photo { change, made } => {
-                // It may be copied at this moment.
-                self.seen.is_disturbed |= matches!(&*change,
-                    Change::Photo { facts, .. } | Change::Unembedded { facts, .. } if facts.remark.is_some());
+                if let Change::Photo { path, facts, .. } | Change::Unembedded { path, facts, .. } = &*change {
+                    // It may be copied at this moment.
+                    self.seen.is_disturbed |= facts.remark.is_some();
+                    let outcome = if facts.remark.is_some() { OfferOutcome::Doubtful } else { OfferOutcome::Embedded };
+                    self.brings(path, outcome);
+                }
                 self.pending.push(*change);
                 self.embedded(made);
             }
@@ -495,6 +603,7 @@ impl IndexRun<'_, '_> {
             }
             FileOutcome::Known { known, made, problem } => {
                 let KnownFile { job: Job { path, root, stamp, was, .. }, identity, metadata, colors } = *known;
+                self.brings(&path, if problem.is_some() { OfferOutcome::Declined } else { OfferOutcome::Known });
                 if let Some((kind, message)) = problem {
                     self.stays_incomplete(&path, kind, &message);
                 }
@@ -512,6 +621,9 @@ impl IndexRun<'_, '_> {
                 if !made.is_empty() {
                     self.embedded(made);
                 }
+            }
+            FileOutcome::Failed { job, .. } if matches!(self.sharing, Sharing::Helping(_)) => {
+                self.brings(&job.path, OfferOutcome::Declined);
             }
             // A file that cannot be read now may well be unchanged.
             FileOutcome::Failed { job, kind, message, .. } if kind.is_passing() => {
@@ -599,7 +711,13 @@ impl IndexRun<'_, '_> {
     }
 
     fn write(&mut self) -> anyhow::Result<()> {
-        self.writer.apply(&self.pending)?;
+        match &mut self.sharing {
+            Sharing::Helping(done) if !done.is_empty() => {
+                self.writer.bring(&self.pending, done)?;
+                done.clear();
+            }
+            _ => self.writer.apply(&self.pending)?,
+        }
         self.pending.clear();
         self.last_write = Instant::now();
         Ok(())

@@ -5,7 +5,7 @@ use crate::search::photo_file;
 use crossbeam_channel::Sender;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use snapseek_index::FileStamp;
+use snapseek_index::{FileStamp, OfferedFile};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -182,6 +182,17 @@ fn look(entry: &DirEntry, root: &Path, excluded: bool) -> Option<WalkEvent> {
         Err(error) if kind.is_symlink() && leads_nowhere(&error) => Some(WalkEvent::Skipped { path, root }),
         Err(error) => Some(WalkEvent::Problem { path, root, message: error.to_string() }),
     }
+}
+
+/// What the walk would find of a file that another machine has found; `None` if there is no such file here.
+pub(super) fn offered(file: &OfferedFile) -> Option<WalkEvent> {
+    let OfferedFile { path, root, stamp } = file.clone();
+    let is_it = std::fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() == stamp.size);
+    if !is_it {
+        return None;
+    }
+    let beside = path.parent().map(|folder| SidecarFolder::of(folder).beside(&path)).unwrap_or_default();
+    Some(WalkEvent::File { path, root, stamp, excluded: false, video: None, beside })
 }
 
 /// Whether there is a file at `path`, as far as can be known. A link whose target is gone is none.

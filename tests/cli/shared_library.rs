@@ -1,6 +1,7 @@
 //! A library in PostgreSQL, as a user meets it.
 
-use crate::support::{Output, Sandbox, finish, fixture, start};
+use crate::crash::signal;
+use crate::support::{Output, Sandbox, dot, finish, fixture, start};
 use serde_json::Value;
 use std::process::Command;
 
@@ -127,7 +128,8 @@ fn workers_caption_side_by_side() {
         std::fs::copy(&scenes[n], sandbox.photo(&name)).unwrap();
     }
     run(&sandbox, &address, ["index", &photos(&sandbox), "--no-text"]).exits(0);
-    run(&sandbox, &address, ["worker"]).exits(2);
+    // Nobody hands out photos to embed.
+    run(&sandbox, &address, ["worker", "--once"]).exits(0);
     let model = fixture("models/blip2-shapes");
     let mut workers: Vec<_> = (0..3)
         .map(|_| {
@@ -144,4 +146,73 @@ fn workers_caption_side_by_side() {
     assert!((1..=12).contains(&captioned()));
     let found = run(&sandbox, &address, ["search", "has:caption", "-n", "20", "--json"]).exits(0).lines();
     assert_eq!(found.len() as u64, captioned());
+}
+
+/// So many small pictures, every tenth of which shows the same as the one before.
+fn many(sandbox: &Sandbox, count: u32) {
+    for n in 0..count {
+        std::fs::write(sandbox.photo(format!("{n:04}.png")), dot((n - u32::from(n % 10 == 9)) * 40_001)).unwrap();
+    }
+}
+
+#[test]
+fn machines_index_side_by_side_and_one_that_dies_costs_nothing() {
+    const PHOTOS: u32 = 300;
+    let sandbox = Sandbox::new();
+    let Some(address) = address(&sandbox) else { return };
+    many(&sandbox, 2);
+    run(&sandbox, &address, ["index", &photos(&sandbox), "--no-text"]).exits(0);
+    many(&sandbox, PHOTOS);
+    let damaged = sandbox.photo("damaged.jpg");
+    std::fs::write(&damaged, b"\xff\xd8\xff no picture").unwrap();
+    let mut workers: Vec<_> =
+        (0..3).map(|_| start(&mut on_server(&sandbox, &address, ["worker", "--jobs", "1"]))).collect();
+    let index = start(&mut on_server(&sandbox, &address, ["index", "--threads", "1", "--json"]));
+    // One dies in the middle, one is stopped, and one waits for more.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    workers[0].kill().unwrap();
+    signal(workers[1].id(), "TERM");
+    let done = Output::of(index).exits(4).line();
+    workers[2].kill().unwrap();
+    let told: Vec<String> = workers.into_iter().map(|worker| format!("{:?}", Output::of(worker))).collect();
+    assert_eq!((&done["failed"], &done["interrupted"]), (&Value::from(1), &Value::from(false)), "{done}");
+    assert!(done["helped"].as_u64().is_some_and(|helped| helped > 0), "{done} {told:?}");
+    run(&sandbox, &address, ["check", "--full"]).exits(0);
+
+    // It is as one machine would have made it.
+    sandbox.run(["index", photos(&sandbox).as_str(), "--no-text"]).exits(4);
+    // Nothing matches; all are listed.
+    let found = |output: Output| {
+        let mut found: Vec<String> =
+            output.exits(1).lines().iter().map(|hit| format!("{} {}", hit["path"], hit["cosine"])).collect();
+        found.sort();
+        found
+    };
+    let search = ["search", "something blue", "--all", "-n", "2000", "--no-stacks", "--json"];
+    let (there, here) = (found(run(&sandbox, &address, search)), found(sandbox.run(search)));
+    assert_eq!(there.len(), here.len());
+    assert_eq!(there, here);
+    let again = run(&sandbox, &address, ["index", "--json"]).exits(0).line();
+    assert_eq!((&again["embedded"], &again["unchanged"]), (&Value::from(0), &Value::from(PHOTOS)), "{again}");
+}
+
+#[test]
+fn searches_ask_a_replica_where_there_is_one() {
+    let sandbox = Sandbox::with_photos(&["cat"]);
+    let Some(address) = address(&sandbox) else { return };
+    run(&sandbox, &address, ["index", &photos(&sandbox), "--no-text"]).exits(0);
+    // Another library stands in for a replica, so that it can be told who answers.
+    let replica = format!("{address}b");
+    std::fs::remove_file(sandbox.photo("cat.jpg")).unwrap();
+    sandbox.add("dog");
+    run(&sandbox, &replica, ["index", &photos(&sandbox), "--no-text"]).exits(0);
+    let search = |read: &str| {
+        let mut command = on_server(&sandbox, &address, ["search", "--all", "an animal", "--json"]);
+        command.env("SNAPSEEK_LIBRARY_READ", read);
+        finish(command)
+    };
+    assert_eq!(search("").names(), ["cat.jpg"]);
+    assert_eq!(search(&replica).names(), ["dog.jpg"]);
+    let away = search("postgres://snapseek:sEcret@127.0.0.1:9/photos").exits(5);
+    assert!(away.stderr.contains("127.0.0.1:9") && !format!("{away:?}").contains("sEcret"), "{away}");
 }

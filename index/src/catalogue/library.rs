@@ -8,6 +8,7 @@ use super::rows::{
 use super::stored::{read_row, size_of, text_of};
 use super::{identity, paths, seal};
 use crate::engine::postgres::address::{Address, is_address};
+use crate::engine::postgres::roles;
 use crate::engine::postgres::server::Server;
 use crate::engine::postgres::server_error::ServerError;
 use crate::engine::sqlite::position::{self, Position};
@@ -18,10 +19,15 @@ use rusqlite::{OptionalExtension, params};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 const CATALOGUE: &str = "catalogue.sqlite";
 const POSITION: &str = "position";
+/// The variable with the address of the replica that searches ask.
+const REPLICA: &str = "SNAPSEEK_LIBRARY_READ";
+/// How long a search waits for a replica to have what was written before.
+const REPLICA_WAIT: Duration = Duration::from_secs(1);
 
 /// Captions of photos without a file, by hand or imported before a file showed them.
 pub(crate) const WAITING_CAPTIONS: &str = "caption c WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.photo = c.photo)
@@ -39,6 +45,8 @@ pub struct Library {
     db: Database,
     /// The model that answers; the current one if none was chosen.
     answers: RefCell<Option<ModelRecord>>,
+    /// The server that searches ask, if not that of the catalogue: a replica of it.
+    replica: Option<Address>,
 }
 
 /// A model of the library and its id in the tables.
@@ -74,6 +82,7 @@ impl Library {
             dir: dir.to_path_buf(),
             db: Database::Sqlite(schema::connect(&file, true)?),
             answers: RefCell::default(),
+            replica: None,
         })
     }
 
@@ -94,14 +103,18 @@ impl Library {
             dir: dir.to_path_buf(),
             db: Database::Sqlite(schema::connect(&file, false)?),
             answers: RefCell::default(),
+            replica: None,
         })
     }
 
     fn on_server(place: &Path, may_create: bool) -> Result<Self> {
-        let address = Address::read(&place.to_string_lossy()).map_err(|error| Error::Server(Box::new(error)))?;
+        let read = |text: &str| Address::read(text).map_err(|error| Error::Server(Box::new(error)));
+        let address = read(&place.to_string_lossy())?;
+        let replica = std::env::var(REPLICA).ok().filter(|replica| !replica.is_empty());
+        let replica = replica.map(|replica| read(&replica)).transpose()?;
         let dir = caches_of(&address)?;
         private_folder(&dir)?;
-        Self::of_server(&address, dir, may_create)
+        Ok(Self { replica, ..Self::of_server(&address, dir, may_create)? })
     }
 
     fn of_server(address: &Address, dir: PathBuf, may_create: bool) -> Result<Self> {
@@ -109,7 +122,7 @@ impl Library {
             ServerError::NoLibrary { address } => Error::NoLibrary { path: address.into() },
             error => Error::Server(Box::new(error)),
         })?;
-        Ok(Self { dir, db: Database::Postgres(Box::new(server)), answers: RefCell::default() })
+        Ok(Self { dir, db: Database::Postgres(Box::new(server)), answers: RefCell::default(), replica: None })
     }
 
     /// Opens the same library again, for another thread; the same model answers.
@@ -121,7 +134,28 @@ impl Library {
             Some(server) => Self::of_server(server.address(), self.dir.clone(), false)?,
             None => Self::open(&self.dir)?,
         };
-        Ok(Self { answers: self.answers.clone(), ..again })
+        Ok(Self { answers: self.answers.clone(), replica: self.replica.clone(), ..again })
+    }
+
+    /// As [`Library::reopen`], to search: in the replica, if there is one, once it has what this connection sees, or is
+    /// too far behind to wait for.
+    pub(crate) fn reopen_to_search(&self) -> Result<Self> {
+        let Some(replica) = &self.replica else { return self.reopen() };
+        let library = Self::of_server(replica, self.dir.clone(), false)?;
+        let (wanted, started) = (self.sql(position::of_catalogue)?.count, Instant::now());
+        while library.sql(position::of_catalogue)?.count < wanted && started.elapsed() < REPLICA_WAIT {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Self { answers: self.answers.clone(), ..library })
+    }
+
+    /// Makes roles on the server of a library that its users may be given: `snapseek_read` and `snapseek_write`. Returns
+    /// whether there are such roles now: a library in a folder has none, and not every user may make them.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub fn make_roles(&self) -> Result<bool> {
+        self.sql(|db| db.server().map_or(Ok(false), roles::make))
     }
 
     /// Lets one of the library's models answer through this handle and those made from it: in searches, label sets,
@@ -608,6 +642,7 @@ fn write_to_server<T>(
     let transaction = db.begin_writing()?;
     let value = work(&transaction)?;
     position::advance(&transaction)?;
+    server.tell_of_commit()?;
     let id = server.transaction_id()?;
     if let Err(error) = transaction.commit()
         && !server.has_committed(id)?
@@ -729,7 +764,7 @@ mod tests {
         let file = folder.path().join(CATALOGUE);
         let db = rusqlite::Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         let db = Database::Sqlite(db);
-        let read_only = Library { dir: folder.path().to_path_buf(), db, answers: RefCell::default() };
+        let read_only = Library { dir: folder.path().to_path_buf(), db, answers: RefCell::default(), replica: None };
         assert_eq!(read_only.caption(1).unwrap().unwrap().text, "a dog");
         assert_eq!(read_only.encoding(1, "print").unwrap(), Some(vec![1.0]));
         assert_eq!(read_only.chats().unwrap().len(), 1);

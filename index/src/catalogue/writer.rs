@@ -27,8 +27,8 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub struct Writer<'a> {
     pub(crate) library: &'a Library,
-    /// Dropping it releases the lock.
-    _lock: Lock<'a>,
+    /// Dropping it releases the lock. A helper has none.
+    _lock: Option<Lock<'a>>,
 }
 
 impl Library {
@@ -38,7 +38,13 @@ impl Library {
     /// [`Error::Locked`] at once if another process or handle holds it; or the folder is read-only.
     pub fn lock(&self) -> Result<Writer<'_>> {
         let held = |pid| Error::Locked { path: self.place(), pid };
-        Ok(Writer { library: self, _lock: self.take_lock(LOCK, held)? })
+        Ok(Writer { library: self, _lock: Some(self.take_lock(LOCK, held)?) })
+    }
+
+    /// Lets this process write what files hold that [`crate::Offers`] hands to it, beside the one that indexes.
+    #[must_use]
+    pub fn helper(&self) -> Writer<'_> {
+        Writer { library: self, _lock: None }
     }
 }
 
@@ -132,9 +138,15 @@ impl Writer<'_> {
     /// [`Error::Vector`] for an embedding that is not one of its model, [`Error::NoModel`] for one of a model that is
     /// not the library's, or the catalogue cannot be written.
     pub fn apply(&mut self, changes: &[Change]) -> Result<()> {
-        if changes.is_empty() {
-            return Ok(());
-        }
+        if changes.is_empty() { Ok(()) } else { self.apply_and(changes, &|_| Ok(())) }
+    }
+
+    /// As [`Writer::apply`], with what else belongs into the transaction.
+    pub(crate) fn apply_and(
+        &mut self,
+        changes: &[Change],
+        also: &dyn Fn(&Database) -> rusqlite::Result<()>,
+    ) -> Result<()> {
         let current = self.library.sql(current_model)?;
         for change in changes {
             let (dim, embedding) = match change {
@@ -154,7 +166,10 @@ impl Writer<'_> {
                 validate(vector, dim, whose)?;
             }
         }
-        self.write(|db| changes.iter().try_for_each(|change| apply_one(db, change, current.as_ref())))
+        self.write(|db| {
+            changes.iter().try_for_each(|change| apply_one(db, change, current.as_ref()))?;
+            also(db)
+        })
     }
 
     /// What the catalogue knows about the file at this path.

@@ -12,6 +12,7 @@ pub(crate) mod copy;
 pub(crate) mod given_names;
 pub(crate) mod labels;
 pub(crate) mod looks;
+pub(crate) mod offers;
 pub(crate) mod own;
 pub(crate) mod pending;
 pub(crate) mod readings;

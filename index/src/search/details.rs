@@ -2,7 +2,6 @@
 //! network away.
 
 use super::filters::Filters;
-use super::searcher::{Hit, RankedPhoto};
 use crate::catalogue::paths;
 use crate::catalogue::rows::{ContentHash, PhotoFacts, Tag};
 use crate::catalogue::stored::{LISTED, size_of, text_of};
@@ -10,16 +9,71 @@ use crate::catalogue::told;
 use crate::engine::{Database, SqlRow};
 use crate::kept::own;
 use rusqlite::Result;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// The most files of a stack that a hit lists.
 const STACK_SHOWN: usize = 100;
 
+/// A photo that was found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Hit {
+    /// Its id.
+    pub id: i64,
+    /// Hash of its picture.
+    pub picture: ContentHash,
+    /// Its cosine with the query's vector.
+    pub cosine: Option<f32>,
+    /// Its BM25 score for the query's words and phrases.
+    pub bm25: Option<f32>,
+    /// Sum of the reciprocal ranks; what orders the hits of [`By::Both`].
+    pub fused: f32,
+    /// Probability of the label that the query asks for.
+    pub probability: Option<f32>,
+    /// Whether every word of the query (except stop words like "the") is in its caption, tags, names or camera.
+    pub all_words: bool,
+    /// The files that hold it, at least one: first those that satisfy the path and extension filters.
+    pub paths: Vec<PathBuf>,
+    /// Its tags, best first.
+    pub tags: Vec<Tag>,
+    /// Its caption, if it has one; foreign text.
+    pub caption: Option<String>,
+    /// What stands in it, as far as that is searched, line by line; foreign text.
+    pub text: Option<String>,
+    /// What it says about itself.
+    pub facts: PhotoFacts,
+    /// Size in bytes of the first of these files.
+    pub size: u64,
+    /// When the first of its files in time was changed last, in nanoseconds since 1970.
+    pub changed_ns: i64,
+    /// Number of photos folded into this one.
+    pub folded: u32,
+    /// A file of each of the photos that were taken as one with it, by path.
+    pub stack: Vec<PathBuf>,
+    /// The tags that a person gave it in the library; they are among its keywords too. Foreign text.
+    pub own_tags: Vec<String>,
+    /// The rating that a person gave it in the library ([`Library::rate`]); it is its rating too.
+    pub own_rating: Option<i8>,
+}
+
+/// A photo that was found: its id and scores alone. What [`Hit`] says of the same names holds here.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct RankedPhoto {
+    pub id: i64,
+    pub cosine: Option<f32>,
+    pub bm25: Option<f32>,
+    pub fused: f32,
+    pub probability: Option<f32>,
+    pub all_words: bool,
+    pub folded: u32,
+}
+
 /// What the catalogue knows about these photos, in their order; those that have no file are left out.
 pub(super) fn hits(db: &Database, filters: &Filters, photos: &[RankedPhoto]) -> Result<Vec<Hit>> {
     let ids: Vec<i64> = photos.iter().map(|photo| photo.id).collect();
-    let some = Listed::of(db, &ids);
+    let some = ListedPhotos::of(db, &ids);
     let companions: HashMap<i64, Vec<i64>> = some.each(
         &format!(
             "SELECT o.photo, s.photo FROM stack o JOIN stack s ON s.leader = o.leader
@@ -29,7 +83,7 @@ pub(super) fn hits(db: &Database, filters: &Filters, photos: &[RankedPhoto]) -> 
     )?;
     // What one of a stack shows, they all do.
     let family: Vec<i64> = ids.iter().chain(companions.values().flatten()).copied().collect();
-    let family = Listed::of(db, &family);
+    let family = ListedPhotos::of(db, &family);
     let mut facts = some.one(
         &format!(
             "SELECT id, picture, width, height, format, remark, colors, {} FROM photo WHERE id {LISTED}",
@@ -109,12 +163,12 @@ pub(super) fn hits(db: &Database, filters: &Filters, photos: &[RankedPhoto]) -> 
 }
 
 /// Photos by whose ids, a JSON list, tables are read.
-struct Listed<'d> {
+struct ListedPhotos<'d> {
     db: &'d Database,
     list: String,
 }
 
-impl<'d> Listed<'d> {
+impl<'d> ListedPhotos<'d> {
     fn of(db: &'d Database, ids: &[i64]) -> Self {
         Self { db, list: serde_json::to_string(ids).unwrap_or_default() }
     }
@@ -129,7 +183,7 @@ impl<'d> Listed<'d> {
         Ok(all)
     }
 
-    /// As [`Listed::each`], of tables that have one row a photo.
+    /// As [`ListedPhotos::each`], of tables that have one row a photo.
     fn one<T>(&self, sql: &str, read: impl Fn(&SqlRow<'_>) -> Result<T>) -> Result<HashMap<i64, T>> {
         self.db.prepare_cached(sql)?.query_map([&self.list], |row| Ok((row.get(0)?, read(row)?)))?.collect()
     }

@@ -1,7 +1,7 @@
 //! How photos are found: the query language, filters, search by meaning and by words, and the caches that make it fast.
 
 pub(crate) mod cache;
-mod details;
+pub(crate) mod details;
 pub(crate) mod facets;
 pub(crate) mod filters;
 pub(crate) mod map_cache;

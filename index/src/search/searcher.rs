@@ -1,12 +1,12 @@
 //! Running one query: meaning and words, filters, fusion, folding.
 
-use super::details;
+use super::details::{self, Hit, RankedPhoto};
 use super::filters::{Filter, Filters, NO_CLUSTER, Phrase};
 use super::text::{self, Match, TextSearch, WordMatches};
 use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
-use crate::catalogue::rows::{ContentHash, ModelRecord, PhotoFacts, ScoreStats, Tag};
+use crate::catalogue::rows::{ModelRecord, ScoreStats};
 use crate::catalogue::stored::{LISTED, first_path, is_conversion};
 use crate::catalogue::told;
 use crate::engine::{Database, values_of};
@@ -91,60 +91,6 @@ pub struct SearchRequest {
     pub stacked: bool,
     /// Photos to leave out, such as the example itself.
     pub exclude: Vec<i64>,
-}
-
-/// A photo that was found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Hit {
-    /// Its id.
-    pub id: i64,
-    /// Hash of its picture.
-    pub picture: ContentHash,
-    /// Its cosine with the query's vector.
-    pub cosine: Option<f32>,
-    /// Its BM25 score for the query's words and phrases.
-    pub bm25: Option<f32>,
-    /// Sum of the reciprocal ranks; what orders the hits of [`By::Both`].
-    pub fused: f32,
-    /// Probability of the label that the query asks for.
-    pub probability: Option<f32>,
-    /// Whether every word of the query (except stop words like "the") is in its caption, tags, names or camera.
-    pub all_words: bool,
-    /// The files that hold it, at least one: first those that satisfy the path and extension filters.
-    pub paths: Vec<PathBuf>,
-    /// Its tags, best first.
-    pub tags: Vec<Tag>,
-    /// Its caption, if it has one; foreign text.
-    pub caption: Option<String>,
-    /// What stands in it, as far as that is searched, line by line; foreign text.
-    pub text: Option<String>,
-    /// What it says about itself.
-    pub facts: PhotoFacts,
-    /// Size in bytes of the first of these files.
-    pub size: u64,
-    /// When the first of its files in time was changed last, in nanoseconds since 1970.
-    pub changed_ns: i64,
-    /// Number of photos folded into this one.
-    pub folded: u32,
-    /// A file of each of the photos that were taken as one with it, by path.
-    pub stack: Vec<PathBuf>,
-    /// The tags that a person gave it in the library; they are among its keywords too. Foreign text.
-    pub own_tags: Vec<String>,
-    /// The rating that a person gave it in the library ([`Library::rate`]); it is its rating too.
-    pub own_rating: Option<i8>,
-}
-
-/// A photo that was found: its id and scores alone. What [`Hit`] says of the same names holds here.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[allow(missing_docs)]
-pub struct RankedPhoto {
-    pub id: i64,
-    pub cosine: Option<f32>,
-    pub bm25: Option<f32>,
-    pub fused: f32,
-    pub probability: Option<f32>,
-    pub all_words: bool,
-    pub folded: u32,
 }
 
 /// The answer to a search that asks for no details.

@@ -26,6 +26,7 @@ mod models;
 mod own;
 #[path = "../library/readings.rs"]
 mod readings;
+mod restarts;
 #[path = "../library/search.rs"]
 mod search;
 mod sharing;

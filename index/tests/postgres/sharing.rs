@@ -1,11 +1,11 @@
 //! Machines that share a library: what each does is there once, whatever becomes of the others.
 
 use crate::support::*;
-use snapseek_index::{Captioned, Library};
+use snapseek_index::{Captioned, FileStamp, Library, OfferOutcome, OfferedFile};
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs a statement in the schema of the library in this folder.
 fn sql(folder: &Path, statement: &str) {
@@ -16,7 +16,7 @@ fn done(photo: i64) -> Captioned {
     Captioned { photo, text: format!("photo {photo}"), encoding: None }
 }
 
-fn many(photos: u64) -> Vec<snapseek_index::Change> {
+pub(crate) fn many(photos: u64) -> Vec<snapseek_index::Change> {
     (1..=photos).map(|n| photo(&format!("{n}.jpg"), n, DIM, &["thing"])).collect()
 }
 
@@ -63,11 +63,15 @@ fn what_is_not_done_is_given_back_and_what_ends_processes_is_not() {
     assert_eq!(count(folder.path(), "caption"), 2);
 }
 
-/// Runs a test of this file in a process of its own.
-fn spawn(test: &str, variable: &str, folder: &Path) -> Child {
+/// A process that runs a test of this file.
+pub(crate) fn process(test: &str, variable: &str, folder: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture"]).env(variable, folder).stdout(Stdio::null());
-    command.spawn().unwrap()
+    command
+}
+
+fn spawn(test: &str, variable: &str, folder: &Path) -> Child {
+    process(test, variable, folder).spawn().unwrap()
 }
 
 /// Lets the server end all connections of these processes.
@@ -81,7 +85,15 @@ fn drop_connections(folder: &Path, processes: &[&Child]) {
 #[test]
 fn caption_in_another_process() {
     let Some(folder) = std::env::var_os("SNAPSEEK_TEST_SHARED") else { return };
-    let library = Library::open(&place(Path::new(&folder))).unwrap();
+    let started = Instant::now();
+    let library = loop {
+        match Library::open(&place(Path::new(&folder))) {
+            Ok(library) => break library,
+            // Only a server that has answered once is waited for, and this one may have been killed.
+            Err(error) => assert!(started.elapsed() < Duration::from_secs(60), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
     let mut captioner = library.captioner("one", false).unwrap();
     loop {
         let photos = captioner.pending(3).unwrap();
@@ -168,4 +180,101 @@ fn a_writer_goes_on_when_its_connection_is_lost() {
     assert!(status.success() && dropped > 3, "{status}, {dropped}");
     assert_eq!((count(folder.path(), "file"), count(folder.path(), "embedding")), (400, 400));
     assert!(library.check(true).unwrap().findings.is_empty());
+}
+
+#[test]
+fn files_that_are_handed_out_are_done_once_or_taken_back() {
+    let (folder, library) = library_of(&many(1), false);
+    let [indexing, one, two] = [(); 3].map(|()| library.offers().unwrap().unwrap());
+    assert!(!indexing.has_helpers().unwrap());
+    one.volunteer().unwrap();
+    assert!(indexing.has_helpers().unwrap());
+    let file = |n: u64| OfferedFile {
+        path: format!("/photos/{n}.jpg").into(),
+        root: "/photos".into(),
+        stamp: FileStamp { size: n, mtime_ns: -1 },
+    };
+    indexing.put(&(1..=6).map(file).collect::<Vec<_>>()).unwrap();
+    assert_eq!(one.take(2, &[]).unwrap(), [file(1), file(2)]);
+    assert_eq!(two.take(9, &["/photos".into()]).unwrap(), []);
+    assert_eq!(two.take(3, &["/other".into()]).unwrap(), [file(3), file(4), file(5)]);
+    assert!(one.is_any_left().unwrap());
+
+    // What is done is written and told at once.
+    let bring = |n: u64| {
+        let change = photo(&format!("/photos/{n}.jpg"), n, DIM, &["thing"]);
+        library.helper().bring(&[change], &[(file(n).path, OfferOutcome::Embedded)]).unwrap();
+    };
+    assert_eq!(indexing.collect().unwrap(), []);
+    bring(1);
+    two.decline(vec![file(3).path]).unwrap();
+    let done = [(file(1).path, OfferOutcome::Embedded), (file(3).path, OfferOutcome::Declined)];
+    assert_eq!(indexing.collect().unwrap(), done);
+    assert_eq!(indexing.collect().unwrap(), []);
+
+    // The rest is taken back, what nobody has first.
+    one.give_back().unwrap();
+    let mut free = indexing.take_back(9, false).unwrap();
+    free.sort();
+    assert_eq!(free, [file(2).path, file(6).path]);
+    assert!(!one.is_any_left().unwrap());
+    assert_eq!(indexing.take_back(1, true).unwrap(), [file(4).path]);
+    // It comes late, and is there once.
+    bring(4);
+    bring(4);
+    assert_eq!(indexing.collect().unwrap(), []);
+    assert_eq!((count(folder.path(), "file"), count(folder.path(), "photo")), (2, 2));
+    indexing.clear().unwrap();
+    assert_eq!(count(folder.path(), "offer"), 0);
+    drop(one);
+    // The server notices soon.
+    while indexing.has_helpers().unwrap() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn commits_wake_those_who_wait() {
+    let (_folder, library) = library_of(&many(1), false);
+    let offers = library.offers().unwrap().unwrap();
+    let short = Duration::from_millis(20);
+    // Before it listens, something may have happened.
+    assert!(offers.wait(short).unwrap());
+    assert!(!offers.wait(short).unwrap());
+    library.set_caption_by_hand(1, "a walrus").unwrap();
+    library.set_caption_by_hand(1, "a seal").unwrap();
+    assert!(offers.wait(Duration::from_secs(60)).unwrap());
+    assert!(!offers.wait(short).unwrap());
+}
+
+#[test]
+fn those_who_may_read_search_and_those_who_may_write_write() {
+    let (folder, library) = library_of(&many(20), false);
+    assert!(library.make_roles().unwrap());
+    assert!(library.make_roles().unwrap(), "they may be there already");
+    let name = schema(folder.path());
+    let user = |role: &str| {
+        let user = format!("{role}_{}", &name[name.len() - 8..]);
+        client().batch_execute(&format!("CREATE ROLE {user} LOGIN IN ROLE snapseek_{role}")).unwrap();
+        let address = place(folder.path()).to_string_lossy().replacen("snapseek@", &format!("{user}@"), 1);
+        Library::open(Path::new(&address)).unwrap()
+    };
+    let (reader, writer) = (user("read"), user("write"));
+    assert!(!reader.make_roles().unwrap() && !writer.make_roles().unwrap());
+    for library in [&reader, &writer] {
+        assert_eq!(find(library, "tag:thing").len(), 20);
+    }
+    let denied = |outcome: snapseek_index::Result<()>| {
+        let error = outcome.unwrap_err();
+        assert!(error.to_string().contains("does not allow it: permission denied"), "{error}");
+    };
+    denied(reader.set_caption_by_hand(1, "a walrus").map(drop));
+    denied(reader.helper().apply(&many(1)));
+    writer.set_caption_by_hand(1, "a walrus").unwrap();
+    let mut indexing = writer.lock().unwrap();
+    indexing.apply(&[photo("21.jpg", 21, DIM, &["thing"])]).unwrap();
+    refresh(&mut indexing);
+    assert_eq!(find(&reader, "caption:walrus").len(), 1);
+    assert_eq!(find(&reader, "tag:thing").len(), 21);
+    assert!(writer.check(true).unwrap().findings.is_empty());
 }

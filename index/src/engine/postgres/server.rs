@@ -33,6 +33,10 @@ pub(crate) struct Server {
     pub(crate) own_commits: Cell<i64>,
     /// Keys of the locks that are held, which a new connection takes again.
     held: RefCell<Vec<i64>>,
+    /// Keys of the locks that are shared with others over this connection.
+    shared: RefCell<Vec<i64>>,
+    /// Whether the server tells this connection of commits.
+    is_listening: Cell<bool>,
 }
 
 impl std::fmt::Debug for Server {
@@ -64,6 +68,8 @@ impl Server {
             is_in_transaction: Cell::new(false),
             own_commits: Cell::default(),
             held: RefCell::default(),
+            shared: RefCell::default(),
+            is_listening: Cell::new(false),
         })
     }
 
@@ -141,11 +147,9 @@ impl Server {
     pub(crate) fn try_lock(&self, name: &str) -> rusqlite::Result<Result<i64, Option<u32>>> {
         let key = self.key(name);
         if self.held.borrow().contains(&key) || !self.run(|client| take(client, key))? {
-            // The two halves of the key, as the server lists them.
             let holder = "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
                 WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = ?1 AND l.objid::bigint = ?2";
-            let halves = [key >> 32 & 0xffff_ffff, key & 0xffff_ffff].map(Value::Integer);
-            let found = self.query(holder, &halves)?.into_iter().flatten().next();
+            let found = self.query(holder, &halves(key))?.into_iter().flatten().next();
             let name = found.and_then(|value| if let Value::Text(name) = value { Some(name) } else { None });
             return Ok(Err(name.and_then(|name| name.strip_prefix("snapseek ")?.parse().ok())));
         }
@@ -157,6 +161,58 @@ impl Server {
         self.held.borrow_mut().retain(|held| *held != key);
         // A connection that is lost has lost its locks too.
         let _ = self.client.borrow_mut().query("SELECT pg_advisory_unlock($1)", &[&key]);
+    }
+
+    /// Takes part in a lock that others may have at the same time, as long as the connection lasts.
+    pub(crate) fn share(&self, name: &str) -> rusqlite::Result<()> {
+        let key = self.key(name);
+        if !self.shared.borrow().contains(&key) {
+            self.query("SELECT pg_try_advisory_lock_shared(?1)", &[Value::Integer(key)])?;
+            self.shared.borrow_mut().push(key);
+        }
+        Ok(())
+    }
+
+    /// Whether anybody takes part in such a lock.
+    pub(crate) fn is_shared(&self, name: &str) -> rusqlite::Result<bool> {
+        let sql =
+            "SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database()
+            AND l.locktype = 'advisory' AND l.granted AND l.classid::bigint = ?1 AND l.objid::bigint = ?2 LIMIT 1";
+        Ok(!self.query(sql, &halves(self.key(name)))?.is_empty())
+    }
+
+    /// Wakes those who wait for commits, once the transaction that is open is committed.
+    pub(crate) fn tell_of_commit(&self) -> rusqlite::Result<()> {
+        self.query("SELECT 1 FROM pg_notify(?1, '')", &[Value::Text(self.channel())]).map(drop)
+    }
+
+    /// Waits for a commit to the library, at most so long; returns whether there was one, or may have been.
+    pub(crate) fn wait_for_commit(&self, at_most: Duration) -> rusqlite::Result<bool> {
+        if !self.is_listening.get() {
+            self.run(|client| client.batch_execute(&format!("LISTEN {}", self.channel())))?;
+            self.is_listening.set(true);
+            return Ok(true);
+        }
+        let mut client = self.client.borrow_mut();
+        let mut told = client.notifications();
+        let first = told.timeout_iter(at_most).next();
+        match first {
+            Ok(first) => {
+                // Those that have come meanwhile say no more.
+                while let Ok(Some(_)) = told.iter().next() {}
+                Ok(first.is_some())
+            }
+            // The next statement connects again.
+            Err(_) => {
+                self.is_listening.set(false);
+                Ok(true)
+            }
+        }
+    }
+
+    /// By which the server tells of commits to this library.
+    fn channel(&self) -> String {
+        format!("snapseek_{:016x}", self.key("commit"))
     }
 
     /// The id of the transaction that is open.
@@ -199,7 +255,7 @@ impl Server {
     }
 
     /// Runs `work`, again on a new connection if the old one was lost and no transaction was open.
-    fn run<T>(&self, work: impl Fn(&mut Client) -> Result<T, postgres::Error>) -> rusqlite::Result<T> {
+    pub(super) fn run<T>(&self, work: impl Fn(&mut Client) -> Result<T, postgres::Error>) -> rusqlite::Result<T> {
         let started = Instant::now();
         loop {
             let error = match work(&mut self.client.borrow_mut()) {
@@ -234,6 +290,8 @@ impl Server {
             }
         }
         self.prepared.borrow_mut().clear();
+        self.shared.borrow_mut().clear();
+        self.is_listening.set(false);
         *self.client.borrow_mut() = client;
         Ok(())
     }
@@ -250,6 +308,11 @@ impl Server {
         prepared.insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
+}
+
+/// The two halves of a lock's key, as the server lists them.
+fn halves(key: i64) -> [Value; 2] {
+    [key >> 32 & 0xffff_ffff, key & 0xffff_ffff].map(Value::Integer)
 }
 
 fn values_in(row: &postgres::Row) -> Result<Vec<Value>, postgres::Error> {
