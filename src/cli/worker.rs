@@ -19,6 +19,9 @@ pub struct WorkerArgs {
     /// How captions are written, by a model that follows instructions [default: sentence]
     #[arg(long, value_enum, value_name = "STYLE", requires = "captions")]
     pub caption_style: Option<StyleChoice>,
+    /// Try photos again that ended two processes (`snapseek library info` lists them)
+    #[arg(long)]
+    pub retry: bool,
     /// End when nothing is left to do, instead of waiting for more
     #[arg(long)]
     pub once: bool,

@@ -186,16 +186,22 @@ fn made(library: &Library, settings: &Settings, console: &Console) -> anyhow::Re
 
 /// Tells where a library is, and on what.
 fn told(library: &Library, settings: &Settings, console: &Console) -> anyhow::Result<Exit> {
-    let (engine, status) = (library.engine()?, library.status()?);
+    let (engine, status, left_out) = (library.engine()?, library.status()?, library.left_out()?);
     if settings.json {
+        let left_out: Vec<_> =
+            left_out.iter().map(|(work, path)| json!({"work": work, "path": path.to_string_lossy()})).collect();
         console.json(&json!({"schema": 1, "library": library.place().to_string_lossy(), "engine": engine,
-            "caches": library.dir().to_string_lossy(), "photos": status.photos, "bytes": status.bytes}))?;
+            "caches": library.dir().to_string_lossy(), "photos": status.photos, "bytes": status.bytes, "left_out": left_out}))?;
         return Ok(Exit::Success);
     }
     console.line(&format!("library  {} ({})", sanitize::path(&library.place()), text::size(status.bytes)))?;
     console.line(&format!("engine   {}", sanitize::text(&engine)))?;
     console.line(&format!("caches   {}", sanitize::path(library.dir())))?;
     console.line(&format!("photos   {}", status.photos))?;
+    for (work, path) in &left_out {
+        let (path, work) = (sanitize::path(path), sanitize::text(work));
+        console.line(&format!("left out {path} ({work}: it ended two processes; `snapseek worker --retry`)"))?;
+    }
     Ok(Exit::Success)
 }
 

@@ -28,6 +28,9 @@ pub(super) fn worker(args: &WorkerArgs, settings: &Settings, console: &Console) 
             "a library in a folder is indexed by one process, `snapseek index`: say --captions or --text",
         ));
     }
+    if args.retry {
+        library.pardon_left_out()?;
+    }
     let cancel = signals::cancel()?;
     let mut helper = offers.as_ref().map(|offers| Helper { library: &library, offers, models: Vec::new() });
     let mut seen = None;

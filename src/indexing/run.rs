@@ -161,7 +161,9 @@ pub fn run(
     let models = RunModels::new(models, library)?;
     let mut run = IndexRun::new(library, writer, &models, options, cancel, console);
     run.quarantine = Quarantine::open(library.dir())?;
-    if let Some(offers) = library.offers()? {
+    // Others embed by the current model alone, or may.
+    let is_current = models.all.len() == 1 && models.current == Some(0);
+    if let Some(offers) = library.offers()?.filter(|_| is_current) {
         run.sharing = Sharing::Offering(Box::new(Offering::new(offers)?));
     }
     if options.videos && !run.has_ffmpeg() {
@@ -440,10 +442,12 @@ impl<'a, 'w> IndexRun<'a, 'w> {
         for (job, outcome) in offering.look(next, self.options.threads)? {
             self.summary.read += 1;
             match (outcome, self.writer.file(&job.path)?) {
-                (OfferOutcome::Known, Some(now)) if sharing::is_new_place(&job, &now) => {
-                    *self.seen.known.entry(now.picture).or_default() += 1;
-                }
-                (OfferOutcome::Known, _) => self.summary.refreshed += 1,
+                (OfferOutcome::Known, Some(now)) => match &job.was {
+                    Some(was) if was.hash == now.hash => self.summary.unchanged += 1,
+                    Some(was) if was.picture == now.picture => self.summary.refreshed += 1,
+                    _ => *self.seen.known.entry(now.picture).or_default() += 1,
+                },
+                (OfferOutcome::Known, None) => {}
                 (outcome, _) => {
                     self.seen.is_disturbed |= outcome == OfferOutcome::Doubtful;
                     self.summary.helped += 1;

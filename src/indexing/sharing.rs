@@ -3,7 +3,7 @@
 use super::walk::{self, WalkEvent};
 use super::workers::Job;
 use crossbeam_channel::Sender;
-use snapseek_index::{FileState, OfferOutcome, OfferedFile, Offers};
+use snapseek_index::{OfferOutcome, OfferedFile, Offers};
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,9 +135,4 @@ pub(super) fn feed(
         idle = Instant::now();
     }
     Ok(offers.give_back()?)
-}
-
-/// Whether a file shows another picture than before, which the library knew already, as far as helpers tell.
-pub(super) fn is_new_place(job: &Job, now: &FileState) -> bool {
-    job.was.as_ref().is_none_or(|was| was.picture != now.picture)
 }

@@ -4,7 +4,7 @@
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::PendingPhoto;
-use crate::engine::postgres::leases::Leases;
+use crate::engine::postgres::leases::{self, Leases};
 use crate::engine::{Database, values_of};
 use crate::error::{Error, Result};
 use crate::search::vectors::GRAPH_FROM;
@@ -33,6 +33,25 @@ pub(super) struct PendingQueue<'l> {
     next: VecDeque<i64>,
     /// Ids that were handed out and are not done: in progress, or failed.
     out: HashSet<i64>,
+}
+
+impl Library {
+    /// The photos of a library on a server that are left out of some work, because two processes ended while they worked
+    /// on them: the name of the work, and the photo's first path.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub fn left_out(&self) -> Result<Vec<(String, PathBuf)>> {
+        self.sql(|db| db.server().map_or(Ok(Vec::new()), leases::left_out))
+    }
+
+    /// Lets work be done on them again.
+    ///
+    /// # Errors
+    /// The server cannot be asked.
+    pub fn pardon_left_out(&self) -> Result<()> {
+        self.sql(|db| db.server().map_or(Ok(()), leases::pardon))
+    }
 }
 
 impl<'l> PendingQueue<'l> {

@@ -58,6 +58,12 @@ fn what_is_not_done_is_given_back_and_what_ends_processes_is_not() {
         assert_eq!(next.pending(9).unwrap().len(), left);
         std::mem::forget(next);
     }
+    let path = library.searcher().unwrap().paths(&[photos[1].id]).unwrap().remove(0).unwrap();
+    assert_eq!(library.left_out().unwrap(), [("caption".to_owned(), path)]);
+    library.pardon_left_out().unwrap();
+    let mut again = library.captioner("one", false).unwrap();
+    assert_eq!((again.pending(9).unwrap().len(), library.left_out().unwrap().len()), (1, 0));
+    drop(again);
     // The first one comes late, and nothing is lost.
     captioner.save(&[done(photos[1].id)]).unwrap();
     assert_eq!(count(folder.path(), "caption"), 2);

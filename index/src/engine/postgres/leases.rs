@@ -5,12 +5,42 @@
 //! not handed out again.
 
 use super::server::Server;
+use crate::catalogue::paths;
 use rusqlite::types::Value;
+use std::path::PathBuf;
 
 /// How many seconds a lease lasts after its holder was heard of last.
 const SECONDS: i64 = 600;
 /// How many leases of a photo may run out.
 const STRIKES: i64 = 2;
+
+/// Leases that ran out so often that nobody gets them any more.
+const LEFT_OUT: &str = "l.until <= unixepoch() AND l.strikes + 1 >= ?1";
+
+/// The photos that are left out, because the processes that had them ended: the work, and the first path of the photo.
+///
+/// # Errors
+/// The server cannot be asked.
+pub(crate) fn left_out(server: &Server) -> rusqlite::Result<Vec<(String, PathBuf)>> {
+    let sql = format!(
+        "SELECT l.work, min(f.path) FROM lease l JOIN file f ON f.photo = l.photo WHERE {LEFT_OUT}
+         GROUP BY l.work, l.photo ORDER BY 1, 2"
+    );
+    let rows = server.query(&sql, &[Value::Integer(STRIKES)])?;
+    let read = |row: Vec<Value>| match <[Value; 2]>::try_from(row) {
+        Ok([Value::Text(work), Value::Blob(path)]) => Some((work, paths::from_bytes(&path))),
+        _ => None,
+    };
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
+/// Lets them be tried again.
+///
+/// # Errors
+/// The server cannot be asked.
+pub(crate) fn pardon(server: &Server) -> rusqlite::Result<()> {
+    server.execute(&format!("DELETE FROM lease AS l WHERE {LEFT_OUT}"), &[Value::Integer(STRIKES)]).map(drop)
+}
 
 /// The leases of one process for one kind of work.
 #[derive(Debug)]
