@@ -86,7 +86,7 @@ pub use kept::readings::TextKeeper;
 pub use kept::searches::SavedSearch;
 pub use kept::transfer::{Imported, Merged, Written};
 pub use search::details::{Hit, RankedPhoto};
-pub use search::facets::{Facet, FacetField};
+pub use search::facets::{Facet, FacetCounter, FacetCounts, FacetField};
 pub use search::filters::{Center, Clause, Fact, Filter, Filters, Moment, NO_CLOCK_NS, OwnerText, Phrase, Shape};
 pub use search::map_cache::KeptMap;
 pub use search::query;

@@ -22,6 +22,30 @@ pub struct NamedChatModel {
     pub model: Box<dyn ChatModel>,
     /// Its name for the user.
     pub name: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Others that are installed, if it was chosen from several without being named.
+    pub others: Vec<String>,
+}
+
+/// Which model writes captions and answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptionerChoice {
+    /// Its name.
+    pub name: String,
+    /// Who chose it.
+    pub by: ChosenBy,
+}
+
+/// Who chose a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChosenBy {
+    /// The settings name it.
+    Settings,
+    /// The library remembers it.
+    Library,
+    /// Nobody: it is the first of those that are installed.
+    Nobody,
 }
 
 /// Opens the model that the settings name, else the one that the library remembers, else one that is installed; in the
@@ -30,39 +54,82 @@ pub struct NamedChatModel {
 /// # Errors
 /// The model is missing (exit code 3), writes nothing, is damaged, or does not fit into memory.
 pub fn open(settings: &Settings, library: Option<&Library>, console: &Console) -> anyhow::Result<NamedChatModel> {
-    let remembered = library.map(|library| library.setting(SETTING)).transpose()?.flatten();
-    if let Some(asked) = &settings.captioner {
-        let opened = named(asked, settings, console)?;
-        if remembered.as_ref() != Some(&opened.name) {
-            remember(&opened.name, library)?;
+    let Some(CaptionerChoice { name, by }) = which(settings, library)? else { return Err(none()) };
+    let opened = named(&name, settings, console);
+    match by {
+        ChosenBy::Settings => {
+            let opened = opened?;
+            if library.map(remembered).transpose()?.flatten().as_ref() != Some(&opened.name) {
+                remember(&opened.name, library)?;
+            }
+            Ok(opened)
         }
-        return Ok(opened);
-    }
-    if let Some(known) = remembered {
-        return named(&known, settings, console).map_err(|error| {
-            let known = sanitize::text(&known);
+        ChosenBy::Library => opened.map_err(|error| {
+            let known = sanitize::text(&name);
             error.context(format!(
                 "{known} writes this library's captions and answers (`--captioner NAME` chooses another)"
             ))
-        });
+        }),
+        ChosenBy::Nobody => {
+            let mut opened = opened?;
+            let others = installed(&Settings::cache_dir()?)?.into_iter().filter(|other| *other != name);
+            opened.others = others.collect();
+            if !opened.others.is_empty() {
+                let remembers = if library.is_some() { "; the library remembers the choice" } else { "" };
+                console.note(format_args!(
+                    "using {} for captions and answers ({} installed too: `--captioner NAME` chooses another{remembers})",
+                    sanitize::text(&name),
+                    opened.others_are()
+                ));
+                remember(&opened.name, library)?;
+            }
+            Ok(opened)
+        }
     }
-    let cache = Settings::cache_dir()?;
-    let installed = installed(&cache)?;
-    let Some(chosen) = installed.first() else { return Err(none()) };
-    if installed.len() > 1 {
-        let others: Vec<String> = installed[1..].iter().map(|name| sanitize::text(name)).collect();
-        let remembers = if library.is_some() { "; the library remembers the choice" } else { "" };
-        console.note(format_args!(
-            "using {} for captions and answers ({} installed too: `--captioner NAME` chooses another{remembers})",
-            sanitize::text(chosen),
-            if others.len() == 1 { format!("{} is", others[0]) } else { format!("{} are", others.join(", ")) }
-        ));
+}
+
+impl NamedChatModel {
+    /// "a and b are", of those that were not chosen.
+    #[must_use]
+    pub fn others_are(&self) -> String {
+        let others: Vec<String> = self.others.iter().map(|name| sanitize::text(name)).collect();
+        if others.len() == 1 { format!("{} is", others[0]) } else { format!("{} are", others.join(", ")) }
     }
-    let opened = named(chosen, settings, console)?;
-    if installed.len() > 1 {
-        remember(&opened.name, library)?;
+}
+
+/// Which model [`open`] opens; `None` if none is installed.
+///
+/// # Errors
+/// The catalogue cannot be read, or the home directory is unknown.
+pub fn which(settings: &Settings, library: Option<&Library>) -> anyhow::Result<Option<CaptionerChoice>> {
+    if let Some(asked) = &settings.captioner {
+        return Ok(Some(CaptionerChoice { name: asked.clone(), by: ChosenBy::Settings }));
     }
-    Ok(opened)
+    if let Some(name) = library.map(remembered).transpose()?.flatten() {
+        return Ok(Some(CaptionerChoice { name, by: ChosenBy::Library }));
+    }
+    let first = installed(&Settings::cache_dir()?)?.into_iter().next();
+    Ok(first.map(|name| CaptionerChoice { name, by: ChosenBy::Nobody }))
+}
+
+/// The model that a library remembers.
+///
+/// # Errors
+/// The catalogue cannot be read.
+pub fn remembered(library: &Library) -> anyhow::Result<Option<String>> {
+    Ok(library.setting(SETTING)?)
+}
+
+/// Makes a library remember a model, or none.
+///
+/// # Errors
+/// The catalogue cannot be written.
+pub fn choose_for(library: &Library, name: Option<&str>) -> anyhow::Result<()> {
+    match name {
+        Some(name) => library.set_setting(SETTING, name)?,
+        None => library.clear_setting(SETTING)?,
+    }
+    Ok(())
 }
 
 /// Opens the model of this name, in the form that the settings name.
@@ -70,6 +137,20 @@ pub fn open(settings: &Settings, library: Option<&Library>, console: &Console) -
 /// # Errors
 /// As [`open`].
 pub fn named(asked: &str, settings: &Settings, console: &Console) -> anyhow::Result<NamedChatModel> {
+    let (name, folder) = located(asked, settings)?;
+    console.detail(format_args!("{name} in {}", sanitize::path(&folder)));
+    if settings.device != DeviceChoice::Cpu {
+        console.note("captions and answers are computed on the CPU; --device applies to the other models");
+    }
+    let model = chat_model::open(&folder, Some(&Settings::cache_dir()?), settings.tiles)?;
+    Ok(NamedChatModel { model, name, folder, others: Vec::new() })
+}
+
+/// The name of this model, and the folder of the form that the settings name.
+///
+/// # Errors
+/// The model is missing (exit code 3), or writes nothing.
+pub fn located(asked: &str, settings: &Settings) -> anyhow::Result<(String, PathBuf)> {
     let cache = Settings::cache_dir()?;
     let (name, folder) = match model_choice::spec(asked) {
         Ok(ModelSpec::Auto | ModelSpec::Starter | ModelSpec::Clip) => {
@@ -113,11 +194,7 @@ pub fn named(asked: &str, settings: &Settings, console: &Console) -> anyhow::Res
         (Some(folder), None) if !has_forms => folder.clone(),
         _ => choose(&name, folder.as_deref(), settings, &cache)?,
     };
-    console.detail(format_args!("{name} in {}", sanitize::path(&folder)));
-    if settings.device != DeviceChoice::Cpu {
-        console.note("captions and answers are computed on the CPU; --device applies to the other models");
-    }
-    Ok(NamedChatModel { model: chat_model::open(&folder, Some(&cache), settings.tiles)?, name })
+    Ok((name, folder))
 }
 
 /// Whether a BLIP-2 that writes can have smaller forms.

@@ -55,6 +55,14 @@ pub struct StockItem {
     pub is_quantizable: bool,
 }
 
+impl StockItem {
+    /// Whether it writes captions and answers.
+    #[must_use]
+    pub fn is_captioner(&self) -> bool {
+        matches!(self.kind, StockKind::Model(Kind::Blip2 | Kind::VisionLanguage))
+    }
+}
+
 /// Everything that is installed: models, their smaller forms, what reads text.
 #[must_use]
 pub fn installed(cache: &Path) -> Vec<StockItem> {

@@ -227,7 +227,7 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("export", "save copy contact sheet"),
     ("go-models", "clip captioner download install pull better list"),
     ("pull-model", "install get fetch clip smolvlm"),
-    ("use-model", "reindex switch change embed again"),
+    ("use-model", "reindex switch change embed again captioner choose caption chat"),
     ("quantize-model", "compress shrink q4 q8 memory"),
     ("verify-model", "check checksum damaged"),
     ("go-duplicates", "same copies dedupe clean up tidy find"),
@@ -437,7 +437,7 @@ pub const ACTIONS: &[Entry] = &[
     entry!(
         Action::UseModel,
         "use-model",
-        "let the model answer in this library (reindex)",
+        "let the model answer (reindex), or write, in this library",
         ["enter"],
         &[Place::Models]
     ),

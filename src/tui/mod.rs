@@ -7,7 +7,7 @@
 //! - [`layout`]: where things are on the screen; shared by views and mouse
 //! - [`gallery`], [`source`], [`complete`]: a list of photos, where it comes from, completion of queries
 //! - [`action`], [`keymap`], [`overlay`], [`theme`]: what keys do, which keys, help and palette, colours
-//! - [`browse`], `choices`, [`command`]: lists to browse, lists to choose from, commands with arguments
+//! - [`browse`], [`filters`], `choices`, [`command`]: lists to browse, lists to choose from, commands with arguments
 //! - [`zoom`], [`copies`], [`models`]: which part of a photo is seen, which copies are kept, which models there are
 //! - `terminal`: takes the terminal over and gives it back
 
@@ -19,6 +19,7 @@ pub mod command;
 pub mod complete;
 pub mod copies;
 pub mod event;
+pub mod filters;
 pub mod gallery;
 pub mod keymap;
 pub mod layout;

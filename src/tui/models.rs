@@ -1,12 +1,14 @@
 //! Models: what is installed, what can be downloaded, and what is being done with one.
 
 use super::state::State;
+use crate::captions::open::ChosenBy;
 use crate::model::Bits;
 use crate::model::hub::presets::{CHAT_PRESETS, PRESETS};
 use crate::model_choice::rounded;
 use crate::stock::list::{OfferedModel, StockItem, StockKind};
 use crate::terminal::text::{count, display_path, size};
 use snapseek_index::ModelRole;
+use std::path::PathBuf;
 
 /// What is done with a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,26 @@ pub struct UsedModel {
     pub bytes: u64,
 }
 
+/// The model that writes captions and answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedCaptioner {
+    /// Its name; foreign text.
+    pub name: String,
+    /// Its folder; `None` if it is not installed.
+    pub folder: Option<PathBuf>,
+    /// Who chose it.
+    pub by: ChosenBy,
+}
+
+/// What decides which model writes captions and answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptionerRule {
+    /// The model that the library remembers.
+    pub remembered: Option<String>,
+    /// Whether that counts more than what the command line or the config name, because it was chosen later.
+    pub is_newer: bool,
+}
+
 /// Which models there are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelStock {
@@ -55,6 +77,8 @@ pub struct ModelStock {
     pub offered: Vec<OfferedModel>,
     /// Those that have embedded photos of the library.
     pub used: Vec<UsedModel>,
+    /// The one that writes captions and answers.
+    pub captioner: Option<UsedCaptioner>,
 }
 
 /// How far work on a model is.
@@ -143,6 +167,13 @@ impl ModelState {
         if forward { after.or(before) } else { before.or(after) }.unwrap_or(0)
     }
 
+    /// The model that writes captions and answers, if it is this one.
+    #[must_use]
+    pub fn writes(&self, item: &StockItem) -> Option<&UsedCaptioner> {
+        let used = self.stock.as_ref()?.captioner.as_ref()?;
+        (item.is_captioner() && item.place.is_some() && used.folder == item.place).then_some(used)
+    }
+
     /// What a model is in the library.
     #[must_use]
     pub fn used(&self, name: &str) -> Option<&UsedModel> {
@@ -157,6 +188,30 @@ pub fn recall(name: &str) -> Option<f32> {
 }
 
 impl State {
+    /// What this model, which writes, is in the library.
+    fn captioner_says(&self, item: &StockItem, key: &str) -> String {
+        let used = self.models.stock.as_ref().and_then(|stock| stock.captioner.as_ref());
+        match (self.models.writes(item), used) {
+            (Some(used), _) => match used.by {
+                ChosenBy::Library => "writes captions and answers in this library".into(),
+                ChosenBy::Settings => "writes captions and answers, as the command line or the config say".into(),
+                ChosenBy::Nobody => {
+                    format!("writes captions and answers, as no other was chosen; {key} makes the library remember it")
+                }
+            },
+            (None, Some(used)) if used.name == item.name => {
+                let form = self.models.stock.iter().flat_map(|stock| &stock.installed);
+                let form = form.filter(|other| self.models.writes(other).is_some()).find_map(|other| other.precision);
+                format!("its {} form writes captions and answers", form.unwrap_or("other"))
+            }
+            (None, Some(used)) => {
+                let gone = if used.folder.is_none() { ", which is not installed" } else { "" };
+                format!("{key} lets it write captions and answers here, in place of {}{gone}", used.name)
+            }
+            (None, None) => format!("{key} lets it write captions and answers in this library"),
+        }
+    }
+
     /// What is known about the selected model, line by line; may hold foreign text.
     #[must_use]
     pub fn model_says(&self) -> Vec<String> {
@@ -191,6 +246,9 @@ impl State {
                         "{} embeds the library's photos by it, and then it answers; until then the other one does",
                         key("use-model")
                     ));
+                }
+                if item.is_captioner() {
+                    lines.push(self.captioner_says(item, &key("use-model")));
                 }
                 if item.is_quantizable {
                     lines

@@ -133,6 +133,14 @@ impl Library {
             seal::SETTING.seal(db, "name = ?1", [name])
         })
     }
+
+    /// Forgets what was chosen under a name.
+    ///
+    /// # Errors
+    /// The catalogue cannot be written.
+    pub fn clear_setting(&self, name: &str) -> Result<()> {
+        self.write(|db| db.execute("DELETE FROM setting WHERE name = ?1", [name]).map(|_| ()))
+    }
 }
 
 impl TextKeeper<'_> {

@@ -308,8 +308,25 @@ impl Searcher {
         }
     }
 
+    /// The ids of the photos that pass the filters and the phrases, ascending.
+    pub(crate) fn passing(&self, request: &SearchRequest) -> Result<Vec<i64>> {
+        match self.allowed(request)? {
+            (_, Some(allowed), _) => Ok(allowed),
+            _ => self.library.sql(|db| request.filters.allowed(db)),
+        }
+    }
+
+    /// The photo that stands for each photo of a stack.
+    pub(crate) fn leaders(&self) -> Result<&HashMap<i64, i64>> {
+        self.stacks()
+    }
+
+    pub(crate) fn sql<T>(&self, read: impl FnOnce(&Database) -> rusqlite::Result<T>) -> Result<T> {
+        self.library.sql(read)
+    }
+
     /// Refuses clusters and albums that do not exist.
-    fn check_names(&self, filters: &Filters) -> Result<()> {
+    pub(crate) fn check_names(&self, filters: &Filters) -> Result<()> {
         for clause in &filters.clauses {
             if let Filter::Album(name) = &clause.filter
                 && self.library.sql(|db| albums::id_of(db, name))?.is_none()

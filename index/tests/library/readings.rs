@@ -141,6 +141,9 @@ fn choices_are_remembered() {
     assert_eq!(library.setting("text").unwrap(), None);
     library.set_setting("text", "yes").unwrap();
     library.set_setting("text", "no").unwrap();
+    library.set_setting("other", "x").unwrap();
+    library.clear_setting("other").unwrap();
+    assert_eq!(library.setting("other").unwrap(), None);
     assert_eq!(library.setting("text").unwrap().as_deref(), Some("no"));
 }
 

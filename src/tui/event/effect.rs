@@ -3,7 +3,7 @@
 use super::Listing;
 use crate::tui::browse::BrowseKind;
 use crate::tui::copies::Removal;
-use crate::tui::models::ModelWork;
+use crate::tui::models::{CaptionerRule, ModelWork};
 use crate::tui::place::Place;
 use crate::tui::source::Source;
 use snapseek_index::{ContentHash, FacetField, LabelSet, OwnRatings, OwnTags, PhotoText, Turn};
@@ -164,10 +164,14 @@ pub enum Effect {
     Marks,
     /// Remember the marked photos for the next start.
     KeepMarks(Vec<i64>),
+    /// Let another model write captions and answers.
+    UseCaptioner(CaptionerRule, Way),
     /// Start heavy work; it replaces older heavy work.
     Work(u64, Work),
     /// Count the photos by the values of a field.
     Facets(FacetField),
+    /// Count the photos that pass the filters of this query by the values of all fields, that at this position first.
+    Filters(u64, String, usize),
     /// Load the albums.
     Albums,
     /// Load the saved searches.

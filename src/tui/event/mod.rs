@@ -7,7 +7,7 @@ pub use effect::{
 };
 
 use super::copies::FoundCopies;
-use super::models::ModelStock;
+use super::models::{CaptionerRule, ModelStock};
 use super::overlay::Prompt;
 use super::zoom::Crop;
 use crate::labels::classify::Verdict;
@@ -15,7 +15,7 @@ use crate::terminal::listener::Step;
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui_image::protocol::Protocol;
 use snapseek_index::{
-    ContentHash, Facet, FacetField, Hit, LabelSet, Order, PhotoAlbum, PhotoText, SavedSearch, Status, Turn,
+    ContentHash, Facet, FacetCounts, FacetField, Hit, LabelSet, Order, PhotoAlbum, PhotoText, SavedSearch, Status, Turn,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -302,6 +302,8 @@ pub enum Message {
         /// Why.
         way: Way,
     },
+    /// Another model writes captions and answers from now on: what was done, and what it was before.
+    CaptionerSet(String, CaptionerRule, Way),
     /// A step could not be taken back, or be done again.
     NotTaken(Way, String),
     /// What the user wrote on photos was changed: what was done, and what it was before.
@@ -332,6 +334,8 @@ pub enum Message {
     Scripted(u64, String, Outcome<String>),
     /// The values of a field, and how many photos have each.
     Facets(FacetField, Vec<Facet>),
+    /// The values of a field, among the photos that pass the filters of the query.
+    Filters(u64, FacetField, Outcome<FacetCounts>),
     /// The albums.
     Albums(Vec<PhotoAlbum>),
     /// These paths are left out of the library now: what was done.

@@ -9,6 +9,7 @@ pub use places::{ChatState, Classify, Clusters, Completion, IndexState, LookStat
 use super::browse::Browse;
 use super::copies::CopyState;
 use super::event::{Answer, Beginning, Effect, EncodedPicture, Listing, Outcome, PictureKey, Way};
+use super::filters::FilterPanel;
 use super::gallery::Gallery;
 use super::keymap::Keymap;
 use super::models::ModelState;
@@ -124,8 +125,8 @@ pub struct State {
     pub marks: Marks,
     /// The values of the fields that were asked for; `None` while they are counted.
     pub facets: HashMap<FacetField, Option<Vec<Facet>>>,
-    /// The position of the field whose values were listed last.
-    pub last_field: usize,
+    /// What can be filtered by.
+    pub filters: FilterPanel,
     /// The start page, folders, the timeline.
     pub browse: Browse,
     /// Copies, and which are kept.
@@ -224,7 +225,7 @@ impl State {
             pictures: HashMap::new(),
             marks: Marks::default(),
             facets: HashMap::new(),
-            last_field: 0,
+            filters: FilterPanel::default(),
             browse: Browse::default(),
             copies: CopyState::default(),
             models: ModelState::default(),

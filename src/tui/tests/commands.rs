@@ -89,9 +89,20 @@ fn counts_say_how_often_and_digits_are_places_still() {
     types(&mut state, "4dog, 5 cats");
     assert_eq!((state.place, state.classify.input.value()), (Place::Classify, "dog, 5 cats"));
     press(&mut state, "esc");
+    types(&mut state, "1");
+    assert_eq!(state.place, Place::Search, "at once, where there is nothing to count");
+    let tab = |state: &State| {
+        let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+        terminal.draw(|frame| view::draw(frame, state)).unwrap();
+        let buffer = terminal.backend().buffer();
+        let at = (0..80).find(|x| buffer[(*x, 0)].symbol() == "I").unwrap();
+        buffer[(at, 0)].style()
+    };
+    let before = tab(&state);
     let effects = types(&mut state, "6");
     let Some(Effect::Timer(generation, _)) = effects.first() else { panic!("{effects:?}") };
-    assert_eq!(state.place, Place::Classify);
+    assert_eq!(state.place, Place::Search);
+    assert_ne!(tab(&state), before, "it is seen at once where it will go");
     tell(&mut state, Message::Timer(*generation));
     assert_eq!(state.place, Place::Index);
 }

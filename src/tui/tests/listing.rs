@@ -1,10 +1,10 @@
 //! Sorting, ranges, captions, failures and facts.
 
 use super::*;
-use crate::tui::event::{AlbumChange, ChatWork, Listing, Task, Way};
+use crate::tui::event::{AlbumChange, ChatWork, IndexNews, Listing, Task, Way};
 use crate::tui::overlay::Overlay;
 use crate::tui::place::Place;
-use snapseek_index::{Facet, FacetField, Order, PhotoAlbum};
+use snapseek_index::{Facet, FacetCounts, FacetField, Order, PhotoAlbum};
 
 fn listing(effects: &[Effect]) -> Option<Listing> {
     effects.iter().find_map(|effect| if let Effect::Search(_, _, listing) = effect { Some(*listing) } else { None })
@@ -138,25 +138,58 @@ fn values_of_fields_are_counted_completed_and_added_to_the_query() {
     let mut state = with_photos(100, 30);
     press(&mut state, "esc");
     let effects = press(&mut state, "F");
-    assert!(effects.len() == FacetField::ALL.len() && effects[0] == Effect::Facets(FacetField::Year), "{effects:?}");
-    assert!(drawn(&state).contains("counting"));
+    assert_eq!(effects, [Effect::Filters(state.filters.generation, String::new(), 0)]);
+    assert!(drawn(&state).contains("counting") && drawn(&state).contains("counted in the whole library"));
     let facet = |value: &str, photos| Facet { value: value.into(), photos };
-    tell(&mut state, Message::Facets(FacetField::Year, vec![facet("2021", 7), facet("2019", 92)]));
+    let counted = |state: &mut State, field, values: &[Facet], left_out: &[usize]| {
+        let counts = FacetCounts { values: values.to_vec(), left_out: left_out.to_vec() };
+        tell(state, Message::Filters(state.filters.generation, field, Ok(counts)))
+    };
+    counted(&mut state, FacetField::Year, &[facet("2021", 7), facet("2019", 92)], &[]);
     let screen = drawn(&state);
     assert!(screen.contains("2019") && screen.contains("92") && screen.contains("camera"), "{screen}");
     press(&mut state, "j enter");
     assert_eq!(state.search.input.value(), "taken:2019 ");
+    // Within the query's filters: an answer to what was counted before changes nothing.
+    let before = state.filters.generation;
+    let effects = press(&mut state, "F");
+    assert_eq!(effects, [Effect::Filters(state.filters.generation, "taken:2019 ".into(), 0)]);
+    tell(&mut state, Message::Filters(before, FacetField::Year, Ok(FacetCounts::default())));
+    assert!(drawn(&state).contains("counting") && drawn(&state).contains("within the query's filters"));
     // On to another field; one that no photo has a value of changes nothing; what is not wanted is left out.
-    tell(&mut state, Message::Facets(FacetField::Month, Vec::new()));
-    assert!(press(&mut state, "F l enter l").is_empty() && state.overlay.is_some(), "counted once");
-    tell(&mut state, Message::Facets(FacetField::Camera, vec![facet("Canon \"Pro\" \u{1b}[31m", 3)]));
+    counted(&mut state, FacetField::Month, &[], &[]);
+    assert!(press(&mut state, "l enter l").is_empty() && state.overlay.is_some(), "counted once");
+    counted(&mut state, FacetField::Camera, &[facet("Canon \"Pro\" \u{1b}[31m", 3)], &[]);
     assert!(drawn(&state).contains("Canon \"Pro\" \\x1b[31m"), "{}", drawn(&state));
     press(&mut state, "-");
     assert_eq!(state.search.input.value(), "taken:2019 -camera:\"Canon \"\"Pro\"\" \u{1b}[31m\" ");
     press(&mut state, "F");
+    counted(&mut state, FacetField::Camera, &[facet("Canon", 3)], &[]);
     assert!(drawn(&state).contains("Canon"), "the field of the last time");
-    press(&mut state, "h h enter");
-    assert_eq!(state.search.input.value().matches("taken").count(), 2, "another year");
+    // Another year takes the place of the one that was chosen; the same one is there already.
+    let years = [facet("2021", 7), facet("2019", 92), facet("2004", 1)];
+    counted(&mut state, FacetField::Year, &years, &[0]);
+    press(&mut state, "h h");
+    assert!(drawn(&state).contains("in place of taken:2019"), "{}", drawn(&state));
+    press(&mut state, "j enter");
+    assert!(drawn(&state).contains("the query has this filter already"));
+    press(&mut state, "F G enter");
+    assert_eq!(state.search.input.value(), "-camera:\"Canon \"\"Pro\"\" \u{1b}[31m\" taken:2004 ");
+    // What is wrong with the query is told where its photos would be counted.
+    press(&mut state, "F");
+    let generation = state.filters.generation;
+    tell(&mut state, Message::Filters(generation, FacetField::Year, Err("no album \u{1b} x".into())));
+    assert!(drawn(&state).contains("no album \\x1b x"), "{}", drawn(&state));
+    // The library has changed: what is seen is counted again, and stays until then.
+    counted(&mut state, FacetField::Year, &years, &[]);
+    press(&mut state, "G");
+    let effects = tell(&mut state, Message::Index(IndexNews::Ended(Ok("done".into()), false)));
+    let text = state.search.input.value().to_owned();
+    assert!(effects.contains(&Effect::Filters(state.filters.generation, text, 0)), "{effects:?}");
+    assert!(drawn(&state).contains("2021"));
+    counted(&mut state, FacetField::Year, &years[..1], &[]);
+    assert!(matches!(state.overlay, Some(Overlay::Filters(0, 0))), "the selection is within");
+    press(&mut state, "esc");
     // Completion asks for the values, and offers them when they come.
     press(&mut state, "r / ctrl-u");
     let effects = types(&mut state, "tag:ca");

@@ -1,10 +1,11 @@
 //! Models: what there is, downloads with progress, checks, smaller forms, which one answers.
 
 use super::*;
+use crate::captions::open::ChosenBy;
 use crate::model::{Bits, Kind};
 use crate::stock::list::{OfferedModel, StockItem, StockKind};
-use crate::tui::event::{ModelNews, Task};
-use crate::tui::models::{ModelStock, ModelWork, UsedModel};
+use crate::tui::event::{ChatNews, ChatWork, ModelNews, Task, Way};
+use crate::tui::models::{CaptionerRule, ModelStock, ModelWork, UsedCaptioner, UsedModel};
 use crate::tui::overlay::{Overlay, Prompt};
 use crate::tui::place::Place;
 use snapseek_index::ModelRole;
@@ -42,6 +43,7 @@ pub(super) fn stock() -> ModelStock {
             offered("ocr-greek", None, "text in photos", "Greek", None),
         ],
         used: vec![used],
+        captioner: None,
     }
 }
 
@@ -118,8 +120,6 @@ fn smaller_forms_and_the_model_that_answers() {
     news(&mut state, ModelNews::At(generation, "quantizing".into(), 25, 100));
     assert!(drawn(&state).contains("25 %"), "{}", drawn(&state));
     news(&mut state, ModelNews::Ended(generation, Ok("done".into())));
-    press(&mut state, "enter");
-    assert!(state.overlay.is_none(), "it does not search");
     press(&mut state, "k enter");
     assert!(
         matches!(&state.overlay, Some(Overlay::Prompt(asked)) if asked.prompt == Prompt::UseModel("starter".into()))
@@ -129,6 +129,66 @@ fn smaller_forms_and_the_model_that_answers() {
     assert!(state.index.run.is_some());
     press(&mut state, "D");
     assert!(state.overlay.is_none() && drawn(&state).contains("another one must take its place"), "{}", drawn(&state));
+}
+
+#[test]
+fn the_captioner_is_chosen_shown_and_undone() {
+    let mut state = at_models(100, 24);
+    let with = |captioner: Option<(&str, ChosenBy)>| {
+        let mut stock = stock();
+        let smaller = StockItem { precision: Some("q8"), place: Some("/q8".into()), ..stock.installed[1].clone() };
+        let other = StockItem { name: "llava\u{7}".into(), place: Some("/llava".into()), ..stock.installed[1].clone() };
+        stock.installed.extend([smaller, other]);
+        let folder = |name: &str| stock.installed.iter().rfind(|item| item.name == name)?.place.clone();
+        stock.captioner = captioner.map(|(name, by)| UsedCaptioner { name: name.into(), folder: folder(name), by });
+        ModelNews::Stock(Box::new(stock))
+    };
+    let rule = |name: Option<&str>| CaptionerRule { remembered: name.map(str::to_owned), is_newer: name.is_some() };
+    // Two are installed, and nobody has chosen.
+    news(&mut state, with(Some(("smolvlm", ChosenBy::Nobody))));
+    press(&mut state, "j");
+    assert!(drawn(&state).contains("its q8 form writes captions"), "{}", drawn(&state));
+    press(&mut state, "j");
+    news(&mut state, with(Some(("smolvlm", ChosenBy::Nobody))));
+    assert_eq!(drawn(&state).matches("writes here").count(), 1, "{}", drawn(&state));
+    assert!(drawn(&state).contains("as no other was chosen; enter makes"), "the same form stays selected");
+    press(&mut state, "j");
+    assert!(drawn(&state).contains("in place of smolvlm"), "{}", drawn(&state));
+    let chosen = Effect::UseCaptioner(rule(Some("llava\u{7}")), Way::Do);
+    assert_eq!(press(&mut state, "enter"), [chosen]);
+    let done = "llava\\x07 writes captions and answers in this library";
+    tell(&mut state, Message::CaptionerSet(done.into(), rule(None), Way::Do));
+    news(&mut state, with(Some(("llava\u{7}", ChosenBy::Library))));
+    assert!(drawn(&state).contains(&format!("{done}; u undoes it")), "{}", drawn(&state));
+    assert!(press(&mut state, "enter").is_empty() && drawn(&state).contains("already"));
+    assert_eq!(press(&mut state, "u"), [Effect::UseCaptioner(rule(None), Way::Undo)]);
+    tell(&mut state, Message::NotTaken(Way::Undo, "the library is read-only".into()));
+    assert_eq!(press(&mut state, "u"), [Effect::UseCaptioner(rule(None), Way::Undo)], "it can be tried again");
+    let as_it_was = "the captioner is as it was".to_owned();
+    tell(&mut state, Message::CaptionerSet(as_it_was, rule(Some("llava\u{7}")), Way::Undo));
+    assert!(drawn(&state).contains("undone: the captioner is as it was"), "{}", drawn(&state));
+    // One that is gone is named.
+    news(&mut state, with(Some(("blip2", ChosenBy::Library))));
+    assert!(drawn(&state).contains("in place of blip2, which is not installed"), "{}", drawn(&state));
+    news(&mut state, with(None));
+    assert!(drawn(&state).contains("enter lets it write captions and answers in this library"));
+}
+
+#[test]
+fn an_open_chat_goes_on_with_the_captioner_that_was_chosen() {
+    let mut state = with_photos(100, 24);
+    press(&mut state, "esc c");
+    let opened = ChatNews::Opened { turns: Vec::new(), model: "smolvlm".into() };
+    let generation = state.chat.generation;
+    tell(&mut state, Message::Chat(generation, opened));
+    types(&mut state, "half a question");
+    let (before, photo) = (state.chat.generation, state.chat.photo);
+    let rule = CaptionerRule { remembered: None, is_newer: false };
+    let effects = tell(&mut state, Message::CaptionerSet("llava writes".into(), rule, Way::Do));
+    let path = state.path_of(photo.unwrap()).unwrap();
+    assert_eq!(effects, [Effect::Chat(state.chat.generation, ChatWork::Open(path))]);
+    assert!(state.chat.generation > before && state.chat.opening && state.chat.photo == photo);
+    assert_eq!(state.chat.input.value(), "half a question");
 }
 
 #[test]
@@ -152,6 +212,10 @@ fn models_are_found_by_name_and_by_command() {
 fn models() {
     for (width, height) in [(80, 24), (120, 40)] {
         let mut state = at_models(width, height);
+        let mut stock = stock();
+        let folder = stock.installed[1].place.clone();
+        stock.captioner = Some(UsedCaptioner { name: "smolvlm".into(), folder, by: ChosenBy::Library });
+        news(&mut state, ModelNews::Stock(Box::new(stock)));
         press(&mut state, "j");
         insta::assert_snapshot!(format!("models-{width}x{height}"), drawn(&state));
     }

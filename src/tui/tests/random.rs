@@ -6,7 +6,7 @@ use crate::tui::event::{IndexNews, ModelNews, OwnChange};
 use crate::tui::place::Place;
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use proptest::prelude::*;
-use snapseek_index::Facet;
+use snapseek_index::{Facet, FacetCounts, FacetField};
 use std::collections::HashSet;
 
 /// A step: something the user does, or an answer to an earlier request, soon, late, twice or never.
@@ -133,6 +133,13 @@ fn reply(effect: &Effect, well: bool) -> Option<Message> {
             *field,
             vec![Facet { value: "a\u{7}".into(), photos: 3 }, Facet { value: "b".into(), photos: 1 }],
         ),
+        Effect::Filters(generation, _, field) => {
+            let values = vec![Facet { value: "a\u{7}".into(), photos: 3 }, Facet { value: "b".into(), photos: 1 }];
+            let counts = FacetCounts { values, left_out: vec![0, 7] };
+            Message::Filters(*generation, FacetField::ALL[*field].0, outcome(well, counts))
+        }
+        Effect::UseCaptioner(rule, way) if well => Message::CaptionerSet("done".into(), rule.clone(), *way),
+        Effect::UseCaptioner(_, way) => Message::NotTaken(*way, "a fault".into()),
         Effect::Standing => Message::Library(outcome(well, Some(Box::new(standing())))),
         Effect::Index(_) => Message::Index(IndexNews::Ended(outcome(well, "1 photo indexed".into()), false)),
         _ => return None,

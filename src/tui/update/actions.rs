@@ -78,11 +78,7 @@ impl State {
             }
             Action::Sort => self.overlay = Some(Overlay::Menu(Menu::Sort, 0)),
             Action::SortBy(sorting) => self.sort_by_key(sorting, effects),
-            Action::Filters => {
-                // All of them, so that it is seen which have values.
-                FacetField::ALL.iter().for_each(|(field, ..)| self.facets_of(*field, effects));
-                self.overlay = Some(Overlay::Filters(self.last_field, 0));
-            }
+            Action::Filters => self.open_filters(effects),
             Action::Facts => self.with_path(effects, Effect::Facts),
             Action::EditCaption => {
                 let Some(id) = self.photo() else { return self.tell("no photo is selected") };
@@ -259,7 +255,7 @@ impl State {
             Action::VerifyModel => self.verify_model(effects),
             Action::QuantizeModel => self.ask_to_quantize(),
             Action::Quantize(bits) => self.quantize_model(bits, effects),
-            Action::UseModel => self.ask_to_use_model(),
+            Action::UseModel => self.ask_to_use_model(effects),
             Action::DropModel => self.ask_to_drop_model(),
             Action::AddFolder => self.prompt(Prompt::Folder, ""),
             Action::IndexNow => self.index_folders(Vec::new(), effects),
@@ -346,6 +342,7 @@ impl State {
         self.facets.clear();
         effects.push(Effect::Renew);
         self.seek_again(effects);
+        self.filters_changed(effects);
         self.browse.covers = Default::default();
         if self.place == Place::Browse {
             effects.push(Effect::Browse(self.browse.kind));

@@ -29,6 +29,14 @@ pub struct BegunCount {
     pub(in crate::tui) generation: u64,
 }
 
+impl Begun {
+    /// The place that the digit goes to which waits.
+    #[must_use]
+    pub fn place(&self) -> Option<Action> {
+        self.count?.place
+    }
+}
+
 impl State {
     /// What a key means here, also together with those before it.
     pub(super) fn on_command_key(&mut self, key: Key, effects: &mut Vec<Effect>) {
@@ -58,6 +66,9 @@ impl State {
             if let (0, Some(action)) = (number, action) {
                 return self.act(action, effects);
             }
+            if let (Some(action), None, false) = (action, begun, self.can_move()) {
+                return self.act(action, effects);
+            }
             let generation = self.next_generation();
             self.begun.count = Some(BegunCount { number, place: action, generation });
             return effects.push(Effect::Timer(generation, PATIENCE));
@@ -73,6 +84,23 @@ impl State {
             (_, Some(action)) => self.act(action, effects),
             (_, None) => {}
         }
+    }
+
+    /// Whether there is anything here that a count could be meant for.
+    fn can_move(&self) -> bool {
+        let rows = match self.place {
+            Place::Search | Place::Classify | Place::Look => {
+                self.gallery_of(self.place).map_or(0, |gallery| gallery.shown().len())
+            }
+            Place::Clusters => self.clusters.groups.as_ref().map_or(0, |groups| groups.groups.len()),
+            Place::Map => return self.map.chart.is_some(),
+            Place::Chat => return !self.chat.turns.is_empty(),
+            Place::Index => self.index.failures.len(),
+            Place::Duplicates => return !self.copies.sets().is_empty(),
+            Place::Browse => self.browse_rows().len(),
+            Place::Models => self.models.rows().len(),
+        };
+        rows > 1
     }
 
     fn on_key_there(&mut self, key: Key, effects: &mut Vec<Effect>) {

@@ -130,6 +130,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
             state.took(way, Undo::Text(photo, before.map(Box::new)));
             changed(state, effects);
         }
+        Message::CaptionerSet(done, before, way) => state.captioner_set(&done, before, way, effects),
         Message::NotTaken(way, why) => {
             state.not_taken(way);
             state.warn(why);
@@ -211,6 +212,7 @@ pub(super) fn on_message(state: &mut State, message: Message, effects: &mut Vec<
                 state.overlay = Some(Overlay::Prompt(asked));
             }
         }
+        Message::Filters(generation, field, counts) => state.filters_counted(generation, field, counts),
         Message::Albums(albums) => state.albums = albums,
         Message::Forgotten(done, paths) => {
             state.tell_done(Way::Do, &done, "");
@@ -299,6 +301,7 @@ pub(super) fn changes_rows(message: &Message) -> bool {
 fn changed(state: &mut State, effects: &mut Vec<Effect>) {
     effects.push(Effect::Renew);
     state.seek_again(effects);
+    state.filters_changed(effects);
 }
 
 /// Removes photos that are not in the library any more.
@@ -324,6 +327,7 @@ fn on_index(state: &mut State, news: IndexNews, effects: &mut Vec<Effect>) {
             let run = state.index.run.get_or_insert_with(RunState::default);
             let before = run.done;
             (run.found, run.done, run.walking) = (found, done, walking);
+            state.filters.is_stale = true;
             // Photos appear while they are being indexed.
             if done / 50 != before / 50 && !state.search.waiting {
                 state.seek_again(effects);

@@ -1,14 +1,16 @@
 //! Models: downloads, checks, smaller forms, and which one answers.
 
+use super::undo::Undo;
+use crate::captions::open::ChosenBy;
 use crate::model::Bits;
 use crate::model_choice::rounded;
 use crate::stock::list::StockKind;
 use crate::tui::action::Menu;
-use crate::tui::event::{Effect, ModelNews};
-use crate::tui::models::{ModelJob, ModelRow, ModelStock, ModelWork};
+use crate::tui::event::{ChatWork, Effect, ModelNews, Way};
+use crate::tui::models::{CaptionerRule, ModelJob, ModelRow, ModelStock, ModelWork};
 use crate::tui::overlay::{Overlay, Prompt};
 use crate::tui::place::Place;
-use crate::tui::state::State;
+use crate::tui::state::{ChatState, State};
 
 /// Most lines that are kept of what was said.
 const MOST_SAID: usize = 40;
@@ -70,8 +72,8 @@ impl State {
         }
     }
 
-    /// Asks whether the selected model is to answer in the library.
-    pub(super) fn ask_to_use_model(&mut self) {
+    /// Lets the selected model write, or asks whether it is to answer in the library.
+    pub(super) fn ask_to_use_model(&mut self, effects: &mut Vec<Effect>) {
         match self.models.row() {
             Some(ModelRow::Installed(item))
                 if matches!(item.kind, StockKind::Model(_)) && item.kind.purpose() == "search" =>
@@ -79,8 +81,15 @@ impl State {
                 let name = item.name.clone();
                 self.prompt(Prompt::UseModel(name), "");
             }
+            Some(ModelRow::Installed(item)) if item.is_captioner() => {
+                let (name, used) = (item.name.clone(), self.models.stock.as_ref().and_then(|s| s.captioner.as_ref()));
+                if used.is_some_and(|used| used.name == name && used.by == ChosenBy::Library) {
+                    return self.tell(format!("{name} writes captions and answers in this library already"));
+                }
+                effects.push(Effect::UseCaptioner(CaptionerRule { remembered: Some(name), is_newer: true }, Way::Do));
+            }
             Some(ModelRow::Offered(_)) => self.ask_to_pull(),
-            _ => self.tell("only models that search answer in a library; `--captioner NAME` chooses one that writes"),
+            _ => self.tell("this model neither searches nor writes: it is used where it is needed"),
         }
     }
 
@@ -118,6 +127,17 @@ impl State {
         self.begin_run();
         effects.push(Effect::Reindex(name.clone()));
         self.tell(format!("photos are embedded by {name}; then it answers"));
+    }
+
+    /// Another model writes from now on: an open chat goes on with it.
+    pub(super) fn captioner_set(&mut self, done: &str, before: CaptionerRule, way: Way, effects: &mut Vec<Effect>) {
+        self.tell_done(way, done, done);
+        self.took(way, Undo::Captioner(before));
+        let Some(path) = self.chat.photo.and_then(|photo| self.path_of(photo)) else { return };
+        let generation = self.next_generation();
+        let (photo, input) = (self.chat.photo, self.chat.input.clone());
+        self.chat = ChatState { photo, opening: true, generation, input, ..ChatState::default() };
+        effects.push(Effect::Chat(generation, ChatWork::Open(path)));
     }
 
     pub(super) fn on_models(&mut self, news: ModelNews, effects: &mut Vec<Effect>) {
@@ -158,7 +178,11 @@ impl State {
     fn know_models(&mut self, stock: ModelStock) {
         let name = self.model_name();
         self.models.stock = Some(stock);
-        let at = self.models.rows().iter().position(|row| row.name().is_some() && row.name() == name.as_deref());
+        let rows = self.models.rows();
+        let is_it = |row: &ModelRow<'_>| row.name().is_some() && row.name() == name.as_deref();
+        // A model may be listed in several forms.
+        let stays = rows.get(self.models.at).is_some_and(is_it);
+        let at = rows.iter().position(is_it).filter(|_| !stays);
         self.models.at = self.models.settled(at.unwrap_or(self.models.at), true);
     }
 }

@@ -11,7 +11,7 @@ use crate::tui::source::{Seek, Source};
 use crate::tui::state::State;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use snapseek_index::query::quoted;
-use snapseek_index::{FacetField, LabelSet};
+use snapseek_index::{FacetCounts, FacetField, LabelSet};
 use std::path::PathBuf;
 use tui_input::Input;
 
@@ -52,7 +52,7 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
         Overlay::Filters(field, at) => {
             let fields = FacetField::ALL.len();
             let (known, _, filter) = FacetField::ALL[field.min(fields - 1)];
-            let values = state.facets.get(&known).and_then(Option::as_deref).unwrap_or_default();
+            let FacetCounts { values, left_out } = state.filters.counted(known).cloned().unwrap_or_default();
             let last = values.len().saturating_sub(1);
             let (field, at) = match event.code {
                 KeyCode::Right | KeyCode::Tab | KeyCode::Char('l') => ((field + 1) % fields, 0),
@@ -65,14 +65,16 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
                 KeyCode::End | KeyCode::Char('G') => (field, last),
                 KeyCode::Enter | KeyCode::Char('-') if values.is_empty() => (field, at),
                 KeyCode::Enter | KeyCode::Char('-') => {
-                    let sign = if event.code == KeyCode::Enter { "" } else { "-" };
-                    let wanted = values.get(at).map(|facet| format!("{sign}{filter}:{}", quoted(&facet.value)));
-                    return state.add_filter(wanted, effects);
+                    let Some(facet) = values.get(at) else { return };
+                    let wanted = format!("{filter}:{}", quoted(&facet.value));
+                    return match event.code {
+                        KeyCode::Enter => state.add_filter(&wanted, &left_out, effects),
+                        _ => state.add_filter(&format!("-{wanted}"), &[], effects),
+                    };
                 }
                 _ => return,
             };
-            state.facets_of(FacetField::ALL[field].0, effects);
-            state.last_field = field;
+            state.filters.last_field = field;
             state.overlay = Some(Overlay::Filters(field, at));
         }
         Overlay::Menu(menu, at) => {
@@ -187,18 +189,6 @@ impl State {
         let input = Input::new(kept.unwrap_or_else(|| proposed.to_owned()));
         let choices = self.offered(&prompt, input.value());
         self.overlay = Some(Overlay::Prompt(Asked { prompt, input, refused: None, choices }));
-    }
-
-    /// Adds a filter to the query, as a new visit.
-    fn add_filter(&mut self, wanted: Option<String>, effects: &mut Vec<Effect>) {
-        let Some(wanted) = wanted else { return };
-        let mut seek = self.search.visits.current().seek();
-        let text = seek.text.trim();
-        if text.split(' ').any(|word| word == wanted) {
-            return self.tell("the query has this filter already");
-        }
-        seek.text = if text.is_empty() { format!("{wanted} ") } else { format!("{text} {wanted} ") };
-        self.go(Source::Query(seek), effects);
     }
 
     /// Keeps what was typed for when the user is asked again.

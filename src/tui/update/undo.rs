@@ -1,6 +1,7 @@
 //! What can be undone and done again, and how.
 
 use crate::tui::event::{AlbumChange, ChatWork, Effect, OwnChange, Way};
+use crate::tui::models::CaptionerRule;
 use crate::tui::state::{Marks, State};
 use snapseek_index::{ContentHash, LabelSet, PhotoText, Turn};
 use std::collections::HashMap;
@@ -39,6 +40,8 @@ pub enum Undo {
     Search(String, Option<String>),
     /// This text was read in a photo; `None`: none was.
     Text(i64, Option<Box<PhotoText>>),
+    /// This decided which model writes captions and answers.
+    Captioner(CaptionerRule),
     /// These were the decisions about copies.
     Copies(HashMap<PathBuf, bool>),
 }
@@ -144,6 +147,7 @@ impl State {
             }
             // What is named is no longer left out; it has to be read again.
             Undo::Forgotten(paths) => self.index_folders(paths, effects),
+            Undo::Captioner(rule) => effects.push(Effect::UseCaptioner(rule, way)),
             Undo::Own(change) => effects.push(Effect::Own(change, way)),
             Undo::Set(set) => {
                 if let Some(now) = self.classify.sets.iter().find(|now| now.name == set.name).cloned() {
@@ -167,6 +171,7 @@ fn is_asked_for(step: &Undo) -> bool {
             | Undo::Search(..)
             | Undo::Own(_)
             | Undo::Text(..)
+            | Undo::Captioner(_)
             | Undo::Forgotten(_)
     )
 }

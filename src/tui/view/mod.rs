@@ -26,7 +26,7 @@ use crate::terminal::abilities::ColorDepth;
 use crate::terminal::text::{count, display_path, shorten};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Rect};
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 use text::{clean, fit};
@@ -139,7 +139,13 @@ fn tabs(frame: &mut Frame<'_>, state: &State, area: Rect) {
     let place = if state.place == Place::Look { state.look.of } else { state.place };
     let mut end = 0;
     for (n, (tab, x, width)) in tab_columns(area.width).enumerate() {
-        let style = if tab == place { theme.bar.patch(theme.tab) } else { theme.bar };
+        // A digit that may be a count is answered at once, too.
+        let is_next = state.begun.place() == Some(Action::Go(tab));
+        let style = match tab == place {
+            true => theme.bar.patch(theme.tab),
+            false if is_next => theme.bar.patch(theme.accent).add_modifier(Modifier::UNDERLINED),
+            false => theme.bar,
+        };
         let name = match area.width {
             // In Look, digits are ratings.
             ROOMY.. if state.place == Place::Look => format!("   {} ", tab.name()),

@@ -28,11 +28,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
             }
             ModelRow::Installed(item) => {
                 let form = item.precision.filter(|form| *form != "full").map(|form| format!(" ({form})"));
-                let role = models.used(&item.name).map_or("", |used| match used.role {
-                    ModelRole::Current => "answers here",
-                    ModelRole::Filling => "is being prepared",
-                    ModelRole::Kept => "kept beside",
-                });
+                let role = match models.used(&item.name).map(|used| used.role) {
+                    Some(ModelRole::Current) => "answers here",
+                    Some(ModelRole::Filling) => "is being prepared",
+                    Some(ModelRole::Kept) => "kept beside",
+                    None if models.writes(item).is_some() => "writes here",
+                    None => "",
+                };
                 let name = format!("{}{}", item.name, form.unwrap_or_default());
                 (name, rounded(item.bytes), item.kind.purpose(), role.to_owned())
             }

@@ -16,7 +16,7 @@ use ratatui::layout::{Margin, Rect};
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Wrap};
-use snapseek_index::FacetField;
+use snapseek_index::{FacetField, query};
 
 /// Columns of the line in a prompt.
 const PROMPT_WIDTH: u16 = 60;
@@ -121,10 +121,12 @@ fn is_so(state: &State, action: Action) -> bool {
 fn filters(frame: &mut Frame<'_>, state: &State, field: usize, at: usize) {
     let theme = &state.theme;
     let height = state.screen.height.saturating_sub(4).clamp(8, 26);
-    let area = window(frame, state, "Filter by (counted in the whole library)", 76, height);
+    let is_narrowed = !query::filters_of(&state.filters.text).is_empty();
+    let counted = if is_narrowed { "within the query's filters" } else { "in the whole library" };
+    let area = window(frame, state, &format!("Filter by (counted {counted})"), 76, height);
     let mut names = Vec::new();
     for (n, (known, name, _)) in FacetField::ALL.iter().enumerate() {
-        let has_values = !matches!(state.facets.get(known), Some(Some(values)) if values.is_empty());
+        let has_values = state.filters.counted(*known).is_none_or(|counts| !counts.values.is_empty());
         let style = if has_values { theme.text } else { theme.dim.add_modifier(Modifier::CROSSED_OUT) };
         names.push(Span::styled(*name, if n == field { theme.accent.add_modifier(Modifier::REVERSED) } else { style }));
         names.push(Span::raw("  "));
@@ -132,13 +134,27 @@ fn filters(frame: &mut Frame<'_>, state: &State, field: usize, at: usize) {
     let names = Paragraph::new(Line::from(names)).wrap(Wrap { trim: true });
     let lines = if area.width < 70 { 3 } else { 2 };
     frame.render_widget(names, Rect { height: lines.min(area.height), ..area });
-    let rows = Rect { y: area.y + lines, height: area.height.saturating_sub(lines), ..area };
-    let known = FacetField::ALL.get(field).and_then(|(field, ..)| state.facets.get(field)).and_then(Option::as_deref);
-    let Some(values) = known else {
-        return put(frame.buffer_mut(), rows, 0, "counting", theme.dim);
+    let mut rows = Rect { y: area.y + lines, height: area.height.saturating_sub(lines), ..area };
+    let Some((known, ..)) = FacetField::ALL.get(field) else { return };
+    let values = match state.filters.fields.get(known) {
+        None => return put(frame.buffer_mut(), rows, 0, "counting", theme.dim),
+        Some(Err(why)) => {
+            let why = wrap(&clean(why), rows.width.into(), rows.height.into());
+            let why: Vec<Line<'_>> = why.into_iter().map(Line::from).collect();
+            return frame.render_widget(Paragraph::new(why).style(theme.wrong), rows);
+        }
+        Some(Ok(counts)) => &counts.values,
     };
+    let replaced = state.filters.replaced(*known);
+    if !replaced.is_empty() {
+        let says = format!("in place of {}", clean(&replaced.join(" ")));
+        put(frame.buffer_mut(), rows, 0, &shorten(&says, rows.width.into()), theme.dim);
+        rows = Rect { y: rows.y + 1, height: rows.height.saturating_sub(1), ..rows };
+    }
     if values.is_empty() {
-        put(frame.buffer_mut(), rows, 0, "no photo says this of itself", theme.dim);
+        let none =
+            if is_narrowed { "none of these photos says this of itself" } else { "no photo says this of itself" };
+        put(frame.buffer_mut(), rows, 0, none, theme.dim);
     }
     let most = values.iter().map(|facet| facet.photos).max().unwrap_or(1).max(1);
     let first = (at + 1).saturating_sub(usize::from(rows.height).max(1));

@@ -34,8 +34,18 @@ pub(super) fn counts(context: &Context, kind: BrowseKind) -> anyhow::Result<()> 
             Message::Folders(folders.into_iter().map(|folder| (folder.value, folder.photos)).collect())
         }
         (BrowseKind::Time, Some(library)) => {
-            let months = library.facets(FacetField::Month)?;
-            Message::Months(months.into_iter().map(|month| (month.value, month.photos)).collect())
+            let counts = |field| -> anyhow::Result<Vec<(String, u64)>> {
+                Ok(library.facets(field)?.into_iter().map(|facet| (facet.value, facet.photos)).collect())
+            };
+            let mut months = counts(FacetField::Month)?;
+            // Of some, only the year is known.
+            for (year, photos) in counts(FacetField::Year)? {
+                let in_months = months.iter().filter(|(month, _)| month.starts_with(&year));
+                let rest = photos.saturating_sub(in_months.map(|(_, photos)| photos).sum());
+                months.extend((rest > 0).then_some((year, rest)));
+            }
+            months.sort_by(|a, b| b.cmp(a));
+            Message::Months(months)
         }
     };
     context.send(message);

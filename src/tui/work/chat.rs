@@ -72,12 +72,26 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
                 continue;
             }
         };
+        // Another one may have been chosen, or a smaller form of it made.
+        if chat_model.as_ref().is_some_and(|opened| !is_wanted(context, opened, &console)) {
+            chat_model = None;
+        }
         if chat_model.is_none() {
             match guarded(|| {
                 let library = open::library(&context.settings, &console);
-                open::open(&context.settings, library.as_ref(), &console)
+                open::open(&context.captioner_settings(), library.as_ref(), &console)
             }) {
-                Ok(opened) => chat_model = Some(opened),
+                Ok(opened) => {
+                    if !opened.others.is_empty() {
+                        let says = format!(
+                            "{} writes captions and answers; {} installed too: Models (8) chooses",
+                            crate::terminal::sanitize::text(&opened.name),
+                            opened.others_are()
+                        );
+                        context.send(Message::Note(false, says));
+                    }
+                    chat_model = Some(opened);
+                }
                 Err(error) if photos.is_some() => {
                     context.send(Message::Captioning(None));
                     context.send(Message::Note(true, explained(&error)));
@@ -103,6 +117,16 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
             Ok(other) => next = other,
             Err(error) => context.send(Message::Chat(generation, ChatNews::Ended(explained(&error)))),
         }
+    }
+}
+
+/// Whether this model is the one that writes. If that cannot be known now, it goes on.
+fn is_wanted(context: &Context, opened: &NamedChatModel, console: &Console) -> bool {
+    let settings = context.captioner_settings();
+    let library = open::library(&settings, console);
+    match open::which(&settings, library.as_ref()) {
+        Ok(Some(choice)) => !open::located(&choice.name, &settings).is_ok_and(|(_, folder)| folder != opened.folder),
+        _ => true,
     }
 }
 

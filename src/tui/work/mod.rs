@@ -5,6 +5,7 @@ mod browser;
 mod chat;
 mod copies;
 mod desktop;
+mod filters;
 mod finder;
 mod forget;
 mod full_size;
@@ -33,6 +34,7 @@ use indexer::IndexerRun;
 use latest::Latest;
 use ratatui_image::picker::Picker;
 use snapseek_index::{Error, FacetField, Library};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,6 +45,8 @@ pub(super) struct Context {
     pub(super) settings: Settings,
     pub(super) cache: PathBuf,
     pub(super) out: Sender<Event>,
+    /// The captioner that the library remembers counts more than the settings: it was chosen later.
+    chosen_later: AtomicBool,
     /// The library's model, once a worker has needed it.
     model: Mutex<Option<Arc<Chosen>>>,
 }
@@ -76,6 +80,14 @@ impl Context {
         let chosen = Arc::new(model_choice::choose(Some(library), &self.settings, console, Offer::None)?);
         *kept = Some(chosen.clone());
         Ok(chosen)
+    }
+
+    /// The settings by which the captioner is opened.
+    pub(super) fn captioner_settings(&self) -> Cow<'_, Settings> {
+        if self.chosen_later.load(Ordering::Relaxed) {
+            return Cow::Owned(Settings { captioner: None, ..self.settings.clone() });
+        }
+        Cow::Borrowed(&self.settings)
     }
 
     /// A console whose warnings are shown to the user, and whose other messages are dropped.
@@ -113,6 +125,7 @@ pub struct Workers {
     covers: Latest<(u64, String)>,
     /// Counts photos: in a library of a million, that takes a moment.
     counter: Sender<FacetField>,
+    filters: Latest<filters::FilterRequest>,
     /// Works on models.
     models: Latest<(u64, ModelWork)>,
     /// Encodes pictures for the terminal.
@@ -126,7 +139,13 @@ impl Workers {
     /// The home directory is unknown, or a thread cannot be started.
     pub fn start(settings: &Settings, picker: Option<Picker>, out: Sender<Event>) -> anyhow::Result<Self> {
         let cache = Settings::cache_dir()?;
-        let context = Arc::new(Context { settings: settings.clone(), cache, out, model: Mutex::new(None) });
+        let context = Arc::new(Context {
+            settings: settings.clone(),
+            cache,
+            out,
+            chosen_later: AtomicBool::new(false),
+            model: Mutex::new(None),
+        });
         let renew = Arc::<AtomicBool>::default();
         Ok(Self {
             finder: finder::start(context.clone(), renew.clone())?,
@@ -143,6 +162,7 @@ impl Workers {
             browser: browser::start(context.clone())?,
             covers: browser::covers(context.clone())?,
             counter: counter(context.clone())?,
+            filters: filters::start(context.clone())?,
             models: models::start(context.clone())?,
             painter: Painter::start(&context, picker)?,
             context,
@@ -163,6 +183,7 @@ impl Workers {
             Effect::Marks => self.marks.load(),
             Effect::KeepMarks(ids) => self.marks.keep(ids),
             Effect::Facets(field) => drop(self.counter.send(field)),
+            Effect::Filters(generation, text, first) => self.filters.put((generation, text, first)),
             Effect::Browse(kind) => self.browser.put(kind),
             Effect::Covers(generation, text) => self.covers.put((generation, text)),
             Effect::Searches => self.read(reader::ReadRequest::Searches),
@@ -180,6 +201,7 @@ impl Workers {
             Effect::Cancel(Task::Index) => self.indexer.cancel(),
             Effect::Cancel(Task::Models) => self.models.cancel(),
             Effect::Models => models::look(&self.context),
+            Effect::UseCaptioner(rule, way) => models::use_captioner(&self.context, rule, way),
             Effect::Model(generation, work) => self.models.put((generation, work)),
             Effect::DropModel(name) => {
                 let mine = self.context.clone();
@@ -226,6 +248,7 @@ impl Workers {
     /// Cancels everything that can be cancelled, and waits a moment for the indexer, which writes to the library.
     pub fn stop(&mut self) {
         self.finder.cancel();
+        self.filters.cancel();
         self.library_work.cancel();
         self.chat.cancel();
         self.models.cancel();

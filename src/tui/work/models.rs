@@ -2,7 +2,8 @@
 //! a thread of its own.
 
 use super::latest::Latest;
-use super::{Context, explained, guarded, spawn};
+use super::{Context, desktop, explained, guarded, spawn};
+use crate::captions::open::{self, CaptionerChoice};
 use crate::config::Settings;
 use crate::model::ChecksumVerdict;
 use crate::model_choice::rounded;
@@ -10,8 +11,9 @@ use crate::stock::verify::SelfTest;
 use crate::stock::{self, Pulled, list, verify};
 use crate::terminal::console::Console;
 use crate::terminal::listener::Listener;
-use crate::tui::event::{Message, ModelNews};
-use crate::tui::models::{ModelStock, ModelWork, UsedModel};
+use crate::terminal::sanitize;
+use crate::tui::event::{Message, ModelNews, Way};
+use crate::tui::models::{CaptionerRule, ModelStock, ModelWork, UsedCaptioner, UsedModel};
 use anyhow::Context as _;
 use snapseek_index::{Error, Library, ModelRole};
 use std::sync::Arc;
@@ -110,11 +112,13 @@ pub(super) fn look(context: &Arc<Context>) {
 
 fn stock(context: &Context) -> anyhow::Result<ModelStock> {
     let cache = Settings::cache_dir()?;
-    let used = match Library::open(&context.settings.library) {
-        Ok(library) => library.models()?,
-        Err(Error::NoLibrary { .. }) => Vec::new(),
+    let library = match Library::open(&context.settings.library) {
+        Ok(library) => Some(library),
+        Err(Error::NoLibrary { .. }) => None,
         Err(error) => return Err(error.into()),
     };
+    let used = library.as_ref().map(Library::models).transpose()?.unwrap_or_default();
+    let captioner = captioner(context, library.as_ref())?;
     let used = used.into_iter().map(|known| UsedModel {
         name: known.record.name,
         role: known.role,
@@ -122,7 +126,54 @@ fn stock(context: &Context) -> anyhow::Result<ModelStock> {
         awaiting: known.awaiting,
         bytes: known.bytes,
     });
-    Ok(ModelStock { installed: list::installed(&cache), offered: list::offered(&cache)?, used: used.collect() })
+    Ok(ModelStock {
+        installed: list::installed(&cache),
+        offered: list::offered(&cache)?,
+        used: used.collect(),
+        captioner,
+    })
+}
+
+/// Which model writes captions and answers.
+fn captioner(context: &Context, library: Option<&Library>) -> anyhow::Result<Option<UsedCaptioner>> {
+    let settings = context.captioner_settings();
+    let used =
+        open::which(&settings, library)?.map(|CaptionerChoice { name, by }| match open::located(&name, &settings) {
+            Ok((name, folder)) => UsedCaptioner { name, folder: Some(folder), by },
+            Err(_) => UsedCaptioner { name, folder: None, by },
+        });
+    Ok(used)
+}
+
+/// Lets another model write captions and answers.
+pub(super) fn use_captioner(context: &Arc<Context>, rule: CaptionerRule, way: Way) {
+    let mine = context.clone();
+    let refused = move |why| if way == Way::Do { Message::Note(true, why) } else { Message::NotTaken(way, why) };
+    let shared = context.clone();
+    desktop::aside(context, refused, move |context| {
+        let library = Library::open(&context.settings.library)?;
+        let before = CaptionerRule {
+            remembered: open::remembered(&library)?,
+            is_newer: mine.chosen_later.load(Ordering::Relaxed),
+        };
+        let mut done = "the captioner is as it was".to_owned();
+        if let Some(name) = &rule.remembered {
+            let shown = sanitize::text(name);
+            if way == Way::Do {
+                open::located(name, &Settings { captioner: None, ..context.settings.clone() })?;
+            }
+            done = format!("{shown} writes captions and answers in this library");
+            if let Some(asked) = context.settings.captioner.as_ref().filter(|asked| rule.is_newer && *asked != name) {
+                let asked = sanitize::text(asked);
+                done.push_str(&format!(" (as long as this runs: --captioner or the config name {asked})"));
+            }
+        }
+        open::choose_for(&library, rule.remembered.as_deref())?;
+        mine.chosen_later.store(rule.is_newer, Ordering::Relaxed);
+        mine.send(Message::CaptionerSet(done, before, way));
+        look(&shared);
+        Ok(String::new())
+    });
 }
 
 /// Drops what a model made of the library; says what was done.

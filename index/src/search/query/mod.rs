@@ -22,6 +22,7 @@ pub use values::{COLORS, FILTERS};
 
 use super::filters::{Clause, Filters, Phrase};
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// The most bytes that a query may have.
@@ -90,9 +91,36 @@ pub fn parse(text: &str) -> Result<Query, ParseError> {
         let message = format!("the query has {} bytes; {LONGEST} are allowed", text.len());
         return Err(ParseError { message, column: 1, line: String::new(), caret: 0 });
     }
-    let mut parser = Parser { chars: text.chars().collect(), at: 0, query: Query::default(), sign: 1.0, run: None };
+    let mut parser = Parser::new(text);
     parser.all().map_err(|(message, at)| error(message, &parser.chars, at))?;
     Ok(parser.query)
+}
+
+/// The filters of a query, each as it is written there, in its order; none if it cannot be parsed.
+#[must_use]
+pub fn filters_of(text: &str) -> Vec<String> {
+    let mut parser = Parser::new(text);
+    if text.len() > LONGEST || parser.all().is_err() {
+        return Vec::new();
+    }
+    let written = |range: &Range<usize>| parser.chars.get(range.clone()).unwrap_or_default().iter().collect();
+    parser.clauses.iter().map(written).collect()
+}
+
+/// A query without those of its filters that stand at these positions, counted from zero; the text itself if it cannot be
+/// parsed.
+#[must_use]
+pub fn without(text: &str, filters: &[usize]) -> String {
+    let mut parser = Parser::new(text);
+    if text.len() > LONGEST || parser.all().is_err() || filters.is_empty() {
+        return text.to_owned();
+    }
+    let gone: Vec<Range<usize>> = filters.iter().filter_map(|at| parser.clauses.get(*at).cloned()).collect();
+    let chars = parser.chars.iter().enumerate();
+    // What follows a filter is a space.
+    let stays = |at: &usize| !gone.iter().any(|range| (range.start..=range.end).contains(at));
+    let rest: String = chars.filter(|(at, _)| stays(at)).map(|(_, c)| *c).collect();
+    rest.trim().to_owned()
 }
 
 /// A value as it is written in a query: in quotes if it would not be read as one value without.
@@ -127,9 +155,16 @@ struct Parser {
     sign: f32,
     /// The text that plain words are added to.
     run: Option<usize>,
+    /// Which characters each filter is.
+    clauses: Vec<Range<usize>>,
 }
 
 impl Parser {
+    fn new(text: &str) -> Self {
+        let (chars, query) = (text.chars().collect(), Query::default());
+        Self { chars, at: 0, query, sign: 1.0, run: None, clauses: Vec::new() }
+    }
+
     fn all(&mut self) -> Result<(), Wrong> {
         let mut open_sign = None;
         loop {
@@ -152,6 +187,9 @@ impl Parser {
                 continue;
             }
             self.item(sign, open_sign.is_some())?;
+            if self.query.filters.clauses.len() > self.clauses.len() {
+                self.clauses.push(start..self.at);
+            }
             open_sign = None;
         }
         if let Some(start) = open_sign {

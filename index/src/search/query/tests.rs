@@ -250,3 +250,18 @@ fn every_value_can_be_quoted_and_is_read_as_it_was() {
     assert!(parse(&set).is_ok(), "{set}");
     assert!(parse("\"never \"\" closed").is_err());
 }
+
+#[test]
+fn filters_are_taken_out_of_a_query() {
+    let text = "a dog  camera:\"Canon \"\"Pro\"\" 5\" -tag:cat + \"red car\" taken:2019 -night";
+    assert_eq!(without(text, &[0]), "a dog  -tag:cat + \"red car\" taken:2019 -night");
+    assert_eq!(without(text, &[1]), "a dog  camera:\"Canon \"\"Pro\"\" 5\" + \"red car\" taken:2019 -night");
+    assert_eq!(without(text, &[0, 2]), "a dog  -tag:cat + \"red car\" -night");
+    assert_eq!(filters_of(text), ["camera:\"Canon \"\"Pro\"\" 5\"", "-tag:cat", "taken:2019"]);
+    assert!(filters_of("a dog").is_empty() && filters_of("camera:").is_empty());
+    assert_eq!(without(text, &[]), text);
+    assert_eq!(without(text, &[7]), text);
+    assert_eq!(without("taken:2019", &[0]), "");
+    assert_eq!(without("hei\u{df} taken:2019 \u{1f469}", &[0]), "hei\u{df} \u{1f469}");
+    assert_eq!(without("taken:2019 camera:", &[0]), "taken:2019 camera:", "it cannot be parsed");
+}
