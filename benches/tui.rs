@@ -2,11 +2,13 @@
 //!
 //!     cargo bench --bench tui [-- COUNT]   # a library of COUNT (100,000) synthetic photos, while indexing and typing
 //!
+//! Half of the time, the list of filters is open. At the end, it goes down the start page, until the covers are there.
 //! The real workers answer; the real update function and views run on one thread, as in the program. Their frames go
 //! through ratatui's diff, are encoded and then discarded. A frame's time runs from taking the first waiting event to
 //! the last byte.
 
 use clap::Parser;
+use crossbeam_channel::Receiver;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
@@ -16,11 +18,12 @@ use snapseek::cli::Cli;
 use snapseek::config::Settings;
 use snapseek::model::{Embed, Starter};
 use snapseek::tui::event::{Beginning, Effect, Event};
+use snapseek::tui::overlay::Overlay;
 use snapseek::tui::state::{State, TuiOptions};
 use snapseek::tui::update::update;
 use snapseek::tui::work::Workers;
 use snapseek::tui::{view, wanted};
-use snapseek_index::{Change, FileIdentity, FileStamp, Library, Metadata, ModelRecord, PhotoFacts, Tag};
+use snapseek_index::{Change, FacetField, FileIdentity, FileStamp, Library, Metadata, ModelRecord, PhotoFacts, Tag};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -36,11 +39,14 @@ const TEXT: &str = "a brown dog runs on the beach ";
 /// The time between two keys: a fast typist.
 const KEY: Duration = Duration::from_millis(100);
 /// How long is typed.
-const TYPED: Duration = Duration::from_secs(30);
+const TYPED: Duration = Duration::from_secs(60);
+/// A saved search for each row of the start page that is gone through.
+const SAVED: [&str; 6] =
+    ["tag:dog", "taken:2019-06", "tag:beach -taken:2010", "path:/made/042/", "camera:canon", "tag:cup"];
 
 fn main() -> anyhow::Result<()> {
     let count = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tui-{count}"));
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tui-{count}-photos"));
     // Runs itself again, with the program's folders separate from the user's.
     if std::env::var_os(AGAIN).is_none() {
         let mut again = Command::new(std::env::current_exe()?);
@@ -55,6 +61,9 @@ fn main() -> anyhow::Result<()> {
     if !library.join("catalogue.sqlite").exists() {
         println!("making a library of {count} photos in {}", place.display());
         make(&library, count)?;
+    }
+    for query in SAVED {
+        Library::open(&library)?.save_search(query, Some(query))?;
     }
     let photos = photos(&place)?;
     let cli = Cli::try_parse_from(["snapseek", "--offline", "status"])?;
@@ -77,6 +86,13 @@ fn main() -> anyhow::Result<()> {
             std::thread::sleep(KEY);
             typed += 1;
             let code = match letters.next() {
+                // The list of filters, of the whole library and within a filter.
+                _ if typed % 120 == 60 => KeyCode::Esc,
+                _ if typed % 120 == 61 => KeyCode::Char('F'),
+                _ if (62..88).contains(&(typed % 120)) => KeyCode::Char(if typed % 4 == 0 { 'l' } else { 'j' }),
+                _ if typed % 120 == 88 => KeyCode::Enter,
+                _ if typed % 120 == 90 => KeyCode::Char('F'),
+                _ if (91..119).contains(&(typed % 120)) => KeyCode::Char(if typed % 4 == 0 { 'h' } else { 'j' }),
                 // Now and then the line is cleared, and the selection moves through the photos.
                 _ if typed % 60 == 0 => KeyCode::Esc,
                 _ if typed % 60 < 12 => KeyCode::Char('j'),
@@ -96,6 +112,7 @@ fn main() -> anyhow::Result<()> {
     });
 
     let (mut frames, mut answers, mut indexing) = (Vec::new(), Vec::new(), 0_u32);
+    let (mut with_filters, mut counts, mut opened) = (Vec::new(), Vec::new(), None::<Instant>);
     let (mut asked, mut ended) = (None::<Instant>, false);
     let mut before = Vec::new();
     while !ended {
@@ -108,6 +125,7 @@ fn main() -> anyhow::Result<()> {
         let mut event = Some(first);
         while let Some(happened) = event.take() {
             let (is_key, generation) = (matches!(happened, Event::Key(_)), state.search.generation);
+            let counted = state.filters.generation;
             for effect in update(&mut state, happened) {
                 match effect {
                     Effect::Quit(_) => ended = true,
@@ -116,6 +134,9 @@ fn main() -> anyhow::Result<()> {
             }
             if is_key && generation != state.search.generation {
                 asked = Some(started);
+            }
+            if counted != state.filters.generation {
+                opened = Some(started);
             }
             event = events.try_recv().ok();
         }
@@ -126,12 +147,20 @@ fn main() -> anyhow::Result<()> {
         }
         terminal.draw(|frame| view::draw(frame, &state))?;
         frames.push(started.elapsed());
+        if matches!(state.overlay, Some(Overlay::Filters(..))) {
+            with_filters.push(started.elapsed());
+        }
+        if let Some(when) = opened.filter(|_| state.filters.fields.len() == FacetField::ALL.len()) {
+            counts.push(when.elapsed());
+            opened = None;
+        }
         indexing += u32::from(state.index.run.is_some());
         if let Some(when) = asked.filter(|_| !state.search.waiting) {
             answers.push(when.elapsed());
             asked = None;
         }
     }
+    let mut covers = covers(&mut state, &mut workers, &events)?;
     workers.stop();
     std::fs::remove_dir_all(photos)?;
     println!(
@@ -143,6 +172,23 @@ fn main() -> anyhow::Result<()> {
         at(&mut frames, 1.0)
     );
     println!(
+        "of these {} with the list of filters: median {:.2} ms, 99th percentile {:.2} ms, longest {:.2} ms; all fields \
+         are counted ({} times) after {:.0} ms in the median, {:.0} ms at most",
+        with_filters.len(),
+        at(&mut with_filters, 0.5),
+        at(&mut with_filters, 0.99),
+        at(&mut with_filters, 1.0),
+        counts.len(),
+        at(&mut counts, 0.5),
+        at(&mut counts, 1.0)
+    );
+    println!(
+        "covers of a row of the start page ({} times): median {:.0} ms, longest {:.0} ms",
+        covers.len(),
+        at(&mut covers, 0.5),
+        at(&mut covers, 1.0)
+    );
+    println!(
         "from a key to the photos of its query ({} times, debounce included): median {:.0} ms, \
          95th percentile {:.0} ms",
         answers.len(),
@@ -150,6 +196,38 @@ fn main() -> anyhow::Result<()> {
         at(&mut answers, 0.95)
     );
     Ok(())
+}
+
+/// How long it takes from a key that selects a row of the start page until its covers are known.
+fn covers(state: &mut State, workers: &mut Workers, events: &Receiver<Event>) -> anyhow::Result<Vec<Duration>> {
+    let mut step = |state: &mut State, event: Event| {
+        for effect in update(state, event) {
+            workers.run(effect);
+        }
+    };
+    let mut times = Vec::new();
+    let key = |code| Event::Key(KeyEvent::new(code, KeyModifiers::NONE));
+    for code in [KeyCode::Esc, KeyCode::Esc, KeyCode::Char('0')] {
+        step(state, key(code));
+    }
+    // What was asked for when the page was opened comes first.
+    while let Ok(event) = events.recv_timeout(Duration::from_secs(2)) {
+        step(state, event);
+    }
+    for _ in 0..4 {
+        for code in [KeyCode::Char('j'); SAVED.len() - 1].into_iter().chain([KeyCode::Char('g')]) {
+            let started = Instant::now();
+            let before = state.browse.generation;
+            step(state, key(code));
+            while state.browse.generation != before && state.browse.covers.1.is_empty() {
+                step(state, events.recv_timeout(Duration::from_secs(60))?);
+            }
+            if state.browse.generation != before {
+                times.push(started.elapsed());
+            }
+        }
+    }
+    Ok(times)
 }
 
 /// The quantile of the times at `share`, in milliseconds.
@@ -214,12 +292,22 @@ fn make(dir: &Path, count: usize) -> anyhow::Result<()> {
                     colors: None,
                     metadata: Metadata {
                         taken: Some(format!("20{:02}-{:02}-{:02}T12:00:00", n % 20, n % 12 + 1, n % 28 + 1)),
-                        camera: Some("Canon EOS 80D".into()),
+                        camera: Some(format!("Canon EOS {}D", n % 9 * 10)),
+                        lens: Some(format!("{} mm", 20 + n % 5 * 30)),
+                        city: n.is_multiple_of(3).then(|| format!("Town {}", n / 1_000)),
+                        keywords: vec![format!("trip {}", n / 500), format!("friend {}", n % 40)],
+                        rating: i8::try_from(n % 40).ok().filter(|stars| (1..=5).contains(stars)),
+                        reader: 1,
                         ..Metadata::default()
                     },
                 },
                 embedding,
-                tags: vec![Tag { label: ["dog", "beach", "castle", "cup"][n % 4].into(), score: 0.5 }],
+                tags: (0..5)
+                    .map(|k| match k {
+                        0 => Tag { label: ["dog", "beach", "castle", "cup"][n % 4].into(), score: 0.5 },
+                        _ => Tag { label: format!("thing {}", n * (2 * k + 1) % 700), score: 0.1 },
+                    })
+                    .collect(),
             }
         };
         let last = count.min((batch + 1) * BATCH);

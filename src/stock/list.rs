@@ -4,7 +4,7 @@ use super::pull::is_quantizable;
 use crate::model::hub::presets::{CHAT_PRESETS, HELPERS, PRESETS};
 use crate::model::hub::quantized;
 use crate::model::ocr::scripts::{self, SCRIPT_MODELS};
-use crate::model::{self, Kind, chat_model};
+use crate::model::{self, Kind, Manifest, chat_model};
 use crate::model_choice;
 use std::path::{Path, PathBuf};
 
@@ -110,6 +110,24 @@ pub fn installed(cache: &Path) -> Vec<StockItem> {
         })
     });
     whole.chain(forms).chain(readers).collect()
+}
+
+/// A model that writes, in a folder of the user's own.
+#[must_use]
+pub fn captioner_in(folder: &Path, name: &str) -> StockItem {
+    let kind = if chat_model::is_instructed(folder) { Kind::VisionLanguage } else { Kind::Blip2 };
+    let made_of = Manifest::read(folder).ok().flatten();
+    StockItem {
+        name: name.to_owned(),
+        kind: StockKind::Model(kind),
+        precision: Some(made_of.map_or("full", |manifest| quantized::label(manifest.bits))),
+        place: Some(folder.to_path_buf()),
+        bytes: model::bytes_of(folder).unwrap_or(0),
+        licence: model::licence(name).to_owned(),
+        revision: None,
+        dim: None,
+        is_quantizable: is_quantizable(folder),
+    }
 }
 
 /// A model that has a short name, and is not installed.

@@ -219,7 +219,9 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("reject", "rate rating delete trash"),
     ("sort", "order arrange"),
     ("facts", "info metadata exif details properties"),
-    ("go-index", "model library status folders settings"),
+    ("go-index", "model library status folders settings failed failures errors problems unreadable"),
+    ("why", "failed failure error problem unreadable reason"),
+    ("retry", "failed failures again"),
     ("add-folder", "import open new library"),
     ("index-now", "scan update rescan"),
     ("view", "open external"),
@@ -323,13 +325,7 @@ pub const ACTIONS: &[Entry] = &[
         &[Place::Look, Place::Map, Place::Duplicates]
     ),
     entry!(Action::EditCaption, "edit-caption", "write or change the caption", ["E"], ONE),
-    entry!(
-        Action::MakeCaptions,
-        "make-captions",
-        "let the captioner write captions: marked photos, or this",
-        ["C"],
-        ONE
-    ),
+    entry!(Action::MakeCaptions, "make-captions", "let a model write captions: marked photos, or this", ["C"], ONE),
     entry!(Action::ClearCaption, "clear-caption", "delete the caption", [], ONE),
     entry!(Action::ReadText, "read-text", "read the text in what is marked, or in this photo", ["W"], ONE),
     entry!(Action::ClearText, "clear-text", "delete the text that was read in this photo", [], ONE),

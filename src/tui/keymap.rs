@@ -242,6 +242,14 @@ impl Keymap {
         found.map(|(_, entry)| entry.action)
     }
 
+    /// What can follow the first of two keys in a place, and what both do together.
+    pub fn following(&self, place: Place, first: Key) -> impl Iterator<Item = (KeyStroke, &'static str)> {
+        let entries = ACTIONS.iter().zip(&self.keys).filter(move |(entry, _)| entry.counts_in(place));
+        entries.flat_map(move |(entry, keys)| {
+            keys.iter().filter(move |stroke| stroke.first == Some(first)).map(|stroke| (*stroke, entry.says))
+        })
+    }
+
     /// The keys of an entry of [`ACTIONS`], given its name, as text for the user.
     #[must_use]
     pub fn keys_of(&self, name: &str) -> String {

@@ -3,6 +3,7 @@
 use crate::hub::{Fault, Hub, NAME, files_of};
 use crate::support::{Sandbox, fixture, random_clip};
 use crate::tmux::Screen;
+use crate::vision_language::install;
 use std::fs;
 
 const PLAIN: [&str; 3] = ["tui", "--pictures", "none"];
@@ -70,4 +71,60 @@ fn the_text_in_a_photo_is_read_deleted_and_back() {
     screen.types("u").sees("the text is as it was");
     assert_eq!(texts(), [name]);
     screen.types("q").ends(0);
+}
+
+#[test]
+fn the_captioner_is_chosen_among_those_that_are_installed() {
+    needs!("tmux");
+    let sandbox = Sandbox::indexed(&["cat"]);
+    for repo in ["HuggingFaceTB/SmolVLM-500M-Instruct", "HuggingFaceTB/SmolVLM-256M-Instruct"] {
+        install(&sandbox, repo, &fixture("models/smolvlm-shapes").to_string_lossy());
+    }
+    let writes_here = |screen: &Screen<'_>, name: &str| {
+        screen.sees("writes here");
+        let shown = screen.text();
+        let writes = |line: &&str| line.split_whitespace().next() == Some(name) && line.contains("writes here");
+        assert_eq!(shown.lines().filter(writes).count(), 1, "{name}: {shown}");
+    };
+    let start = r#"unset SNAPSEEK_BLIP2; exec "$@""#;
+    let screen = Screen::start_by(start, &sandbox, PLAIN, 120, 40);
+    screen.sees("cat.jpg").keys(&["Enter"]).sees("enter look").types("8");
+    writes_here(&screen, "smolvlm");
+    screen.types("j").sees("in place of smolvlm").keys(&["Enter"]);
+    screen.sees("smolvlm-256m writes captions and answers in this library; u undoes it");
+    writes_here(&screen, "smolvlm-256m");
+    screen.types("1").sees("enter look").types("c").sees("Ask smolvlm-256m about this photo");
+    screen.keys(&["Escape"]).types("u").sees("undone: the captioner is as it was").sees("Ask smolvlm about this photo");
+    screen.keys(&["C-r"]).sees("done again").sees("Ask smolvlm-256m about this photo").types("q").ends(0);
+    let screen = Screen::start_by(start, &sandbox, PLAIN, 120, 40);
+    screen.sees("cat.jpg").keys(&["Enter"]).sees("enter look").types("8");
+    writes_here(&screen, "smolvlm-256m");
+    screen.types("q").ends(0);
+    // What is named when it starts counts, until another one is chosen.
+    let named = ["tui", "--pictures", "none", "--captioner", "smolvlm"];
+    let screen = Screen::start_by(start, &sandbox, named, 120, 40);
+    screen.sees("cat.jpg").keys(&["Enter"]).sees("enter look").types("8");
+    writes_here(&screen, "smolvlm");
+    screen
+        .types("jj")
+        .sees("as the command line or the config say")
+        .types("k")
+        .keys(&["Enter"])
+        .sees("as long as this runs");
+    writes_here(&screen, "smolvlm-256m");
+    screen.types("q").ends(0);
+}
+
+#[test]
+fn filters_are_counted_within_the_query() {
+    needs!("tmux");
+    let sandbox = Sandbox::indexed(&["fish-1", "fish-6", "cat"]);
+    let screen = Screen::start(&sandbox, PLAIN, 120, 40);
+    screen.sees("cat.jpg").types("path:fish ").sees("2 matches").keys(&["Enter"]).sees("enter look");
+    screen.types("Fhh").sees("within the query's filters").sees("jpeg");
+    let shown = screen.text();
+    let jpegs = |line: &&str| line.contains("jpeg") && line.split_whitespace().any(|word| word == "2");
+    assert_eq!(shown.lines().filter(jpegs).count(), 1, "{shown}");
+    screen.keys(&["Enter"]).sees("path:fish format:jpeg").sees("2 matches").types("F").sees("in place of format:jpeg");
+    screen.keys(&["Escape"]).types("q").ends(0);
 }

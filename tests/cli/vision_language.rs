@@ -34,7 +34,7 @@ fn configure(folder: &Path, key: &str, value: usize) {
 }
 
 /// Installs a model in the hub cache of the sandbox.
-fn install(sandbox: &Sandbox, repo: &str, from: &str) -> PathBuf {
+pub(crate) fn install(sandbox: &Sandbox, repo: &str, from: &str) -> PathBuf {
     let commit = "0123456789abcdef0123456789abcdef01234567";
     let folder = sandbox.path(format!("home/huggingface/hub/models--{}", repo.replace('/', "--")));
     let snapshot = folder.join("snapshots").join(commit);

@@ -165,3 +165,18 @@ fn every_line_can_be_undone_redone_and_yanked() {
     redo(&mut state);
     assert_eq!(line(&state), Some("sort date".into()));
 }
+
+#[test]
+fn keys_of_other_programs_lead_on() {
+    let mut state = with_photos(110, 30);
+    // A key that waits for another one says what for.
+    press(&mut state, "esc z");
+    assert!(drawn(&state).contains("zz scroll the photo to the middle"), "{}", drawn(&state));
+    press(&mut state, "j Z");
+    assert!(drawn(&state).contains("Z does nothing here: ? shows the keys, : finds"), "{}", drawn(&state));
+    press(&mut state, "v");
+    assert!(drawn(&state).contains("V begins a range"), "{}", drawn(&state));
+    press(&mut state, "v ? /");
+    types(&mut state, "failed");
+    assert!(drawn(&state).contains("why this file could not be read"), "{}", drawn(&state));
+}

@@ -194,7 +194,15 @@ impl State {
             }
             Action::Earlier => self.step_visits(false, effects),
             Action::Later => self.step_visits(true, effects),
-            Action::ToggleList => self.with_gallery(|gallery| gallery.list = !gallery.list),
+            Action::ToggleList => {
+                self.with_gallery(|gallery| gallery.list = !gallery.list);
+                // Elsewhere `v` begins a range.
+                if self.gallery_of(self.place).is_some_and(|gallery| gallery.list) {
+                    let keys = &self.options.keymap;
+                    let (list, range) = (keys.keys_of("toggle-list"), keys.keys_of("mark-range"));
+                    self.tell(format!("a list: {list} shows the pictures again; {range} begins a range"));
+                }
+            }
             Action::TogglePreview => self.search.preview = !self.search.preview,
             Action::Larger => self.with_gallery(|gallery| gallery.resize(true)),
             Action::Smaller => self.with_gallery(|gallery| gallery.resize(false)),

@@ -5,6 +5,7 @@ use crate::tui::event::Effect;
 use crate::tui::keymap::{Key, Meaning};
 use crate::tui::place::Place;
 use crate::tui::state::State;
+use crossterm::event::KeyCode;
 use std::time::Duration;
 
 /// How long a digit waits for what follows, before it goes to a place.
@@ -82,6 +83,12 @@ impl State {
                 self.on_key_there(key, effects);
             }
             (_, Some(action)) => self.act(action, effects),
+            (None, None) if matches!(key.event().code, KeyCode::Char(_)) => {
+                let keys = &self.options.keymap;
+                let first = |name| keys.keys_of(name).split(' ').next().unwrap_or_default().to_owned();
+                let (help, all) = (first("help"), first("palette"));
+                self.tell(format!("{key} does nothing here: {help} shows the keys, {all} finds what you want to do"));
+            }
             (_, None) => {}
         }
     }

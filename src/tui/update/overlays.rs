@@ -34,6 +34,8 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
                 KeyCode::PageDown | KeyCode::Char(' ' | 'd') => Some(Overlay::Help(top.saturating_add(10))),
                 KeyCode::PageUp | KeyCode::Char('u') => Some(Overlay::Help(top.saturating_sub(10))),
                 KeyCode::Home | KeyCode::Char('g') => Some(Overlay::Help(0)),
+                // As in other lists, a key is looked for by what it does.
+                KeyCode::Char('/' | ':') => Some(Overlay::Palette(Picker::default())),
                 KeyCode::End | KeyCode::Char('G') => Some(Overlay::Help(usize::MAX / 2)),
                 _ => None,
             };

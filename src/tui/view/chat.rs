@@ -22,11 +22,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
     }
     let (inner, input) = parts(state);
     if let Some(missing) = &chat.missing {
-        let lines: Vec<Line<'_>> =
-            std::iter::once(Line::from(Span::styled("no model for captions is installed", theme.accent)))
-                .chain([Line::default()])
-                .chain(missing.lines().flat_map(|line| wrap(&clean(line), inner.width.into(), 20)).map(Line::from))
-                .collect();
+        let key = state.options.keymap.keys_of("go-models");
+        let says = format!("no model for captions is installed: Models ({key}) downloads one");
+        let says = wrap(&says, inner.width.into(), 3).into_iter();
+        let lines: Vec<Line<'_>> = says
+            .map(|line| Line::from(Span::styled(line, theme.accent)))
+            .chain([Line::default()])
+            .chain(missing.lines().flat_map(|line| wrap(&clean(line), inner.width.into(), 20)).map(Line::from))
+            .collect();
         frame.render_widget(Paragraph::new(lines).style(theme.text), inner);
         return;
     }

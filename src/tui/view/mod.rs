@@ -259,7 +259,12 @@ fn hints(frame: &mut Frame<'_>, state: &State, area: Rect) {
         actions.iter().filter_map(known).collect()
     };
     let completes = |asked: &Asked| asked.prompt.asks_for_a_path().is_some() || !asked.choices.is_empty();
-    let pairs = if matches!(state.overlay, Some(Overlay::Help(_) | Overlay::Text(..))) {
+    let pairs = if let (Some(first), None) = (state.begun.first, &state.overlay) {
+        let following = state.options.keymap.following(state.place, first);
+        following.map(|(keys, says)| (keys.to_string(), says)).collect()
+    } else if matches!(state.overlay, Some(Overlay::Help(_))) {
+        own(&[("j k", "scroll"), ("/", "find by name"), ("esc", "close")])
+    } else if matches!(state.overlay, Some(Overlay::Text(..))) {
         own(&[("j k", "scroll"), ("esc", "close")])
     } else if matches!(state.overlay, Some(Overlay::Filters(..))) {
         own(&[("enter", "only these"), ("-", "all but these"), ("h l", "another field"), ("esc", "close")])

@@ -94,7 +94,9 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
                 }
                 Err(error) if photos.is_some() => {
                     context.send(Message::Captioning(None));
-                    context.send(Message::Note(true, explained(&error)));
+                    let none = exit_of(&error) == Exit::Missing && is_none_installed(context, &console);
+                    let why = if none { NONE.to_owned() } else { explained(&error) };
+                    context.send(Message::Note(true, why));
                     continue;
                 }
                 Err(error) => {
@@ -118,6 +120,15 @@ fn talk(context: &Arc<Context>, requests: &Receiver<ChatRequest>) {
             Err(error) => context.send(Message::Chat(generation, ChatNews::Ended(explained(&error)))),
         }
     }
+}
+
+/// What is said where no model that writes is installed.
+const NONE: &str =
+    "no model that writes captions is installed: Models (8) downloads one, and E writes a caption by hand";
+
+fn is_none_installed(context: &Context, console: &Console) -> bool {
+    let settings = context.captioner_settings();
+    matches!(open::which(&settings, open::library(&settings, console).as_ref()), Ok(None))
 }
 
 /// Whether this model is the one that writes. If that cannot be known now, it goes on.

@@ -126,12 +126,14 @@ fn stock(context: &Context) -> anyhow::Result<ModelStock> {
         awaiting: known.awaiting,
         bytes: known.bytes,
     });
-    Ok(ModelStock {
-        installed: list::installed(&cache),
-        offered: list::offered(&cache)?,
-        used: used.collect(),
-        captioner,
-    })
+    let mut installed = list::installed(&cache);
+    // One in a folder of the user's own is in no list.
+    if let Some(UsedCaptioner { name, folder: Some(folder), .. }) = &captioner
+        && installed.iter().all(|item| item.place.as_ref() != Some(folder))
+    {
+        installed.push(list::captioner_in(folder, name));
+    }
+    Ok(ModelStock { installed, offered: list::offered(&cache)?, used: used.collect(), captioner })
 }
 
 /// Which model writes captions and answers.
