@@ -277,9 +277,14 @@ impl FacetCounter<'_> {
                 stored.iter().map(|value| parts(value, end, longest, &positions)).collect()
             }
             Finds::Within => {
-                let has = |value: &StoredValue, key: &str| value.within.contains(key);
-                let one =
-                    |value| keys.iter().enumerate().filter(move |(_, key)| has(value, key)).map(|(at, _)| at).collect();
+                let frequent = frequent(&stored, &rows, &positions);
+                let one = |value: &StoredValue| -> Vec<usize> {
+                    let within = frequent
+                        .iter()
+                        .filter(|at| keys.get(**at).is_some_and(|key| value.within.contains(key)))
+                        .copied();
+                    positions.get(value.key.as_str()).copied().into_iter().chain(within).collect()
+                };
                 stored.iter().map(one).collect()
             }
         };
@@ -391,6 +396,19 @@ fn parts(value: &StoredValue, end: char, longest: usize, positions: &HashMap<&st
         }
     }
     found.into_iter().collect()
+}
+
+/// The positions of the values that most photos have: there may be too many to look for each within each.
+fn frequent(stored: &[StoredValue], rows: &Pairs, positions: &HashMap<&str, usize>) -> Vec<usize> {
+    let mut counts: Vec<(usize, usize)> = (0..positions.len()).map(|at| (0, at)).collect();
+    for (value, _) in rows {
+        let at = stored.get(*value).and_then(|value| positions.get(value.key.as_str()));
+        if let Some((count, _)) = at.and_then(|at| counts.get_mut(*at)) {
+            *count += 1;
+        }
+    }
+    counts.sort_unstable_by(|a, b| b.cmp(a));
+    counts.into_iter().take(MOST).map(|(_, at)| at).collect()
 }
 
 /// The photos of the stack of each photo that is in one.
