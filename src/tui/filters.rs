@@ -20,6 +20,8 @@ pub struct FilterPanel {
     pub is_stale: bool,
     /// The position of the field whose values were listed last.
     pub last_field: usize,
+    /// No field was chosen since the list was opened: the first one that has values is shown.
+    pub is_untouched: bool,
 }
 
 impl FilterPanel {
@@ -45,9 +47,22 @@ impl State {
     /// Opens the list of filters.
     pub(super) fn open_filters(&mut self, effects: &mut Vec<Effect>) {
         self.overlay = Some(Overlay::Filters(self.filters.last_field, 0));
+        self.filters.is_untouched = true;
         let text = self.search.visits.current().text().to_owned();
         if self.filters.generation == 0 || self.filters.is_stale || self.filters.text != text {
             self.count_filters(text, effects);
+        }
+        self.show_values();
+    }
+
+    /// Goes on to the first field that has values, as far as they are known, unless the user has chosen one.
+    fn show_values(&mut self) {
+        let Some(Overlay::Filters(shown, 0)) = self.overlay else { return };
+        let fields = FacetField::ALL.iter().enumerate().cycle().skip(shown).take(FacetField::ALL.len());
+        let known = fields.map_while(|(at, (field, ..))| Some((at, self.filters.counted(*field)?)));
+        let first = known.filter(|(_, counts)| !counts.values.is_empty()).map(|(at, _)| at).next();
+        if let Some(at) = first.filter(|_| self.filters.is_untouched) {
+            self.overlay = Some(Overlay::Filters(at, 0));
         }
     }
 
@@ -81,6 +96,7 @@ impl State {
         {
             *at = (*at).min(last);
         }
+        self.show_values();
     }
 
     /// Adds a filter to the query, as a new visit; in the place of those at these positions.

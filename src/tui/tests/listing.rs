@@ -190,6 +190,19 @@ fn values_of_fields_are_counted_completed_and_added_to_the_query() {
     counted(&mut state, FacetField::Year, &years[..1], &[]);
     assert!(matches!(state.overlay, Some(Overlay::Filters(0, 0))), "the selection is within");
     press(&mut state, "esc");
+    // The first field that has values is shown, until one is chosen.
+    press(&mut state, "/ ctrl-u");
+    types(&mut state, "castle");
+    press(&mut state, "enter F");
+    counted(&mut state, FacetField::Year, &[], &[]);
+    counted(&mut state, FacetField::Camera, &years, &[]);
+    assert!(matches!(state.overlay, Some(Overlay::Filters(0, 0))), "months are not known yet");
+    counted(&mut state, FacetField::Month, &[], &[]);
+    assert!(matches!(state.overlay, Some(Overlay::Filters(2, 0))));
+    press(&mut state, "h");
+    counted(&mut state, FacetField::Lens, &years, &[]);
+    assert!(matches!(state.overlay, Some(Overlay::Filters(1, 0))));
+    press(&mut state, "h esc");
     // Completion asks for the values, and offers them when they come.
     press(&mut state, "r / ctrl-u");
     let effects = types(&mut state, "tag:ca");

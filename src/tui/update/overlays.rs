@@ -76,7 +76,7 @@ pub(super) fn on_key(state: &mut State, event: KeyEvent, effects: &mut Vec<Effec
                 }
                 _ => return,
             };
-            state.filters.last_field = field;
+            (state.filters.last_field, state.filters.is_untouched) = (field, false);
             state.overlay = Some(Overlay::Filters(field, at));
         }
         Overlay::Menu(menu, at) => {
