@@ -17,7 +17,7 @@ use ratatui_image::picker::Picker;
 use snapseek::cli::Cli;
 use snapseek::config::Settings;
 use snapseek::model::{Embed, Starter};
-use snapseek::tui::event::{Beginning, Effect, Event};
+use snapseek::tui::event::{Beginning, Effect, Event, Message};
 use snapseek::tui::overlay::Overlay;
 use snapseek::tui::state::{State, TuiOptions};
 use snapseek::tui::update::update;
@@ -42,7 +42,7 @@ const KEY: Duration = Duration::from_millis(100);
 const TYPED: Duration = Duration::from_secs(60);
 /// A saved search for each row of the start page that is gone through.
 const SAVED: [&str; 6] =
-    ["tag:dog", "taken:2019-06", "tag:beach -taken:2010", "path:/made/042/", "camera:canon", "tag:cup"];
+    ["tag:dog", "taken:2019", "tag:beach -taken:2010", "path:/made/042/", "camera:canon", "tag:cup"];
 
 fn main() -> anyhow::Result<()> {
     let count = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
@@ -91,6 +91,8 @@ fn main() -> anyhow::Result<()> {
                 _ if typed % 120 == 61 => KeyCode::Char('F'),
                 _ if (62..88).contains(&(typed % 120)) => KeyCode::Char(if typed % 4 == 0 { 'l' } else { 'j' }),
                 _ if typed % 120 == 88 => KeyCode::Enter,
+                _ if typed % 120 == 89 => KeyCode::Char('j'),
+                _ if typed % 120 == 119 => KeyCode::Esc,
                 _ if typed % 120 == 90 => KeyCode::Char('F'),
                 _ if (91..119).contains(&(typed % 120)) => KeyCode::Char(if typed % 4 == 0 { 'h' } else { 'j' }),
                 // Now and then the line is cleared, and the selection moves through the photos.
@@ -103,7 +105,7 @@ fn main() -> anyhow::Result<()> {
             if out.send(Event::Key(KeyEvent::new(code, KeyModifiers::NONE))).is_err() {
                 return;
             }
-            if typed % 60 == 13 {
+            if typed % 120 == 13 {
                 let clear = KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL);
                 let _ = out.send(Event::Key(clear));
             }
@@ -219,11 +221,14 @@ fn covers(state: &mut State, workers: &mut Workers, events: &Receiver<Event>) ->
             let started = Instant::now();
             let before = state.browse.generation;
             step(state, key(code));
-            while state.browse.generation != before && state.browse.covers.1.is_empty() {
-                step(state, events.recv_timeout(Duration::from_secs(60))?);
-            }
-            if state.browse.generation != before {
-                times.push(started.elapsed());
+            let mut waits = state.browse.generation != before;
+            while waits {
+                let event = events.recv_timeout(Duration::from_secs(60))?;
+                waits = !matches!(event, Event::Message(Message::Covers(..)));
+                step(state, event);
+                if !waits {
+                    times.push(started.elapsed());
+                }
             }
         }
     }
@@ -237,7 +242,7 @@ fn at(times: &mut [Duration], share: f64) -> f64 {
     times.get((share * last as f64).round() as usize).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
 }
 
-/// A folder with copies of the fixture photos, each with other bytes at its end, so that each is embedded.
+/// A folder with variants of the fixture photos: a photo is known by what it shows, so each shows something else.
 fn photos(place: &Path) -> anyhow::Result<PathBuf> {
     let folder = place.join(format!("photos-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
@@ -247,10 +252,16 @@ fn photos(place: &Path) -> anyhow::Result<PathBuf> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "jpg"))
         .collect();
     names.sort();
-    for (n, name) in names.iter().cycle().take(INDEXED).enumerate() {
-        let mut bytes = std::fs::read(name)?;
-        bytes.extend_from_slice(format!("{}-{n}", std::process::id()).as_bytes());
-        std::fs::write(folder.join(format!("{n}.jpg")), bytes)?;
+    let mut pictures =
+        names.iter().map(|name| Ok(image::open(name)?.into_rgb8())).collect::<anyhow::Result<Vec<_>>>()?;
+    let (count, mark) = (pictures.len(), std::process::id() as usize % 300);
+    for n in 0..INDEXED {
+        let Some(picture) = pictures.get_mut(n % count) else { continue };
+        for (bit, x) in (0..20).flat_map(|bit| (0..8).map(move |x| (bit, bit * 8 + x))) {
+            let shade = if (mark * INDEXED + n) >> bit & 1 == 1 { 255 } else { 0 };
+            (0..8).for_each(|y| picture.put_pixel(x, y, image::Rgb([shade; 3])));
+        }
+        picture.save(folder.join(format!("{n}.jpg")))?;
     }
     Ok(folder)
 }

@@ -14,13 +14,15 @@ steps() {
     open; types "a bird with a long beak"; sees "nearest of the rest"; picture search
     to_photos; keys Enter; sees "full screen"; picture look
     types zl; sees "100 %"; picture closely
-    open; to_photos; types Fhhhh; sees "monastery"; picture filters
+    open; types "path:fish "; to_photos; types F; sees "goldfish"; picture filters
     open; to_photos; types 2; sees "coherence"; picture clusters
-    types 0; sees "Recent searches"; keys j; picture start
+    types 0; sees "Recent searches"; keys j j; picture start
     types 7; sees "writes a script"; keys l; picture duplicates
-    types 8; sees "To download"; keys j j; picture models
     types 3; sees "╋"; picture map
     types 4; sees "dog, cat, car"; types "animal, building, tool, vehicle"; keys Enter; sees "this photo"; picture classify
+    # None that writes is named.
+    run env -u SNAPSEEK_BLIP2 snapseek tui --pictures halfblocks; sees "newest first"; to_photos
+    types 8; sees "To download"; keys j j; picture models
     open "$home/Shapes" --library "$home/shapes"; sees "indexed"; types "path:21"; sees "1 match"; to_photos
     types c; sees "about this"
     ask "How many crosses are there?"; ask "What colour is it?"; ask "Is it large or small?"; picture chat

@@ -3,6 +3,7 @@
 use super::text::{bar, clean, fit, wrap};
 use super::{message, put};
 use crate::model_choice::rounded;
+use crate::terminal::text::shorten;
 use crate::tui::layout;
 use crate::tui::models::{ModelRow, recall};
 use crate::tui::state::State;
@@ -35,7 +36,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State) {
                     None if models.writes(item).is_some() => "writes here",
                     None => "",
                 };
-                let name = format!("{}{}", item.name, form.unwrap_or_default());
+                // Of a folder, the end tells most.
+                let name = if item.name.starts_with('/') { shorten(&item.name, 26) } else { item.name.clone() };
+                let name = format!("{name}{}", form.unwrap_or_default());
                 (name, rounded(item.bytes), item.kind.purpose(), role.to_owned())
             }
             ModelRow::Offered(model) => {
