@@ -487,7 +487,7 @@ pub const ACTIONS: &[Entry] = &[
     entry!(Action::Go(Place::Map), "go-map", "go to the Map", ["3"], &[]),
     entry!(Action::Go(Place::Classify), "go-classify", "go to Classify", ["4"], &[]),
     entry!(Action::Go(Place::Chat), "go-chat", "go to Chat", ["5"], &[]),
-    entry!(Action::Go(Place::Index), "go-index", "go to Index", ["6"], &[]),
+    entry!(Action::Go(Place::Index), "go-index", "go to Index: folders, progress, what could not be read", ["6"], &[]),
     entry!(
         Action::Go(Place::Duplicates),
         "go-duplicates",
