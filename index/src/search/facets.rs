@@ -150,7 +150,7 @@ struct StoredValue {
 }
 
 /// Which photo has which value, by its position; a photo may have one twice.
-type Pairs = Vec<(usize, i64)>;
+type PhotoValues = Vec<(usize, i64)>;
 
 /// What a filter finds beside the photos that have exactly its value.
 enum Finds {
@@ -292,7 +292,7 @@ impl FacetCounter<'_> {
         // What one of a stack says here, all of it do.
         let is_shared = matches!(field, FacetField::Person | FacetField::Keyword);
         let companions = if is_shared { searcher.sql(companions)? } else { HashMap::new() };
-        let mut pairs = Pairs::with_capacity(rows.len());
+        let mut pairs = PhotoValues::with_capacity(rows.len());
         for (value, photo) in rows {
             let own = [photo];
             for photo in companions.get(&photo).map_or(&own[..], |photos| photos.as_slice()) {
@@ -351,7 +351,7 @@ impl std::fmt::Debug for FacetCounter<'_> {
 }
 
 /// The values of a field, and which photo has which.
-fn rows(db: &Database, field: FacetField) -> rusqlite::Result<(Vec<StoredValue>, Pairs)> {
+fn rows(db: &Database, field: FacetField) -> rusqlite::Result<(Vec<StoredValue>, PhotoValues)> {
     let mut statement = db.prepare_cached(&field.sql())?;
     let mut rows = statement.query([])?;
     let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
@@ -399,7 +399,7 @@ fn parts(value: &StoredValue, end: char, longest: usize, positions: &HashMap<&st
 }
 
 /// The positions of the values that most photos have: there may be too many to look for each within each.
-fn frequent(stored: &[StoredValue], rows: &Pairs, positions: &HashMap<&str, usize>) -> Vec<usize> {
+fn frequent(stored: &[StoredValue], rows: &PhotoValues, positions: &HashMap<&str, usize>) -> Vec<usize> {
     let mut counts: Vec<(usize, usize)> = (0..positions.len()).map(|at| (0, at)).collect();
     for (value, _) in rows {
         let at = stored.get(*value).and_then(|value| positions.get(value.key.as_str()));
