@@ -27,7 +27,7 @@ pub struct Hit {
     pub cosine: Option<f32>,
     /// Its BM25 score for the query's words and phrases.
     pub bm25: Option<f32>,
-    /// Sum of the reciprocal ranks; what orders the hits of [`By::Both`].
+    /// Sum of the reciprocal ranks; what orders the hits of [`crate::By::Both`].
     pub fused: f32,
     /// Probability of the label that the query asks for.
     pub probability: Option<f32>,
@@ -53,7 +53,7 @@ pub struct Hit {
     pub stack: Vec<PathBuf>,
     /// The tags that a person gave it in the library; they are among its keywords too. Foreign text.
     pub own_tags: Vec<String>,
-    /// The rating that a person gave it in the library ([`Library::rate`]); it is its rating too.
+    /// The rating that a person gave it in the library ([`crate::Library::rate`]); it is its rating too.
     pub own_rating: Option<i8>,
 }
 
