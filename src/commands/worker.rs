@@ -71,14 +71,13 @@ impl Helper<'_> {
         if !self.offers.is_any_left()? {
             return Ok(());
         }
-        let is_current = |chosen: &Chosen, library: &Library| -> anyhow::Result<bool> {
-            Ok(library.model()?.is_some_and(|model| model.fingerprint == chosen.record.fingerprint))
-        };
-        if !self.models.first().map_or(Ok(false), |chosen| is_current(chosen, self.library))? {
+        let current = self.library.model()?;
+        let open = self.models.first().map(|chosen| &chosen.record.fingerprint);
+        if open.is_none() || open != current.as_ref().map(|model| &model.fingerprint) {
             let mut writer = self.library.helper();
             self.models = models::of_library(&mut writer, self.library, settings, console, Offer::None)?;
         }
-        let Some(offers) = self.library.offers()? else { return Ok(()) };
+        let offers = self.offers.reopen()?;
         let threads = args.jobs.map_or(settings.threads, usize::from);
         let options = IndexOptions { hidden: true, retry: true, ..IndexOptions::new(threads) };
         let patience = if args.once { Duration::ZERO } else { PATIENCE };

@@ -57,7 +57,8 @@ impl Quarantine {
         Ok(quarantine)
     }
 
-    /// Suspects nothing and remembers nothing: for a process that helps another, which does again what it does not bring.
+    /// Suspects nothing and remembers nothing: for a process that helps another, which does again what it does not
+    /// bring.
     pub(super) fn none() -> Self {
         Self { journal: PathBuf::new(), strikes_file: PathBuf::new(), strikes: BTreeMap::new() }
     }

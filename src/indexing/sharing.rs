@@ -47,8 +47,8 @@ impl Offering {
         self.out.is_empty()
     }
 
-    /// Hands out of `next` what `threads` threads cannot do soon, or takes back what they need. Returns what helpers have
-    /// done.
+    /// Hands out of `next` what `threads` threads cannot do soon, or takes back what they need. Returns what helpers
+    /// have done.
     pub(super) fn look(
         &mut self,
         next: &mut VecDeque<Job>,
@@ -95,8 +95,8 @@ impl Offering {
     }
 }
 
-/// Sends the files that are handed out to this machine until there have been none for `patience`, `cancel` is set or the
-/// receiver is dropped.
+/// Sends the files that are handed out to this machine until there have been none for `patience`, `cancel` is set or
+/// the receiver is dropped.
 pub(super) fn feed(
     offers: &Offers,
     threads: usize,

@@ -48,6 +48,12 @@ pub(crate) fn check_length(what: &str, text: &str, longest: usize) -> Result<()>
 /// What follows a column in a condition that its value is in the list ?1 (JSON).
 pub(crate) const LISTED: &str = "IN (SELECT value FROM json_each(?1))";
 
+/// Ids as [`LISTED`] takes them.
+pub(crate) fn list_of(ids: &[i64]) -> String {
+    // Numbers can always be written.
+    serde_json::to_string(ids).unwrap_or_default()
+}
+
 /// The text of a column, with invalid UTF-8 replaced: a damaged caption must not make every search that meets it fail.
 pub(crate) fn text_of(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<String> {
     Ok(String::from_utf8_lossy(row.get_ref(at)?.as_bytes()?).into_owned())

@@ -74,13 +74,24 @@ impl Library {
         if self.server().is_none() {
             return Ok(None);
         }
-        let library = self.reopen()?;
-        let holder = library.sql(|db| db.query_row("SELECT gen_random_uuid()::text", [], |row| row.get(0)))?;
-        Ok(Some(Offers { library, holder }))
+        Offers::over(self.reopen()?).map(Some)
     }
 }
 
 impl Offers {
+    fn over(library: Library) -> Result<Self> {
+        let holder = library.sql(|db| db.query_row("SELECT gen_random_uuid()::text", [], |row| row.get(0)))?;
+        Ok(Self { library, holder })
+    }
+
+    /// Opens the list again, for another thread.
+    ///
+    /// # Errors
+    /// As for [`Library::reopen`].
+    pub fn reopen(&self) -> Result<Self> {
+        Self::over(self.library.reopen()?)
+    }
+
     /// Takes everything off the list: it is that of a run that has ended or begins.
     ///
     /// # Errors
@@ -141,8 +152,8 @@ impl Offers {
     pub fn take(&self, n: usize, but: &[PathBuf]) -> Result<Vec<OfferedFile>> {
         let marks = (0..but.len()).map(|at| format!(" AND root <> ?{}", at + 2)).collect::<String>();
         let sql = format!(
-            "UPDATE offer SET holder = ?1 WHERE id IN (SELECT id FROM offer WHERE holder IS NULL AND outcome IS NULL{marks}
-             ORDER BY id LIMIT {n} FOR UPDATE SKIP LOCKED) RETURNING path, root, size, mtime_ns"
+            "UPDATE offer SET holder = ?1 WHERE id IN (SELECT id FROM offer WHERE holder IS NULL AND outcome IS NULL
+             {marks} ORDER BY id LIMIT {n} FOR UPDATE SKIP LOCKED) RETURNING path, root, size, mtime_ns"
         );
         let values: Vec<Value> =
             std::iter::once(Value::Text(self.holder.clone())).chain(but.iter().map(|root| blob(root))).collect();

@@ -4,7 +4,7 @@
 use super::filters::Filters;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{ContentHash, PhotoFacts, Tag};
-use crate::catalogue::stored::{LISTED, size_of, text_of};
+use crate::catalogue::stored::{LISTED, list_of, size_of, text_of};
 use crate::catalogue::told;
 use crate::engine::{Database, SqlRow};
 use crate::kept::own;
@@ -77,7 +77,7 @@ pub(super) fn hits(db: &Database, filters: &Filters, photos: &[RankedPhoto]) -> 
     let companions: HashMap<i64, Vec<i64>> = some.each(
         &format!(
             "SELECT o.photo, s.photo FROM stack o JOIN stack s ON s.leader = o.leader
-         WHERE o.photo {LISTED} AND s.photo <> o.photo ORDER BY s.photo"
+             WHERE o.photo {LISTED} AND s.photo <> o.photo ORDER BY s.photo"
         ),
         |row| row.get(1),
     )?;
@@ -109,7 +109,10 @@ pub(super) fn hits(db: &Database, filters: &Filters, photos: &[RankedPhoto]) -> 
         .one(&format!("SELECT photo, text FROM reading WHERE text <> '' AND photo {LISTED}"), |row| text_of(row, 1))?;
     let names = told::names_of_all(db, &family.list)?;
     let mut own_tags = some.each(
-        &format!("SELECT p.id, o.name FROM own_tag o JOIN photo p ON p.picture = o.picture WHERE p.id {LISTED} ORDER BY o.folded"),
+        &format!(
+            "SELECT p.id, o.name FROM own_tag o JOIN photo p ON p.picture = o.picture WHERE p.id {LISTED}
+             ORDER BY o.folded"
+        ),
         |row| text_of(row, 1),
     )?;
     let own_ratings = some.one(
@@ -170,7 +173,7 @@ struct ListedPhotos<'d> {
 
 impl<'d> ListedPhotos<'d> {
     fn of(db: &'d Database, ids: &[i64]) -> Self {
-        Self { db, list: serde_json::to_string(ids).unwrap_or_default() }
+        Self { db, list: list_of(ids) }
     }
 
     /// What is read from each row, by the photo in its first column.

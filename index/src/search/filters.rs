@@ -1,6 +1,7 @@
 //! Filters: conditions that photos must satisfy, whatever their meaning.
 
 use crate::catalogue::paths;
+use crate::catalogue::stored::{LISTED, list_of};
 use crate::catalogue::told::{NameKind, RATING};
 use crate::engine::Database;
 use rusqlite::types::Value;
@@ -342,8 +343,7 @@ impl Filters {
 
     /// Those of these photos that pass, ascending.
     pub(crate) fn passing(&self, db: &Database, ids: &[i64]) -> rusqlite::Result<Vec<i64>> {
-        let list = serde_json::to_string(ids).unwrap_or_default();
-        self.select(db, " AND p.id IN (SELECT value FROM json_each(?))", Some(list))
+        self.select(db, &format!(" AND p.id {LISTED}"), Some(list_of(ids)))
     }
 
     /// Whether it costs little to ask whether one photo passes. Some conditions are those of a list that is made first.
@@ -362,8 +362,8 @@ impl Filters {
         let mut values: Vec<Value> = value.into_iter().map(Value::from).collect();
         for clause in &self.clauses {
             let Some(condition) = clause.filter.sql(&mut values) else { continue };
-            // An unknown fact (NULL) counts as "not satisfied", also where the clause is negated. What is plain helps the
-            // planner of a server.
+            // An unknown fact (NULL) counts as "not satisfied", also where the clause is negated. What is plain helps
+            // the planner of a server.
             sql.push_str(&match (clause.exclude, condition.starts_with("EXISTS ")) {
                 (false, _) => format!(" AND ({condition})"),
                 (true, true) => format!(" AND NOT {condition}"),

@@ -7,7 +7,7 @@ use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{ModelRecord, ScoreStats};
-use crate::catalogue::stored::{LISTED, first_path, is_conversion};
+use crate::catalogue::stored::{LISTED, first_path, is_conversion, list_of};
 use crate::catalogue::told;
 use crate::engine::{Database, values_of};
 use crate::error::{Error, Result, validate};
@@ -675,7 +675,7 @@ fn sort_keys(db: &Database, order: Order, some: Option<&[i64]>) -> rusqlite::Res
         Order::Size => ("photo, max(size)", format!("file {} GROUP BY photo", listed[1])),
     };
     let mut statement = db.prepare_cached(&format!("SELECT {what} FROM {from}"))?;
-    let list = some.map(|some| serde_json::to_string(some).unwrap_or_default());
+    let list = some.map(list_of);
     let mut rows = statement.query(values_of(&list))?;
     let mut keys = HashMap::new();
     while let Some(row) = rows.next()? {

@@ -3,8 +3,8 @@
 use super::server::Server;
 use postgres::error::SqlState;
 
-/// Makes the roles, if the server has none of these names, and lets them use the library's tables, those of later releases
-/// too. `SCHEMA` stands for the library's.
+/// Makes the roles, if the server has none of these names, and lets them use the library's tables, those of later
+/// releases too. `SCHEMA` stands for the library's.
 const ROLES: &str = "
 DO $$ BEGIN
     BEGIN CREATE ROLE snapseek_read NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END;

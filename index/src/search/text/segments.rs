@@ -3,7 +3,7 @@
 use super::{FIELDS, Failed, LENGTHS, TOKENIZER, analyzer, open, schema, split};
 use crate::catalogue::change_log::Stamp;
 use crate::catalogue::paths;
-use crate::catalogue::stored::{LISTED, text_of};
+use crate::catalogue::stored::{LISTED, list_of, text_of};
 use crate::catalogue::told;
 use crate::engine::{Database, SqlRow};
 use crate::error::Result;
@@ -83,7 +83,7 @@ struct PhotoWords {
 /// What is said of those of some photos that have a file, by their ids.
 fn said_of(db: &Database, some: &[i64]) -> rusqlite::Result<BTreeMap<i64, PhotoWords>> {
     const FACTS: usize = 12;
-    let list = serde_json::to_string(some).unwrap_or_default();
+    let list = list_of(some);
     let mut all: BTreeMap<i64, PhotoWords> = BTreeMap::new();
     let mut each = |sql: &str, take: fn(&mut PhotoWords, &SqlRow<'_>) -> rusqlite::Result<()>| {
         let sql = sql.replace("LISTED", LISTED);

@@ -11,7 +11,7 @@ use super::segments::{OWN_TRAIT, Segment, SegmentKind, TRAITS, places};
 use crate::catalogue::change_log::Part;
 use crate::catalogue::library::{Library, Model, models_of};
 use crate::catalogue::rows::ScoreStats;
-use crate::catalogue::stored::read_row;
+use crate::catalogue::stored::{LISTED, list_of, read_row};
 use crate::engine::{Database, SqlRow};
 use crate::error::Result;
 use codes::{CodedQuery, StoredRows};
@@ -606,7 +606,7 @@ fn read_rows(
     some: Option<&[i64]>,
     take: &mut dyn FnMut(i64, &[f32]) -> bool,
 ) -> rusqlite::Result<()> {
-    let sql = |condition| {
+    let sql = |condition: &str| {
         format!(
             "SELECT photo, checksum, vector FROM embedding e
              WHERE {condition} AND EXISTS (SELECT 1 FROM file f WHERE f.photo = e.photo) ORDER BY photo"
@@ -621,12 +621,11 @@ fn read_rows(
         Ok(vectors.chunks_exact(dim.max(1)).all(|vector| take(id, vector)))
     };
     if let Some(some) = some {
-        let mut statement = db.prepare_cached(&sql("model = ?1 AND photo IN (SELECT value FROM json_each(?2))"))?;
+        let mut statement = db.prepare_cached(&sql(&format!("photo {LISTED} AND model = ?2")))?;
         let mut is_open = true;
         for some in some.chunks(READ_AT_ONCE) {
             if is_open {
-                let list = serde_json::to_string(some).unwrap_or_default();
-                statement.for_each(params![model.id, list], |row| {
+                statement.for_each(params![list_of(some), model.id], |row| {
                     is_open = read(row)?;
                     Ok(is_open)
                 })?;
