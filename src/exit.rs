@@ -102,7 +102,10 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
             | Error::NoLabelSet { .. }
             | Error::NoLabel { .. }
             | Error::NoCluster { .. }
-            | Error::NoAlbum { .. },
+            | Error::NoAlbum { .. }
+            | Error::Elsewhere { .. }
+            | Error::AboveMount { .. }
+            | Error::SameFolder { .. },
         ) = cause.downcast_ref()
         {
             return Exit::Usage;
@@ -171,6 +174,15 @@ fn advice(error: &Error) -> Option<String> {
         Error::NoPhoto { .. } => "`snapseek index` indexes it again if its file exists".into(),
         Error::DamagedPhoto { .. } => "`snapseek check --full --repair` mends what can be mended".into(),
         Error::NoChat { .. } => "`snapseek chats list` lists the chats that exist".into(),
+        Error::Elsewhere { here, .. } => {
+            format!("index {}, or use `snapseek root unmap` first", escape::path(here))
+        }
+        Error::AboveMount { .. } => "index folders beside that one".into(),
+        Error::SameFolder { path, name, .. } => format!(
+            "`snapseek root map {} {}` lets its files be the same ones on both",
+            escape::text(name),
+            escape::path(path)
+        ),
         Error::NoLabelSet { known, .. } if known.is_empty() => "`snapseek classify --save-as` saves one".into(),
         Error::DamagedLabelSet { .. } => "delete it with `snapseek labels delete` and save it again".into(),
         Error::NoCluster { known, .. } if known.is_empty() => "`snapseek cluster` creates them".into(),

@@ -124,6 +124,43 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A folder to be added has the path of a root that is elsewhere on this machine, or of something in or above it.
+    #[error(
+        "{} is where the library has its folder {}, which is {} on this machine",
+        escape::path(path),
+        escape::path(stored),
+        escape::path(here)
+    )]
+    Elsewhere {
+        /// The folder.
+        path: PathBuf,
+        /// The root in the catalogue.
+        stored: PathBuf,
+        /// Where it is.
+        here: PathBuf,
+    },
+    /// A folder to be added holds a root that has another path in the catalogue.
+    #[error("{} is above {}, a folder of the library from another machine", escape::path(path), escape::path(root))]
+    AboveMount {
+        /// The folder.
+        path: PathBuf,
+        /// Where the root is on this machine.
+        root: PathBuf,
+    },
+    /// A folder to be added holds the files of a root that another machine has indexed.
+    #[error(
+        "{} holds the files of {}, a folder of the library that is not found on this machine",
+        escape::path(path),
+        escape::path(stored)
+    )]
+    SameFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The root's name.
+        name: String,
+        /// The root in the catalogue.
+        stored: PathBuf,
+    },
     /// This photo is not, or no longer, in the library.
     #[error("photo {photo} is no longer in the library")]
     NoPhoto {

@@ -60,6 +60,7 @@ mod search;
 mod upkeep;
 
 pub use catalogue::library::Library;
+pub use catalogue::roots::Root;
 pub use catalogue::rows::{
     Caption, CaptionCounts, Captioned, CarriedCaption, Change, Chat, ContentHash, DamagedFile, EncodingCounts,
     FailedFile, FileIdentity, FileStamp, FileState, LibraryModel, Metadata, ModelRecord, ModelRole, PendingPhoto,

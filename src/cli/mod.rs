@@ -17,6 +17,7 @@ mod labels;
 mod library;
 mod map;
 mod models;
+mod root;
 mod saved;
 mod score;
 mod search;
@@ -48,6 +49,7 @@ pub use labels::LabelsAction;
 pub use library::{CheckArgs, ForgetArgs, LibraryAction};
 pub use map::MapArgs;
 pub use models::{ModelsAction, TryArgs, VerifyArgs};
+pub use root::RootAction;
 pub use saved::SavedAction;
 pub use score::{ScoreArgs, ScoreBy};
 pub use search::{Column, Ranking, SearchArgs, ShowArgs, SimilarArgs, Sort};
@@ -187,6 +189,13 @@ pub enum Command {
     Status,
     /// Verify the library's files
     Check(CheckArgs),
+    /// Say where the folders of the library are on this machine
+    #[command(after_help = root::ROOT_HELP)]
+    Root {
+        /// What to do
+        #[command(subcommand)]
+        action: RootAction,
+    },
     /// Embed every photo of the library by another model beside the one that answers, and then let it answer
     Reindex(ReindexArgs),
     /// Remove photos or whole folders from the library (the files themselves are never touched)

@@ -88,8 +88,12 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
     if status.chats > 0 {
         row("chats", status.chats.to_string())?;
     }
-    for root in &status.roots {
-        row("folder", sanitize::path(root))?;
+    for root in library.named_roots()? {
+        let mut shown = sanitize::path(&root.here);
+        if root.here != root.stored {
+            shown += &format!(" (in the library {})", sanitize::path(&root.stored));
+        }
+        row("folder", shown)?;
     }
     if !unread.is_empty() {
         let (files, kinds) = super::index::unread(&unread);

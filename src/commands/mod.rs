@@ -17,6 +17,7 @@ mod labels;
 mod library;
 mod map;
 mod models;
+mod root;
 mod saved;
 mod score;
 mod search;
@@ -67,6 +68,7 @@ pub fn run(cli: Cli, matches: &ArgMatches, settings: &Settings, console: &Consol
         Command::Worker(args) => worker::worker(&args, settings, console),
         Command::Reindex(args) => index::reindex(&args, settings, console),
         Command::Search(args) => search::search(&args, settings, console),
+        Command::Root { action } => root::run(&action, settings, console),
         Command::Saved { action } => saved::run(&action, settings, console),
         Command::Similar(args) => search::similar(&args, settings, console),
         Command::Show(args) => show::show(&args, settings, console),

@@ -492,7 +492,9 @@ impl<'a, 'w> IndexRun<'a, 'w> {
             }
             WalkEvent::MissingRoot { root } => {
                 let message =
-                    "the folder does not exist; its records are kept (`snapseek forget` drops them)".to_owned();
+                    "the folder does not exist; its records are kept (`snapseek root map` says where it is now, \
+                    `snapseek forget` drops them)"
+                        .to_owned();
                 let folder = crate::terminal::sanitize::path(&root);
                 self.progress.aside(|| self.console.warn(format_args!("{folder}: {message}")));
                 self.unseen(FailureKind::MissingFolder, root.clone(), root.clone(), message)?;

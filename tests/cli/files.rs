@@ -35,6 +35,54 @@ fn moved_back(pairs: Vec<(PathBuf, PathBuf)>) {
     pairs.into_iter().for_each(|(here, away)| fs::rename(away, here).unwrap());
 }
 
+/// A disk that is plugged in elsewhere.
+#[test]
+fn a_folder_that_is_elsewhere_on_this_machine_is_the_same_folder() {
+    let sandbox = Sandbox::indexed(&["cat", "dog", "owl"]);
+    let moved = sandbox.path("media");
+    let run = |args: &[&str]| {
+        let mut command = sandbox.command(args.iter().copied());
+        command.current_dir(sandbox.path(""));
+        finish(command)
+    };
+    std::fs::rename(sandbox.photos(), &moved).unwrap();
+    let (moved, before) = (moved.to_str().unwrap(), sandbox.photos());
+    let (before, cat) = (before.to_str().unwrap(), format!("{moved}/cat.jpg"));
+    run(&["root", "map", "photos", "/nowhere"]).exits(2);
+    let unknown = run(&["root", "map", "pictures", moved]).exits(2);
+    assert!(unknown.stderr.contains("it has photos"), "{unknown}");
+    run(&["root", "map", "photos", moved]).exits(0);
+    run(&["caption", "set", &cat, "a sleeping cat"]).exits(0);
+    let done = run(&["index", "--json"]).exits(0).line();
+    assert_eq!((&done["unchanged"], &done["removed"]), (&3.into(), &0.into()), "{done}");
+    let found = |query: &str| {
+        run(&["search", query, "--json"]).lines().iter().map(|hit| hit["path"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("caption:sleeping"), [cat.as_str()]);
+    assert_eq!(found(&format!("path:{moved}/c")), [cat.as_str()]);
+    assert!(found("path:photos/cat").len() == 1 && found("path:media/cat").is_empty());
+    let status = run(&["status"]).exits(0).text();
+    assert!(status.contains(&format!("{moved} (in the library {before})")), "{status}");
+
+    // What lies where the library has the folder is something else now.
+    fs::create_dir(before).unwrap();
+    sandbox.add("crab");
+    let refused = run(&["index", before]).exits(2);
+    assert!(refused.stderr.contains("is where the library has its folder"), "{refused}");
+    run(&["show", sandbox.photo("crab.jpg").to_str().unwrap()]).exits(0);
+    // New files, and what is forgotten, go by one path, too.
+    std::fs::rename(sandbox.photo("crab.jpg"), format!("{moved}/crab.jpg")).unwrap();
+    run(&["index"]).exits(0);
+    run(&["forget", &cat]).exits(0);
+    std::fs::remove_dir(before).unwrap();
+    std::fs::rename(moved, before).unwrap();
+    run(&["root", "unmap", "photos"]).exits(0);
+    let done = run(&["index", "--json"]).exits(0).line();
+    assert_eq!((&done["unchanged"], &done["embedded"]), (&3.into(), &0.into()), "{done}");
+    assert_eq!(found("path:crab"), [sandbox.photo("crab.jpg").to_str().unwrap()]);
+    run(&["check", "--full"]).exits(0);
+}
+
 #[test]
 fn a_folder_that_is_gone_keeps_its_records() {
     let sandbox = Sandbox::indexed(&FIVE);

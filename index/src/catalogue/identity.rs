@@ -315,7 +315,7 @@ fn put_last(db: &Database, insert: &str, path: &Path, photo: i64, ended: bool) -
          UNION ALL SELECT 1 FROM own_tag o JOIN photo p ON p.picture = o.picture WHERE p.id = ?1
          UNION ALL SELECT 1 FROM own_rating o JOIN photo p ON p.picture = o.picture WHERE p.id = ?1";
     if db.prepare_cached(by_hand)?.exists([photo])? {
-        let path = paths::bytes(path);
+        let path = db.stored(path);
         db.prepare_cached(&format!("{insert} INTO last_seen (path, photo, ended) VALUES (?1, ?2, ?3)"))?
             .execute(params![path, photo, ended])?;
         seal::LAST_SEEN.seal(db, "path = ?1", [path])?;
@@ -325,8 +325,8 @@ fn put_last(db: &Database, insert: &str, path: &Path, photo: i64, ended: bool) -
 
 /// Lets nothing follow the photo that was last at this path.
 pub(crate) fn end_last(db: &Database, path: &Path) -> rusqlite::Result<()> {
-    let path = paths::bytes(path);
-    if db.prepare_cached("UPDATE last_seen SET ended = true WHERE path = ?1")?.execute([path])? > 0 {
+    let path = db.stored(path);
+    if db.prepare_cached("UPDATE last_seen SET ended = true WHERE path = ?1")?.execute([&path])? > 0 {
         seal::LAST_SEEN.seal(db, "path = ?1", [path])?;
     }
     Ok(())
@@ -335,7 +335,7 @@ pub(crate) fn end_last(db: &Database, path: &Path) -> rusqlite::Result<()> {
 /// The paths whose last photo may have to be followed.
 pub(crate) fn open_paths(db: &Database) -> rusqlite::Result<Vec<PathBuf>> {
     let mut statement = db.prepare("SELECT path FROM last_seen WHERE NOT ended ORDER BY path")?;
-    let paths = statement.query_map([], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
+    let paths = statement.query_map([], |row| row.path(0))?;
     paths.collect()
 }
 
@@ -343,7 +343,7 @@ pub(crate) fn open_paths(db: &Database) -> rusqlite::Result<Vec<PathBuf>> {
 /// known what was merely moved. Nothing follows any more at the paths that are `gone`.
 pub(crate) fn carry_on(db: &Database, open: &[PathBuf], gone: &[&PathBuf]) -> rusqlite::Result<()> {
     db.execute("DELETE FROM last_seen WHERE photo IN (SELECT photo FROM file)", [])?;
-    open.iter().try_for_each(|path| carry(db, paths::bytes(path)))?;
+    open.iter().try_for_each(|path| carry(db, &db.stored(path)))?;
     gone.iter().try_for_each(|path| end_last(db, path))
 }
 

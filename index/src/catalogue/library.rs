@@ -1,12 +1,13 @@
 //! A library on disk: creating, opening and reading it.
 
+use super::mounts::{Mounts, user_folder};
 use super::private_file::private;
 use super::rows::{
     CarriedCaption, DamagedFile, FailedFile, FileIdentity, FileStamp, ModelRecord, ModelRole, ScoreStats, Status,
     TextModelRecord, WaitingCounts,
 };
 use super::stored::{read_row, size_of, text_of};
-use super::{identity, paths, seal};
+use super::{identity, seal};
 use crate::engine::postgres::address::{Address, is_address};
 use crate::engine::postgres::roles;
 use crate::engine::postgres::server::Server;
@@ -80,7 +81,7 @@ impl Library {
         private().create(true).append(true).open(&file).map_err(Error::io(&file))?;
         Ok(Self {
             dir: dir.to_path_buf(),
-            db: Database::Sqlite(schema::connect(&file, true)?),
+            db: Database::of_file(schema::connect(&file, true)?).with_mounts(Mounts::of(&absolute(dir)?)?),
             answers: RefCell::default(),
             replica: None,
         })
@@ -101,7 +102,7 @@ impl Library {
         }
         Ok(Self {
             dir: dir.to_path_buf(),
-            db: Database::Sqlite(schema::connect(&file, false)?),
+            db: Database::of_file(schema::connect(&file, false)?).with_mounts(Mounts::of(&absolute(dir)?)?),
             answers: RefCell::default(),
             replica: None,
         })
@@ -114,7 +115,10 @@ impl Library {
         let replica = replica.map(|replica| read(&replica)).transpose()?;
         let dir = caches_of(&address)?;
         private_folder(&dir)?;
-        Ok(Self { replica, ..Self::of_server(&address, dir, may_create)? })
+        let library = Self::of_server(&address, dir, may_create)?;
+        let mounts = Mounts::of(&library.place())?;
+        let db = library.db.with_mounts(mounts);
+        Ok(Self { replica, db, ..library })
     }
 
     fn of_server(address: &Address, dir: PathBuf, may_create: bool) -> Result<Self> {
@@ -122,7 +126,8 @@ impl Library {
             ServerError::NoLibrary { address } => Error::NoLibrary { path: address.into() },
             error => Error::Server(Box::new(error)),
         })?;
-        Ok(Self { dir, db: Database::Postgres(Box::new(server)), answers: RefCell::default(), replica: None })
+        let db = Database::of_server(server);
+        Ok(Self { dir, db, answers: RefCell::default(), replica: None })
     }
 
     /// Opens the same library again, for another thread; the same model answers.
@@ -134,7 +139,8 @@ impl Library {
             Some(server) => Self::of_server(server.address(), self.dir.clone(), false)?,
             None => Self::open(&self.dir)?,
         };
-        Ok(Self { answers: self.answers.clone(), replica: self.replica.clone(), ..again })
+        let db = again.db.with_mounts(self.mounts().clone());
+        Ok(Self { db, answers: self.answers.clone(), replica: self.replica.clone(), ..again })
     }
 
     /// As [`Library::reopen`], to search: in the replica, if there is one, once it has what this connection sees, or is
@@ -146,7 +152,8 @@ impl Library {
         while library.sql(position::of_catalogue)?.count < wanted && started.elapsed() < REPLICA_WAIT {
             std::thread::sleep(Duration::from_millis(10));
         }
-        Ok(Self { answers: self.answers.clone(), ..library })
+        let db = library.db.with_mounts(self.mounts().clone());
+        Ok(Self { db, answers: self.answers.clone(), ..library })
     }
 
     /// Makes roles on the server of a library that its users may be given: `snapseek_read` and `snapseek_write`. Returns
@@ -187,16 +194,14 @@ impl Library {
         self.server().map_or_else(|| self.dir.clone(), |server| server.address().to_string().into())
     }
 
-    /// The folders that the library covers, by path.
-    ///
-    /// # Errors
-    /// The catalogue cannot be read.
-    pub fn roots(&self) -> Result<Vec<PathBuf>> {
-        self.sql(|db| {
-            let mut statement = db.prepare_cached("SELECT path FROM root ORDER BY path")?;
-            let rows = statement.query_map([], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
-            rows.collect()
-        })
+    /// By what this machine knows the library: its address without a password, or its folder.
+    pub(crate) fn home(&self) -> Result<PathBuf> {
+        if self.server().is_some() { Ok(self.place()) } else { absolute(&self.dir) }
+    }
+
+    /// Where its roots are on this machine.
+    pub(crate) fn mounts(&self) -> &Mounts {
+        self.db.mounts()
     }
 
     /// The model that answers ([`Library::answer_with`]); `None` before one was set.
@@ -348,7 +353,7 @@ impl Library {
     pub fn forgotten(&self) -> Result<Vec<PathBuf>> {
         self.sql(|db| {
             let mut statement = db.prepare_cached("SELECT path FROM forgotten WHERE forgotten ORDER BY path")?;
-            let rows = statement.query_map([], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
+            let rows = statement.query_map([], |row| row.path(0))?;
             rows.collect()
         })
     }
@@ -362,8 +367,7 @@ impl Library {
         self.write(|db| {
             db.execute("DELETE FROM proposed WHERE path NOT IN (SELECT path FROM file)", [])?;
             for path in paths {
-                db.prepare_cached("INSERT OR IGNORE INTO proposed (path) VALUES (?1)")?
-                    .execute([paths::bytes(path)])?;
+                db.prepare_cached("INSERT OR IGNORE INTO proposed (path) VALUES (?1)")?.execute([db.stored(path)])?;
             }
             seal::PROPOSED.seal(db, "seal IS NULL", [])
         })
@@ -374,7 +378,7 @@ impl Library {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn is_proposed(&self, path: &Path) -> Result<bool> {
-        self.sql(|db| db.prepare_cached("SELECT 1 FROM proposed WHERE path = ?1")?.exists([paths::bytes(path)]))
+        self.sql(|db| db.prepare_cached("SELECT 1 FROM proposed WHERE path = ?1")?.exists([db.stored(path)]))
     }
 
     /// The captions by hand that were carried over to an edited picture and not written anew since, by path.
@@ -387,9 +391,8 @@ impl Library {
                 "SELECT carried, text FROM caption c WHERE carried IS NOT NULL
                  AND EXISTS (SELECT 1 FROM file f WHERE f.photo = c.photo) ORDER BY carried",
             )?;
-            let rows = statement.query_map([], |row| {
-                Ok(CarriedCaption { path: paths::from_bytes(row.get_ref(0)?.as_blob()?), text: text_of(row, 1)? })
-            })?;
+            let rows =
+                statement.query_map([], |row| Ok(CarriedCaption { path: row.path(0)?, text: text_of(row, 1)? }))?;
             rows.collect()
         })
     }
@@ -404,9 +407,8 @@ impl Library {
                 "SELECT f.path, p.remark FROM file f JOIN photo p ON p.id = f.photo
                  WHERE p.remark IS NOT NULL ORDER BY f.path",
             )?;
-            let rows = statement.query_map([], |row| {
-                Ok(DamagedFile { path: paths::from_bytes(row.get_ref(0)?.as_blob()?), remark: text_of(row, 1)? })
-            })?;
+            let rows =
+                statement.query_map([], |row| Ok(DamagedFile { path: row.path(0)?, remark: text_of(row, 1)? }))?;
             rows.collect()
         })
     }
@@ -496,7 +498,7 @@ impl Library {
     pub fn photo_at(&self, path: &Path) -> Result<Option<i64>> {
         self.sql(|db| {
             db.prepare_cached("SELECT photo FROM file WHERE path = ?1")?
-                .query_row([paths::bytes(path)], |row| row.get(0))
+                .query_row([db.stored(path)], |row| row.get(0))
                 .optional()
         })
     }
@@ -519,9 +521,7 @@ impl Library {
     pub fn stamp_at(&self, path: &Path) -> Result<Option<FileStamp>> {
         self.sql(|db| {
             db.prepare_cached("SELECT size, mtime_ns FROM file WHERE path = ?1")?
-                .query_row([paths::bytes(path)], |row| {
-                    Ok(FileStamp { size: size_of(row.get(0)?), mtime_ns: row.get(1)? })
-                })
+                .query_row([db.stored(path)], |row| Ok(FileStamp { size: size_of(row.get(0)?), mtime_ns: row.get(1)? }))
                 .optional()
         })
     }
@@ -655,13 +655,15 @@ fn write_to_server<T>(
 
 /// The folder in which this machine keeps its caches of a library on a server.
 fn caches_of(address: &Address) -> Result<PathBuf> {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
-    let base = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
-    let base = base.ok_or_else(|| Error::Refused {
+    let base = user_folder("XDG_CACHE_HOME", ".cache").ok_or_else(|| Error::Refused {
         what: "a library on a server".into(),
         reason: "no folder is known for its caches: set HOME or XDG_CACHE_HOME".into(),
     })?;
     Ok(base.join("snapseek/servers").join(format!("{:016x}", xxh3_64(address.to_string().as_bytes()))))
+}
+
+fn absolute(dir: &Path) -> Result<PathBuf> {
+    dir.canonicalize().map_err(Error::io(dir))
 }
 
 /// Creates a folder that only its owner may read, if there is none.
@@ -724,7 +726,7 @@ fn read_model(row: &SqlRow<'_>) -> rusqlite::Result<Model> {
 /// Reads a failed file from the columns path, size, mtime, kind, message and reader.
 pub(crate) fn failure_of(row: &SqlRow<'_>) -> rusqlite::Result<FailedFile> {
     Ok(FailedFile {
-        path: paths::from_bytes(row.get_ref(0)?.as_blob()?),
+        path: row.path(0)?,
         stamp: FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? },
         kind: text_of(row, 3)?,
         message: text_of(row, 4)?,
@@ -763,7 +765,7 @@ mod tests {
         let id = library.begin_chat(&nobody, Path::new("/p/a.jpg"), "blip2").unwrap();
         let file = folder.path().join(CATALOGUE);
         let db = rusqlite::Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-        let db = Database::Sqlite(db);
+        let db = Database::of_file(db);
         let read_only = Library { dir: folder.path().to_path_buf(), db, answers: RefCell::default(), replica: None };
         assert_eq!(read_only.caption(1).unwrap().unwrap().text, "a dog");
         assert_eq!(read_only.encoding(1, "print").unwrap(), Some(vec![1.0]));

@@ -1,6 +1,5 @@
 //! Values as they are stored: checked when written and again when read, because a disk may change them.
 
-use super::paths;
 use super::rows::ContentHash;
 use crate::engine::{Database, SqlRow};
 use crate::error::{Error, Result};
@@ -67,7 +66,7 @@ pub(crate) fn hash_of(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<ContentHa
 /// The first path of a photo; `None` if it has no file.
 pub(crate) fn first_path(db: &Database, photo: i64) -> rusqlite::Result<Option<PathBuf>> {
     db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path LIMIT 1")?
-        .query_row([photo], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))
+        .query_row([photo], |row| row.path(0))
         .optional()
 }
 

@@ -53,15 +53,20 @@ impl Writer<'_> {
     /// is not added.
     ///
     /// # Errors
-    /// The catalogue cannot be written.
+    /// [`Error::Elsewhere`] or [`Error::AboveMount`] for a folder that is in the way of roots that are elsewhere on this
+    /// machine, [`Error::SameFolder`] for one that another machine has indexed at another path; or the catalogue cannot be
+    /// written.
     pub fn add_root(&mut self, root: &Path) -> Result<()> {
         if self.library.roots()?.iter().any(|known| root.starts_with(known)) {
             return Ok(());
         }
+        self.library.mounts().allow(root)?;
+        self.library.refuse_twice(root)?;
         self.write(|db| {
             delete_below(db, "root", root)?;
-            db.execute("INSERT INTO root (path) VALUES (?1)", [paths::bytes(root)])?;
-            seal::ROOT.seal(db, "path = ?1", [paths::bytes(root)])
+            let path = db.stored(root);
+            db.execute("INSERT INTO root (path) VALUES (?1)", [&path])?;
+            seal::ROOT.seal(db, "path = ?1", [&path])
         })
     }
 
@@ -73,8 +78,9 @@ impl Writer<'_> {
     pub fn set_unread(&mut self, root: &Path, endings: &BTreeMap<String, u64>) -> Result<()> {
         let (known, is_root) = self.library.sql(|db| {
             let mut statement = db.prepare_cached("SELECT ending, files FROM unread WHERE path = ?1")?;
-            let rows = statement.query_map([paths::bytes(root)], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let is_root = db.prepare_cached("SELECT 1 FROM root WHERE path = ?1")?.exists([paths::bytes(root)])?;
+            let path = db.stored(root);
+            let rows = statement.query_map([&path], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let is_root = db.prepare_cached("SELECT 1 FROM root WHERE path = ?1")?.exists([&path])?;
             Ok((rows.collect::<rusqlite::Result<BTreeMap<String, u64>>>()?, is_root))
         })?;
         if !is_root || known == *endings {
@@ -82,14 +88,12 @@ impl Writer<'_> {
         }
         self.write(|db| {
             delete_below(db, "unread", root)?;
+            let path = db.stored(root);
             for (ending, files) in endings {
-                db.prepare_cached("INSERT INTO unread (path, ending, files) VALUES (?1, ?2, ?3)")?.execute(params![
-                    paths::bytes(root),
-                    ending,
-                    files
-                ])?;
+                db.prepare_cached("INSERT INTO unread (path, ending, files) VALUES (?1, ?2, ?3)")?
+                    .execute(params![path, ending, files])?;
             }
-            seal::UNREAD.seal(db, "path = ?1", [paths::bytes(root)])
+            seal::UNREAD.seal(db, "path = ?1", [path])
         })
     }
 
@@ -198,7 +202,7 @@ impl Writer<'_> {
                     has_colors: row.get(9)?,
                 })
             };
-            statement.query_row([paths::bytes(path)], state).optional()
+            statement.query_row([db.stored(path)], state).optional()
         })
     }
 
@@ -209,7 +213,7 @@ impl Writer<'_> {
     pub fn failure(&self, path: &Path) -> Result<Option<FailedFile>> {
         self.library.sql(|db| {
             db.prepare_cached("SELECT path, size, mtime_ns, kind, message, reader FROM failure WHERE path = ?1")?
-                .query_row([paths::bytes(path)], library::failure_of)
+                .query_row([db.stored(path)], library::failure_of)
                 .optional()
         })
     }
@@ -219,18 +223,18 @@ impl Writer<'_> {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn unseen(&self, root: &Path, seen: &HashSet<i64>) -> Result<Vec<(i64, PathBuf, ContentHash)>> {
-        let (from, to) = paths::below(root);
         self.library.sql(|db| {
+            let (from, to) = db.below(root);
             let mut statement = db.prepare_cached(
                 "SELECT f.id, f.path, p.picture FROM file f JOIN photo p ON p.id = f.photo
                  WHERE f.path = ?1 OR (f.path >= ?2 AND f.path < ?3) ORDER BY f.path",
             )?;
-            let mut rows = statement.query(params![paths::bytes(root), from, to])?;
+            let mut rows = statement.query(params![db.stored(root), from, to])?;
             let mut unseen = Vec::new();
             while let Some(row) = rows.next()? {
                 let id = row.get(0)?;
                 if !seen.contains(&id) {
-                    unseen.push((id, paths::from_bytes(row.get_ref(1)?.as_blob()?), row.get(2)?));
+                    unseen.push((id, row.path(1)?, row.get(2)?));
                 }
             }
             Ok(unseen)
@@ -292,7 +296,7 @@ impl Writer<'_> {
     /// The catalogue cannot be written.
     pub fn remember(&mut self, path: &Path) -> Result<()> {
         self.write(|db| {
-            db.execute("DELETE FROM forgotten WHERE path = ?1", [paths::bytes(path)])?;
+            db.execute("DELETE FROM forgotten WHERE path = ?1", [db.stored(path)])?;
             if is_forgotten(db, path)? {
                 // A folder above it is forgotten, and stays so.
                 put_forgotten(db, path, false)?;
@@ -310,7 +314,7 @@ impl Writer<'_> {
 fn is_forgotten(db: &Database, path: &Path) -> rusqlite::Result<bool> {
     let mut statement = db.prepare_cached("SELECT forgotten FROM forgotten WHERE path = ?1")?;
     for ancestor in path.ancestors() {
-        if let Some(forgotten) = statement.query_row([paths::bytes(ancestor)], |row| row.get(0)).optional()? {
+        if let Some(forgotten) = statement.query_row([db.stored(ancestor)], |row| row.get(0)).optional()? {
             return Ok(forgotten);
         }
     }
@@ -320,17 +324,16 @@ fn is_forgotten(db: &Database, path: &Path) -> rusqlite::Result<bool> {
 /// Drops everything at or below a path: files, failures, roots, and exceptions from what is forgotten. What was
 /// forgotten there stays so.
 pub(crate) fn forget_below(db: &Database, path: &Path) -> rusqlite::Result<()> {
-    let (from, to) = paths::below(path);
+    let (from, to) = db.below(path);
     let mut statement = db.prepare("SELECT path, photo FROM file WHERE path = ?1 OR (path >= ?2 AND path < ?3)")?;
-    let files = statement.query_map(params![paths::bytes(path), from, to], |row| {
-        Ok((paths::from_bytes(row.get_ref(0)?.as_blob()?), row.get::<_, i64>(1)?))
-    })?;
+    let files =
+        statement.query_map(params![db.stored(path), from, to], |row| Ok((row.path(0)?, row.get::<_, i64>(1)?)))?;
     let files: Vec<(PathBuf, i64)> = files.collect::<rusqlite::Result<_>>()?;
     for table in ["file", "failure", "root", "unread"] {
         delete_below(db, table, path)?;
     }
     db.prepare_cached("DELETE FROM forgotten WHERE NOT forgotten AND (path = ?1 OR (path >= ?2 AND path < ?3))")?
-        .execute(params![paths::bytes(path), from, to])?;
+        .execute(params![db.stored(path), from, to])?;
     for (path, photo) in &files {
         if !is_held(db, *photo)? {
             remember_last(db, path, *photo)?;
@@ -347,22 +350,22 @@ pub(crate) fn forget_below(db: &Database, path: &Path) -> rusqlite::Result<()> {
 
 /// Records whether a path is forgotten.
 pub(crate) fn put_forgotten(db: &Database, path: &Path, forgotten: bool) -> rusqlite::Result<()> {
-    let path = paths::bytes(path);
+    let path = db.stored(path);
     db.execute("INSERT OR REPLACE INTO forgotten (path, forgotten) VALUES (?1, ?2)", params![path, forgotten])?;
     seal::FORGOTTEN.seal(db, "path = ?1", [path])
 }
 
 /// The number of rows of a table with a path at or below `path`.
 fn count_below(db: &Database, table: &str, path: &Path) -> rusqlite::Result<u64> {
-    let (from, to) = paths::below(path);
+    let (from, to) = db.below(path);
     let sql = format!("SELECT count(*) FROM {table} WHERE path = ?1 OR (path >= ?2 AND path < ?3)");
-    db.prepare_cached(&sql)?.query_row(params![paths::bytes(path), from, to], |row| row.get(0))
+    db.prepare_cached(&sql)?.query_row(params![db.stored(path), from, to], |row| row.get(0))
 }
 
 fn delete_below(db: &Database, table: &str, path: &Path) -> rusqlite::Result<()> {
-    let (from, to) = paths::below(path);
+    let (from, to) = db.below(path);
     let sql = format!("DELETE FROM {table} WHERE path = ?1 OR (path >= ?2 AND path < ?3)");
-    db.prepare_cached(&sql)?.execute(params![paths::bytes(path), from, to])?;
+    db.prepare_cached(&sql)?.execute(params![db.stored(path), from, to])?;
     Ok(())
 }
 
@@ -414,7 +417,7 @@ fn apply_one(db: &Database, change: &Change, current: Option<&Model>) -> rusqlit
         }
         Change::Failed { path, root: _, stamp, kind, message, reader } => {
             drop_path(db, path)?;
-            let path = paths::bytes(path);
+            let path = db.stored(path);
             db.prepare_cached(
                 "INSERT INTO failure (path, size, mtime_ns, kind, message, reader) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
@@ -515,13 +518,13 @@ static PUT_FILE: LazyLock<String> = LazyLock::new(|| {
 /// Writes that a file shows a photo. `is_new`: this file has brought the photo into the library.
 fn put_file(db: &Database, file: &FileRow<'_>, photo: i64, is_new: bool) -> rusqlite::Result<()> {
     let FileRow { path, root, stamp, hash, metadata } = file;
-    let name = paths::bytes(path);
-    db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([name])?;
+    let name = db.stored(path);
+    db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([&name])?;
     let before = photo_of(db, path)?;
     let mut values: Vec<Value> = vec![
         Value::Blob(name.to_vec()),
-        paths::fold(&path.to_string_lossy()).into(),
-        Value::Blob(paths::bytes(root).to_vec()),
+        paths::fold(&String::from_utf8_lossy(&name)).into(),
+        Value::Blob(db.stored(root).into_owned()),
         stored_size(stamp.size).into(),
         stamp.mtime_ns.into(),
         photo.into(),
@@ -531,7 +534,7 @@ fn put_file(db: &Database, file: &FileRow<'_>, photo: i64, is_new: bool) -> rusq
     ];
     values.extend(told::values(metadata));
     let id = db.prepare_cached(&PUT_FILE)?.query_row(values_of(values), |row| row.get(0))?;
-    seal::FILE.seal(db, "path = ?1", [name])?;
+    seal::FILE.seal(db, "path = ?1", [&name])?;
     let renamed = told::put_names(db, id, metadata)?;
     if told::retell(db, photo)? || renamed {
         log(db, photo, About::Words)?;
@@ -558,9 +561,9 @@ fn leave(db: &Database, path: &Path, photo: i64) -> rusqlite::Result<()> {
 }
 
 fn drop_path(db: &Database, path: &Path) -> rusqlite::Result<()> {
-    db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([paths::bytes(path)])?;
+    db.prepare_cached("DELETE FROM failure WHERE path = ?1")?.execute([db.stored(path)])?;
     if let Some(photo) = photo_of(db, path)? {
-        db.prepare_cached("DELETE FROM file WHERE path = ?1")?.execute([paths::bytes(path)])?;
+        db.prepare_cached("DELETE FROM file WHERE path = ?1")?.execute([db.stored(path)])?;
         leave(db, path, photo)?;
     }
     Ok(())
@@ -568,5 +571,5 @@ fn drop_path(db: &Database, path: &Path) -> rusqlite::Result<()> {
 
 fn photo_of(db: &Database, path: &Path) -> rusqlite::Result<Option<i64>> {
     let mut statement = db.prepare_cached("SELECT photo FROM file WHERE path = ?1")?;
-    statement.query_row([paths::bytes(path)], |row| row.get(0)).optional()
+    statement.query_row([db.stored(path)], |row| row.get(0)).optional()
 }

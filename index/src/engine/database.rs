@@ -1,14 +1,24 @@
 //! A connection to either engine, with the interface of rusqlite, and its values and errors.
 
 use super::postgres::server::Server;
+use crate::catalogue::mounts::Mounts;
+use crate::catalogue::paths;
 use rusqlite::types::{FromSql, FromSqlError, Type, Value, ValueRef};
 use rusqlite::{Result, ToSql};
+use std::borrow::Cow;
 use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
 
 /// A connection to the catalogue.
 #[derive(Debug)]
-pub(crate) enum Database {
+pub(crate) struct Database {
+    engine: Engine,
+    mounts: Mounts,
+}
+
+#[derive(Debug)]
+enum Engine {
     /// A file.
     Sqlite(rusqlite::Connection),
     /// A schema of a server's database.
@@ -16,34 +26,62 @@ pub(crate) enum Database {
 }
 
 impl Database {
+    pub(crate) fn of_file(db: rusqlite::Connection) -> Self {
+        Self { engine: Engine::Sqlite(db), mounts: Mounts::default() }
+    }
+
+    pub(crate) fn of_server(server: Server) -> Self {
+        Self { engine: Engine::Postgres(Box::new(server)), mounts: Mounts::default() }
+    }
+
+    /// As this connection, with paths translated by where the library's folders are on this machine.
+    pub(crate) fn with_mounts(self, mounts: Mounts) -> Self {
+        Self { mounts, ..self }
+    }
+
+    /// Where the library's folders are on this machine.
+    pub(crate) fn mounts(&self) -> &Mounts {
+        &self.mounts
+    }
+
+    /// A path of this machine as the catalogue has it.
+    pub(crate) fn stored<'p>(&self, path: &'p Path) -> Cow<'p, [u8]> {
+        self.mounts.stored(path)
+    }
+
+    /// The half-open range of the catalogue's paths below a folder of this machine.
+    pub(crate) fn below(&self, folder: &Path) -> (Vec<u8>, Vec<u8>) {
+        paths::below(&self.stored(folder))
+    }
+
     /// The server, if it is one.
     pub(crate) fn server(&self) -> Option<&Server> {
-        match self {
-            Self::Sqlite(_) => None,
-            Self::Postgres(server) => Some(server),
+        match &self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(server) => Some(server),
         }
     }
 
     /// The SQLite connection, if it is one.
     pub(crate) fn sqlite(&self) -> Option<&rusqlite::Connection> {
-        match self {
-            Self::Sqlite(db) => Some(db),
-            Self::Postgres(_) => None,
+        match &self.engine {
+            Engine::Sqlite(db) => Some(db),
+            Engine::Postgres(_) => None,
         }
     }
 
     pub(crate) fn execute(&self, sql: &str, values: impl SqlValues) -> Result<usize> {
-        match self {
-            Self::Sqlite(db) => db.execute(sql, values.into_sqlite()),
-            Self::Postgres(server) => server.execute(sql, &values.into_values()?),
+        match &self.engine {
+            Engine::Sqlite(db) => db.execute(sql, values.into_sqlite()),
+            Engine::Postgres(server) => server.execute(sql, &values.into_values()?),
         }
     }
 
     /// Runs statements without values.
     pub(crate) fn execute_batch(&self, sql: &str) -> Result<()> {
-        match self {
-            Self::Sqlite(db) => db.execute_batch(sql),
-            Self::Postgres(server) => server.execute_batch(sql),
+        match &self.engine {
+            Engine::Sqlite(db) => db.execute_batch(sql),
+            Engine::Postgres(server) => server.execute_batch(sql),
         }
     }
 
@@ -57,18 +95,20 @@ impl Database {
     }
 
     pub(crate) fn prepare(&self, sql: &str) -> Result<SqlStatement<'_>> {
-        Ok(match self {
-            Self::Sqlite(db) => SqlStatement::Sqlite(db.prepare(sql)?),
-            Self::Postgres(server) => SqlStatement::Postgres { server, sql: sql.to_owned() },
-        })
+        let kind = match &self.engine {
+            Engine::Sqlite(db) => StatementKind::Sqlite(db.prepare(sql)?),
+            Engine::Postgres(server) => StatementKind::Postgres { server, sql: sql.to_owned() },
+        };
+        Ok(SqlStatement { kind, mounts: &self.mounts })
     }
 
     /// As [`Database::prepare`], for statements that are run again and again.
     pub(crate) fn prepare_cached(&self, sql: &str) -> Result<SqlStatement<'_>> {
-        Ok(match self {
-            Self::Sqlite(db) => SqlStatement::Cached(db.prepare_cached(sql)?),
-            Self::Postgres(server) => SqlStatement::Postgres { server, sql: sql.to_owned() },
-        })
+        let kind = match &self.engine {
+            Engine::Sqlite(db) => StatementKind::Cached(db.prepare_cached(sql)?),
+            Engine::Postgres(server) => StatementKind::Postgres { server, sql: sql.to_owned() },
+        };
+        Ok(SqlStatement { kind, mounts: &self.mounts })
     }
 
     /// Begins a transaction that reads one moment.
@@ -79,16 +119,16 @@ impl Database {
     /// Begins a transaction that writes; one at a time does, and the others wait.
     pub(crate) fn begin_writing(&self) -> Result<SqlTransaction<'_>> {
         let transaction = self.begin("BEGIN IMMEDIATE", "BEGIN")?;
-        if let Self::Postgres(server) = self {
+        if let Engine::Postgres(server) = &self.engine {
             server.lock_for_writing()?;
         }
         Ok(transaction)
     }
 
     fn begin(&self, sqlite: &str, postgres: &str) -> Result<SqlTransaction<'_>> {
-        match self {
-            Self::Sqlite(db) => db.execute_batch(sqlite)?,
-            Self::Postgres(server) => server.begin(postgres)?,
+        match &self.engine {
+            Engine::Sqlite(db) => db.execute_batch(sqlite)?,
+            Engine::Postgres(server) => server.begin(postgres)?,
         }
         Ok(SqlTransaction { db: self, is_open: true })
     }
@@ -142,7 +182,12 @@ impl Drop for SqlTransaction<'_> {
 }
 
 /// A statement that can be run with values.
-pub(crate) enum SqlStatement<'d> {
+pub(crate) struct SqlStatement<'d> {
+    kind: StatementKind<'d>,
+    mounts: &'d Mounts,
+}
+
+enum StatementKind<'d> {
     Sqlite(rusqlite::Statement<'d>),
     Cached(rusqlite::CachedStatement<'d>),
     Postgres { server: &'d Server, sql: String },
@@ -150,21 +195,22 @@ pub(crate) enum SqlStatement<'d> {
 
 impl SqlStatement<'_> {
     pub(crate) fn execute(&mut self, values: impl SqlValues) -> Result<usize> {
-        match self {
-            Self::Sqlite(statement) => statement.execute(values.into_sqlite()),
-            Self::Cached(statement) => statement.execute(values.into_sqlite()),
-            Self::Postgres { server, sql } => server.execute(sql, &values.into_values()?),
+        match &mut self.kind {
+            StatementKind::Sqlite(statement) => statement.execute(values.into_sqlite()),
+            StatementKind::Cached(statement) => statement.execute(values.into_sqlite()),
+            StatementKind::Postgres { server, sql } => server.execute(sql, &values.into_values()?),
         }
     }
 
     pub(crate) fn query(&mut self, values: impl SqlValues) -> Result<SqlRows<'_>> {
-        Ok(match self {
-            Self::Sqlite(statement) => SqlRows::Sqlite(statement.query(values.into_sqlite())?),
-            Self::Cached(statement) => SqlRows::Sqlite(statement.query(values.into_sqlite())?),
-            Self::Postgres { server, sql } => {
-                SqlRows::Postgres { rows: server.query(sql, &values.into_values()?)?.into_iter(), current: Vec::new() }
+        let kind = match &mut self.kind {
+            StatementKind::Sqlite(statement) => RowsKind::Sqlite(statement.query(values.into_sqlite())?),
+            StatementKind::Cached(statement) => RowsKind::Sqlite(statement.query(values.into_sqlite())?),
+            StatementKind::Postgres { server, sql } => {
+                RowsKind::Postgres { rows: server.query(sql, &values.into_values()?)?.into_iter(), current: Vec::new() }
             }
-        })
+        };
+        Ok(SqlRows { kind, mounts: self.mounts })
     }
 
     /// Gives `take` one row after the other until it returns `false`: for results that are large. It must not use the
@@ -174,8 +220,10 @@ impl SqlStatement<'_> {
         values: impl SqlValues,
         mut take: impl FnMut(&SqlRow<'_>) -> Result<bool>,
     ) -> Result<()> {
-        if let Self::Postgres { server, sql } = self {
-            return server.for_each(sql, &values.into_values()?, &mut |row| take(&SqlRow::Postgres(row)));
+        if let StatementKind::Postgres { server, sql } = &self.kind {
+            let mounts = self.mounts;
+            let each = &mut |row: &[Value]| take(&SqlRow { kind: RowKind::Postgres(row), mounts });
+            return server.for_each(sql, &values.into_values()?, each);
         }
         let mut rows = self.query(values)?;
         while let Some(row) = rows.next()? {
@@ -210,20 +258,26 @@ impl SqlStatement<'_> {
 }
 
 /// The rows that a statement gives, one after the other.
-pub(crate) enum SqlRows<'s> {
+pub(crate) struct SqlRows<'s> {
+    kind: RowsKind<'s>,
+    mounts: &'s Mounts,
+}
+
+enum RowsKind<'s> {
     Sqlite(rusqlite::Rows<'s>),
     Postgres { rows: IntoIter<Vec<Value>>, current: Vec<Value> },
 }
 
 impl SqlRows<'_> {
     pub(crate) fn next(&mut self) -> Result<Option<SqlRow<'_>>> {
-        Ok(match self {
-            Self::Sqlite(rows) => rows.next()?.map(SqlRow::Sqlite),
-            Self::Postgres { rows, current } => rows.next().map(|row| {
+        let kind = match &mut self.kind {
+            RowsKind::Sqlite(rows) => rows.next()?.map(RowKind::Sqlite),
+            RowsKind::Postgres { rows, current } => rows.next().map(|row| {
                 *current = row;
-                SqlRow::Postgres(current)
+                RowKind::Postgres(current)
             }),
-        })
+        };
+        Ok(kind.map(|kind| SqlRow { kind, mounts: self.mounts }))
     }
 }
 
@@ -246,7 +300,12 @@ impl<T, F: FnMut(&SqlRow<'_>) -> Result<T>> Iterator for MappedSqlRows<'_, F> {
 }
 
 /// A row of a result.
-pub(crate) enum SqlRow<'r> {
+pub(crate) struct SqlRow<'r> {
+    kind: RowKind<'r>,
+    mounts: &'r Mounts,
+}
+
+enum RowKind<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
     Postgres(&'r [Value]),
 }
@@ -258,9 +317,9 @@ impl SqlRow<'_> {
     /// There is no such column, or it holds something else.
     pub(crate) fn get<I: ColumnNumber, T: FromSql>(&self, at: I) -> Result<T> {
         let at = at.number();
-        match self {
-            Self::Sqlite(row) => row.get(at),
-            Self::Postgres(_) => {
+        match &self.kind {
+            RowKind::Sqlite(row) => row.get(at),
+            RowKind::Postgres(_) => {
                 let value = self.get_ref(at)?;
                 T::column_result(value).map_err(|error| conversion(error, at, value.data_type()))
             }
@@ -268,10 +327,23 @@ impl SqlRow<'_> {
     }
 
     pub(crate) fn get_ref(&self, at: usize) -> Result<ValueRef<'_>> {
-        match self {
-            Self::Sqlite(row) => row.get_ref(at),
-            Self::Postgres(row) => row.get(at).map(ValueRef::from).ok_or(rusqlite::Error::InvalidColumnIndex(at)),
+        match &self.kind {
+            RowKind::Sqlite(row) => row.get_ref(at),
+            RowKind::Postgres(row) => row.get(at).map(ValueRef::from).ok_or(rusqlite::Error::InvalidColumnIndex(at)),
         }
+    }
+
+    /// The path in a column, where it is on this machine.
+    ///
+    /// # Errors
+    /// As for [`SqlRow::get`].
+    pub(crate) fn path(&self, at: usize) -> Result<PathBuf> {
+        Ok(self.mounts.here(self.get_ref(at)?.as_blob()?))
+    }
+
+    /// As [`SqlRow::path`]; `None` if there is none.
+    pub(crate) fn path_or_null(&self, at: usize) -> Result<Option<PathBuf>> {
+        Ok(self.get_ref(at)?.as_blob_or_null()?.map(|path| self.mounts.here(path)))
     }
 }
 

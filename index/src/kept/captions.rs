@@ -32,7 +32,7 @@ impl Library {
                         text: text_of(row, 0)?,
                         captioner: row.get(1)?,
                         written: row.get(2)?,
-                        carried: row.get_ref(3)?.as_blob_or_null()?.map(paths::from_bytes),
+                        carried: row.path_or_null(3)?,
                     })
                 })
                 .optional()
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_oldest_encodings_go_first() {
-        let db = Database::Sqlite(rusqlite::Connection::open_in_memory().unwrap());
+        let db = Database::of_file(rusqlite::Connection::open_in_memory().unwrap());
         db.execute_batch(
             "CREATE TABLE encoding (photo INTEGER, captioner TEXT, data BLOB, PRIMARY KEY (photo, captioner))",
         )

@@ -5,7 +5,6 @@
 //! a [`crate::Writer`].
 
 use crate::catalogue::library::Library;
-use crate::catalogue::paths;
 use crate::catalogue::rows::{Chat, FileIdentity, Turn};
 use crate::catalogue::seal;
 use crate::catalogue::stored::{LONGEST_CAPTION, check_length, hash_of, text_of};
@@ -145,10 +144,9 @@ pub(crate) fn insert(db: &Database, chat: &Chat) -> rusqlite::Result<i64> {
             "INSERT INTO conversation (picture, file, path, model, started, updated)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
         )?
-        .query_row(
-            params![picture.as_slice(), file.as_slice(), paths::bytes(path), model, started, updated],
-            |row| row.get(0),
-        )?;
+        .query_row(params![picture.as_slice(), file.as_slice(), db.stored(path), model, started, updated], |row| {
+            row.get(0)
+        })?;
     seal::CONVERSATION.seal(db, "id = ?1", [id])?;
     Ok(id)
 }
@@ -180,7 +178,7 @@ pub(crate) fn read(db: &Database, which: &str, values: impl SqlValues) -> rusqli
 fn chat_of(row: &SqlRow<'_>) -> rusqlite::Result<Chat> {
     Ok(Chat {
         id: row.get(0)?,
-        path: paths::from_bytes(row.get_ref(1)?.as_blob()?),
+        path: row.path(1)?,
         picture: hash_of(row, 2)?,
         file: hash_of(row, 3)?,
         model: text_of(row, 4)?,

@@ -4,7 +4,6 @@
 
 use super::captions::exists;
 use crate::catalogue::library::Library;
-use crate::catalogue::paths;
 use crate::catalogue::rows::{FileStamp, PhotoFile, PhotoFiles};
 use crate::catalogue::seal;
 use crate::catalogue::stored::{hash_of, row_checksum, size_of};
@@ -95,7 +94,7 @@ fn files_of(db: &Database, id: i64) -> rusqlite::Result<Option<PhotoFiles>> {
     )?;
     let rows = statement.query_map([id], |row| {
         Ok(PhotoFile {
-            path: paths::from_bytes(row.get_ref(0)?.as_blob()?),
+            path: row.path(0)?,
             stamp: FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? },
             hash: hash_of(row, 3)?,
             facts: row.get(4)?,

@@ -5,7 +5,6 @@
 //! helper that dies costs nothing but its work.
 
 use crate::catalogue::library::Library;
-use crate::catalogue::paths;
 use crate::catalogue::rows::{Change, FileStamp};
 use crate::catalogue::stored::{size_of, stored_size};
 use crate::catalogue::writer::Writer;
@@ -14,7 +13,7 @@ use crate::engine::{Database, values_of};
 use crate::error::Result;
 use rusqlite::params;
 use rusqlite::types::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The name of the lock that all helpers share.
@@ -118,6 +117,7 @@ impl Offers {
             for some in files.chunks(AT_ONCE) {
                 let row = |n: usize| format!("(?{}, ?{}, ?{}, ?{})", 4 * n + 1, 4 * n + 2, 4 * n + 3, 4 * n + 4);
                 let rows = (0..some.len()).map(row).collect::<Vec<_>>().join(", ");
+                let blob = |path| Value::Blob(db.stored(path).into_owned());
                 let values = some.iter().flat_map(|OfferedFile { path, root, stamp }| {
                     [blob(path), blob(root), stored_size(stamp.size).into(), stamp.mtime_ns.into()]
                 });
@@ -155,14 +155,13 @@ impl Offers {
             "UPDATE offer SET holder = ?1 WHERE id IN (SELECT id FROM offer WHERE holder IS NULL AND outcome IS NULL
              {marks} ORDER BY id LIMIT {n} FOR UPDATE SKIP LOCKED) RETURNING path, root, size, mtime_ns"
         );
-        let values: Vec<Value> =
-            std::iter::once(Value::Text(self.holder.clone())).chain(but.iter().map(|root| blob(root))).collect();
         self.library.sql(|db| {
+            let but = but.iter().map(|root| Value::Blob(db.stored(root).into_owned()));
+            let values: Vec<Value> = std::iter::once(Value::Text(self.holder.clone())).chain(but).collect();
             let mut statement = db.prepare_cached(&sql)?;
             let rows = statement.query_map(values_of(&values), |row| {
-                let path = |at| -> rusqlite::Result<PathBuf> { Ok(paths::from_bytes(row.get_ref(at)?.as_blob()?)) };
                 let stamp = FileStamp { size: size_of(row.get(2)?), mtime_ns: row.get(3)? };
-                Ok(OfferedFile { path: path(0)?, root: path(1)?, stamp })
+                Ok(OfferedFile { path: row.path(0)?, root: row.path(1)?, stamp })
             })?;
             let mut files: Vec<OfferedFile> = rows.collect::<rusqlite::Result<_>>()?;
             files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -194,11 +193,9 @@ impl Offers {
     /// As above.
     pub fn collect(&self) -> Result<Vec<(PathBuf, OfferOutcome)>> {
         let sql = "DELETE FROM offer WHERE outcome IS NOT NULL RETURNING path, outcome";
-        let rows: Vec<(PathBuf, String)> = self.library.sql(|db| {
-            db.prepare_cached(sql)?
-                .query_map([], |row| Ok((paths::from_bytes(row.get_ref(0)?.as_blob()?), row.get(1)?)))?
-                .collect()
-        })?;
+        let rows: Vec<(PathBuf, String)> = self
+            .library
+            .sql(|db| db.prepare_cached(sql)?.query_map([], |row| Ok((row.path(0)?, row.get(1)?)))?.collect())?;
         let outcome = |text: String| OfferOutcome::ALL.into_iter().find(|known| known.as_str() == text);
         // What a newer release may say is not known here.
         Ok(rows.into_iter().map(|(path, text)| (path, outcome(text).unwrap_or(OfferOutcome::Declined))).collect())
@@ -214,9 +211,7 @@ impl Offers {
             "DELETE FROM offer WHERE id IN (SELECT id FROM offer WHERE outcome IS NULL AND holder {which} ORDER BY id
              LIMIT {n} FOR UPDATE SKIP LOCKED) RETURNING path"
         );
-        self.library.sql(|db| {
-            db.prepare_cached(&sql)?.query_map([], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?.collect()
-        })
+        self.library.sql(|db| db.prepare_cached(&sql)?.query_map([], |row| row.path(0))?.collect())
     }
 
     /// Waits until somebody has written to the library, at most so long. Returns whether somebody has.
@@ -245,11 +240,7 @@ impl Writer<'_> {
 fn close(db: &Database, done: &[(PathBuf, OfferOutcome)]) -> rusqlite::Result<()> {
     for (path, outcome) in done {
         db.prepare_cached("UPDATE offer SET outcome = ?2 WHERE path = ?1")?
-            .execute(params![paths::bytes(path), outcome.as_str()])?;
+            .execute(params![db.stored(path), outcome.as_str()])?;
     }
     Ok(())
-}
-
-fn blob(path: &Path) -> Value {
-    Value::Blob(paths::bytes(path).to_vec())
 }

@@ -42,7 +42,8 @@ impl Library {
     /// # Errors
     /// The server cannot be asked.
     pub fn left_out(&self) -> Result<Vec<(String, PathBuf)>> {
-        self.sql(|db| db.server().map_or(Ok(Vec::new()), leases::left_out))
+        let photos = self.sql(|db| db.server().map_or(Ok(Vec::new()), leases::left_out))?;
+        Ok(photos.into_iter().map(|(work, path)| (work, self.mounts().here(&path))).collect())
     }
 
     /// Lets work be done on them again.
@@ -66,10 +67,12 @@ impl<'l> PendingQueue<'l> {
 
     /// Leaves out all photos but those that have a file at or below one of these paths.
     pub(super) fn keep_within(&mut self, folders: &[PathBuf]) {
+        let mounts = self.library.mounts();
         let below = |folder: &PathBuf| {
-            let (from, to) = paths::below(folder);
+            let folder = mounts.stored(folder).into_owned();
+            let (from, to) = paths::below(&folder);
             let at = self.values.len();
-            self.values.extend([paths::bytes(folder).to_vec(), from, to].map(Value::Blob));
+            self.values.extend([folder, from, to].map(Value::Blob));
             format!("f.path = ?{} OR f.path >= ?{} AND f.path < ?{}", at + 1, at + 2, at + 3)
         };
         let any = folders.iter().map(below).collect::<Vec<_>>().join(" OR ");
@@ -140,7 +143,7 @@ impl<'l> PendingQueue<'l> {
             .optional()?;
         let Some(picture) = picture else { return Ok(None) };
         let mut files = db.prepare_cached("SELECT path FROM file WHERE photo = ?1 ORDER BY path")?;
-        let paths = files.query_map([id], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
+        let paths = files.query_map([id], |row| row.path(0))?;
         Ok(Some(PendingPhoto { id, paths: paths.collect::<rusqlite::Result<_>>()?, picture }))
     }
 }

@@ -238,8 +238,8 @@ fn captions(db: &Database) -> rusqlite::Result<Vec<Written>> {
         let mut rows = files.query([row.get::<_, i64>(5)?])?;
         let mut paths = Vec::new();
         while let Some(row) = rows.next()? {
-            if let (Ok(path), Ok(ended)) = (row.get_ref(0)?.as_blob(), row.get::<_, bool>(1)) {
-                paths.push((paths::from_bytes(path), ended));
+            if let (Ok(path), Ok(ended)) = (row.path(0), row.get::<_, bool>(1)) {
+                paths.push((path, ended));
             }
         }
         // Where it was last counts only if no file shows it.
@@ -251,7 +251,7 @@ fn captions(db: &Database) -> rusqlite::Result<Vec<Written>> {
             text: text_of(row, 1)?,
             captioner: row.get(2)?,
             written: row.get(3)?,
-            carried: row.get_ref(4)?.as_blob_or_null()?.map(paths::from_bytes),
+            carried: row.path_or_null(4)?,
         })
     })
 }
@@ -326,9 +326,7 @@ fn label_sets(db: &Database) -> rusqlite::Result<Vec<Written>> {
 
 fn forgotten(db: &Database) -> rusqlite::Result<Vec<Written>> {
     let mut statement = db.prepare("SELECT path, forgotten FROM forgotten ORDER BY path")?;
-    readable(&mut statement.query([])?, |row| {
-        Ok(Written::Forgotten { path: paths::from_bytes(row.get_ref(0)?.as_blob()?), forgotten: row.get(1)? })
-    })
+    readable(&mut statement.query([])?, |row| Ok(Written::Forgotten { path: row.path(0)?, forgotten: row.get(1)? }))
 }
 
 impl Written {
@@ -400,7 +398,7 @@ impl Writer<'_> {
                         let mut known = db.prepare_cached("SELECT 1 FROM forgotten WHERE path = ?1")?;
                         // What is a folder of this library is not dropped by what another one forgot.
                         let covers = *forgotten && roots.iter().any(|root| root.starts_with(path));
-                        let known = covers || known.exists([paths::bytes(path)])?;
+                        let known = covers || known.exists([db.stored(path)])?;
                         if !known {
                             if *forgotten {
                                 forget_below(db, path)?;
@@ -481,7 +479,7 @@ impl CaptionImport {
             paths::padded_words(&text),
             captioner,
             written,
-            carried.as_deref().map(paths::bytes)
+            carried.as_deref().map(|path| db.stored(path))
         ])?;
         seal::CAPTION.seal(db, "photo = ?1", [photo])?;
         log(db, photo, About::Words)?;
@@ -543,7 +541,7 @@ fn like(db: &Database, chat: &Chat) -> rusqlite::Result<Vec<Chat>> {
     super::chats::read(
         db,
         "WHERE (picture = ?1 OR file = ?2) AND path = ?3 AND model = ?4 AND started = ?5 ORDER BY id",
-        params![picture.as_slice(), chat.file.as_slice(), paths::bytes(&chat.path), chat.model, chat.started],
+        params![picture.as_slice(), chat.file.as_slice(), db.stored(&chat.path), chat.model, chat.started],
     )
 }
 

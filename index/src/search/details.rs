@@ -2,7 +2,6 @@
 //! network away.
 
 use super::filters::Filters;
-use crate::catalogue::paths;
 use crate::catalogue::rows::{ContentHash, PhotoFacts, Tag};
 use crate::catalogue::stored::{LISTED, list_of, size_of, text_of};
 use crate::catalogue::told;
@@ -124,7 +123,7 @@ pub(super) fn hits(db: &Database, filters: &Filters, photos: &[RankedPhoto]) -> 
     for RankedPhoto { id, cosine, bm25, fused, probability, all_words, folded } in photos.iter().copied() {
         let Some((picture, mut facts)) = facts.remove(&id) else { continue };
         let mut files = files.remove(&id).unwrap_or_default();
-        files.sort_by_cached_key(|(path, ..)| !filters.prefers(path));
+        files.sort_by_cached_key(|(path, ..)| !filters.prefers(db.mounts(), path));
         let Some(&(_, size, first)) = files.first() else { continue };
         let changed_ns = files.iter().map(|(.., changed)| *changed).min().unwrap_or(first);
         let others = companions.get(&id).into_iter().flatten().filter(|other| first_paths.contains_key(other));
@@ -205,5 +204,5 @@ fn facts_in(row: &SqlRow<'_>) -> Result<PhotoFacts> {
 }
 
 fn path_in(row: &SqlRow<'_>) -> Result<PathBuf> {
-    Ok(paths::from_bytes(row.get_ref(1)?.as_blob()?))
+    row.path(1)
 }

@@ -120,7 +120,7 @@ impl Library {
         })?;
         // What is not UTF-8 cannot be asked for.
         let shown = |(path, photos): (Vec<u8>, u64)| {
-            Some(Facet { value: paths::from_bytes(&path).to_str()?.to_owned(), photos })
+            Some(Facet { value: self.mounts().here(&path).to_str()?.to_owned(), photos })
         };
         let mut folders: Vec<Facet> = counts.into_iter().filter_map(shown).collect();
         folders.sort_by(|a, b| b.photos.cmp(&a.photos).then(a.value.cmp(&b.value)));
@@ -352,6 +352,7 @@ impl std::fmt::Debug for FacetCounter<'_> {
 
 /// The values of a field, and which photo has which.
 fn rows(db: &Database, field: FacetField) -> rusqlite::Result<(Vec<StoredValue>, PhotoValues)> {
+    let mounts = db.mounts();
     let mut statement = db.prepare_cached(&field.sql())?;
     let mut rows = statement.query([])?;
     let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
@@ -364,7 +365,11 @@ fn rows(db: &Database, field: FacetField) -> rusqlite::Result<(Vec<StoredValue>,
             ValueRef::Null if row.get_ref(2)? != ValueRef::Null => {}
             ValueRef::Null | ValueRef::Real(_) => continue,
             ValueRef::Integer(number) => text.extend_from_slice(number.to_string().as_bytes()),
-            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => text.extend_from_slice(bytes),
+            ValueRef::Text(bytes) => text.extend_from_slice(bytes),
+            ValueRef::Blob(path) => match mounts.moved(path) {
+                Some(path) => text.extend_from_slice(paths::bytes(&path)),
+                None => text.extend_from_slice(path),
+            },
         }
         if field == FacetField::Folder {
             let end = text.iter().rposition(|byte| *byte == b'/' || cfg!(windows) && *byte == b'\\');

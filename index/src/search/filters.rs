@@ -1,11 +1,12 @@
 //! Filters: conditions that photos must satisfy, whatever their meaning.
 
+use crate::catalogue::mounts::Mounts;
 use crate::catalogue::paths;
 use crate::catalogue::stored::{LISTED, list_of};
 use crate::catalogue::told::{NameKind, RATING};
 use crate::engine::Database;
 use rusqlite::types::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The time of change up to which a file's clock was never set, in nanoseconds since 1970: the third day of 1980.
 pub const NO_CLOCK_NS: i64 = 315_705_600_000_000_000;
@@ -361,7 +362,7 @@ impl Filters {
             format!("SELECT p.id FROM photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id){which}");
         let mut values: Vec<Value> = value.into_iter().map(Value::from).collect();
         for clause in &self.clauses {
-            let Some(condition) = clause.filter.sql(&mut values) else { continue };
+            let Some(condition) = clause.filter.sql(db.mounts(), &mut values) else { continue };
             // An unknown fact (NULL) counts as "not satisfied", also where the clause is negated. What is plain helps
             // the planner of a server.
             sql.push_str(&match (clause.exclude, condition.starts_with("EXISTS ")) {
@@ -377,14 +378,14 @@ impl Filters {
     }
 
     /// Whether a path satisfies the path and extension clauses.
-    pub(crate) fn prefers(&self, path: &std::path::Path) -> bool {
+    pub(crate) fn prefers(&self, mounts: &Mounts, path: &Path) -> bool {
         let is_about_paths = |clause: &Clause| matches!(clause.filter, Filter::Path(_) | Filter::Ext(_));
         if !self.clauses.iter().any(is_about_paths) {
             return true;
         }
-        let folded = paths::fold(&path.to_string_lossy());
+        let folded = paths::fold(&String::from_utf8_lossy(&mounts.stored(path)));
         self.clauses.iter().all(|clause| match &clause.filter {
-            Filter::Path(text) => folded.contains(&paths::fold(text)) != clause.exclude,
+            Filter::Path(text) => folded.contains(&mounts.folded(text)) != clause.exclude,
             Filter::Ext(list) => list.iter().any(|ext| folded.ends_with(&suffix(ext))) != clause.exclude,
             _ => true,
         })
@@ -397,11 +398,11 @@ fn suffix(ext: &str) -> String {
 
 impl Filter {
     /// A condition on `photo p`; its values are pushed in the order of the question marks. `None` if SQL cannot do it.
-    fn sql(&self, values: &mut Vec<Value>) -> Option<String> {
+    fn sql(&self, mounts: &Mounts, values: &mut Vec<Value>) -> Option<String> {
         let whole = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         Some(match self {
             Self::Path(text) => {
-                values.push(paths::fold(text).into());
+                values.push(mounts.folded(text).into());
                 "EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND instr(f.folded, ?) > 0)".into()
             }
             Self::Tag(text) => {

@@ -3,7 +3,6 @@
 use crate::catalogue::change_log::{About, log};
 use crate::catalogue::identity::remember_last;
 use crate::catalogue::library::Library;
-use crate::catalogue::paths;
 use crate::catalogue::seal::{self, Sealed};
 use crate::catalogue::stored::{first_path, is_sound};
 use crate::engine::Database;
@@ -201,7 +200,7 @@ fn broken_rows(db: &Database, sealed: Sealed) -> rusqlite::Result<Vec<Finding>> 
     let mut findings = Vec::new();
     while let Some(row) = rows.next()? {
         let named = match row.get_ref(0)? {
-            ValueRef::Blob(path) => escape::path(&paths::from_bytes(path)),
+            ValueRef::Blob(path) => escape::path(&db.mounts().here(path)),
             ValueRef::Text(name) => format!("{:?}", escape::text(&String::from_utf8_lossy(name))),
             ValueRef::Integer(number) => number.to_string(),
             other => format!("{other:?}"),
@@ -294,8 +293,8 @@ fn repair_rows(db: &Database) -> rusqlite::Result<()> {
     let mut lost_files = db.prepare(&format!("SELECT path, photo {files} AND photo IN (SELECT id FROM photo)"))?;
     let mut rows = lost_files.query([])?;
     while let Some(row) = rows.next()? {
-        if let (Ok(path), Ok(photo)) = (row.get_ref(0)?.as_blob(), row.get(1)) {
-            remember_last(db, &paths::from_bytes(path), photo)?;
+        if let (Ok(path), Ok(photo)) = (row.path(0), row.get(1)) {
+            remember_last(db, &path, photo)?;
         }
     }
     db.execute(&format!("INSERT INTO change (photo) SELECT photo {files}"), [])?;

@@ -5,9 +5,7 @@
 //! not handed out again.
 
 use super::server::Server;
-use crate::catalogue::paths;
 use rusqlite::types::Value;
-use std::path::PathBuf;
 
 /// How many seconds a lease lasts after its holder was heard of last.
 const SECONDS: i64 = 600;
@@ -21,14 +19,14 @@ const LEFT_OUT: &str = "l.until <= unixepoch() AND l.strikes + 1 >= ?1";
 ///
 /// # Errors
 /// The server cannot be asked.
-pub(crate) fn left_out(server: &Server) -> rusqlite::Result<Vec<(String, PathBuf)>> {
+pub(crate) fn left_out(server: &Server) -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
     let sql = format!(
         "SELECT l.work, min(f.path) FROM lease l JOIN file f ON f.photo = l.photo WHERE {LEFT_OUT}
          GROUP BY l.work, l.photo ORDER BY 1, 2"
     );
     let rows = server.query(&sql, &[Value::Integer(STRIKES)])?;
     let read = |row: Vec<Value>| match <[Value; 2]>::try_from(row) {
-        Ok([Value::Text(work), Value::Blob(path)]) => Some((work, paths::from_bytes(&path))),
+        Ok([Value::Text(work), Value::Blob(path)]) => Some((work, path)),
         _ => None,
     };
     Ok(rows.into_iter().filter_map(read).collect())

@@ -654,7 +654,7 @@ mod tests {
     fn a_library_of_the_first_release_keeps_everything_and_takes_captions() {
         let folder = tempfile::tempdir().unwrap();
         let file = first_release(folder.path());
-        let db = Database::Sqlite(Connection::open(&file).unwrap());
+        let db = Database::of_file(Connection::open(&file).unwrap());
         let stamp = crate::catalogue::change_log::Stamp::newest(&db).unwrap();
         let library = Library::open(folder.path()).unwrap();
         let status = library.status().unwrap();
