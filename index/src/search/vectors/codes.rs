@@ -107,6 +107,14 @@ impl<'a> StoredRows<'a> {
         }
     }
 
+    /// Has the processor fetch a coded row.
+    pub(super) fn touch(self, row: usize) {
+        /// Bytes that it fetches at once.
+        const LINE: usize = 64;
+        let first = self.coded(row).unwrap_or_default().iter().step_by(LINE);
+        std::hint::black_box(first.fold(0, |all, byte| all ^ *byte));
+    }
+
     /// The cosine of a row with a query.
     pub(super) fn cosine(self, query: &CodedQuery<'_>, row: usize) -> Option<f32> {
         self.estimate(query, row).map(|(cosine, _)| cosine)

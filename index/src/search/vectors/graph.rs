@@ -122,7 +122,7 @@ impl Unfinished<'_> {
         }
         let mut levels = vec![Vec::new(); own + 1];
         for level in (0..=own).rev() {
-            let found = walk(best, BREADTH, self.rows.len(), |row| self.links(level, row), near);
+            let found = walk(best, BREADTH, self.rows, |row| self.links(level, row), near);
             best = found.first().copied().unwrap_or(best);
             levels[level] = self.select(&found, LINKS);
         }
@@ -256,7 +256,7 @@ impl View<'_> {
         for level in (1..self.levels).rev() {
             best = descend(best, |row| self.links(level, row), near);
         }
-        let found = walk(best, breadth, self.rows.len(), |row| self.links(0, row), near);
+        let found = walk(best, breadth, self.rows, |row| self.links(0, row), near);
         found.into_iter().map(|near| near.1).collect()
     }
 }
@@ -276,11 +276,12 @@ fn descend<'a>(from: Near, links: impl Fn(usize) -> &'a [u32], near: impl Fn(usi
 fn walk<'a>(
     from: Near,
     breadth: usize,
-    count: usize,
+    rows: StoredRows<'_>,
     links: impl Fn(usize) -> &'a [u32],
     near: impl Fn(usize) -> Option<Near>,
 ) -> Vec<Near> {
-    let mut seen = vec![0_u64; count.div_ceil(64)];
+    let mut seen = vec![0_u64; rows.len().div_ceil(64)];
+    let mut new: Vec<usize> = Vec::new();
     let mut is_new = |row: usize| {
         let Some(word) = seen.get_mut(row / 64) else { return false };
         let bit = 1 << (row % 64);
@@ -295,10 +296,11 @@ fn walk<'a>(
         if kept.len() >= breadth && kept.peek().is_some_and(|worst| next < worst.0) {
             break;
         }
-        for row in links(next.1).iter().map(|row| *row as usize) {
-            if !is_new(row) {
-                continue;
-            }
+        new.clear();
+        new.extend(links(next.1).iter().map(|row| *row as usize).filter(|row| is_new(*row)));
+        // Rows lie anywhere in a large file: they are waited for at the same time.
+        new.iter().for_each(|row| rows.touch(*row));
+        for row in new.iter().copied() {
             let Some(near) = near(row) else { continue };
             if kept.len() < breadth {
                 kept.push(Reverse(near));

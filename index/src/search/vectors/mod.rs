@@ -93,10 +93,16 @@ pub(crate) struct Vectors {
     rows: Vec<f32>,
     /// Rows that are not the first of their photo.
     further: usize,
-    /// About [`SAMPLE`] rows, one after the other.
-    sampled: OnceLock<Vec<f32>>,
+    sampled: OnceLock<SampledRows>,
     /// All ids and rows, once something needs them that are not mapped.
     all: OnceLock<(Vec<i64>, Vec<f32>)>,
+}
+
+/// About [`SAMPLE`] rows, evenly spaced, one after the other: of coded ones their codes, which are a quarter of the bytes.
+#[derive(Default)]
+struct SampledRows {
+    exact: Vec<f32>,
+    coded: Vec<i8>,
 }
 
 /// The folder of the caches of all models.
@@ -504,14 +510,20 @@ impl Vectors {
             let layouts = || self.segments.iter().filter_map(|segment| Some((segment, Layout::of(&segment.cache)?)));
             let all = layouts().map(|(_, layout)| layout.ids.len()).sum::<usize>();
             let step = ((all + self.ids.len()) / SAMPLE).max(1);
-            let of_segments = layouts().flat_map(|(segment, layout)| {
-                let rows = (0..layout.ids.len()).step_by(step).filter(|row| !segment.masked.contains(row));
-                rows.filter_map(|row| layout.rows.decoded(row)).collect::<Vec<_>>()
-            });
-            let others = self.rows.chunks_exact(dim).step_by(step).map(<[f32]>::to_vec);
-            of_segments.chain(others).flatten().collect()
+            let mut sampled = SampledRows::default();
+            for (segment, layout) in layouts() {
+                for row in (0..layout.ids.len()).step_by(step).filter(|row| !segment.masked.contains(row)) {
+                    sampled.exact.extend_from_slice(layout.rows.exact(row..row + 1).unwrap_or_default());
+                    sampled.coded.extend_from_slice(layout.rows.coded(row).unwrap_or_default());
+                }
+            }
+            sampled.exact.extend(self.rows.chunks_exact(dim).step_by(step).flatten());
+            sampled
         });
-        stats(rows.chunks_exact(dim).map(|row| dot(query, row)))
+        let coded = StoredRows::Coded { rows: &rows.coded, dim: self.dim };
+        let coded_query = CodedQuery::new(query);
+        let coded = (0..coded.len()).filter_map(|row| coded.cosine(&coded_query, row));
+        stats(coded.chain(rows.exact.chunks_exact(dim).map(|row| dot(query, row))))
     }
 }
 
