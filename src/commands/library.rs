@@ -224,13 +224,13 @@ fn copy(from: &Path, to: &Path, settings: &Settings, console: &Console) -> anyho
     let size = |rows| usize::try_from(rows).unwrap_or(usize::MAX);
     let copied = source.copy_to(&target, &mut |done, total| progress.step("copying", size(done), size(total)))?;
     let Some(copied) = copied else { return Err(Failure::interrupted()) };
+    target.share_caches_of(&source)?;
     if settings.json {
         console.json(&json!({"schema": 1, "rows": copied.rows, "there": copied.there}))?;
         return Ok(Exit::Success);
     }
     let there = if copied.there > 0 { format!("; {} were there already", copied.there) } else { String::new() };
     console.line(&format!("copied {} rows{there}; both libraries hold the same", copied.rows))?;
-    console.note("each machine makes its caches at its first search or `snapseek index`");
     Ok(Exit::Success)
 }
 

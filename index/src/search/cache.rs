@@ -39,6 +39,20 @@ pub(crate) struct Head {
     pub(crate) numbers: [u64; 4],
 }
 
+/// Which file of a cache it is: its generation, and the checksum of its header, which has that of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CacheFile {
+    pub(crate) number: u64,
+    pub(crate) sum: u64,
+}
+
+impl CacheFile {
+    /// The one of this generation in a folder, if it is sound.
+    pub(crate) fn in_folder(folder: &Path, number: u64) -> Option<Self> {
+        Cache::open_generation(folder, number).ok().map(|cache| cache.file())
+    }
+}
+
 /// A verified cache file.
 pub(crate) struct Cache {
     pub(crate) head: Head,
@@ -148,6 +162,10 @@ impl Cache {
         }
     }
 
+    pub(crate) fn file(&self) -> CacheFile {
+        CacheFile { number: self.number, sum: self.sum }
+    }
+
     /// A section as numbers of type `T`; `None` if its length does not fit them.
     pub(crate) fn section<T: bytemuck::AnyBitPattern>(&self, n: usize) -> Option<&[T]> {
         bytemuck::try_cast_slice(self.map.get(self.sections.get(n)?.clone())?).ok()
@@ -183,11 +201,7 @@ fn checksum(body: &[u8]) -> u64 {
 
 /// Writes a new generation, durably, and then removes the older ones but for those to `keep`.
 pub(crate) fn write(folder: &Path, head: &Head, sections: &[&[u8]; SECTIONS], keep: &[u64]) -> Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(Error::io(folder))?;
+    make_folder(folder)?;
     let old = generations(folder);
     let number = old.last().map_or(1, |(number, _)| number + 1);
     let (draft, path) = (folder.join("draft"), path_of(folder, number));
@@ -247,6 +261,20 @@ pub(crate) fn write(folder: &Path, head: &Head, sections: &[&[u8]; SECTIONS], ke
     Ok(())
 }
 
+/// Makes a folder that only its owner may read, if there is none.
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(Error::io(folder))
+}
+
+/// Makes a file that only its owner may read, in the place of another one.
+pub(crate) fn create(path: &Path) -> Result<File> {
+    private().create(true).truncate(true).write(true).open(path).map_err(Error::io(path))
+}
+
 /// Removes every generation.
 pub(crate) fn clear(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
@@ -255,7 +283,7 @@ pub(crate) fn clear(folder: &Path) -> Result<()> {
     }
 }
 
-fn path_of(folder: &Path, number: u64) -> PathBuf {
+pub(crate) fn path_of(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:08}"))
 }
 

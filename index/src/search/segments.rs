@@ -3,7 +3,7 @@
 //! as it is, not as much as all that is there. Segments of about the same size are merged, as those of search engines
 //! are (the logarithmic merging of Lester, Moffat and Zobel 2005).
 
-use super::cache::{Cache, CacheFault, Unusable};
+use super::cache::{Cache, CacheFault, CacheFile, Unusable};
 use crate::catalogue::change_log::{Part, Stamp};
 use crate::engine::{Database, values_of};
 use crate::error::Result;
@@ -249,6 +249,11 @@ pub(crate) struct Plan {
 }
 
 impl Segments {
+    /// Their files, the newest last; `None` if not all are there.
+    pub(crate) fn files(&self) -> Option<Vec<CacheFile>> {
+        (!self.lost).then(|| self.all.iter().map(|segment| segment.cache.file()).collect())
+    }
+
     /// Whether so much changed that it should be written.
     pub(crate) fn is_due(&self, limits: Limits) -> bool {
         let photos = self.all.iter().map(Segment::live).sum::<usize>() + self.changed.len();

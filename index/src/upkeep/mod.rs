@@ -3,4 +3,5 @@
 pub(crate) mod check;
 mod models;
 pub(crate) mod refresh;
+pub(crate) mod shared_caches;
 mod tags;

@@ -1,5 +1,6 @@
 //! Bringing the caches up to date, and tidying up, at the end of an indexing run.
 
+use super::shared_caches::{self, FAR};
 use crate::catalogue::change_log::Stamp;
 use crate::catalogue::identity::{ORPHANS, carry_on, open_paths};
 use crate::catalogue::library::{Library, WAITING_CAPTIONS, WAITING_NAMES, models_of};
@@ -12,9 +13,6 @@ use crate::search::text::{self, Failed};
 use crate::search::vectors::{self, GRAPH_FROM};
 use std::path::{Path, PathBuf};
 
-/// How many changes behind this machine's caches of a library on a server may be before a search brings them up to
-/// date.
-const FAR: i64 = 1_000;
 /// How many of the newest changes a server keeps for the caches of machines that are seldom there.
 const KEPT: i64 = 1_000_000;
 
@@ -68,6 +66,7 @@ impl Library {
             let folder = vectors::folder(self, &model);
             let mut report = |done, total| progress("vectors", done, total);
             let limits = Limits { large_from: graph_from, slack: 20 };
+            vectors::with_kind(&model, &folder, |kind| shared_caches::fetch(self, kind))?;
             let refresh = |db: &crate::engine::Database| {
                 vectors::with_kind(&model, &folder, |kind| vectors::refresh(db, &model, kind, limits, &mut report))
             };
@@ -88,6 +87,7 @@ impl Library {
         let mut report = |done, total| progress("full-text index", done, total);
         let folder = text::folder(self);
         let (kind, limits) = (text::kind(&folder), text::limits(large_from));
+        shared_caches::fetch(self, &kind)?;
         self.text(|db| text::refresh(db, &kind, limits, &mut report))?
     }
 }
@@ -139,7 +139,11 @@ impl Writer<'_> {
         progress: &mut dyn FnMut(&'static str, u64, u64) -> bool,
     ) -> Result<()> {
         let Some(_lock) = self.library.lock_caches()? else { return Ok(()) };
-        if self.library.refresh_text(large_from, progress)? { self.prune_log() } else { Ok(()) }
+        if !self.library.refresh_text(large_from, progress)? {
+            return Ok(());
+        }
+        shared_caches::offer_all(self.library, self.library.dir())?;
+        self.prune_log()
     }
 
     /// Draws the conclusions of an indexing run that has seen every folder of the library: what no file shows any more

@@ -7,6 +7,7 @@
 mod albums;
 #[path = "../library/browse.rs"]
 mod browse;
+mod caches;
 #[path = "../library/captions.rs"]
 mod captions;
 #[path = "../library/catalogue.rs"]

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Runs a statement in the schema of the library in this folder.
-fn sql(folder: &Path, statement: &str) {
+pub(crate) fn sql(folder: &Path, statement: &str) {
     client().batch_execute(&format!("SET search_path = {}, pg_catalog; {statement}", schema(folder))).unwrap();
 }
 

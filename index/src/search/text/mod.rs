@@ -136,7 +136,12 @@ pub(crate) struct TextSearch {
 }
 
 pub(crate) fn folder(library: &Library) -> PathBuf {
-    library.dir().join("text")
+    folder_in(library.dir())
+}
+
+/// The same of a library in this folder.
+pub(crate) fn folder_in(dir: &Path) -> PathBuf {
+    dir.join("text")
 }
 
 /// The cache in this folder.

@@ -105,14 +105,21 @@ struct SampledRows {
     coded: Vec<i8>,
 }
 
+const FOLDER: &str = "vectors";
+
 /// The folder of the caches of all models.
 pub(crate) fn folders(library: &Library) -> PathBuf {
-    library.dir().join("vectors")
+    library.dir().join(FOLDER)
 }
 
 /// The folder of a model's cache.
 pub(crate) fn folder(library: &Library, model: &Model) -> PathBuf {
-    folders(library).join(format!("{:016x}", basis(model)))
+    folder_in(library.dir(), model)
+}
+
+/// The same of a library in this folder.
+pub(crate) fn folder_in(dir: &Path, model: &Model) -> PathBuf {
+    dir.join(FOLDER).join(format!("{:016x}", basis(model)))
 }
 
 /// Photos of a model that belong into its cache.
