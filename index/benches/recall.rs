@@ -1,8 +1,9 @@
-//! Made libraries through the whole index: `cargo bench -p snapseek-index --bench recall [COUNT [DIM [FOLDER]]]`.
+//! Made libraries through the whole index: `cargo bench -p snapseek-index --bench recall [COUNT [DIM [FOLDER [SERVER]]]]`.
 //!
 //! Prints how long the caches take to build and to follow 10,000 more photos, sizes, the peak of memory, times of
 //! opening and of queries (by meaning, with filters, with words), and recall@10 against comparing with every vector.
-//! With FOLDER, the library stays there, and vectors, queries and the truth lie beside it for `peers.py`.
+//! With FOLDER, the library stays there, and vectors, queries and the truth lie beside it for `peers.py`. With SERVER,
+//! the address of an empty library, it is copied there, and the same is asked there.
 
 use rayon::prelude::*;
 use snapseek_index::{
@@ -26,7 +27,14 @@ fn main() -> Result<(), Failed> {
     let (count, dim) = (number(0).unwrap_or(100_000), number(1).unwrap_or(512));
     let temporary = tempfile::tempdir()?;
     let kept = arguments.get(2).map(PathBuf::from);
-    measure(&Made::new(count, dim), kept.as_deref().unwrap_or(temporary.path()), kept.is_some())
+    let made = Made::new(count, dim);
+    let folder = kept.as_deref().unwrap_or(temporary.path());
+    let library = measure(&made, folder, kept.is_some())?;
+    let grows = library.searcher()?.len() == count;
+    if let Some(server) = arguments.get(3) {
+        on_server(&made, folder, &library, Path::new(server))?;
+    }
+    if grows { follow(&made, &library) } else { Ok(()) }
 }
 
 /// Vectors around the middles of clusters, each fiftieth nearly that of the photo before it.
@@ -57,8 +65,8 @@ impl Made {
     }
 }
 
-fn measure(made: &Made, folder: &Path, is_kept: bool) -> Result<(), Failed> {
-    let Made { count, dim, queries, .. } = made;
+fn measure(made: &Made, folder: &Path, is_kept: bool) -> Result<Library, Failed> {
+    let Made { count, dim, .. } = made;
     println!("{count} photos, {dim} numbers, {CLUSTERS} clusters");
     let place = folder.join("library");
     if !place.exists() {
@@ -68,7 +76,6 @@ fn measure(made: &Made, folder: &Path, is_kept: bool) -> Result<(), Failed> {
     if !place.join("vectors").exists() {
         refresh(&mut library.lock()?)?;
     }
-    let truth: Vec<Vec<u32>> = serde_json::from_slice(&std::fs::read(folder.join("truth.json"))?)?;
     for (what, bytes) in [
         ("size of the library a photo", bytes_below(&place)?),
         ("size of vectors a photo", bytes_below(&place.join("vectors"))?),
@@ -77,11 +84,39 @@ fn measure(made: &Made, folder: &Path, is_kept: bool) -> Result<(), Failed> {
         println!("  {what:<44} {:>10.0} bytes", bytes as f64 / library.searcher()?.len() as f64);
     }
 
+    ask(made, folder, &place)?;
+    Ok(library)
+}
+
+/// Copies the library to a server, and asks there.
+fn on_server(made: &Made, folder: &Path, library: &Library, address: &Path) -> Result<(), Failed> {
+    let started = Instant::now();
+    let server = Library::create(address)?;
+    library.copy_to(&server, &mut |_, _| true)?;
+    server.share_caches_of(library)?;
+    println!("on {}", server.engine()?);
+    println!("  {:<44} {:>10.1} s", "copied", started.elapsed().as_secs_f64());
+    println!(
+        "  {:<44} {:>10.0} bytes",
+        "size a photo",
+        server.status()?.bytes as f64 / library.searcher()?.len() as f64
+    );
+    let started = Instant::now();
+    server.searcher()?.search(&with(&made.queries[0], "word")?)?;
+    println!("  {:<44} {:>10.1} s", "first search of a machine", started.elapsed().as_secs_f64());
+    ask(made, folder, address)
+}
+
+/// Asks a library at a place.
+fn ask(made: &Made, folder: &Path, place: &Path) -> Result<(), Failed> {
+    let Made { count, queries, .. } = made;
+    let truth: Vec<Vec<u32>> = serde_json::from_slice(&std::fs::read(folder.join("truth.json"))?)?;
+    let library = Library::open(place)?;
     let cold = |request: &dyn Fn(usize) -> Result<SearchRequest, Failed>| -> Result<Vec<Duration>, Failed> {
         let mut times = Vec::new();
         for n in 0..7 {
             let started = Instant::now();
-            Library::open(&place)?.searcher()?.search(&request(n)?)?;
+            Library::open(place)?.searcher()?.search(&request(n)?)?;
             times.push(started.elapsed());
         }
         Ok(times)
@@ -134,11 +169,7 @@ fn measure(made: &Made, folder: &Path, is_kept: bool) -> Result<(), Failed> {
     }
     println!("  {:<44} {:>10.4}", "find themselves first", themselves as f64 / times.len() as f64);
     println!("  {:<44} {:>10.1} MB", "peak memory", peak());
-    if searcher.len() > *count {
-        return Ok(());
-    }
-    drop(searcher);
-    follow(made, &library)
+    Ok(())
 }
 
 /// Writes the library, and what is nearest to each query.

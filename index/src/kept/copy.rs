@@ -2,6 +2,7 @@
 
 use crate::catalogue::library::Library;
 use crate::catalogue::seal::{self, Sealed};
+use crate::engine::postgres::server::Server;
 use crate::engine::{Database, SqlRow, values_of};
 use crate::error::{Error, Result};
 use rusqlite::types::{Value, ValueRef};
@@ -94,6 +95,7 @@ impl Library {
             }
             done += wanted.rows;
         }
+        other.sql(|db| db.server().map_or(Ok(()), Server::analyze))?;
         Ok(Some(copied))
     }
 }

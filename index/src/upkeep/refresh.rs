@@ -7,6 +7,7 @@ use crate::catalogue::library::{Library, WAITING_CAPTIONS, WAITING_NAMES, models
 use crate::catalogue::private_file::{LockFile, take_lock};
 use crate::catalogue::rows::{ModelRole, WaitingCounts};
 use crate::catalogue::writer::Writer;
+use crate::engine::postgres::server::Server;
 use crate::error::{Error, Result};
 use crate::search::segments::Limits;
 use crate::search::text::{self, Failed};
@@ -142,7 +143,10 @@ impl Writer<'_> {
         if !self.library.refresh_text(large_from, progress)? {
             return Ok(());
         }
-        shared_caches::offer_all(self.library, self.library.dir())?;
+        if shared_caches::offer_all(self.library, self.library.dir())? {
+            // Much has changed.
+            self.library.sql(|db| db.server().map_or(Ok(()), Server::analyze))?;
+        }
         self.prune_log()
     }
 
@@ -204,7 +208,7 @@ impl Writer<'_> {
     pub fn compact(&mut self) -> Result<()> {
         match self.library.server() {
             // A server gives it back by itself, little by little.
-            Some(_) => self.library.sql(|db| db.execute_batch("ANALYZE")),
+            Some(server) => self.library.sql(|_| server.analyze()),
             None => self.library.sql(|db| db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")),
         }
     }

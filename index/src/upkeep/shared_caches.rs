@@ -58,21 +58,21 @@ impl Library {
     /// # Errors
     /// The server cannot be written, or the files cannot be read.
     pub fn share_caches_of(&self, copied: &Self) -> Result<()> {
-        offer_all(self, copied.dir())
+        offer_all(self, copied.dir()).map(drop)
     }
 }
 
-/// Puts the files of a cache on the server, as far as they are not there.
-fn offer(library: &Library, kind: &SegmentKind<'_>) -> Result<()> {
+/// Puts the files of a cache on the server, as far as they are not there. Returns whether some were not.
+fn offer(library: &Library, kind: &SegmentKind<'_>) -> Result<bool> {
     let Some((seq, files)) =
         library.sql(|db| Ok(kind.open(db)?.and_then(|segments| Some((segments.stamp.seq, segments.files()?)))))?
     else {
-        return Ok(());
+        return Ok(false);
     };
     let name = name(kind);
     let (known_seq, known) = library.sql(|db| offered(db, &name))?.unwrap_or_default();
     if known == files && known_seq == seq {
-        return Ok(());
+        return Ok(false);
     }
     for file in files.iter().filter(|file| !known.contains(file)) {
         send(library, &name, *file, kind.folder)?;
@@ -92,37 +92,40 @@ fn offer(library: &Library, kind: &SegmentKind<'_>) -> Result<()> {
             )?;
         }
         transaction.commit()
-    })
+    })?;
+    Ok(true)
 }
 
 /// Puts the caches in the folder of a library on the server, that of this machine or of one with the same change log,
-/// and removes from there what is no cache of the library any more.
+/// and removes from there what is no cache of the library any more. Returns whether there was anything to put there.
 ///
 /// # Errors
 /// The server cannot be written, or the files cannot be read.
-pub(super) fn offer_all(library: &Library, dir: &Path) -> Result<()> {
+pub(super) fn offer_all(library: &Library, dir: &Path) -> Result<bool> {
     if library.server().is_none() {
-        return Ok(());
+        return Ok(false);
     }
-    let mut names = Vec::new();
+    let (mut names, mut is_new) = (Vec::new(), false);
     for (model, _) in library.sql(models_of)? {
         let folder = vectors::folder_in(dir, &model);
         vectors::with_kind(&model, &folder, |kind| {
             names.push(name(kind));
-            offer(library, kind)
+            is_new |= offer(library, kind)?;
+            Ok::<(), Error>(())
         })?;
     }
     let folder = text::folder_in(dir);
     let kind = text::kind(&folder);
     names.push(name(&kind));
-    offer(library, &kind)?;
+    is_new |= offer(library, &kind)?;
     let marks = vec!["?"; names.len()].join(", ");
     library.sql(|db| {
         for table in ["shared_cache", "shared_file"] {
             db.execute(&format!("DELETE FROM {table} WHERE name NOT IN ({marks})"), values_of(&names))?;
         }
         Ok(())
-    })
+    })?;
+    Ok(is_new)
 }
 
 /// What is offered of a cache: how far it goes in the change log, and its files.

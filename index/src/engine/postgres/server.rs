@@ -121,6 +121,12 @@ impl Server {
         done
     }
 
+    /// Counts the tables anew: until the server has done so by itself, it takes those that have grown for small ones, and
+    /// reads them from beginning to end.
+    pub(crate) fn analyze(&self) -> rusqlite::Result<()> {
+        self.execute_batch("ANALYZE")
+    }
+
     /// Lets a table give ids after its largest one, once rows with ids were written.
     pub(crate) fn continue_after(&self, table: &str, id: &str) -> rusqlite::Result<()> {
         let largest =
