@@ -9,7 +9,7 @@ use crate::indexing::run::{self, IndexOptions};
 use crate::model_choice::{Chosen, Offer};
 use crate::terminal::console::Console;
 use crate::terminal::{signals, text};
-use snapseek_index::{Library, Offers};
+use snapseek_index::{Error, Library, ModelRecord, Offers};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,8 @@ pub(super) fn worker(args: &WorkerArgs, settings: &Settings, console: &Console) 
         library.pardon_left_out()?;
     }
     let cancel = signals::cancel()?;
-    let mut helper = offers.as_ref().map(|offers| Helper { library: &library, offers, models: Vec::new() });
+    let mut helper =
+        offers.as_ref().map(|offers| Helper { library: &library, offers, models: Vec::new(), known: Vec::new() });
     let mut seen = None;
     loop {
         if let Some(helper) = &mut helper {
@@ -56,6 +57,8 @@ struct Helper<'l> {
     offers: &'l Offers,
     /// Opened when they are needed first.
     models: Vec<Chosen>,
+    /// The models of the library when that was done.
+    known: Vec<ModelRecord>,
 }
 
 impl Helper<'_> {
@@ -71,18 +74,27 @@ impl Helper<'_> {
         if !self.offers.is_any_left()? {
             return Ok(());
         }
-        let current = self.library.model()?;
-        let open = self.models.first().map(|chosen| &chosen.record.fingerprint);
-        if open.is_none() || open != current.as_ref().map(|model| &model.fingerprint) {
-            let mut writer = self.library.helper();
+        let known: Vec<ModelRecord> = self.library.models()?.into_iter().map(|model| model.record).collect();
+        if self.models.is_empty() || known != self.known {
+            let Some(current) = known.first() else { return Ok(()) };
+            let mut writer = self.library.helper(current);
             self.models = models::of_library(&mut writer, self.library, settings, console, Offer::None)?;
+            self.known = known;
+        }
+        // A photo that some embed and others do not would count as done. What cannot be opened was told.
+        if self.models.len() < self.known.len() {
+            return Ok(());
         }
         let offers = self.offers.reopen()?;
         let threads = args.jobs.map_or(settings.threads, usize::from);
         let options = IndexOptions { hidden: true, retry: true, ..IndexOptions::new(threads) };
         let patience = if args.once { Duration::ZERO } else { PATIENCE };
         let started = Instant::now();
-        let done = run::help(self.library, &self.models, offers, patience, &options, cancel, console)?;
+        let done = match run::help(self.library, &self.models, offers, patience, &options, cancel, console) {
+            // Another model has become the current one. What was not written goes to others, and is soon offered again.
+            Err(error) if matches!(error.downcast_ref(), Some(Error::OtherModel { .. })) => return Ok(()),
+            done => done?,
+        };
         if done.read > 0 && !settings.json {
             let photos = text::count(usize::try_from(done.embedded)?, "photo");
             console.line(&format!("{photos} embedded in {:.1} s", started.elapsed().as_secs_f64()))?;

@@ -10,7 +10,7 @@
 
 use super::failure::FailureKind;
 use super::quarantine::{Quarantine, Suspicion};
-use super::sharing::{self, Offering, Sharing};
+use super::sharing::{self, HandedOut, Offering, Sharing};
 use super::walk::{self, WalkEvent, WalkOptions};
 use super::workers::{FileOutcome, IndexWorkers, Job, KnownFile, RunModels};
 use crate::config::{DEFAULT_EXCLUDES, Settings};
@@ -161,9 +161,9 @@ pub fn run(
     let models = RunModels::new(models, library)?;
     let mut run = IndexRun::new(library, writer, &models, options, cancel, console);
     run.quarantine = Quarantine::open(library.dir())?;
-    // Others embed by the current model alone, or may.
-    let is_current = models.all.len() == 1 && models.current == Some(0);
-    if let Some(offers) = library.offers()?.filter(|_| is_current) {
+    // Others embed by all models of the library.
+    let has_all = models.has_all_of(library)?;
+    if let Some(offers) = library.offers()?.filter(|_| has_all) {
         run.sharing = Sharing::Offering(Box::new(Offering::new(offers)?));
     }
     if options.videos && !run.has_ffmpeg() {
@@ -218,7 +218,8 @@ pub fn help(
     console: &Console,
 ) -> anyhow::Result<IndexSummary> {
     let models = RunModels::new(models, library)?;
-    let mut writer = library.helper();
+    let Some(current) = models.current.and_then(|at| models.all.get(at)) else { return Ok(IndexSummary::default()) };
+    let mut writer = library.helper(&current.record);
     let mut run = IndexRun::new(library, &mut writer, &models, options, cancel, console);
     run.sharing = Sharing::Helping(Vec::new());
     // No more than is soon done, so that others have something to do, too.
@@ -439,11 +440,33 @@ impl<'a, 'w> IndexRun<'a, 'w> {
     /// Hands files out to other machines, and records what they have done.
     fn share(&mut self, next: &mut VecDeque<Job>) -> anyhow::Result<()> {
         let Sharing::Offering(offering) = &mut self.sharing else { return Ok(()) };
-        for (job, outcome) in offering.look(next, self.options.threads)? {
+        let (models, library) = (self.models, self.library);
+        let lacking = |job: &Job| {
+            let known = job.was.as_ref().map(|was| FileIdentity {
+                file: was.hash,
+                picture: was.picture,
+                version: was.identified,
+            });
+            let all = || (0..models.all.len()).collect();
+            known.map_or_else(|| Ok(all()), |identity| Ok(models.lacking(&identity, library)?))
+        };
+        for (HandedOut { job, lacking }, outcome) in offering.look(next, self.options.threads, &lacking)? {
+            let now = self.writer.file(&job.path)?;
+            // The helper may not have known yet that there is another model.
+            if let Some(now) = &now
+                && !self.is_embedded(now)?
+            {
+                next.push_front(job);
+                continue;
+            }
             self.summary.read += 1;
-            match (outcome, self.writer.file(&job.path)?) {
+            match (outcome, now) {
                 (OfferOutcome::Known, Some(now)) => match &job.was {
-                    Some(was) if was.hash == now.hash => self.summary.unchanged += 1,
+                    Some(was) if was.hash == now.hash && lacking.is_empty() => self.summary.unchanged += 1,
+                    Some(was) if was.hash == now.hash => {
+                        self.summary.helped += 1;
+                        self.embedded(lacking.into_iter().map(|model| (model, None)).collect());
+                    }
                     Some(was) if was.picture == now.picture => self.summary.refreshed += 1,
                     _ => *self.seen.known.entry(now.picture).or_default() += 1,
                 },

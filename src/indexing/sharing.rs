@@ -31,8 +31,15 @@ pub(super) enum Sharing {
 /// The files that were handed out.
 pub(super) struct Offering {
     offers: Offers,
-    out: HashMap<PathBuf, Job>,
+    out: HashMap<PathBuf, HandedOut>,
     looked: Instant,
+}
+
+/// A file that was handed out.
+pub(super) struct HandedOut {
+    pub(super) job: Job,
+    /// The positions of the models that had not embedded what it showed before.
+    pub(super) lacking: Vec<usize>,
 }
 
 impl Offering {
@@ -47,13 +54,14 @@ impl Offering {
         self.out.is_empty()
     }
 
-    /// Hands out of `next` what `threads` threads cannot do soon, or takes back what they need. Returns what helpers
-    /// have done.
+    /// Hands out of `next` what `threads` threads cannot do soon, or takes back what they need. `lacking` tells which
+    /// models have not embedded what a file shows. Returns what helpers have done.
     pub(super) fn look(
         &mut self,
         next: &mut VecDeque<Job>,
         threads: usize,
-    ) -> anyhow::Result<Vec<(Job, OfferOutcome)>> {
+        lacking: &dyn Fn(&Job) -> anyhow::Result<Vec<usize>>,
+    ) -> anyhow::Result<Vec<(HandedOut, OfferOutcome)>> {
         if self.looked.elapsed() < EVERY {
             return Ok(Vec::new());
         }
@@ -62,8 +70,8 @@ impl Offering {
         if !self.out.is_empty() {
             for (path, outcome) in self.offers.collect()? {
                 match self.out.remove(&path) {
-                    Some(job) if outcome == OfferOutcome::Declined => next.push_front(job),
-                    Some(job) => done.push((job, outcome)),
+                    Some(file) if outcome == OfferOutcome::Declined => next.push_front(file.job),
+                    Some(file) => done.push((file, outcome)),
                     None => {}
                 }
             }
@@ -75,7 +83,7 @@ impl Offering {
                 // What others work on is done here too, rather than waited for.
                 taken = self.offers.take_back(2 * threads, true)?;
             }
-            next.extend(taken.iter().filter_map(|path| self.out.remove(path)));
+            next.extend(taken.iter().filter_map(|path| self.out.remove(path)).map(|file| file.job));
         } else if next.len() > 2 * kept && self.out.len() < LISTED && self.offers.has_helpers()? {
             let surplus = (next.len() - kept).min(LISTED - self.out.len());
             let jobs: Vec<Job> = next.drain(kept..kept + surplus).collect();
@@ -83,8 +91,12 @@ impl Offering {
                 jobs.into_iter().partition(|job| crate::photo::video_ending(&job.path).is_some());
             next.extend(videos);
             let file = |job: &Job| OfferedFile { path: job.path.clone(), root: job.root.clone(), stamp: job.stamp };
-            self.offers.put(&jobs.iter().map(file).collect::<Vec<_>>())?;
-            self.out.extend(jobs.into_iter().map(|job| (job.path.clone(), job)));
+            let files: Vec<OfferedFile> = jobs.iter().map(file).collect();
+            for job in jobs {
+                let lacking = lacking(&job)?;
+                self.out.insert(job.path.clone(), HandedOut { job, lacking });
+            }
+            self.offers.put(&files)?;
         }
         Ok(done)
     }
@@ -105,8 +117,9 @@ pub(super) fn feed(
     out: &Sender<WalkEvent>,
 ) -> anyhow::Result<()> {
     let (mut idle, mut unseen) = (Instant::now(), Vec::<PathBuf>::new());
-    let mut is_open = true;
-    while is_open && !cancel.load(Ordering::Relaxed) {
+    let (mut is_open, models) = (true, offers.models()?);
+    // Of another model this process may have nothing.
+    while is_open && !cancel.load(Ordering::Relaxed) && offers.models()? == models {
         offers.volunteer()?;
         let files = offers.take(TAKEN * threads, &unseen)?;
         if files.is_empty() {

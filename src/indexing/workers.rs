@@ -8,7 +8,8 @@ use crate::photo::{self, DecodeLimits, ErrorKind, Limit};
 use crate::search::photo_file;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use snapseek_index::{
-    Change, ContentHash, FileIdentity, FileStamp, FileState, Library, Metadata, ModelRecord, PhotoFacts, Tag,
+    Change, ContentHash, FileIdentity, FileStamp, FileState, Library, LibraryModel, Metadata, ModelRecord, PhotoFacts,
+    Tag,
 };
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -62,6 +63,16 @@ impl<'a> RunModels<'a> {
         };
         let broken = all.iter().map(|_| AtomicBool::new(false)).collect();
         Ok(Self { all, current: all.iter().position(is_current), broken })
+    }
+
+    /// Whether they are all that the library has.
+    pub(super) fn has_all_of(&self, library: &Library) -> snapseek_index::Result<bool> {
+        let is_open = |known: &LibraryModel| {
+            self.all
+                .iter()
+                .any(|open| open.record.fingerprint == known.record.fingerprint && open.record.dim == known.record.dim)
+        };
+        Ok(self.current.is_some() && library.models()?.iter().all(is_open))
     }
 
     pub(super) fn records(&self) -> Vec<&ModelRecord> {

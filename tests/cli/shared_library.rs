@@ -266,6 +266,39 @@ fn a_file_has_one_identity_wherever_machines_see_it() {
 }
 
 #[test]
+fn workers_help_to_embed_by_another_model() {
+    const PHOTOS: u32 = 300;
+    let sandbox = Sandbox::new();
+    let Some(address) = address(&sandbox) else { return };
+    many(&sandbox, PHOTOS);
+    run(&sandbox, &address, ["index", &photos(&sandbox), "--no-text"]).exits(0);
+    let model = fixture("reference/families/openclip");
+    let mut worker = start(&mut on_server(&sandbox, &address, ["worker", "--jobs", "1"]));
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let reindex = ["reindex", "--model", model.to_str().unwrap(), "--threads", "1", "--json"];
+    let done = run(&sandbox, &address, reindex).exits(0).line();
+    // New photos are embedded by both.
+    for n in PHOTOS..2 * PHOTOS {
+        std::fs::write(sandbox.photo(format!("{n:04}.png")), dot(n * 40_001)).unwrap();
+    }
+    let more = run(&sandbox, &address, ["index", "--threads", "1", "--json", "--no-text"]).exits(0).line();
+    worker.kill().unwrap();
+    let told = Output::of(worker);
+    for done in [&done, &more] {
+        assert!(done["helped"].as_u64().is_some_and(|helped| helped > 0), "{done} {told:?}");
+    }
+    // Of pictures that two files show, both may have been handed out.
+    let made = done["embedded_by"][model.to_str().unwrap()].as_u64().unwrap();
+    assert!((PHOTOS - PHOTOS / 10..=PHOTOS).contains(&u32::try_from(made).unwrap()), "{done}");
+    let status = run(&sandbox, &address, ["status", "--json"]).exits(0).line();
+    let models = status["models"].as_array().unwrap();
+    assert!(models.len() == 2 && models.iter().all(|model| model["awaiting"] == 0), "{status}");
+    let again = run(&sandbox, &address, ["index", "--json", "--no-text"]).exits(0).line();
+    assert_eq!((&again["embedded"], &again["unchanged"]), (&Value::from(0), &Value::from(2 * PHOTOS)), "{again}");
+    run(&sandbox, &address, ["check", "--full"]).exits(0);
+}
+
+#[test]
 fn searches_ask_a_replica_where_there_is_one() {
     let sandbox = Sandbox::with_photos(&["cat"]);
     let Some(address) = address(&sandbox) else { return };

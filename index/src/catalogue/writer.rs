@@ -29,6 +29,8 @@ pub struct Writer<'a> {
     pub(crate) library: &'a Library,
     /// Dropping it releases the lock. A helper has none.
     _lock: Option<Lock<'a>>,
+    /// The only model that may be the current one when something is written.
+    expected: Option<ModelRecord>,
 }
 
 impl Library {
@@ -38,13 +40,14 @@ impl Library {
     /// [`Error::Locked`] at once if another process or handle holds it; or the folder is read-only.
     pub fn lock(&self) -> Result<Writer<'_>> {
         let held = |pid| Error::Locked { path: self.place(), pid };
-        Ok(Writer { library: self, _lock: Some(self.take_lock(LOCK, held)?) })
+        Ok(Writer { library: self, _lock: Some(self.take_lock(LOCK, held)?), expected: None })
     }
 
-    /// Lets this process write what files hold that [`crate::Offers`] hands to it, beside the one that indexes.
+    /// Lets this process write what files hold that [`crate::Offers`] hands to it, beside the one that indexes. Of
+    /// `current` it has the embeddings: once another model is the current one, [`Writer::apply`] refuses them.
     #[must_use]
-    pub fn helper(&self) -> Writer<'_> {
-        Writer { library: self, _lock: None }
+    pub fn helper(&self, current: &ModelRecord) -> Writer<'_> {
+        Writer { library: self, _lock: None, expected: Some(current.clone()) }
     }
 }
 
@@ -140,7 +143,8 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// [`Error::Vector`] for an embedding that is not one of its model, [`Error::NoModel`] for one of a model that is
-    /// not the library's, or the catalogue cannot be written.
+    /// not the library's, [`Error::OtherModel`] if a helper's model is not the current one any more, or the catalogue
+    /// cannot be written.
     pub fn apply(&mut self, changes: &[Change]) -> Result<()> {
         if changes.is_empty() { Ok(()) } else { self.apply_and(changes, &|_| Ok(())) }
     }
@@ -151,7 +155,16 @@ impl Writer<'_> {
         changes: &[Change],
         also: &dyn Fn(&Database) -> rusqlite::Result<()>,
     ) -> Result<()> {
+        let expected = self.expected.as_ref();
+        let is_other = |current: Option<&Model>| expected.zip(current).is_some_and(|(asked, now)| !now.is(asked));
+        let refused = |now: Option<Model>| match expected.zip(now) {
+            Some((asked, now)) => Err(Error::OtherModel { library: now.record, asked: asked.clone() }),
+            None => Ok(()),
+        };
         let current = self.library.sql(current_model)?;
+        if is_other(current.as_ref()) {
+            return refused(current);
+        }
         for change in changes {
             let (dim, embedding) = match change {
                 Change::Photo { embedding, .. } => (current.as_ref().ok_or(Error::NoModel)?.record.dim, embedding),
@@ -170,10 +183,15 @@ impl Writer<'_> {
                 validate(vector, dim, whose)?;
             }
         }
-        self.write(|db| {
+        let other = self.library.write(|db| {
+            let now = if expected.is_some() { current_model(db)? } else { None };
+            if is_other(now.as_ref()) {
+                return Ok(now);
+            }
             changes.iter().try_for_each(|change| apply_one(db, change, current.as_ref()))?;
-            also(db)
-        })
+            also(db).map(|()| None)
+        })?;
+        refused(other)
     }
 
     /// What the catalogue knows about the file at this path.

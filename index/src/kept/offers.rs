@@ -4,8 +4,8 @@
 //! what nobody has taken and, in the end, what helpers have not brought: what is computed twice is written once, so a
 //! helper that dies costs nothing but its work.
 
-use crate::catalogue::library::Library;
-use crate::catalogue::rows::{Change, FileStamp};
+use crate::catalogue::library::{Library, models_of};
+use crate::catalogue::rows::{Change, FileStamp, ModelRecord};
 use crate::catalogue::stored::{size_of, stored_size};
 use crate::catalogue::writer::Writer;
 use crate::engine::postgres::server::Server;
@@ -97,6 +97,14 @@ impl Offers {
     /// The server cannot be asked, here and below.
     pub fn clear(&self) -> Result<()> {
         self.library.sql(|db| db.execute("DELETE FROM offer", []).map(drop))
+    }
+
+    /// The library's models now, the current one first.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn models(&self) -> Result<Vec<ModelRecord>> {
+        Ok(self.library.sql(models_of)?.into_iter().map(|(model, _)| model.record).collect())
     }
 
     /// Whether another process waits for files.

@@ -1,7 +1,7 @@
 //! Machines that share a library: what each does is there once, whatever becomes of the others.
 
 use crate::support::*;
-use snapseek_index::{Captioned, FileStamp, Library, OfferOutcome, OfferedFile};
+use snapseek_index::{Captioned, Error, FileStamp, Library, OfferOutcome, OfferedFile};
 use std::collections::HashSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -209,7 +209,7 @@ fn files_that_are_handed_out_are_done_once_or_taken_back() {
     // What is done is written and told at once.
     let bring = |n: u64| {
         let change = photo(&format!("/photos/{n}.jpg"), n, DIM, &["thing"]);
-        library.helper().bring(&[change], &[(file(n).path, OfferOutcome::Embedded)]).unwrap();
+        library.helper(&model("a", DIM)).bring(&[change], &[(file(n).path, OfferOutcome::Embedded)]).unwrap();
     };
     assert_eq!(indexing.collect().unwrap(), []);
     bring(1);
@@ -237,6 +237,18 @@ fn files_that_are_handed_out_are_done_once_or_taken_back() {
     while indexing.has_helpers().unwrap() {
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[test]
+fn a_helper_writes_nothing_of_a_model_that_is_not_the_current_one_any_more() {
+    let (folder, library) = library_of(&many(3), false);
+    let mut helper = library.helper(&model("a", DIM));
+    helper.apply(&[photo("4.jpg", 4, DIM, &["thing"])]).unwrap();
+    // Its vectors have the same length.
+    switch(&mut library.lock().unwrap(), &model("b", DIM));
+    let refused = helper.apply(&[photo("5.jpg", 5, DIM, &["thing"])]).unwrap_err();
+    assert!(matches!(refused, Error::OtherModel { .. }), "{refused}");
+    assert_eq!(count(folder.path(), "file"), 4);
 }
 
 #[test]
@@ -274,7 +286,7 @@ fn those_who_may_read_search_and_those_who_may_write_write() {
         assert!(error.to_string().contains("does not allow it: permission denied"), "{error}");
     };
     denied(reader.set_caption_by_hand(1, "a walrus").map(drop));
-    denied(reader.helper().apply(&many(1)));
+    denied(reader.helper(&model("a", DIM)).apply(&many(1)));
     writer.set_caption_by_hand(1, "a walrus").unwrap();
     let mut indexing = writer.lock().unwrap();
     indexing.apply(&[photo("21.jpg", 21, DIM, &["thing"])]).unwrap();
