@@ -1,5 +1,5 @@
-//! The look of a photo: a grey picture so small that two of them are compared in microseconds. It is stored, so that a
-//! photo is decoded for it only once.
+//! The look of a photo: a grey picture so small that two of them are compared in microseconds. An indexing run takes it
+//! from the picture that it has decoded for a model; other photos are decoded for it once.
 
 use super::tones::Tones;
 use crate::photo::picture::RgbPicture;
@@ -9,6 +9,7 @@ use crate::search::photo_file::first_showing;
 use crate::terminal::progress::StepFn;
 use rayon::prelude::*;
 use snapseek_index::{Library, PhotoFiles};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Edge of a look in pixels: the picture is squashed to a square.
@@ -16,9 +17,11 @@ pub const EDGE: usize = 64;
 /// Bytes of a stored look.
 const BYTES: usize = 16 + EDGE * EDGE;
 /// Must change whenever the look of the same photo changes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Edge of the square on which sharpness is measured, in pixels.
 const SHARP: usize = 256;
+/// Length of the shortest edge that a picture is decoded at for its look: what models of 224 pixels are given.
+pub const DECODED: u32 = 448;
 
 /// Photos whose looks are stored in one transaction.
 const BATCH: usize = 64;
@@ -45,7 +48,7 @@ impl Look {
     /// # Errors
     /// The bytes cannot be decoded.
     pub fn of_bytes(bytes: &[u8]) -> anyhow::Result<Self> {
-        let photo = photo::decode(bytes, Some(SHARP as u32), &LIMITS)?;
+        let photo = photo::decode(bytes, Some(DECODED), &LIMITS)?;
         Self::of(&photo.picture)
     }
 
@@ -54,6 +57,7 @@ impl Look {
     /// # Errors
     /// The picture's size and data do not match.
     pub fn of(picture: &RgbPicture) -> anyhow::Result<Self> {
+        let picture = &*reduced(picture);
         let large = squash(picture)?;
         let shrink = SHARP / EDGE;
         let mut grey = Vec::with_capacity(EDGE * EDGE);
@@ -133,6 +137,15 @@ fn take(photo: &PhotoFiles) -> Result<Look, String> {
     first_showing((photo.id, &photo.picture), paths, &LIMITS, |_, bytes| Look::of_bytes(bytes))
 }
 
+/// The picture at the size to which a JPEG's DCT would reduce it, whatever size it was decoded at: otherwise a large
+/// decode would be sharper than a small one.
+fn reduced(picture: &RgbPicture) -> Cow<'_, RgbPicture> {
+    let (width, height) = picture.full;
+    let decoded = (f64::from(width) / picture.extent.2).round().max(1.0) as u32;
+    let by = u32::from(photo::dct_scale(width, height, SHARP as u32)) / decoded;
+    if by > 1 { Cow::Owned(picture.averaged(by, by)) } else { Cow::Borrowed(picture) }
+}
+
 /// The picture as a grey square with an edge of [`SHARP`] pixels.
 fn squash(picture: &RgbPicture) -> anyhow::Result<Vec<u8>> {
     // Rec. 601, as in JPEG.
@@ -146,19 +159,46 @@ fn squash(picture: &RgbPicture) -> anyhow::Result<Vec<u8>> {
 }
 
 fn sharpness(square: &[u8]) -> f32 {
-    let at = |x: usize, y: usize| square.get(y * SHARP + x).map_or(0.0, |v| f64::from(*v));
-    let inner = (1..SHARP - 1).flat_map(|y| (1..SHARP - 1).map(move |x| (x, y)));
-    let laplacian = inner.map(|(x, y)| at(x - 1, y) + at(x + 1, y) + at(x, y - 1) + at(x, y + 1) - 4.0 * at(x, y));
-    let (edges, light) = (variance(laplacian), variance(square.iter().map(|v| f64::from(*v))));
-    if light > 1.0 { (edges / light) as f32 } else { 0.0 }
+    let (mut edges, mut light) = (Spread::default(), Spread::default());
+    for row in square.chunks_exact(SHARP) {
+        light.add(row.iter().map(|v| i32::from(*v)));
+    }
+    for rows in square.windows(3 * SHARP).step_by(SHARP) {
+        let [above, row, below] = [0, 1, 2].map(|n| &rows[n * SHARP..(n + 1) * SHARP]);
+        let beside = row.iter().zip(&row[1..]).zip(&row[2..]);
+        edges.add(above[1..].iter().zip(&below[1..]).zip(beside).map(|((above, below), ((left, middle), right))| {
+            let [above, below, left, middle, right] = [above, below, left, middle, right].map(|v| i32::from(*v));
+            above + below + left + right - 4 * middle
+        }));
+    }
+    let light = light.variance();
+    if light > 1.0 { (edges.variance() / light) as f32 } else { 0.0 }
 }
 
-fn variance(values: impl Iterator<Item = f64>) -> f64 {
-    let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
-    for value in values {
-        (count, sum, squares) = (count + 1.0, sum + value, squares + value * value);
+/// What the variance of whole numbers is computed from.
+#[derive(Default)]
+struct Spread {
+    count: i64,
+    sum: i64,
+    squares: i64,
+}
+
+impl Spread {
+    /// Adds a row of numbers between -1,020 and 1,020, at most 1,000 of them.
+    fn add(&mut self, row: impl Iterator<Item = i32>) {
+        let (mut count, mut sum, mut squares) = (0_i32, 0_i32, 0_i32);
+        for value in row {
+            (count, sum, squares) = (count + 1, sum + value, squares + value * value);
+        }
+        self.count += i64::from(count);
+        self.sum += i64::from(sum);
+        self.squares += i64::from(squares);
     }
-    if count > 0.0 { (squares / count - (sum / count).powi(2)).max(0.0) } else { 0.0 }
+
+    fn variance(&self) -> f64 {
+        let count = self.count.max(1) as f64;
+        (self.squares as f64 / count - (self.sum as f64 / count).powi(2)).max(0.0)
+    }
 }
 
 #[cfg(test)]
@@ -194,6 +234,46 @@ mod tests {
         let soft = Look::of(&picture(256, 256, |x, _| wave(x, 8.0))).unwrap().sharpness;
         assert!((dark / sharp - 1.0).abs() < 0.05 && soft < sharp / 4.0, "{sharp} {dark} {soft}");
         assert_eq!(Look::of(&picture(9, 9, |_, _| 77)).unwrap().sharpness, 0.0);
+    }
+
+    #[test]
+    fn a_look_depends_little_on_the_size_that_a_jpeg_was_decoded_at() {
+        // Details of one pixel and of many, in colour.
+        let texture = |width: u32, height: u32| {
+            let shade = |x: u32, y: u32, n: u32| {
+                let noise =
+                    (x.wrapping_mul(0x9e37_79b1) ^ y.wrapping_mul(0x85eb_ca77) ^ n).wrapping_mul(0xc2b2_ae3d) >> 27;
+                let wave = |at: u32, long: f32| (at as f32 / long).sin();
+                let waves = wave(x, 3.0) * 20.0 + wave(y + n * 40, 11.0) * 30.0 + wave(x + 2 * y, 140.0) * 50.0;
+                (120.0 + waves + noise as f32) as u8
+            };
+            let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+            let data = pixels.flat_map(|(x, y)| [0, 1, 2].map(|n| shade(x, y, n))).collect();
+            RgbPicture::whole(width, height, data)
+        };
+        // Models of 224 pixels get what `of_bytes` does. The decoder's halves are a little sharper than means are.
+        for (width, height, grey, sharpness) in [(901, 700, 0, 0.0), (1_203, 900, 4, 0.12), (2_201, 2_050, 1, 0.01)] {
+            let whole = texture(width, height);
+            let mut jpeg = Vec::new();
+            let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 95);
+            image::ImageEncoder::write_image(encoder, &whole.data, width, height, image::ColorType::Rgb8.into())
+                .unwrap();
+            let look = Look::of_bytes(&jpeg).unwrap();
+            let decoded = |target| Look::of(&photo::decode(&jpeg, target, &LIMITS).unwrap().picture).unwrap();
+            assert_eq!(decoded(Some(2 * 224)), look);
+            for (of, slack, other) in
+                [(Some(672), 0, decoded(Some(672))), (None, 0, decoded(None)), (None, 2, Look::of(&whole).unwrap())]
+            {
+                let apart = look.grey.iter().zip(&other.grey).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+                let ratio = f64::from(other.sharpness / look.sharpness) - 1.0;
+                let colour = (other.tones.colour - look.tones.colour).abs();
+                let said = format!("{width}x{height} at {of:?}: {apart} {ratio} {colour}");
+                assert!(
+                    apart <= grey + slack && ratio.abs() <= sharpness + 0.01 * f64::from(slack) && colour < 0.02,
+                    "{said}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -176,7 +176,7 @@ pub fn find(
 
 /// The formats of camera raw files and of videos, as photos of the library have them.
 const RAW: &str = "raw";
-const VIDEO: &str = "video";
+pub(crate) const VIDEO: &str = "video";
 
 /// Of camera raw files, the library knows the preview, of videos some pieces: where there are several, all their bytes
 /// decide which are equal.

@@ -21,11 +21,21 @@ impl Tones {
         let pixels = picture.data.as_chunks::<3>().0;
         let chroma = |[red, green, blue]: &[u8; 3]| u64::from(red.max(green).max(blue) - red.min(green).min(blue));
         let colour = pixels.iter().map(chroma).sum::<u64>() as f32 / pixels.len().max(1) as f32 / 255.0;
-        let mut sorted = grey.to_vec();
-        sorted.sort_unstable();
-        let strays = sorted.len() / 20;
-        let at = |n: usize| sorted.get(n).copied().unwrap_or_default();
-        let (dark, light) = (at(strays), at(sorted.len().saturating_sub(strays + 1)));
+        let mut counts = [0_usize; 256];
+        for value in grey {
+            counts[usize::from(*value)] += 1;
+        }
+        let strays = grey.len() / 20;
+        // The first value of this order that more pixels than the strays reach.
+        let beyond = |values: &mut dyn Iterator<Item = u8>| {
+            let mut seen = 0;
+            let mut value = values.skip_while(|value| {
+                seen += counts[usize::from(*value)];
+                seen <= strays
+            });
+            value.next().unwrap_or_default()
+        };
+        let (dark, light) = (beyond(&mut (0..=u8::MAX)), beyond(&mut (0..=u8::MAX).rev()));
         let range = f32::from(light.saturating_sub(dark)) / 255.0;
         Self { colour: if colour < GREY { 0.0 } else { colour }, range }
     }

@@ -14,6 +14,7 @@ use super::sharing::{self, HandedOut, Offering, Sharing};
 use super::walk::{self, WalkEvent, WalkOptions};
 use super::workers::{FileOutcome, IndexWorkers, Job, KnownFile, RunModels};
 use crate::config::{DEFAULT_EXCLUDES, Settings};
+use crate::duplicates::looks;
 use crate::model_choice::Chosen;
 use crate::photo::{DecodeLimits, ErrorKind, READER_VERSION, ffmpeg, identity};
 use crate::search::photo_file;
@@ -607,14 +608,19 @@ impl<'a, 'w> IndexRun<'a, 'w> {
                 self.twins.push(*known);
                 return Ok(());
             }
-            FileOutcome::Photo { change, made } => {
-                if let Change::Photo { path, facts, .. } | Change::Unembedded { path, facts, .. } = &*change {
+            FileOutcome::Photo { change, look, made } => {
+                let mut seen = None;
+                if let Change::Photo { path, facts, identity, .. } | Change::Unembedded { path, facts, identity, .. } =
+                    &*change
+                {
                     // It may be copied at this moment.
                     self.seen.is_disturbed |= facts.remark.is_some();
                     let outcome = if facts.remark.is_some() { OfferOutcome::Doubtful } else { OfferOutcome::Embedded };
                     self.brings(path, outcome);
+                    seen = look.map(|look| look_of(identity.picture, look));
                 }
                 self.pending.push(*change);
+                self.pending.extend(seen);
                 self.embedded(made);
             }
             FileOutcome::Without { model, error } => {
@@ -631,7 +637,7 @@ impl<'a, 'w> IndexRun<'a, 'w> {
                 return Ok(());
             }
             FileOutcome::Known { known, made, problem } => {
-                let KnownFile { job: Job { path, root, stamp, was, .. }, identity, metadata, colors } = *known;
+                let KnownFile { job: Job { path, root, stamp, was, .. }, identity, metadata, colors, look } = *known;
                 self.brings(&path, if problem.is_some() { OfferOutcome::Declined } else { OfferOutcome::Known });
                 if let Some((kind, message)) = problem {
                     self.stays_incomplete(&path, kind, &message);
@@ -647,6 +653,7 @@ impl<'a, 'w> IndexRun<'a, 'w> {
                 }
                 self.pending.push(Change::Known { path, root, stamp, identity, metadata });
                 self.pending.extend(colors);
+                self.pending.extend(look.map(|look| look_of(identity.picture, look)));
                 if !made.is_empty() {
                     self.embedded(made);
                 }
@@ -846,6 +853,10 @@ impl<'a, 'w> IndexRun<'a, 'w> {
         }
         Ok(suspicious)
     }
+}
+
+fn look_of(picture: ContentHash, look: Vec<u8>) -> Change {
+    Change::Look { picture, version: looks::VERSION, look }
 }
 
 /// Whether a path is hidden below its root.

@@ -2,6 +2,8 @@
 
 use super::failure::FailureKind;
 use super::quarantine::{JournalSlot, Quarantine};
+use crate::duplicates;
+use crate::duplicates::looks::{self, Look};
 use crate::model::{Pixels, is_unit};
 use crate::model_choice::Chosen;
 use crate::photo::{self, DecodeLimits, ErrorKind, Limit};
@@ -94,24 +96,17 @@ type ModelChanges = Vec<(usize, Option<Change>)>;
 pub(super) enum FileOutcome {
     Photo {
         change: Box<Change>,
+        /// As [`KnownFile::look`].
+        look: Option<Vec<u8>>,
         made: ModelChanges,
     },
     /// The catalogue already has the picture; other models than the current one may have embedded it just now, or why
     /// they could not.
-    Known {
-        known: Box<KnownFile>,
-        made: ModelChanges,
-        problem: Option<(FailureKind, String)>,
-    },
+    Known { known: Box<KnownFile>, made: ModelChanges, problem: Option<(FailureKind, String)> },
     /// A model fails, and the run goes on without it.
-    Without {
-        model: usize,
-        error: anyhow::Error,
-    },
+    Without { model: usize, error: anyhow::Error },
     /// Another job of this run has the same picture.
-    Twin {
-        known: Box<KnownFile>,
-    },
+    Twin { known: Box<KnownFile> },
     Failed {
         job: Box<Job>,
         /// What it shows, as far as that is known.
@@ -130,6 +125,8 @@ pub(super) struct KnownFile {
     pub(super) metadata: Metadata,
     /// The colours of the picture, if the library lacks them.
     pub(super) colors: Option<Vec<String>>,
+    /// Its look, if the library lacks it and the picture was decoded for a model.
+    pub(super) look: Option<Vec<u8>>,
 }
 
 struct Prepared {
@@ -137,6 +134,8 @@ struct Prepared {
     job: Job,
     identity: FileIdentity,
     facts: PhotoFacts,
+    /// As [`KnownFile::look`].
+    look: Option<Vec<u8>>,
     /// For each model that lacks the picture: of the picture, or of each frame of a video.
     pixels: Vec<(usize, Vec<Pixels>)>,
 }
@@ -242,22 +241,28 @@ impl<'a> IndexWorkers<'a> {
         let (identity, statements) = photo_file::identify(&bytes);
         let metadata = photo_file::told(&job.path, Some(&job.root), statements, &job.beside);
         let died = || fatal(anyhow::anyhow!("a decoding thread has panicked"));
-        let lacking = models.lacking(&identity, &*shared.catalogue.lock().map_err(|_| died())?).map_err(fatal)?;
+        let (lacking, has_look) = {
+            let catalogue = shared.catalogue.lock().map_err(|_| died())?;
+            let lacking = models.lacking(&identity, &catalogue).map_err(fatal)?;
+            let has_look =
+                lacking.is_empty() || catalogue.has_look(&identity.picture, looks::VERSION).map_err(fatal)?;
+            (lacking, has_look)
+        };
         if lacking.is_empty() {
             let lacking = job.was.as_ref().is_some_and(|was| !was.has_colors);
             let small = || photo::decode(&bytes, Some(COLOR_EDGE), &self.limits).ok();
             let colors = lacking.then(small).flatten().map(|photo| colors_of(&photo));
-            return Err(known(KnownFile { job, identity, metadata, colors }, Vec::new(), None));
+            return Err(known(KnownFile { job, identity, metadata, colors, look: None }, Vec::new(), None));
         }
         // If so, a failure to decode it now makes it no failure: the current model knows it.
         let is_known = models.current.is_some_and(|current| !lacking.contains(&current));
         if !shared.in_work.lock().map_err(|_| died())?.insert(identity.picture) {
-            let known = Box::new(KnownFile { job, identity, metadata, colors: None });
+            let known = Box::new(KnownFile { job, identity, metadata, colors: None, look: None });
             return Err(Box::new(FileOutcome::Twin { known }));
         }
         let failed = |job: Job, metadata: Metadata, (kind, message): (FailureKind, String)| {
             if is_known {
-                let file = KnownFile { job, identity, metadata, colors: None };
+                let file = KnownFile { job, identity, metadata, colors: None, look: None };
                 return known(file, Vec::new(), Some((kind, message)));
             }
             Box::new(FileOutcome::Failed {
@@ -273,15 +278,23 @@ impl<'a> IndexWorkers<'a> {
         let prepared = |bytes: &[u8]| {
             photo::decode(bytes, edge, &self.limits).map(|photo| {
                 let pixels = wanted.iter().map(|(_, chosen)| chosen.model.prepare(&photo.picture));
-                (colors_of(&photo), pixels.collect::<anyhow::Result<Vec<Pixels>>>(), photo.facts)
+                (pixels.collect::<anyhow::Result<Vec<Pixels>>>(), photo)
             })
         };
-        let (colors, first, facts) = match prepared(&bytes) {
+        let (first, photo) = match prepared(&bytes) {
             Ok(first) => first,
             Err(error) => return Err(failed(job, metadata, said(error))),
         };
+        // A frame of a video is no copy of anything.
+        let wants_look = !has_look && photo.facts.format != duplicates::VIDEO;
+        let is_enough = edge.is_some_and(|edge| edge >= looks::DECODED);
+        let look = (wants_look && is_enough).then(|| Look::of(&photo.picture).ok());
+        let (colors, facts) = (colors_of(&photo), photo.facts.clone());
+        drop(photo);
+        let look = look.or_else(|| wants_look.then(|| Look::of_bytes(&bytes).ok()));
+        let look = look.flatten().map(|look| look.to_bytes());
         let further = photo::further_frames(&bytes).into_iter().filter_map(|frame| prepared(frame).ok());
-        let further = further.map(|(_, pixels, _)| pixels);
+        let further = further.map(|(pixels, _)| pixels);
         let frames: Vec<Vec<Pixels>> = match std::iter::once(first).chain(further).collect() {
             Ok(frames) => frames,
             Err(error) => {
@@ -293,7 +306,7 @@ impl<'a> IndexWorkers<'a> {
         for frame in frames {
             pixels.iter_mut().zip(frame).for_each(|((_, of_model), frame)| of_model.push(frame));
         }
-        Ok(Prepared { job, identity, facts: facts_of(facts, colors, metadata), pixels })
+        Ok(Prepared { job, identity, facts: facts_of(facts, colors, metadata), look, pixels })
     }
 
     /// One embedding worker. Its rayon pool of one thread keeps the matrix products of a batch on one core.
@@ -381,7 +394,7 @@ struct PhotoEmbedding {
 
 /// The result of a photo that the models have seen.
 fn outcome(photo: Prepared, made: Vec<(usize, PhotoEmbedding)>, models: &RunModels<'_>) -> FileOutcome {
-    let Prepared { job, identity, facts, pixels } = photo;
+    let Prepared { job, identity, facts, look, pixels } = photo;
     let is_known = models.current.is_some_and(|current| pixels.iter().all(|(at, _)| *at != current));
     let (mut of_current, mut others, mut problem) = (None, Vec::new(), None);
     for (at, PhotoEmbedding { vectors, tags }) in made {
@@ -401,7 +414,7 @@ fn outcome(photo: Prepared, made: Vec<(usize, PhotoEmbedding)>, models: &RunMode
     if is_known {
         let has_colors = job.was.as_ref().is_none_or(|was| was.has_colors);
         let colors = facts.colors.filter(|_| !has_colors);
-        let file = KnownFile { job, identity, metadata: facts.metadata, colors };
+        let file = KnownFile { job, identity, metadata: facts.metadata, colors, look };
         return *known(file, others, problem.map(|(_, kind, message)| (kind, message)));
     }
     let Job { path, root, stamp, .. } = job.clone();
@@ -409,12 +422,12 @@ fn outcome(photo: Prepared, made: Vec<(usize, PhotoEmbedding)>, models: &RunMode
         (Some((at, embedding, tags)), _) => {
             others.insert(0, (at, None));
             let change = Change::Photo { path, root, stamp, identity, facts, embedding, tags };
-            FileOutcome::Photo { change: Box::new(change), made: others }
+            FileOutcome::Photo { change: Box::new(change), look, made: others }
         }
         // Where the current model cannot be opened, or fails, the others do without it.
         (None, _) if !others.is_empty() && problem.as_ref().is_none_or(|(at, ..)| Some(*at) != models.current) => {
             let change = Change::Unembedded { path, root, stamp, identity, facts };
-            FileOutcome::Photo { change: Box::new(change), made: others }
+            FileOutcome::Photo { change: Box::new(change), look, made: others }
         }
         (None, _) => {
             let (_, kind, message) = problem.unwrap_or_else(|| {

@@ -1,6 +1,6 @@
 //! `duplicates`: groups, which file of each to keep, and that following its advice cannot lose a photo.
 
-use crate::support::{Output, Sandbox, file_name, fixture};
+use crate::support::{Output, Sandbox, blank, file_name, fixture, random_clip};
 use crate::terminal::{PAYLOAD, foreign, is_control, on_a_terminal};
 use image::{DynamicImage, RgbImage, imageops};
 use serde_json::{Value, json};
@@ -116,6 +116,46 @@ fn with_changed_copies() -> Sandbox {
     }
     sandbox.index().exits(0);
     sandbox
+}
+
+/// The kept looks by photo.
+fn looks(sandbox: &Sandbox) -> Vec<(i64, Vec<u8>)> {
+    let db = rusqlite::Connection::open(sandbox.library().join("catalogue.sqlite")).unwrap();
+    let mut statement = db.prepare("SELECT photo, data FROM look ORDER BY photo").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn looks_are_taken_while_indexing_and_the_first_search_decodes_nothing() {
+    let sandbox = with_changed_copies();
+    let files: Vec<_> = fs::read_dir(sandbox.photos()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let sound: Vec<_> = files.iter().map(|path| fs::read(path).unwrap()).collect();
+    let taken = looks(&sandbox);
+    assert_eq!(taken.len(), files.len());
+    blank(&files);
+    let found = sandbox.run(["duplicates", "--json"]).exits(0);
+    assert!(found.lines().len() == 2 && found.stderr.is_empty(), "{found}");
+
+    // Those of a library of an older release are taken from the files, and are the same.
+    let forget = || {
+        let db = rusqlite::Connection::open(sandbox.library().join("catalogue.sqlite")).unwrap();
+        db.execute("DELETE FROM look", []).unwrap();
+    };
+    forget();
+    sandbox.run(["duplicates", "--near", "--json"]).exits(1);
+    for (path, bytes) in files.iter().zip(sound) {
+        let modified = fs::metadata(path).unwrap().modified().unwrap();
+        fs::write(path, bytes).unwrap();
+        File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+    }
+    assert_eq!(looks(&sandbox), []);
+    assert_eq!(sandbox.run(["duplicates", "--json"]).exits(0).stdout, found.stdout);
+    assert_eq!(looks(&sandbox), taken);
+    // So are those that a run for another model takes; it takes none that are there.
+    forget();
+    sandbox.run(["reindex", "--model", &random_clip()]).exits(0);
+    assert_eq!(looks(&sandbox), taken);
 }
 
 #[test]

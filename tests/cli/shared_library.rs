@@ -1,7 +1,7 @@
 //! A library in PostgreSQL, as a user meets it.
 
 use crate::crash::signal;
-use crate::support::{Output, Sandbox, dot, finish, fixture, start};
+use crate::support::{Output, Sandbox, blank, dot, finish, fixture, start};
 use serde_json::Value;
 use std::process::Command;
 
@@ -194,6 +194,18 @@ fn machines_index_side_by_side_and_one_that_dies_costs_nothing() {
     assert_eq!(there, here);
     let again = run(&sandbox, &address, ["index", "--json"]).exits(0).line();
     assert_eq!((&again["embedded"], &again["unchanged"]), (&Value::from(0), &Value::from(PHOTOS)), "{again}");
+
+    // Whoever decoded a photo took its look, so copies are found without the pixels.
+    std::fs::remove_file(damaged).unwrap();
+    let files: Vec<_> = std::fs::read_dir(sandbox.photos()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    blank(&files);
+    let (there, here) = (run(&sandbox, &address, ["duplicates", "--json"]), sandbox.run(["duplicates", "--json"]));
+    assert_eq!((there.code(), there.stderr.as_str(), here.stderr.as_str()), (0, "", ""), "{there} {here}");
+    let files_of = |output: &Output| {
+        let named = |group: &Value| group["files"].as_array().unwrap().iter().map(|f| f["path"].to_string()).collect();
+        output.lines().iter().map(named).collect::<std::collections::BTreeSet<std::collections::BTreeSet<_>>>()
+    };
+    assert_eq!(files_of(&there), files_of(&here));
 }
 
 /// A copy of the photos with their times, as another machine sees them that mounts their disk elsewhere.

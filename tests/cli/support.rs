@@ -305,6 +305,15 @@ pub(crate) fn dot(n: u32) -> Vec<u8> {
     png.into_inner()
 }
 
+/// Fills the files with zeros: they look untouched and show nothing any more.
+pub(crate) fn blank<'p>(files: impl IntoIterator<Item = &'p PathBuf>) {
+    for path in files {
+        let seen = std::fs::metadata(path).unwrap();
+        std::fs::write(path, vec![0; usize::try_from(seen.len()).unwrap()]).unwrap();
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(seen.modified().unwrap()).unwrap();
+    }
+}
+
 /// The last part of a path in a JSON value.
 pub(crate) fn file_name(path: &Value) -> String {
     let path = path.as_str().unwrap();

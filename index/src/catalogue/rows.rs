@@ -524,6 +524,16 @@ pub enum Change {
         /// As [`PhotoFacts::colors`].
         colors: Vec<String>,
     },
+    /// What a picture looks like, in place of what was kept of that. Nothing happens if the library does not know the
+    /// picture.
+    Look {
+        /// Hash of the picture.
+        picture: ContentHash,
+        /// How the look was made.
+        version: u32,
+        /// 1 to 65,536 bytes.
+        look: Vec<u8>,
+    },
     /// This path holds something that could not be read. The library's record of the path is dropped.
     Failed {
         /// The file.

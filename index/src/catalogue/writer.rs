@@ -16,7 +16,7 @@ use crate::engine::{Database, SqlTransaction, values_of};
 use crate::error::{Error, Result, validate};
 use crate::escape;
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, ToSql, params};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -143,8 +143,8 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// [`Error::Vector`] for an embedding that is not one of its model, [`Error::NoModel`] for one of a model that is
-    /// not the library's, [`Error::OtherModel`] if a helper's model is not the current one any more, or the catalogue
-    /// cannot be written.
+    /// not the library's, [`Error::OtherModel`] if a helper's model is not the current one any more, [`Error::Refused`] for
+    /// a look of another size than is allowed, or the catalogue cannot be written.
     pub fn apply(&mut self, changes: &[Change]) -> Result<()> {
         if changes.is_empty() { Ok(()) } else { self.apply_and(changes, &|_| Ok(())) }
     }
@@ -171,6 +171,10 @@ impl Writer<'_> {
                 Change::Beside { model, embedding, .. } => {
                     self.library.sql(|db| model_of(db, model))?.ok_or(Error::NoModel)?;
                     (model.dim, embedding)
+                }
+                Change::Look { look, .. } => {
+                    validate_look(look, || "the look of a picture".to_owned())?;
+                    continue;
                 }
                 _ => continue,
             };
@@ -433,6 +437,7 @@ fn apply_one(db: &Database, change: &Change, current: Option<&Model>) -> rusqlit
                 .execute(params![picture.as_slice(), told::joined(colors)])?;
             seal::PHOTO.seal(db, "picture = ?1", [picture.as_slice()])
         }
+        Change::Look { picture, version, look } => put_look(db, "picture = ?1", picture.as_slice(), *version, look),
         Change::Failed { path, root: _, stamp, kind, message, reader } => {
             drop_path(db, path)?;
             let path = db.stored(path);
@@ -485,6 +490,34 @@ fn put_embedding(db: &Database, photo: i64, model: i64, embedding: &[f32]) -> ru
     db.prepare_cached("INSERT INTO embedding (photo, model, checksum, vector) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![photo, model, row_checksum(&bytes), bytes])?;
     seal::EMBEDDING.seal(db, "photo = ?1 AND model = ?2", [photo, model])
+}
+
+/// The most bytes that a look may have.
+const LARGEST_LOOK: usize = 1 << 16;
+
+/// Refuses a look that cannot be one; `what` names it.
+pub(crate) fn validate_look(look: &[u8], what: impl FnOnce() -> String) -> Result<()> {
+    if (1..=LARGEST_LOOK).contains(&look.len()) {
+        return Ok(());
+    }
+    let reason = format!("it has {} bytes; 1 to {LARGEST_LOOK} are allowed", look.len());
+    Err(Error::Refused { what: what(), reason })
+}
+
+/// Writes the look of the photo of which a condition holds, with `key` as ?1; nothing if there is none.
+pub(crate) fn put_look<T: ToSql + Copy>(
+    db: &Database,
+    photo: &str,
+    key: T,
+    version: u32,
+    look: &[u8],
+) -> rusqlite::Result<()> {
+    db.prepare_cached(&format!(
+        "INSERT INTO look (photo, version, checksum, data) SELECT id, ?2, ?3, ?4 FROM photo WHERE {photo}
+         ON CONFLICT (photo) DO UPDATE SET version = excluded.version, checksum = excluded.checksum, data = excluded.data"
+    ))?
+    .execute(params![key, version, row_checksum(look), look])?;
+    seal::LOOK.seal(db, &format!("photo = (SELECT id FROM photo WHERE {photo})"), [key])
 }
 
 pub(crate) fn put_tags(db: &Database, photo: i64, tags: &[Tag]) -> rusqlite::Result<()> {

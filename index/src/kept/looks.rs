@@ -1,18 +1,15 @@
 //! The looks of photos, and the files that hold the same photo.
 //!
-//! Like captions, looks are written without a [`crate::Writer`], in short transactions.
+//! An indexing run writes those of the pictures that it decodes. The others are written later, like captions, without a
+//! [`crate::Writer`], in short transactions.
 
-use super::captions::exists;
 use crate::catalogue::library::Library;
-use crate::catalogue::rows::{FileStamp, PhotoFile, PhotoFiles};
-use crate::catalogue::seal;
+use crate::catalogue::rows::{ContentHash, FileStamp, PhotoFile, PhotoFiles};
 use crate::catalogue::stored::{hash_of, row_checksum, size_of};
+use crate::catalogue::writer::{put_look, validate_look};
 use crate::engine::{Database, SqlRow};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use rusqlite::{OptionalExtension, params};
-
-/// The most bytes that a look may have.
-const LARGEST_LOOK: usize = 1 << 16;
 
 impl Library {
     /// The stored looks of this version, by photo: the bytes that [`Library::save_looks`] was given. Damaged looks are
@@ -37,26 +34,27 @@ impl Library {
         })
     }
 
+    /// Whether a look of this version is stored for this picture, sound or not.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn has_look(&self, picture: &ContentHash, version: u32) -> Result<bool> {
+        let sql = "SELECT 1 FROM look l JOIN photo p ON p.id = l.photo WHERE p.picture = ?1 AND l.version = ?2";
+        self.sql(|db| db.prepare_cached(sql)?.exists(params![picture.as_slice(), version]))
+    }
+
     /// Stores looks of photos, all or none, in the place of older ones. Photos that are no longer in the library are
     /// skipped.
     ///
     /// # Errors
-    /// [`Error::Refused`] for a look of 0 bytes or of more than 65,536; or the catalogue cannot be written.
+    /// [`crate::Error::Refused`] for a look of 0 bytes or of more than 65,536; or the catalogue cannot be written.
     pub fn save_looks(&self, version: u32, looks: &[(i64, Vec<u8>)]) -> Result<()> {
-        if let Some((photo, look)) = looks.iter().find(|(_, look)| look.is_empty() || look.len() > LARGEST_LOOK) {
-            let reason = format!("it has {} bytes; 1 to {LARGEST_LOOK} are allowed", look.len());
-            return Err(Error::Refused { what: format!("the look of photo {photo}"), reason });
+        for (photo, look) in looks {
+            validate_look(look, || format!("the look of photo {photo}"))?;
         }
         self.write(|db| {
             for (photo, look) in looks {
-                if exists(db, *photo)? {
-                    db.prepare_cached(
-                        "INSERT INTO look (photo, version, checksum, data) VALUES (?1, ?2, ?3, ?4)
-                         ON CONFLICT (photo) DO UPDATE SET version = ?2, checksum = ?3, data = ?4",
-                    )?
-                    .execute(params![photo, version, row_checksum(look), look])?;
-                    seal::LOOK.seal(db, "photo = ?1", [photo])?;
-                }
+                put_look(db, "id = ?1", *photo, version, look)?;
             }
             Ok(())
         })

@@ -48,6 +48,27 @@ fn looks_are_kept_by_version_and_go_with_their_photo() {
 }
 
 #[test]
+fn an_indexing_run_writes_looks_with_its_photos() {
+    let (_folder, library) = library();
+    let look = |of: u64, version: u32, look: &[u8]| Change::Look { picture: hash(of), version, look: look.to_vec() };
+    assert!(!library.has_look(&hash(2), 1).unwrap());
+    let mut writer = library.lock().unwrap();
+    // In the transaction of its photo; one of a picture that nobody knows is left out.
+    writer.apply(&[photo("d.jpg", 4, DIM, &[]), look(4, 1, &[4; 9]), look(2, 1, &[2; 9]), look(77, 1, &[7])]).unwrap();
+    assert_eq!(library.looks(1).unwrap(), [(2, vec![2; 9]), (4, vec![4; 9])]);
+    let has = |of: u64, version: u32| library.has_look(&hash(of), version).unwrap();
+    assert_eq!([has(2, 1), has(4, 1), has(1, 1), has(2, 2), has(77, 1)], [true, true, false, false, false]);
+    for bad in [vec![], vec![0; 65_537]] {
+        let changes = [photo("e.jpg", 5, DIM, &[]), look(2, 3, &[3]), look(5, 3, &bad)];
+        assert!(matches!(writer.apply(&changes), Err(Error::Refused { .. })));
+    }
+    assert_eq!(library.looks(3).unwrap(), [], "all or none");
+    writer.apply(&[look(2, 2, &[9])]).unwrap();
+    assert_eq!((library.looks(1).unwrap().len(), library.looks(2).unwrap()), (1, vec![(2, vec![9])]));
+    assert!(library.check(true).unwrap().findings.is_empty());
+}
+
+#[test]
 fn a_damaged_look_is_found_left_out_and_dropped() {
     if is_on_server() {
         return; // About the files of a folder.
