@@ -93,4 +93,4 @@ pub use search::map_cache::KeptMap;
 pub use search::query;
 pub use search::searcher::{By, Order, RankedPhotos, Response, SearchRequest, Searcher};
 pub use search::vectors::NearVectors;
-pub use upkeep::check::{CheckReport, Finding, Remedy};
+pub use upkeep::check::{CheckReport, Finding, LateCache, Remedy};

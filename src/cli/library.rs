@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// Arguments of `check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// Rebuild what is damaged, from the catalogue
+    /// Rebuild what is damaged, and make caches that are missing, from the catalogue
     #[arg(long)]
     pub repair: bool,
     /// Also verify every row and embedding

@@ -5,11 +5,12 @@ use crate::config::{PASSWORD_IN_SIGHT, Settings};
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::terminal::console::Console;
+use crate::terminal::listener::Step;
 use crate::terminal::progress::Progress;
 use crate::terminal::{sanitize, signals, text};
 use serde_json::json;
 use snapseek_index::{
-    CheckReport, ENCODINGS_AT_MOST, EncodingCounts, Library, LibraryModel, ModelRole, Remedy, WaitingCounts,
+    CheckReport, ENCODINGS_AT_MOST, EncodingCounts, LateCache, Library, LibraryModel, ModelRole, Remedy, WaitingCounts,
 };
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -270,28 +271,50 @@ pub(super) fn check(args: &CheckArgs, settings: &Settings, console: &Console) ->
     let after = if args.repair && !found.findings.is_empty() {
         library.repair()?;
         Some(library.check(args.full)?)
+    } else if args.repair && !found.late.is_empty() {
+        let mut steps = console.steps();
+        let number = |n| usize::try_from(n).unwrap_or(usize::MAX);
+        library.lock()?.refresh_caches(&mut |what, done, total| {
+            steps.report(Step { what, done: number(done), total: number(total) });
+            true
+        })?;
+        Some(library.check(false)?)
     } else {
         None
     };
+    let late = |report: &CheckReport| report.late.iter().map(late).collect::<Vec<_>>();
+    // What was made while damage was repaired is told, too.
+    let still = |name: &str| after.as_ref().is_none_or(|after| after.late.iter().any(|cache| cache.name == name));
+    let made: Vec<&str> = found.late.iter().map(|cache| cache.name.as_str()).filter(|name| !still(name)).collect();
     if settings.json {
         let left = after.as_ref().map(sentences);
-        console.json(&json!({"schema": 1, "findings": sentences(&found), "after_repair": left,
-            "awaiting_embedding": library.awaiting()?}))?;
+        console
+            .json(&json!({"schema": 1, "findings": sentences(&found), "after_repair": left, "late": late(&found),
+            "made": made, "awaiting_embedding": library.awaiting()?}))?;
     } else {
+        for late in late(after.as_ref().unwrap_or(&found)) {
+            console.line(&sanitize::text(&late))?;
+        }
+        made.iter().try_for_each(|name| console.line(&format!("made: the {}", sanitize::text(name))))?;
         for finding in sentences(&found) {
             console.line(&sanitize::text(&finding))?;
         }
         match &after {
-            Some(after) if after.findings.is_empty() && library.awaiting()? == 0 => {
-                console.line("repaired: everything is in order now")?;
-            }
-            Some(after) if after.findings.is_empty() => console.line("repaired: nothing is damaged any more")?,
-            Some(after) => sentences(after)
+            Some(after) if !after.findings.is_empty() => sentences(after)
                 .iter()
                 .try_for_each(|f| console.line(&format!("not repaired: {}", sanitize::text(f))))?,
-            None if found.findings.is_empty() && library.awaiting()? == 0 => console.line("everything is in order")?,
-            None if found.findings.is_empty() => console.line("nothing is damaged")?,
-            None => console.note("`snapseek check --repair` rebuilds what can be rebuilt"),
+            None if !found.findings.is_empty() => {
+                console.note("`snapseek check --repair` rebuilds what can be rebuilt")
+            }
+            after => {
+                let is_all = after.as_ref().unwrap_or(&found).late.is_empty() && library.awaiting()? == 0;
+                console.line(match (found.findings.is_empty(), is_all) {
+                    (true, true) => "everything is in order",
+                    (true, false) => "nothing is damaged",
+                    (false, true) => "repaired: everything is in order now",
+                    (false, false) => "repaired: nothing is damaged any more",
+                })?;
+            }
         }
         match library.awaiting()? {
             0 => {}
@@ -299,6 +322,13 @@ pub(super) fn check(args: &CheckArgs, settings: &Settings, console: &Console) ->
         }
     }
     Ok(if after.unwrap_or(found).findings.is_empty() { Exit::Success } else { Exit::Failed })
+}
+
+/// What a cache lacks, as a sentence.
+fn late(cache: &LateCache) -> String {
+    let LateCache { name, is_missing, photos } = cache;
+    let lacks = if *is_missing { "is missing".into() } else { format!("is {} behind", text::count(*photos, "photo")) };
+    format!("the {name} {lacks}: searches take longer until `snapseek index` or `snapseek check --repair` makes it")
 }
 
 /// Each finding and its remedy as a sentence.

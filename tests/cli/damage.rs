@@ -2,6 +2,7 @@
 
 use crate::files::Nobody;
 use crate::support::{Output, PROGRAM, Sandbox, finish, fixture};
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -74,6 +75,38 @@ fn damaged_caches_answer_as_before_and_are_named_and_mended() {
         assert_eq!(answers(&sandbox), before);
         assert!(fs::metadata(cache_file(&sandbox, folder)).unwrap().len() > 128);
     }
+}
+
+#[test]
+fn a_missing_cache_is_told_as_a_fact_and_made_by_repair() {
+    let sandbox = Sandbox::indexed(&PHOTOS);
+    let before = answers(&sandbox);
+    for (folder, name) in [("vectors", "vector cache"), ("text", "full-text cache")] {
+        fs::remove_dir_all(sandbox.library().join(folder)).unwrap();
+        let told = sandbox.run(["check"]).exits(0).text();
+        let [fact, verdict] = told.lines().collect::<Vec<_>>()[..] else { panic!("{told}") };
+        assert!(fact.starts_with(&format!("the {name} is missing")) && fact.contains("check --repair"), "{told}");
+        assert_eq!(verdict, "nothing is damaged");
+        let told = sandbox.run(["check", "--json"]).exits(0).line();
+        assert_eq!((&told["findings"], &told["made"]), (&json!([]), &json!([])), "{told}");
+        assert_eq!(told["late"], json!([fact]));
+        assert!(!sandbox.library().join(folder).exists());
+
+        let told = sandbox.run(["check", "--repair"]).exits(0).text();
+        assert_eq!(told, format!("made: the {name}\neverything is in order\n"));
+        assert!(cache_file(&sandbox, folder).exists());
+        assert_eq!(sandbox.run(["check", "--full"]).exits(0).text(), "everything is in order\n");
+        assert_eq!(answers(&sandbox), before);
+    }
+    // Beside damage, too.
+    let path = cache_file(&sandbox, "text");
+    fs::write(&path, b"no cache").unwrap();
+    fs::remove_dir_all(sandbox.library().join("vectors")).unwrap();
+    let told = sandbox.run(["check", "--repair", "--json"]).exits(0).line();
+    assert_eq!((&told["after_repair"], &told["made"]), (&json!([]), &json!(["vector cache"])), "{told}");
+    assert_eq!(told["findings"].as_array().unwrap().len(), 1);
+    assert_eq!(sandbox.run(["check", "--full"]).exits(0).text(), "everything is in order\n");
+    assert_eq!(answers(&sandbox), before);
 }
 
 #[test]

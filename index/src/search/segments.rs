@@ -98,6 +98,12 @@ pub(crate) struct Segments {
     is_partial: bool,
 }
 
+/// How far a cache is behind the catalogue.
+pub(crate) struct Lag {
+    pub(crate) is_missing: bool,
+    pub(crate) photos: usize,
+}
+
 /// What the newest generation says of an older one.
 struct Listed {
     number: u64,
@@ -162,6 +168,16 @@ impl SegmentKind<'_> {
             Unusable::Missing => damaged("lacks a segment"),
             fault => fault.fault(name),
         }))
+    }
+
+    /// How many photos are to be read from the catalogue because the cache lacks them, where those are so many that it
+    /// should be written, and whether there is no cache at all. `None` of a cache in which [`SegmentKind::finding`]
+    /// finds nothing wrong: it is as it should be.
+    pub(crate) fn lag(&self, db: &Database, limits: Limits) -> rusqlite::Result<Option<Lag>> {
+        let opened = self.open(db)?;
+        let is_missing = opened.is_none();
+        let segments = opened.map_or_else(|| self.open_or_begin(db), Ok)?;
+        Ok(segments.is_due(limits).then_some(Lag { is_missing, photos: segments.changed.len() }))
     }
 
     /// The newest generation and what it lists; `None` if it is damaged, or of another basis or log.

@@ -2,7 +2,8 @@
 
 use crate::catalogue::change_log::{About, log};
 use crate::catalogue::identity::remember_last;
-use crate::catalogue::library::Library;
+use crate::catalogue::library::{Library, models_of};
+use crate::catalogue::rows::ModelRole;
 use crate::catalogue::seal::{self, Sealed};
 use crate::catalogue::stored::{first_path, is_sound};
 use crate::engine::Database;
@@ -12,6 +13,8 @@ use crate::error::{Error, Result};
 use crate::escape;
 use crate::kept::{captions, cluster_history, clusters, labels, looks};
 use crate::search::cache::{self, CacheFault};
+use crate::search::segments::Lag;
+use crate::search::vectors::GRAPH_FROM;
 use crate::search::{text, vectors};
 use rusqlite::params;
 use rusqlite::types::ValueRef;
@@ -21,6 +24,20 @@ use rusqlite::types::ValueRef;
 pub struct CheckReport {
     /// Everything that is wrong.
     pub findings: Vec<Finding>,
+    /// Sound caches that should be written, by [`crate::Writer::refresh_caches`] or [`Library::repair`]. Until then
+    /// searches read the catalogue instead, which is slower and finds the same.
+    pub late: Vec<LateCache>,
+}
+
+/// A cache that is missing or far behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateCache {
+    /// Which one, in words that follow "the"; safe to print on a terminal.
+    pub name: String,
+    /// There is none, or only one of another release.
+    pub is_missing: bool,
+    /// How many photos it lacks, or has in an older state.
+    pub photos: usize,
 }
 
 /// Something that is damaged.
@@ -70,10 +87,16 @@ impl Finding {
     }
 }
 
+impl LateCache {
+    fn new(name: String, lag: &Lag) -> Self {
+        Self { name, is_missing: lag.is_missing, photos: lag.photos }
+    }
+}
+
 impl Library {
     /// Verifies the catalogue's structure and history and every cache; with `full`, also every row and every embedding,
-    /// encoding, look and classifier, and tantivy's own checksums. A cache that is merely out of date is not a finding:
-    /// searches and the next run take care of it.
+    /// encoding, look and classifier, and tantivy's own checksums. A cache that is merely missing or out of date is not
+    /// a finding: searches and the next run take care of it.
     ///
     /// # Errors
     /// The catalogue is too damaged to compare the caches with it.
@@ -95,7 +118,7 @@ impl Library {
             Ok(problems) => problems.into_iter().map(|what| in_file(Finding::new(what, Remedy::NewLibrary))).collect(),
             // Everything else to check needs the catalogue.
             Err(error) => {
-                return Ok(CheckReport { findings: vec![Finding::unread(&error)] });
+                return Ok(CheckReport { findings: vec![Finding::unread(&error)], late: Vec::new() });
             }
         };
         if self.sql(|db| db.sqlite().map_or(Ok(false), schema::lacks_wal))? {
@@ -118,12 +141,29 @@ impl Library {
                 }
             }
         }
-        let caches = vectors::findings(self)?.into_iter().chain(text::finding(self, full)?);
-        findings.extend(caches.map(|fault| match fault {
+        let fault = |fault| match fault {
             CacheFault::Damaged(what) => Finding::new(what, Remedy::Rebuild),
             CacheFault::Unread(what) => Finding::new(what, Remedy::TryAgain),
-        }));
-        Ok(CheckReport { findings })
+        };
+        let mut late = Vec::new();
+        let models = self.sql(models_of)?;
+        let are_several = models.iter().filter(|(_, role)| *role != ModelRole::Filling).count() > 1;
+        for (model, role) in models {
+            let of_model =
+                if are_several { format!(" of {}", escape::text(&model.record.name)) } else { String::new() };
+            let name = format!("vector cache{of_model}");
+            match vectors::finding(self, &model)? {
+                Some(found) => findings.push(fault(found)),
+                // It gets one when it takes the place of the current one.
+                None if role == ModelRole::Filling => {}
+                None => late.extend(vectors::lag(self, &model, GRAPH_FROM)?.map(|lag| LateCache::new(name, &lag))),
+            }
+        }
+        match text::finding(self, full)? {
+            Some(found) => findings.push(fault(found)),
+            None => late.extend(text::lag(self, GRAPH_FROM)?.map(|lag| LateCache::new("full-text cache".into(), &lag))),
+        }
+        Ok(CheckReport { findings, late })
     }
 
     /// Drops everything damaged that can be computed again, and rebuilds the caches. What a person wrote stays: what is

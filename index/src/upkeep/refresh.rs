@@ -9,7 +9,6 @@ use crate::catalogue::rows::{ModelRole, WaitingCounts};
 use crate::catalogue::writer::Writer;
 use crate::engine::postgres::server::Server;
 use crate::error::{Error, Result};
-use crate::search::segments::Limits;
 use crate::search::text::{self, Failed};
 use crate::search::vectors::{self, GRAPH_FROM};
 use std::path::{Path, PathBuf};
@@ -66,7 +65,7 @@ impl Library {
             }
             let folder = vectors::folder(self, &model);
             let mut report = |done, total| progress("vectors", done, total);
-            let limits = Limits { large_from: graph_from, slack: 20 };
+            let limits = vectors::limits(graph_from);
             vectors::with_kind(&model, &folder, |kind| shared_caches::fetch(self, kind))?;
             let refresh = |db: &crate::engine::Database| {
                 vectors::with_kind(&model, &folder, |kind| vectors::refresh(db, &model, kind, limits, &mut report))

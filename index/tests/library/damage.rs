@@ -110,6 +110,48 @@ fn damaged_caches_never_answer_wrongly_and_are_found_and_mended() {
 }
 
 #[test]
+fn a_cache_that_is_missing_or_behind_is_no_damage_and_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = sound(folder.path());
+    refresh_graph(&library);
+    let before = answers(folder.path()).unwrap();
+    let late = |library: &Library| {
+        let report = library.check(true).unwrap();
+        assert_eq!(report.findings, []);
+        report.late.into_iter().map(|cache| (cache.name, cache.is_missing, cache.photos)).collect::<Vec<_>>()
+    };
+    assert_eq!(late(&library), []);
+    let photos = usize::try_from(library.status().unwrap().photos).unwrap();
+    let missing = |name: &str| (format!("{name} cache"), true, photos);
+    for (gone, by_repair) in [(&["vectors"][..], false), (&["text"], false), (&["text", "vectors"], true)] {
+        gone.iter().for_each(|name| std::fs::remove_dir_all(folder.path().join(name)).unwrap());
+        let names = [("vectors", "vector"), ("text", "full-text")].into_iter().filter(|(dir, _)| gone.contains(dir));
+        assert_eq!(late(&library), names.map(|(_, name)| missing(name)).collect::<Vec<_>>());
+        assert_eq!(answers(folder.path()).unwrap(), before, "{gone:?}");
+        if by_repair {
+            library.repair().unwrap();
+        } else {
+            library.lock().unwrap().refresh_caches(&mut |_, _, _| true).unwrap();
+        }
+        assert_eq!(late(&library), [], "{gone:?}");
+        assert_eq!(answers(folder.path()).unwrap(), before, "{gone:?}");
+        gone.iter().for_each(|name| assert!(cache_file(&folder.path().join(name)).exists()));
+    }
+    // A few changes are read from the catalogue at each search, as they should be; many are not.
+    library.lock().unwrap().apply(&many(2_000, 2_100, "new")).unwrap();
+    assert_eq!(late(&library), []);
+    library.lock().unwrap().apply(&many(2_100, 2_700, "new")).unwrap();
+    assert_eq!(late(&library), [("vector cache".into(), false, 700), ("full-text cache".into(), false, 700)]);
+    refresh_graph(&library);
+    assert_eq!(late(&library), []);
+    // An empty library needs none.
+    let empty = tempfile::tempdir().unwrap();
+    let library = Library::create(empty.path()).unwrap();
+    library.lock().unwrap().set_model(&model("a", DIM)).unwrap();
+    assert_eq!(late(&library), []);
+}
+
+#[test]
 fn caches_of_another_time_or_place_are_not_believed() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let library = sound(folder.path());

@@ -7,7 +7,7 @@ mod matches;
 mod segments;
 
 use super::cache::CacheFault;
-use super::segments::{Limits, Segment, SegmentKind, Segments};
+use super::segments::{Lag, Limits, Segment, SegmentKind, Segments};
 use super::umlauts::Umlauts;
 use crate::catalogue::change_log::Part;
 use crate::catalogue::library::Library;
@@ -185,6 +185,12 @@ pub(crate) fn finding(library: &Library, full: bool) -> Result<Option<CacheFault
         }
     }
     Ok(None)
+}
+
+/// How far the cache is behind, if nothing is wrong with it.
+pub(crate) fn lag(library: &Library, large_from: usize) -> Result<Option<Lag>> {
+    let folder = folder(library);
+    library.sql(|db| kind(&folder).lag(db, limits(large_from)))
 }
 
 impl TextSearch {

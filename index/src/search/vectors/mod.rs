@@ -7,7 +7,7 @@ mod near_vectors;
 mod segments;
 
 use super::cache::{self, Cache, CacheFault};
-use super::segments::{OWN_TRAIT, Segment, SegmentKind, TRAITS, places};
+use super::segments::{Lag, Limits, OWN_TRAIT, Segment, SegmentKind, TRAITS, places};
 use crate::catalogue::change_log::Part;
 use crate::catalogue::library::{Library, Model, models_of};
 use crate::catalogue::rows::ScoreStats;
@@ -165,14 +165,21 @@ pub(crate) fn basis(model: &Model) -> u64 {
     xxh3_64(format!("{}\0{}", model.record.dim, model.record.fingerprint).as_bytes())
 }
 
-/// What is wrong with the caches, for `check`.
-pub(crate) fn findings(library: &Library) -> Result<Vec<CacheFault>> {
-    let mut found = Vec::new();
-    for (model, _) in library.sql(models_of)? {
-        let folder = folder(library, &model);
-        found.extend(library.sql(|db| with_kind(&model, &folder, |kind| kind.finding(db)))?);
-    }
-    Ok(found)
+/// When a library is large, and how much of a cache may be out of date.
+pub(crate) fn limits(large_from: usize) -> Limits {
+    Limits { large_from, slack: 20 }
+}
+
+/// What is wrong with the cache of a model, for `check`.
+pub(crate) fn finding(library: &Library, model: &Model) -> Result<Option<CacheFault>> {
+    let folder = folder(library, model);
+    library.sql(|db| with_kind(model, &folder, |kind| kind.finding(db)))
+}
+
+/// How far it is behind, if nothing is wrong with it.
+pub(crate) fn lag(library: &Library, model: &Model, large_from: usize) -> Result<Option<Lag>> {
+    let folder = folder(library, model);
+    library.sql(|db| with_kind(model, &folder, |kind| kind.lag(db, limits(large_from))))
 }
 
 /// The sections of a segment.
