@@ -279,27 +279,54 @@ impl Fact {
     ];
 
     /// A condition on `photo p`.
-    fn sql(self) -> String {
+    fn sql(self, of: AskedPhotos) -> String {
         let simple = match self {
-            Self::Caption => return shared("SELECT photo FROM caption WHERE text <> ''"),
-            Self::Keyword => return shared(&named(NameKind::Keyword, None)),
-            Self::Person => return shared(&named(NameKind::Person, None)),
+            Self::Caption => {
+                return shared(&format!("SELECT photo FROM caption WHERE text <> ''{}", of.and("photo")));
+            }
+            Self::Keyword => return shared(&named(NameKind::Keyword, None, of)),
+            Self::Person => return shared(&named(NameKind::Person, None, of)),
             Self::Date => "(p.taken IS NOT NULL)",
             Self::Camera => "(p.camera IS NOT NULL)",
             Self::Place => {
                 "(p.latitude + p.longitude IS NOT NULL OR coalesce(p.location, p.city, p.region, p.country) IS NOT NULL)"
             }
-            Self::Text => return shared("SELECT photo FROM reading WHERE text <> ''"),
+            Self::Text => return shared(&format!("SELECT photo FROM reading WHERE text <> ''{}", of.and("photo"))),
             Self::Description => "(coalesce(p.title, p.description) IS NOT NULL)",
             Self::Rating => return format!("({RATING} IS NOT NULL)"),
             Self::Tags => "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id)",
             Self::Cluster => "EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)",
             Self::Album => {
-                return shared("SELECT q.id FROM album_picture a JOIN photo q ON q.picture = a.picture");
+                return shared(&format!(
+                    "SELECT q.id FROM album_picture a JOIN photo q ON q.picture = a.picture WHERE true{}",
+                    of.and("q.id")
+                ));
             }
             Self::Chat => "EXISTS (SELECT 1 FROM conversation c WHERE c.picture = p.picture)",
         };
         simple.to_owned()
+    }
+}
+
+/// Which photos are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AskedPhotos {
+    All,
+    /// Those in the list ?1.
+    Listed,
+}
+
+impl AskedPhotos {
+    /// What follows a condition, so that of a list for [`shared`] no more is made than is needed: the photos that are
+    /// asked for, and those that were taken as one with them.
+    fn and(self, photo: &str) -> String {
+        match self {
+            Self::All => String::new(),
+            Self::Listed => format!(
+                " AND {photo} IN (SELECT value FROM json_each(?1) UNION SELECT s.photo FROM stack o
+                 JOIN stack s ON s.leader = o.leader WHERE o.photo {LISTED})"
+            ),
+        }
     }
 }
 
@@ -312,20 +339,22 @@ fn shared(photos: &str) -> String {
 }
 
 /// A query for the photos that have names of this kind, whose words have this value within them if `with_words`.
-fn named(kind: NameKind, with_words: Option<usize>) -> String {
+fn named(kind: NameKind, with_words: Option<usize>, of: AskedPhotos) -> String {
     let condition =
         |table: &str| with_words.map_or(String::new(), |at| format!(" AND instr({table}.folded, ?{at}) > 0"));
     let of_files = format!(
-        "SELECT f.photo FROM named n JOIN file f ON f.id = n.file WHERE n.kind = '{}'{}",
+        "SELECT f.photo FROM named n JOIN file f ON f.id = n.file WHERE n.kind = '{}'{}{}",
         kind.as_str(),
-        condition("n")
+        condition("n"),
+        of.and("f.photo")
     );
     match kind {
         NameKind::Person => of_files,
         // Own tags are keywords.
         NameKind::Keyword => format!(
-            "{of_files} UNION ALL SELECT q.id FROM own_tag o JOIN photo q ON q.picture = o.picture WHERE true{}",
-            condition("o")
+            "{of_files} UNION ALL SELECT q.id FROM own_tag o JOIN photo q ON q.picture = o.picture WHERE true{}{}",
+            condition("o"),
+            of.and("q.id")
         ),
     }
 }
@@ -339,30 +368,25 @@ impl Filters {
 
     /// The ids of the photos that pass, ascending. Label clauses are left to [`crate::kept::labels::LabelFilter`].
     pub(crate) fn allowed(&self, db: &Database) -> rusqlite::Result<Vec<i64>> {
-        self.select(db, "", None)
+        self.select(db, None)
     }
 
-    /// Those of these photos that pass, ascending.
+    /// Those of these photos that pass, ascending, at a cost that does not grow with the library. Label clauses are
+    /// left to [`crate::kept::labels::LabelFilter`].
     pub(crate) fn passing(&self, db: &Database, ids: &[i64]) -> rusqlite::Result<Vec<i64>> {
-        self.select(db, &format!(" AND p.id {LISTED}"), Some(list_of(ids)))
+        if ids.is_empty() { Ok(Vec::new()) } else { self.select(db, Some(ids)) }
     }
 
-    /// Whether it costs little to ask whether one photo passes. Some conditions are those of a list that is made first.
-    pub(crate) fn are_local(&self) -> bool {
-        self.clauses.iter().all(|clause| match &clause.filter {
-            Filter::Caption(_) | Filter::Text(_) | Filter::Label { .. } => false,
-            Filter::OwnerText(place, _) => !matches!(place, OwnerText::Keyword | OwnerText::Person),
-            Filter::Has(fact) => !matches!(fact, Fact::Caption | Fact::Text | Fact::Keyword | Fact::Person),
-            _ => true,
-        })
-    }
-
-    fn select(&self, db: &Database, which: &str, value: Option<String>) -> rusqlite::Result<Vec<i64>> {
+    fn select(&self, db: &Database, ids: Option<&[i64]>) -> rusqlite::Result<Vec<i64>> {
+        let (of, which) = match ids {
+            Some(_) => (AskedPhotos::Listed, format!(" AND p.id {LISTED}")),
+            None => (AskedPhotos::All, String::new()),
+        };
         let mut sql =
             format!("SELECT p.id FROM photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id){which}");
-        let mut values: Vec<Value> = value.into_iter().map(Value::from).collect();
+        let mut values: Vec<Value> = ids.into_iter().map(|ids| Value::from(list_of(ids))).collect();
         for clause in &self.clauses {
-            let Some(condition) = clause.filter.sql(db.mounts(), &mut values) else { continue };
+            let Some(condition) = clause.filter.sql(db.mounts(), &mut values, of) else { continue };
             // An unknown fact (NULL) counts as "not satisfied", also where the clause is negated. What is plain helps
             // the planner of a server.
             sql.push_str(&match (clause.exclude, condition.starts_with("EXISTS ")) {
@@ -398,7 +422,7 @@ fn suffix(ext: &str) -> String {
 
 impl Filter {
     /// A condition on `photo p`; its values are pushed in the order of the question marks. `None` if SQL cannot do it.
-    fn sql(&self, mounts: &Mounts, values: &mut Vec<Value>) -> Option<String> {
+    fn sql(&self, mounts: &Mounts, values: &mut Vec<Value>, of: AskedPhotos) -> Option<String> {
         let whole = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         Some(match self {
             Self::Path(text) => {
@@ -411,14 +435,14 @@ impl Filter {
             }
             Self::Caption(text) => {
                 values.push(paths::padded_words(text).into());
-                shared("SELECT photo FROM caption WHERE instr(folded, ?) > 0")
+                shared(&format!("SELECT photo FROM caption WHERE instr(folded, ?) > 0{}", of.and("photo")))
             }
             Self::Text(text) => {
                 values.push(paths::padded_words(text).into());
-                shared("SELECT photo FROM reading WHERE instr(folded, ?) > 0")
+                shared(&format!("SELECT photo FROM reading WHERE instr(folded, ?) > 0{}", of.and("photo")))
             }
             Self::Label { .. } => return None,
-            Self::Has(fact) => fact.sql(),
+            Self::Has(fact) => fact.sql(of),
             Self::Cluster(name) if paths::fold(name) == NO_CLUSTER => {
                 "NOT EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)".into()
             }
@@ -429,10 +453,11 @@ impl Filter {
             }
             Self::Album(name) => {
                 values.push(paths::fold(name).into());
-                shared(
+                shared(&format!(
                     "SELECT q.id FROM album n JOIN album_picture a ON a.album = n.id JOIN photo q ON q.picture = a.picture
-                     WHERE n.folded = ?",
-                )
+                     WHERE n.folded = ?{}",
+                    of.and("q.id")
+                ))
             }
             Self::Ext(list) => {
                 let mut either = Vec::new();
@@ -453,7 +478,7 @@ impl Filter {
             }
             Self::OwnerText(place, text) => {
                 values.push(paths::padded_words(text).into());
-                let of_kind = |kind| shared(&named(kind, Some(values.len())));
+                let of_kind = |kind| shared(&named(kind, Some(values.len()), of));
                 match place {
                     OwnerText::Keyword => of_kind(NameKind::Keyword),
                     OwnerText::Person => of_kind(NameKind::Person),

@@ -211,20 +211,19 @@ impl Searcher {
         };
         self.check_names(&request.filters)?;
         let mut words = request.words.as_ref().map(|words| self.text()?.any(words)).transpose()?;
+        let labels = LabelFilter::of(&self.library, &request.filters.clauses)?;
         // A filter is asked about those photos that the graph finds, as long as that is enough.
         let mut is_walked = request.by != By::Words
             && request.phrases.is_empty()
             && !request.filters.is_empty()
-            && request.filters.are_local()
             && query.is_some_and(|(_, v)| v.has_graph())
             && words.as_ref().is_none_or(|words| words.len() <= MOST_ASKED);
         let (mut phrases, mut allowed, mut sure) = (Vec::new(), None, Probabilities::new());
         if is_walked && let Some(words) = &mut words {
-            let passing = self.library.sql(|db| request.filters.passing(db, &words.ids()))?;
-            words.retain(&passing);
+            words.retain(&self.passing_of(request, &labels, &words.ids(), &mut sure)?);
         }
         if !is_walked {
-            (phrases, allowed, sure) = self.allowed(request)?;
+            (phrases, allowed, sure) = self.allowed(request, &labels)?;
         }
         if let (Some(words), Some(allowed)) = (&mut words, &allowed) {
             words.retain(allowed);
@@ -243,13 +242,13 @@ impl Searcher {
         loop {
             let passed = match query {
                 Some((query, v)) if is_walked && graph_fits(k) => {
-                    self.near_passing(request, query, v, words.as_ref(), k)?
+                    self.near_passing(request, &labels, (query, v), words.as_ref(), k, &mut sure)?
                 }
                 _ => None,
             };
             if is_walked && passed.is_none() {
                 is_walked = false;
-                (_, allowed, _) = self.allowed(request)?;
+                (_, allowed, sure) = self.allowed(request, &labels)?;
             }
             let exact = request.by == By::Words || passed.is_none() && (allowed.is_some() || !graph_fits(k));
             let mut is_all = true;
@@ -290,7 +289,9 @@ impl Searcher {
             let mut candidates = rank(request, &meaning, &by_words, some, query.is_some());
             candidates.iter_mut().for_each(|candidate| candidate.probability = sure.get(&candidate.id).copied());
             if request.stacked {
-                stack(&mut candidates, self.stacks()?, &|id| is_allowed(&id) && !request.exclude.contains(&id));
+                let likely = if is_walked { &sure } else { &Probabilities::new() };
+                let may_lead = |id| is_allowed(&id) && !request.exclude.contains(&id);
+                stack(&mut candidates, self.stacks()?, likely, &may_lead);
             }
             if query.is_none() {
                 self.order(request, &mut candidates)?;
@@ -310,7 +311,8 @@ impl Searcher {
 
     /// The ids of the photos that pass the filters and the phrases, ascending.
     pub(crate) fn passing(&self, request: &SearchRequest) -> Result<Vec<i64>> {
-        match self.allowed(request)? {
+        let labels = LabelFilter::of(&self.library, &request.filters.clauses)?;
+        match self.allowed(request, &labels)? {
             (_, Some(allowed), _) => Ok(allowed),
             _ => self.library.sql(|db| request.filters.allowed(db)),
         }
@@ -348,33 +350,55 @@ impl Searcher {
     fn near_passing(
         &self,
         request: &SearchRequest,
-        query: &[f32],
-        vectors: &Vectors,
+        labels: &[LabelFilter],
+        (query, vectors): (&[f32], &Vectors),
         words: Option<&WordMatches<'_>>,
         k: usize,
+        sure: &mut Probabilities,
     ) -> Result<Option<(Vec<Scored>, Vec<i64>)>> {
         let stacks = if request.stacked { Some(self.stacks()?) } else { None };
         self.library.sql(|db| {
-            let mut passing = |ids: &[i64]| request.filters.passing(db, ids);
+            let mut passing = |ids: &[i64]| passing(db, request, labels, Some(vectors), ids, sure);
             let Some(passed) = vectors.near_passing(db, query, k, &mut passing)? else { return Ok(None) };
             let mut known = words.map(WordMatches::ids).unwrap_or_default();
             known.extend(passed.iter().map(|scored| scored.id));
             let leaders: Vec<i64> = known.iter().filter_map(|id| stacks?.get(id).copied()).collect();
             known.extend(passing(&leaders)?);
+            if !labels.is_empty() && !leaders.is_empty() {
+                // The likeliest photo of a stack says how likely its label is, wherever it is.
+                let mut statement = db.prepare_cached(&format!("SELECT photo FROM stack WHERE leader {LISTED}"))?;
+                let members = statement.query_map([list_of(&leaders)], |row| row.get(0))?;
+                passing(&members.collect::<rusqlite::Result<Vec<i64>>>()?)?;
+            }
             known.sort_unstable();
             known.dedup();
             Ok(Some((passed, known)))
         })
     }
 
+    /// Those of these photos that pass the filters, ascending; their probabilities go into `sure`.
+    fn passing_of(
+        &self,
+        request: &SearchRequest,
+        labels: &[LabelFilter],
+        ids: &[i64],
+        sure: &mut Probabilities,
+    ) -> Result<Vec<i64>> {
+        let vectors = self.vectors()?;
+        self.library.sql(|db| passing(db, request, labels, vectors, ids, sure))
+    }
+
     /// The matches of the phrases that photos must have (their scores added up); the ids of the photos allowed by
     /// phrases and filters, ascending (`None` if all are allowed); and the probability of the label that is asked for.
-    fn allowed(&self, request: &SearchRequest) -> Result<(Vec<Match>, Option<Vec<i64>>, Probabilities)> {
+    fn allowed(
+        &self,
+        request: &SearchRequest,
+        labels: &[LabelFilter],
+    ) -> Result<(Vec<Match>, Option<Vec<i64>>, Probabilities)> {
         let filtered = !request.filters.is_empty() || !request.phrases.is_empty();
         if !filtered {
             return Ok((Vec::new(), None, Probabilities::new()));
         }
-        let labels = LabelFilter::of(&self.library, &request.filters.clauses)?;
         let mut allowed = self.library.sql(|db| request.filters.allowed(db))?;
         let mut scores: HashMap<i64, f32> = HashMap::new();
         for phrase in &request.phrases {
@@ -386,11 +410,9 @@ impl Searcher {
             }
         }
         let mut sure = Probabilities::new();
-        for filter in labels {
+        if !labels.is_empty() {
             let vectors = self.vectors()?;
-            for (id, probability) in self.library.sql(|db| filter.retain(&mut allowed, db, vectors))? {
-                sure.entry(id).and_modify(|known| *known = known.min(probability)).or_insert(probability);
-            }
+            self.library.sql(|db| retain_labelled(db, labels, vectors, &mut allowed, &mut sure))?;
         }
         scores.retain(|id, _| allowed.binary_search(id).is_ok());
         let mut matches: Vec<Match> =
@@ -642,6 +664,41 @@ impl Searcher {
     }
 }
 
+/// Those of these photos that pass the filters, ascending.
+fn passing(
+    db: &Database,
+    request: &SearchRequest,
+    labels: &[LabelFilter],
+    vectors: Option<&Vectors>,
+    ids: &[i64],
+    sure: &mut Probabilities,
+) -> rusqlite::Result<Vec<i64>> {
+    let mut passing = request.filters.passing(db, ids)?;
+    retain_labelled(db, labels, vectors, &mut passing, sure)?;
+    Ok(passing)
+}
+
+/// Keeps the photos that have the labels that are asked for, and adds the probabilities of these to `sure`.
+fn retain_labelled(
+    db: &Database,
+    labels: &[LabelFilter],
+    vectors: Option<&Vectors>,
+    ids: &mut Vec<i64>,
+    sure: &mut Probabilities,
+) -> rusqlite::Result<()> {
+    let mut found = Probabilities::new();
+    for filter in labels {
+        for (id, probability) in filter.retain(ids, db, vectors)? {
+            found.entry(id).and_modify(|known| *known = known.min(probability)).or_insert(probability);
+        }
+    }
+    if labels.len() > 1 {
+        found.retain(|id, _| ids.binary_search(id).is_ok());
+    }
+    sure.extend(found);
+    Ok(())
+}
+
 /// Which of these photos could not be read.
 fn damaged_photo(
     db: &Database,
@@ -759,8 +816,9 @@ fn rank(
 }
 
 /// Leaves one candidate of each stack, at the place of the best: the photo that stands for the stack, with the best
-/// scores of them all. If that is not allowed, each one stays.
-fn stack(candidates: &mut Vec<RankedPhoto>, stacks: &Stacks, is_allowed: &dyn Fn(i64) -> bool) {
+/// scores of them all, and of those that are no candidates the probabilities in `likely`. If that is not allowed, each
+/// one stays.
+fn stack(candidates: &mut Vec<RankedPhoto>, stacks: &Stacks, likely: &Probabilities, is_allowed: &dyn Fn(i64) -> bool) {
     let mut best: HashMap<i64, RankedPhoto> = HashMap::new();
     let higher = |a: Option<f32>, b: Option<f32>| if b > a { b } else { a };
     for candidate in candidates.iter() {
@@ -770,6 +828,11 @@ fn stack(candidates: &mut Vec<RankedPhoto>, stacks: &Stacks, is_allowed: &dyn Fn
         known.bm25 = higher(known.bm25, candidate.bm25);
         known.probability = higher(known.probability, candidate.probability);
         known.fused = known.fused.max(candidate.fused);
+    }
+    for (id, probability) in likely {
+        if let Some(known) = stacks.get(id).and_then(|leader| best.get_mut(leader)) {
+            known.probability = higher(known.probability, Some(*probability));
+        }
     }
     let mut seen = HashSet::new();
     candidates.retain_mut(|candidate| {

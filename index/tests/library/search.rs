@@ -1,7 +1,10 @@
 //! Words, filters, fusion, folding and the graph.
 
 use crate::support::*;
-use snapseek_index::{By, Change, Library, Metadata, Order, SearchRequest, Tag, query};
+use snapseek_index::{
+    By, Captioned, Change, Classifier, LabelSet, Library, Metadata, Order, PlacedLine, SearchRequest, Tag, query,
+};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Photos with all kinds of facts.
@@ -393,4 +396,88 @@ fn the_graph_finds_what_an_exact_search_finds() {
         wanted += 10;
     }
     assert!(found * 100 >= wanted * 99, "recall {found} of {wanted}");
+}
+
+#[test]
+fn filters_pass_the_same_photos_whether_a_graph_finds_them_or_all_are_listed() {
+    const COUNT: u64 = 2_400;
+    const BEST: usize = 10;
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::create(&place(folder.path())).unwrap();
+    let mut writer = library.lock().unwrap();
+    writer.set_model(&model("a", DIM)).unwrap();
+    let made = |n: u64| {
+        let mut change = photo(&format!("{n}.jpg"), n, DIM, &[]);
+        let Change::Photo { path, facts, .. } = &mut change else { panic!() };
+        if n.is_multiple_of(10) {
+            // The raw file of the one before.
+            (*path, facts.format) = (format!("/photos/{}.nef", n - 1).into(), "raw".into());
+        }
+        facts.metadata.keywords = if n.is_multiple_of(3) { vec!["Sea".into()] } else { Vec::new() };
+        facts.metadata.people = if n % 4 == 1 { vec!["Anna".into()] } else { Vec::new() };
+        change
+    };
+    writer.apply(&(1..=COUNT).map(made).collect::<Vec<_>>()).unwrap();
+    writer.refresh_stacks().unwrap();
+    let ids = library.searcher().unwrap().embeddings().unwrap().into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    let some = |of: i64, n: i64| ids.iter().copied().filter(|id| id % of == n).collect::<Vec<i64>>();
+    let captions = some(5, 1).into_iter().chain(some(5, 4));
+    let captions = captions.map(|photo| Captioned { photo, text: "a dog".into(), encoding: None });
+    library.captioner("print", false).unwrap().save(&captions.collect::<Vec<_>>()).unwrap();
+    let line = || PlacedLine { text: "Exit".into(), score: 0.9, quad: [[1.0, 2.0]; 4] };
+    let read: Vec<_> = some(6, 5).into_iter().map(|id| (id, vec![line()], "Exit".to_owned())).collect();
+    library.text_keeper("reader", false).unwrap().save(&read).unwrap();
+    library.change_own_tags(&some(7, 3), &["Sea".into()], &[]).unwrap();
+    library.add_to_album("Lisbon", &some(4, 2)).unwrap();
+    let labels = vec!["cat".into(), "dog".into()];
+    let set = LabelSet { name: "pets".into(), labels, ..LabelSet::default() };
+    library.save_label_set(&set).unwrap();
+    let rows = [vector(1, DIM), vector(2, DIM)].concat();
+    library.save_classifier(&set, &model("a", DIM).fingerprint, &Classifier { scale: 10.0, rows }).unwrap();
+    writer.refresh_with_graph_from(1_000, &mut |_, _, _| true).unwrap();
+
+    let searcher = library.searcher().unwrap();
+    let (mut found, mut wanted) = (0, 0);
+    for text in [
+        "caption:dog",
+        "-caption:dog",
+        "text:exit",
+        "keyword:sea",
+        "-keyword:sea",
+        "person:anna",
+        "has:caption",
+        "has:text",
+        "has:keyword has:person",
+        "album:lisbon",
+        "has:album",
+        "label:pets=cat",
+        "-label:pets=dog caption:dog person:anna",
+        "caption:dog label:pets wider:>100",
+    ] {
+        for (stacked, words, query) in
+            [(false, None, COUNT + 1), (true, None, COUNT + 2), (true, Some("exit"), COUNT + 3)]
+        {
+            let by = if words.is_some() { By::Both } else { By::Meaning };
+            let ask = |limit| {
+                let (vector, words) = (Some(vector(query, DIM)), words.map(str::to_owned));
+                let filters = query::parse(text).unwrap().filters;
+                searcher.search(&SearchRequest { vector, words, filters, limit, stacked, ..request(by) }).unwrap()
+            };
+            let (walked, listed) = (ask(BEST), ask(usize::try_from(COUNT).unwrap()));
+            assert_eq!((walked.exact, listed.exact, walked.hits.len()), (false, true, BEST), "{text} {stacked}");
+            let truth: HashMap<i64, Option<f32>> = listed.hits.iter().map(|h| (h.id, h.probability)).collect();
+            assert!(truth.len() < ids.len());
+            for hit in &walked.hits {
+                assert_eq!(truth.get(&hit.id), Some(&hit.probability), "{text} {stacked} {words:?}");
+            }
+            // Where words count too, ranks are those among what was found.
+            if words.is_some() {
+                continue;
+            }
+            let best: Vec<i64> = listed.hits.iter().take(BEST).map(|hit| hit.id).collect();
+            found += walked.hits.iter().filter(|hit| best.contains(&hit.id)).count();
+            wanted += BEST;
+        }
+    }
+    assert!(found * 100 >= wanted * 98, "{found} of {wanted}");
 }
