@@ -10,6 +10,7 @@
 
 use candle_transformers::models::fastvit;
 use image::imageops::FilterType;
+use snapseek::duplicates::looks::Look;
 use snapseek::model::dual_encoder::{DualEncoder, TextModel};
 use snapseek::model::{Device, Embed, Starter, TowerBits};
 use snapseek::photo::{self, DecodeLimits};
@@ -238,13 +239,13 @@ fn stages() -> anyhow::Result<()> {
     let limits = DecodeLimits::default();
     pool.install(|| {
         println!(
-            "{:22}{:>9}{:>9}{:>9}{:>9}{:>9}{:>14}",
-            "ms a photo, median", "read", "hash", "identity", "decode", "resize", "embed (of 8)"
+            "{:22}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>14}",
+            "ms a photo, median", "read", "hash", "identity", "decode", "resize", "look", "embed (of 8)"
         );
         let eight = DualEncoder::open(&random_clip()?, Device::Cpu, TowerBits::Eight, None)?;
         let eight: Named = ("the same in 8 bits", String::new(), Box::new(eight));
         for (name, _, model) in models()?.into_iter().chain([eight]) {
-            let mut times: [Vec<Duration>; 6] = Default::default();
+            let mut times: [Vec<Duration>; 7] = Default::default();
             let mut batch = Vec::new();
             for n in 0..PHOTOS {
                 let mut clock = Instant::now();
@@ -262,16 +263,26 @@ fn stages() -> anyhow::Result<()> {
                 lap(3);
                 batch.push(model.prepare(&picture)?);
                 lap(4);
+                std::hint::black_box(Look::of(&picture)?);
+                lap(5);
                 if batch.len() == 8 {
                     let started = Instant::now();
                     model.embed_pixels(&batch)?;
-                    times[5].push(started.elapsed() / 8);
+                    times[6].push(started.elapsed() / 8);
                     batch.clear();
                 }
             }
-            let [read, hash, identity, decode, resize, embed] = times.map(median);
-            println!("{name:22}{read:9.1}{hash:9.1}{identity:9.2}{decode:9.1}{resize:9.1}{embed:14.1}");
+            let [read, hash, identity, decode, resize, look, embed] = times.map(median);
+            println!("{name:22}{read:9.1}{hash:9.1}{identity:9.2}{decode:9.1}{resize:9.1}{look:9.2}{embed:14.1}");
         }
+        let small = photo::decode(&fs::read(fixtures().join("photos/cat.jpg"))?, None, &limits)?.picture;
+        let look = |_| {
+            let started = Instant::now();
+            std::hint::black_box(Look::of(&small)?);
+            Ok(started.elapsed())
+        };
+        let times = (0..99).map(look).collect::<anyhow::Result<Vec<_>>>()?;
+        println!("the look of a photo of {}x{}: {:.2} ms", small.width, small.height, median(times));
         Ok(())
     })
 }
