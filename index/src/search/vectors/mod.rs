@@ -544,7 +544,8 @@ impl Vectors {
 /// How many rows a walk keeps at least, in a graph of so many: enough for a recall@10 of 0.99 with vectors that have a
 /// thousand others about as near (`benches/recall.rs`).
 fn least_breadth(rows: usize) -> usize {
-    (144.0 * (rows as f32 / 100_000.0).sqrt()).max(96.0) as usize
+    let times = rows as f32 / 100_000.0;
+    (144.0 * if times > 1.0 { times } else { times.sqrt() }).max(96.0) as usize
 }
 
 /// The cosine of two unit vectors.
