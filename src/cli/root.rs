@@ -3,9 +3,9 @@
 use clap::Subcommand;
 use std::path::PathBuf;
 
-pub(super) const ROOT_HELP: &str = "A file has one path in the library, that on the machine which indexed its folder first. Where \
-    the folder is elsewhere on this machine (another mount point, a disk that is plugged in), `root map` says so, and every \
-    command reads and shows its files there. Each machine remembers that for itself, in \
+pub(super) const ROOT_HELP: &str = "A file has one path in the library, that on the machine which indexed its folder \
+    first. Where the folder is elsewhere on this machine (another mount point, a disk that is plugged in), `root map` \
+    says so, and every command reads and shows its files there. Each machine remembers that for itself, in \
     $XDG_CONFIG_HOME/snapseek/mounts.json.";
 
 /// What `root` can do.

@@ -90,11 +90,7 @@ pub(super) fn status(settings: &Settings, console: &Console) -> anyhow::Result<E
         row("chats", status.chats.to_string())?;
     }
     for root in library.named_roots()? {
-        let mut shown = sanitize::path(&root.here);
-        if root.here != root.stored {
-            shown += &format!(" (in the library {})", sanitize::path(&root.stored));
-        }
-        row("folder", shown)?;
+        row("folder", super::root::shown(&root))?;
     }
     if !unread.is_empty() {
         let (files, kinds) = super::index::unread(&unread);

@@ -7,7 +7,7 @@ use crate::indexing::fill;
 use crate::output;
 use crate::terminal::console::Console;
 use crate::terminal::{sanitize, text};
-use serde_json::json;
+use serde_json::{Value, json};
 use snapseek_index::{Library, Root};
 use std::path::Path;
 
@@ -30,17 +30,13 @@ fn list(library: &Library, settings: &Settings, console: &Console) -> anyhow::Re
     for root in &roots {
         let is_there = root.here.is_dir();
         if settings.json {
-            let mut record = json!({"schema": 1, "name": root.name, "there": is_there});
-            output::put_path(&mut record, &root.here);
-            record["stored"] = json!(root.stored.to_string_lossy());
+            let mut record = record(root, &root.here);
+            record["there"] = is_there.into();
             console.json(&record)?;
             continue;
         }
         let name = console.style("1", &text::pad(&sanitize::text(&root.name), 16));
-        let mut line = format!("{name}  {}", sanitize::path(&root.here));
-        if root.here != root.stored {
-            line += &format!(" (in the library {})", sanitize::path(&root.stored));
-        }
+        let mut line = format!("{name}  {}", shown(root));
         if !is_there {
             line += ", not found on this machine";
         }
@@ -62,15 +58,25 @@ fn set(
     library.map_root(root, here).map_err(Failure::refused)?;
     let here = here.unwrap_or(&root.stored);
     if settings.json {
-        let mut record = json!({"schema": 1, "name": root.name});
-        output::put_path(&mut record, here);
-        record["stored"] = json!(root.stored.to_string_lossy());
-        console.json(&record)?;
+        console.json(&record(root, here))?;
     } else {
         let stored = sanitize::path(&root.stored);
         console.note(format_args!("{stored} of the library is {} on this machine", sanitize::path(here)));
     }
     Ok(Exit::Success)
+}
+
+/// Where a root is, and its path in the library if that is another one.
+pub(super) fn shown(root: &Root) -> String {
+    let here = sanitize::path(&root.here);
+    if root.here == root.stored { here } else { format!("{here} (in the library {})", sanitize::path(&root.stored)) }
+}
+
+/// A root that is at this path.
+fn record(root: &Root, here: &Path) -> Value {
+    let mut record = json!({"schema": 1, "name": root.name, "stored": root.stored.to_string_lossy()});
+    output::put_path(&mut record, here);
+    record
 }
 
 /// The root of this name, or at this path of the catalogue or of this machine.

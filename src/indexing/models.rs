@@ -117,7 +117,7 @@ pub fn tell(models: &[Chosen], library: &Library, console: &Console) -> anyhow::
     Ok(())
 }
 
-fn is(known: &LibraryModel, record: &ModelRecord) -> bool {
+pub(super) fn is(known: &LibraryModel, record: &ModelRecord) -> bool {
     known.record.fingerprint == record.fingerprint && known.record.dim == record.dim
 }
 

@@ -21,7 +21,7 @@ use crate::search::photo_file;
 use crate::terminal::console::Console;
 use crate::terminal::progress::PhotoProgress;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
-use snapseek_index::{Change, ContentHash, FileIdentity, FileStamp, FileState, Library, OfferOutcome, Offers, Writer};
+use snapseek_index::{Change, ContentHash, FileStamp, FileState, Library, OfferOutcome, Offers, Writer};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -442,14 +442,9 @@ impl<'a, 'w> IndexRun<'a, 'w> {
     fn share(&mut self, next: &mut VecDeque<Job>) -> anyhow::Result<()> {
         let Sharing::Offering(offering) = &mut self.sharing else { return Ok(()) };
         let (models, library) = (self.models, self.library);
-        let lacking = |job: &Job| {
-            let known = job.was.as_ref().map(|was| FileIdentity {
-                file: was.hash,
-                picture: was.picture,
-                version: was.identified,
-            });
-            let all = || (0..models.all.len()).collect();
-            known.map_or_else(|| Ok(all()), |identity| Ok(models.lacking(&identity, library)?))
+        let lacking = |job: &Job| match &job.was {
+            Some(was) => Ok(models.lacking(&was.identity(), library)?),
+            None => Ok((0..models.all.len()).collect()),
         };
         for (HandedOut { job, lacking }, outcome) in offering.look(next, self.options.threads, &lacking)? {
             let now = self.writer.file(&job.path)?;
@@ -588,8 +583,7 @@ impl<'a, 'w> IndexRun<'a, 'w> {
         if self.models.all.len() == 1 && self.models.current == Some(0) {
             return Ok(state.embedded);
         }
-        let identity = FileIdentity { file: state.hash, picture: state.picture, version: state.identified };
-        Ok(self.models.lacking(&identity, self.library)?.is_empty())
+        Ok(self.models.lacking(&state.identity(), self.library)?.is_empty())
     }
 
     fn has_ffmpeg(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The threads that decode and embed.
 
 use super::failure::FailureKind;
+use super::models;
 use super::quarantine::{JournalSlot, Quarantine};
 use crate::duplicates;
 use crate::duplicates::looks::{self, Look};
@@ -69,11 +70,7 @@ impl<'a> RunModels<'a> {
 
     /// Whether they are all that the library has.
     pub(super) fn has_all_of(&self, library: &Library) -> snapseek_index::Result<bool> {
-        let is_open = |known: &LibraryModel| {
-            self.all
-                .iter()
-                .any(|open| open.record.fingerprint == known.record.fingerprint && open.record.dim == known.record.dim)
-        };
+        let is_open = |known: &LibraryModel| self.all.iter().any(|open| models::is(known, &open.record));
         Ok(self.current.is_some() && library.models()?.iter().all(is_open))
     }
 

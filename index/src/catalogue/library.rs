@@ -1,7 +1,7 @@
 //! A library on disk: creating, opening and reading it.
 
 use super::mounts::{Mounts, user_folder};
-use super::private_file::private;
+use super::private_file::{private, private_folder};
 use super::rows::{
     CarriedCaption, DamagedFile, FailedFile, FileIdentity, FileStamp, ModelRecord, ModelRole, ScoreStats, Status,
     TextModelRecord, WaitingCounts,
@@ -79,12 +79,7 @@ impl Library {
         length(&file)?;
         // SQLite gives its side files the permissions of the main file.
         private().create(true).append(true).open(&file).map_err(Error::io(&file))?;
-        Ok(Self {
-            dir: dir.to_path_buf(),
-            db: Database::of_file(schema::connect(&file, true)?).with_mounts(Mounts::of(&absolute(dir)?)?),
-            answers: RefCell::default(),
-            replica: None,
-        })
+        Self::of(dir.to_path_buf(), Database::of_file(schema::connect(&file, true)?)).mounted()
     }
 
     /// Opens the library in `dir`; a read-only folder is enough for searching.
@@ -96,16 +91,29 @@ impl Library {
         if is_address(dir) {
             return Self::on_server(dir, false);
         }
+        Self::of_folder(dir)?.mounted()
+    }
+
+    fn of_folder(dir: &Path) -> Result<Self> {
         let file = dir.join(CATALOGUE);
         if length(&file)?.is_none_or(|length| length == 0) {
             return Err(Error::NoLibrary { path: dir.to_path_buf() });
         }
-        Ok(Self {
-            dir: dir.to_path_buf(),
-            db: Database::of_file(schema::connect(&file, false)?).with_mounts(Mounts::of(&absolute(dir)?)?),
-            answers: RefCell::default(),
-            replica: None,
-        })
+        Ok(Self::of(dir.to_path_buf(), Database::of_file(schema::connect(&file, false)?)))
+    }
+
+    fn of(dir: PathBuf, db: Database) -> Self {
+        Self { dir, db, answers: RefCell::default(), replica: None }
+    }
+
+    /// With its folders where they are on this machine.
+    fn mounted(self) -> Result<Self> {
+        let mounts = Mounts::of(&self.home()?)?;
+        Ok(self.with_mounts(mounts))
+    }
+
+    fn with_mounts(self, mounts: Mounts) -> Self {
+        Self { db: self.db.with_mounts(mounts), ..self }
     }
 
     fn on_server(place: &Path, may_create: bool) -> Result<Self> {
@@ -115,10 +123,7 @@ impl Library {
         let replica = replica.map(|replica| read(&replica)).transpose()?;
         let dir = caches_of(&address)?;
         private_folder(&dir)?;
-        let library = Self::of_server(&address, dir, may_create)?;
-        let mounts = Mounts::of(&library.place())?;
-        let db = library.db.with_mounts(mounts);
-        Ok(Self { replica, db, ..library })
+        Ok(Self { replica, ..Self::of_server(&address, dir, may_create)?.mounted()? })
     }
 
     fn of_server(address: &Address, dir: PathBuf, may_create: bool) -> Result<Self> {
@@ -126,8 +131,7 @@ impl Library {
             ServerError::NoLibrary { address } => Error::NoLibrary { path: address.into() },
             error => Error::Server(Box::new(error)),
         })?;
-        let db = Database::of_server(server);
-        Ok(Self { dir, db, answers: RefCell::default(), replica: None })
+        Ok(Self::of(dir, Database::of_server(server)))
     }
 
     /// Opens the same library again, for another thread; the same model answers.
@@ -137,10 +141,10 @@ impl Library {
     pub fn reopen(&self) -> Result<Self> {
         let again = match self.server() {
             Some(server) => Self::of_server(server.address(), self.dir.clone(), false)?,
-            None => Self::open(&self.dir)?,
+            None => Self::of_folder(&self.dir)?,
         };
-        let db = again.db.with_mounts(self.mounts().clone());
-        Ok(Self { db, answers: self.answers.clone(), replica: self.replica.clone(), ..again })
+        let again = again.with_mounts(self.mounts().clone());
+        Ok(Self { answers: self.answers.clone(), replica: self.replica.clone(), ..again })
     }
 
     /// As [`Library::reopen`], to search: in the replica, if there is one, once it has what this connection sees, or is
@@ -152,8 +156,7 @@ impl Library {
         while library.sql(position::of_catalogue)?.count < wanted && started.elapsed() < REPLICA_WAIT {
             std::thread::sleep(Duration::from_millis(10));
         }
-        let db = library.db.with_mounts(self.mounts().clone());
-        Ok(Self { db, answers: self.answers.clone(), ..library })
+        Ok(Self { answers: self.answers.clone(), ..library.with_mounts(self.mounts().clone()) })
     }
 
     /// Makes roles on the server of a library that its users may be given: `snapseek_read` and `snapseek_write`. Returns
@@ -196,7 +199,10 @@ impl Library {
 
     /// By what this machine knows the library: its address without a password, or its folder.
     pub(crate) fn home(&self) -> Result<PathBuf> {
-        if self.server().is_some() { Ok(self.place()) } else { absolute(&self.dir) }
+        if self.server().is_some() {
+            return Ok(self.place());
+        }
+        self.dir.canonicalize().map_err(Error::io(&self.dir))
     }
 
     /// Where its roots are on this machine.
@@ -293,6 +299,11 @@ impl Library {
             forgotten: self.forgotten()?,
             lost_commits: self.lost_commits()?,
         })
+    }
+
+    /// Lets a server count its tables ([`Server::analyze`]).
+    pub(crate) fn analyze(&self) -> Result<()> {
+        self.sql(|db| db.server().map_or(Ok(()), Server::analyze))
     }
 
     /// What the library is kept by, with its version: `SQLite 3.50.1`, `PostgreSQL 16.4`.
@@ -660,19 +671,6 @@ fn caches_of(address: &Address) -> Result<PathBuf> {
         reason: "no folder is known for its caches: set HOME or XDG_CACHE_HOME".into(),
     })?;
     Ok(base.join("snapseek/servers").join(format!("{:016x}", xxh3_64(address.to_string().as_bytes()))))
-}
-
-fn absolute(dir: &Path) -> Result<PathBuf> {
-    dir.canonicalize().map_err(Error::io(dir))
-}
-
-/// Creates a folder that only its owner may read, if there is none.
-fn private_folder(dir: &Path) -> Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(Error::io(dir))
 }
 
 /// The length of a catalogue in bytes; `None` if there is none.

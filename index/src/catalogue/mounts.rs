@@ -4,7 +4,7 @@
 //! is elsewhere, paths are translated when they are written and read.
 
 use super::paths;
-use super::private_file::private;
+use super::private_file::create;
 use crate::error::{Error, Result};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,12 +22,12 @@ const AT_MOST: u64 = 1 << 20;
 pub(crate) struct Mounts(Vec<Mount>);
 
 /// A root that is elsewhere on this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mount {
+#[derive(Clone, Debug)]
+struct Mount {
     /// Its path in the catalogue.
-    pub(crate) stored: PathBuf,
+    stored: PathBuf,
     /// Where it is.
-    pub(crate) here: PathBuf,
+    here: PathBuf,
 }
 
 impl Mounts {
@@ -97,13 +97,13 @@ impl Mounts {
         if self.0.iter().any(|mount| folder.starts_with(&mount.here)) {
             return Ok(());
         }
-        let (path, clone) = (folder.to_path_buf(), |path: &Path| path.to_path_buf());
+        let path = folder.to_path_buf();
         for Mount { stored, here } in &self.0 {
             if here.starts_with(folder) {
-                return Err(Error::AboveMount { path, root: clone(here) });
+                return Err(Error::AboveMount { path, root: here.clone() });
             }
             if folder.starts_with(stored) || stored.starts_with(folder) {
-                return Err(Error::Elsewhere { path, stored: clone(stored), here: clone(here) });
+                return Err(Error::Elsewhere { path, stored: stored.clone(), here: here.clone() });
             }
         }
         Ok(())
@@ -134,7 +134,7 @@ pub(crate) fn remember(place: &Path, stored: &Path, here: Option<&Path>) -> Resu
     std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
     let draft = path.with_extension(format!("json.{}", std::process::id()));
     let written = serde_json::to_string_pretty(&mounts).map_err(std::io::Error::from).and_then(|text| {
-        let mut file = private().create(true).truncate(true).write(true).open(&draft)?;
+        let mut file = create(&draft)?;
         writeln!(file, "{text}")?;
         file.sync_all()?;
         std::fs::rename(&draft, &path)

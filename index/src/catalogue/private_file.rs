@@ -1,4 +1,4 @@
-//! Files that only their owner may read, lock files among them.
+//! Files and folders that only their owner may read, lock files among them.
 
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -15,6 +15,20 @@ pub(crate) fn private() -> OpenOptions {
     }
     #[cfg(not(unix))]
     OpenOptions::new()
+}
+
+/// Makes a file that only its owner may read, in the place of another one.
+pub(crate) fn create(path: &Path) -> std::io::Result<File> {
+    private().create(true).truncate(true).write(true).open(path)
+}
+
+/// Makes a folder that only its owner may read, if there is none.
+pub(crate) fn private_folder(dir: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(Error::io(dir))
 }
 
 /// A file that is locked until this is dropped, or the process ends.

@@ -28,10 +28,7 @@ impl Library {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn roots(&self) -> Result<Vec<PathBuf>> {
-        self.sql(|db| {
-            let mut statement = db.prepare_cached("SELECT path FROM root ORDER BY path")?;
-            statement.query_map([], |row| row.path(0))?.collect()
-        })
+        Ok(self.named_roots()?.into_iter().map(|root| root.here).collect())
     }
 
     /// The folders that the library covers, by their paths in the catalogue.
@@ -41,16 +38,14 @@ impl Library {
     pub fn named_roots(&self) -> Result<Vec<Root>> {
         let rows: Vec<(PathBuf, PathBuf)> = self.sql(|db| {
             let mut statement = db.prepare_cached("SELECT path FROM root ORDER BY path")?;
-            let rows =
-                statement.query_map([], |row| Ok((paths::from_bytes(row.get_ref(0)?.as_blob()?), row.path(0)?)))?;
-            rows.collect()
+            statement.query_map([], |row| Ok((row.stored_path(0)?, row.path(0)?)))?.collect()
         })?;
         let names = names_of(&rows.iter().map(|(stored, _)| stored.as_path()).collect::<Vec<_>>());
         Ok(rows.into_iter().zip(names).map(|((stored, here), name)| Root { name, stored, here }).collect())
     }
 
-    /// Remembers for this machine where a root is, so that its files have one path in the catalogue on all machines; with
-    /// `None` it is where the catalogue has it. Libraries that are open go on as before.
+    /// Remembers for this machine where a root is, so that its files have one path in the catalogue on all machines;
+    /// with `None` it is where the catalogue has it. Libraries that are open go on as before.
     ///
     /// # Errors
     /// [`Error::Refused`] if it is in the way of another root, or holds none of the root's files; or it cannot be
@@ -112,8 +107,7 @@ impl Library {
         let files: Vec<PathBuf> = self.sql(|db| {
             let sql = format!("SELECT path FROM file WHERE path >= ?1 AND path < ?2 ORDER BY random() LIMIT {SAMPLE}");
             let mut statement = db.prepare(&sql)?;
-            let rows = statement.query_map([&from, &to], |row| Ok(paths::from_bytes(row.get_ref(0)?.as_blob()?)))?;
-            rows.collect()
+            statement.query_map([&from, &to], |row| row.stored_path(0))?.collect()
         })?;
         let is_there = |file: &&PathBuf| file.strip_prefix(stored).is_ok_and(|rest| folder.join(rest).exists());
         Ok((files.len(), files.iter().filter(is_there).count()))

@@ -53,6 +53,14 @@ pub struct FileState {
     pub has_colors: bool,
 }
 
+impl FileState {
+    /// What it is known by.
+    #[must_use]
+    pub fn identity(&self) -> FileIdentity {
+        FileIdentity { file: self.hash, picture: self.picture, version: self.identified }
+    }
+}
+
 /// What a photo file says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PhotoFacts {

@@ -56,9 +56,9 @@ impl Writer<'_> {
     /// is not added.
     ///
     /// # Errors
-    /// [`Error::Elsewhere`] or [`Error::AboveMount`] for a folder that is in the way of roots that are elsewhere on this
-    /// machine, [`Error::SameFolder`] for one that another machine has indexed at another path; or the catalogue cannot be
-    /// written.
+    /// [`Error::Elsewhere`] or [`Error::AboveMount`] for a folder that is in the way of roots that are elsewhere on
+    /// this machine, [`Error::SameFolder`] for one that another machine has indexed at another path; or the catalogue
+    /// cannot be written.
     pub fn add_root(&mut self, root: &Path) -> Result<()> {
         if self.library.roots()?.iter().any(|known| root.starts_with(known)) {
             return Ok(());
@@ -143,8 +143,8 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// [`Error::Vector`] for an embedding that is not one of its model, [`Error::NoModel`] for one of a model that is
-    /// not the library's, [`Error::OtherModel`] if a helper's model is not the current one any more, [`Error::Refused`] for
-    /// a look of another size than is allowed, or the catalogue cannot be written.
+    /// not the library's, [`Error::OtherModel`] if a helper's model is not the current one any more, [`Error::Refused`]
+    /// for a look of another size than is allowed, or the catalogue cannot be written.
     pub fn apply(&mut self, changes: &[Change]) -> Result<()> {
         if changes.is_empty() { Ok(()) } else { self.apply_and(changes, &|_| Ok(())) }
     }

@@ -341,6 +341,14 @@ impl SqlRow<'_> {
         Ok(self.mounts.here(self.get_ref(at)?.as_blob()?))
     }
 
+    /// The path in a column as the catalogue has it, which is the same on all machines.
+    ///
+    /// # Errors
+    /// As for [`SqlRow::get`].
+    pub(crate) fn stored_path(&self, at: usize) -> Result<PathBuf> {
+        Ok(paths::from_bytes(self.get_ref(at)?.as_blob()?))
+    }
+
     /// As [`SqlRow::path`]; `None` if there is none.
     pub(crate) fn path_or_null(&self, at: usize) -> Result<Option<PathBuf>> {
         Ok(self.get_ref(at)?.as_blob_or_null()?.map(|path| self.mounts.here(path)))

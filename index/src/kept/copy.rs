@@ -2,7 +2,6 @@
 
 use crate::catalogue::library::Library;
 use crate::catalogue::seal::{self, Sealed};
-use crate::engine::postgres::server::Server;
 use crate::engine::{Database, SqlRow, values_of};
 use crate::error::{Error, Result};
 use rusqlite::types::{Value, ValueRef};
@@ -95,7 +94,7 @@ impl Library {
             }
             done += wanted.rows;
         }
-        other.sql(|db| db.server().map_or(Ok(()), Server::analyze))?;
+        other.analyze()?;
         Ok(Some(copied))
     }
 }

@@ -6,7 +6,7 @@
 //! A folder may contain several generations; the newest (the highest number) counts, and may refer to older ones.
 
 use crate::catalogue::change_log::Stamp;
-use crate::catalogue::private_file::private;
+use crate::catalogue::private_file::{create, private_folder};
 use crate::error::{Error, Result};
 use crate::escape;
 use memmap2::Mmap;
@@ -201,7 +201,7 @@ fn checksum(body: &[u8]) -> u64 {
 
 /// Writes a new generation, durably, and then removes the older ones but for those to `keep`.
 pub(crate) fn write(folder: &Path, head: &Head, sections: &[&[u8]; SECTIONS], keep: &[u64]) -> Result<()> {
-    make_folder(folder)?;
+    private_folder(folder)?;
     let old = generations(folder);
     let number = old.last().map_or(1, |(number, _)| number + 1);
     let (draft, path) = (folder.join("draft"), path_of(folder, number));
@@ -237,7 +237,7 @@ pub(crate) fn write(folder: &Path, head: &Head, sections: &[&[u8]; SECTIONS], ke
     words[WORDS - 1] = xxh3_64(bytemuck::cast_slice(&words[..WORDS - 1]));
 
     let write = || -> std::io::Result<()> {
-        let mut file = private().create(true).truncate(true).write(true).open(&draft)?;
+        let mut file = create(&draft)?;
         file.write_all(bytemuck::cast_slice(&words))?;
         for section in sections {
             file.write_all(section)?;
@@ -259,20 +259,6 @@ pub(crate) fn write(folder: &Path, head: &Head, sections: &[&[u8]; SECTIONS], ke
         let _ = std::fs::remove_file(path);
     }
     Ok(())
-}
-
-/// Makes a folder that only its owner may read, if there is none.
-pub(crate) fn make_folder(folder: &Path) -> Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(Error::io(folder))
-}
-
-/// Makes a file that only its owner may read, in the place of another one.
-pub(crate) fn create(path: &Path) -> Result<File> {
-    private().create(true).truncate(true).write(true).open(path).map_err(Error::io(path))
 }
 
 /// Removes every generation.

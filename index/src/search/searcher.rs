@@ -745,7 +745,7 @@ fn sort_keys(db: &Database, order: Order, some: Option<&[i64]>) -> rusqlite::Res
             Order::Size => SortKey::Largest(Reverse(row.get(1)?)),
             Order::Path => SortKey::Path(row.get(1)?),
             Order::Name => {
-                let path = paths::from_bytes(row.get_ref(1)?.as_blob()?);
+                let path = row.stored_path(1)?;
                 SortKey::Name(paths::fold(&path.file_name().unwrap_or_default().to_string_lossy()))
             }
         };

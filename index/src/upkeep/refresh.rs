@@ -7,7 +7,6 @@ use crate::catalogue::library::{Library, WAITING_CAPTIONS, WAITING_NAMES, models
 use crate::catalogue::private_file::{LockFile, take_lock};
 use crate::catalogue::rows::{ModelRole, WaitingCounts};
 use crate::catalogue::writer::Writer;
-use crate::engine::postgres::server::Server;
 use crate::error::{Error, Result};
 use crate::search::text::{self, Failed};
 use crate::search::vectors::{self, GRAPH_FROM};
@@ -144,7 +143,7 @@ impl Writer<'_> {
         }
         if shared_caches::offer_all(self.library, self.library.dir())? {
             // Much has changed.
-            self.library.sql(|db| db.server().map_or(Ok(()), Server::analyze))?;
+            self.library.analyze()?;
         }
         self.prune_log()
     }
@@ -207,7 +206,7 @@ impl Writer<'_> {
     pub fn compact(&mut self) -> Result<()> {
         match self.library.server() {
             // A server gives it back by itself, little by little.
-            Some(server) => self.library.sql(|_| server.analyze()),
+            Some(_) => self.library.analyze(),
             None => self.library.sql(|db| db.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")),
         }
     }

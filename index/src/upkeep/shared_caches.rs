@@ -3,6 +3,7 @@
 //! takes seconds where a graph takes minutes. They are verified like all cache files, and as little trusted.
 
 use crate::catalogue::library::{Library, models_of};
+use crate::catalogue::private_file::{create, private_folder};
 use crate::engine::{Database, values_of};
 use crate::error::{Error, Result};
 use crate::search::cache::{self, CacheFile};
@@ -46,7 +47,7 @@ pub(super) fn fetch(library: &Library, kind: &SegmentKind<'_>) -> Result<()> {
     // Who has the former files open keeps them.
     cache::clear(kind.folder)?;
     if let Some(parent) = kind.folder.parent() {
-        cache::make_folder(parent)?;
+        private_folder(parent)?;
     }
     std::fs::rename(&incoming, kind.folder).map_err(Error::io(kind.folder))
 }
@@ -86,10 +87,8 @@ fn offer(library: &Library, kind: &SegmentKind<'_>) -> Result<bool> {
             params![name, seq, list.join(",")],
         )?;
         for file in known.iter().filter(|file| !files.contains(file)) {
-            transaction.execute(
-                "DELETE FROM shared_file WHERE name = ?1 AND number = ?2 AND sum = ?3",
-                values_of(file_key(&name, *file)),
-            )?;
+            transaction
+                .execute(&format!("DELETE FROM shared_file WHERE {OF_FILE}"), values_of(file_key(&name, *file)))?;
         }
         transaction.commit()
     })?;
@@ -142,6 +141,9 @@ fn offered(db: &Database, name: &str) -> rusqlite::Result<Option<(i64, Vec<Cache
     Ok(row.and_then(|(seq, files)| Some((seq, files.split(',').map(file).collect::<Option<Vec<_>>>()?))))
 }
 
+/// Whether a row is one of the file of [`file_key`].
+const OF_FILE: &str = "name = ?1 AND number = ?2 AND sum = ?3";
+
 fn file_key(name: &str, file: CacheFile) -> [Value; 3] {
     [Value::Text(name.to_owned()), Value::Integer(file.number as i64), Value::Integer(file.sum as i64)]
 }
@@ -150,8 +152,8 @@ fn send(library: &Library, name: &str, file: CacheFile, folder: &Path) -> Result
     let path = cache::path_of(folder, file.number);
     let bytes = File::open(&path).map_err(Error::io(&path))?;
     // A part of it may have come before.
-    let values = || values_of(file_key(name, file));
-    library.sql(|db| db.execute("DELETE FROM shared_file WHERE name = ?1 AND number = ?2 AND sum = ?3", values()))?;
+    library
+        .sql(|db| db.execute(&format!("DELETE FROM shared_file WHERE {OF_FILE}"), values_of(file_key(name, file))))?;
     for place in 0_i64.. {
         let mut piece = Vec::new();
         (&bytes).take(PIECE as u64).read_to_end(&mut piece).map_err(Error::io(&path))?;
@@ -175,12 +177,11 @@ fn receive(
     at_hand: &Path,
     incoming: &Path,
 ) -> rusqlite::Result<Result<bool>> {
-    let begun = cache::clear(incoming).and_then(|()| cache::make_folder(incoming));
+    let begun = cache::clear(incoming).and_then(|()| private_folder(incoming));
     if let Err(error) = begun {
         return Ok(Err(error));
     }
-    let mut pieces =
-        db.prepare("SELECT bytes FROM shared_file WHERE name = ?1 AND number = ?2 AND sum = ?3 AND piece = ?4")?;
+    let mut pieces = db.prepare(&format!("SELECT bytes FROM shared_file WHERE {OF_FILE} AND piece = ?4"))?;
     for file in files {
         let path = cache::path_of(incoming, file.number);
         let is_linked = CacheFile::in_folder(at_hand, file.number) == Some(*file)
@@ -188,9 +189,9 @@ fn receive(
         if is_linked {
             continue;
         }
-        let mut out = match cache::create(&path) {
+        let mut out = match create(&path) {
             Ok(out) => out,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(Err(Error::io(&path)(error))),
         };
         for place in 0_i64.. {
             let key = file_key(name, *file).into_iter().chain([Value::Integer(place)]);

@@ -121,8 +121,8 @@ impl Server {
         done
     }
 
-    /// Counts the tables anew: until the server has done so by itself, it takes those that have grown for small ones, and
-    /// reads them from beginning to end.
+    /// Counts the tables anew: until the server has done so by itself, it takes those that have grown for small ones,
+    /// and reads them from beginning to end.
     pub(crate) fn analyze(&self) -> rusqlite::Result<()> {
         self.execute_batch("ANALYZE")
     }

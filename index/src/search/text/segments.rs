@@ -2,7 +2,6 @@
 
 use super::{FIELDS, Failed, LENGTHS, TOKENIZER, analyzer, open, schema, split};
 use crate::catalogue::change_log::Stamp;
-use crate::catalogue::paths;
 use crate::catalogue::stored::{LISTED, list_of, text_of};
 use crate::catalogue::told;
 use crate::engine::{Database, SqlRow};
@@ -93,8 +92,7 @@ fn said_of(db: &Database, some: &[i64]) -> rusqlite::Result<BTreeMap<i64, PhotoW
         })
     };
     each("SELECT photo, path, root FROM file WHERE photo LISTED ORDER BY photo, path", |said, row| {
-        let path = |at| -> rusqlite::Result<PathBuf> { Ok(paths::from_bytes(row.get_ref(at)?.as_blob()?)) };
-        said.files.push((path(1)?, path(2)?));
+        said.files.push((row.stored_path(1)?, row.stored_path(2)?));
         Ok(())
     })?;
     each(

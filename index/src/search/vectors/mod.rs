@@ -98,7 +98,7 @@ pub(crate) struct Vectors {
     all: OnceLock<(Vec<i64>, Vec<f32>)>,
 }
 
-/// About [`SAMPLE`] rows, evenly spaced, one after the other: of coded ones their codes, which are a quarter of the bytes.
+/// About [`SAMPLE`] rows, evenly spaced, one after the other: of coded ones their codes, a quarter of the bytes.
 #[derive(Default)]
 struct SampledRows {
     exact: Vec<f32>,
