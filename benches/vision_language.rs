@@ -1,10 +1,10 @@
-//! The cost of vision-language models at their real size: the shapes of SmolVLM-256M, SmolVLM-500M and LLaVA-1.5-7B
-//! with random weights. docs/figures.md quotes the figures.
+//! The cost of vision-language models at their real size: the shapes of SmolVLM-256M, SmolVLM-500M, LLaVA-1.5-7B and
+//! Idefics2-8B with random weights. docs/figures.md quotes the figures.
 //!
 //! ```text
-//! cargo bench --bench vision_language -- write DIR 256m|500m|llava      writes a checkpoint in bf16 (0.5, 1.0 or 14 GB)
-//! cargo bench --bench vision_language -- quantize DIR 4|8 OUT           quantizes it to OUT
-//! cargo bench --bench vision_language -- measure DIR [whole]            load, a photo, prompt, tokens a second, peak memory
+//! cargo bench --bench vision_language -- write DIR 256m|500m|llava|idefics2   writes a checkpoint in bf16 (0.5, 1.0, 14 or 17 GB)
+//! cargo bench --bench vision_language -- quantize DIR 4|8 OUT                 quantizes it to OUT
+//! cargo bench --bench vision_language -- measure DIR [whole]                  load, a photo, prompt, tokens a second, peak memory
 //! ```
 #![allow(clippy::unwrap_used)]
 
@@ -37,7 +37,7 @@ fn main() {
             made.unwrap();
             println!("quantized in {:.0} s", start.elapsed().as_secs_f64());
         }
-        _ => eprintln!("usage: write DIR 256m|500m|llava | quantize DIR 4|8 OUT | measure DIR"),
+        _ => eprintln!("usage: write DIR 256m|500m|llava|idefics2 | quantize DIR 4|8 OUT | measure DIR"),
     }
 }
 
@@ -139,10 +139,32 @@ fn vision(shapes: &mut Vec<Shape>, prefix: &str, (w, f, l, patch, positions): (u
     norm(shapes, &format!("{prefix}post_layernorm"), w, true);
 }
 
+/// What makes 64 tokens of a photo in Idefics2-8B.
+fn perceiver(shapes: &mut Vec<Shape>, prefix: &str) {
+    let (seen, w, f) = (1152, 4096, 14336);
+    for (part, out, inputs) in [("gate", f, seen), ("up", f, seen), ("down", w, f)] {
+        linear(shapes, &format!("{prefix}modality_projection.{part}_proj"), out, inputs, false);
+    }
+    let prefix = format!("{prefix}perceiver_resampler.");
+    shapes.push((format!("{prefix}latents"), vec![64, w]));
+    for n in 0..3 {
+        let name = |part: &str| format!("{prefix}layers.{n}.{part}");
+        for part in ["input_context_norm", "input_latents_norm", "post_attention_layernorm"] {
+            norm(shapes, &name(part), w, false);
+        }
+        for (part, out, inputs) in [("q", 1536, w), ("k", 384, w), ("v", 384, w), ("o", w, 1536)] {
+            linear(shapes, &name(&format!("self_attn.{part}_proj")), out, inputs, false);
+        }
+        for (part, out, inputs) in [("gate", 4 * w, w), ("up", 4 * w, w), ("down", w, 4 * w)] {
+            linear(shapes, &name(&format!("mlp.{part}_proj")), out, inputs, false);
+        }
+    }
+    norm(shapes, &format!("{prefix}norm"), w, false);
+}
+
 fn write(dir: &Path, size: &str) {
-    let is_llava = size == "llava";
     let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reference/vlm");
-    let small = small.join(if is_llava { "llava" } else { "smolvlm" });
+    let small = small.join(if ["llava", "idefics2"].contains(&size) { size } else { "smolvlm" });
     std::fs::create_dir_all(dir).unwrap();
     for name in ["tokenizer.json", "tokenizer_config.json", "chat_template.json", "generation_config.json"] {
         std::fs::copy(small.join(name), dir.join(name)).unwrap();
@@ -150,7 +172,7 @@ fn write(dir: &Path, size: &str) {
     let read = |name: &str| -> Value { serde_json::from_slice(&std::fs::read(small.join(name)).unwrap()).unwrap() };
     let (mut config, mut pictures) = (read("config.json"), read("preprocessor_config.json"));
     let mut shapes = Vec::new();
-    if is_llava {
+    if size == "llava" {
         config["text_config"] = json!({"model_type": "llama", "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
             "vocab_size": 32064});
         config["vision_config"] = json!({"model_type": "clip_vision_model", "hidden_size": 1024, "image_size": 336,
@@ -165,6 +187,27 @@ fn write(dir: &Path, size: &str) {
         norm(&mut shapes, &format!("{tower}pre_layrnorm"), 1024, true);
         linear(&mut shapes, "multi_modal_projector.linear_1", 4096, 1024, true);
         linear(&mut shapes, "multi_modal_projector.linear_2", 4096, 4096, true);
+    } else if size == "idefics2" {
+        for (key, value) in [
+            ("hidden_size", 4096),
+            ("intermediate_size", 14336),
+            ("num_hidden_layers", 32),
+            ("num_attention_heads", 32),
+            ("num_key_value_heads", 8),
+            ("vocab_size", 32003),
+        ] {
+            config["text_config"][key] = json!(value);
+        }
+        config["vision_config"] = json!({"model_type": "idefics2", "hidden_size": 1152, "image_size": 980,
+            "intermediate_size": 4304, "num_attention_heads": 16, "num_hidden_layers": 27, "patch_size": 14});
+        config["perceiver_config"] = json!({"model_type": "idefics2", "hidden_act": "silu", "num_key_value_heads": 4,
+            "resampler_depth": 3, "resampler_head_dim": 96, "resampler_n_heads": 16, "resampler_n_latents": 64});
+        pictures["size"] = json!({"longest_edge": 980, "shortest_edge": 378});
+        text(&mut shapes, "model.text_model.", (4096, 14336, 32, 1024, 32003));
+        shapes.push(("lm_head.weight".into(), vec![32003, 4096]));
+        vision(&mut shapes, "model.vision_model.", (1152, 4304, 27, 14, 4900));
+        shapes.push(("model.vision_model.embeddings.patch_embedding.bias".into(), vec![1152]));
+        perceiver(&mut shapes, "model.connector.");
     } else {
         let (w, f, l, heads, kv) = if size == "256m" { (576, 1536, 30, 9, 3) } else { (960, 2560, 32, 15, 5) };
         for (key, value) in [

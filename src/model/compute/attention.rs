@@ -1,6 +1,6 @@
 //! Attention (Vaswani et al. 2017) on rows of f32.
 
-use super::matrix::multiply_slices;
+use super::matrix::{multiply_slices, transposed};
 use super::ops::{self, Activation};
 use rayon::prelude::*;
 
@@ -54,13 +54,8 @@ pub(in crate::model) fn attention(queries: Columns, keys: Columns, values: Colum
             let mut scores = multiply_slices(&gather(queries), &gather(keys), size, None, Activation::None);
             let count = keys.count();
             ops::softmax(&mut scores, count, scale);
-            let mut turned = vec![0.0; size * count];
-            for (k, row) in values.head(head, size).enumerate() {
-                for (i, v) in row.iter().enumerate() {
-                    turned[i * count + k] = *v;
-                }
-            }
-            multiply_slices(&scores, &turned, count, None, Activation::None)
+            let values = transposed(&values.head(head, size).collect::<Vec<_>>());
+            multiply_slices(&scores, &values, count, None, Activation::None)
         })
         .collect();
     let mut out = vec![0.0; queries.count() * heads * size];

@@ -11,9 +11,14 @@ use std::ops::Range;
 
 const MAGIC: &[u8; 4] = b"GGUF";
 const VERSION: u32 = 3;
-const ALIGNMENT: u64 = 32;
+/// The alignment of files that do not say theirs.
+const DEFAULT_ALIGNMENT: u64 = 32;
+/// The alignment of files that are written here: cache lines.
+const ALIGNMENT: u64 = 64;
 /// The limit for counts in a header: no model has more tensors, and a hostile file must not exhaust the memory.
 const MOST: u64 = 1 << 20;
+const ALIGNMENT_KEY: &str = "general.alignment";
+const NUMBER: u32 = 4;
 const TEXT: u32 = 8;
 const ARRAY: u32 = 9;
 
@@ -46,12 +51,12 @@ pub(in crate::model) fn read(file: &[u8]) -> anyhow::Result<Vec<Tensor>> {
         tensors <= MOST && facts <= MOST,
         "it claims to have {tensors} tensors and {facts} metadata entries"
     );
-    let mut alignment = ALIGNMENT;
+    let mut alignment = DEFAULT_ALIGNMENT;
     for _ in 0..facts {
         let key = rest.text()?;
         let kind = rest.u32()?;
         let value = rest.value(kind)?;
-        if key == b"general.alignment" {
+        if key == ALIGNMENT_KEY.as_bytes() {
             alignment = value.context("the alignment is not a number")?;
         }
     }
@@ -171,7 +176,7 @@ impl<W: Write + Seek> GgufWriter<W> {
         head.extend_from_slice(MAGIC);
         head.extend(VERSION.to_le_bytes());
         head.extend((tensors.len() as u64).to_le_bytes());
-        head.extend((facts.len() as u64).to_le_bytes());
+        head.extend((facts.len() as u64 + 1).to_le_bytes());
         let text = |head: &mut Vec<u8>, text: &str| {
             head.extend((text.len() as u64).to_le_bytes());
             head.extend(text.as_bytes());
@@ -181,6 +186,9 @@ impl<W: Write + Seek> GgufWriter<W> {
             head.extend(TEXT.to_le_bytes());
             text(&mut head, value);
         }
+        text(&mut head, ALIGNMENT_KEY);
+        head.extend(NUMBER.to_le_bytes());
+        head.extend((ALIGNMENT as u32).to_le_bytes());
         let (mut announced, mut offset) = (Vec::new(), 0_u64);
         for (name, dtype, shape) in tensors {
             text(&mut head, name);

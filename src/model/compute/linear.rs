@@ -2,9 +2,9 @@
 //!
 //! Our kernels add in the same order at every processor level with FMA; candle's do not.
 
-use super::matrix::{Matrix, multiply_slices};
-use super::ops::{Activation, bias_activate, contiguous};
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use super::matrix::{PackedMatrix, multiply_slices, multiply_slices_to};
+use super::ops::{Activation, bias_activate, contiguous, contiguous_mut};
+use candle_core::{CpuStorage, CustomOp2, DType, InplaceOp3, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 /// `x W^T + b`
@@ -18,27 +18,54 @@ pub(in crate::model) struct TensorLinear {
 impl TensorLinear {
     /// Maps (rows, inputs) to (rows, outputs) and applies an activation.
     pub(in crate::model) fn apply(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        self.apply_in(None, x, activation)
+    }
+
+    /// The same in the place of `room`, if that has the shape of the result: new memory of some megabytes costs a tenth of
+    /// the product.
+    pub(in crate::model) fn apply_in(
+        &self,
+        room: Option<&Tensor>,
+        x: &Tensor,
+        activation: Activation,
+    ) -> Result<Tensor> {
         if !x.device().is_cpu() {
             return bias_activate(product(x, &self.weight)?, &self.bias, activation);
         }
-        x.contiguous()?.apply_op3_no_bwd(&self.weight.contiguous()?, &self.bias, &TensorProduct(activation))
+        let weight = self.weight.contiguous()?;
+        in_room(room, x, &self.bias, &TensorProduct { weight: &weight, activation })
     }
 }
 
-/// The same with a matrix that stays in the format of its file.
-pub(in crate::model) struct MatrixLinear {
+/// The same in 8 bits.
+pub(in crate::model) struct PackedLinear {
     /// (outputs, inputs)
-    pub(in crate::model) weight: Matrix,
+    pub(in crate::model) weight: PackedMatrix,
     /// (outputs)
     pub(in crate::model) bias: Tensor,
 }
 
-impl MatrixLinear {
-    /// Maps (rows, inputs) to (rows, outputs) on the processor, and applies an activation. The bits of a row do not depend on
-    /// how many others there are.
-    pub(in crate::model) fn apply(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
-        x.contiguous()?.apply_op2_no_bwd(&self.bias, &MatrixProduct { weight: &self.weight, activation })
+impl PackedLinear {
+    /// Like [`TensorLinear::apply_in`], on the processor. The bits of a row do not depend on how many others there are.
+    pub(in crate::model) fn apply_in(
+        &self,
+        room: Option<&Tensor>,
+        x: &Tensor,
+        activation: Activation,
+    ) -> Result<Tensor> {
+        in_room(room, x, &self.bias, &PackedProduct { weight: &self.weight, activation })
     }
+}
+
+/// The result of a layer on the processor, in `room` if it fits there.
+fn in_room(room: Option<&Tensor>, x: &Tensor, bias: &Tensor, product: &impl InplaceOp3) -> Result<Tensor> {
+    let shape = (x.dims2()?.0, bias.dims1()?);
+    let room = match room.filter(|room| room.dims2().is_ok_and(|room| room == shape)) {
+        Some(room) => room.clone(),
+        None => Tensor::zeros(shape, DType::F32, x.device())?,
+    };
+    room.inplace_op3(&x.contiguous()?, bias, product)?;
+    Ok(room)
 }
 
 /// `x w^T`: (.., n, k) and (.., m, k) with the same leading dimensions give (.., n, m).
@@ -49,65 +76,82 @@ pub(in crate::model) fn product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op2_no_bwd(&w.contiguous()?, &RowProduct)
 }
 
-/// What a layer of (outputs, inputs) makes of (rows, inputs), by a product of `x` that adds `bias`.
+/// Fills `out` with what a layer of (outputs, inputs) makes of (rows, inputs), by a product of `x` that adds `bias`.
 fn layer(
+    (out, out_layout): (&mut CpuStorage, &Layout),
     (x, x_layout): (&CpuStorage, &Layout),
     (bias, bias_layout): (&CpuStorage, &Layout),
     (outputs, inputs): (usize, usize),
-    multiply: impl FnOnce(&[f32], &[f32]) -> Vec<f32>,
-) -> Result<(CpuStorage, Shape)> {
+    multiply: impl FnOnce(&mut [f32], &[f32], &[f32]),
+) -> Result<()> {
     let (x, bias) = (contiguous(x, x_layout)?, contiguous(bias, bias_layout)?);
+    let out = contiguous_mut(out, out_layout)?;
     match x_layout.dims() {
-        [rows, columns] if *columns == inputs && bias.len() == outputs && rows * columns * outputs > 0 => {
-            Ok((CpuStorage::F32(multiply(x, bias)), Shape::from((*rows, outputs))))
+        [rows, columns]
+            if *columns == inputs
+                && bias.len() == outputs
+                && out.len() == rows * outputs
+                && rows * columns * outputs > 0 =>
+        {
+            multiply(out, x, bias);
+            Ok(())
         }
         shape => bail!("a layer from {inputs} to {outputs} numbers gets {shape:?} and a bias of {}", bias.len()),
     }
 }
 
-struct TensorProduct(Activation);
+struct TensorProduct<'a> {
+    /// (outputs, inputs), contiguous
+    weight: &'a Tensor,
+    activation: Activation,
+}
 
-impl CustomOp3 for TensorProduct {
+impl InplaceOp3 for TensorProduct<'_> {
     fn name(&self) -> &'static str {
         "linear"
     }
 
     fn cpu_fwd(
         &self,
+        out: &mut CpuStorage,
+        out_layout: &Layout,
         x: &CpuStorage,
         x_layout: &Layout,
-        w: &CpuStorage,
-        w_layout: &Layout,
         bias: &CpuStorage,
         bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (outputs, inputs) = w_layout.shape().dims2()?;
-        let w = contiguous(w, w_layout)?;
-        let multiply = |x: &[f32], bias: &[f32]| multiply_slices(x, w, inputs, Some(bias), self.0);
-        layer((x, x_layout), (bias, bias_layout), (outputs, inputs), multiply)
+    ) -> Result<()> {
+        let (storage, w_layout) = self.weight.storage_and_layout();
+        let Storage::Cpu(w) = &*storage else { bail!("the weights of a layer are not on the processor") };
+        let (w, shape) = (contiguous(w, w_layout)?, w_layout.shape().dims2()?);
+        layer((out, out_layout), (x, x_layout), (bias, bias_layout), shape, |out, x, bias| {
+            multiply_slices_to(out, x, w, shape.1, Some(bias), self.activation);
+        })
     }
 }
 
-struct MatrixProduct<'a> {
-    weight: &'a Matrix,
+struct PackedProduct<'a> {
+    weight: &'a PackedMatrix,
     activation: Activation,
 }
 
-impl CustomOp2 for MatrixProduct<'_> {
+impl InplaceOp3 for PackedProduct<'_> {
     fn name(&self) -> &'static str {
-        "matrix-linear"
+        "packed-linear"
     }
 
     fn cpu_fwd(
         &self,
+        out: &mut CpuStorage,
+        out_layout: &Layout,
         x: &CpuStorage,
         x_layout: &Layout,
         bias: &CpuStorage,
         bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let multiply = |x: &[f32], bias: &[f32]| self.weight.multiply_by_tiles(x, Some(bias), self.activation);
+    ) -> Result<()> {
         let shape = (self.weight.rows(), self.weight.columns());
-        layer((x, x_layout), (bias, bias_layout), shape, multiply)
+        layer((out, out_layout), (x, x_layout), (bias, bias_layout), shape, |out, x, bias| {
+            self.weight.multiply_to(out, x, Some(bias), self.activation);
+        })
     }
 }
 

@@ -103,6 +103,40 @@ fn add_and_activate(x: &mut [f32], bias: &[f32], activation: Activation) {
     }
 }
 
+/// Normalises the rows of `x` with a weight and a bias along the last dimension.
+pub(in crate::model) fn normalised(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f32) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return candle_nn::ops::layer_norm(x, weight, bias, eps);
+    }
+    x.contiguous()?.apply_op3_no_bwd(weight, bias, &LayerNorm(eps))
+}
+
+struct LayerNorm(f32);
+
+impl CustomOp3 for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer-norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (weight, bias) = (contiguous(weight, weight_layout)?, contiguous(bias, bias_layout)?);
+        let mut x = contiguous(x, layout)?.to_vec();
+        if weight.is_empty() || weight.len() != bias.len() || layout.dims().last() != Some(&weight.len()) {
+            bail!("a norm of {} numbers for {:?}", weight.len(), layout.dims());
+        }
+        layer_norm(&mut x, weight, bias, self.0);
+        Ok((CpuStorage::F32(x), layout.shape().clone()))
+    }
+}
+
 struct Add;
 
 impl InplaceOp2 for Add {
@@ -207,7 +241,7 @@ pub(in crate::model) fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout)
     }
 }
 
-fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
+pub(in crate::model) fn contiguous_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
     match (layout.contiguous_offsets(), storage) {
         (Some((start, end)), CpuStorage::F32(all)) => Ok(&mut all[start..end]),
         (_, other) => bail!("a {:?} tensor is not contiguous or not f32", other.dtype()),
@@ -390,7 +424,7 @@ by_level! {
     /// Turns each row of `length` numbers into `softmax(scale * row)`.
     pub(in crate::model) fn softmax(x: &mut [f32], length: usize, scale: f32) {
         for row in x.chunks_exact_mut(length) {
-            let largest = row.iter().fold(f32::NEG_INFINITY, |m, x| m.max(*x));
+            let largest = largest(row);
             for x in row.iter_mut() {
                 *x = exp(scale * (*x - largest));
             }
@@ -407,6 +441,21 @@ by_level! {
             *x += scale * y;
         }
     }
+}
+
+/// The largest number of a row, in lanes; NaN is passed over.
+#[inline(always)]
+fn largest(row: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane = larger(*lane, *x);
+        }
+    }
+    lanes.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, larger)
 }
 
 /// The sum of `f` over a row, in lanes, so that it vectorises and loses little precision.
@@ -447,7 +496,8 @@ fn exp(x: f32) -> f32 {
     /// Adding this and subtracting it again rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
     let r = x - n * 0.693_359_375 + n * 2.121_944_4e-4;
     let p = 1.987_569_15e-4;
     let p = p * r + 1.398_199_95e-3;
@@ -456,8 +506,8 @@ fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_55e-1;
     let p = p * r + 5.000_000_1e-1;
     let value = p * r * r + r + 1.0;
-    // The cast cannot fail: n is within -126..=127, which are the exponents of normal numbers.
-    value * f32::from_bits(((n as i32 + 127) << 23) as u32)
+    // The lowest bits are n, within -126..=127, which are the exponents of normal numbers. A cast would saturate, slowly.
+    value * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
 }
 
 #[cfg(test)]

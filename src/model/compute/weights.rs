@@ -2,7 +2,7 @@
 //! expects.
 
 use super::gguf;
-use super::matrix::{Dtype, Matrix};
+use super::matrix::{Dtype, Matrix, PackedMatrix};
 use anyhow::Context;
 use candle_core::{DType, Device, Tensor};
 use memmap2::Mmap;
@@ -158,6 +158,14 @@ impl Weights {
         let columns = shape[1..].iter().product();
         let file: Arc<Mmap> = Arc::clone(&self.files[place.file]);
         Matrix::new(file, place.bytes.clone(), place.dtype, shape[0], columns)
+            .with_context(|| format!("{}: the weight {name}", self.file(place)))
+    }
+
+    /// The matrix `name` in panels, left in its mapped file, where its bytes are numbers of type F32.
+    pub(in crate::model) fn panels(&self, name: &str, rows: usize, columns: usize) -> anyhow::Result<PackedMatrix> {
+        let place = self.places.get(name).ok_or_else(|| self.missing(name))?;
+        let file: Arc<Mmap> = Arc::clone(&self.files[place.file]);
+        PackedMatrix::new(file, place.bytes.clone(), rows, columns)
             .with_context(|| format!("{}: the weight {name}", self.file(place)))
     }
 

@@ -3,7 +3,7 @@
 use super::config::TowerSizes;
 use super::eight_bits::TowerBits;
 use super::fastvit::FastVit;
-use super::tower::{EncodePictures, EncoderLayer, attend};
+use super::tower::{EncodePictures, EncoderLayer, LayerRoom, attend};
 use crate::model::compute::ops::Activation;
 use crate::model::hub::presets::{Preset, VisionSizes};
 use candle_core::{Device, Tensor};
@@ -36,7 +36,7 @@ pub fn seconds_per_photo(preset: &Preset) -> anyhow::Result<f64> {
     let batch = (ROWS / tokens).clamp(1, 8);
     let x = Tensor::full(0.1_f32, (batch * tokens, hidden), &Device::Cpu)?;
     let attend = |qkv: &Tensor, heads: usize| attend(qkv, batch, heads);
-    let of_layer = best_of(&|| layer.apply(x.copy()?, &attend, None).map(drop))?;
+    let of_layer = best_of(&|| layer.apply(x.copy()?, &attend, None, &mut LayerRoom::default()).map(drop))?;
     Ok(of_layer * layers as f64 / batch as f64)
 }
 

@@ -8,19 +8,20 @@
 use super::tower::{EncoderLayer, TowerLinear};
 use crate::model::compute::gguf::GgufWriter;
 use crate::model::compute::level::integers_are_fast;
-use crate::model::compute::linear::{MatrixLinear, TensorLinear};
-use crate::model::compute::matrix::{Dtype, Matrix};
+use crate::model::compute::linear::{PackedLinear, TensorLinear};
+use crate::model::compute::matrix::{Dtype, Matrix, PackedMatrix};
 use crate::model::compute::weights::{Weights, seal};
 use crate::model::kept;
 use candle_core::Tensor;
 use candle_core::quantized::{GgmlDType, QTensor};
+use memmap2::MmapMut;
 use rayon::prelude::*;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Must change whenever the same tower gives other blocks, or is kept in another way.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// States with fewer numbers are multiplied as fast in f32.
 const LEAST_HIDDEN: usize = 256;
@@ -47,15 +48,17 @@ impl TowerBits {
     }
 }
 
-/// The matrix of a layer as blocks; `None` if its inputs do not fill whole ones, or if it holds NaN or infinity, which blocks
-/// would hide: in f32 they show, and the model is refused.
-fn blocks(weight: &Tensor) -> anyhow::Result<Option<Vec<u8>>> {
-    let inputs = weight.dims2()?.1;
+/// The matrix of a layer in 8 bits, packed; `None` if its inputs do not fill whole blocks, or if it holds NaN or infinity,
+/// which blocks would hide: in f32 they show, and the model is refused.
+fn packed(weight: &Tensor) -> anyhow::Result<Option<Vec<u8>>> {
+    let (outputs, inputs) = weight.dims2()?;
     let finite = || weight.flatten_all()?.to_vec1::<f32>().map(|numbers| numbers.iter().all(|n| n.is_finite()));
     if Dtype::Q8_0.bytes(inputs).is_none() || !finite()? {
         return Ok(None);
     }
-    Ok(Some(QTensor::quantize(weight, GgmlDType::Q8_0)?.data()?.into_owned()))
+    let blocks = QTensor::quantize(weight, GgmlDType::Q8_0)?.data()?.into_owned();
+    let length = blocks.len();
+    Ok(Some(Matrix::new(Arc::new(blocks), 0..length, Dtype::Q8_0, outputs, inputs)?.packed()))
 }
 
 /// What a tower in 8 bits is loaded from beside the model's own files.
@@ -66,13 +69,13 @@ impl EightBits {
     pub(super) fn linear(
         &self,
         name: &str,
-        shape: [usize; 2],
+        [outputs, inputs]: [usize; 2],
         bias: impl FnOnce() -> anyhow::Result<Tensor>,
     ) -> anyhow::Result<Option<TowerLinear>> {
         if !self.0.has(name) {
             return Ok(None);
         }
-        Ok(Some(TowerLinear::Small(MatrixLinear { weight: self.0.matrix(name, &shape)?, bias: bias()? })))
+        Ok(Some(TowerLinear::Small(PackedLinear { weight: self.0.panels(name, outputs, inputs)?, bias: bias()? })))
     }
 
     /// Reads what [`EightBits::make`] has made; `None` if it is not there, or not as it was written.
@@ -93,17 +96,18 @@ impl EightBits {
             })
             .collect();
         let made: Vec<Option<Vec<u8>>> =
-            exact.par_iter().map(|(_, linear)| blocks(&linear.weight)).collect::<anyhow::Result<_>>()?;
+            exact.par_iter().map(|(_, linear)| packed(&linear.weight)).collect::<anyhow::Result<_>>()?;
         let mut tensors = Vec::new();
-        for ((name, linear), blocks) in exact.into_iter().zip(made) {
-            if let Some(blocks) = blocks {
-                tensors.push(((name, Dtype::Q8_0, linear.weight.dims().to_vec()), blocks));
+        for ((name, _), panels) in exact.into_iter().zip(made) {
+            if let Some(panels) = panels {
+                // GGUF has no type for panels.
+                tensors.push(((name, Dtype::F32, vec![panels.len() / size_of::<f32>()]), panels));
             }
         }
         let announced: Vec<_> = tensors.iter().map(|(announced, _)| announced.clone()).collect();
         let mut writer = GgufWriter::new(Cursor::new(Vec::new()), &[], &announced)?;
-        for (_, blocks) in tensors {
-            writer.add(&blocks)?;
+        for (_, panels) in tensors {
+            writer.add(&panels)?;
         }
         let mut bytes = writer.finish()?.into_inner();
         seal(&mut bytes);
@@ -130,8 +134,9 @@ pub(super) fn place(cache: &Path, fingerprint: &str, tower: &str) -> PathBuf {
 /// A layer in 8 bits that is kept nowhere; as it is if its inputs do not fill whole blocks.
 pub(super) fn quantized(linear: TensorLinear) -> anyhow::Result<TowerLinear> {
     let (outputs, inputs) = linear.weight.dims2()?;
-    let Some(blocks) = blocks(&linear.weight)? else { return Ok(TowerLinear::Exact(linear)) };
-    let length = blocks.len();
-    let weight = Matrix::new(Arc::new(blocks), 0..length, Dtype::Q8_0, outputs, inputs)?;
-    Ok(TowerLinear::Small(MatrixLinear { weight, bias: linear.bias }))
+    let Some(panels) = packed(&linear.weight)? else { return Ok(TowerLinear::Exact(linear)) };
+    let mut memory = MmapMut::map_anon(panels.len())?;
+    memory.copy_from_slice(&panels);
+    let weight = PackedMatrix::new(Arc::new(memory.make_read_only()?), 0..panels.len(), outputs, inputs)?;
+    Ok(TowerLinear::Small(PackedLinear { weight, bias: linear.bias }))
 }

@@ -6,11 +6,11 @@ use super::eight_bits::{self, EightBits, TowerBits};
 use super::prefix_tree::{AttendToPrefix, PrefixTree};
 use super::tensors::{AttentionNames, ProjectionName, TextNames, TowerNames, VisionNames};
 use crate::model::compute::attention::{Columns, Heads, attention};
-use crate::model::compute::linear::{MatrixLinear, TensorLinear, product};
-use crate::model::compute::ops::{Activation, add, contiguous};
+use crate::model::compute::linear::{PackedLinear, TensorLinear, product};
+use crate::model::compute::ops::{Activation, add, contiguous, normalised};
 use crate::model::compute::weights::Weights;
 use candle_core::{CpuStorage, CustomOp1, D, Device, Layout, Shape, Tensor};
-use candle_nn::ops::{layer_norm, softmax_last_dim};
+use candle_nn::ops::softmax_last_dim;
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub(super) enum TowerLinear {
     /// As in the model's files, in f32.
     Exact(TensorLinear),
     /// In 8 bits.
-    Small(MatrixLinear),
+    Small(PackedLinear),
 }
 
 pub(super) struct EncoderLayer {
@@ -82,12 +82,19 @@ impl LayerSource<'_> {
 }
 
 impl TowerLinear {
-    fn apply(&self, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
+    fn apply_in(&self, room: Option<&Tensor>, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
         match self {
-            Self::Exact(linear) => linear.apply(x, activation),
-            Self::Small(linear) => linear.apply(x, activation),
+            Self::Exact(linear) => linear.apply_in(room, x, activation),
+            Self::Small(linear) => linear.apply_in(room, x, activation),
         }
     }
+}
+
+/// Memory for the largest results of a layer, which the next one uses again.
+#[derive(Default)]
+pub(super) struct LayerRoom {
+    qkv: Option<Tensor>,
+    inner: Option<Tensor>,
 }
 
 /// Maps a state to an embedding.
@@ -112,7 +119,7 @@ impl TensorNorm {
     }
 
     pub(super) fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        layer_norm(x, &self.weight, &self.bias, self.eps)
+        normalised(x, &self.weight, &self.bias, self.eps)
     }
 }
 
@@ -126,8 +133,9 @@ impl Mlp {
         })
     }
 
-    fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        self.fc2.apply(&self.fc1.apply(x, self.activation)?, Activation::None)
+    fn apply(&self, x: &Tensor, room: &mut Option<Tensor>) -> candle_core::Result<Tensor> {
+        let inner = self.fc1.apply_in(room.as_ref(), x, self.activation)?;
+        self.fc2.apply_in(None, room.insert(inner), Activation::None)
     }
 }
 
@@ -267,15 +275,21 @@ impl EncoderLayer {
 
     /// Maps states, (rows, hidden), to those of the rows in `wanted`, or of all. `attend` is given queries, keys and values
     /// side by side, and the number of heads.
-    pub(super) fn apply(&self, x: Tensor, attend: AttendFn, wanted: Option<&Tensor>) -> candle_core::Result<Tensor> {
-        let qkv = self.qkv.apply(&self.norm1.apply(&x)?, Activation::None)?;
-        let mut attended = attend(&qkv, self.heads)?;
+    pub(super) fn apply(
+        &self,
+        x: Tensor,
+        attend: AttendFn,
+        wanted: Option<&Tensor>,
+        room: &mut LayerRoom,
+    ) -> candle_core::Result<Tensor> {
+        let qkv = self.qkv.apply_in(room.qkv.as_ref(), &self.norm1.apply(&x)?, Activation::None)?;
+        let mut attended = attend(room.qkv.insert(qkv), self.heads)?;
         let mut x = x;
         if let Some(wanted) = wanted {
             (x, attended) = (x.index_select(wanted, 0)?, attended.index_select(wanted, 0)?);
         }
-        let x = add(x, &self.out.apply(&attended, Activation::None)?)?;
-        let inner = self.mlp.apply(&self.norm2.apply(&x)?)?;
+        let x = add(x, &self.out.apply_in(None, &attended, Activation::None)?)?;
+        let inner = self.mlp.apply(&self.norm2.apply(&x)?, &mut room.inner)?;
         add(x, &inner)
     }
 }
@@ -286,10 +300,11 @@ pub(super) type AttendFn<'a> = &'a dyn Fn(&Tensor, usize) -> candle_core::Result
 /// The states of `wanted` rows after all layers, of which the last one need not compute the others.
 fn states_of(wanted: &Tensor, layers: &[EncoderLayer], mut x: Tensor, attend: AttendFn) -> candle_core::Result<Tensor> {
     let Some((last, layers)) = layers.split_last() else { return x.index_select(wanted, 0) };
+    let room = &mut LayerRoom::default();
     for layer in layers {
-        x = layer.apply(x, attend, None)?;
+        x = layer.apply(x, attend, None, room)?;
     }
-    last.apply(x, attend, Some(wanted))
+    last.apply(x, attend, Some(wanted), room)
 }
 
 /// What each token finds by attention in its picture or text, of which `qkv` holds `batch`: (batch * tokens, 3 * hidden),
@@ -528,7 +543,7 @@ impl AttentionPooling {
         let scores = softmax_last_dim(&product(&query, &key)?)?;
         let found = product(&scores, &value.transpose(2, 3)?)?.reshape((batch, hidden))?;
         let x = self.out.apply(&found, Activation::None)?;
-        let inner = self.mlp.apply(&self.norm.apply(&x)?)?;
+        let inner = self.mlp.apply(&self.norm.apply(&x)?, &mut None)?;
         add(x, &inner)
     }
 }
@@ -613,8 +628,9 @@ impl EncodePictures for VisionTower {
                 projection.as_ref().map_or(Ok(class.clone()), |projection| projection.apply(&class))
             }
             VisionEnd::Attention(pooling) => {
+                let room = &mut LayerRoom::default();
                 for layer in &self.layers {
-                    x = layer.apply(x, &attend, None)?;
+                    x = layer.apply(x, &attend, None, room)?;
                 }
                 pooling.apply(&self.post_norm.apply(&x)?, batch)
             }

@@ -4,7 +4,7 @@
 //! two f16 units, eight pairs of 6-bit scale and minimum, and 128 bytes of nibbles.
 
 #[cfg(target_arch = "x86_64")]
-use super::x86::{avx_vnni, avx2, avx512, sse};
+use super::x86::{avx2, avx512, sse};
 use crate::model::compute::level::by_level;
 
 /// Weight rows of a tile.
@@ -38,7 +38,7 @@ pub(super) const Q4_K_BYTES: usize = 144;
 
 /// The scales and minima of a Q4_K block's eight groups of 32.
 #[inline(always)]
-fn q4_k_scales(block: &[u8; Q4_K_BYTES]) -> ([f32; 8], [f32; 8]) {
+pub(super) fn q4_k_scales(block: &[u8; Q4_K_BYTES]) -> ([f32; 8], [f32; 8]) {
     let (units, scales, minima) = q4_k_multiples(block);
     let [scale, minimum] = units.map(half_to_f32);
     (scales.map(|n| scale * f32::from(n)), minima.map(|n| minimum * f32::from(n)))
@@ -243,169 +243,47 @@ impl QuantizedRow {
     }
 }
 
+/// 32 activations as signed bytes, their scale, and the sum of the bytes.
+#[inline(always)]
+pub(super) fn quantize_block(block: &[f32; SMALL_BLOCK]) -> ([i8; SMALL_BLOCK], f32, i32) {
+    const ROUND: f32 = 12_582_912.0;
+    // As integers, which are ordered alike, because a maximum of floats is not vectorised.
+    let largest = f32::from_bits(block.iter().fold(0, |m, x| m.max(x.to_bits() & 0x7fff_ffff)));
+    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+    let (mut bytes, mut total) = ([0; SMALL_BLOCK], 0);
+    for (q, x) in bytes.iter_mut().zip(block) {
+        // Rounds to the nearest integer, of which the lowest byte remains: a cast that saturates is slow.
+        *q = (x * inverse + ROUND).to_bits() as i8;
+        total += i32::from(*q);
+    }
+    (bytes, largest / 127.0, total)
+}
+
 by_level! {
     fn quantize(blocks: &[[f32; SMALL_BLOCK]], bytes: &mut [[i8; SMALL_BLOCK]], scales: &mut [f32], sums: &mut [f32]) {
-        const ROUND: f32 = 12_582_912.0;
         for (((block, bytes), scale), sum) in blocks.iter().zip(bytes).zip(scales).zip(sums) {
-            // As integers, which are ordered alike, because a maximum of floats is not vectorised.
-            let largest = f32::from_bits(block.iter().fold(0, |m, x| m.max(x.to_bits() & 0x7fff_ffff)));
-            *scale = largest / 127.0;
-            let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-            let mut total = 0;
-            for (q, x) in bytes.iter_mut().zip(block) {
-                // Rounds to the nearest integer, of which the lowest byte remains: a cast that saturates is slow.
-                *q = (x * inverse + ROUND).to_bits() as i8;
-                total += i32::from(*q);
-            }
+            let total;
+            (*bytes, *scale, total) = quantize_block(block);
             *sum = *scale * total as f32;
         }
     }
 }
 
-/// 32 columns of a quantized weight row: `scale * q - minimum`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct WeightBlock {
-    /// Four columns in each word.
-    pub(super) words: [i32; SMALL_BLOCK / 4],
-    pub(super) scale: f32,
-    pub(super) minimum: f32,
-    /// -128 times the sum of the columns, because activations are stored with 128 added.
-    pub(super) start: i32,
-}
-
-impl WeightBlock {
-    /// Makes a block from 32 bytes, eight in each word, and their sum.
-    #[inline(always)]
-    fn new(q: [u64; 4], sum: i32, scale: f32, minimum: f32) -> Self {
-        Self { words: bytemuck::cast(q), scale, minimum, start: -128 * sum }
-    }
-}
-
-/// The same 32 columns of sixteen activation rows, as integers.
-#[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
-pub(super) struct InputBlock {
-    /// For each group of four columns, the four bytes of every row, with 128 added.
-    pub(super) bytes: [[[u8; 4]; LANES]; SMALL_BLOCK / 4],
-    pub(super) scales: [f32; LANES],
-    /// Each scale times the sum of its row's columns.
-    pub(super) sums: [f32; LANES],
-}
-
-impl Default for InputBlock {
-    fn default() -> Self {
-        Self { bytes: [[[128; 4]; LANES]; SMALL_BLOCK / 4], scales: [0.0; LANES], sums: [0.0; LANES] }
-    }
-}
-
-by_level! {
-    /// Writes a quantized activation row into its lane.
-    pub(super) fn put_lane(row: &QuantizedRow, lane: usize, out: &mut [InputBlock]) {
-        for (((bytes, scale), sum), out) in row.bytes.iter().zip(&row.scales).zip(&row.sums).zip(out) {
-            for (four, out) in bytes.as_chunks::<4>().0.iter().zip(&mut out.bytes) {
-                out[lane] = (u32::from_ne_bytes(four.map(i8::cast_unsigned)) ^ 0x8080_8080).to_ne_bytes();
-            }
-            (out.scales[lane], out.sums[lane]) = (*scale, *sum);
-        }
-    }
-}
-
-macro_rules! unpack_q8_0 {
-    ($bytes:ident, $out:ident, $sum:expr) => {{
-        for (block, out) in $bytes.as_chunks::<Q8_0_BYTES>().0.iter().zip($out) {
-            let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
-            let mut quants = [0; SMALL_BLOCK];
-            quants.copy_from_slice(&block[2..]);
-            *out = WeightBlock::new(eight_a_word(quants.as_chunks().0), $sum(&quants), scale, 0.0);
-        }
-    }};
-}
-
-by_level! {
-    /// Unpacks Q8_0 blocks for [`multiply_integer_tile`].
-    pub(super) fn unpack_q8_0(bytes: &[u8], out: &mut [WeightBlock]) {
-        avx2 => unpack_q8_0!(bytes, out, avx2::signed_sum),
-        portable => unpack_q8_0!(bytes, out, signed_sum),
-    }
-}
-
-/// The sum of 32 signed bytes.
-#[inline(always)]
-fn signed_sum(bytes: &[u8; SMALL_BLOCK]) -> i32 {
-    bytes.iter().map(|q| i32::from(q.cast_signed())).sum()
-}
-
-macro_rules! unpack_q4_k {
-    ($bytes:ident, $out:ident, $scales:expr) => {{
-        const LOW: u64 = 0x0f0f_0f0f_0f0f_0f0f;
-        // The sum of eight nibbles fits into a byte.
-        let sum =
-            |words: [u64; 4]| words.iter().map(|w| w.wrapping_mul(0x0101_0101_0101_0101) >> 56).sum::<u64>() as i32;
-        for (block, out) in $bytes.as_chunks::<Q4_K_BYTES>().0.iter().zip($out.as_chunks_mut::<8>().0) {
-            let (scales, minima) = $scales(block);
-            for (pair, nibbles) in block[16..].as_chunks::<SMALL_BLOCK>().0.iter().enumerate() {
-                let words = eight_a_word(nibbles.as_chunks().0);
-                let [a, b, c, d] = words;
-                let low = [a & LOW, b & LOW, c & LOW, d & LOW];
-                let high = [(a >> 4) & LOW, (b >> 4) & LOW, (c >> 4) & LOW, (d >> 4) & LOW];
-                out[2 * pair] = WeightBlock::new(low, sum(low), scales[2 * pair], minima[2 * pair]);
-                out[2 * pair + 1] = WeightBlock::new(high, sum(high), scales[2 * pair + 1], minima[2 * pair + 1]);
-            }
-        }
-    }};
-}
-
-by_level! {
-    /// Unpacks Q4_K blocks for [`multiply_integer_tile`].
-    pub(super) fn unpack_q4_k(bytes: &[u8], out: &mut [WeightBlock]) {
-        avx2 => unpack_q4_k!(bytes, out, avx2::q4_k_scales),
-        portable => unpack_q4_k!(bytes, out, q4_k_scales),
-    }
-}
-
 /// 32 bytes as words, in memory order.
 #[inline(always)]
-fn eight_a_word(bytes: &[[u8; 8]]) -> [u64; 4] {
-    let mut words = [0; 4];
-    for (word, bytes) in words.iter_mut().zip(bytes) {
-        *word = u64::from_ne_bytes(*bytes);
+pub(super) fn words(bytes: &[u8; SMALL_BLOCK]) -> [u32; SMALL_BLOCK / 4] {
+    let mut words = [0; SMALL_BLOCK / 4];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u32::from_ne_bytes(*bytes);
     }
     words
 }
 
-by_level! {
-    /// [`multiply_tile`] with integers. Without `minima` those of the blocks are zero.
-    pub(super) fn multiply_integer_tile(
-        rows: [&[WeightBlock]; TILE_ROWS],
-        panels: &[&[InputBlock]],
-        tile: &mut Tile,
-        minima: bool,
-    ) {
-        vnni => avx512::multiply_integer_tile(rows, panels, tile, minima),
-        avxvnni => avx_vnni::multiply_integer_tile(rows, panels, tile, minima),
-        portable => add_integers_to_tile(rows, panels, tile, minima),
-    }
-}
-
+/// The low nibbles of 32 bytes as words, and the high ones.
 #[inline(always)]
-fn add_integers_to_tile(rows: [&[WeightBlock]; TILE_ROWS], panels: &[&[InputBlock]], tile: &mut Tile, minima: bool) {
-    for (sums, row) in tile.iter_mut().zip(rows) {
-        for (sums, panel) in sums.0.iter_mut().zip(panels) {
-            for (w, x) in row.iter().zip(*panel) {
-                for (lane, sum) in sums.iter_mut().enumerate() {
-                    let mut total = w.start;
-                    for (word, bytes) in w.words.iter().zip(&x.bytes) {
-                        let products = word.to_ne_bytes().into_iter().zip(bytes[lane]);
-                        total += products.map(|(q, x)| i32::from(q.cast_signed()) * i32::from(x)).sum::<i32>();
-                    }
-                    *sum += w.scale * x.scales[lane] * total as f32;
-                    if minima {
-                        *sum -= w.minimum * x.sums[lane];
-                    }
-                }
-            }
-        }
-    }
+pub(super) fn nibble_words(bytes: &[u8; SMALL_BLOCK]) -> [[u32; SMALL_BLOCK / 4]; 2] {
+    let words = words(bytes);
+    [words.map(|word| word & 0x0f0f_0f0f), words.map(|word| (word >> 4) & 0x0f0f_0f0f)]
 }
 
 /// Four rows of four numbers, as columns.

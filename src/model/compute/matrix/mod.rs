@@ -2,24 +2,27 @@
 //!
 //! Few activation rows (one token of each chat) are multiplied with one weight row after another: reading the weights
 //! is the whole cost, and quantized weights are multiplied as integers. For many rows (a picture's patches, a prompt),
-//! the weights are unpacked tile by tile, to f32 or to integers, and multiplied in registers, as a GEMM does
+//! the weights are unpacked part by part, to f32 or to integers, and multiplied in registers, as a GEMM does
 //! (Goto and van de Geijn 2008). A matrix is never widened as a whole.
 
 mod gemm;
+mod integers;
 mod kernels;
-mod pairs;
+mod panels;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use super::level::{has_byte_products, integers_are_fast};
 use super::ops::{self, Activation};
+use bytemuck::Zeroable;
+use integers::{ByBytes, ByPairs};
 use kernels::QuantizedRow;
-use pairs::WeightPairs;
+use panels::PanelBlock;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub(in crate::model) use gemm::{multiply_slices, multiply_slices_alike};
+pub(in crate::model) use gemm::{multiply_slices, multiply_slices_alike, multiply_slices_to};
 
 /// A weight format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,27 +140,19 @@ impl Matrix {
         matches!(self.dtype, Dtype::Q8_0 | Dtype::Q4K)
     }
 
-    /// [`Matrix::multiply`] as for many activation rows, however few there are: the bits of a row's results are always the
-    /// same.
-    pub(in crate::model) fn multiply_by_tiles(
-        &self,
-        x: &[f32],
-        bias: Option<&[f32]>,
-        activation: Activation,
-    ) -> Vec<f32> {
-        let n = x.len() / self.columns;
-        if !self.is_quantized() || !integers_are_fast() {
-            gemm::multiply(&gemm::Floats::<_>(self), x, n, bias, activation)
-        } else if has_byte_products() {
-            gemm::multiply(&gemm::Bytes(self), x, n, bias, activation)
-        } else {
-            gemm::multiply(&gemm::Pairs(self), x, n, bias, activation)
-        }
-    }
-
     /// `x W^T` in f32, (n, rows), with the same bits at every processor level.
     pub(in crate::model) fn multiply_alike(&self, x: &[f32]) -> Vec<f32> {
-        gemm::multiply(&gemm::Floats::<_, true>(self), x, x.len() / self.columns, None, Activation::None)
+        gemm::multiply(&self, kernels::multiply_tile_alike, x, None, Activation::None)
+    }
+
+    /// These quantized weights as panels of sixteen rows, for a [`PackedMatrix`].
+    pub(in crate::model) fn packed(&self) -> Vec<u8> {
+        let length = self.columns / kernels::SMALL_BLOCK;
+        let mut out = vec![PanelBlock::zeroed(); self.rows.div_ceil(kernels::LANES) * length];
+        for (panel, out) in out.chunks_exact_mut(length).enumerate() {
+            integers::Panels::unpack(&self, panel, 0..length, out);
+        }
+        bytemuck::cast_slice(&out).to_vec()
     }
 
     /// `activation(x W^T + bias)`, (n, rows), for the activation rows `x`, (n, columns).
@@ -165,7 +160,12 @@ impl Matrix {
         let n = x.len() / self.columns;
         debug_assert_eq!(x.len(), n * self.columns);
         if n > self.few() {
-            return self.multiply_by_tiles(x, bias, activation);
+            if self.is_quantized() && integers_are_fast() {
+                let mut out = vec![0.0; n * self.rows];
+                multiply_integers(&mut out, &self, x, bias, activation);
+                return out;
+            }
+            return gemm::multiply(&self, kernels::multiply_tile, x, bias, activation);
         }
         // Computed for one weight row after another, then transposed.
         let mut turned = vec![0.0; n * self.rows];
@@ -188,7 +188,7 @@ impl Matrix {
                 });
             }
         }
-        let mut out = if n == 1 { turned } else { transposed(&turned, n) };
+        let mut out = if n == 1 { turned } else { transposed(&turned.chunks_exact(n).collect::<Vec<_>>()) };
         ops::activate_rows(&mut out, bias, self.rows, activation);
         out
     }
@@ -259,41 +259,136 @@ impl gemm::Rows for &Matrix {
     }
 }
 
-impl gemm::Blocks for &Matrix {
+impl integers::Panels for &Matrix {
     fn shape(&self) -> (usize, usize) {
         (self.rows, self.columns)
+    }
+
+    fn offset(&self) -> i32 {
+        panels::offset(self.dtype)
     }
 
     fn have_minima(&self) -> bool {
         self.dtype == Dtype::Q4K
     }
 
-    fn blocks(&self, row: usize, columns: Range<usize>, out: &mut [kernels::WeightBlock]) {
-        let part = self.part(row, columns);
-        if self.dtype == Dtype::Q8_0 { kernels::unpack_q8_0(part, out) } else { kernels::unpack_q4_k(part, out) }
-    }
-
-    fn pairs(&self, row: usize, columns: Range<usize>, out: &mut [WeightPairs]) {
-        let part = self.part(row, columns);
-        if self.dtype == Dtype::Q8_0 {
-            return pairs::unpack_q8_0(part, out);
-        }
-        let mut blocks = [kernels::WeightBlock::default(); kernels::LARGE_BLOCK / kernels::SMALL_BLOCK];
-        for (bytes, out) in part.chunks_exact(kernels::Q4_K_BYTES).zip(out.chunks_exact_mut(blocks.len())) {
-            kernels::unpack_q4_k(bytes, &mut blocks);
-            pairs::widen(&blocks, out);
+    fn unpack(&self, panel: usize, blocks: Range<usize>, out: &mut [PanelBlock]) {
+        let columns = blocks.start * kernels::SMALL_BLOCK..blocks.end * kernels::SMALL_BLOCK;
+        for (lane, row) in (panel * kernels::LANES..self.rows).take(kernels::LANES).enumerate() {
+            panels::put_row(self.dtype, self.part(row, columns.clone()), lane, out);
         }
     }
 }
 
-/// Transposes (rows, n) to (n, rows).
-fn transposed(x: &[f32], n: usize) -> Vec<f32> {
-    let rows = x.len() / n;
-    let mut out = vec![0.0; x.len()];
-    for (r, values) in x.chunks_exact(n).enumerate() {
-        for (i, v) in values.iter().enumerate() {
-            out[i * rows + r] = *v;
+fn multiply_integers(
+    out: &mut [f32],
+    w: &impl integers::Panels,
+    x: &[f32],
+    bias: Option<&[f32]>,
+    activation: Activation,
+) {
+    if has_byte_products() {
+        integers::multiply_to::<ByBytes>(out, w, x, bias, activation);
+    } else {
+        integers::multiply_to::<ByPairs>(out, w, x, bias, activation);
+    }
+}
+
+/// A Q8_0 matrix in the order in which it is multiplied: nothing is unpacked.
+#[derive(Clone)]
+pub(in crate::model) struct PackedMatrix {
+    file: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    bytes: Range<usize>,
+    rows: usize,
+    columns: usize,
+}
+
+impl PackedMatrix {
+    /// What [`Matrix::packed`] made of `rows` times `columns` weights.
+    ///
+    /// # Errors
+    /// `bytes` of `file` are not that many, or do not begin at a cache line.
+    pub(in crate::model) fn new(
+        file: Arc<impl AsRef<[u8]> + Send + Sync + 'static>,
+        bytes: Range<usize>,
+        rows: usize,
+        columns: usize,
+    ) -> anyhow::Result<Self> {
+        let expected = rows.div_ceil(kernels::LANES).checked_mul(columns / kernels::SMALL_BLOCK);
+        let whole = rows > 0 && columns > 0 && columns.is_multiple_of(kernels::SMALL_BLOCK);
+        let found = (*file).as_ref().get(bytes.clone()).and_then(|bytes| bytemuck::try_cast_slice(bytes).ok());
+        match found.filter(|blocks: &&[PanelBlock]| whole && Some(blocks.len()) == expected) {
+            Some(_) => Ok(Self { file, bytes, rows, columns }),
+            None => anyhow::bail!("{} bytes are not {rows} x {columns} weights in panels", bytes.len()),
         }
+    }
+
+    /// How many numbers a result row has.
+    pub(in crate::model) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many numbers an activation row has.
+    pub(in crate::model) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Writes `activation(x W^T + bias)`, (n, rows), to `out`, for the activation rows `x`, (n, columns). The bits of a row's
+    /// results do not depend on how many others there are.
+    pub(in crate::model) fn multiply_to(
+        &self,
+        out: &mut [f32],
+        x: &[f32],
+        bias: Option<&[f32]>,
+        activation: Activation,
+    ) {
+        multiply_integers(out, &self, x, bias, activation);
+    }
+}
+
+impl integers::Panels for &PackedMatrix {
+    fn shape(&self) -> (usize, usize) {
+        (self.rows, self.columns)
+    }
+
+    fn offset(&self) -> i32 {
+        panels::offset(Dtype::Q8_0)
+    }
+
+    fn have_minima(&self) -> bool {
+        false
+    }
+
+    fn as_is(&self, panel: usize) -> Option<&[PanelBlock]> {
+        let blocks = bytemuck::try_cast_slice(&(*self.file).as_ref()[self.bytes.clone()]).ok()?;
+        let length = self.columns / kernels::SMALL_BLOCK;
+        blocks.get(panel * length..(panel + 1) * length)
+    }
+
+    fn unpack(&self, panel: usize, blocks: Range<usize>, out: &mut [PanelBlock]) {
+        out.copy_from_slice(&self.as_is(panel).unwrap_or_default()[blocks]);
+    }
+}
+
+/// Rows of one length as columns: (length, rows).
+pub(in crate::model) fn transposed(rows: &[&[f32]]) -> Vec<f32> {
+    let (count, length) = (rows.len(), rows.first().map_or(0, |row| row.len()));
+    let mut out = vec![0.0; count * length];
+    let (fours, rest) = rows.as_chunks::<4>();
+    for (four, rows) in fours.iter().enumerate() {
+        let whole = rows.map(|row| row.as_chunks::<4>().0);
+        for at in 0..length / 4 {
+            let columns = kernels::transpose(whole.map(|row| row[at]));
+            for (column, numbers) in columns.into_iter().enumerate() {
+                out[(4 * at + column) * count + 4 * four..][..4].copy_from_slice(&numbers);
+            }
+        }
+        for column in length / 4 * 4..length {
+            rows.iter().enumerate().for_each(|(n, row)| out[column * count + 4 * four + n] = row[column]);
+        }
+    }
+    for (n, row) in rows.iter().enumerate().skip(count - rest.len()) {
+        row.iter().enumerate().for_each(|(column, number)| out[column * count + n] = *number);
     }
     out
 }
@@ -363,52 +458,90 @@ mod tests {
 
     /// Integer products as they are defined, block after block.
     fn integer_sums(matrix: &Matrix, x: &[f32], fused: bool) -> Vec<f32> {
-        let mut blocks = vec![WeightPairs::default(); matrix.columns / kernels::SMALL_BLOCK];
-        let mut out = Vec::new();
-        for x in x.chunks_exact(matrix.columns).map(QuantizedRow::new) {
-            for row in 0..matrix.rows {
-                gemm::Blocks::pairs(&matrix, row, 0..matrix.columns, &mut blocks);
+        let length = matrix.columns / kernels::SMALL_BLOCK;
+        let mut panel = vec![PanelBlock::zeroed(); length];
+        let x: Vec<QuantizedRow> = x.chunks_exact(matrix.columns).map(QuantizedRow::new).collect();
+        let mut out = vec![0.0; x.len() * matrix.rows];
+        for row in 0..matrix.rows {
+            let (number, lane) = (row / kernels::LANES, row % kernels::LANES);
+            integers::Panels::unpack(&matrix, number, 0..length, &mut panel);
+            for (i, x) in x.iter().enumerate() {
                 let mut sum = 0.0_f32;
-                for (n, w) in blocks.iter().enumerate() {
-                    let products = w.pairs.as_flattened().iter().zip(&x.bytes[n]);
-                    let total: i32 = products.map(|(w, x)| i32::from(*w) * i32::from(*x)).sum();
+                for (n, w) in panel.iter().enumerate() {
+                    let columns = w.bytes.iter().flat_map(|words| words[lane].to_ne_bytes());
+                    let columns = columns.map(|q| i32::from(q) - panels::offset(matrix.dtype));
+                    let total: i32 = columns.zip(x.bytes[n]).map(|(w, x)| w * i32::from(x)).sum();
                     let add = |a: f32, b: f32, sum: f32| if fused { a.mul_add(b, sum) } else { a * b + sum };
-                    sum = add(total as f32, x.scales[n] * w.scale, sum);
+                    sum = add(total as f32, x.scales[n] * w.scales[lane], sum);
                     if matrix.dtype == Dtype::Q4K {
-                        sum = add(-x.sums[n], w.minimum, sum);
+                        sum = add(-x.sums[n], w.minima[lane], sum);
                     }
                 }
-                out.push(sum);
+                out[i * matrix.rows + row] = sum;
             }
         }
         out
     }
 
-    /// With bytes and with 16 bits, with all values that a byte may have.
+    /// With bytes and with 16 bits, unpacked and packed, with all values that a byte may have, and with numbers of rows that
+    /// fill no group.
     #[test]
     fn integer_products_have_the_same_bits_on_every_processor_with_fma() {
-        let (rows, columns, n) = (50, 768, 37);
-        let (w, x) = (numbers(rows * columns, 1), numbers(n * columns, 2));
-        for (dtype, mut bytes, _) in formats(&w, rows, columns) {
-            if !matches!(dtype, Dtype::Q8_0 | Dtype::Q4K) {
-                continue;
-            }
-            if dtype == Dtype::Q8_0 {
-                let first: Vec<u8> = (0..=u8::MAX).cycle().take(columns).collect();
-                for (block, q) in bytes.as_chunks_mut::<{ kernels::Q8_0_BYTES }>().0.iter_mut().zip(first.chunks(32)) {
-                    block[2..].copy_from_slice(q);
+        for (rows, columns, n) in [(50, 768, 37), (150, 1280, 4), (16, 256, 6), (3, 512, 1)] {
+            let (w, x) = (numbers(rows * columns, 1), numbers(n * columns, 2));
+            for (dtype, mut bytes, _) in formats(&w, rows, columns) {
+                if !matches!(dtype, Dtype::Q8_0 | Dtype::Q4K) {
+                    continue;
+                }
+                if dtype == Dtype::Q8_0 {
+                    let first: Vec<u8> = (0..=u8::MAX).cycle().take(columns).collect();
+                    let blocks = bytes.as_chunks_mut::<{ kernels::Q8_0_BYTES }>().0;
+                    for (block, q) in blocks.iter_mut().zip(first.chunks(32)) {
+                        block[2..].copy_from_slice(q);
+                    }
+                }
+                let length = bytes.len();
+                let matrix = Matrix::new(Arc::new(bytes), 0..length, dtype, rows, columns).unwrap();
+                let fused = level() > Level::Baseline || cfg!(not(target_arch = "x86_64"));
+                let bits = |numbers: Vec<f32>| numbers.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+                let expected = bits(integer_sums(&matrix, &x, fused));
+                let mut out = vec![0.0; n * rows];
+                integers::multiply_to::<ByPairs>(&mut out, &&matrix, &x, None, Activation::None);
+                assert!(bits(out.clone()) == expected, "{dtype:?} {rows}");
+                if has_byte_products() {
+                    integers::multiply_to::<ByBytes>(&mut out, &&matrix, &x, None, Activation::None);
+                    assert!(bits(out.clone()) == expected, "{dtype:?} {rows}");
+                }
+                if dtype == Dtype::Q8_0 {
+                    let packed = matrix.packed();
+                    let mut memory = memmap2::MmapMut::map_anon(packed.len()).unwrap();
+                    memory.copy_from_slice(&packed);
+                    let packed = PackedMatrix::new(Arc::new(memory), 0..packed.len(), rows, columns).unwrap();
+                    packed.multiply_to(&mut out, &x, None, Activation::None);
+                    assert!(bits(out) == expected, "{rows}");
                 }
             }
-            let length = bytes.len();
-            let matrix = Matrix::new(Arc::new(bytes), 0..length, dtype, rows, columns).unwrap();
-            let fused = level() > Level::Baseline || cfg!(not(target_arch = "x86_64"));
-            let bits = |numbers: Vec<f32>| numbers.into_iter().map(f32::to_bits).collect::<Vec<_>>();
-            let expected = bits(integer_sums(&matrix, &x, fused));
-            let pairs = gemm::multiply(&gemm::Pairs(&matrix), &x, n, None, Activation::None);
-            assert!(bits(pairs) == expected, "{dtype:?}");
-            if has_byte_products() {
-                let bytes = gemm::multiply(&gemm::Bytes(&matrix), &x, n, None, Activation::None);
-                assert!(bits(bytes) == expected, "{dtype:?}");
+        }
+    }
+
+    #[test]
+    fn panels_of_another_size_or_place_are_refused() {
+        let memory = Arc::new(memmap2::MmapMut::map_anon(4096).unwrap());
+        let bytes = size_of::<PanelBlock>();
+        let make = |range, rows, columns| PackedMatrix::new(Arc::clone(&memory), range, rows, columns).is_ok();
+        assert!(make(0..2 * bytes, 16, 64) && make(64..64 + 2 * bytes, 17, 32));
+        assert!(!make(0..2 * bytes, 16, 65) && !make(0..2 * bytes, 33, 32) && !make(32..32 + 2 * bytes, 16, 64));
+        assert!(!make(4096..4096 + bytes, 16, 32) && !make(0..0, 0, 32) && !make(0..0, usize::MAX, 32));
+    }
+
+    #[test]
+    fn rows_become_columns() {
+        for (count, length) in [(1, 1), (4, 4), (5, 9), (50, 64), (3, 17), (8, 2)] {
+            let x = numbers(count * length, 1);
+            let turned = transposed(&x.chunks_exact(length).collect::<Vec<_>>());
+            assert_eq!(turned.len(), x.len());
+            for (at, number) in turned.into_iter().enumerate() {
+                assert_eq!(number, x[at % count * length + at / count], "{count} x {length}");
             }
         }
     }

@@ -3,6 +3,35 @@
 //! Each function is safe where its target features are enabled: `kernels` calls it from functions that are compiled
 //! for these features, and has a portable version of it.
 
+/// Defines `$name`, a version of a product of `integers`, by `$add`, which is compiled for each number of activation rows that
+/// are multiplied at a time, for two panels and for one.
+macro_rules! in_groups {
+    ($(#[$meta:meta])* $features:literal, $name:ident, $add:ident, $input:ty, $most:literal, [$($count:literal)*]) => {
+        $(#[$meta])*
+        #[inline]
+        #[target_feature(enable = $features)]
+        pub(in crate::model::compute::matrix) fn $name(
+            inputs: &InputRows<$input>,
+            panels: &[&[PanelBlock]],
+            sums: &mut [RowSums],
+            minima: bool,
+        ) {
+            for (group, sums) in sums.chunks_mut($most).enumerate() {
+                let row = |n: usize| inputs.row($most * group + n);
+                match (sums.len(), panels, minima) {
+                    $(
+                        ($count, [a, b], false) => $add::<$count, 2, false>(array::from_fn(row), [*a, *b], sums),
+                        ($count, [a, b], true) => $add::<$count, 2, true>(array::from_fn(row), [*a, *b], sums),
+                        ($count, [a], false) => $add::<$count, 1, false>(array::from_fn(row), [*a], sums),
+                        ($count, [a], true) => $add::<$count, 1, true>(array::from_fn(row), [*a], sums),
+                    )*
+                    _ => {}
+                }
+            }
+        }
+    };
+}
+
 /// What every x86-64 processor has.
 pub(super) mod sse {
     use bytemuck::cast;
@@ -20,86 +49,88 @@ pub(super) mod sse {
 }
 
 pub(super) mod avx2 {
-    use crate::model::compute::matrix::kernels::{LANES, Q4_K_BYTES, SMALL_BLOCK, TILE_ROWS, Tile, q4_k_multiples};
-    use crate::model::compute::matrix::pairs::{InputPairs, PAIRS, WeightPairs};
+    use crate::model::compute::matrix::integers::{InputPairs, InputRows, RowSums};
+    use crate::model::compute::matrix::kernels::{LANES, Q4_K_BYTES, SMALL_BLOCK, q4_k_multiples};
+    use crate::model::compute::matrix::panels::PanelBlock;
     use bytemuck::{cast, pod_read_unaligned};
     use std::arch::x86_64::{
         __m256, __m256i, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm256_abs_epi8, _mm256_add_epi32,
-        _mm256_and_si256, _mm256_castps128_ps256, _mm256_cvtepi8_epi16, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32,
-        _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps,
-        _mm256_permutevar8x32_ps, _mm256_sad_epu8, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
-        _mm256_set1_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_srli_epi16, _mm256_xor_si256,
+        _mm256_and_si256, _mm256_castps128_ps256, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps,
+        _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps,
+        _mm256_permutevar8x32_ps, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+        _mm256_setzero_si256, _mm256_sign_epi8, _mm256_srli_epi16,
     };
+    use std::array;
 
     /// Registers of a panel's lanes.
     pub(super) const HALVES: usize = LANES / 8;
 
-    /// `multiply_tile` of `pairs`: a panel at a time, as the registers hold nothing but the totals of a block.
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    pub(in crate::model::compute::matrix) fn multiply_pairs(
-        rows: [&[WeightPairs]; TILE_ROWS],
-        panels: &[&[InputPairs]],
-        tile: &mut Tile,
-        minima: bool,
-    ) {
-        for (at, panel) in panels.iter().enumerate() {
-            if minima {
-                add_pairs::<true>(rows, panel, at, tile);
-            } else {
-                add_pairs::<false>(rows, panel, at, tile);
-            }
-        }
+    in_groups! {
+        /// `multiply_pairs` of `integers`: a panel at a time, as the registers hold nothing but the totals of a block.
+        "avx2,fma", multiply_pairs, add_pairs, InputPairs, 4, [1 2 3 4]
     }
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn add_pairs<const MINIMA: bool>(
-        mut rows: [&[WeightPairs]; TILE_ROWS],
-        panel: &[InputPairs],
-        at: usize,
-        tile: &mut Tile,
+    fn add_pairs<const ROWS: usize, const COUNT: usize, const MINIMA: bool>(
+        mut rows: [&[InputPairs]; ROWS],
+        panels: [&[PanelBlock]; COUNT],
+        sums: &mut [RowSums],
     ) {
+        let low = _mm256_set1_epi16(255);
         for row in &mut rows {
-            *row = &row[..panel.len()];
+            *row = &row[..panels[0].len()];
         }
-        for (block, x) in panel.iter().enumerate() {
-            let mut totals = [[_mm256_setzero_si256(); HALVES]; TILE_ROWS];
-            for pair in 0..PAIRS {
-                let lanes: [__m256i; HALVES] = cast(x.pairs[pair]);
-                for row in 0..TILE_ROWS {
-                    let w = _mm256_set1_epi32(cast(rows[row][block].pairs[pair]));
+        for at in 0..COUNT {
+            for n in 0..panels[at].len() {
+                let w = &panels[at][n];
+                let mut totals = [[_mm256_setzero_si256(); HALVES]; ROWS];
+                for row in 0..ROWS {
+                    totals[row] = [_mm256_set1_epi32(rows[row][n].start); HALVES];
+                }
+                for four in 0..SMALL_BLOCK / 4 {
+                    let bytes: [__m256i; HALVES] = cast(w.bytes[four]);
+                    // The first and the third of four columns, and the second and the last.
+                    let mut columns = [[_mm256_setzero_si256(); HALVES]; 2];
                     for half in 0..HALVES {
-                        let products = _mm256_madd_epi16(lanes[half], w);
-                        totals[row][half] = _mm256_add_epi32(totals[row][half], products);
+                        columns[0][half] = _mm256_and_si256(bytes[half], low);
+                        columns[1][half] = _mm256_srli_epi16::<8>(bytes[half]);
+                    }
+                    for row in 0..ROWS {
+                        for pair in 0..2 {
+                            let x = _mm256_set1_epi32(cast(rows[row][n].pairs[four][pair]));
+                            for half in 0..HALVES {
+                                let products = _mm256_madd_epi16(columns[pair][half], x);
+                                totals[row][half] = _mm256_add_epi32(totals[row][half], products);
+                            }
+                        }
                     }
                 }
-            }
-            for row in 0..TILE_ROWS {
-                let w = &rows[row][block];
-                let scales = [w.scale, w.minimum];
-                add_totals::<MINIMA>(totals[row], scales, (&x.scales, &x.sums), &mut tile[row].0[at]);
+                for row in 0..ROWS {
+                    let x = &rows[row][n];
+                    add_totals::<MINIMA>(totals[row], w, x.scale, x.sum, &mut sums[row].0[at]);
+                }
             }
         }
     }
 
-    /// Adds the products of a weight block, whose scale and minimum these are, with sixteen activation rows, which have these
-    /// scales and sums.
+    /// Adds the products of a weight block with 32 columns of an activation row, which have this scale and sum.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn add_totals<const MINIMA: bool>(
         totals: [__m256i; HALVES],
-        [scale, minimum]: [f32; 2],
-        (x_scales, x_sums): (&[f32; LANES], &[f32; LANES]),
+        w: &PanelBlock,
+        scale: f32,
+        sum: f32,
         sums: &mut [f32; LANES],
     ) {
-        let (x_scales, x_sums): ([__m256; HALVES], [__m256; HALVES]) = (cast(*x_scales), cast(*x_sums));
+        let (scales, minima): ([__m256; HALVES], [__m256; HALVES]) = (cast(w.scales), cast(w.minima));
         let mut added: [__m256; HALVES] = cast(*sums);
         for half in 0..HALVES {
-            let scale = _mm256_mul_ps(x_scales[half], _mm256_set1_ps(scale));
+            let scale = _mm256_mul_ps(scales[half], _mm256_set1_ps(scale));
             added[half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(totals[half]), scale, added[half]);
             if MINIMA {
-                added[half] = _mm256_fnmadd_ps(x_sums[half], _mm256_set1_ps(minimum), added[half]);
+                added[half] = _mm256_fnmadd_ps(minima[half], _mm256_set1_ps(sum), added[half]);
             }
         }
         *sums = cast(added);
@@ -112,21 +143,6 @@ pub(super) mod avx2 {
         // The instruction needs one unsigned side. Bytes of x are never -128, so neither side overflows.
         let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(x, q));
         cast(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    pub(in crate::model::compute::matrix) fn signed_pairs(bytes: &[u8; SMALL_BLOCK]) -> [[i16; 2]; PAIRS] {
-        let [low, high] = cast(*bytes);
-        cast([_mm256_cvtepi8_epi16(low), _mm256_cvtepi8_epi16(high)])
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    pub(in crate::model::compute::matrix) fn signed_sum(bytes: &[u8; SMALL_BLOCK]) -> i32 {
-        let flipped = _mm256_xor_si256(cast(*bytes), _mm256_set1_epi8(-128));
-        let [a, b, c, d]: [i64; 4] = cast(_mm256_sad_epu8(flipped, _mm256_setzero_si256()));
-        (a + b + c + d) as i32 - 128 * SMALL_BLOCK as i32
     }
 
     #[inline]
@@ -178,57 +194,48 @@ pub(super) mod avx2 {
 
 pub(super) mod avx_vnni {
     use super::avx2::{self, HALVES};
-    use crate::model::compute::matrix::kernels::{InputBlock, SMALL_BLOCK, TILE_ROWS, Tile, WeightBlock};
+    use crate::model::compute::matrix::integers::{InputBytes, InputRows, RowSums};
+    use crate::model::compute::matrix::kernels::SMALL_BLOCK;
+    use crate::model::compute::matrix::panels::PanelBlock;
     use bytemuck::cast;
     use std::arch::x86_64::{__m256i, _mm256_dpbusd_avx_epi32, _mm256_set1_epi32};
+    use std::array;
 
-    /// `multiply_integer_tile` of `kernels`: a panel at a time, as the registers hold nothing but the totals of a block.
-    #[inline]
-    #[target_feature(enable = "avxvnni,avx2,fma,f16c")]
-    pub(in crate::model::compute::matrix) fn multiply_integer_tile(
-        rows: [&[WeightBlock]; TILE_ROWS],
-        panels: &[&[InputBlock]],
-        tile: &mut Tile,
-        minima: bool,
-    ) {
-        for (at, panel) in panels.iter().enumerate() {
-            if minima {
-                add_integers::<true>(rows, panel, at, tile);
-            } else {
-                add_integers::<false>(rows, panel, at, tile);
-            }
-        }
+    in_groups! {
+        /// `multiply_bytes` of `integers`: a panel at a time, as the registers hold nothing but the totals of a block.
+        "avxvnni,avx2,fma,f16c", multiply_bytes, add_bytes, InputBytes, 6, [1 2 3 4 5 6]
     }
 
     #[inline]
     #[target_feature(enable = "avxvnni,avx2,fma,f16c")]
-    fn add_integers<const MINIMA: bool>(
-        mut rows: [&[WeightBlock]; TILE_ROWS],
-        panel: &[InputBlock],
-        at: usize,
-        tile: &mut Tile,
+    fn add_bytes<const ROWS: usize, const COUNT: usize, const MINIMA: bool>(
+        mut rows: [&[InputBytes]; ROWS],
+        panels: [&[PanelBlock]; COUNT],
+        sums: &mut [RowSums],
     ) {
         for row in &mut rows {
-            *row = &row[..panel.len()];
+            *row = &row[..panels[0].len()];
         }
-        for (block, x) in panel.iter().enumerate() {
-            let mut totals = [[_mm256_set1_epi32(0); HALVES]; TILE_ROWS];
-            for row in 0..TILE_ROWS {
-                totals[row] = [_mm256_set1_epi32(rows[row][block].start); HALVES];
-            }
-            for four in 0..SMALL_BLOCK / 4 {
-                let bytes: [__m256i; HALVES] = cast(x.bytes[four]);
-                for row in 0..TILE_ROWS {
-                    let w = _mm256_set1_epi32(rows[row][block].words[four]);
-                    for half in 0..HALVES {
-                        totals[row][half] = _mm256_dpbusd_avx_epi32(totals[row][half], bytes[half], w);
+        for at in 0..COUNT {
+            for n in 0..panels[at].len() {
+                let w = &panels[at][n];
+                let mut totals = [[_mm256_set1_epi32(0); HALVES]; ROWS];
+                for row in 0..ROWS {
+                    totals[row] = [_mm256_set1_epi32(rows[row][n].start); HALVES];
+                }
+                for four in 0..SMALL_BLOCK / 4 {
+                    let bytes: [__m256i; HALVES] = cast(w.bytes[four]);
+                    for row in 0..ROWS {
+                        let x = _mm256_set1_epi32(rows[row][n].words[four]);
+                        for half in 0..HALVES {
+                            totals[row][half] = _mm256_dpbusd_avx_epi32(totals[row][half], bytes[half], x);
+                        }
                     }
                 }
-            }
-            for row in 0..TILE_ROWS {
-                let w = &rows[row][block];
-                let scales = [w.scale, w.minimum];
-                avx2::add_totals::<MINIMA>(totals[row], scales, (&x.scales, &x.sums), &mut tile[row].0[at]);
+                for row in 0..ROWS {
+                    let x = &rows[row][n];
+                    avx2::add_totals::<MINIMA>(totals[row], w, x.scale, x.sum, &mut sums[row].0[at]);
+                }
             }
         }
     }
@@ -236,9 +243,11 @@ pub(super) mod avx_vnni {
 
 pub(super) mod avx512 {
     use super::avx2;
+    use crate::model::compute::matrix::integers::{InputBytes, InputRows, RowSums};
     use crate::model::compute::matrix::kernels::{
-        InputBlock, Lanes, Q4_K_BYTES, QuantizedRow, SMALL_BLOCK, TILE_ROWS, Tile, WeightBlock, q4_k_multiples,
+        Lanes, Q4_K_BYTES, QuantizedRow, SMALL_BLOCK, TILE_ROWS, Tile, q4_k_multiples,
     };
+    use crate::model::compute::matrix::panels::PanelBlock;
     use bytemuck::cast;
     use std::arch::x86_64::{
         __m512, __m512i, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm512_add_ps, _mm512_and_si512,
@@ -247,6 +256,7 @@ pub(super) mod avx512 {
         _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
         _mm512_srli_epi16, _mm512_sub_ps, _mm512_zextps256_ps512,
     };
+    use std::array;
 
     /// `dot_q4_k` of `kernels`, with two groups of 32 low nibbles and two of high ones at a time.
     #[inline]
@@ -346,83 +356,67 @@ pub(super) mod avx512 {
         }
     }
 
-    /// `multiply_integer_tile` of `kernels`: two panels at a time, as the registers hold the totals of a block beside the
-    /// sums.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
-    pub(in crate::model::compute::matrix) fn multiply_integer_tile(
-        rows: [&[WeightBlock]; TILE_ROWS],
-        panels: &[&[InputBlock]],
-        tile: &mut Tile,
-        minima: bool,
-    ) {
-        for (at, panels) in panels.chunks(2).enumerate() {
-            match (panels, minima) {
-                ([a, b], false) => add_integers::<2, false>(rows, [a, b], 2 * at, tile),
-                ([a, b], true) => add_integers::<2, true>(rows, [a, b], 2 * at, tile),
-                ([a], false) => add_integers::<1, false>(rows, [a], 2 * at, tile),
-                ([a], true) => add_integers::<1, true>(rows, [a], 2 * at, tile),
-                _ => {}
-            }
-        }
+    in_groups! {
+        /// `multiply_bytes` of `integers`.
+        "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c", multiply_bytes, add_bytes, InputBytes, 6, [1 2 3 4 5 6]
     }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
-    fn add_integers<const PANELS: usize, const MINIMA: bool>(
-        mut rows: [&[WeightBlock]; TILE_ROWS],
-        mut panels: [&[InputBlock]; PANELS],
-        first: usize,
-        tile: &mut Tile,
+    fn add_bytes<const ROWS: usize, const COUNT: usize, const MINIMA: bool>(
+        mut rows: [&[InputBytes]; ROWS],
+        mut panels: [&[PanelBlock]; COUNT],
+        sums: &mut [RowSums],
     ) {
         let blocks = panels[0].len();
+        // Cut once, so that no bounds are checked.
         for row in &mut rows {
             *row = &row[..blocks];
         }
         for panel in &mut panels {
             *panel = &panel[..blocks];
         }
-        let mut sums = [[_mm512_setzero_ps(); PANELS]; TILE_ROWS];
-        for (sums, row) in sums.iter_mut().zip(&*tile) {
-            for (sum, lanes) in sums.iter_mut().zip(&row.0[first..]) {
-                *sum = cast(*lanes);
+        let mut added = [[_mm512_setzero_ps(); COUNT]; ROWS];
+        for (added, sums) in added.iter_mut().zip(&*sums) {
+            for (added, sum) in added.iter_mut().zip(&sums.0) {
+                *added = cast(*sum);
             }
         }
-        for block in 0..blocks {
-            let mut totals = [[_mm512_setzero_si512(); PANELS]; TILE_ROWS];
-            for row in 0..TILE_ROWS {
-                totals[row] = [_mm512_set1_epi32(rows[row][block].start); PANELS];
+        for n in 0..blocks {
+            let mut totals = [[_mm512_setzero_si512(); COUNT]; ROWS];
+            for row in 0..ROWS {
+                totals[row] = [_mm512_set1_epi32(rows[row][n].start); COUNT];
             }
             for four in 0..SMALL_BLOCK / 4 {
-                let mut x = [_mm512_setzero_si512(); PANELS];
-                for panel in 0..PANELS {
-                    x[panel] = cast(panels[panel][block].bytes[four]);
+                let mut w = [_mm512_setzero_si512(); COUNT];
+                for panel in 0..COUNT {
+                    w[panel] = cast(panels[panel][n].bytes[four]);
                 }
                 // In this order the sums do not wait for each other.
-                for row in 0..TILE_ROWS {
-                    let w = _mm512_set1_epi32(rows[row][block].words[four]);
-                    for panel in 0..PANELS {
-                        totals[row][panel] = _mm512_dpbusd_epi32(totals[row][panel], x[panel], w);
+                for row in 0..ROWS {
+                    let x = _mm512_set1_epi32(rows[row][n].words[four]);
+                    for panel in 0..COUNT {
+                        totals[row][panel] = _mm512_dpbusd_epi32(totals[row][panel], w[panel], x);
                     }
                 }
             }
-            for panel in 0..PANELS {
-                let x = &panels[panel][block];
-                let (scales, x_sums): (__m512, __m512) = (cast(x.scales), cast(x.sums));
-                for row in 0..TILE_ROWS {
-                    let w = &rows[row][block];
-                    let (total, scale) =
-                        (_mm512_cvtepi32_ps(totals[row][panel]), _mm512_mul_ps(scales, _mm512_set1_ps(w.scale)));
-                    sums[row][panel] = _mm512_fmadd_ps(total, scale, sums[row][panel]);
+            for panel in 0..COUNT {
+                let w = &panels[panel][n];
+                let (scales, minima): (__m512, __m512) = (cast(w.scales), cast(w.minima));
+                for row in 0..ROWS {
+                    let x = &rows[row][n];
+                    let scale = _mm512_mul_ps(scales, _mm512_set1_ps(x.scale));
+                    added[row][panel] =
+                        _mm512_fmadd_ps(_mm512_cvtepi32_ps(totals[row][panel]), scale, added[row][panel]);
                     if MINIMA {
-                        sums[row][panel] = _mm512_fnmadd_ps(x_sums, _mm512_set1_ps(w.minimum), sums[row][panel]);
+                        added[row][panel] = _mm512_fnmadd_ps(minima, _mm512_set1_ps(x.sum), added[row][panel]);
                     }
                 }
             }
         }
-        for (sums, row) in sums.into_iter().zip(tile) {
-            for (sum, lanes) in sums.into_iter().zip(&mut row.0[first..]) {
-                *lanes = cast(sum);
+        for (added, sums) in added.into_iter().zip(sums) {
+            for (added, sum) in added.into_iter().zip(&mut sums.0) {
+                *sum = cast(added);
             }
         }
     }
