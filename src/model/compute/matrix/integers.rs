@@ -47,9 +47,10 @@ pub(super) struct InputBytes {
 /// The same for products of 16 bits, on processors without VNNI.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct InputPairs {
-    /// Of each four columns, the first and the third, and the second and the last: as a register has them whose bytes
-    /// are widened in place.
-    pub(super) pairs: [[[i16; 2]; 2]; SMALL_BLOCK / 4],
+    /// Of each four columns the first and the third in one word, as a register has them whose bytes are widened in place.
+    pub(super) odd: [i32; SMALL_BLOCK / 4],
+    /// The second and the last.
+    pub(super) even: [i32; SMALL_BLOCK / 4],
     pub(super) scale: f32,
     pub(super) sum: f32,
     pub(super) start: i32,
@@ -156,8 +157,9 @@ by_level! {
     fn quantize_pairs(row: &[f32], offset: i32, out: &mut [InputPairs]) {
         for (block, out) in row.as_chunks::<SMALL_BLOCK>().0.iter().zip(out) {
             let (bytes, scale, total) = quantize_block(block);
-            for ([a, b, c, d], pairs) in bytes.as_chunks().0.iter().zip(&mut out.pairs) {
-                *pairs = [[i16::from(*a), i16::from(*c)], [i16::from(*b), i16::from(*d)]];
+            for (([a, b, c, d], odd), even) in bytes.as_chunks().0.iter().zip(&mut out.odd).zip(&mut out.even) {
+                *odd = bytemuck::cast([i16::from(*a), i16::from(*c)]);
+                *even = bytemuck::cast([i16::from(*b), i16::from(*d)]);
             }
             (out.scale, out.sum, out.start) = (scale, scale * total as f32, -offset * total);
         }
@@ -179,7 +181,10 @@ by_level! {
     fn multiply_pairs(inputs: &InputRows<InputPairs>, panels: &[&[PanelBlock]], sums: &mut [RowSums], minima: bool) {
         avx2 => avx2::multiply_pairs(inputs, panels, sums, minima),
         portable => {
-            let column = |x: &InputPairs, n: usize| i32::from(x.pairs[n / 4][n % 2][n % 4 / 2]);
+            let column = |x: &InputPairs, n: usize| {
+                let pairs = if n.is_multiple_of(2) { x.odd } else { x.even };
+                i32::from(bytemuck::cast::<_, [i16; 2]>(pairs[n / 4])[n % 4 / 2])
+            };
             multiply_plainly(inputs, panels, sums, minima, column, |x| (x.scale, x.sum, x.start));
         },
     }
@@ -238,14 +243,17 @@ pub(super) fn multiply_to<P: IntegerProduct>(
         let mut sums = SUMS.take();
         add_products::<P>(w, panels, &inputs, n, &mut sums);
         for (pair, sums) in sums.chunks_exact_mut(n).enumerate() {
-            let first = pair * PANELS * LANES;
-            let mut numbers = [0.0; PANELS * LANES];
-            let of_pair = bias.and_then(|bias| bias.get(task * TASK_PANELS * LANES + first..)).unwrap_or_default();
-            numbers.iter_mut().zip(of_pair).for_each(|(to, from)| *to = *from);
-            let sums: &mut [f32] = bytemuck::cast_slice_mut(sums);
-            ops::activate_rows(sums, bias.is_some().then_some(&numbers[..]), numbers.len(), activation);
-            for (out, row) in out.iter_mut().zip(sums.chunks_exact(numbers.len())) {
-                out[first..].iter_mut().zip(row).for_each(|(to, from)| *to = *from);
+            let first = (task * TASK_PANELS + pair * PANELS) * LANES;
+            let mut of_pair = [0.0; PANELS * LANES];
+            let bias = bias.map(|bias| {
+                of_pair.iter_mut().zip(&bias[first..]).for_each(|(to, from)| *to = *from);
+                &of_pair[..]
+            });
+            ops::activate_rows(bytemuck::cast_slice_mut(sums), bias, PANELS * LANES, activation);
+        }
+        for (row, out) in out.iter_mut().enumerate() {
+            for (sums, out) in sums[row..].iter().step_by(n).zip(out.chunks_mut(PANELS * LANES)) {
+                out.copy_from_slice(&sums.0.as_flattened()[..out.len()]);
             }
         }
         SUMS.set(sums);

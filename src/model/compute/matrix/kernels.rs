@@ -127,7 +127,7 @@ macro_rules! widen_f16 {
 
 /// Widens eight little-endian f16.
 #[inline(always)]
-fn eight_f16(eight: &[u8; 16]) -> [f32; 8] {
+pub(super) fn eight_f16(eight: &[u8; 16]) -> [f32; 8] {
     bytemuck::cast::<_, [[u8; 2]; 8]>(*eight).map(|b| half_to_f32(u16::from_le_bytes(b)))
 }
 
@@ -139,11 +139,23 @@ by_level! {
     }
 }
 
+/// Widens a bf16.
+#[inline(always)]
+fn bf16_to_f32(number: u16) -> f32 {
+    f32::from_bits(u32::from(number) << 16)
+}
+
+/// Widens eight little-endian bf16.
+#[inline(always)]
+fn eight_bf16(eight: &[u8; 16]) -> [f32; 8] {
+    bytemuck::cast::<_, [[u8; 2]; 8]>(*eight).map(|b| bf16_to_f32(u16::from_le_bytes(b)))
+}
+
 by_level! {
     /// Widens little-endian bf16.
     pub(super) fn widen_bf16(bytes: &[u8], out: &mut [f32]) {
         for (out, b) in out.iter_mut().zip(bytes.as_chunks().0) {
-            *out = f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
+            *out = bf16_to_f32(u16::from_le_bytes(*b));
         }
     }
 }
@@ -269,23 +281,6 @@ by_level! {
     }
 }
 
-/// 32 bytes as words, in memory order.
-#[inline(always)]
-pub(super) fn words(bytes: &[u8; SMALL_BLOCK]) -> [u32; SMALL_BLOCK / 4] {
-    let mut words = [0; SMALL_BLOCK / 4];
-    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-        *word = u32::from_ne_bytes(*bytes);
-    }
-    words
-}
-
-/// The low nibbles of 32 bytes as words, and the high ones.
-#[inline(always)]
-pub(super) fn nibble_words(bytes: &[u8; SMALL_BLOCK]) -> [[u32; SMALL_BLOCK / 4]; 2] {
-    let words = words(bytes);
-    [words.map(|word| word & 0x0f0f_0f0f), words.map(|word| (word >> 4) & 0x0f0f_0f0f)]
-}
-
 /// Four rows of four numbers, as columns.
 #[inline]
 pub(super) fn transpose(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
@@ -322,18 +317,64 @@ fn dot_with<const FUSED: bool>(weights: &[u8], rows: &[&[f32]], out: &mut [f32])
     }
 }
 
+macro_rules! dot_narrow {
+    ($weights:ident, $rows:ident, $out:ident, $eight:expr, $one:expr, $fused:expr) => {{
+        let (chunks, rest) = $weights.as_chunks::<64>();
+        for (out, row) in $out.iter_mut().zip($rows) {
+            let (row, row_rest) = row.as_chunks::<32>();
+            // In the order of `dot_f32`.
+            let mut sums = [[0.0_f32; 8]; 4];
+            for (chunk, x) in chunks.iter().zip(row) {
+                for ((sums, eight), x) in sums.iter_mut().zip(chunk.as_chunks().0).zip(x.as_chunks::<8>().0) {
+                    let w: [f32; 8] = $eight(eight);
+                    for ((sum, w), x) in sums.iter_mut().zip(w).zip(x) {
+                        *sum = multiply_add::<$fused>(w, *x, *sum);
+                    }
+                }
+            }
+            let rest = rest.as_chunks().0.iter().zip(row_rest);
+            let tail: f32 = rest.map(|(w, x)| $one(u16::from_le_bytes(*w)) * x).sum();
+            *out = sums.as_flattened().iter().sum::<f32>() + tail;
+        }
+    }};
+}
+
+by_level! {
+    /// Writes the dot products of one f16 row with each activation row to `out`.
+    pub(super) fn dot_f16(weights: &[u8], rows: &[&[f32]], out: &mut [f32]) {
+        avx2 => dot_narrow!(weights, rows, out, avx2::widen_f16, half_to_f32, true),
+        portable => dot_narrow!(weights, rows, out, eight_f16, half_to_f32, FUSED),
+    }
+}
+
+by_level! {
+    /// Writes the dot products of one bf16 row with each activation row to `out`.
+    pub(super) fn dot_bf16(weights: &[u8], rows: &[&[f32]], out: &mut [f32]) {
+        avx2 => dot_narrow!(weights, rows, out, eight_bf16, bf16_to_f32, true),
+        portable => dot_narrow!(weights, rows, out, eight_bf16, bf16_to_f32, FUSED),
+    }
+}
+
 macro_rules! dot_q8_0 {
-    ($weights:ident, $rows:ident, $out:ident, $products:expr, $fused:expr) => {{
-        let blocks = $weights.as_chunks::<Q8_0_BYTES>().0;
+    ($weights:ident, $rows:ident, $out:ident, $widen:expr, $products:expr, $fused:expr) => {{
         let mut sums = [[0.0_f32; 8]; M];
-        let rows = $rows.each_ref().map(|row| (&row.bytes[..blocks.len()], &row.scales[..blocks.len()]));
-        for (n, block) in blocks.iter().enumerate() {
-            let scale = half_to_f32(u16::from_le_bytes([block[0], block[1]]));
-            for (sums, (bytes, scales)) in sums.iter_mut().zip(rows) {
-                let products = $products(&block[2..], &bytes[n]);
-                let scale = scale * scales[n];
-                for (sum, product) in sums.iter_mut().zip(products) {
-                    *sum = multiply_add::<$fused>(scale, product as f32, *sum);
+        let blocks = $weights.as_chunks::<Q8_0_BYTES>().0;
+        // Eight scales are widened together.
+        for (group, blocks) in blocks.chunks(8).enumerate() {
+            let mut halves = [[0; 2]; 8];
+            for (half, block) in halves.iter_mut().zip(blocks) {
+                *half = [block[0], block[1]];
+            }
+            let scales = $widen(bytemuck::cast_ref(&halves));
+            let part = 8 * group..8 * group + blocks.len();
+            let rows = $rows.each_ref().map(|row| (&row.bytes[part.clone()], &row.scales[part.clone()]));
+            for (n, block) in blocks.iter().enumerate() {
+                for (sums, (bytes, x_scales)) in sums.iter_mut().zip(rows) {
+                    let products = $products(&block[2..], &bytes[n]);
+                    let scale = scales[n] * x_scales[n];
+                    for (sum, product) in sums.iter_mut().zip(products) {
+                        *sum = multiply_add::<$fused>(scale, product as f32, *sum);
+                    }
                 }
             }
         }
@@ -344,8 +385,9 @@ macro_rules! dot_q8_0 {
 by_level! {
     /// Writes the dot products of one Q8_0 row with each activation row to `out`.
     pub(super) fn dot_q8_0<const M: usize>(weights: &[u8], rows: &[QuantizedRow; M], out: &mut [f32; M]) {
-        avx2 => dot_q8_0!(weights, rows, out, avx2::signed_products, true),
-        portable => dot_q8_0!(weights, rows, out, signed_products, FUSED),
+        vnni => avx512::dot_q8_0(weights.as_chunks::<Q8_0_BYTES>().0, rows, out),
+        avx2 => dot_q8_0!(weights, rows, out, avx2::widen_f16, avx2::signed_products, true),
+        portable => dot_q8_0!(weights, rows, out, eight_f16, signed_products, FUSED),
     }
 }
 

@@ -175,16 +175,17 @@ impl Matrix {
                 let x: Vec<QuantizedRow> = x.chunks_exact(self.columns).map(QuantizedRow::new).collect();
                 self.each_row(bytes, n, &mut turned, || (), |(), row, out| self.integer_products(row, &x, out));
             }
-            Dtype::F32 => {
-                let x: Vec<&[f32]> = x.chunks_exact(self.columns).collect();
-                self.each_row(bytes, n, &mut turned, || (), |(), row, out| kernels::dot_f32(row, &x, out));
-            }
-            Dtype::F64 | Dtype::F16 | Dtype::Bf16 => {
+            dtype => {
                 let x: Vec<&[f32]> = x.chunks_exact(self.columns).collect();
                 let wide = || vec![0.0; self.columns];
-                self.each_row(bytes, n, &mut turned, wide, |wide, row, out| {
-                    self.dtype.widen(row, wide);
-                    kernels::dot_f32(bytemuck::cast_slice(wide), &x, out);
+                self.each_row(bytes, n, &mut turned, wide, |wide, row, out| match dtype {
+                    Dtype::F16 => kernels::dot_f16(row, &x, out),
+                    Dtype::Bf16 => kernels::dot_bf16(row, &x, out),
+                    Dtype::F32 => kernels::dot_f32(row, &x, out),
+                    _ => {
+                        dtype.widen(row, wide);
+                        kernels::dot_f32(bytemuck::cast_slice(wide), &x, out);
+                    }
                 });
             }
         }
@@ -193,14 +194,15 @@ impl Matrix {
         out
     }
 
-    /// Up to how many activation rows are multiplied one by one: the number at which that costs as much as a tile of
-    /// sixteen (measured).
+    /// Up to how many activation rows are multiplied one by one: the number at which that costs as much as unpacking the
+    /// weights (measured).
     fn few(&self) -> usize {
         match (self.dtype, has_byte_products()) {
-            (Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16, _) => 4,
-            (Dtype::Q4K, true) => 12,
-            (Dtype::Q8_0, true) => 4,
-            (Dtype::Q8_0 | Dtype::Q4K, _) => 8,
+            (Dtype::F16 | Dtype::Bf16, _) => 6,
+            (Dtype::F64 | Dtype::F32, _) => 4,
+            (Dtype::Q4K, _) => 4,
+            (Dtype::Q8_0, true) => 2,
+            (Dtype::Q8_0, false) => 3,
         }
     }
 
@@ -274,9 +276,9 @@ impl integers::Panels for &Matrix {
 
     fn unpack(&self, panel: usize, blocks: Range<usize>, out: &mut [PanelBlock]) {
         let columns = blocks.start * kernels::SMALL_BLOCK..blocks.end * kernels::SMALL_BLOCK;
-        for (lane, row) in (panel * kernels::LANES..self.rows).take(kernels::LANES).enumerate() {
-            panels::put_row(self.dtype, self.part(row, columns.clone()), lane, out);
-        }
+        // What is left of the last panel is multiplied, and not used.
+        let row = |lane: usize| self.part((panel * kernels::LANES + lane).min(self.rows - 1), columns.clone());
+        panels::unpack(self.dtype, std::array::from_fn(row), out);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Quantized weights as they are multiplied: sixteen rows side by side, so that one register has four columns of each.
 
 use super::Dtype;
-use super::kernels::{LANES, Q4_K_BYTES, Q8_0_BYTES, SMALL_BLOCK, half_to_f32, nibble_words, q4_k_scales, words};
+use super::kernels::{LANES, LARGE_BLOCK, Q4_K_BYTES, Q8_0_BYTES, SMALL_BLOCK, eight_f16, q4_k_scales};
 #[cfg(target_arch = "x86_64")]
 use super::x86::avx2;
 use crate::model::compute::level::by_level;
@@ -23,37 +23,64 @@ pub(super) fn offset(dtype: Dtype) -> i32 {
     if dtype == Dtype::Q8_0 { 128 } else { 0 }
 }
 
-/// Writes part of a quantized weight row into its lane.
-pub(super) fn put_row(dtype: Dtype, bytes: &[u8], lane: usize, out: &mut [PanelBlock]) {
+/// Unpacks parts of quantized weight rows.
+pub(super) fn unpack(dtype: Dtype, rows: [&[u8]; LANES], out: &mut [PanelBlock]) {
     match dtype {
-        Dtype::Q4K => put_q4_k(bytes, lane, out),
-        _ => put_q8_0(bytes, lane, out),
+        Dtype::Q4K => unpack_q4_k(rows, out),
+        _ => unpack_q8_0(rows, out),
     }
+}
+
+/// Rows of a panel that are turned at a time.
+const HALF: usize = LANES / 2;
+
+macro_rules! unpack_q8_0 {
+    ($rows:ident, $out:ident, $turned:expr, $widen:expr) => {{
+        for (half, rows) in $rows.as_chunks::<HALF>().0.iter().enumerate() {
+            let rows = rows.map(|row| &row.as_chunks::<Q8_0_BYTES>().0[..$out.len()]);
+            let first = half * HALF;
+            for (n, out) in $out.iter_mut().enumerate() {
+                let quants = rows.map(|row| row[n].last_chunk().unwrap_or(&[0; SMALL_BLOCK]));
+                for (words, out) in $turned(quants).iter().zip(&mut out.bytes) {
+                    out[first..first + HALF].copy_from_slice(&words.map(|word| word ^ 0x8080_8080));
+                }
+                let halves: [[u8; 2]; HALF] = rows.map(|row| [row[n][0], row[n][1]]);
+                out.scales[first..first + HALF].copy_from_slice(&$widen(bytemuck::cast_ref(&halves)));
+            }
+        }
+    }};
 }
 
 by_level! {
-    fn put_q8_0(bytes: &[u8], lane: usize, out: &mut [PanelBlock]) {
-        for (block, out) in bytes.as_chunks::<Q8_0_BYTES>().0.iter().zip(out) {
-            let [low, high, quants @ ..] = block;
-            for (word, out) in words(quants).into_iter().zip(&mut out.bytes) {
-                out[lane] = word ^ 0x8080_8080;
-            }
-            out.scales[lane] = half_to_f32(u16::from_le_bytes([*low, *high]));
-        }
+    fn unpack_q8_0(rows: [&[u8]; LANES], out: &mut [PanelBlock]) {
+        avx2 => unpack_q8_0!(rows, out, avx2::turned, avx2::widen_f16),
+        portable => unpack_q8_0!(rows, out, turned, eight_f16),
     }
 }
 
-macro_rules! put_q4_k {
-    ($bytes:ident, $lane:ident, $out:ident, $scales:expr) => {{
-        for (block, out) in $bytes.as_chunks::<Q4_K_BYTES>().0.iter().zip($out.as_chunks_mut::<8>().0) {
-            let (scales, minima) = $scales(block);
-            for (pair, nibbles) in block[16..].as_chunks::<SMALL_BLOCK>().0.iter().enumerate() {
-                for (half, words) in nibble_words(nibbles).into_iter().enumerate() {
-                    let (n, out) = (2 * pair + half, &mut out[2 * pair + half]);
-                    for (word, out) in words.into_iter().zip(&mut out.bytes) {
-                        out[$lane] = word;
+macro_rules! unpack_q4_k {
+    ($rows:ident, $out:ident, $turned:expr, $scales:expr) => {{
+        for (half, rows) in $rows.as_chunks::<HALF>().0.iter().enumerate() {
+            let out = $out.as_chunks_mut::<{ LARGE_BLOCK / SMALL_BLOCK }>().0;
+            let rows = rows.map(|row| &row.as_chunks::<Q4_K_BYTES>().0[..out.len()]);
+            let lanes = half * HALF..(half + 1) * HALF;
+            for (n, out) in out.iter_mut().enumerate() {
+                let (mut scales, mut minima) = ([[0; SMALL_BLOCK]; HALF], [[0; SMALL_BLOCK]; HALF]);
+                for ((scales, minima), row) in scales.iter_mut().zip(&mut minima).zip(rows) {
+                    let numbers: ([f32; 8], [f32; 8]) = $scales(&row[n]);
+                    (*scales, *minima) = (bytemuck::cast(numbers.0), bytemuck::cast(numbers.1));
+                }
+                let numbers = $turned(scales.each_ref()).into_iter().zip($turned(minima.each_ref()));
+                for (out, (scales, minima)) in out.iter_mut().zip(numbers) {
+                    out.scales[lanes.clone()].copy_from_slice(bytemuck::cast_ref::<_, [f32; HALF]>(&scales));
+                    out.minima[lanes.clone()].copy_from_slice(bytemuck::cast_ref::<_, [f32; HALF]>(&minima));
+                }
+                for (pair, out) in out.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                    let nibbles = rows.map(|row| &row[n][16..].as_chunks().0[pair]);
+                    for (four, words) in $turned(nibbles).iter().enumerate() {
+                        out[0].bytes[four][lanes.clone()].copy_from_slice(&words.map(|word| word & 0x0f0f_0f0f));
+                        out[1].bytes[four][lanes.clone()].copy_from_slice(&words.map(|word| (word >> 4) & 0x0f0f_0f0f));
                     }
-                    (out.scales[$lane], out.minima[$lane]) = (scales[n], minima[n]);
                 }
             }
         }
@@ -61,8 +88,15 @@ macro_rules! put_q4_k {
 }
 
 by_level! {
-    fn put_q4_k(bytes: &[u8], lane: usize, out: &mut [PanelBlock]) {
-        avx2 => put_q4_k!(bytes, lane, out, avx2::q4_k_scales),
-        portable => put_q4_k!(bytes, lane, out, q4_k_scales),
+    fn unpack_q4_k(rows: [&[u8]; LANES], out: &mut [PanelBlock]) {
+        avx2 => unpack_q4_k!(rows, out, avx2::turned, avx2::q4_k_scales),
+        portable => unpack_q4_k!(rows, out, turned, q4_k_scales),
     }
+}
+
+/// Eight rows of eight words, as columns.
+#[inline(always)]
+fn turned(rows: [&[u8; SMALL_BLOCK]; HALF]) -> [[u32; HALF]; SMALL_BLOCK / 4] {
+    let words = rows.map(|row| bytemuck::cast::<_, [u32; SMALL_BLOCK / 4]>(*row));
+    std::array::from_fn(|column| words.map(|row| row[column]))
 }

@@ -57,8 +57,9 @@ pub(super) mod avx2 {
         __m256, __m256i, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm256_abs_epi8, _mm256_add_epi32,
         _mm256_and_si256, _mm256_castps128_ps256, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps,
         _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps,
-        _mm256_permutevar8x32_ps, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
-        _mm256_setzero_si256, _mm256_sign_epi8, _mm256_srli_epi16,
+        _mm256_permute2x128_si256, _mm256_permutevar8x32_ps, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
+        _mm256_set1_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_srli_epi16, _mm256_unpackhi_epi32,
+        _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
     };
     use std::array;
 
@@ -78,12 +79,12 @@ pub(super) mod avx2 {
         sums: &mut [RowSums],
     ) {
         let low = _mm256_set1_epi16(255);
-        for row in &mut rows {
-            *row = &row[..panels[0].len()];
-        }
-        for at in 0..COUNT {
-            for n in 0..panels[at].len() {
-                let w = &panels[at][n];
+        for (at, panel) in panels.into_iter().enumerate() {
+            // Cut, so that no bounds are checked.
+            for row in &mut rows {
+                *row = &row[..panel.len()];
+            }
+            for (n, w) in panel.iter().enumerate() {
                 let mut totals = [[_mm256_setzero_si256(); HALVES]; ROWS];
                 for row in 0..ROWS {
                     totals[row] = [_mm256_set1_epi32(rows[row][n].start); HALVES];
@@ -97,12 +98,13 @@ pub(super) mod avx2 {
                         columns[1][half] = _mm256_srli_epi16::<8>(bytes[half]);
                     }
                     for row in 0..ROWS {
-                        for pair in 0..2 {
-                            let x = _mm256_set1_epi32(cast(rows[row][n].pairs[four][pair]));
-                            for half in 0..HALVES {
-                                let products = _mm256_madd_epi16(columns[pair][half], x);
-                                totals[row][half] = _mm256_add_epi32(totals[row][half], products);
-                            }
+                        let first = _mm256_set1_epi32(rows[row][n].odd[four]);
+                        let second = _mm256_set1_epi32(rows[row][n].even[four]);
+                        for half in 0..HALVES {
+                            let products = _mm256_madd_epi16(columns[0][half], first);
+                            totals[row][half] = _mm256_add_epi32(totals[row][half], products);
+                            let products = _mm256_madd_epi16(columns[1][half], second);
+                            totals[row][half] = _mm256_add_epi32(totals[row][half], products);
                         }
                     }
                 }
@@ -143,6 +145,32 @@ pub(super) mod avx2 {
         // The instruction needs one unsigned side. Bytes of x are never -128, so neither side overflows.
         let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(q), _mm256_sign_epi8(x, q));
         cast(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+    }
+
+    /// `turned` of `panels`.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(in crate::model::compute::matrix) fn turned(rows: [&[u8; SMALL_BLOCK]; 8]) -> [[u32; 8]; 8] {
+        let rows: [__m256i; 8] = rows.map(|row| cast(*row));
+        let zero = _mm256_setzero_si256();
+        // Of each four rows, by words, by pairs of words, and at last by halves of registers.
+        let (mut words, mut pairs, mut columns) = ([zero; 8], [zero; 8], [zero; 8]);
+        for n in 0..4 {
+            words[2 * n] = _mm256_unpacklo_epi32(rows[2 * n], rows[2 * n + 1]);
+            words[2 * n + 1] = _mm256_unpackhi_epi32(rows[2 * n], rows[2 * n + 1]);
+        }
+        for four in 0..2 {
+            for half in 0..2 {
+                let (a, b) = (words[4 * four + half], words[4 * four + 2 + half]);
+                pairs[4 * four + 2 * half] = _mm256_unpacklo_epi64(a, b);
+                pairs[4 * four + 2 * half + 1] = _mm256_unpackhi_epi64(a, b);
+            }
+        }
+        for n in 0..4 {
+            columns[n] = _mm256_permute2x128_si256::<0x20>(pairs[n], pairs[4 + n]);
+            columns[4 + n] = _mm256_permute2x128_si256::<0x31>(pairs[n], pairs[4 + n]);
+        }
+        cast(columns)
     }
 
     #[inline]
@@ -213,12 +241,12 @@ pub(super) mod avx_vnni {
         panels: [&[PanelBlock]; COUNT],
         sums: &mut [RowSums],
     ) {
-        for row in &mut rows {
-            *row = &row[..panels[0].len()];
-        }
-        for at in 0..COUNT {
-            for n in 0..panels[at].len() {
-                let w = &panels[at][n];
+        for (at, panel) in panels.into_iter().enumerate() {
+            // Cut, so that no bounds are checked.
+            for row in &mut rows {
+                *row = &row[..panel.len()];
+            }
+            for (n, w) in panel.iter().enumerate() {
                 let mut totals = [[_mm256_set1_epi32(0); HALVES]; ROWS];
                 for row in 0..ROWS {
                     totals[row] = [_mm256_set1_epi32(rows[row][n].start); HALVES];
@@ -245,16 +273,17 @@ pub(super) mod avx512 {
     use super::avx2;
     use crate::model::compute::matrix::integers::{InputBytes, InputRows, RowSums};
     use crate::model::compute::matrix::kernels::{
-        Lanes, Q4_K_BYTES, QuantizedRow, SMALL_BLOCK, TILE_ROWS, Tile, q4_k_multiples,
+        Lanes, Q4_K_BYTES, Q8_0_BYTES, QuantizedRow, SMALL_BLOCK, TILE_ROWS, Tile, half_to_f32, q4_k_multiples,
     };
     use crate::model::compute::matrix::panels::PanelBlock;
-    use bytemuck::cast;
+    use bytemuck::{cast, pod_read_unaligned};
     use std::arch::x86_64::{
-        __m512, __m512i, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm512_add_ps, _mm512_and_si512,
-        _mm512_castps256_ps512, _mm512_castsi256_si512, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
-        _mm512_fnmadd_ps, _mm512_inserti64x4, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_reduce_add_ps,
-        _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
-        _mm512_srli_epi16, _mm512_sub_ps, _mm512_zextps256_ps512,
+        __m256i, __m512, __m512i, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm512_abs_epi8,
+        _mm512_add_ps, _mm512_and_si512, _mm512_castps256_ps512, _mm512_castsi256_si512, _mm512_cvtepi32_ps,
+        _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_inserti64x4, _mm512_mask_sub_epi8,
+        _mm512_movepi8_mask, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi8,
+        _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16, _mm512_sub_ps,
+        _mm512_zextps256_ps512,
     };
     use std::array;
 
@@ -298,6 +327,47 @@ pub(super) mod avx512 {
         for ((out, sums), below) in out.iter_mut().zip(sums).zip(below) {
             let below = _mm512_zextps256_ps512(below);
             *out = _mm512_reduce_add_ps(_mm512_sub_ps(_mm512_add_ps(sums[0], sums[1]), below));
+        }
+    }
+
+    /// `dot_q8_0` of `kernels`, two blocks at a time.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+    pub(in crate::model::compute::matrix) fn dot_q8_0<const M: usize>(
+        blocks: &[[u8; Q8_0_BYTES]],
+        rows: &[QuantizedRow; M],
+        out: &mut [f32; M],
+    ) {
+        // Each scale eight times, for the blocks that are multiplied together.
+        let order = |pair: i32| -> __m512i { cast([[2 * pair; 8], [2 * pair + 1; 8]]) };
+        let mut sums = [[_mm512_setzero_ps(); 2]; M];
+        let (eights, rest) = blocks.as_chunks::<8>();
+        for (n, eight) in eights.iter().enumerate() {
+            let halves = eight.each_ref().map(|block| [block[0], block[1]]);
+            let scales = _mm256_cvtph_ps(cast(halves));
+            for pair in 0..4 {
+                let two = |at: usize, block: &[[u8; Q8_0_BYTES]; 8]| -> __m256i { pod_read_unaligned(&block[at][2..]) };
+                let (a, b) = (two(2 * pair, eight), two(2 * pair + 1, eight));
+                let q = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(a), b);
+                // The instruction needs one unsigned side. Bytes of x are never -128.
+                let (size, negative) = (_mm512_abs_epi8(q), _mm512_movepi8_mask(q));
+                for (sums, row) in sums.iter_mut().zip(rows) {
+                    let (x, x_scales, _) = row.large_block(n);
+                    let x: __m512i = cast([x[2 * pair], x[2 * pair + 1]]);
+                    let x = _mm512_mask_sub_epi8(x, negative, _mm512_setzero_si512(), x);
+                    let scales = _mm512_castps256_ps512(_mm256_mul_ps(scales, cast(*x_scales)));
+                    let scale = _mm512_permutexvar_ps(order(pair as i32), scales);
+                    let products = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(_mm512_setzero_si512(), size, x));
+                    sums[pair % 2] = _mm512_fmadd_ps(products, scale, sums[pair % 2]);
+                }
+            }
+        }
+        for ((out, sums), row) in out.iter_mut().zip(sums).zip(rows) {
+            *out = _mm512_reduce_add_ps(_mm512_add_ps(sums[0], sums[1]));
+            for (block, n) in rest.iter().zip(8 * eights.len()..) {
+                let products = avx2::signed_products(&block[2..], &row.bytes[n]).iter().sum::<i32>();
+                *out += half_to_f32(u16::from_le_bytes([block[0], block[1]])) * row.scales[n] * products as f32;
+            }
         }
     }
 
