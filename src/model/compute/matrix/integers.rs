@@ -2,8 +2,8 @@
 //! for each 32.
 //!
 //! Weights stand in panels of sixteen rows. The results of two panels with a few activation rows are summed in registers,
-//! 256 columns at a time: so many of four panels stay in the first-level cache. No sum of integers overflows, and floats
-//! are added in one order, so the results are the same to the bit wherever there is FMA.
+//! 256 columns at a time: so many of two panels stay in the first-level cache while all activation rows pass. No sum of
+//! integers overflows, and floats are added in one order, so the results are the same to the bit wherever there is FMA.
 
 use super::kernels::{FUSED, LANES, SMALL_BLOCK, multiply_add, quantize_block};
 use super::panels::PanelBlock;

@@ -1,7 +1,7 @@
 //! Inner loops in x86-64 instructions that the compiler does not generate by itself.
 //!
-//! Each function is safe where its target features are enabled: `kernels` calls it from functions that are compiled
-//! for these features, and has a portable version of it.
+//! Each function is safe where its target features are enabled: `kernels`, `integers` and `panels` call it from functions
+//! that are compiled for these features, and have a portable version of it.
 
 /// Defines `$name`, a version of a product of `integers`, by `$add`, which is compiled for each number of activation rows that
 /// are multiplied at a time, for two panels and for one.
