@@ -278,14 +278,28 @@ pub(super) mod avx512 {
     use crate::model::compute::matrix::panels::PanelBlock;
     use bytemuck::{cast, pod_read_unaligned};
     use std::arch::x86_64::{
-        __m256i, __m512, __m512i, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm512_abs_epi8,
-        _mm512_add_ps, _mm512_and_si512, _mm512_castps256_ps512, _mm512_castsi256_si512, _mm512_cvtepi32_ps,
-        _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_inserti64x4, _mm512_mask_sub_epi8,
-        _mm512_movepi8_mask, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi8,
-        _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16, _mm512_sub_ps,
-        _mm512_zextps256_ps512,
+        __m256i, __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_mul_ps,
+        _mm256_setzero_ps, _mm512_abs_epi8, _mm512_add_ps, _mm512_and_si512, _mm512_castps256_ps512,
+        _mm512_castsi256_si512, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps,
+        _mm512_inserti64x4, _mm512_mask_sub_epi8, _mm512_movepi8_mask, _mm512_mul_ps, _mm512_permutexvar_ps,
+        _mm512_reduce_add_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+        _mm512_setzero_si512, _mm512_srli_epi16, _mm512_sub_ps, _mm512_zextps256_ps512,
     };
     use std::array;
+
+    /// Asks for the weights that are read 4 KB later: by itself, the processor does not look that far beyond a page.
+    #[inline]
+    #[target_feature(enable = "sse")]
+    fn fetch_ahead(weights: &[u8]) {
+        for line in (0..weights.len()).step_by(64) {
+            let later = weights.as_ptr().wrapping_add(4096 + line);
+            // SAFETY: a hint, which reads nothing, wherever it points to; newer compilers know that.
+            #[allow(unsafe_code, unused_unsafe)]
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(later.cast());
+            }
+        }
+    }
 
     /// `dot_q4_k` of `kernels`, with two groups of 32 low nibbles and two of high ones at a time.
     #[inline]
@@ -302,6 +316,7 @@ pub(super) mod avx512 {
         let mut sums = [[_mm512_setzero_ps(); 2]; M];
         let mut below = [_mm256_setzero_ps(); M];
         for (n, block) in blocks.iter().enumerate() {
+            fetch_ahead(block);
             let (units, scales, minima) = q4_k_multiples(block);
             let (scales, minima) = avx2::scales(units, scales, minima);
             let nibbles: [__m512i; 2] = {
@@ -343,6 +358,7 @@ pub(super) mod avx512 {
         let mut sums = [[_mm512_setzero_ps(); 2]; M];
         let (eights, rest) = blocks.as_chunks::<8>();
         for (n, eight) in eights.iter().enumerate() {
+            fetch_ahead(eight.as_flattened());
             let halves = eight.each_ref().map(|block| [block[0], block[1]]);
             let scales = _mm256_cvtph_ps(cast(halves));
             for pair in 0..4 {
