@@ -8,7 +8,7 @@ use super::config::DecoderConfig;
 use crate::model::compute::attention::attend_to_some;
 use crate::model::compute::awake::awake;
 use crate::model::compute::layers::{GatedMlp, Linear, RmsNorm, lookup};
-use crate::model::compute::matrix::{Matrix, multiply_slices};
+use crate::model::compute::matrix::{Matrix, multiply_slices, transposed};
 use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;
 use crate::model::generation::decoder::{Decoder, GoOn};
@@ -321,13 +321,11 @@ impl Llama {
         let left = (first.len() + ahead) - last.len();
         let seen: Vec<u32> = first[..left].iter().chain(last).copied().collect();
         let mut keys = Vec::with_capacity(seen.len() * size);
-        let mut values = vec![0.0; seen.len() * size];
-        for (n, slot) in seen.iter().enumerate() {
+        let mut values = Vec::with_capacity(seen.len());
+        for slot in &seen {
             let (key, value) = cache.slot(layer, *slot);
             keys.extend_from_slice(&key[head * size..][..size]);
-            for (i, v) in value[head * size..][..size].iter().enumerate() {
-                values[i * seen.len() + n] = *v;
-            }
+            values.push(&value[head * size..][..size]);
         }
         let mut own = Vec::with_capacity(rows.len() * group * size);
         for row in rows.clone() {
@@ -343,7 +341,7 @@ impl Llama {
             scores[..start].fill(0.0);
             scores[end..].fill(0.0);
         }
-        multiply_slices(&scores, &values, seen.len(), None, Activation::None)
+        multiply_slices(&scores, &transposed(&values), seen.len(), None, Activation::None)
     }
 }
 

@@ -177,12 +177,12 @@ impl Matrix {
             }
             dtype => {
                 let x: Vec<&[f32]> = x.chunks_exact(self.columns).collect();
-                let wide = || vec![0.0; self.columns];
-                self.each_row(bytes, n, &mut turned, wide, |wide, row, out| match dtype {
+                self.each_row(bytes, n, &mut turned, Vec::new, |wide, row, out| match dtype {
                     Dtype::F16 => kernels::dot_f16(row, &x, out),
                     Dtype::Bf16 => kernels::dot_bf16(row, &x, out),
                     Dtype::F32 => kernels::dot_f32(row, &x, out),
                     _ => {
+                        wide.resize(self.columns, 0.0);
                         dtype.widen(row, wide);
                         kernels::dot_f32(bytemuck::cast_slice(wide), &x, out);
                     }
