@@ -8,11 +8,8 @@
 
 use snapseek::clusters::linkage::{LinkageOptions, cluster};
 use snapseek::clusters::map;
-use snapseek::duplicates::candidates::{self, Subject};
-use snapseek::duplicates::looks::Look;
-use snapseek::duplicates::tones::Tones;
 use snapseek::model::normalize;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Instant;
 
 const GROUPS: usize = 120;
@@ -56,42 +53,6 @@ fn main() {
     let start = Instant::now();
     map::layout(&rows, &mut |_, _| true).unwrap();
     println!("map                {:8.1} s; peak memory {}", start.elapsed().as_secs_f64(), peak());
-    drop(rows);
-    drop(vectors);
-    duplicates(photos, &mut random);
-}
-
-/// Made looks, of which each twentieth is a copy of the one before it: with noise, or turned as well.
-fn duplicates(photos: usize, random: &mut Random) {
-    let mut looks: Vec<Look> = Vec::with_capacity(photos);
-    for n in 0..photos {
-        let grey = match looks.last() {
-            Some(last) if n % 20 == 19 => {
-                let turned = |at: usize| if n % 40 == 39 { (63 - at % 64) * 64 + at / 64 } else { at };
-                let mut noisy = |at: usize| (f32::from(last.grey[turned(at)]) + 20.0 * random.next()).clamp(0.0, 255.0);
-                (0..64 * 64).map(|at| noisy(at) as u8).collect()
-            }
-            _ => {
-                let cells: Vec<u8> =
-                    (0..16 * 16).map(|_| (128.0 + 250.0 * random.next()).clamp(0.0, 255.0) as u8).collect();
-                (0..64 * 64).map(|at| cells[at / 64 / 4 * 16 + at % 64 / 4]).collect()
-            }
-        };
-        looks.push(Look { aspect: 1.0, sharpness: 1.0, tones: Tones::default(), grey });
-    }
-    let subjects: Vec<Subject<'_>> = looks.iter().map(|look| Subject { vector: &[0.0], look }).collect();
-    let (start, mut pairs) = (Instant::now(), HashSet::new());
-    candidates::each_by_graph(&subjects, &[], &mut |_, _| true, &mut |found| {
-        pairs.extend(found.iter().map(|pair| (pair.first.min(pair.second), pair.first.max(pair.second))));
-    });
-    let copies = (19..photos).step_by(20).filter(|n| pairs.contains(&(n - 1, *n))).count();
-    println!(
-        "duplicates         {:8.1} s for candidates by prints, {} pairs, {copies} of {} copies; peak memory {}",
-        start.elapsed().as_secs_f64(),
-        pairs.len(),
-        (photos + 1) / 20,
-        peak()
-    );
 }
 
 fn adjusted_rand_index(truth: &[Option<usize>], found: &[Option<usize>]) -> f64 {

@@ -155,12 +155,12 @@ fn record(n: usize, group: &CopyGroup) -> Value {
     let files: Vec<Value> = lines(group)
         .into_iter()
         .map(|line| {
-            let CopyMember { hit, look, likeness, cosine, .. } = line.member;
+            let CopyMember { hit, quality, likeness, cosine, .. } = line.member;
             let mut file = json!({
                 "keep": line.keep, "reason": line.says, "bytes": line.stamp.size, "modified": date(line.stamp),
                 "width": hit.facts.width, "height": hit.facts.height, "format": hit.facts.format,
                 "taken": hit.facts.metadata.taken, "camera": hit.facts.metadata.camera,
-                "sharpness": look.as_ref().map(|look| look.sharpness), "cosine": cosine,
+                "sharpness": quality.map(|quality| quality.sharpness), "cosine": cosine,
                 "likeness": likeness.map(|l| l.score), "turns": likeness.map(|l| l.turns),
             });
             output::put_path(&mut file, line.path);
@@ -175,7 +175,7 @@ fn records(found: &DuplicateGroups, console: &Console) -> anyhow::Result<()> {
     csv::record(&head.split(' ').map(Into::into).collect::<Vec<_>>(), console)?;
     for (n, group) in found.groups.iter().enumerate() {
         for line in lines(group) {
-            let CopyMember { hit, look, likeness, cosine, .. } = line.member;
+            let CopyMember { hit, quality, likeness, cosine, .. } = line.member;
             let number = |value: Option<f32>| csv::number(value.map_or(String::new(), |value| format!("{value:.4}")));
             let fields = [
                 csv::number(n + 1),
@@ -188,7 +188,7 @@ fn records(found: &DuplicateGroups, console: &Console) -> anyhow::Result<()> {
                 csv::number(line.stamp.size),
                 hit.facts.metadata.taken.as_deref().unwrap_or_default().into(),
                 date(line.stamp).into(),
-                number(look.as_ref().map(|look| look.sharpness)),
+                number(quality.map(|quality| quality.sharpness)),
                 number(*cosine),
                 number(likeness.map(|likeness| likeness.score)),
                 line.says.into(),

@@ -172,6 +172,9 @@ pub struct Print {
 }
 
 impl Print {
+    /// Numbers of a rough print.
+    pub const ROUGH: usize = (COARSE / 2) * (COARSE / 2);
+
     /// The print of a part of a look: left, top, width and height in fractions of its edges.
     #[must_use]
     pub fn of(look: &Look, [left, top, width, height]: [f32; 4]) -> Self {

@@ -6,6 +6,7 @@
 //! have a cosine of 0 with the original.
 
 use super::alike::{Print, Turns};
+use super::look_file::LookFile;
 use super::looks::Look;
 use crate::terminal::progress::StepFn;
 use candle_core::{Device, Tensor};
@@ -35,15 +36,6 @@ const PARTS: [[f32; 4]; 10] = [
     [0.0, 0.0, 1.0, 0.9],
 ];
 
-/// A photo to compare.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// Its embedding, a unit vector.
-    pub vector: &'a [f32],
-    /// Its look.
-    pub look: &'a Look,
-}
-
 /// Two photos that may be copies, by their positions, and the turns that may make them alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -55,64 +47,84 @@ pub struct Candidate {
     pub turns: Turns,
 }
 
+/// Receives candidates; an error ends the work.
+pub type TakeFn<'a> = dyn FnMut(&[Candidate]) -> anyhow::Result<()> + 'a;
+
 /// As [`each`], but by graphs of prints, and of embeddings for which `near_pairs` has the pairs, by position: a few
 /// pairs may be missing, and of one photo with a thousand others most. The result is `false` if `report` said to stop.
+///
+/// # Errors
+/// A look cannot be read, or those of `take`.
 pub fn each_by_graph(
-    subjects: &[Subject<'_>],
+    looks: &LookFile,
     near_pairs: &[(usize, usize)],
     report: &mut StepFn<'_>,
-    take: &mut dyn FnMut(&[Candidate]),
-) -> bool {
-    let total = 2 * subjects.len();
-    let whole: Vec<Vec<f32>> = subjects.par_iter().map(|subject| Print::of(subject.look, WHOLE).rough).collect();
-    let width = whole.first().map_or(0, Vec::len);
-    let rows = whole.iter().map(Vec::as_slice);
-    let Some(graph) = NearVectors::new(rows, width, &mut |done| report(done, total)) else { return false };
-    for (n, tile) in subjects.chunks(TILE).enumerate() {
-        if !report(subjects.len() + n * TILE, total) {
-            return false;
+    take: &mut TakeFn<'_>,
+) -> anyhow::Result<bool> {
+    let total = 2 * looks.len();
+    let mut unread = None;
+    let tiles = (0..looks.len()).step_by(TILE).map_while(|first| {
+        let tile = looks.read(first..first + TILE).map_err(|error| unread = Some(error)).ok()?;
+        Some(tile.par_iter().map(|look| Print::of(look, WHOLE).rough).collect::<Vec<_>>())
+    });
+    let Some(graph) = NearVectors::new(tiles.flatten(), Print::ROUGH, &mut |done| report(done, total)) else {
+        return Ok(false);
+    };
+    if let Some(error) = unread {
+        return Err(error);
+    }
+    for first in (0..looks.len()).step_by(TILE) {
+        if !report(looks.len() + first, total) {
+            return Ok(false);
         }
-        let of_subject = |(at, subject): (usize, &Subject<'_>)| -> Vec<Candidate> {
-            let second = n * TILE + at;
+        let of_look = |(at, look): (usize, &Look)| -> anyhow::Result<Vec<Candidate>> {
+            let second = first + at;
             let mut found = BTreeMap::<usize, Turns>::new();
-            let mut note = |print: &Print, turns: Turns| {
-                for first in graph.reaching(&print.rough, CORRELATED.0).into_iter().filter(|first| *first != second) {
-                    let exact = subjects.get(first).map(|other| Print::of(other.look, WHOLE).exact).unwrap_or_default();
+            let mut note = |print: &Print, turns: Turns| -> anyhow::Result<()> {
+                for other in graph.reaching(&print.rough, CORRELATED.0).into_iter().filter(|other| *other != second) {
+                    let exact = Print::of(&looks.get(other)?, WHOLE).exact;
                     if exact.iter().zip(&print.exact).map(|(a, b)| a * b).sum::<f32>() >= CORRELATED.1 {
-                        let known = found.entry(first).or_insert(Turns::NONE);
+                        let known = found.entry(other).or_insert(Turns::NONE);
                         *known = known.and(turns);
                     }
                 }
+                Ok(())
             };
-            let look = subject.look;
-            note(&Print::of(look, WHOLE), Turns::only(0));
-            PARTS.iter().for_each(|part| note(&Print::of(look, *part), Turns::only(0)));
-            note(&Print::unframed(look), Turns::only(0));
-            (1..4).for_each(|turns| note(&Print::turned(look, 4 - turns), Turns::only(turns)));
-            found.into_iter().map(|(first, turns)| Candidate { first, second, turns }).collect()
+            note(&Print::of(look, WHOLE), Turns::only(0))?;
+            PARTS.iter().try_for_each(|part| note(&Print::of(look, *part), Turns::only(0)))?;
+            note(&Print::unframed(look), Turns::only(0))?;
+            (1..4).try_for_each(|turns| note(&Print::turned(look, 4 - turns), Turns::only(turns)))?;
+            Ok(found.into_iter().map(|(first, turns)| Candidate { first, second, turns }).collect())
         };
-        take(&tile.par_iter().enumerate().flat_map_iter(of_subject).collect::<Vec<_>>());
+        let tile = looks.read(first..first + TILE)?;
+        let found: Vec<Vec<Candidate>> = tile.par_iter().enumerate().map(of_look).collect::<anyhow::Result<_>>()?;
+        take(&found.concat())?;
     }
     let of_pair = |(first, second): &(usize, usize)| Candidate { first: *first, second: *second, turns: Turns::ALL };
-    near_pairs.chunks(TILE).for_each(|pairs| take(&pairs.iter().map(of_pair).collect::<Vec<_>>()));
-    true
+    for pairs in near_pairs.chunks(TILE) {
+        take(&pairs.iter().map(of_pair).collect::<Vec<_>>())?;
+    }
+    Ok(true)
 }
 
 /// Goes through all pairs and passes those to `take` that may be copies: because of their prints, or because their
-/// cosine reaches `near`. A pair may come twice. `report` receives the number of pairs of tiles done and in all; the
-/// result is `false` if it said to stop.
+/// cosine reaches `near`. `vectors` are the embeddings, unit vectors, of the photos that the looks are of. A pair may
+/// come twice. `report` receives the number of pairs of tiles done and in all; the result is `false` if it said to stop.
 ///
 /// # Errors
-/// The embeddings have different lengths, or there is no memory for a tile.
+/// A look cannot be read, the embeddings have different lengths, there is no memory for a tile, or those of `take`.
 pub fn each(
-    subjects: &[Subject<'_>],
+    vectors: &[&[f32]],
+    looks: &LookFile,
     near: f32,
     report: &mut StepFn<'_>,
-    take: &mut dyn FnMut(&[Candidate]),
+    take: &mut TakeFn<'_>,
 ) -> anyhow::Result<bool> {
-    let tiles: Vec<PhotoTile> = subjects.chunks(TILE).map(PhotoTile::new).collect::<anyhow::Result<_>>()?;
-    for (n, (column, columns)) in subjects.chunks(TILE).zip(&tiles).enumerate() {
-        let prints = |print: &(dyn Fn(&Look) -> Print + Sync)| Prints::new(column.par_iter().map(|s| print(s.look)));
+    let photo_tile = |(n, vectors)| PhotoTile::new(vectors, &looks.read(n * TILE..(n + 1) * TILE)?);
+    let tiles: Vec<PhotoTile> = vectors.chunks(TILE).enumerate().map(photo_tile).collect::<anyhow::Result<_>>()?;
+    for (n, columns) in tiles.iter().enumerate() {
+        let column = looks.read(n * TILE..(n + 1) * TILE)?;
+        let prints = |print: &(dyn Fn(&Look) -> Print + Sync)| Prints::new(column.par_iter().map(print));
         let parts = PARTS.iter().map(|part| prints(&|look| Print::of(look, *part)));
         let parts: Vec<Prints> = parts.chain([prints(&Print::unframed)]).collect::<Result<_, _>>()?;
         // Turned the other way round, because the turns apply to the photos of the rows.
@@ -149,7 +161,7 @@ pub fn each(
             }
             let candidates: Vec<Candidate> =
                 found.into_iter().map(|((first, second), turns)| Candidate { first, second, turns }).collect();
-            take(&candidates);
+            take(&candidates)?;
         }
     }
     Ok(true)
@@ -162,9 +174,9 @@ struct PhotoTile {
 }
 
 impl PhotoTile {
-    fn new(subjects: &[Subject<'_>]) -> anyhow::Result<Self> {
-        let prints = Prints::new(subjects.par_iter().map(|s| Print::of(s.look, WHOLE)))?;
-        Ok(Self { vectors: matrix(subjects.iter().map(|s| s.vector))?, prints })
+    fn new(vectors: &[&[f32]], looks: &[Look]) -> anyhow::Result<Self> {
+        let prints = Prints::new(looks.par_iter().map(|look| Print::of(look, WHOLE)))?;
+        Ok(Self { vectors: matrix(vectors.iter().copied())?, prints })
     }
 }
 
@@ -226,28 +238,25 @@ mod tests {
         Look { aspect: 1.0, sharpness: 1.0, tones: Default::default(), grey }
     }
 
-    fn pairs(subjects: &[Subject<'_>]) -> Vec<(usize, usize, Turns)> {
-        let mut found = Vec::new();
-        let mut take = |candidates: &[Candidate]| {
-            found.extend(candidates.iter().map(|c| (c.first, c.second, c.turns)));
-        };
-        assert!(each(subjects, 0.96, &mut |_, _| true, &mut take).unwrap());
-        found
+    fn file(looks: &[Look]) -> LookFile {
+        let mut file = LookFile::new(&std::env::temp_dir()).unwrap();
+        file.add(looks).unwrap();
+        file
     }
 
     #[test]
     fn pairs_are_found_within_and_across_tiles() {
-        let looks: Vec<Look> = (0..TILE as u32 + 40).map(look).collect();
-        let (one, other) = ([1.0, 0.0], [0.0, 1.0]);
-        let mut subjects: Vec<Subject> = looks.iter().map(|look| Subject { vector: &one, look }).collect();
-        // Only these two are near by their embeddings.
-        subjects.iter_mut().for_each(|subject| subject.vector = &[0.0, 0.0]);
-        (subjects[3].vector, subjects[TILE + 7].vector) = (&one, &one);
-        subjects[9].vector = &other;
-        let again = looks[5].clone();
-        subjects[20].look = &again;
-        subjects[TILE + 1].look = &again;
-        let found = pairs(&subjects);
+        let mut looks: Vec<Look> = (0..TILE as u32 + 40).map(look).collect();
+        // Only two are near by their embeddings.
+        let mut vectors: Vec<&[f32]> = vec![&[0.0, 0.0]; looks.len()];
+        (vectors[3], vectors[TILE + 7], vectors[9]) = (&[1.0, 0.0], &[1.0, 0.0], &[0.0, 1.0]);
+        (looks[20], looks[TILE + 1]) = (looks[5].clone(), looks[5].clone());
+        let mut found = Vec::new();
+        let mut take = |candidates: &[Candidate]| {
+            found.extend(candidates.iter().map(|c| (c.first, c.second, c.turns)));
+            Ok(())
+        };
+        assert!(each(&vectors, &file(&looks), 0.96, &mut |_, _| true, &mut take).unwrap());
         let near = found.iter().filter(|(_, _, turns)| *turns == Turns::ALL).map(|(a, b, _)| (*a, *b));
         assert_eq!(near.collect::<Vec<_>>(), [(3, TILE + 7)]);
         let mut alike: Vec<_> = found
@@ -262,11 +271,23 @@ mod tests {
 
     #[test]
     fn it_stops_when_it_is_told_to() {
-        let look = look(1);
-        let subjects = [Subject { vector: &[1.0], look: &look }; 3];
+        let looks = file(&[look(1), look(1), look(1)]);
         let mut taken = 0;
-        assert!(!each(&subjects, 0.5, &mut |_, _| false, &mut |found| taken += found.len()).unwrap());
+        let mut take = |found: &[Candidate]| {
+            taken += found.len();
+            Ok(())
+        };
+        assert!(!each(&[&[1.0], &[1.0], &[1.0]], &looks, 0.5, &mut |_, _| false, &mut take).unwrap());
+        assert!(!each_by_graph(&looks, &[], &mut |_, _| false, &mut take).unwrap());
+        assert!(each(&[], &file(&[]), 0.5, &mut |_, _| false, &mut take).unwrap());
         assert_eq!(taken, 0);
-        assert!(each(&[], 0.5, &mut |_, _| false, &mut |_| {}).unwrap());
+    }
+
+    #[test]
+    fn an_error_of_the_taker_ends_the_work() {
+        let looks = file(&[look(1), look(1)]);
+        let mut full = |_: &[Candidate]| anyhow::bail!("full");
+        assert!(each(&[&[1.0], &[1.0]], &looks, 0.5, &mut |_, _| true, &mut full).is_err());
+        assert!(each_by_graph(&looks, &[], &mut |_, _| true, &mut full).is_err());
     }
 }

@@ -35,12 +35,12 @@ pub(super) fn choose<'a>(photos: impl Iterator<Item = (&'a CopyMember, f32)>) ->
         let known = [dated, told.camera.is_some(), told.latitude.is_some(), told.rating.is_some()];
         known.into_iter().map(u8::from).sum::<u8>().into()
     };
-    let sharpness = |(member, _): &(&CopyMember, f32)| member.look.as_ref().map_or(0.0, |look| look.sharpness.into());
+    let sharpness = |(member, _): &(&CopyMember, f32)| member.quality.map_or(0.0, |quality| quality.sharpness.into());
     let bytes = |(member, _): &(&CopyMember, f32)| member.hit.size as f64;
     let age = |(member, _): &(&CopyMember, f32)| -(oldest(&member.files) as f64);
     type Measure<'m> = &'m dyn Fn(&(&CopyMember, f32)) -> f64;
-    let colour = |(member, _): &(&CopyMember, f32)| member.look.as_ref().map_or(0.0, |look| look.tones.colour.into());
-    let tones = |(member, _): &(&CopyMember, f32)| member.look.as_ref().map_or(0.0, |look| look.tones.range.into());
+    let colour = |(member, _): &(&CopyMember, f32)| member.quality.map_or(0.0, |quality| quality.tones.colour.into());
+    let tones = |(member, _): &(&CopyMember, f32)| member.quality.map_or(0.0, |quality| quality.tones.range.into());
     let raw = |(member, _): &(&CopyMember, f32)| f64::from(u8::from(member.hit.facts.format == super::RAW));
     let measures: [(&str, f64, Measure); 9] = [
         // Its pixels here are those of its preview.
@@ -144,7 +144,7 @@ pub fn difference(kept: &CopyMember, copy: &CopyMember, file: &PhotoFile) -> Str
         says.push(format!("{:.0} % of the bytes", (100.0 * copy.hit.size as f64 / kept.hit.size as f64).max(1.0)));
     }
     // A frame or a crop has tones of its own.
-    let tones = |member: &CopyMember| member.look.as_ref().filter(|_| matches!(fit, Fit::Whole)).map(|look| look.tones);
+    let tones = |member: &CopyMember| member.quality.filter(|_| matches!(fit, Fit::Whole)).map(|quality| quality.tones);
     if let (Some(mine), Some(theirs)) = (tones(copy), tones(kept)) {
         let less = |a: f32, b: f32, same: f64| f64::from(a) < same * f64::from(b);
         if less(mine.colour, theirs.colour, SAME_COLOUR) {

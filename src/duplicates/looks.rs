@@ -5,28 +5,20 @@ use super::tones::Tones;
 use crate::photo::picture::RgbPicture;
 use crate::photo::resample::{self, ResampleFilter};
 use crate::photo::{self, DecodeLimits};
-use crate::search::photo_file::first_showing;
-use crate::terminal::progress::StepFn;
-use rayon::prelude::*;
-use snapseek_index::{Library, PhotoFiles};
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 /// Edge of a look in pixels: the picture is squashed to a square.
 pub const EDGE: usize = 64;
 /// Bytes of a stored look.
-const BYTES: usize = 16 + EDGE * EDGE;
+pub(super) const BYTES: usize = 16 + EDGE * EDGE;
 /// Must change whenever the look of the same photo changes.
 pub const VERSION: u32 = 3;
 /// Edge of the square on which sharpness is measured, in pixels.
 const SHARP: usize = 256;
 /// Length of the shortest edge that a picture is decoded at for its look: what models of 224 pixels are given.
 pub const DECODED: u32 = 448;
-
-/// Photos whose looks are stored in one transaction.
-const BATCH: usize = 64;
 /// Whatever was indexed is accepted.
-const LIMITS: DecodeLimits = DecodeLimits { max_pixels: u64::MAX, max_bytes: 1 << 30, max_alloc: 576 << 20 };
+pub(super) const LIMITS: DecodeLimits = DecodeLimits { max_pixels: u64::MAX, max_bytes: 1 << 30, max_alloc: 576 << 20 };
 
 /// What a photo looks like.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +64,12 @@ impl Look {
         Ok(Self { aspect: width / height, sharpness: sharpness(&large), tones, grey })
     }
 
+    /// One of a single brightness.
+    #[cfg(test)]
+    pub(super) fn plain(shade: u8) -> Self {
+        Self { aspect: 1.0, sharpness: 0.0, tones: Tones::default(), grey: vec![shade; EDGE * EDGE] }
+    }
+
     /// The stored form: aspect, sharpness, colour and range of tones (f32, little endian), then the grey bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -88,53 +86,6 @@ impl Look {
         let sound = bytes.len() == BYTES && aspect > 0.0 && numbers.iter().all(|number| number.is_finite());
         sound.then(|| Self { aspect, sharpness, tones: Tones { colour, range }, grey: grey.to_vec() })
     }
-}
-
-/// The looks of these photos, by id: the stored ones, and the others computed from the photos' files and then stored
-/// too. Files that cannot be read are reported in `problems`, and their photos are left out. `None` if `report` says to
-/// stop; what was computed until then is stored.
-///
-/// # Errors
-/// The catalogue cannot be read.
-pub fn of_library(
-    library: &Library,
-    photos: &[i64],
-    problems: &mut Vec<String>,
-    report: &mut StepFn<'_>,
-) -> anyhow::Result<Option<HashMap<i64, Look>>> {
-    let kept = library.looks(VERSION)?.into_iter();
-    let mut looks: HashMap<i64, Look> = kept.filter_map(|(id, bytes)| Some((id, Look::from_bytes(&bytes)?))).collect();
-    let missing: Vec<i64> = photos.iter().copied().filter(|id| !looks.contains_key(id)).collect();
-    let mut kept_so_far = Ok(());
-    for (n, ids) in missing.chunks(BATCH).enumerate() {
-        if !report(n * BATCH, missing.len()) {
-            return Ok(None);
-        }
-        let files = ids.iter().filter_map(|id| library.files_of(*id).transpose()).collect::<Result<Vec<_>, _>>()?;
-        let made: Vec<_> = files.par_iter().map(take).collect();
-        let mut new = Vec::new();
-        for (photo, made) in files.iter().zip(made) {
-            match made {
-                Ok(look) => {
-                    new.push((photo.id, look.to_bytes()));
-                    looks.insert(photo.id, look);
-                }
-                Err(problem) => problems.push(problem),
-            }
-        }
-        if kept_so_far.is_ok() {
-            kept_so_far = library.save_looks(VERSION, &new);
-        }
-    }
-    // A library that cannot be written is not an error; the next run does the same work again.
-    problems.extend(kept_so_far.err().map(|error| format!("the looks of photos could not be saved: {error}")));
-    Ok(Some(looks))
-}
-
-/// The look of a photo, from the first of its files that still shows it; otherwise what is wrong with the last.
-fn take(photo: &PhotoFiles) -> Result<Look, String> {
-    let paths = photo.files.iter().map(|file| file.path.as_path());
-    first_showing((photo.id, &photo.picture), paths, &LIMITS, |_, bytes| Look::of_bytes(bytes))
 }
 
 /// The picture at the size to which a JPEG's DCT would reduce it, whatever size it was decoded at: otherwise a large

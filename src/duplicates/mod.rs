@@ -6,6 +6,7 @@
 pub mod alike;
 pub mod candidates;
 pub mod keep;
+pub mod look_file;
 pub mod looks;
 pub mod tones;
 
@@ -13,12 +14,13 @@ use crate::search::photo_file;
 use crate::terminal::progress::Progress;
 use crate::terminal::sanitize;
 use alike::{Fit, Likeness, Turns};
-use candidates::{Candidate, Subject};
-use looks::Look;
+use candidates::Candidate;
+use look_file::LookFile;
 use rayon::prelude::*;
-use snapseek_index::{Hit, Library, PhotoFile, PhotoFiles};
+use snapseek_index::{Hit, Library, PhotoFile, PhotoFiles, Searcher};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
+use tones::Tones;
 
 /// The default for the cosine from which a good likeness is enough.
 pub const NEAR: f32 = 0.96;
@@ -54,12 +56,21 @@ pub struct CopyMember {
     pub hit: Hit,
     /// Its files that exist unchanged, the one to keep first.
     pub files: Vec<PhotoFile>,
-    /// Its look, if changed copies were looked for.
-    pub look: Option<Look>,
+    /// How sharp it is and what colour and contrast it has, if changed copies were looked for.
+    pub quality: Option<Quality>,
     /// How it is like the photo to keep; `None` for that photo itself.
     pub likeness: Option<Likeness>,
     /// Cosine with the photo to keep.
     pub cosine: Option<f32>,
+}
+
+/// What tells the better of two copies.
+#[derive(Clone, Copy, Debug)]
+pub struct Quality {
+    /// As [`looks::Look::sharpness`].
+    pub sharpness: f32,
+    /// Its colour and contrast.
+    pub tones: Tones,
 }
 
 /// What a search for duplicates found.
@@ -91,9 +102,13 @@ impl CopyGroup {
     }
 }
 
+/// Photos whose files are looked at together.
+const GROUPED_AT_ONCE: usize = 1_024;
+
 /// How two photos that show one picture are alike.
+#[derive(Clone, Copy)]
 struct Pair {
-    cosine: f32,
+    cosine: Option<f32>,
     likeness: Likeness,
 }
 
@@ -111,43 +126,15 @@ pub fn find(
     let mut grouped = HashSet::<i64>::new();
     let searcher = library.searcher()?;
     if let CopyKinds::Near(near) | CopyKinds::Both(near) = wanted {
-        let embeddings = searcher.embeddings()?;
         // A frame of a video may look like another video, or like the photo that was taken with it, and is no copy.
         let videos: HashSet<i64> = library.photos_of_format(VIDEO)?.into_iter().collect();
-        let embeddings: Vec<_> = embeddings.into_iter().filter(|(id, _)| !videos.contains(id)).collect();
-        let ids: Vec<i64> = embeddings.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<i64> = searcher.embedded()?.into_iter().filter(|id| !videos.contains(id)).collect();
         let mut report = |done, total| progress.step("looked at", done, total);
-        let looks = looks::of_library(library, &ids, &mut found.problems, &mut report)?;
-        let Some(looks) = looks else { return Ok(None) };
-        let looked = embeddings.iter().filter_map(|(id, vector)| Some((*id, *vector, looks.get(id)?)));
-        let (ids, subjects): (Vec<i64>, Vec<Subject>) =
-            looked.map(|(id, vector, look)| (id, Subject { vector, look })).unzip();
-        // Not all pairs of a large library.
-        let near_pairs = if searcher.has_graph()? {
-            let mut report = |done, total| progress.step("compared by meaning", done, total);
-            let Some(pairs) = searcher.near_pairs(near, &mut report)? else { return Ok(None) };
-            let position = |id: i64| ids.binary_search(&id).ok();
-            Some(pairs.into_iter().filter_map(|(a, b)| position(a).zip(position(b))).collect::<Vec<_>>())
-        } else {
-            None
-        };
-        let Some(pairs) = pairs(&subjects, near, near_pairs.as_deref(), progress)? else { return Ok(None) };
-        for component in components(&pairs) {
-            let members: Vec<i64> = component.iter().filter_map(|at| ids.get(*at).copied()).collect();
-            let mut hits: HashMap<i64, Hit> = searcher.photos(&members)?.into_iter().map(|hit| (hit.id, hit)).collect();
-            let mut present = Vec::new();
-            for at in component {
-                let Some((id, subject)) = ids.get(at).zip(subjects.get(at)) else { continue };
-                let mut files = files(library.files_of(*id)?, &mut found.problems);
-                if let Some(hit) = hits.remove(id).filter(|_| !files.is_empty()) {
-                    compare_whole(&hit, &mut files);
-                    let look = Some(subject.look.clone());
-                    present.push((at, CopyMember { hit, files, look, likeness: None, cosine: None }));
-                }
-            }
-            leave_out_companions(&mut present);
-            found.groups.extend(split(present, &pairs, &subjects, near));
-        }
+        let looks = look_file::of_library(library, &ids, &mut found.problems, &mut report)?;
+        let Some((ids, looks)) = looks else { return Ok(None) };
+        let subjects = Subjects { searcher: &searcher, ids, looks, near };
+        let Some(groups) = changed_copies(library, &subjects, &mut found.problems, progress)? else { return Ok(None) };
+        found.groups = groups;
         grouped = found.groups.iter().flat_map(|group| &group.photos).map(|member| member.hit.id).collect();
     }
     for photo in library.copies()?.into_iter().filter(|photo| !grouped.contains(&photo.id)) {
@@ -161,7 +148,7 @@ pub fn find(
             sets = equal.into_values().collect();
         }
         for files in sets.into_iter().filter(|files| files.len() > 1) {
-            let member = CopyMember { hit: hit.clone(), files, look: None, likeness: None, cosine: None };
+            let member = CopyMember { hit: hit.clone(), files, quality: None, likeness: None, cosine: None };
             let group = CopyGroup { reason: keep::why_this_file(&member.files), photos: vec![member] };
             if !(matches!(wanted, CopyKinds::Near(_)) && group.is_exact()) {
                 found.groups.push(group);
@@ -204,36 +191,106 @@ fn leave_out_companions(photos: &mut Vec<(usize, CopyMember)>) {
     });
 }
 
-/// The pairs that show one picture, by their positions, the lower one first; `None` if cancelled.
-fn pairs(
-    subjects: &[Subject<'_>],
+/// The photos of a library that are compared, by position.
+struct Subjects<'a> {
+    searcher: &'a Searcher,
+    ids: Vec<i64>,
+    looks: LookFile,
     near: f32,
-    near_pairs: Option<&[(usize, usize)]>,
-    progress: &mut Progress<'_>,
-) -> anyhow::Result<Option<BTreeMap<(usize, usize), Pair>>> {
-    let mut pairs = BTreeMap::new();
-    let mut take = |candidates: &[Candidate]| {
-        let judged = candidates.par_iter().filter_map(|candidate| {
-            let (a, b) = (candidate.first.min(candidate.second), candidate.first.max(candidate.second));
-            let turns = if a == candidate.first { candidate.turns } else { candidate.turns.back() };
-            Some(((a, b), judge(subjects.get(a)?, subjects.get(b)?, turns, near)?))
-        });
-        pairs.extend(judged.collect::<Vec<_>>());
-    };
-    let mut report = |done, total| progress.step("compared", done, total);
-    let complete = match near_pairs {
-        Some(near_pairs) => candidates::each_by_graph(subjects, near_pairs, &mut report, &mut take),
-        None => candidates::each(subjects, near, &mut report, &mut take)?,
-    };
-    Ok(complete.then_some(pairs))
 }
 
-/// Whether two photos show one picture, and how.
-fn judge(first: &Subject<'_>, second: &Subject<'_>, turns: Turns, near: f32) -> Option<Pair> {
-    let likeness = alike::compare(first.look, second.look, turns);
-    let cosine = first.vector.iter().zip(second.vector).map(|(a, b)| a * b).sum();
-    let (whole, region) = if cosine >= near { LIKELY } else { SURE };
-    (likeness.score >= whole && likeness.weakest >= region).then_some(Pair { cosine, likeness })
+impl Subjects<'_> {
+    /// The pairs that show one picture, by their positions, the lower one first; `None` if cancelled.
+    fn pairs(&self, progress: &mut Progress<'_>) -> anyhow::Result<Option<BTreeMap<(usize, usize), Pair>>> {
+        let mut pairs = BTreeMap::new();
+        let mut take = |candidates: &[Candidate]| {
+            pairs.extend(self.alike(candidates)?);
+            Ok(())
+        };
+        let is_complete = if self.searcher.has_graph()? {
+            // Not all pairs of a large library.
+            let mut report = |done, total| progress.step("compared by meaning", done, total);
+            let Some(near_pairs) = self.searcher.near_pairs(self.near, &mut report)? else { return Ok(None) };
+            let position = |id: i64| self.ids.binary_search(&id).ok();
+            let near_pairs: Vec<_> = near_pairs.into_iter().filter_map(|(a, b)| position(a).zip(position(b))).collect();
+            let mut report = |done, total| progress.step("compared", done, total);
+            candidates::each_by_graph(&self.looks, &near_pairs, &mut report, &mut take)?
+        } else {
+            let embeddings = self.searcher.embeddings()?.into_iter();
+            let (ids, vectors): (Vec<i64>, Vec<&[f32]>) =
+                embeddings.filter(|(id, _)| self.ids.binary_search(id).is_ok()).unzip();
+            anyhow::ensure!(ids == self.ids, "the library was changed meanwhile: look for duplicates again");
+            let mut report = |done, total| progress.step("compared", done, total);
+            candidates::each(&vectors, &self.looks, self.near, &mut report, &mut take)?
+        };
+        Ok(is_complete.then_some(pairs))
+    }
+
+    /// Those of the candidates that show one picture, and how, by their positions, the lower one first.
+    fn alike(&self, candidates: &[Candidate]) -> anyhow::Result<Vec<((usize, usize), Pair)>> {
+        let id = |at: usize| self.ids.get(at).copied().unwrap_or_default();
+        let pairs: Vec<(i64, i64)> = candidates.iter().map(|pair| (id(pair.first), id(pair.second))).collect();
+        let cosines = self.searcher.cosines(&pairs)?;
+        let (looks, near) = (&self.looks, self.near);
+        let judged = candidates.par_iter().zip(cosines).map(|(candidate, cosine)| {
+            let (a, b) = (candidate.first.min(candidate.second), candidate.first.max(candidate.second));
+            let turns = if a == candidate.first { candidate.turns } else { candidate.turns.back() };
+            let likeness = alike::compare(&looks.get(a)?, &looks.get(b)?, turns);
+            let (whole, region) = if cosine.is_some_and(|cosine| cosine >= near) { LIKELY } else { SURE };
+            let is_copy = likeness.score >= whole && likeness.weakest >= region;
+            Ok(is_copy.then_some(((a, b), Pair { cosine, likeness })))
+        });
+        judged.filter_map(Result::transpose).collect()
+    }
+}
+
+/// The groups of changed copies; `None` if cancelled.
+fn changed_copies(
+    library: &Library,
+    subjects: &Subjects<'_>,
+    problems: &mut Vec<String>,
+    progress: &mut Progress<'_>,
+) -> anyhow::Result<Option<Vec<CopyGroup>>> {
+    let Some(pairs) = subjects.pairs(progress)? else { return Ok(None) };
+    let contents = contents(&pairs);
+    let (mut groups, mut done) = (Vec::new(), 0);
+    let components = components(&pairs);
+    let total = components.iter().map(Vec::len).sum();
+    let mut left = components.into_iter().peekable();
+    while left.peek().is_some() {
+        if !progress.step("grouped", done, total) {
+            return Ok(None);
+        }
+        let mut taken = 0;
+        let few: Vec<Vec<usize>> = std::iter::from_fn(|| {
+            let next = left.next_if(|next| taken == 0 || taken + next.len() <= GROUPED_AT_ONCE)?;
+            taken += next.len();
+            Some(next)
+        })
+        .collect();
+        done += taken;
+        let members: Vec<i64> = few.iter().flatten().filter_map(|at| subjects.ids.get(*at).copied()).collect();
+        let hits = subjects.searcher.photos(&members)?;
+        let mut hits: HashMap<i64, Hit> = hits.into_iter().map(|hit| (hit.id, hit)).collect();
+        let files_of = library.files_of(&members)?;
+        let mut files_of: HashMap<i64, PhotoFiles> = files_of.into_iter().map(|photo| (photo.id, photo)).collect();
+        for component in few {
+            let mut present = Vec::new();
+            for at in component {
+                let Some(id) = subjects.ids.get(at) else { continue };
+                let mut files = files(files_of.remove(id), problems);
+                if let Some(hit) = hits.remove(id).filter(|_| !files.is_empty()) {
+                    compare_whole(&hit, &mut files);
+                    let look = subjects.looks.get(at)?;
+                    let quality = Some(Quality { sharpness: look.sharpness, tones: look.tones });
+                    present.push((at, CopyMember { hit, files, quality, likeness: None, cosine: None }));
+                }
+            }
+            leave_out_companions(&mut present);
+            groups.extend(split(present, &pairs, &contents, subjects)?);
+        }
+    }
+    Ok(Some(groups))
 }
 
 /// The sets of photos that pairs connect, by their positions, ascending.
@@ -268,20 +325,20 @@ fn components(pairs: &BTreeMap<(usize, usize), Pair>) -> Vec<Vec<usize>> {
 fn split(
     mut photos: Vec<(usize, CopyMember)>,
     pairs: &BTreeMap<(usize, usize), Pair>,
-    subjects: &[Subject<'_>],
-    near: f32,
-) -> Vec<CopyGroup> {
+    contents: &HashMap<usize, f32>,
+    subjects: &Subjects<'_>,
+) -> anyhow::Result<Vec<CopyGroup>> {
     let mut groups = Vec::new();
     while photos.len() > 1 {
-        let contents: Vec<f32> = photos.iter().map(|(at, _)| content(*at, pairs)).collect();
+        let contents: Vec<f32> = photos.iter().map(|(at, _)| contents.get(at).copied().unwrap_or(1.0)).collect();
         let (best, reason) = keep::choose(photos.iter().map(|(_, member)| member).zip(contents));
         let (kept_at, kept) = photos.swap_remove(best);
         let mut group = CopyGroup { photos: vec![kept], reason };
         let mut others = Vec::new();
         for (at, mut member) in photos {
-            match between(kept_at, at, pairs, subjects, near) {
+            match between(kept_at, at, pairs, subjects)? {
                 Some(Pair { cosine, likeness }) => {
-                    (member.cosine, member.likeness) = (Some(cosine), Some(likeness));
+                    (member.cosine, member.likeness) = (cosine, Some(likeness));
                     group.photos.push(member);
                 }
                 None => others.push((at, member)),
@@ -293,7 +350,7 @@ fn split(
         }
         photos = others;
     }
-    groups
+    Ok(groups)
 }
 
 /// How the photo to keep and another one are alike; `None` if they are not.
@@ -301,24 +358,32 @@ fn between(
     kept: usize,
     other: usize,
     pairs: &BTreeMap<(usize, usize), Pair>,
-    subjects: &[Subject<'_>],
-    near: f32,
-) -> Option<Pair> {
-    match pairs.get(&(kept.min(other), kept.max(other))) {
-        Some(Pair { cosine, likeness }) if kept < other => Some(Pair { cosine: *cosine, likeness: *likeness }),
-        Some(Pair { cosine, likeness }) => Some(Pair { cosine: *cosine, likeness: likeness.back() }),
-        None => judge(subjects.get(kept)?, subjects.get(other)?, Turns::ALL, near),
-    }
+    subjects: &Subjects<'_>,
+) -> anyhow::Result<Option<Pair>> {
+    let (first, second) = (kept.min(other), kept.max(other));
+    let pair = match pairs.get(&(first, second)) {
+        Some(pair) => Some(*pair),
+        None => {
+            let candidate = Candidate { first, second, turns: Turns::ALL };
+            subjects.alike(&[candidate])?.pop().map(|(_, pair)| pair)
+        }
+    };
+    let back = |pair: Pair| Pair { likeness: pair.likeness.back(), ..pair };
+    Ok(if kept < other { pair } else { pair.map(back) })
 }
 
-/// The share of a photo's area that is picture: less than 1 if another photo reveals that it has a frame.
-fn content(at: usize, pairs: &BTreeMap<(usize, usize), Pair>) -> f32 {
-    let frames = pairs.iter().filter_map(|((a, b), pair)| match pair.likeness.fit {
-        Fit::SecondInside { share, framed: true } if *a == at => Some(share),
-        Fit::FirstInside { share, framed: true } if *b == at => Some(share),
-        _ => None,
-    });
-    frames.fold(1.0, f32::min)
+/// The share of a photo's area that is picture, by position: of those that have a frame, as another photo reveals.
+fn contents(pairs: &BTreeMap<(usize, usize), Pair>) -> HashMap<usize, f32> {
+    let mut contents = HashMap::new();
+    for ((a, b), pair) in pairs {
+        let (framed, share) = match pair.likeness.fit {
+            Fit::SecondInside { share, framed: true } => (a, share),
+            Fit::FirstInside { share, framed: true } => (b, share),
+            _ => continue,
+        };
+        contents.entry(*framed).and_modify(|least| *least = share.min(*least)).or_insert(share);
+    }
+    contents
 }
 
 /// The files of a photo that exist unchanged, the one to keep first. All others are reported in `problems`: whoever

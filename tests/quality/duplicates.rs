@@ -8,7 +8,8 @@ use image::{ImageFormat, RgbImage};
 use rayon::prelude::*;
 use serde_json::Value;
 use snapseek::duplicates::alike::Turns;
-use snapseek::duplicates::candidates::{self, Candidate, Subject};
+use snapseek::duplicates::candidates::{self, TakeFn};
+use snapseek::duplicates::look_file::LookFile;
 use snapseek::duplicates::looks::{self, Look};
 use snapseek_index::Library;
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,12 +156,18 @@ fn copies_are_told_from_different_photos() {
 /// Of a large library, not all pairs are compared.
 fn graphs_find_what_all_pairs_do(library: &Path) {
     let library = Library::open(library).unwrap();
-    let looks: Vec<(i64, Vec<u8>)> = library.looks(looks::VERSION).unwrap();
-    let looks: Vec<Look> = looks.iter().map(|(_, bytes)| Look::from_bytes(bytes).unwrap()).collect();
+    let photos = library.searcher().unwrap().embedded().unwrap();
+    let looks: Vec<Look> = library
+        .looks(looks::VERSION, &photos)
+        .unwrap()
+        .iter()
+        .map(|(_, bytes)| Look::from_bytes(bytes).unwrap())
+        .collect();
+    let mut file = LookFile::new(&std::env::temp_dir()).unwrap();
+    file.add(&looks).unwrap();
     // As if no two were near by their embeddings: prints alone must find them.
-    let subjects: Vec<Subject<'_>> = looks.iter().map(|look| Subject { vector: &[0.0], look }).collect();
-    type Take<'a> = dyn FnMut(&[Candidate]) + 'a;
-    let gather = |each: &dyn Fn(&mut Take<'_>) -> bool| {
+    let vectors: Vec<&[f32]> = vec![&[0.0]; looks.len()];
+    let gather = |each: &dyn Fn(&mut TakeFn<'_>) -> bool| {
         let mut pairs = BTreeMap::new();
         let done = each(&mut |candidates| {
             for candidate in candidates {
@@ -170,12 +177,13 @@ fn graphs_find_what_all_pairs_do(library: &Path) {
                 let known = pairs.entry(pair).or_insert(Turns::NONE);
                 *known = known.and(turns);
             }
+            Ok(())
         });
         assert!(done);
         pairs
     };
-    let all = gather(&|take| candidates::each(&subjects, 0.9, &mut |_, _| true, take).unwrap());
-    let found = gather(&|take| candidates::each_by_graph(&subjects, &[], &mut |_, _| true, take));
+    let all = gather(&|take| candidates::each(&vectors, &file, 0.9, &mut |_, _| true, take).unwrap());
+    let found = gather(&|take| candidates::each_by_graph(&file, &[], &mut |_, _| true, take).unwrap());
     // Across tiles, a pair is turned only one way round.
     let has = |pair, turns: &Turns| found.get(pair).is_some_and(|found| found.and(*turns) == *found);
     let kept = all.iter().filter(|(pair, turns)| has(pair, turns)).count();

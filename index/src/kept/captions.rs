@@ -216,15 +216,16 @@ fn is_sound(bytes: &[u8], checksum: i64) -> bool {
 
 /// Photo and captioner of the encodings whose checksum or length is wrong.
 pub(crate) fn damaged_encodings(db: &Database) -> rusqlite::Result<Vec<(i64, String)>> {
-    let mut statement =
-        db.prepare("SELECT photo, captioner, checksum, data FROM encoding ORDER BY photo, captioner")?;
-    let mut rows = statement.query([])?;
     let mut damaged = Vec::new();
-    while let Some(row) = rows.next()? {
-        if !is_sound(row.get_ref(3)?.as_blob()?, row.get(2)?) {
-            damaged.push((row.get(0)?, text_of(&row, 1)?));
-        }
-    }
+    db.prepare("SELECT photo, captioner, checksum, data FROM encoding ORDER BY photo, captioner")?.for_each(
+        [],
+        |row| {
+            if !is_sound(row.get_ref(3)?.as_blob()?, row.get(2)?) {
+                damaged.push((row.get(0)?, text_of(row, 1)?));
+            }
+            Ok(true)
+        },
+    )?;
     Ok(damaged)
 }
 

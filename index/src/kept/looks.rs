@@ -5,31 +5,31 @@
 
 use crate::catalogue::library::Library;
 use crate::catalogue::rows::{ContentHash, FileStamp, PhotoFile, PhotoFiles};
-use crate::catalogue::stored::{hash_of, row_checksum, size_of};
+use crate::catalogue::stored::{LISTED, hash_of, list_of, row_checksum, size_of};
 use crate::catalogue::writer::{put_look, validate_look};
 use crate::engine::{Database, SqlRow};
 use crate::error::Result;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{ToSql, params};
 
 impl Library {
-    /// The stored looks of this version, by photo: the bytes that [`Library::save_looks`] was given. Damaged looks are
-    /// left out: they can be computed again.
+    /// The stored looks of this version that those of these photos have that have a file, by photo: the bytes that
+    /// [`Library::save_looks`] was given. Damaged looks are left out: they can be computed again.
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn looks(&self, version: u32) -> Result<Vec<(i64, Vec<u8>)>> {
+    pub fn looks(&self, version: u32, photos: &[i64]) -> Result<Vec<(i64, Vec<u8>)>> {
+        let sql = format!(
+            "SELECT photo, checksum, data FROM look l WHERE photo {LISTED} AND version = ?2
+             AND EXISTS (SELECT 1 FROM file f WHERE f.photo = l.photo) ORDER BY photo"
+        );
         self.sql(|db| {
-            let mut statement = db.prepare(
-                "SELECT photo, checksum, data FROM look l
-                 WHERE version = ?1 AND EXISTS (SELECT 1 FROM file f WHERE f.photo = l.photo) ORDER BY photo",
-            )?;
-            let mut rows = statement.query([version])?;
             let mut looks = Vec::new();
-            while let Some(row) = rows.next()? {
-                if is_sound(&row, 1)? {
+            db.prepare_cached(&sql)?.for_each(params![list_of(photos), version], |row| {
+                if is_sound(row, 1)? {
                     looks.push((row.get(0)?, row.get(2)?));
                 }
-            }
+                Ok(true)
+            })?;
             Ok(looks)
         })
     }
@@ -60,12 +60,12 @@ impl Library {
         })
     }
 
-    /// The files that hold a photo; `None` if no file does.
+    /// The files that hold these photos, by id; those that no file holds are left out.
     ///
     /// # Errors
     /// The catalogue cannot be read.
-    pub fn files_of(&self, photo: i64) -> Result<Option<PhotoFiles>> {
-        self.sql(|db| files_of(db, photo))
+    pub fn files_of(&self, photos: &[i64]) -> Result<Vec<PhotoFiles>> {
+        self.sql(|db| files_where(db, LISTED, list_of(photos)))
     }
 
     /// The photos that are held by more than one file, by id.
@@ -73,33 +73,34 @@ impl Library {
     /// # Errors
     /// The catalogue cannot be read.
     pub fn copies(&self) -> Result<Vec<PhotoFiles>> {
-        self.sql(|db| {
-            let mut statement =
-                db.prepare("SELECT photo FROM file GROUP BY photo HAVING count(*) > 1 ORDER BY photo")?;
-            let ids: Vec<i64> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-            ids.into_iter().filter_map(|id| files_of(db, id).transpose()).collect()
-        })
+        self.sql(|db| files_where(db, "IN (SELECT photo FROM file GROUP BY photo HAVING count(*) > ?1)", 1))
     }
 }
 
-fn files_of(db: &Database, id: i64) -> rusqlite::Result<Option<PhotoFiles>> {
-    let picture = db.prepare_cached("SELECT picture FROM photo WHERE id = ?1")?.query_row([id], |row| row.get(0));
-    let Some(picture) = picture.optional()? else { return Ok(None) };
-    let mut statement = db.prepare_cached(
-        "SELECT path, size, mtime_ns, hash, CAST(taken IS NOT NULL AS INTEGER) + CAST(camera IS NOT NULL AS INTEGER)
-         + CAST(latitude IS NOT NULL AS INTEGER) + CAST(rating IS NOT NULL AS INTEGER)
-         FROM file WHERE photo = ?1 ORDER BY path",
-    )?;
-    let rows = statement.query_map([id], |row| {
-        Ok(PhotoFile {
-            path: row.path(0)?,
-            stamp: FileStamp { size: size_of(row.get(1)?), mtime_ns: row.get(2)? },
-            hash: hash_of(row, 3)?,
-            facts: row.get(4)?,
-        })
+/// The photos of which this is true, by id, with their files by path.
+fn files_where(db: &Database, condition: &str, value: impl ToSql) -> rusqlite::Result<Vec<PhotoFiles>> {
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT f.photo, p.picture, f.path, f.size, f.mtime_ns, f.hash, CAST(f.taken IS NOT NULL AS INTEGER)
+         + CAST(f.camera IS NOT NULL AS INTEGER) + CAST(f.latitude IS NOT NULL AS INTEGER)
+         + CAST(f.rating IS NOT NULL AS INTEGER)
+         FROM file f JOIN photo p ON p.id = f.photo WHERE f.photo {condition} ORDER BY f.photo, f.path"
+    ))?;
+    let mut photos: Vec<PhotoFiles> = Vec::new();
+    statement.for_each([value], |row| {
+        let id = row.get(0)?;
+        let file = PhotoFile {
+            path: row.path(2)?,
+            stamp: FileStamp { size: size_of(row.get(3)?), mtime_ns: row.get(4)? },
+            hash: hash_of(row, 5)?,
+            facts: row.get(6)?,
+        };
+        match photos.last_mut().filter(|last| last.id == id) {
+            Some(last) => last.files.push(file),
+            None => photos.push(PhotoFiles { id, picture: row.get(1)?, files: vec![file] }),
+        }
+        Ok(true)
     })?;
-    let files: Vec<_> = rows.collect::<rusqlite::Result<_>>()?;
-    Ok((!files.is_empty()).then_some(PhotoFiles { id, picture, files }))
+    Ok(photos)
 }
 
 /// Whether the look in columns `at` (checksum) and `at + 1` (bytes) is what was written.
@@ -110,13 +111,12 @@ fn is_sound(row: &SqlRow<'_>, at: usize) -> rusqlite::Result<bool> {
 
 /// Photos whose look has other bytes than were written to the catalogue.
 pub(crate) fn damaged(db: &Database) -> rusqlite::Result<Vec<i64>> {
-    let mut statement = db.prepare("SELECT photo, checksum, data FROM look ORDER BY photo")?;
-    let mut rows = statement.query([])?;
     let mut damaged = Vec::new();
-    while let Some(row) = rows.next()? {
-        if !is_sound(&row, 1)? {
+    db.prepare("SELECT photo, checksum, data FROM look ORDER BY photo")?.for_each([], |row| {
+        if !is_sound(row, 1)? {
             damaged.push(row.get(0)?);
         }
-    }
+        Ok(true)
+    })?;
     Ok(damaged)
 }

@@ -543,6 +543,24 @@ impl Searcher {
         self.library.sql(|db| vectors.rows(db))
     }
 
+    /// The ids, ascending, of all photos that have an embedding.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn embedded(&self) -> Result<Vec<i64>> {
+        Ok(self.vectors()?.map_or_else(Vec::new, Vectors::photos))
+    }
+
+    /// The cosines of pairs of photos; `None` where one has no embedding, or a damaged one. The embeddings of all of
+    /// them are in memory at once.
+    ///
+    /// # Errors
+    /// The catalogue cannot be read.
+    pub fn cosines(&self, pairs: &[(i64, i64)]) -> Result<Vec<Option<f32>>> {
+        let Some(vectors) = self.vectors()? else { return Ok(vec![None; pairs.len()]) };
+        self.library.sql(|db| vectors.cosines_between(db, pairs))
+    }
+
     /// Whether the library is so large that it has graphs.
     ///
     /// # Errors

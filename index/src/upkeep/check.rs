@@ -406,17 +406,13 @@ fn damaged_values(db: &Database) -> rusqlite::Result<Vec<Finding>> {
 
 /// Photo and model of the embeddings whose checksum or length is wrong.
 fn damaged_embeddings(db: &Database) -> rusqlite::Result<Vec<(i64, i64)>> {
-    let mut statement = db.prepare(
-        "SELECT photo, model, checksum, vector, dim FROM embedding JOIN model ON model.id = model ORDER BY photo, model",
-    )?;
-    let mut rows = statement.query([])?;
+    let sql = "SELECT photo, model, checksum, vector, dim FROM embedding JOIN model ON model.id = model ORDER BY photo, model";
     let mut damaged = Vec::new();
-    while let Some(row) = rows.next()? {
-        let bytes = row.get_ref(3)?.as_blob()?;
-        let (checksum, dim): (i64, usize) = (row.get(2)?, row.get(4)?);
-        if !is_sound(bytes, dim, checksum) {
+    db.prepare(sql)?.for_each([], |row| {
+        if !is_sound(row.get_ref(3)?.as_blob()?, row.get(4)?, row.get(2)?) {
             damaged.push((row.get(0)?, row.get(1)?));
         }
-    }
+        Ok(true)
+    })?;
     Ok(damaged)
 }

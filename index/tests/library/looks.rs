@@ -5,6 +5,8 @@ use snapseek_index::{Change, Error, Library, PhotoFile, Remedy};
 use std::path::PathBuf;
 
 const DIM: usize = 8;
+/// The photos of the tests, and one that there is not.
+const ALL: [i64; 5] = [1, 2, 3, 4, 99];
 
 fn library() -> (tempfile::TempDir, Library) {
     let folder = tempfile::tempdir().unwrap();
@@ -32,19 +34,20 @@ fn sql(folder: &tempfile::TempDir, statement: &str) {
 #[test]
 fn looks_are_kept_by_version_and_go_with_their_photo() {
     let (_folder, library) = library();
-    assert_eq!(library.looks(1).unwrap(), []);
+    assert_eq!(library.looks(1, &ALL).unwrap(), []);
     library.save_looks(1, &[(1, vec![7; 9]), (3, vec![0; 65_536]), (99, vec![1])]).unwrap();
-    assert_eq!(library.looks(1).unwrap(), [(1, vec![7; 9]), (3, vec![0; 65_536])]);
+    assert_eq!(library.looks(1, &ALL).unwrap(), [(1, vec![7; 9]), (3, vec![0; 65_536])]);
+    assert_eq!(library.looks(1, &[3, 2]).unwrap(), [(3, vec![0; 65_536])]);
     library.save_looks(2, &[(1, vec![8])]).unwrap();
-    assert_eq!(library.looks(1).unwrap(), [(3, vec![0; 65_536])]);
-    assert_eq!(library.looks(2).unwrap(), [(1, vec![8])]);
+    assert_eq!(library.looks(1, &ALL).unwrap(), [(3, vec![0; 65_536])]);
+    assert_eq!(library.looks(2, &ALL).unwrap(), [(1, vec![8])]);
     for bad in [vec![], vec![0; 65_537]] {
         assert!(matches!(library.save_looks(2, &[(2, vec![1]), (1, bad)]), Err(Error::Refused { .. })));
     }
-    assert_eq!(library.looks(2).unwrap(), [(1, vec![8])], "all or none");
+    assert_eq!(library.looks(2, &ALL).unwrap(), [(1, vec![8])], "all or none");
     // A photo without a file does not count.
     library.lock().unwrap().apply(&[Change::Remove { path: "/photos/c.jpg".into() }]).unwrap();
-    assert_eq!(library.looks(1).unwrap(), []);
+    assert_eq!(library.looks(1, &ALL).unwrap(), []);
 }
 
 #[test]
@@ -55,16 +58,16 @@ fn an_indexing_run_writes_looks_with_its_photos() {
     let mut writer = library.lock().unwrap();
     // In the transaction of its photo; one of a picture that nobody knows is left out.
     writer.apply(&[photo("d.jpg", 4, DIM, &[]), look(4, 1, &[4; 9]), look(2, 1, &[2; 9]), look(77, 1, &[7])]).unwrap();
-    assert_eq!(library.looks(1).unwrap(), [(2, vec![2; 9]), (4, vec![4; 9])]);
+    assert_eq!(library.looks(1, &ALL).unwrap(), [(2, vec![2; 9]), (4, vec![4; 9])]);
     let has = |of: u64, version: u32| library.has_look(&hash(of), version).unwrap();
     assert_eq!([has(2, 1), has(4, 1), has(1, 1), has(2, 2), has(77, 1)], [true, true, false, false, false]);
     for bad in [vec![], vec![0; 65_537]] {
         let changes = [photo("e.jpg", 5, DIM, &[]), look(2, 3, &[3]), look(5, 3, &bad)];
         assert!(matches!(writer.apply(&changes), Err(Error::Refused { .. })));
     }
-    assert_eq!(library.looks(3).unwrap(), [], "all or none");
+    assert_eq!(library.looks(3, &ALL).unwrap(), [], "all or none");
     writer.apply(&[look(2, 2, &[9])]).unwrap();
-    assert_eq!((library.looks(1).unwrap().len(), library.looks(2).unwrap()), (1, vec![(2, vec![9])]));
+    assert_eq!((library.looks(1, &ALL).unwrap().len(), library.looks(2, &ALL).unwrap()), (1, vec![(2, vec![9])]));
     assert!(library.check(true).unwrap().findings.is_empty());
 }
 
@@ -77,13 +80,13 @@ fn a_damaged_look_is_found_left_out_and_dropped() {
     library.save_looks(1, &[(1, vec![7; 9]), (2, vec![8; 9])]).unwrap();
     assert!(library.check(true).unwrap().findings.is_empty());
     sql(&folder, "UPDATE look SET data = x'070707070807070707' WHERE photo = 1");
-    assert_eq!(library.looks(1).unwrap(), [(2, vec![8; 9])]);
+    assert_eq!(library.looks(1, &ALL).unwrap(), [(2, vec![8; 9])]);
     let findings = library.check(true).unwrap().findings;
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert!(findings[0].what.contains("photo 1") && findings[0].remedy == Remedy::DropUntilNeeded, "{findings:?}");
     library.repair().unwrap();
     assert!(library.check(true).unwrap().findings.is_empty());
-    assert_eq!(library.looks(1).unwrap(), [(2, vec![8; 9])]);
+    assert_eq!(library.looks(1, &ALL).unwrap(), [(2, vec![8; 9])]);
 }
 
 #[test]
@@ -98,6 +101,7 @@ fn photos_with_several_files_are_named_with_all_of_them() {
     assert_eq!(found, [(1, vec!["/photos/a copy.jpg", "/photos/a.jpg"]), (2, b)]);
     assert_eq!((copies[1].picture, copies[1].files[2].stamp), (hash(2), stamp(2)));
     let file = PhotoFile { path: "/photos/c.jpg".into(), stamp: stamp(3), hash: hash(3), facts: 0 };
-    assert_eq!(library.files_of(3).unwrap().unwrap().files, [file]);
-    assert_eq!(library.files_of(99).unwrap(), None);
+    let found = library.files_of(&[99, 3, 1]).unwrap();
+    assert_eq!(found.iter().map(|photo| photo.id).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!((&found[0], found[1].files.as_slice()), (&copies[0], [file].as_slice()));
 }

@@ -73,7 +73,7 @@ fn other_metadata_is_the_same_photo() {
     assert_eq!(library.photo_at(&path("owl.jpg")).unwrap(), Some(photo));
     assert_eq!(text(&library, "owl.jpg").as_deref(), Some("Eule im Garten"));
     assert!(library.embedding(photo).unwrap().is_some() && library.encoding(photo, "print").unwrap().is_some());
-    assert_eq!(library.looks(1).unwrap().len(), 1);
+    assert_eq!(library.looks(1, &[photo]).unwrap().len(), 1);
     let facts = &find(&library, "taken:2019")[0].facts;
     assert_eq!((facts.metadata.taken.as_deref(), facts.width), (Some("2019-06-01T12:00:00"), 640));
     // Of two files that show it, the first by path that knows a fact tells it.

@@ -270,6 +270,18 @@ impl Vectors {
         self.segments.iter().map(Segment::live).sum::<usize>() + self.ids.len() - self.further
     }
 
+    /// The ids, ascending, of all photos that have a vector.
+    pub(crate) fn photos(&self) -> Vec<i64> {
+        let mut photos = self.ids.clone();
+        for segment in &self.segments {
+            let kept = segment.ids().iter().enumerate().filter(|(row, _)| !segment.masked.contains(row));
+            photos.extend(kept.map(|(_, id)| *id));
+        }
+        photos.sort_unstable();
+        photos.dedup();
+        photos
+    }
+
     /// Whether there is a graph.
     pub(crate) fn has_graph(&self) -> bool {
         self.segments.iter().any(|segment| Layout::of(&segment.cache).is_some_and(|layout| layout.graph.is_some()))
@@ -310,6 +322,28 @@ impl Vectors {
             true
         })?;
         Ok(cosines)
+    }
+
+    /// The cosines of pairs of photos, of videos those of their first frames; `None` where a vector is missing or
+    /// damaged. The vectors of all of them are in memory at once.
+    pub(crate) fn cosines_between(&self, db: &Database, pairs: &[(i64, i64)]) -> rusqlite::Result<Vec<Option<f32>>> {
+        let mut ids: Vec<i64> = pairs.iter().flat_map(|(a, b)| [*a, *b]).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut first: HashMap<i64, Cow<'_, [f32]>> = HashMap::with_capacity(ids.len());
+        ids.retain(|id| match self.place_of(*id) {
+            PhotoRows::None => false,
+            PhotoRows::Here(rows) => {
+                first.extend(rows.get(..self.dim).map(|row| (*id, Cow::Borrowed(row))));
+                false
+            }
+            PhotoRows::InCatalogue => true,
+        });
+        read_rows(db, &self.model, Some(&ids), &mut |id, row| {
+            first.entry(id).or_insert_with(|| Cow::Owned(row.to_vec()));
+            true
+        })?;
+        Ok(pairs.iter().map(|(a, b)| Some(dot(first.get(a)?, first.get(b)?))).collect())
     }
 
     fn rows_of(&self, db: &Database, id: i64) -> rusqlite::Result<Option<Cow<'_, [f32]>>> {

@@ -23,13 +23,14 @@ pub struct NearVectors {
 impl NearVectors {
     /// The neighbours among `vectors` of `dim` numbers each, some of which may be all zeros; `None` if `progress`
     /// (vectors done) stopped it.
-    pub fn new<'a>(
-        vectors: impl Iterator<Item = &'a [f32]>,
+    pub fn new(
+        vectors: impl Iterator<Item = impl AsRef<[f32]>>,
         dim: usize,
         progress: &mut dyn FnMut(usize) -> bool,
     ) -> Option<Self> {
         let (mut positions, mut rows) = (Vec::new(), Vec::new());
         for (position, vector) in vectors.enumerate() {
+            let vector = vector.as_ref();
             if vector.len() == dim && vector.iter().any(|number| *number != 0.0) {
                 positions.push(position);
                 codes::push(&mut rows, vector);
