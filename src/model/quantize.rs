@@ -133,8 +133,12 @@ fn format(name: &str, dtype: Dtype, shape: &[usize], bits: Bits) -> Dtype {
         return dtype;
     }
     let is_head = name.ends_with("embed_tokens.weight") || name.ends_with("lm_head.weight");
+    // Pictures are many rows: their towers are as fast in 8 bits.
+    let is_of_texts = name.contains("language_model.") || name.contains("text_model.");
     if bits == Bits::Four && !is_head && columns.is_multiple_of(Dtype::Q4K.block().0) {
         Dtype::Q4K
+    } else if bits == Bits::Four && !is_head && is_of_texts && columns.is_multiple_of(Dtype::Q4_1.block().0) {
+        Dtype::Q4_1
     } else if columns.is_multiple_of(Dtype::Q8_0.block().0) {
         Dtype::Q8_0
     } else {
@@ -221,6 +225,7 @@ fn blocks(matrix: &Matrix, dtype: Dtype) -> anyhow::Result<Vec<u8>> {
     const ROWS: usize = 32;
     let format = match dtype {
         Dtype::Q4K => GgmlDType::Q4K,
+        Dtype::Q4_1 => GgmlDType::Q4_1,
         Dtype::Q8_0 => GgmlDType::Q8_0,
         Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 => anyhow::bail!("{dtype:?} has no blocks"),
     };
@@ -240,4 +245,24 @@ fn blocks(matrix: &Matrix, dtype: Dtype) -> anyhow::Result<Vec<u8>> {
         })
         .collect::<anyhow::Result<_>>()?;
     Ok(parts.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_bits_are_those_that_fit_and_pictures_keep_eight() {
+        let of = |name: &str, columns: usize| format(name, Dtype::F16, &[10, columns], Bits::Four);
+        let layer = |part: &str| format!("model.text_model.layers.0.{part}.weight");
+        assert_eq!(of(&layer("mlp.down_proj"), 2560), Dtype::Q4K);
+        assert_eq!(of(&layer("self_attn.q_proj"), 960), Dtype::Q4_1);
+        assert_eq!(of("language_model.model.decoder.layers.0.fc1.weight", 32), Dtype::Q4_1);
+        assert_eq!(of(&layer("self_attn.q_proj"), 40), Dtype::F16);
+        assert_eq!(of("vision_model.encoder.layers.0.mlp.fc1.weight", 1408), Dtype::Q8_0);
+        assert_eq!(of("model.text_model.embed_tokens.weight", 960), Dtype::Q8_0);
+        assert_eq!(of("lm_head.weight", 2560), Dtype::Q8_0);
+        assert_eq!(format(&layer("self_attn.q_proj"), Dtype::F16, &[10, 960], Bits::Eight), Dtype::Q8_0);
+        assert_eq!(format(&layer("input_layernorm"), Dtype::F16, &[960], Bits::Four), Dtype::F16);
+    }
 }

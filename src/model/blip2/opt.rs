@@ -4,14 +4,13 @@
 
 use super::config::OptConfig;
 use super::language::Begin;
-use crate::model::compute::attention::attend_to_some;
 use crate::model::compute::awake::awake;
 use crate::model::compute::layers::{Linear, Norm, lookup};
 use crate::model::compute::matrix::Matrix;
 use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;
 use crate::model::generation::decoder::{Decoder, GoOn};
-use crate::model::generation::key_values::{KeyValueCache, Sequence};
+use crate::model::generation::key_values::{HeadQueries, KeyValueCache, Sequence};
 use anyhow::Context;
 use rayon::prelude::*;
 
@@ -138,9 +137,7 @@ impl Opt {
                 return Ok(None);
             }
             let normed = if before { layer.attention_norm.forward(&x) } else { x.clone() };
-            let project = |linear: &Linear| linear.forward(&normed, Activation::None);
-            let (queries, (keys, values)) =
-                rayon::join(|| project(&layer.query), || rayon::join(|| project(&layer.key), || project(&layer.value)));
+            let [queries, keys, values] = Linear::forward_each([&layer.query, &layer.key, &layer.value], &normed);
             for ((context, keys), values) in
                 contexts.iter().zip(keys.chunks_exact(hidden)).zip(values.chunks_exact(hidden))
             {
@@ -173,17 +170,13 @@ impl Opt {
         let size = self.config.hidden_size / heads;
         let scale = 1.0 / (size as f32).sqrt();
         let mut out = vec![0.0; queries.len()];
-        // Enough heads per task to be worth it: a head costs about a microsecond for ten tokens.
+        // Enough heads per task to be worth it: a head costs some nanoseconds for each token.
         let longest = contexts.iter().map(|context| context.len()).max().unwrap_or(1);
-        let heads_of_task = (1000 / longest).clamp(1, heads);
+        let heads_of_task = (3_000 / longest).clamp(1, heads);
         let tasks = out.par_chunks_mut(size).zip(queries.par_chunks(size)).enumerate().with_min_len(heads_of_task);
-        tasks.for_each_init(Vec::new, |scores, (n, (out, query))| {
-            let first = n % heads * size;
-            let seen = contexts[n / heads].iter().map(|slot| {
-                let (key, value) = cache.slot(layer, *slot);
-                (&key[first..first + size], &value[first..first + size])
-            });
-            attend_to_some(query, seen, scale, scores, out);
+        tasks.for_each_init(Vec::new, |scores, (n, (out, numbers))| {
+            let query = HeadQueries { numbers, size, first: n % heads * size, scale };
+            cache.attend(layer, contexts[n / heads], query, scores, out);
         });
         out
     }

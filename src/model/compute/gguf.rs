@@ -34,8 +34,15 @@ pub(in crate::model) struct Tensor {
 }
 
 /// ggml's numbers for the formats.
-const FORMATS: [(u32, Dtype); 6] =
-    [(0, Dtype::F32), (1, Dtype::F16), (8, Dtype::Q8_0), (12, Dtype::Q4K), (28, Dtype::F64), (30, Dtype::Bf16)];
+const FORMATS: [(u32, Dtype); 7] = [
+    (0, Dtype::F32),
+    (1, Dtype::F16),
+    (3, Dtype::Q4_1),
+    (8, Dtype::Q8_0),
+    (12, Dtype::Q4K),
+    (28, Dtype::F64),
+    (30, Dtype::Bf16),
+];
 
 /// The tensors of a whole file.
 ///

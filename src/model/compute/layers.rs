@@ -1,6 +1,6 @@
 //! What transformers have in common: linear layers and norms, on rows of f32.
 
-use crate::model::compute::matrix::Matrix;
+use crate::model::compute::matrix::{Matrix, multiply_each};
 use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;
 use rayon::prelude::*;
@@ -36,6 +36,11 @@ impl Linear {
     /// (n, inputs) to (n, outputs), with an activation.
     pub(in crate::model) fn forward(&self, x: &[f32], activation: Activation) -> Vec<f32> {
         self.weight.multiply(x, self.bias.as_deref(), activation)
+    }
+
+    /// What each of some layers makes of the same rows.
+    pub(in crate::model) fn forward_each<const N: usize>(layers: [&Self; N], x: &[f32]) -> [Vec<f32>; N] {
+        multiply_each(x, layers.map(|layer| (&layer.weight, layer.bias.as_deref())))
     }
 
     /// Adds the layer's outputs to the residual stream, (n, outputs).
@@ -131,8 +136,7 @@ impl GatedMlp {
 
     /// (n, inputs) to (n, outputs).
     pub(in crate::model) fn forward(&self, x: &[f32]) -> Vec<f32> {
-        let project = |linear: &Linear| linear.forward(x, Activation::None);
-        let (mut gated, up) = rayon::join(|| project(&self.gate), || project(&self.up));
+        let [mut gated, up] = Linear::forward_each([&self.gate, &self.up], x);
         let task = FEW_ROWS << 10;
         gated.par_chunks_mut(task).zip(up.par_chunks(task)).for_each(|(gate, up)| ops::silu_times(gate, up));
         self.down.forward(&gated, Activation::None)

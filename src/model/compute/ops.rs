@@ -369,6 +369,76 @@ by_level! {
     }
 }
 
+/// Tokens whose keys stand side by side: see [`block_products`].
+pub(in crate::model) const BLOCK: usize = 16;
+
+#[inline(always)]
+fn add_scaled_block(sums: &mut [f32; BLOCK], factor: f32, numbers: &[f32; BLOCK]) {
+    for (sum, number) in sums.iter_mut().zip(numbers) {
+        *sum += factor * number;
+    }
+}
+
+by_level! {
+    /// The products of each query with the keys of a block, which are turned: (size, [`BLOCK`]). A query is as long as a
+    /// key.
+    pub(in crate::model) fn block_products(queries: &[f32], keys: &[f32], out: &mut [[f32; BLOCK]]) {
+        let keys = keys.as_chunks::<BLOCK>().0;
+        let (fours, rest) = keys.as_chunks::<4>();
+        for (query, out) in queries.chunks_exact(keys.len()).zip(out) {
+            let (query_fours, query_rest) = query.as_chunks::<4>();
+            // Several sums, so that none waits for the one before it.
+            let [mut a, mut b, mut c, mut d] = [[0.0_f32; BLOCK]; 4];
+            for (query, keys) in query_fours.iter().zip(fours) {
+                add_scaled_block(&mut a, query[0], &keys[0]);
+                add_scaled_block(&mut b, query[1], &keys[1]);
+                add_scaled_block(&mut c, query[2], &keys[2]);
+                add_scaled_block(&mut d, query[3], &keys[3]);
+            }
+            for (query, keys) in query_rest.iter().zip(rest) {
+                add_scaled_block(&mut a, *query, keys);
+            }
+            for (n, out) in out.iter_mut().enumerate() {
+                *out = (a[n] + b[n]) + (c[n] + d[n]);
+            }
+        }
+    }
+}
+
+by_level! {
+    /// Adds rows of a block's values to `out`, each times a weight: row `slot % BLOCK` for each of the slots. `width` is
+    /// the distance of rows.
+    pub(in crate::model) fn add_weighted(
+        out: &mut [f32],
+        weights: &[f32],
+        slots: &[u32],
+        values: &[f32],
+        width: usize,
+    ) {
+        const LANES: usize = 16;
+        let rows = || weights.iter().zip(slots.iter().map(|slot| *slot as usize % BLOCK * width));
+        let (pieces, rest) = out.as_chunks_mut::<LANES>();
+        let whole = pieces.len() * LANES;
+        for (n, piece) in pieces.iter_mut().enumerate() {
+            // A fixed length, so that the sums stay in registers.
+            let mut sums = *piece;
+            for (weight, at) in rows() {
+                for (sum, value) in sums.iter_mut().zip(&values[at + n * LANES..][..LANES]) {
+                    *sum += weight * value;
+                }
+            }
+            *piece = sums;
+        }
+        if !rest.is_empty() {
+            for (weight, at) in rows() {
+                for (sum, value) in rest.iter_mut().zip(&values[at + whole..]) {
+                    *sum += weight * value;
+                }
+            }
+        }
+    }
+}
+
 by_level! {
     /// Turns each row of `x` into `(row - mean) / sqrt(variance + eps) * weight + bias` (Ba et al. 2016).
     pub(in crate::model) fn layer_norm(x: &mut [f32], weight: &[f32], bias: &[f32], eps: f32) {

@@ -232,7 +232,9 @@ impl Weights {
             Dtype::F32 => Ok(DType::F32),
             Dtype::F16 => Ok(DType::F16),
             Dtype::Bf16 => Ok(DType::BF16),
-            Dtype::Q8_0 | Dtype::Q4K => anyhow::bail!("{}: the weight {name} is quantized", self.file(place)),
+            Dtype::Q8_0 | Dtype::Q4_1 | Dtype::Q4K => {
+                anyhow::bail!("{}: the weight {name} is quantized", self.file(place))
+            }
         }
     }
 }

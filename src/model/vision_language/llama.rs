@@ -5,14 +5,13 @@
 //! candle's decoders copy their cache at every token, and know neither Q8_0 in mapped files nor positions of pictures.
 
 use super::config::DecoderConfig;
-use crate::model::compute::attention::attend_to_some;
 use crate::model::compute::awake::awake;
 use crate::model::compute::layers::{GatedMlp, Linear, RmsNorm, lookup};
-use crate::model::compute::matrix::{Matrix, multiply_slices, transposed};
+use crate::model::compute::matrix::{Matrix, multiply_slices};
 use crate::model::compute::ops::{self, Activation};
 use crate::model::compute::weights::Weights;
 use crate::model::generation::decoder::{Decoder, GoOn};
-use crate::model::generation::key_values::{KeyValueCache, Sequence};
+use crate::model::generation::key_values::{HeadQueries, KeyValueCache, Sequence};
 use anyhow::Context;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -165,9 +164,8 @@ impl Llama {
                 return None;
             }
             let normed = layer.attention_norm.forward(&x);
-            let project = |linear: &Linear| linear.forward(&normed, Activation::None);
-            let (mut queries, (mut keys, values)) =
-                rayon::join(|| project(&layer.query), || rayon::join(|| project(&layer.key), || project(&layer.value)));
+            let [mut queries, mut keys, values] =
+                Linear::forward_each([&layer.query, &layer.key, &layer.value], &normed);
             if let Some((of_queries, of_keys)) = &layer.head_norms {
                 of_queries.apply(&mut queries);
                 of_keys.apply(&mut keys);
@@ -254,22 +252,18 @@ impl Llama {
         out
     }
 
-    /// Attention of few rows, one head of one row after another.
+    /// Attention of few rows, one head of keys of one row after another.
     fn attend_each(&self, cache: &KeyValueCache, layer: usize, queries: &[f32], contexts: &[&[u32]], out: &mut [f32]) {
-        let (heads, size) = (self.config.heads, self.config.head);
-        let group = heads / self.config.key_value_heads;
+        let (heads, size) = (self.config.key_value_heads, self.config.head);
+        let shared = self.config.heads / heads * size;
         let scale = 1.0 / (size as f32).sqrt();
-        // Enough heads per task to be worth it: a head costs about a microsecond for ten tokens.
+        // Enough heads per task to be worth it: a query costs some nanoseconds for each token.
         let longest = contexts.iter().map(|context| context.len()).max().unwrap_or(1);
-        let heads_of_task = (1000 / longest).clamp(1, heads);
-        let tasks = out.par_chunks_mut(size).zip(queries.par_chunks(size)).enumerate().with_min_len(heads_of_task);
-        tasks.for_each_init(Vec::new, |scores, (n, (out, query))| {
-            let first = n % heads / group * size;
-            let seen = contexts[n / heads].iter().map(|slot| {
-                let (key, value) = cache.slot(layer, *slot);
-                (&key[first..first + size], &value[first..first + size])
-            });
-            attend_to_some(query, seen, scale, scores, out);
+        let heads_of_task = (3_000 * size / (longest * shared)).clamp(1, heads);
+        let tasks = out.par_chunks_mut(shared).zip(queries.par_chunks(shared)).enumerate().with_min_len(heads_of_task);
+        tasks.for_each_init(Vec::new, |scores, (n, (out, numbers))| {
+            let queries = HeadQueries { numbers, size, first: n % heads * size, scale };
+            cache.attend(layer, contexts[n / heads], queries, scores, out);
         });
     }
 
@@ -320,13 +314,7 @@ impl Llama {
         let ahead = rows.len() - 1;
         let left = (first.len() + ahead) - last.len();
         let seen: Vec<u32> = first[..left].iter().chain(last).copied().collect();
-        let mut keys = Vec::with_capacity(seen.len() * size);
-        let mut values = Vec::with_capacity(seen.len());
-        for slot in &seen {
-            let (key, value) = cache.slot(layer, *slot);
-            keys.extend_from_slice(&key[head * size..][..size]);
-            values.push(&value[head * size..][..size]);
-        }
+        let (keys, values) = cache.of_head(layer, &seen, head * size, size);
         let mut own = Vec::with_capacity(rows.len() * group * size);
         for row in rows.clone() {
             own.extend_from_slice(&queries[(row * heads + head * group) * size..][..group * size]);
@@ -341,7 +329,7 @@ impl Llama {
             scores[..start].fill(0.0);
             scores[end..].fill(0.0);
         }
-        multiply_slices(&scores, &transposed(&values), seen.len(), None, Activation::None)
+        multiply_slices(&scores, &values, seen.len(), None, Activation::None)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The inner loops of matrix products, on slices, with a version for each processor level.
 //!
-//! The block formats are those of ggml: Q8_0 stores 32 weights as an f16 scale and 32 signed bytes; Q4_K stores 256 as
-//! two f16 units, eight pairs of 6-bit scale and minimum, and 128 bytes of nibbles.
+//! The block formats are those of ggml: Q8_0 stores 32 weights as an f16 scale and 32 signed bytes; Q4_1 stores 32 as an
+//! f16 scale, an f16 minimum and 16 bytes of nibbles; Q4_K stores 256 as two f16 units, eight pairs of 6-bit scale and
+//! minimum, and 128 bytes of nibbles.
 
 #[cfg(target_arch = "x86_64")]
 use super::x86::{avx2, avx512, sse};
@@ -27,10 +28,12 @@ pub(super) struct Sums(pub(super) [[f32; LANES]; TILE_PANELS]);
 /// Sums of six weight rows, in registers while they are added to.
 pub(super) type Tile = [Sums; TILE_ROWS];
 
-/// Weights in a Q8_0 block, and activations that share a scale.
+/// Weights in a Q8_0 or Q4_1 block, and activations that share a scale.
 pub(super) const SMALL_BLOCK: usize = 32;
 /// Bytes of a Q8_0 block.
 pub(super) const Q8_0_BYTES: usize = 34;
+/// Bytes of a Q4_1 block.
+pub(super) const Q4_1_BYTES: usize = 20;
 /// Weights in a Q4_K block.
 pub(super) const LARGE_BLOCK: usize = 256;
 /// Bytes of a Q4_K block.
@@ -172,6 +175,40 @@ by_level! {
     }
 }
 
+/// The numbers of a Q4_1 block, 0 to 15: first the low nibbles, then the high ones.
+#[inline(always)]
+pub(super) fn q4_1_numbers(block: &[u8; Q4_1_BYTES]) -> [u8; SMALL_BLOCK] {
+    let mut numbers = [0; SMALL_BLOCK];
+    for (n, q) in block[4..].iter().enumerate() {
+        numbers[n] = q & 15;
+        numbers[SMALL_BLOCK / 2 + n] = q >> 4;
+    }
+    numbers
+}
+
+/// The scales and minima of up to eight Q4_1 blocks, as f16.
+#[inline(always)]
+pub(super) fn q4_1_halves(blocks: &[[u8; Q4_1_BYTES]]) -> [[[u8; 2]; 8]; 2] {
+    let mut halves = [[[0; 2]; 8]; 2];
+    for (n, block) in blocks.iter().enumerate().take(8) {
+        halves[0][n] = [block[0], block[1]];
+        halves[1][n] = [block[2], block[3]];
+    }
+    halves
+}
+
+by_level! {
+    /// Widens Q4_1 blocks.
+    pub(super) fn widen_q4_1(bytes: &[u8], out: &mut [f32]) {
+        for (block, out) in bytes.as_chunks::<Q4_1_BYTES>().0.iter().zip(out.as_chunks_mut::<SMALL_BLOCK>().0) {
+            let [scale, minimum] = [0, 2].map(|at| half_to_f32(u16::from_le_bytes([block[at], block[at + 1]])));
+            for (out, q) in out.iter_mut().zip(q4_1_numbers(block)) {
+                *out = scale * f32::from(q) + minimum;
+            }
+        }
+    }
+}
+
 macro_rules! widen_q4_k {
     ($bytes:ident, $out:ident, $scales:expr) => {{
         for (block, out) in $bytes.as_chunks::<Q4_K_BYTES>().0.iter().zip($out.as_chunks_mut::<LARGE_BLOCK>().0) {
@@ -234,14 +271,11 @@ pub(super) struct QuantizedRow {
 }
 
 impl QuantizedRow {
-    /// Quantizes a row whose length is a multiple of 32.
+    /// Quantizes a row whose length is a multiple of 32; zeros fill the last large block.
     pub(super) fn new(row: &[f32]) -> Self {
         let blocks = row.as_chunks::<SMALL_BLOCK>().0;
-        let mut new = Self {
-            bytes: vec![[0; SMALL_BLOCK]; blocks.len()],
-            scales: vec![0.0; blocks.len()],
-            sums: vec![0.0; blocks.len()],
-        };
+        let count = blocks.len().next_multiple_of(LARGE_BLOCK / SMALL_BLOCK);
+        let mut new = Self { bytes: vec![[0; SMALL_BLOCK]; count], scales: vec![0.0; count], sums: vec![0.0; count] };
         quantize(blocks, &mut new.bytes, &mut new.scales, &mut new.sums);
         new
     }
@@ -388,6 +422,40 @@ by_level! {
         vnni => avx512::dot_q8_0(weights.as_chunks::<Q8_0_BYTES>().0, rows, out),
         avx2 => dot_q8_0!(weights, rows, out, avx2::widen_f16, avx2::signed_products, true),
         portable => dot_q8_0!(weights, rows, out, eight_f16, signed_products, FUSED),
+    }
+}
+
+macro_rules! dot_q4_1 {
+    ($weights:ident, $rows:ident, $out:ident, $widen:expr, $products:expr, $fused:expr) => {{
+        let (mut sums, mut above) = ([[0.0_f32; 8]; M], [[0.0_f32; 8]; M]);
+        for (group, blocks) in $weights.as_chunks::<Q4_1_BYTES>().0.chunks(8).enumerate() {
+            let [scales, minima] = q4_1_halves(blocks).map(|halves| $widen(bytemuck::cast_ref(&halves)));
+            let part = 8 * group..8 * group + blocks.len();
+            for ((sums, above), row) in sums.iter_mut().zip(&mut above).zip($rows) {
+                for ((above, minimum), x_sum) in above.iter_mut().zip(minima).zip(&row.sums[part.clone()]) {
+                    *above = multiply_add::<$fused>(minimum, *x_sum, *above);
+                }
+                let row = row.bytes[part.clone()].iter().zip(&row.scales[part.clone()]);
+                for ((block, scale), (bytes, x_scale)) in blocks.iter().zip(scales).zip(row) {
+                    let scale = scale * x_scale;
+                    for (sum, product) in sums.iter_mut().zip($products(&q4_1_numbers(block), bytes)) {
+                        *sum = multiply_add::<$fused>(scale, product as f32, *sum);
+                    }
+                }
+            }
+        }
+        for ((out, sums), above) in $out.iter_mut().zip(sums).zip(above) {
+            *out = sums.iter().sum::<f32>() + above.iter().sum::<f32>();
+        }
+    }};
+}
+
+by_level! {
+    /// Writes the dot products of one Q4_1 row with each activation row to `out`.
+    pub(super) fn dot_q4_1<const M: usize>(weights: &[u8], rows: &[QuantizedRow; M], out: &mut [f32; M]) {
+        vnni => avx512::dot_q4_1(weights.as_chunks::<Q4_1_BYTES>().0, rows, out),
+        avx2 => dot_q4_1!(weights, rows, out, avx2::widen_f16, avx2::signed_products, true),
+        portable => dot_q4_1!(weights, rows, out, eight_f16, signed_products, FUSED),
     }
 }
 

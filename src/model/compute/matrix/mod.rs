@@ -33,6 +33,8 @@ pub(in crate::model) enum Dtype {
     Bf16,
     /// Blocks of 32: an f16 scale and 32 signed bytes.
     Q8_0,
+    /// Blocks of 32, with 5 bits for each weight.
+    Q4_1,
     /// Blocks of 256, with 4.5 bits for each weight.
     Q4K,
 }
@@ -55,6 +57,7 @@ impl Dtype {
             Self::F32 => (1, 4),
             Self::F16 | Self::Bf16 => (1, 2),
             Self::Q8_0 => (kernels::SMALL_BLOCK, kernels::Q8_0_BYTES),
+            Self::Q4_1 => (kernels::SMALL_BLOCK, kernels::Q4_1_BYTES),
             Self::Q4K => (kernels::LARGE_BLOCK, kernels::Q4_K_BYTES),
         }
     }
@@ -66,6 +69,11 @@ impl Dtype {
         (count / weights).checked_mul(bytes)
     }
 
+    /// Whether its weights are whole numbers with scales.
+    pub(in crate::model) fn is_quantized(self) -> bool {
+        matches!(self, Self::Q8_0 | Self::Q4_1 | Self::Q4K)
+    }
+
     /// Converts whole blocks to f32.
     pub(in crate::model) fn widen(self, bytes: &[u8], out: &mut [f32]) {
         match self {
@@ -74,6 +82,7 @@ impl Dtype {
             Self::F16 => kernels::widen_f16(bytes, out),
             Self::Bf16 => kernels::widen_bf16(bytes, out),
             Self::Q8_0 => kernels::widen_q8_0(bytes, out),
+            Self::Q4_1 => kernels::widen_q4_1(bytes, out),
             Self::Q4K => kernels::widen_q4_k(bytes, out),
         }
     }
@@ -136,10 +145,6 @@ impl Matrix {
         &self.row(row)[columns.start / weights * bytes..columns.end / weights * bytes]
     }
 
-    fn is_quantized(&self) -> bool {
-        matches!(self.dtype, Dtype::Q8_0 | Dtype::Q4K)
-    }
-
     /// `x W^T` in f32, (n, rows), with the same bits at every processor level.
     pub(in crate::model) fn multiply_alike(&self, x: &[f32]) -> Vec<f32> {
         gemm::multiply(&self, kernels::multiply_tile_alike, x, None, Activation::None)
@@ -160,36 +165,14 @@ impl Matrix {
         let n = x.len() / self.columns;
         debug_assert_eq!(x.len(), n * self.columns);
         if n > self.few() {
-            if self.is_quantized() && integers_are_fast() {
+            if self.dtype.is_quantized() && integers_are_fast() {
                 let mut out = vec![0.0; n * self.rows];
                 multiply_integers(&mut out, &self, x, bias, activation);
                 return out;
             }
             return gemm::multiply(&self, kernels::multiply_tile, x, bias, activation);
         }
-        // Computed for one weight row after another, then transposed.
-        let mut turned = vec![0.0; n * self.rows];
-        let bytes = &(*self.file).as_ref()[self.bytes.clone()];
-        match self.dtype {
-            Dtype::Q8_0 | Dtype::Q4K => {
-                let x: Vec<QuantizedRow> = x.chunks_exact(self.columns).map(QuantizedRow::new).collect();
-                self.each_row(bytes, n, &mut turned, || (), |(), row, out| self.integer_products(row, &x, out));
-            }
-            dtype => {
-                let x: Vec<&[f32]> = x.chunks_exact(self.columns).collect();
-                self.each_row(bytes, n, &mut turned, Vec::new, |wide, row, out| match dtype {
-                    Dtype::F16 => kernels::dot_f16(row, &x, out),
-                    Dtype::Bf16 => kernels::dot_bf16(row, &x, out),
-                    Dtype::F32 => kernels::dot_f32(row, &x, out),
-                    _ => {
-                        wide.resize(self.columns, 0.0);
-                        dtype.widen(row, wide);
-                        kernels::dot_f32(bytemuck::cast_slice(wide), &x, out);
-                    }
-                });
-            }
-        }
-        let mut out = if n == 1 { turned } else { transposed(&turned.chunks_exact(n).collect::<Vec<_>>()) };
+        let mut out = multiply_few(x, &[self]).pop().unwrap_or_default();
         ops::activate_rows(&mut out, bias, self.rows, activation);
         out
     }
@@ -200,38 +183,107 @@ impl Matrix {
         match (self.dtype, has_byte_products()) {
             (Dtype::F16 | Dtype::Bf16, _) => 6,
             (Dtype::F64 | Dtype::F32, _) => 4,
-            (Dtype::Q4K, _) => 4,
+            (Dtype::Q4_1 | Dtype::Q4K, _) => 4,
             (Dtype::Q8_0, true) => 2,
             (Dtype::Q8_0, false) => 3,
         }
     }
 
-    fn each_row<S: Send>(
-        &self,
-        bytes: &[u8],
-        n: usize,
-        out: &mut [f32],
-        scratch: impl Fn() -> S + Sync,
-        product: impl Fn(&mut S, &[u8], &mut [f32]) + Sync,
-    ) {
+    /// Results of some of its rows, `n` numbers each, and these rows: pieces that are worth separate tasks.
+    fn pieces<'m>(&'m self, n: usize, out: &'m mut [f32]) -> impl Iterator<Item = (&'m mut [f32], &'m [u8])> {
         /// How many bytes of weights are worth a separate task.
         const TASK: usize = 128 << 10;
         let rows = (TASK / self.row_bytes).max(1);
-        let tasks = out.par_chunks_mut(rows * n).zip(bytes.par_chunks(rows * self.row_bytes));
-        tasks.for_each_init(&scratch, |scratch, (out, bytes)| {
-            for (out, row) in out.chunks_exact_mut(n).zip(bytes.chunks_exact(self.row_bytes)) {
-                product(scratch, row, out);
+        let bytes = &(*self.file).as_ref()[self.bytes.clone()];
+        out.chunks_mut(rows * n).zip(bytes.chunks(rows * self.row_bytes))
+    }
+
+    /// The products of a row of weights with some activation rows, of which `quantized` are the same if the weights are
+    /// quantized. `wide` is memory for it.
+    fn products(&self, row: &[u8], x: &[&[f32]], quantized: &[QuantizedRow], wide: &mut Vec<f32>, out: &mut [f32]) {
+        match self.dtype {
+            Dtype::Q8_0 | Dtype::Q4_1 | Dtype::Q4K => self.integer_products(row, quantized, out),
+            Dtype::F16 => kernels::dot_f16(row, x, out),
+            Dtype::Bf16 => kernels::dot_bf16(row, x, out),
+            Dtype::F32 => kernels::dot_f32(row, x, out),
+            Dtype::F64 => {
+                wide.resize(self.columns, 0.0);
+                self.dtype.widen(row, wide);
+                kernels::dot_f32(bytemuck::cast_slice(wide), x, out);
             }
-        });
+        }
     }
 
     fn integer_products(&self, row: &[u8], x: &[QuantizedRow], out: &mut [f32]) {
-        if self.dtype == Dtype::Q8_0 {
-            in_groups::<2>(x, out, |x, out| kernels::dot_q8_0(row, x, out), |x, out| kernels::dot_q8_0(row, x, out));
-        } else {
-            in_groups::<4>(x, out, |x, out| kernels::dot_q4_k(row, x, out), |x, out| kernels::dot_q4_k(row, x, out));
+        match self.dtype {
+            Dtype::Q4K => {
+                in_groups::<4>(
+                    x,
+                    out,
+                    |x, out| kernels::dot_q4_k(row, x, out),
+                    |x, out| kernels::dot_q4_k(row, x, out),
+                );
+            }
+            Dtype::Q4_1 => {
+                in_groups::<4>(
+                    x,
+                    out,
+                    |x, out| kernels::dot_q4_1(row, x, out),
+                    |x, out| kernels::dot_q4_1(row, x, out),
+                );
+            }
+            _ => {
+                in_groups::<2>(
+                    x,
+                    out,
+                    |x, out| kernels::dot_q8_0(row, x, out),
+                    |x, out| kernels::dot_q8_0(row, x, out),
+                );
+            }
         }
     }
+}
+
+/// `x W^T + bias`, (n, rows), for each of some matrices with the same number of columns.
+pub(in crate::model) fn multiply_each<const N: usize>(
+    x: &[f32],
+    matrices: [(&Matrix, Option<&[f32]>); N],
+) -> [Vec<f32>; N] {
+    let few = |(matrix, _): &(&Matrix, _)| x.len() <= matrix.few() * matrix.columns;
+    let mut products = if matrices.iter().all(few) {
+        multiply_few(x, &matrices.map(|(matrix, _)| matrix))
+    } else {
+        matrices.par_iter().map(|(matrix, _)| matrix.multiply(x, None, Activation::None)).collect()
+    };
+    for (products, (matrix, bias)) in products.iter_mut().zip(matrices) {
+        ops::activate_rows(products, bias, matrix.rows, Activation::None);
+    }
+    let mut products = products.into_iter();
+    std::array::from_fn(|_| products.next().unwrap_or_default())
+}
+
+/// The products of a few activation rows with each of some matrices, (n, rows), by one weight row after another.
+fn multiply_few(x: &[f32], matrices: &[&Matrix]) -> Vec<Vec<f32>> {
+    let columns = matrices.first().map_or(1, |matrix| matrix.columns);
+    let x: Vec<&[f32]> = x.chunks_exact(columns).collect();
+    let n = x.len();
+    let is_quantized = matrices.iter().any(|matrix| matrix.dtype.is_quantized());
+    let quantized: Vec<QuantizedRow> = x.iter().filter(|_| is_quantized).map(|row| QuantizedRow::new(row)).collect();
+    let mut turned: Vec<Vec<f32>> = matrices.iter().map(|matrix| vec![0.0; n * matrix.rows]).collect();
+    let pieces: Vec<_> = matrices
+        .iter()
+        .zip(&mut turned)
+        .flat_map(|(matrix, out)| matrix.pieces(n, out).map(move |(out, bytes)| (matrix, out, bytes)))
+        .collect();
+    pieces.into_par_iter().for_each_init(Vec::new, |wide, (matrix, out, bytes)| {
+        for (out, row) in out.chunks_exact_mut(n).zip(bytes.chunks_exact(matrix.row_bytes)) {
+            matrix.products(row, &x, &quantized, wide, out);
+        }
+    });
+    if n > 1 {
+        turned.iter_mut().for_each(|out| *out = transposed(&out.chunks_exact(n).collect::<Vec<_>>()));
+    }
+    turned
 }
 
 /// Calls a product for as many activation rows at once as its registers hold, and one for each that is left.
@@ -271,7 +323,7 @@ impl integers::Panels for &Matrix {
     }
 
     fn have_minima(&self) -> bool {
-        self.dtype == Dtype::Q4K
+        matches!(self.dtype, Dtype::Q4_1 | Dtype::Q4K)
     }
 
     fn unpack(&self, panel: usize, blocks: Range<usize>, out: &mut [PanelBlock]) {
@@ -416,7 +468,9 @@ mod tests {
             (Dtype::Bf16, bytemuck::cast_slice(&bf16).to_vec(), bf16.iter().map(|v| v.to_f32()).collect()),
         ];
         let tensor = Tensor::from_slice(w, (rows, columns), &Device::Cpu).unwrap();
-        for (ours, candles) in [(Dtype::Q8_0, GgmlDType::Q8_0), (Dtype::Q4K, GgmlDType::Q4K)] {
+        for (ours, candles) in
+            [(Dtype::Q8_0, GgmlDType::Q8_0), (Dtype::Q4_1, GgmlDType::Q4_1), (Dtype::Q4K, GgmlDType::Q4K)]
+        {
             if columns.is_multiple_of(ours.block().0) {
                 let quantized = QTensor::quantize(&tensor, candles).unwrap();
                 let wide = quantized.dequantize(&Device::Cpu).unwrap().flatten_all().unwrap().to_vec1().unwrap();
@@ -442,7 +496,7 @@ mod tests {
                     let got = matrix.multiply(&x, Some(&bias), Activation::None);
                     assert_eq!(got.len(), n * rows);
                     // With quantized weights, activations are rounded to 8 bits.
-                    let integers = matches!(dtype, Dtype::Q8_0 | Dtype::Q4K);
+                    let integers = dtype.is_quantized();
                     let tolerance = if integers { 1e-2 } else { 5e-6 };
                     for (i, x) in x.chunks_exact(columns).enumerate() {
                         for (r, w) in wide.chunks_exact(columns).enumerate() {
@@ -475,7 +529,7 @@ mod tests {
                     let total: i32 = columns.zip(x.bytes[n]).map(|(w, x)| w * i32::from(x)).sum();
                     let add = |a: f32, b: f32, sum: f32| if fused { a.mul_add(b, sum) } else { a * b + sum };
                     sum = add(total as f32, x.scales[n] * w.scales[lane], sum);
-                    if matrix.dtype == Dtype::Q4K {
+                    if integers::Panels::have_minima(&matrix) {
                         sum = add(-x.sums[n], w.minima[lane], sum);
                     }
                 }
@@ -492,7 +546,7 @@ mod tests {
         for (rows, columns, n) in [(50, 768, 37), (150, 1280, 4), (16, 256, 6), (3, 512, 1)] {
             let (w, x) = (numbers(rows * columns, 1), numbers(n * columns, 2));
             for (dtype, mut bytes, _) in formats(&w, rows, columns) {
-                if !matches!(dtype, Dtype::Q8_0 | Dtype::Q4K) {
+                if !dtype.is_quantized() {
                     continue;
                 }
                 if dtype == Dtype::Q8_0 {

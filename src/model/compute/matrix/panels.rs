@@ -1,7 +1,10 @@
 //! Quantized weights as they are multiplied: sixteen rows side by side, so that one register has four columns of each.
 
 use super::Dtype;
-use super::kernels::{LANES, LARGE_BLOCK, Q4_K_BYTES, Q8_0_BYTES, SMALL_BLOCK, eight_f16, q4_k_scales};
+use super::kernels::{
+    LANES, LARGE_BLOCK, Q4_1_BYTES, Q4_K_BYTES, Q8_0_BYTES, SMALL_BLOCK, eight_f16, q4_1_halves, q4_1_numbers,
+    q4_k_scales,
+};
 #[cfg(target_arch = "x86_64")]
 use super::x86::avx2;
 use crate::model::compute::level::by_level;
@@ -27,6 +30,7 @@ pub(super) fn offset(dtype: Dtype) -> i32 {
 pub(super) fn unpack(dtype: Dtype, rows: [&[u8]; LANES], out: &mut [PanelBlock]) {
     match dtype {
         Dtype::Q4K => unpack_q4_k(rows, out),
+        Dtype::Q4_1 => unpack_q4_1(rows, out),
         _ => unpack_q8_0(rows, out),
     }
 }
@@ -55,6 +59,33 @@ by_level! {
     fn unpack_q8_0(rows: [&[u8]; LANES], out: &mut [PanelBlock]) {
         avx2 => unpack_q8_0!(rows, out, avx2::turned, avx2::widen_f16),
         portable => unpack_q8_0!(rows, out, turned, eight_f16),
+    }
+}
+
+macro_rules! unpack_q4_1 {
+    ($rows:ident, $out:ident, $turned:expr, $widen:expr) => {{
+        for (half, rows) in $rows.as_chunks::<HALF>().0.iter().enumerate() {
+            let rows = rows.map(|row| &row.as_chunks::<Q4_1_BYTES>().0[..$out.len()]);
+            let lanes = half * HALF..(half + 1) * HALF;
+            for (n, out) in $out.iter_mut().enumerate() {
+                let blocks = rows.map(|row| row[n]);
+                let numbers = blocks.each_ref().map(q4_1_numbers);
+                for (words, out) in $turned(numbers.each_ref()).iter().zip(&mut out.bytes) {
+                    out[lanes.clone()].copy_from_slice(words);
+                }
+                let [scales, minima] = q4_1_halves(&blocks).map(|halves| $widen(bytemuck::cast_ref(&halves)));
+                out.scales[lanes.clone()].copy_from_slice(&scales);
+                // Here they are added, there taken away.
+                out.minima[lanes.clone()].copy_from_slice(&minima.map(|minimum| -minimum));
+            }
+        }
+    }};
+}
+
+by_level! {
+    fn unpack_q4_1(rows: [&[u8]; LANES], out: &mut [PanelBlock]) {
+        avx2 => unpack_q4_1!(rows, out, avx2::turned, avx2::widen_f16),
+        portable => unpack_q4_1!(rows, out, turned, eight_f16),
     }
 }
 

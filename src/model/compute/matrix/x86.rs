@@ -273,17 +273,18 @@ pub(super) mod avx512 {
     use super::avx2;
     use crate::model::compute::matrix::integers::{InputBytes, InputRows, RowSums};
     use crate::model::compute::matrix::kernels::{
-        Lanes, Q4_K_BYTES, Q8_0_BYTES, QuantizedRow, SMALL_BLOCK, TILE_ROWS, Tile, half_to_f32, q4_k_multiples,
+        Lanes, Q4_1_BYTES, Q4_K_BYTES, Q8_0_BYTES, QuantizedRow, SMALL_BLOCK, TILE_ROWS, Tile, q4_k_multiples,
     };
     use crate::model::compute::matrix::panels::PanelBlock;
     use bytemuck::{cast, pod_read_unaligned};
     use std::arch::x86_64::{
-        __m256i, __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_mul_ps,
-        _mm256_setzero_ps, _mm512_abs_epi8, _mm512_add_ps, _mm512_and_si512, _mm512_castps256_ps512,
-        _mm512_castsi256_si512, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps,
-        _mm512_inserti64x4, _mm512_mask_sub_epi8, _mm512_movepi8_mask, _mm512_mul_ps, _mm512_permutexvar_ps,
-        _mm512_reduce_add_ps, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
-        _mm512_setzero_si512, _mm512_srli_epi16, _mm512_sub_ps, _mm512_zextps256_ps512,
+        __m128i, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_broadcastsi128_si256, _mm256_cvtph_ps,
+        _mm256_fmadd_ps, _mm256_mul_ps, _mm256_setzero_ps, _mm512_abs_epi8, _mm512_add_ps, _mm512_and_si512,
+        _mm512_castps256_ps512, _mm512_castps512_ps256, _mm512_castsi256_si512, _mm512_cvtepi32_ps, _mm512_cvtph_ps,
+        _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_fnmadd_ps, _mm512_inserti64x4, _mm512_mask_sub_epi8,
+        _mm512_movepi8_mask, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_reduce_add_ps, _mm512_set1_epi8,
+        _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_srli_epi16,
+        _mm512_srlv_epi16, _mm512_sub_ps, _mm512_zextps256_ps512,
     };
     use std::array;
 
@@ -299,6 +300,18 @@ pub(super) mod avx512 {
                 _mm_prefetch::<_MM_HINT_T0>(later.cast());
             }
         }
+    }
+
+    /// Eight blocks of so many bytes.
+    type Eight<const BYTES: usize> = [[u8; BYTES]; 8];
+
+    /// Blocks in eights, and those that are left with zeros behind them, which add nothing to a product.
+    #[inline(always)]
+    fn in_eights<const BYTES: usize>(blocks: &[[u8; BYTES]]) -> (&[Eight<BYTES>], Option<Eight<BYTES>>) {
+        let (eights, rest) = blocks.as_chunks::<8>();
+        let mut last = [[0; BYTES]; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        (eights, (!rest.is_empty()).then_some(last))
     }
 
     /// `dot_q4_k` of `kernels`, with two groups of 32 low nibbles and two of high ones at a time.
@@ -356,13 +369,13 @@ pub(super) mod avx512 {
         // Each scale eight times, for the blocks that are multiplied together.
         let order = |pair: i32| -> __m512i { cast([[2 * pair; 8], [2 * pair + 1; 8]]) };
         let mut sums = [[_mm512_setzero_ps(); 2]; M];
-        let (eights, rest) = blocks.as_chunks::<8>();
-        for (n, eight) in eights.iter().enumerate() {
+        let (eights, last) = in_eights(blocks);
+        for (n, eight) in eights.iter().chain(&last).enumerate() {
             fetch_ahead(eight.as_flattened());
             let halves = eight.each_ref().map(|block| [block[0], block[1]]);
             let scales = _mm256_cvtph_ps(cast(halves));
             for pair in 0..4 {
-                let two = |at: usize, block: &[[u8; Q8_0_BYTES]; 8]| -> __m256i { pod_read_unaligned(&block[at][2..]) };
+                let two = |at: usize, block: &Eight<Q8_0_BYTES>| -> __m256i { pod_read_unaligned(&block[at][2..]) };
                 let (a, b) = (two(2 * pair, eight), two(2 * pair + 1, eight));
                 let q = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(a), b);
                 // The instruction needs one unsigned side. Bytes of x are never -128.
@@ -378,12 +391,59 @@ pub(super) mod avx512 {
                 }
             }
         }
-        for ((out, sums), row) in out.iter_mut().zip(sums).zip(rows) {
+        for (out, sums) in out.iter_mut().zip(sums) {
             *out = _mm512_reduce_add_ps(_mm512_add_ps(sums[0], sums[1]));
-            for (block, n) in rest.iter().zip(8 * eights.len()..) {
-                let products = avx2::signed_products(&block[2..], &row.bytes[n]).iter().sum::<i32>();
-                *out += half_to_f32(u16::from_le_bytes([block[0], block[1]])) * row.scales[n] * products as f32;
+        }
+    }
+
+    /// `dot_q4_1` of `kernels`, two blocks at a time.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
+    pub(in crate::model::compute::matrix) fn dot_q4_1<const M: usize>(
+        blocks: &[[u8; Q4_1_BYTES]],
+        rows: &[QuantizedRow; M],
+        out: &mut [f32; M],
+    ) {
+        // Each scale eight times, for the blocks that are multiplied together.
+        let order = |pair: i32| -> __m512i { cast([[2 * pair; 8], [2 * pair + 1; 8]]) };
+        let mask = _mm512_set1_epi8(15);
+        // Of each block's numbers, the scale and the minimum.
+        let parts: [__m512i; 2] =
+            [0, 1].map(|first| cast(array::from_fn::<i32, 16, _>(|n| (first + 2 * n as i32) % 16)));
+        // Of each block's nibbles, the low ones, then the high ones.
+        let shifts: __m512i = cast([[0_u16; 8], [4; 8], [0; 8], [4; 8]]);
+        let mut sums = [[_mm512_setzero_ps(); 2]; M];
+        let mut above = [_mm256_setzero_ps(); M];
+        let (eights, last) = in_eights(blocks);
+        for (n, eight) in eights.iter().chain(&last).enumerate() {
+            fetch_ahead(eight.as_flattened());
+            let heads = eight.map(|block| [block[0], block[1], block[2], block[3]]);
+            let heads = _mm512_cvtph_ps(cast(heads));
+            let [scales, minima] = parts.map(|part| _mm512_castps512_ps256(_mm512_permutexvar_ps(part, heads)));
+            for (above, row) in above.iter_mut().zip(rows) {
+                let (_, _, x_sums) = row.large_block(n);
+                *above = _mm256_fmadd_ps(minima, cast(*x_sums), *above);
             }
+            for pair in 0..4 {
+                let twice = |at: usize| -> __m256i {
+                    let nibbles: __m128i = pod_read_unaligned(&eight[at][4..]);
+                    _mm256_broadcastsi128_si256(nibbles)
+                };
+                let q = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(twice(2 * pair)), twice(2 * pair + 1));
+                let q = _mm512_and_si512(_mm512_srlv_epi16(q, shifts), mask);
+                for (sums, row) in sums.iter_mut().zip(rows) {
+                    let (x, x_scales, _) = row.large_block(n);
+                    let x: __m512i = cast([x[2 * pair], x[2 * pair + 1]]);
+                    let scales = _mm512_castps256_ps512(_mm256_mul_ps(scales, cast(*x_scales)));
+                    let scale = _mm512_permutexvar_ps(order(pair as i32), scales);
+                    let products = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(_mm512_setzero_si512(), q, x));
+                    sums[pair % 2] = _mm512_fmadd_ps(products, scale, sums[pair % 2]);
+                }
+            }
+        }
+        for ((out, sums), above) in out.iter_mut().zip(sums).zip(above) {
+            let above = _mm512_zextps256_ps512(above);
+            *out = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), above));
         }
     }
 
