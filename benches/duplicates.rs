@@ -2,11 +2,12 @@
 //! docs/figures.md quotes the figures.
 //!
 //! ```text
-//! cargo bench --bench duplicates -- PHOTOS [DIM [FOLDER]]     with FOLDER, the library stays there and is used again
+//! cargo bench --bench duplicates -- PHOTOS [DIM [FRAMES [FOLDER]]]    with FOLDER, the library stays there and is used again
 //! ```
 //!
 //! Every twentieth photo is a copy of the one before it: with noise, darker, or turned and then far from it by meaning.
-//! Another twentieth is near the one before it by meaning, but another picture, as in a burst.
+//! Another twentieth is near the one before it by meaning, but another picture, as in a burst. FRAMES more photos show one
+//! scene, near each other by meaning and by looks, and no two are copies.
 
 use snapseek::duplicates::looks::{Look, VERSION};
 use snapseek::duplicates::tones::Tones;
@@ -22,15 +23,17 @@ use std::time::Instant;
 const BATCH: usize = 1_024;
 const CLUSTERS: usize = 1_000;
 const EDGE: usize = 64;
+/// Brightnesses that a look is drawn from.
+const CELLS: usize = 16 * 16;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let number = |at: usize| arguments.get(at).and_then(|a| a.parse().ok());
-    let (photos, dim) = (number(0).unwrap_or(10_000), number(1).unwrap_or(512));
+    let (photos, dim, frames) = (number(0).unwrap_or(10_000), number(1).unwrap_or(512), number(2).unwrap_or(0));
     let temporary = tempfile::tempdir()?;
-    let folder = arguments.get(2).map_or(temporary.path().to_path_buf(), PathBuf::from);
+    let folder = arguments.get(3).map_or(temporary.path().to_path_buf(), PathBuf::from);
     if !folder.join("done").exists() {
-        fill(&folder, photos, dim)?;
+        fill(&folder, photos, dim, frames)?;
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_snapseek"));
     command.args(["--offline", "--quiet", "duplicates", "--near", "--json", "--library"]).arg(folder.join("library"));
@@ -66,7 +69,7 @@ fn main() -> anyhow::Result<()> {
         }
     }
     println!(
-        "{photos} x {dim}: {seconds:.1} s, {right} of {} copies, {wrong} other groups; peak memory {} MB, of which {} MB \
+        "{photos} x {dim} and {frames} frames: {seconds:.1} s, {right} of {} copies, {wrong} other groups; peak memory {} MB, of which {} MB \
          are its own and not mapped files",
         photos / 20,
         peak[0] / 1_000,
@@ -76,7 +79,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Writes the library, and the files of the copies and of what they are copies of.
-fn fill(folder: &Path, photos: usize, dim: usize) -> anyhow::Result<()> {
+fn fill(folder: &Path, photos: usize, dim: usize, frames: usize) -> anyhow::Result<()> {
     let started = Instant::now();
     let root = folder.join("photos");
     fs::create_dir_all(&root)?;
@@ -87,24 +90,26 @@ fn fill(folder: &Path, photos: usize, dim: usize) -> anyhow::Result<()> {
     let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
     let centres: Vec<Vec<f32>> = (0..CLUSTERS).map(|_| noise.beside(&vec![0.0; dim], 1.0)).collect();
     let (mut vector, mut grey) = (Vec::new(), Vec::new());
-    for first in (0..photos).step_by(BATCH) {
+    let scene = noise.cells(&[128.0; CELLS], 150.0);
+    for first in (0..photos + frames).step_by(BATCH) {
         let mut changes = Vec::new();
-        for n in first..photos.min(first + BATCH) {
+        for n in first..(photos + frames).min(first + BATCH) {
             let copy = (n % 20 == 19).then_some(n / 20 % 3);
             vector = match copy {
+                _ if n >= photos => noise.beside(&centres[0], 0.1),
                 Some(0 | 1) => noise.beside(&vector, 0.1),
                 None if n % 20 == 9 => noise.beside(&vector, 0.1),
                 _ => noise.beside(&centres[n % CLUSTERS], 0.7),
             };
+            let drawn = |cells: &[f32; CELLS]| -> Vec<u8> {
+                (0..EDGE * EDGE).map(|at| cells[at / EDGE / 4 * 16 + at % EDGE / 4].clamp(0.0, 255.0) as u8).collect()
+            };
             grey = match copy {
+                _ if n >= photos => drawn(&noise.cells(&scene, 60.0)),
                 Some(0) => grey.iter().map(|v| (f32::from(*v) + 20.0 * noise.next()).clamp(0.0, 255.0) as u8).collect(),
                 Some(1) => grey.iter().map(|v: &u8| v / 2).collect(),
                 Some(_) => (0..EDGE * EDGE).map(|at| grey[(EDGE - 1 - at % EDGE) * EDGE + at / EDGE]).collect(),
-                None => {
-                    let cells: Vec<u8> =
-                        (0..16 * 16).map(|_| (128.0 + 150.0 * noise.next()).clamp(0.0, 255.0) as u8).collect();
-                    (0..EDGE * EDGE).map(|at| cells[at / EDGE / 4 * 16 + at % EDGE / 4]).collect()
-                }
+                None => drawn(&noise.cells(&[128.0; CELLS], 150.0)),
             };
             let path = root.join(format!("{}", n / 1_000)).join(format!("{n}.jpg"));
             let stamp = if n % 20 < 18 {
@@ -145,6 +150,11 @@ impl Noise {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    /// Brightnesses that differ from others by at most `most`.
+    fn cells(&mut self, others: &[f32; CELLS], most: f32) -> [f32; CELLS] {
+        others.map(|other| other + most * self.next())
     }
 
     /// A unit vector near another one, which may be zero; their cosine is about 1 / sqrt(1 + spread²).

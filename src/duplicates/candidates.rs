@@ -45,6 +45,8 @@ pub struct Candidate {
     pub second: usize,
     /// Turns of the first that may bring it into the position of the second.
     pub turns: Turns,
+    /// Whether nothing but their embeddings speaks for it.
+    pub by_meaning: bool,
 }
 
 /// Receives candidates; an error ends the work.
@@ -94,13 +96,18 @@ pub fn each_by_graph(
             PARTS.iter().try_for_each(|part| note(&Print::of(look, *part), Turns::only(0)))?;
             note(&Print::unframed(look), Turns::only(0))?;
             (1..4).try_for_each(|turns| note(&Print::turned(look, 4 - turns), Turns::only(turns)))?;
-            Ok(found.into_iter().map(|(first, turns)| Candidate { first, second, turns }).collect())
+            Ok(found.into_iter().map(|(first, turns)| Candidate { first, second, turns, by_meaning: false }).collect())
         };
         let tile = looks.read(first..first + TILE)?;
         let found: Vec<Vec<Candidate>> = tile.par_iter().enumerate().map(of_look).collect::<anyhow::Result<_>>()?;
         take(&found.concat())?;
     }
-    let of_pair = |(first, second): &(usize, usize)| Candidate { first: *first, second: *second, turns: Turns::ALL };
+    let of_pair = |(first, second): &(usize, usize)| Candidate {
+        first: *first,
+        second: *second,
+        turns: Turns::ALL,
+        by_meaning: true,
+    };
     for pairs in near_pairs.chunks(TILE) {
         take(&pairs.iter().map(of_pair).collect::<Vec<_>>())?;
     }
@@ -134,8 +141,8 @@ pub fn each(
             if !report(n * tiles.len() + m, tiles.len() * tiles.len()) {
                 return Ok(false);
             }
-            let mut found = BTreeMap::<(usize, usize), Turns>::new();
-            let mut note = |hits: Vec<(usize, usize)>, turns: Turns| {
+            let mut found = BTreeMap::<(usize, usize), (Turns, bool)>::new();
+            let mut note = |hits: Vec<(usize, usize)>, turns: Turns, by_meaning: bool| {
                 for (row, at) in hits {
                     let (first, second) = (m * TILE + row, n * TILE + at);
                     // A tile compared with itself has every pair in both orders.
@@ -144,23 +151,23 @@ pub fn each(
                         (true, std::cmp::Ordering::Greater) => (second, first, turns.back()),
                         _ => (first, second, turns),
                     };
-                    let known = found.entry((first, second)).or_insert(Turns::NONE);
-                    *known = known.and(turns);
+                    let known = found.entry((first, second)).or_insert((Turns::NONE, true));
+                    *known = (known.0.and(turns), known.1 && by_meaning);
                 }
             };
             // Only these depend on which photo is part of which, so they are compared in both directions.
             for part in &parts {
-                note(rows.prints.correlated(part)?, Turns::only(0));
+                note(rows.prints.correlated(part)?, Turns::only(0), false);
             }
             if m <= n {
-                note(rows.prints.correlated(&columns.prints)?, Turns::only(0));
+                note(rows.prints.correlated(&columns.prints)?, Turns::only(0), false);
                 for (turns, prints) in (1..).zip(&turned) {
-                    note(rows.prints.correlated(prints)?, Turns::only(turns));
+                    note(rows.prints.correlated(prints)?, Turns::only(turns), false);
                 }
-                note(reaching(&rows.vectors, &columns.vectors, near)?, Turns::ALL);
+                note(reaching(&rows.vectors, &columns.vectors, near)?, Turns::ALL, true);
             }
-            let candidates: Vec<Candidate> =
-                found.into_iter().map(|((first, second), turns)| Candidate { first, second, turns }).collect();
+            let candidate = |((first, second), (turns, by_meaning))| Candidate { first, second, turns, by_meaning };
+            let candidates: Vec<Candidate> = found.into_iter().map(candidate).collect();
             take(&candidates)?;
         }
     }

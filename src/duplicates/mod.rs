@@ -5,6 +5,7 @@
 
 pub mod alike;
 pub mod candidates;
+mod effort;
 pub mod keep;
 pub mod look_file;
 pub mod looks;
@@ -15,6 +16,7 @@ use crate::terminal::progress::Progress;
 use crate::terminal::sanitize;
 use alike::{Fit, Likeness, Turns};
 use candidates::Candidate;
+use effort::Effort;
 use look_file::LookFile;
 use rayon::prelude::*;
 use snapseek_index::{Hit, Library, PhotoFile, PhotoFiles, Searcher};
@@ -102,11 +104,14 @@ impl CopyGroup {
     }
 }
 
+/// Candidates that are compared together.
+const COMPARED_AT_ONCE: usize = 4_096;
+/// Comparisons that splitting connected photos into groups may take, for each of them.
+const SPLITTING: usize = 64;
 /// Photos whose files are looked at together.
 const GROUPED_AT_ONCE: usize = 1_024;
 
 /// How two photos that show one picture are alike.
-#[derive(Clone, Copy)]
 struct Pair {
     cosine: Option<f32>,
     likeness: Likeness,
@@ -191,6 +196,9 @@ fn leave_out_companions(photos: &mut Vec<(usize, CopyMember)>) {
     });
 }
 
+/// Pairs of photos that show one picture, by their positions, the lower one first.
+type Pairs = BTreeMap<(usize, usize), Pair>;
+
 /// The photos of a library that are compared, by position.
 struct Subjects<'a> {
     searcher: &'a Searcher,
@@ -200,11 +208,19 @@ struct Subjects<'a> {
 }
 
 impl Subjects<'_> {
-    /// The pairs that show one picture, by their positions, the lower one first; `None` if cancelled.
-    fn pairs(&self, progress: &mut Progress<'_>) -> anyhow::Result<Option<BTreeMap<(usize, usize), Pair>>> {
-        let mut pairs = BTreeMap::new();
+    /// The pairs that show one picture, by their positions, the lower one first, and the sets of photos that they
+    /// connect; `None` if cancelled.
+    fn pairs(&self, progress: &mut Progress<'_>) -> anyhow::Result<Option<(Pairs, Vec<Vec<usize>>)>> {
+        let (mut pairs, mut effort) = (Pairs::new(), Effort::new(self.ids.len()));
         let mut take = |candidates: &[Candidate]| {
-            pairs.extend(self.alike(candidates)?);
+            for candidates in candidates.chunks(COMPARED_AT_ONCE) {
+                let worth: Vec<Candidate> = candidates.iter().filter(|pair| effort.is_worth(pair)).copied().collect();
+                for ((first, second), pair) in self.alike(&worth)? {
+                    if pairs.insert((first, second), pair).is_none() {
+                        effort.connect(first, second);
+                    }
+                }
+            }
             Ok(())
         };
         let is_complete = if self.searcher.has_graph()? {
@@ -223,7 +239,7 @@ impl Subjects<'_> {
             let mut report = |done, total| progress.step("compared", done, total);
             candidates::each(&vectors, &self.looks, self.near, &mut report, &mut take)?
         };
-        Ok(is_complete.then_some(pairs))
+        Ok(is_complete.then(|| (pairs, effort.sets())))
     }
 
     /// Those of the candidates that show one picture, and how, by their positions, the lower one first.
@@ -251,12 +267,11 @@ fn changed_copies(
     problems: &mut Vec<String>,
     progress: &mut Progress<'_>,
 ) -> anyhow::Result<Option<Vec<CopyGroup>>> {
-    let Some(pairs) = subjects.pairs(progress)? else { return Ok(None) };
+    let Some((pairs, sets)) = subjects.pairs(progress)? else { return Ok(None) };
     let contents = contents(&pairs);
     let (mut groups, mut done) = (Vec::new(), 0);
-    let components = components(&pairs);
-    let total = components.iter().map(Vec::len).sum();
-    let mut left = components.into_iter().peekable();
+    let total = sets.iter().map(Vec::len).sum();
+    let mut left = sets.into_iter().peekable();
     while left.peek().is_some() {
         if !progress.step("grouped", done, total) {
             return Ok(None);
@@ -274,9 +289,9 @@ fn changed_copies(
         let mut hits: HashMap<i64, Hit> = hits.into_iter().map(|hit| (hit.id, hit)).collect();
         let files_of = library.files_of(&members)?;
         let mut files_of: HashMap<i64, PhotoFiles> = files_of.into_iter().map(|photo| (photo.id, photo)).collect();
-        for component in few {
+        for set in few {
             let mut present = Vec::new();
-            for at in component {
+            for at in set {
                 let Some(id) = subjects.ids.get(at) else { continue };
                 let mut files = files(files_of.remove(id), problems);
                 if let Some(hit) = hits.remove(id).filter(|_| !files.is_empty()) {
@@ -293,52 +308,34 @@ fn changed_copies(
     Ok(Some(groups))
 }
 
-/// The sets of photos that pairs connect, by their positions, ascending.
-fn components(pairs: &BTreeMap<(usize, usize), Pair>) -> Vec<Vec<usize>> {
-    let mut parents: BTreeMap<usize, usize> = BTreeMap::new();
-    fn root(parents: &mut BTreeMap<usize, usize>, of: usize) -> usize {
-        let (mut top, mut at) = (of, of);
-        while let Some(parent) = parents.get(&top).filter(|parent| **parent != top) {
-            top = *parent;
-        }
-        // Paths are shortened on the way, so that long chains stay cheap.
-        while at != top {
-            at = parents.insert(at, top).unwrap_or(top);
-        }
-        top
-    }
-    for (a, b) in pairs.keys() {
-        parents.entry(*a).or_insert(*a);
-        parents.entry(*b).or_insert(*b);
-        let (a, b) = (root(&mut parents, *a), root(&mut parents, *b));
-        parents.insert(a.max(b), a.min(b));
-    }
-    let mut components: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for at in parents.keys().copied().collect::<Vec<_>>() {
-        components.entry(root(&mut parents, at)).or_default().push(at);
-    }
-    components.into_values().collect()
-}
-
 /// Splits connected photos into groups in which every photo is like the one to keep: a chain of likenesses may lead
 /// from one picture to a different one.
 fn split(
     mut photos: Vec<(usize, CopyMember)>,
-    pairs: &BTreeMap<(usize, usize), Pair>,
+    pairs: &Pairs,
     contents: &HashMap<usize, f32>,
     subjects: &Subjects<'_>,
 ) -> anyhow::Result<Vec<CopyGroup>> {
     let mut groups = Vec::new();
+    let mut comparisons = SPLITTING * photos.len();
     while photos.len() > 1 {
         let contents: Vec<f32> = photos.iter().map(|(at, _)| contents.get(at).copied().unwrap_or(1.0)).collect();
         let (best, reason) = keep::choose(photos.iter().map(|(_, member)| member).zip(contents));
         let (kept_at, kept) = photos.swap_remove(best);
+        // Those that were not compared with it yet are now, unless that was done too often.
+        let of = |at: usize| (kept_at.min(at), kept_at.max(at));
+        let unknown = photos.iter().map(|(at, _)| of(*at)).filter(|pair| !pairs.contains_key(pair)).take(comparisons);
+        let unknown = unknown.map(|(first, second)| Candidate { first, second, turns: Turns::ALL, by_meaning: true });
+        let unknown: Vec<Candidate> = unknown.collect();
+        comparisons -= unknown.len();
+        let found: Pairs = subjects.alike(&unknown)?.into_iter().collect();
         let mut group = CopyGroup { photos: vec![kept], reason };
         let mut others = Vec::new();
         for (at, mut member) in photos {
-            match between(kept_at, at, pairs, subjects)? {
+            match pairs.get(&of(at)).or(found.get(&of(at))) {
                 Some(Pair { cosine, likeness }) => {
-                    (member.cosine, member.likeness) = (cosine, Some(likeness));
+                    let likeness = if kept_at < at { *likeness } else { likeness.back() };
+                    (member.cosine, member.likeness) = (*cosine, Some(likeness));
                     group.photos.push(member);
                 }
                 None => others.push((at, member)),
@@ -353,27 +350,8 @@ fn split(
     Ok(groups)
 }
 
-/// How the photo to keep and another one are alike; `None` if they are not.
-fn between(
-    kept: usize,
-    other: usize,
-    pairs: &BTreeMap<(usize, usize), Pair>,
-    subjects: &Subjects<'_>,
-) -> anyhow::Result<Option<Pair>> {
-    let (first, second) = (kept.min(other), kept.max(other));
-    let pair = match pairs.get(&(first, second)) {
-        Some(pair) => Some(*pair),
-        None => {
-            let candidate = Candidate { first, second, turns: Turns::ALL };
-            subjects.alike(&[candidate])?.pop().map(|(_, pair)| pair)
-        }
-    };
-    let back = |pair: Pair| Pair { likeness: pair.likeness.back(), ..pair };
-    Ok(if kept < other { pair } else { pair.map(back) })
-}
-
 /// The share of a photo's area that is picture, by position: of those that have a frame, as another photo reveals.
-fn contents(pairs: &BTreeMap<(usize, usize), Pair>) -> HashMap<usize, f32> {
+fn contents(pairs: &Pairs) -> HashMap<usize, f32> {
     let mut contents = HashMap::new();
     for ((a, b), pair) in pairs {
         let (framed, share) = match pair.likeness.fit {
