@@ -104,11 +104,20 @@ pub(crate) fn check(folder: &Path, truth: &Truth, random: &mut Random) {
 /// The pairs that are near each other; embeddings of made photos are as random as their numbers.
 fn check_pairs(searcher: &Searcher) {
     let embeddings = searcher.embeddings().unwrap();
-    if embeddings.len() > 2_000 {
+    if embeddings.is_empty() || embeddings.len() > 2_000 {
         return;
     }
-    let Some(pairs) = searcher.near_pairs(0.5, &mut |_, _| true).unwrap() else { return };
+    assert_eq!(searcher.embedded().unwrap(), embeddings.iter().map(|(id, _)| *id).collect::<Vec<_>>());
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    let some = embeddings.iter().zip(embeddings.iter().rev()).step_by(7);
+    let asked: Vec<(i64, i64)> =
+        some.clone().map(|((a, _), (b, _))| (*a, *b)).chain([(embeddings[0].0, i64::MAX)]).collect();
+    let cosines = searcher.cosines(&asked).unwrap();
+    assert_eq!((cosines.len(), cosines.last()), (asked.len(), Some(&None)));
+    for (cosine, ((_, a), (_, b))) in cosines.iter().zip(some) {
+        assert!((cosine.unwrap() - dot(a, b)).abs() < 1e-5);
+    }
+    let Some(pairs) = searcher.near_pairs(0.5, &mut |_, _| true).unwrap() else { return };
     let mut near = Vec::new();
     for (n, (a, first)) in embeddings.iter().enumerate() {
         near.extend(embeddings[n + 1..].iter().filter(|(_, second)| dot(first, second) >= 0.5).map(|(b, _)| (*a, *b)));
