@@ -4,9 +4,9 @@
 use super::candidates::Candidate;
 
 /// Comparisons of a photo.
-const MOST_TRIED: u32 = 256;
+const MOST_TRIED: u32 = 96;
 /// The same of pairs that nothing but their embeddings speaks for.
-const MOST_NEAR: u32 = 64;
+const MOST_NEAR: u32 = 32;
 /// Copies of a photo that are enough to place it in a group.
 const ENOUGH: u32 = 32;
 
@@ -101,7 +101,7 @@ mod tests {
     fn of_a_scene_with_thousands_of_frames_few_pairs_are_compared() {
         let frames = 2_000;
         let all = || (0..frames).flat_map(|a| (a + 1..frames).map(move |b| (a, b)));
-        for (by_meaning, alike, most) in [(true, false, 64), (false, false, 256), (false, true, 40)] {
+        for (by_meaning, alike, most) in [(true, false, 33), (false, false, 97), (false, true, 40)] {
             let mut effort = Effort::new(frames + 2);
             let mut compared = 0;
             for (a, b) in all() {
