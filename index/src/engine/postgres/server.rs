@@ -19,6 +19,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// How long a server that does not answer is waited for, once it has answered.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a connection that ends may keep its locks.
+const LINGERING: Duration = Duration::from_secs(10);
+/// The pause before a lock is tried again.
+const AGAIN: Duration = Duration::from_millis(50);
 /// The most statements that are kept prepared.
 const PREPARED: usize = 256;
 
@@ -152,12 +156,17 @@ impl Server {
     /// The inner one: another connection, or this one, holds it; with the id of its process, if it is known.
     pub(crate) fn try_lock(&self, name: &str) -> rusqlite::Result<Result<i64, Option<u32>>> {
         let key = self.key(name);
-        if self.held.borrow().contains(&key) || !self.run(|client| take(client, key))? {
+        let started = Instant::now();
+        while self.held.borrow().contains(&key) || !self.run(|client| take(client, key))? {
             let holder = "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
                 WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = ?1 AND l.objid::bigint = ?2";
             let found = self.query(holder, &halves(key))?.into_iter().flatten().next();
             let name = found.and_then(|value| if let Value::Text(name) = value { Some(name) } else { None });
-            return Ok(Err(name.and_then(|name| name.strip_prefix("snapseek ")?.parse().ok())));
+            // Whoever has no name any more is about to let go.
+            if name.is_some() || started.elapsed() > LINGERING {
+                return Ok(Err(name.and_then(|name| name.strip_prefix("snapseek ")?.parse().ok())));
+            }
+            std::thread::sleep(AGAIN);
         }
         self.held.borrow_mut().push(key);
         Ok(Ok(key))
@@ -287,8 +296,14 @@ impl Server {
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_secs(5));
         };
+        let connected = Instant::now();
         for key in self.held.borrow().iter() {
-            if !take(&mut client, *key).map_err(|error| ServerError::of(&self.address, &error))? {
+            while !take(&mut client, *key).map_err(|error| ServerError::of(&self.address, &error))? {
+                // The server may not have ended the lost connection yet, which has the lock.
+                if connected.elapsed() < LINGERING {
+                    std::thread::sleep(AGAIN);
+                    continue;
+                }
                 return Err(ServerError::Unreachable {
                     address: self.address.to_string(),
                     reason: "the connection was lost, and another snapseek has taken its place meanwhile".into(),
