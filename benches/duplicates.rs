@@ -69,8 +69,8 @@ fn main() -> anyhow::Result<()> {
         }
     }
     println!(
-        "{photos} x {dim} and {frames} frames: {seconds:.1} s, {right} of {} copies, {wrong} other groups; peak memory {} MB, of which {} MB \
-         are its own and not mapped files",
+        "{photos} x {dim} and {frames} frames: {seconds:.1} s, {right} of {} copies, {wrong} other groups; \
+         peak memory {} MB, of which {} MB are its own and not mapped files",
         photos / 20,
         peak[0] / 1_000,
         peak[1] / 1_000,
