@@ -136,19 +136,26 @@ fn ask(made: &Made, folder: &Path, place: &Path) -> Result<(), Failed> {
     }
     row("query by graph", &mut times);
     println!("  {:<44} {:>10.4}", "recall@10", right as f64 / (10 * QUERIES) as f64);
+    let tag = |kind, n| format!("tag:\"{kind} {}\"", name(n));
     for (name, text) in [
         ("a filter that half of the photos pass", "wider:>3999"),
         ("a filter that 1 % pass", "camera:\"camera 7 \""),
         ("a filter that all pass", "ext:jpg"),
         ("a filter that 0.01 % pass", "place:\"place 7\""),
+        ("a tag that 10 % have", &tag("often", 3)),
+        ("a tag that 0.1 % have", &tag("rare", 107)),
     ] {
-        let (mut times, mut wrong) = (Vec::new(), 0);
-        for query in queries.iter().take(50) {
-            let request = SearchRequest { filters: query::parse(text)?.filters, ..meaning(query, 10) };
-            wrong += usize::from(timed(&searcher, &request, &mut times)?.len() != 10);
+        let filters = query::parse(text)?.filters;
+        for (with, vectors) in [("", queries.as_slice()), (", alone", &[])] {
+            let (mut times, mut wrong) = (Vec::new(), 0);
+            for n in 0..if vectors.is_empty() { 7 } else { 50 } {
+                let vector = vectors.get(n).cloned();
+                let request = SearchRequest { vector, filters: filters.clone(), limit: 10, ..SearchRequest::default() };
+                wrong += usize::from(timed(&searcher, &request, &mut times)?.len() != 10);
+            }
+            row(&format!("{name}{with}"), &mut times);
+            assert_eq!(wrong, 0);
         }
-        row(name, &mut times);
-        assert_eq!(wrong, 0);
     }
     for (name, text) in [
         ("words that 0.4 % of the photos have", few.clone()),

@@ -204,19 +204,21 @@ impl Shape {
     ];
 
     /// A condition on `photo p`.
-    fn sql(self) -> &'static str {
-        match self {
+    fn sql(self, of: Asked<'_>) -> String {
+        let simple = match self {
             Self::Portrait => "(p.height * 100 > p.width * 103)",
             Self::Landscape => "(p.width * 100 > p.height * 103)",
             Self::Square => "(p.width * 100 <= p.height * 103 AND p.height * 100 <= p.width * 103)",
             Self::Panorama => "(p.width >= 2 * p.height OR p.height >= 2 * p.width)",
             // As systems call them in some languages.
             Self::Screenshot => {
-                "EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND (f.folded LIKE '%screen shot%'
-                 OR f.folded LIKE '%screen-shot%' OR f.folded LIKE '%screen\\_shot%' ESCAPE '\\'
-                 OR f.folded LIKE '%screenshot%' OR f.folded LIKE '%bildschirmfoto%' OR f.folded LIKE '%capture d%ecran%'
-                 OR f.folded LIKE '%captura de pantalla%' OR f.folded LIKE '%schermafbeelding%'
-                 OR f.folded LIKE '%schermata%'))"
+                return of.files(
+                    "f.folded LIKE '%screen shot%' OR f.folded LIKE '%screen-shot%'
+                     OR f.folded LIKE '%screen\\_shot%' ESCAPE '\\' OR f.folded LIKE '%screenshot%'
+                     OR f.folded LIKE '%bildschirmfoto%' OR f.folded LIKE '%capture d%ecran%'
+                     OR f.folded LIKE '%captura de pantalla%' OR f.folded LIKE '%schermafbeelding%'
+                     OR f.folded LIKE '%schermata%'",
+                );
             }
             Self::Damaged => "(p.remark IS NOT NULL)",
             Self::Raw => "(p.format = 'raw')",
@@ -225,7 +227,8 @@ impl Shape {
                 "(p.motion IS NOT NULL OR p.format <> 'video' AND EXISTS (SELECT 1 FROM stack s JOIN stack o
                  ON o.leader = s.leader JOIN photo v ON v.id = o.photo WHERE s.photo = p.id AND v.format = 'video'))"
             }
-        }
+        };
+        simple.into()
     }
 }
 
@@ -279,25 +282,25 @@ impl Fact {
     ];
 
     /// A condition on `photo p`.
-    fn sql(self, of: AskedPhotos) -> String {
+    fn sql(self, of: Asked<'_>) -> String {
         let simple = match self {
             Self::Caption => {
-                return shared(&format!("SELECT photo FROM caption WHERE text <> ''{}", of.and("photo")));
+                return of.shared(&format!("SELECT photo FROM caption WHERE text <> ''{}", of.and("photo")));
             }
-            Self::Keyword => return shared(&named(NameKind::Keyword, None, of)),
-            Self::Person => return shared(&named(NameKind::Person, None, of)),
+            Self::Keyword => return of.shared(&named(NameKind::Keyword, None, of)),
+            Self::Person => return of.shared(&named(NameKind::Person, None, of)),
             Self::Date => "(p.taken IS NOT NULL)",
             Self::Camera => "(p.camera IS NOT NULL)",
             Self::Place => {
                 "(p.latitude + p.longitude IS NOT NULL OR coalesce(p.location, p.city, p.region, p.country) IS NOT NULL)"
             }
-            Self::Text => return shared(&format!("SELECT photo FROM reading WHERE text <> ''{}", of.and("photo"))),
+            Self::Text => return of.shared(&format!("SELECT photo FROM reading WHERE text <> ''{}", of.and("photo"))),
             Self::Description => "(coalesce(p.title, p.description) IS NOT NULL)",
             Self::Rating => return format!("({RATING} IS NOT NULL)"),
             Self::Tags => "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id)",
             Self::Cluster => "EXISTS (SELECT 1 FROM member m WHERE m.photo = p.id AND m.cluster IS NOT NULL)",
             Self::Album => {
-                return shared(&format!(
+                return of.shared(&format!(
                     "SELECT q.id FROM album_picture a JOIN photo q ON q.picture = a.picture WHERE true{}",
                     of.and("q.id")
                 ));
@@ -308,38 +311,70 @@ impl Fact {
     }
 }
 
-/// Which photos are asked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum AskedPhotos {
-    All,
-    /// Those in the list ?1.
-    Listed,
+/// Which photos are asked for, and of which engine.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    db: &'a Database,
+    /// Only those in the list ?1.
+    is_listed: bool,
 }
 
-impl AskedPhotos {
-    /// What follows a condition, so that of a list for [`shared`] no more is made than is needed: the photos that are
-    /// asked for, and those that were taken as one with them.
+impl Asked<'_> {
+    /// What follows a condition, so that of a list for [`Asked::shared`] no more is made than is needed: the photos
+    /// that are asked for, and those that were taken as one with them.
     fn and(self, photo: &str) -> String {
-        match self {
-            Self::All => String::new(),
-            Self::Listed => format!(
-                " AND {photo} IN (SELECT value FROM json_each(?1) UNION SELECT s.photo FROM stack o
-                 JOIN stack s ON s.leader = o.leader WHERE o.photo {LISTED})"
-            ),
+        if !self.is_listed {
+            return String::new();
         }
+        format!(
+            " AND {photo} IN (SELECT value FROM json_each(?1) UNION SELECT s.photo FROM stack o
+             JOIN stack s ON s.leader = o.leader WHERE o.photo {LISTED})"
+        )
+    }
+
+    /// A condition on `photo p`: it is among the photos that this query selects. SQLite makes a list of them once; a
+    /// server would look through a long one for each photo, but joins.
+    fn among(self, photos: &str) -> String {
+        match self.db.server() {
+            None => format!("p.id IN ({photos})"),
+            Some(_) => format!("EXISTS (SELECT 1 FROM ({photos}) AS found (photo) WHERE found.photo = p.id)"),
+        }
+    }
+
+    /// A condition on `photo p`: it, or one that was taken as one with it, is among the photos that this query selects.
+    fn shared(self, photos: &str) -> String {
+        self.among(&format!(
+            "WITH own(photo) AS ({photos}) SELECT photo FROM own UNION ALL SELECT s.photo FROM own
+             JOIN stack o ON o.photo = own.photo JOIN stack s ON s.leader = o.leader"
+        ))
+    }
+
+    /// A condition on `photo p`: one of its files `f` satisfies this one.
+    fn files(self, condition: &str) -> String {
+        if self.is_listed {
+            format!("EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND ({condition}))")
+        } else {
+            self.among(&format!("SELECT f.photo FROM file f WHERE {condition}"))
+        }
+    }
+
+    /// A condition on `photo p`: one of its tags contains the words that are bound next.
+    fn tagged(self) -> String {
+        if self.is_listed {
+            return "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id AND instr(t.folded, ?) > 0)".into();
+        }
+        // There are few tags. Each is compared once, and found in the index as the next one.
+        self.among(
+            "WITH RECURSIVE known(folded) AS (SELECT min(folded) FROM tag UNION ALL
+             SELECT (SELECT min(t.folded) FROM tag t WHERE t.folded > known.folded) FROM known
+             WHERE known.folded IS NOT NULL)
+             SELECT t.photo FROM known JOIN tag t ON t.folded = known.folded WHERE instr(known.folded, ?) > 0",
+        )
     }
 }
 
-/// A condition on `photo p`: it, or one that was taken as one with it, is among the photos that this query selects.
-fn shared(photos: &str) -> String {
-    format!(
-        "p.id IN (WITH own(photo) AS ({photos}) SELECT photo FROM own UNION ALL SELECT s.photo FROM own
-         JOIN stack o ON o.photo = own.photo JOIN stack s ON s.leader = o.leader)"
-    )
-}
-
 /// A query for the photos that have names of this kind, whose words have this value within them if `with_words`.
-fn named(kind: NameKind, with_words: Option<usize>, of: AskedPhotos) -> String {
+fn named(kind: NameKind, with_words: Option<usize>, of: Asked<'_>) -> String {
     let condition =
         |table: &str| with_words.map_or(String::new(), |at| format!(" AND instr({table}.folded, ?{at}) > 0"));
     let of_files = format!(
@@ -378,15 +413,13 @@ impl Filters {
     }
 
     fn select(&self, db: &Database, ids: Option<&[i64]>) -> rusqlite::Result<Vec<i64>> {
-        let (of, which) = match ids {
-            Some(_) => (AskedPhotos::Listed, format!(" AND p.id {LISTED}")),
-            None => (AskedPhotos::All, String::new()),
-        };
+        let of = Asked { db, is_listed: ids.is_some() };
+        let which = ids.map_or_else(String::new, |_| format!(" AND p.id {LISTED}"));
         let mut sql =
             format!("SELECT p.id FROM photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id){which}");
         let mut values: Vec<Value> = ids.into_iter().map(|ids| Value::from(list_of(ids))).collect();
         for clause in &self.clauses {
-            let Some(condition) = clause.filter.sql(db.mounts(), &mut values, of) else { continue };
+            let Some(condition) = clause.filter.sql(&mut values, of) else { continue };
             // An unknown fact (NULL) counts as "not satisfied", also where the clause is negated. What is plain helps
             // the planner of a server.
             sql.push_str(&match (clause.exclude, condition.starts_with("EXISTS ")) {
@@ -422,24 +455,24 @@ fn suffix(ext: &str) -> String {
 
 impl Filter {
     /// A condition on `photo p`; its values are pushed in the order of the question marks. `None` if SQL cannot do it.
-    fn sql(&self, mounts: &Mounts, values: &mut Vec<Value>, of: AskedPhotos) -> Option<String> {
+    fn sql(&self, values: &mut Vec<Value>, of: Asked<'_>) -> Option<String> {
         let whole = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         Some(match self {
             Self::Path(text) => {
-                values.push(mounts.folded(text).into());
-                "EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND instr(f.folded, ?) > 0)".into()
+                values.push(of.db.mounts().folded(text).into());
+                of.files("instr(f.folded, ?) > 0")
             }
             Self::Tag(text) => {
                 values.push(paths::padded_words(text).into());
-                "EXISTS (SELECT 1 FROM tag t WHERE t.photo = p.id AND instr(t.folded, ?) > 0)".into()
+                of.tagged()
             }
             Self::Caption(text) => {
                 values.push(paths::padded_words(text).into());
-                shared(&format!("SELECT photo FROM caption WHERE instr(folded, ?) > 0{}", of.and("photo")))
+                of.shared(&format!("SELECT photo FROM caption WHERE instr(folded, ?) > 0{}", of.and("photo")))
             }
             Self::Text(text) => {
                 values.push(paths::padded_words(text).into());
-                shared(&format!("SELECT photo FROM reading WHERE instr(folded, ?) > 0{}", of.and("photo")))
+                of.shared(&format!("SELECT photo FROM reading WHERE instr(folded, ?) > 0{}", of.and("photo")))
             }
             Self::Label { .. } => return None,
             Self::Has(fact) => fact.sql(of),
@@ -453,7 +486,7 @@ impl Filter {
             }
             Self::Album(name) => {
                 values.push(paths::fold(name).into());
-                shared(&format!(
+                of.shared(&format!(
                     "SELECT q.id FROM album n JOIN album_picture a ON a.album = n.id JOIN photo q ON q.picture = a.picture
                      WHERE n.folded = ?{}",
                     of.and("q.id")
@@ -466,7 +499,7 @@ impl Filter {
                     values.push(format!("%{escaped}").into());
                     either.push("f.folded LIKE ? ESCAPE '\\'");
                 }
-                format!("EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND ({}))", either.join(" OR "))
+                of.files(&either.join(" OR "))
             }
             Self::Camera(text) => {
                 values.push(paths::fold(text).into());
@@ -478,7 +511,7 @@ impl Filter {
             }
             Self::OwnerText(place, text) => {
                 values.push(paths::padded_words(text).into());
-                let of_kind = |kind| shared(&named(kind, Some(values.len()), of));
+                let of_kind = |kind| of.shared(&named(kind, Some(values.len()), of));
                 match place {
                     OwnerText::Keyword => of_kind(NameKind::Keyword),
                     OwnerText::Person => of_kind(NameKind::Person),
@@ -519,7 +552,7 @@ impl Filter {
                 values.push(format!(" {name} ").into());
                 "(instr(p.colors, ?) > 0)".into()
             }
-            Self::Is(shape) => shape.sql().into(),
+            Self::Is(shape) => shape.sql(of),
             Self::Taken { from, to, guess } => {
                 let changed = format!(
                     "coalesce(p.taken, (SELECT strftime('%Y-%m-%dT%H:%M:%S', min(f.mtime_ns) / 1000000000, 'unixepoch',
@@ -557,7 +590,7 @@ impl Filter {
             Self::Size { min, max } => {
                 values.push(whole(min.unwrap_or(0)));
                 values.push(whole(max.unwrap_or(u64::MAX)));
-                "EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id AND f.size BETWEEN ? AND ?)".into()
+                of.files("f.size BETWEEN ? AND ?")
             }
         })
     }

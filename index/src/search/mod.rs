@@ -5,6 +5,7 @@ pub(crate) mod details;
 pub(crate) mod facets;
 pub(crate) mod filters;
 pub(crate) mod map_cache;
+pub(crate) mod order;
 pub mod query;
 pub(crate) mod searcher;
 pub(crate) mod segments;

@@ -2,14 +2,14 @@
 
 use super::details::{self, Hit, RankedPhoto};
 use super::filters::{Filter, Filters, NO_CLUSTER, Phrase};
+use super::order::{Order, SortKeys};
 use super::text::{self, Match, TextSearch, WordMatches};
 use super::vectors::{self, GRAPH_FROM, Scored, Vectors, stats};
 use crate::catalogue::library::Library;
 use crate::catalogue::paths;
 use crate::catalogue::rows::{ModelRecord, ScoreStats};
 use crate::catalogue::stored::{LISTED, first_path, is_conversion, list_of};
-use crate::catalogue::told;
-use crate::engine::{Database, values_of};
+use crate::engine::Database;
 use crate::error::{Error, Result, validate};
 use crate::kept::labels::LabelFilter;
 use crate::kept::stacks;
@@ -17,7 +17,6 @@ use crate::kept::{albums, clusters};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
@@ -45,24 +44,6 @@ const MOST_ASKED: usize = 10_000;
 
 /// The probability of each photo's label.
 type Probabilities = HashMap<i64, f32>;
-
-/// The order of the hits of a search without a vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Order {
-    /// Best first. Without words, those with the likeliest label first, otherwise the newest first.
-    #[default]
-    Best,
-    /// Newest first; those without a date last.
-    Date,
-    /// By the name of their first file, without its folder; case and accents are ignored.
-    Name,
-    /// Largest first.
-    Size,
-    /// By the path of their first file.
-    Path,
-    /// Most stars first; those without a rating before the rejected ones.
-    Rating,
-}
 
 /// What to look for.
 #[derive(Clone, Debug, Default)]
@@ -447,8 +428,8 @@ impl Searcher {
     pub fn sort<T>(&self, order: Order, photos: &mut [T], id: impl Fn(&T) -> i64) -> Result<()> {
         let some = photos.len() < self.len / FEW;
         let some: Option<Vec<i64>> = some.then(|| photos.iter().map(&id).collect());
-        let keys = self.library.sql(|db| sort_keys(db, order, some.as_deref()))?;
-        photos.sort_by(|a, b| keys.get(&id(a)).cmp(&keys.get(&id(b))).then(id(a).cmp(&id(b))));
+        let mut keys = self.library.sql(|db| SortKeys::read(db, order, some.as_deref()))?;
+        photos.sort_by_cached_key(|photo| (keys.take(id(photo)), id(photo)));
         Ok(())
     }
 
@@ -613,16 +594,14 @@ impl Searcher {
     /// The catalogue cannot be read.
     pub fn newest(&self) -> Result<Vec<i64>> {
         let stacks = self.stacks()?;
-        let (mut photos, taken) = self.library.sql(|db| {
+        let (mut photos, mut keys) = self.library.sql(|db| {
             let mut statement = db.prepare_cached("SELECT photo FROM file ORDER BY path")?;
             let photos = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
-            let mut statement = db.prepare_cached("SELECT id, taken FROM photo WHERE taken IS NOT NULL")?;
-            let taken = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok((photos, taken.collect::<rusqlite::Result<HashMap<i64, String>>>()?))
+            Ok((photos, SortKeys::read(db, Order::Date, None)?))
         })?;
         let mut seen = HashSet::with_capacity(photos.len());
         photos.retain(|id| stacks.get(id).is_none_or(|leader| leader == id) && seen.insert(*id));
-        photos.sort_by(|a, b| taken.get(b).cmp(&taken.get(a)));
+        photos.sort_by_cached_key(|id| keys.take(*id));
         Ok(photos)
     }
 
@@ -735,51 +714,6 @@ fn damaged_photo(
         }
     }
     Err(error)
-}
-
-/// What sorts each photo that has a file, or some of them.
-fn sort_keys(db: &Database, order: Order, some: Option<&[i64]>) -> rusqlite::Result<HashMap<i64, SortKey>> {
-    let rated = format!("p.id, p.taken, {}", told::RATING);
-    let of_photos = |listed: &str| format!("photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id) {listed}");
-    let listed =
-        some.map_or_else(Default::default, |_| [format!("AND p.id {LISTED}"), format!("WHERE photo {LISTED}")]);
-    let (what, from) = match order {
-        Order::Best | Order::Date => ("p.id, p.taken", of_photos(&listed[0])),
-        Order::Rating => (rated.as_str(), of_photos(&listed[0])),
-        Order::Name | Order::Path => ("photo, min(path)", format!("file {} GROUP BY photo", listed[1])),
-        Order::Size => ("photo, max(size)", format!("file {} GROUP BY photo", listed[1])),
-    };
-    let mut statement = db.prepare_cached(&format!("SELECT {what} FROM {from}"))?;
-    let list = some.map(list_of);
-    let mut rows = statement.query(values_of(&list))?;
-    let mut keys = HashMap::new();
-    while let Some(row) = rows.next()? {
-        let key = match order {
-            Order::Best | Order::Date => SortKey::Newest(Reverse(row.get(1)?)),
-            Order::Rating => {
-                let stars: Option<i64> = row.get(2)?;
-                SortKey::Rated(Reverse(stars.unwrap_or_default()), Reverse(row.get(1)?))
-            }
-            Order::Size => SortKey::Largest(Reverse(row.get(1)?)),
-            Order::Path => SortKey::Path(row.get(1)?),
-            Order::Name => {
-                let path = row.stored_path(1)?;
-                SortKey::Name(paths::fold(&path.file_name().unwrap_or_default().to_string_lossy()))
-            }
-        };
-        keys.insert(row.get(0)?, key);
-    }
-    Ok(keys)
-}
-
-/// What photos are sorted by.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum SortKey {
-    Newest(Reverse<Option<String>>),
-    Largest(Reverse<i64>),
-    Rated(Reverse<i64>, Reverse<Option<String>>),
-    Path(Vec<u8>),
-    Name(String),
 }
 
 /// All candidates, best first.

@@ -407,7 +407,13 @@ fn filters_pass_the_same_photos_whether_a_graph_finds_them_or_all_are_listed() {
     let mut writer = library.lock().unwrap();
     writer.set_model(&model("a", DIM)).unwrap();
     let made = |n: u64| {
-        let mut change = photo(&format!("{n}.jpg"), n, DIM, &[]);
+        let tags: &[&str] = match n % 12 {
+            5 => &["a sea lion", "Übersee"],
+            7 => &["sea"],
+            8 | 9 => &["sealion", "dog"],
+            _ => &[],
+        };
+        let mut change = photo(&format!("{n}.jpg"), n, DIM, tags);
         let Change::Photo { path, facts, .. } = &mut change else { panic!() };
         if n.is_multiple_of(10) {
             // The raw file of the one before.
@@ -453,6 +459,15 @@ fn filters_pass_the_same_photos_whether_a_graph_finds_them_or_all_are_listed() {
         "label:pets=cat",
         "-label:pets=dog caption:dog person:anna",
         "caption:dog label:pets wider:>100",
+        "tag:sea",
+        "tag:\"sea lion\"",
+        "-tag:sea -tag:dog",
+        "tag:ubersee",
+        "path:7",
+        "-path:7",
+        "ext:nef,png -tag:dog",
+        "size:>2kb",
+        "-is:raw has:tags",
     ] {
         for (stacked, words, query) in
             [(false, None, COUNT + 1), (true, None, COUNT + 2), (true, Some("exit"), COUNT + 3)]

@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     ALBUMS,
     OWN,
     SAVED_SEARCHES,
+    TAG_INDEX,
 ];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
@@ -346,6 +347,9 @@ CREATE TABLE saved_search (
     folded TEXT PRIMARY KEY, name TEXT NOT NULL, query TEXT NOT NULL, written INTEGER NOT NULL, seal INTEGER
 ) WITHOUT ROWID;
 ";
+
+/// Finds photos by their tags.
+const TAG_INDEX: &str = "CREATE INDEX tag_folded ON tag (folded);";
 
 /// The schema version from which on rows have seals.
 const SEALS: usize = 6;
