@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 pub(crate) mod details;
 pub(crate) mod facets;
+pub(crate) mod filter_sql;
 pub(crate) mod filters;
 pub(crate) mod map_cache;
 pub(crate) mod order;

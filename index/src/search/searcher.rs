@@ -39,6 +39,9 @@ pub enum By {
 const TOLD_AT_ONCE: usize = 500;
 /// Less than one photo in so many is few: the catalogue is asked about them alone.
 const FEW: usize = 4;
+/// So many photos that pass a filter, or one in so many, are listed, and each compared, before a graph has found enough.
+const MOST_LISTED: usize = 30_000;
+const FEW_LISTED: usize = 20;
 /// The most photos found by words that a filter is asked about one by one.
 const MOST_ASKED: usize = 10_000;
 
@@ -198,7 +201,8 @@ impl Searcher {
             && request.phrases.is_empty()
             && !request.filters.is_empty()
             && query.is_some_and(|(_, v)| v.has_graph())
-            && words.as_ref().is_none_or(|words| words.len() <= MOST_ASKED);
+            && words.as_ref().is_none_or(|words| words.len() <= MOST_ASKED)
+            && !self.library.sql(|db| request.filters.pass_at_most(db, MOST_LISTED.min(self.len / FEW_LISTED)))?;
         let (mut phrases, mut allowed, mut sure) = (Vec::new(), None, Probabilities::new());
         if is_walked && let Some(words) = &mut words {
             words.retain(&self.passing_of(request, &labels, &words.ids(), &mut sure)?);

@@ -158,7 +158,7 @@ fn what_an_older_release_left_is_finished_as_before() {
     db.execute_batch(
         "UPDATE model SET current = 0, seal = NULL;
          INSERT INTO model (name, fingerprint, dim, current) VALUES ('b', 'fingerprint of b', 16, 1);
-         DROP INDEX tag_folded; DROP TABLE saved_search; DROP TABLE own_tag; DROP TABLE own_rating; DROP TABLE album_picture; DROP TABLE album; DROP TABLE reading; DROP TABLE setting; DROP TABLE other_tag; DROP INDEX change_of_vectors; ALTER TABLE change DROP COLUMN model;
+         DROP INDEX tag_folded; DROP INDEX photo_camera; DROP INDEX photo_place; DROP INDEX named_folded; DROP TABLE saved_search; DROP TABLE own_tag; DROP TABLE own_rating; DROP TABLE album_picture; DROP TABLE album; DROP TABLE reading; DROP TABLE setting; DROP TABLE other_tag; DROP INDEX change_of_vectors; ALTER TABLE change DROP COLUMN model;
          PRAGMA user_version = 12;",
     )
     .unwrap();

@@ -411,6 +411,7 @@ fn filters_pass_the_same_photos_whether_a_graph_finds_them_or_all_are_listed() {
             5 => &["a sea lion", "Übersee"],
             7 => &["sea"],
             8 | 9 => &["sealion", "dog"],
+            3 if n < 40 => &["lighthouse"],
             _ => &[],
         };
         let mut change = photo(&format!("{n}.jpg"), n, DIM, tags);
@@ -420,6 +421,8 @@ fn filters_pass_the_same_photos_whether_a_graph_finds_them_or_all_are_listed() {
             (*path, facts.format) = (format!("/photos/{}.nef", n - 1).into(), "raw".into());
         }
         facts.metadata.keywords = if n.is_multiple_of(3) { vec!["Sea".into()] } else { Vec::new() };
+        facts.metadata.camera = (n % 6 < 3).then(|| format!("Canon {}", n % 6));
+        facts.metadata.city = (n % 7 < 3).then(|| "Porto".into());
         facts.metadata.people = if n % 4 == 1 { vec!["Anna".into()] } else { Vec::new() };
         change
     };
@@ -467,6 +470,11 @@ fn filters_pass_the_same_photos_whether_a_graph_finds_them_or_all_are_listed() {
         "-path:7",
         "ext:nef,png -tag:dog",
         "size:>2kb",
+        "camera:canon",
+        "-camera:\"canon 1\"",
+        "place:porto -place:lisbon",
+        "-place:porto",
+        "-person:anna",
         "-is:raw has:tags",
     ] {
         for (stacked, words, query) in
@@ -495,4 +503,13 @@ fn filters_pass_the_same_photos_whether_a_graph_finds_them_or_all_are_listed() {
         }
     }
     assert!(found * 100 >= wanted * 98, "{found} of {wanted}");
+
+    // Those that an index tells to be few are compared at once.
+    if !is_on_server() {
+        let filters = query::parse("tag:lighthouse -path:/27.jpg").unwrap().filters;
+        let few = SearchRequest { filters, vector: Some(vector(1, DIM)), limit: 2, ..request(By::Meaning) };
+        let response = searcher.search(&few).unwrap();
+        assert!(response.exact && response.hits.len() == 2 && response.hits[0].cosine >= response.hits[1].cosine);
+        assert!(response.hits.iter().all(|hit| [3, 15, 39].contains(&hit.size)));
+    }
 }

@@ -3,7 +3,7 @@
 //! The columns are those of SQLite's catalogue, but for seals: the server has checksums of its own.
 
 /// One step per schema version; a step that was released is never changed.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 /// The newest schema version.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
@@ -227,9 +227,6 @@ CREATE TABLE shared_file (
 );
 ALTER TABLE shared_file ALTER COLUMN bytes SET STORAGE EXTERNAL;
 "#;
-
-/// Finds photos by their tags.
-const V4: &str = "CREATE INDEX tag_folded ON tag (folded);";
 
 /// What files and photos say about themselves, which stands for `TOLD` in the steps.
 const TOLD: &str = r#"taken TEXT COLLATE "C", taken_from TEXT COLLATE "C", taken_offset TEXT COLLATE "C",

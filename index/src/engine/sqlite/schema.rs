@@ -28,7 +28,7 @@ const MIGRATIONS: &[&str] = &[
     ALBUMS,
     OWN,
     SAVED_SEARCHES,
-    TAG_INDEX,
+    FILTER_INDEXES,
 ];
 
 /// `photo` is one content, `file` one path. `change` is the log that caches replay: its random `token` distinguishes a
@@ -348,8 +348,13 @@ CREATE TABLE saved_search (
 ) WITHOUT ROWID;
 ";
 
-/// Finds photos by their tags.
-const TAG_INDEX: &str = "CREATE INDEX tag_folded ON tag (folded);";
+/// What filters look for that has few values.
+const FILTER_INDEXES: &str = "
+CREATE INDEX tag_folded ON tag (folded);
+CREATE INDEX photo_camera ON photo (camera_folded);
+CREATE INDEX photo_place ON photo (place_folded);
+CREATE INDEX named_folded ON named (folded);
+";
 
 /// The schema version from which on rows have seals.
 const SEALS: usize = 6;
