@@ -1,6 +1,6 @@
 //! Attention (Vaswani et al. 2017) on rows of f32.
 
-use super::matrix::{multiply_slices, transposed};
+use super::matrix::{multiply_slices_to, transposed};
 use super::ops::{self, Activation};
 use rayon::prelude::*;
 
@@ -40,6 +40,10 @@ impl Heads {
     }
 }
 
+/// How many queries are attended to at a time: their scores stay in the cache, and a picture of thousands of patches takes
+/// megabytes, not hundreds of them.
+const QUERIES: usize = 128;
+
 /// Attention of every query to every key: (queries, heads * size).
 pub(in crate::model) fn attention(queries: Columns, keys: Columns, values: Columns, heads: Heads) -> Vec<f32> {
     let Heads { count: heads, size, scale } = heads;
@@ -51,11 +55,17 @@ pub(in crate::model) fn attention(queries: Columns, keys: Columns, values: Colum
                 columns.head(head, size).for_each(|row| rows.extend_from_slice(row));
                 rows
             };
-            let mut scores = multiply_slices(&gather(queries), &gather(keys), size, None, Activation::None);
-            let count = keys.count();
-            ops::softmax(&mut scores, count, scale);
+            let (count, queries, keys) = (keys.count(), gather(queries), gather(keys));
             let values = transposed(&values.head(head, size).collect::<Vec<_>>());
-            multiply_slices(&scores, &values, count, None, Activation::None)
+            let mut out = vec![0.0; queries.len()];
+            let mut scores = vec![0.0; (queries.len() / size).min(QUERIES) * count];
+            for (queries, out) in queries.chunks(QUERIES * size).zip(out.chunks_mut(QUERIES * size)) {
+                let scores = &mut scores[..queries.len() / size * count];
+                multiply_slices_to(scores, queries, &keys, size, None, Activation::None);
+                ops::softmax(scores, count, scale);
+                multiply_slices_to(out, scores, &values, count, None, Activation::None);
+            }
+            out
         })
         .collect();
     let mut out = vec![0.0; queries.count() * heads * size];
