@@ -18,7 +18,17 @@ fn main() -> ExitCode {
             let _ = write!(std::io::stderr(), "{}", sanitize::lines(&usage_error(&error)));
             return ExitCode::from(Exit::Usage as u8);
         }
-        Err(help) => help.exit(),
+        Err(help) => {
+            // The first letter of `-has:caption` asks for help.
+            let arguments = arguments();
+            let Some(word) = cli::subtracted_word(&arguments).filter(|word| word.contains(':')) else { help.exit() };
+            let _ = write!(
+                std::io::stderr(),
+                "{}",
+                sanitize::lines(&format!("snapseek: unexpected argument {word:?}\n\n{}", with_hyphens(word)))
+            );
+            return ExitCode::from(Exit::Usage as u8);
+        }
     };
     let exit = match run(&matches) {
         Ok(exit) => exit,
@@ -37,16 +47,27 @@ fn main() -> ExitCode {
 fn usage_error(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").map_or(text.clone(), |text| format!("snapseek: {text}"));
-    let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    match cli::subtracted_word(&arguments) {
-        Some(word) if word.contains(' ') => {
-            format!("{text}\nIf {word:?} is the query, write -- before it: snapseek search -- {word:?}\n")
+    match cli::subtracted_word(&arguments()) {
+        Some(word) if word.contains([' ', ':']) => {
+            // clap sees one letter of it.
+            let lines =
+                text.lines().filter(|line| !line.trim_start().starts_with("tip: ")).map(|line| format!("{line}\n"));
+            format!("{}\n{}", lines.collect::<String>().replace("\n\n\n", "\n\n"), with_hyphens(word))
         }
         Some(word) => {
             format!("{text}\nIf {word} is part of the query, put the whole query in quotes: \"castle {word}\"\n")
         }
         None => text,
     }
+}
+
+fn arguments() -> Vec<String> {
+    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect()
+}
+
+/// How a query is written that begins with a minus.
+fn with_hyphens(query: &str) -> String {
+    format!("If {query:?} is the query, write -- before it: snapseek search -- {query:?}\n")
 }
 
 fn run(matches: &clap::ArgMatches) -> anyhow::Result<Exit> {

@@ -83,7 +83,8 @@ pub struct Cli {
     pub global: GlobalArgs,
 }
 
-/// The first word of a query in these arguments that begins with a minus and is no option, such as `-night`.
+/// The first word of a query in these arguments that begins with a minus and is no option, such as `-night` or
+/// `-tag:cat`.
 #[must_use]
 pub fn subtracted_word(arguments: &[String]) -> Option<&str> {
     let takes_query = ["search", "classify", "caption"];
@@ -91,7 +92,8 @@ pub fn subtracted_word(arguments: &[String]) -> Option<&str> {
     let words = arguments.get(at + 1..)?.iter().take_while(|argument| *argument != "--");
     let is_word = |argument: &&String| {
         let letters = argument.strip_prefix('-').unwrap_or_default();
-        letters.chars().count() > 1 && letters.chars().all(|c| c.is_alphabetic() || c == ' ')
+        let (word, _) = letters.split_once(':').unwrap_or((letters, ""));
+        word.chars().count() > 1 && word.chars().all(|c| c.is_alphabetic() || c == ' ')
     };
     words.filter(is_word).map(String::as_str).next()
 }

@@ -137,9 +137,9 @@ fn report(done: &Imported, library: &Library, settings: &Settings, console: &Con
         (done.captions, "caption"),
         (done.texts, "text"),
         (done.chats, "chat"),
-        (done.names, "name of a cluster"),
+        (done.names, "cluster name"),
         (done.albums, "album"),
-        (done.tags, "photo with tags"),
+        (done.tags, "tagged photo"),
         (done.ratings, "rating"),
         (done.searches, "saved search"),
         (done.label_sets, "label set"),
@@ -149,7 +149,7 @@ fn report(done: &Imported, library: &Library, settings: &Settings, console: &Con
         let total = merged.added + merged.updated + merged.unchanged;
         if total > 0 {
             let ending = match what {
-                _ if total == 1 || what.contains(" of ") || what.contains(" with ") => "",
+                _ if total == 1 => "",
                 "saved search" => "es",
                 _ => "s",
             };

@@ -52,7 +52,7 @@ fn copy<'a>(
             }
         };
         // The same command may be run again.
-        if is_copied(source, &folder.join(&name)) {
+        if is_there(folder, Path::new(&name), |copy| is_copied(source, copy)) {
             copied += 1;
             continue;
         }
@@ -84,8 +84,8 @@ pub(super) fn link_to<'a>(rows: impl Iterator<Item = &'a Row>, folder: &Path) ->
     for row in rows {
         let name = row.path().file_name().context("the photo has no file name")?;
         // A folder of links can be brought up to date by the same command.
-        let is_there = fs::read_link(folder.join(name)).is_ok_and(|target| target == row.path());
-        if !is_there {
+        let leads_to_it = |link: &Path| fs::read_link(link).is_ok_and(|target| target == row.path());
+        if !is_there(folder, Path::new(name), leads_to_it) {
             fresh(folder, Path::new(name), |link| symlink(row.path(), link))
                 .map_err(|error| unwritten(folder, error))?;
         }
@@ -104,20 +104,29 @@ pub(super) fn create(folder: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("the folder {} cannot be created", crate::terminal::sanitize::path(folder)))
 }
 
+/// This name in the folder, and those with a number added to it.
+fn names(folder: &Path, name: &Path) -> impl Iterator<Item = PathBuf> {
+    let numbered = move |n: usize| {
+        let mut numbered = name.file_stem().unwrap_or_default().to_owned();
+        numbered.push(format!("-{n}"));
+        if let Some(extension) = name.extension() {
+            numbered.push(".");
+            numbered.push(extension);
+        }
+        folder.join(numbered)
+    };
+    std::iter::once(folder.join(name)).chain((2..10_000).map(numbered))
+}
+
+/// Whether what an earlier run made under this name, or with a number because another photo had it, is the one that is
+/// meant.
+fn is_there(folder: &Path, name: &Path, is_it: impl Fn(&Path) -> bool) -> bool {
+    names(folder, name).take_while(|path| path.symlink_metadata().is_ok()).any(|path| is_it(&path))
+}
+
 /// Creates a file with this name, or with a number added to it if the name is taken.
 pub(super) fn fresh<T>(folder: &Path, name: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Result<(T, PathBuf)> {
-    let stem = name.file_stem().unwrap_or_default();
-    for n in 1..10_000 {
-        let mut candidate: PathBuf = folder.join(name);
-        if n > 1 {
-            let mut numbered = stem.to_owned();
-            numbered.push(format!("-{n}"));
-            candidate = folder.join(numbered);
-            if let Some(extension) = name.extension() {
-                candidate.as_mut_os_string().push(".");
-                candidate.as_mut_os_string().push(extension);
-            }
-        }
+    for candidate in names(folder, name) {
         match make(&candidate) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             outcome => return outcome.map(|file| (file, candidate)),

@@ -117,6 +117,12 @@ pub fn lines(
             line("", &format!("{}  (not used: {source})", shown(key, other)));
         }
     }
+    for file in
+        SidecarFolder::around(here).beside(here).iter().filter(|file| said.iter().all(|(from, _)| from != *file))
+    {
+        let name = sanitize::path(Path::new(file.file_name().unwrap_or_default()));
+        line("", &format!("{name} is not used: it cannot be read, or is about another photo"));
+    }
     let Some(hit) = hit else { return Ok(lines) };
     if !merged.contains_key("taken") {
         taken(hit).shown().iter().for_each(|moment| line("taken", &format!("{moment}  (time of the file)")));

@@ -43,15 +43,16 @@ hash() {
     if command -v sha256sum >/dev/null 2>&1; then sha256sum <"$1"; else shasum -a 256 <"$1"; fi 2>/dev/null | cut -c1-64
 }
 
-# copy COPY ITS-HASH KEPT ITS-HASH NAME PATH-FOR-THE-TRASH
+# copy COPY ITS-HASH KEPT ITS-HASH NAME PATH-FOR-THE-TRASH [COPY-AS-IT-IS-SHOWN]
 copy() {
+    shown=${7-$1}
     if [ ! -f "$1" ] || [ "$(hash "$1")" != "$2" ]; then
-        printf 'left, it has changed or is gone: %s\n' "$1" >&2
+        printf 'left, it has changed or is gone: %s\n' "$shown" >&2
         left=$((left + 1))
         return
     fi
     if [ ! -f "$3" ] || [ "$1" -ef "$3" ] || [ "$(hash "$3")" != "$4" ]; then
-        printf 'left, the file to keep has changed or is gone: %s\n' "$1" >&2
+        printf 'left, the file to keep has changed or is gone: %s\n' "$shown" >&2
         left=$((left + 1))
         return
     fi
@@ -61,7 +62,7 @@ copy() {
     until (set -C && printf '[Trash Info]\nPath=%s\nDeletionDate=%s\n' "$6" "$(date +%Y-%m-%dT%H:%M:%S)" \
         >"$trash/info/$name.trashinfo") 2>/dev/null && [ ! -e "$trash/files/$name" ]; do
         n=$((n + 1))
-        [ "$n" -gt 10000 ] && printf 'left, the trash cannot be written: %s\n' "$1" >&2 && left=$((left + 1)) && return
+        [ "$n" -gt 10000 ] && printf 'left, the trash cannot be written: %s\n' "$shown" >&2 && left=$((left + 1)) && return
         name=$n-$5
     done
     if mv -- "$1" "$trash/files/$name"; then
@@ -109,7 +110,14 @@ pub fn write<'a>(
             script.extend(quoted(kept.as_os_str().as_encoded_bytes()));
             script.extend(format!(" {kept_hash} ").into_bytes());
             script.extend(quoted(path.file_name().unwrap_or_default().as_encoded_bytes()));
-            script.extend(format!(" {}\n", percent_encoded(path)).into_bytes());
+            script.extend(format!(" {}", percent_encoded(path)).into_bytes());
+            // What a terminal must not get from a name, it does not get from the script either.
+            let shown = sanitize::path(path).to_string();
+            if shown.as_bytes() != path.as_os_str().as_encoded_bytes() {
+                script.push(b' ');
+                script.extend(quoted(shown.as_bytes()));
+            }
+            script.push(b'\n');
             moved.push(*path);
         }
     }

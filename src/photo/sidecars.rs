@@ -141,7 +141,7 @@ pub fn read(path: &Path, photo: &Path) -> Option<Statement> {
             let (title, said) = metadata::read_takeout(&bytes)?;
             return is_title_of(&title, photo).then(|| Statement::new(MetadataSource::Takeout, said));
         }
-        Some(Statement::new(MetadataSource::Sidecar, metadata::read_xmp(&bytes).1))
+        Some(Statement::new(MetadataSource::Sidecar, metadata::parse_xmp(&bytes)?.1))
     })
     .ok()
     .flatten()
@@ -174,6 +174,18 @@ mod tests {
         assert_eq!(beside(&files, "a.nef"), ["A.XMP"]);
         assert_eq!(beside(&files, "B.jpg"), ["b.JPG.XMP"]);
         assert_eq!(beside(&files, "c.jpg"), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_cut_off_says_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, photo) = (folder.path().join("a.jpg.xmp"), folder.path().join("a.jpg"));
+        let whole = r#"<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+            <rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"/></rdf:RDF></x:xmpmeta>"#;
+        std::fs::write(&file, whole).unwrap();
+        assert_eq!(read(&file, &photo).and_then(|said| said.metadata.rating), Some(4));
+        std::fs::write(&file, &whole[..whole.len() - 9]).unwrap();
+        assert!(read(&file, &photo).is_none());
     }
 
     #[test]

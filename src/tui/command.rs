@@ -185,11 +185,13 @@ pub enum PaletteRow {
 /// The lines of the palette: the command that is typed, the action that matches best, commands that begin so, other actions.
 #[must_use]
 pub fn rows(place: Place, typed: &str) -> Vec<PaletteRow> {
-    let command = read(typed).and_then(Result::ok).map(PaletteRow::Command);
+    let read = read(typed);
+    // What is a command, or almost one, is not looked for among actions: what it says of itself counts.
+    let is_command = read.is_some();
+    let command = read.and_then(Result::ok).map(PaletteRow::Command);
     let uses = COMMANDS.iter().filter(|known| !typed.trim().is_empty() && known.name.starts_with(typed.trim()));
     let actions = palette(place, typed).into_iter().map(PaletteRow::Action);
-    // What is a command is no longer looked for among actions.
-    let actions: Vec<PaletteRow> = if command.is_some() { Vec::new() } else { actions.collect() };
+    let actions: Vec<PaletteRow> = if is_command { Vec::new() } else { actions.collect() };
     let mut actions = actions.into_iter();
     // The best of the actions comes first: whoever types its name means it.
     let best = actions.next();
@@ -232,5 +234,8 @@ mod tests {
         assert!(rows.iter().any(|row| matches!(row, PaletteRow::Use(known) if known.name == "album add")));
         assert!(matches!(super::rows(Place::Search, "sort date")[..], [PaletteRow::Command(TypedCommand::Sort(_))]));
         assert!(matches!(super::rows(Place::Search, "")[0], PaletteRow::Action(_)));
+        for wrong in ["theme nosuch", "sort nosuch", "sort date reverse", "rate 9"] {
+            assert!(super::rows(Place::Search, wrong).is_empty(), "{wrong} does nothing else");
+        }
     }
 }

@@ -88,6 +88,8 @@ pub enum Prompt {
     Caption(i64),
     /// Whether this folder is left out of the library.
     ForgetFolder(PathBuf),
+    /// Whether these photos are left out of the library.
+    ForgetPhotos(Vec<i64>),
     /// A name for this query.
     SearchName(String),
     /// Tags that these photos are given or that are taken from them.
@@ -118,6 +120,7 @@ impl Prompt {
             Self::Export => "File (.html or .json), or folder for copies",
             Self::Caption(_) => "Caption",
             Self::ForgetFolder(_) => "Leave the folder out of the library? Type yes",
+            Self::ForgetPhotos(_) => "Leave all these photos out of the library? Type yes",
             Self::SearchName(_) => "Save the search as (a known name replaces that one)",
             Self::Tags(_) => "Tags, separated by commas (-tag takes one away)",
             Self::Pull(..) => "Download the model? Type yes",
@@ -162,12 +165,15 @@ impl Overlay {
     }
 }
 
-/// The entries of the palette: those that work here before those of other places, in each the best first.
+/// The entries of the palette: the one of which this is the name, then those that work here before those of other places,
+/// in each the best first.
 #[must_use]
 pub fn palette(place: Place, typed: &str) -> Vec<&'static Entry> {
-    let mut seen: Vec<Action> = Vec::new();
     let (here, elsewhere): (Vec<&Entry>, Vec<&Entry>) = ACTIONS.iter().partition(|entry| entry.counts_in(place));
-    let mut found = Vec::new();
+    let mut found: Vec<&Entry> =
+        here.iter().chain(&elsewhere).copied().filter(|entry| entry.name == typed.trim()).collect();
+    found.truncate(1);
+    let mut seen: Vec<Action> = found.iter().map(|entry| entry.action).collect();
     for entries in [here, elsewhere] {
         // One line for each action; the first of its entries wins.
         let entries: Vec<&Entry> = entries
@@ -225,6 +231,11 @@ mod tests {
         assert_eq!(first("split-cluster"), Some(Action::SplitCluster), "of another place, too");
         for words in ["delete", "undo", "caption", "model", "exif", "select", "sort by date", "light"] {
             assert!(!palette(Place::Search, words).is_empty(), "{words}");
+        }
+        for entry in ACTIONS {
+            let here = |other: &&Entry| other.name == entry.name && other.counts_in(Place::Search);
+            let named = ACTIONS.iter().find(here).unwrap_or(entry);
+            assert_eq!(first(entry.name), Some(named.action), "a name is what it names: {}", entry.name);
         }
         assert_eq!(first("sort by date"), Some(Action::SortBy(Sorting::By(Order::Date))));
         let here: Vec<bool> = palette(Place::Search, "").iter().map(|entry| entry.counts_in(Place::Search)).collect();

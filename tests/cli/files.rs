@@ -385,6 +385,10 @@ fn what_only_has_the_name_of_a_photo_does_not_hold_up_the_run() {
     fs::write(sandbox.photo("huge.jpg"), [0xFF, 0xD8, 0xFF]).unwrap();
     File::options().write(true).open(sandbox.photo("huge.jpg")).unwrap().set_len(1 << 40).unwrap();
 
+    for named in [sandbox.photo("pipe.jpg"), sandbox.photo("socket.jpg"), "/dev/null".into()] {
+        let refused = sandbox.run(["index", named.to_str().unwrap()]).exits(2);
+        assert!(refused.stderr.contains("is neither a folder nor a file"), "{refused}");
+    }
     for (seen, code) in [("embedded", 4), ("unchanged", 0)] {
         let summary = sandbox.index().exits(code).line();
         let mut expected = vec![(seen, 2), ("skipped", 5), ("failed", 1)];

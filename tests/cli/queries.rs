@@ -29,6 +29,18 @@ fn place(sandbox: &Sandbox, query: &str, name: &str) -> usize {
 }
 
 #[test]
+fn a_query_that_begins_with_a_filter_is_told_apart_from_options() {
+    let sandbox = Sandbox::indexed(&["cat", "dog"]);
+    for query in ["-tag:cat", "-has:caption", "-night castle"] {
+        let refused = sandbox.run(["search", query]).exits(2);
+        assert!(refused.stderr.contains(&format!("write -- before it: snapseek search -- {query:?}")), "{refused}");
+        assert!(!refused.stderr.contains("tip:"), "{refused}");
+        assert!([0, 1].contains(&sandbox.run(["search", "--", query]).code()), "{query}");
+    }
+    assert!(sandbox.run(["search", "-h"]).exits(0).text().contains("Usage"));
+}
+
+#[test]
 fn a_photo_finds_its_like_whether_it_is_in_the_library_or_not() {
     let sandbox = Sandbox::indexed(&PHOTOS);
     let inside = sandbox.run(["similar", "hammer-5.jpg", "--json"]).exits(0).lines();

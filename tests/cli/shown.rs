@@ -293,7 +293,13 @@ fn links_are_numbered_and_csv_describes() {
     fs::copy(fixture("photos/duck.jpg"), sandbox.photo("more/owl.jpg")).unwrap();
     sandbox.index().exits(0);
     let folder = sandbox.path("links");
-    sandbox.run(["search", "ext:jpg", "--link-to", folder.to_str().unwrap()]).exits(0);
+    let copies = sandbox.path("copies");
+    // The same commands again double nothing.
+    for _ in 0..3 {
+        sandbox.run(["search", "ext:jpg", "--link-to", folder.to_str().unwrap()]).exits(0);
+        sandbox.run(["search", "ext:jpg", "--copy-to", copies.to_str().unwrap()]).exits(0);
+    }
+    assert_eq!([&folder, &copies].map(|folder| fs::read_dir(folder).unwrap().count()), [2, 2]);
     for name in ["owl.jpg", "owl-2.jpg"] {
         assert!(fs::read_link(folder.join(name)).unwrap().is_absolute(), "{name}");
     }
@@ -363,7 +369,7 @@ fn a_script_moves_copies_to_the_trash_and_nothing_else() {
     let sandbox = Sandbox::with_photos(&["owl", "cat", "dog"]);
     for name in ["owl", "cat"] {
         for n in 1..=4 {
-            let copy = sandbox.photo(format!("{name} '{n}'.jpg"));
+            let copy = sandbox.photo(format!("{name} '{n}'\u{1b}[31m.jpg"));
             fs::copy(sandbox.photo(format!("{name}.jpg")), copy).unwrap();
         }
     }
@@ -380,13 +386,14 @@ fn a_script_moves_copies_to_the_trash_and_nothing_else() {
     let changed = fs::read_dir(sandbox.photos()).unwrap().map(|e| e.unwrap().path());
     let changed =
         changed.filter(|path| text.contains(&format!("copy '{}", path.display()).replace("'2'", "'\\''2'\\''")));
-    let changed = changed.last().unwrap_or_else(|| sandbox.photo("cat '3'.jpg"));
+    let changed = changed.last().unwrap_or_else(|| sandbox.photo("cat '3'\u{1b}[31m.jpg"));
     let before = fs::read(&changed).unwrap();
     fs::write(&changed, [&before[..], b"more"].concat()).unwrap();
     let mut command = sandbox.command_of("sh");
     command.arg(&script);
     let ran = finish(command).exits(1);
     assert!(ran.text().contains("7 moved to the trash, 1 left"), "{ran}");
+    assert!(ran.stderr.contains("has changed or is gone") && !ran.stderr.contains('\u{1b}'), "{ran}");
     assert_eq!(copies(), 4);
     let trash = sandbox.path("home/data/Trash");
     assert_eq!(fs::read_dir(trash.join("files")).unwrap().count(), 7);

@@ -61,7 +61,7 @@ fn they_outlive_moves_edits_and_their_library() {
     sandbox.index().exits(0);
     assert!(found(&sandbox, "keyword:pets").is_empty());
     let imported = finish(sandbox.command(["import", "../backup.jsonl"])).exits(0);
-    assert!(imported.text().contains("photo with tags") && imported.text().contains("rating"), "{imported}");
+    assert!(imported.text().contains("tagged photo") && imported.text().contains("rating"), "{imported}");
     assert_eq!((found(&sandbox, "keyword:pets").len(), found(&sandbox, "rating:3")), (2, vec!["cat.jpg".to_owned()]));
 }
 

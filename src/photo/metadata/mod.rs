@@ -22,7 +22,7 @@ use serde::Serialize;
 
 pub(super) use file_name::taken as taken_by_name;
 pub(super) use takeout::read as read_takeout;
-pub(super) use xmp::read as read_xmp;
+pub(super) use xmp::parse as parse_xmp;
 
 /// What is said about a photo, of which a change leaves the picture as it is. All texts are foreign: escape them before
 /// showing them.

@@ -36,15 +36,20 @@ const MICROSOFT: [&str; 2] = ["http://ns.microsoft.com/photo/1.0/", "http://ns.m
 const COLORS: [&str; 9] = ["red", "orange", "yellow", "green", "blue", "magenta", "gray", "black", "white"];
 
 /// What an XMP packet says, and how it says to turn the picture; nothing if it is not well-formed.
-pub(in crate::photo) fn read(packet: &[u8]) -> (Option<u8>, FileMetadata) {
+pub(super) fn read(packet: &[u8]) -> (Option<u8>, FileMetadata) {
+    parse(packet).unwrap_or_default()
+}
+
+/// As [`read`]; `None` if it is not well-formed.
+pub(in crate::photo) fn parse(packet: &[u8]) -> Option<(Option<u8>, FileMetadata)> {
     let text = if packet.len() > LONGEST { Cow::Borrowed("") } else { utf8(packet) };
     // Writers pad packets, also by zeros.
     let text = text.trim_matches(['\0', '\u{feff}', ' ', '\n', '\r', '\t']);
     if !is_reasonable(text) {
-        return Default::default();
+        return None;
     }
     let options = ParsingOptions { allow_dtd: false, nodes_limit: MOST_NODES, ..ParsingOptions::default() };
-    Document::parse_with_options(text, options).map(|document| describe(&document)).unwrap_or_default()
+    Document::parse_with_options(text, options).ok().map(|document| describe(&document))
 }
 
 /// Whether a packet has as few attributes and namespaces as those of programs do. The parser compares each attribute

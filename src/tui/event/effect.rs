@@ -196,6 +196,8 @@ pub enum Effect {
     Cancel(Task),
     /// Index these folders; if the list is empty, those of the library.
     Index(Vec<PathBuf>),
+    /// Index these files and folders, which are no longer left out of the library.
+    BringBack(Vec<PathBuf>),
     /// Index the library's folders, and try again what could not be read.
     Retry,
     /// Embed all photos by this model, so that it answers.

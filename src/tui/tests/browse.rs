@@ -135,7 +135,7 @@ fn photos_and_folders_are_left_out_of_the_library_and_brought_back() {
     let paths = vec!["/photos/2019/dog.jpg".into()];
     let effects = tell(&mut state, Message::Forgotten("1 file left out of the library".into(), paths.clone()));
     assert!(effects.contains(&Effect::Standing) && drawn(&state).contains("u undoes it"), "{}", drawn(&state));
-    assert!(press(&mut state, "u").contains(&Effect::Index(paths)), "what is named is read again");
+    assert!(press(&mut state, "u").contains(&Effect::BringBack(paths)), "what is named is read again");
     press(&mut state, "d");
     tell(&mut state, Message::Folders(vec![("/p/a".into(), 4), ("/p/b".into(), 1)]));
     press(&mut state, "j X");

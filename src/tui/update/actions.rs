@@ -91,7 +91,7 @@ impl State {
                 self.tell("no photo is selected")
             }
             Action::Forget if self.written_on().is_empty() => self.tell("no photo is selected"),
-            Action::Forget => effects.push(Effect::Forget(Forgotten::Photos(self.written_on()))),
+            Action::Forget => self.forget_photos(self.written_on(), effects),
             Action::ForgetFolder => match self.row().filter(|_| self.browse.kind == BrowseKind::Folders) {
                 Some(row) => self.prompt(Prompt::ForgetFolder(row.key.into()), ""),
                 None => self.tell("folders are left out where they are listed: f lists them"),
@@ -557,6 +557,17 @@ impl State {
             Place::Search | Place::Classify => self.with_gallery(|gallery| gallery.select(gallery.at() + 1)),
             Place::Look => self.turn_page(1),
             _ => {}
+        }
+    }
+
+    /// Leaves photos out of the library; many, or all, only after a question: bringing them back takes long.
+    fn forget_photos(&mut self, photos: Vec<i64>, effects: &mut Vec<Effect>) {
+        const MANY: usize = 20;
+        let all = self.index.standing.as_ref().is_some_and(|standing| standing.status.photos == photos.len() as u64);
+        if photos.len() > MANY || photos.len() > 1 && all {
+            self.prompt(Prompt::ForgetPhotos(photos), "");
+        } else {
+            effects.push(Effect::Forget(Forgotten::Photos(photos)));
         }
     }
 

@@ -241,6 +241,10 @@ impl State {
                 effects.push(Effect::Forget(Forgotten::Folder(folder)));
             }
             Prompt::ForgetFolder(_) => self.tell("the folder stays"),
+            Prompt::ForgetPhotos(photos) if text.eq_ignore_ascii_case("yes") => {
+                effects.push(Effect::Forget(Forgotten::Photos(photos)));
+            }
+            Prompt::ForgetPhotos(_) => self.tell("the photos stay"),
             Prompt::Pull(name, _) if text.eq_ignore_ascii_case("yes") => {
                 self.work_on_model(ModelWork::Pull(name), effects);
             }

@@ -146,7 +146,10 @@ impl State {
                 self.tell("photos are being indexed: undo it when that is done");
             }
             // What is named is no longer left out; it has to be read again.
-            Undo::Forgotten(paths) => self.index_folders(paths, effects),
+            Undo::Forgotten(paths) => {
+                self.begin_run();
+                effects.push(Effect::BringBack(paths));
+            }
             Undo::Captioner(rule) => effects.push(Effect::UseCaptioner(rule, way)),
             Undo::Own(change) => effects.push(Effect::Own(change, way)),
             Undo::Set(set) => {

@@ -30,6 +30,8 @@ pub(super) struct Indexer {
 pub(super) enum IndexerRun {
     /// Indexes these folders; if the list is empty, those of the library.
     Folders(Vec<PathBuf>),
+    /// Indexes these files and folders, which were left out; those that are gone stay so.
+    BringBack(Vec<PathBuf>),
     /// Indexes those of the library, and tries again what could not be read.
     Retry,
     /// Embeds all photos by this model, so that it answers.
@@ -75,6 +77,11 @@ impl Indexer {
             }
             let done = guarded(|| match &run {
                 IndexerRun::Folders(folders) => index(&mine, &console, folders, false, &flag),
+                IndexerRun::BringBack(paths) => {
+                    let there: Vec<PathBuf> = paths.iter().filter(|path| path.exists()).cloned().collect();
+                    anyhow::ensure!(!there.is_empty(), "what was left out is no longer there");
+                    index(&mine, &console, &there, false, &flag)
+                }
                 IndexerRun::Retry => index(&mine, &console, &[], true, &flag),
                 IndexerRun::Reindex(model) => reindex(&mine, &console, model, &flag),
                 IndexerRun::Texts { again } => texts(&mine, &console, *again, &flag),
@@ -126,9 +133,6 @@ fn index(
     let settings = &context.settings;
     let named = folders.iter().map(|folder| expand(folder)).collect::<anyhow::Result<Vec<_>>>()?;
     let folders = fill::roots(&named)?;
-    if let Some(file) = folders.iter().find(|folder| !folder.is_dir()) {
-        return Err(Failure::usage(format!("{} is not a folder", crate::terminal::sanitize::path(file))));
-    }
     let library =
         if folders.is_empty() { Library::open(&settings.library)? } else { Library::create(&settings.library)? };
     let mut writer = library.lock()?;

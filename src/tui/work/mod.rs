@@ -212,6 +212,7 @@ impl Workers {
                 });
             }
             Effect::Index(folders) => self.indexer.begin(&self.context, IndexerRun::Folders(folders)),
+            Effect::BringBack(paths) => self.indexer.begin(&self.context, IndexerRun::BringBack(paths)),
             Effect::Retry => self.indexer.begin(&self.context, IndexerRun::Retry),
             Effect::Reindex(model) => self.indexer.begin(&self.context, IndexerRun::Reindex(model)),
             Effect::ReadTexts { again } => self.indexer.begin(&self.context, IndexerRun::Texts { again }),
