@@ -7,6 +7,7 @@
 
 use super::compute::gguf::GgufWriter;
 use super::compute::matrix::{Dtype, Matrix};
+use super::compute::weights::TensorPlace;
 use super::preprocess::read_json;
 use super::{blip2, vision_language, weight_files};
 use anyhow::Context;
@@ -162,15 +163,18 @@ struct QuantizedKind {
     version: &'static str,
     /// The names of its files.
     files: Vec<String>,
+    /// Whether its vision tower may be wider inside than its configuration says ([`filled`]).
+    fills_towers: bool,
 }
 
 impl QuantizedKind {
     fn of(folder: &Path) -> anyhow::Result<Self> {
         Ok(if vision_language::is_vision_language(folder) {
             let files = vision_language::files_of(folder)?;
-            Self { architecture: "vision-language", version: vision_language::VERSION, files }
+            Self { architecture: "vision-language", version: vision_language::VERSION, files, fills_towers: true }
         } else {
-            Self { architecture: "blip2", version: blip2::VERSION, files: blip2::files_of(folder)? }
+            let files = blip2::files_of(folder)?;
+            Self { architecture: "blip2", version: blip2::VERSION, files, fills_towers: false }
         })
     }
 
@@ -183,12 +187,13 @@ impl QuantizedKind {
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> anyhow::Result<()> {
         let weights = weight_files::map(source, &self.files)?;
-        let tensors: Vec<(String, Dtype, Vec<usize>, Dtype)> = weights
+        let tensors: Vec<(String, Dtype, Vec<usize>, &TensorPlace)> = weights
             .names()
             .into_iter()
             .filter_map(|name| {
                 let place = weights.place(name)?;
-                Some((name.to_owned(), format(name, place.dtype, &place.shape, bits), place.shape.clone(), place.dtype))
+                let shape = if self.fills_towers { filled(name, &place.shape) } else { place.shape.clone() };
+                Some((name.to_owned(), format(name, place.dtype, &shape, bits), shape, place))
             })
             .collect();
         let count = |shape: &[usize]| shape.iter().product::<usize>() as u64;
@@ -205,12 +210,16 @@ impl QuantizedKind {
         let mut done = 0;
         anyhow::ensure!(progress(done, total), "cancelled");
         for (name, new, shape, old) in &tensors {
-            let bytes = if new == old {
+            let mut bytes = if *new == old.dtype {
                 weights.bytes(name)?.to_vec()
             } else {
-                blocks(&weights.matrix(name, shape)?, *new)
+                let columns = shape.last().copied().unwrap_or_default();
+                blocks(&weights.matrix(name, &old.shape)?, *new, columns)
                     .with_context(|| format!("{}: the weight {name}", weights.name()))?
             };
+            // Zeros are zero in every format.
+            let rows = |shape: &[usize]| shape.first().copied().unwrap_or(1).max(1);
+            bytes.resize(bytes.len() / rows(&old.shape) * rows(shape), 0);
             writer.add(&bytes).with_context(|| format!("{} cannot be written", path.display()))?;
             done += count(shape);
             anyhow::ensure!(progress(done, total), "cancelled");
@@ -220,8 +229,23 @@ impl QuantizedKind {
     }
 }
 
-/// Quantizes a matrix to blocks, some rows at a time.
-fn blocks(matrix: &Matrix, dtype: Dtype) -> anyhow::Result<Vec<u8>> {
+/// The shape that a tensor is written in. The layers of a vision tower whose inner width is no multiple of a block get
+/// zeros there, which their activations leave zero: 4,320 instead of SigLIP's 4,304.
+fn filled(name: &str, shape: &[usize]) -> Vec<usize> {
+    let mut filled = shape.to_vec();
+    let inner = match () {
+        () if name.ends_with(".mlp.fc1.weight") || name.ends_with(".mlp.fc1.bias") => filled.first_mut(),
+        () if name.ends_with(".mlp.fc2.weight") => filled.last_mut(),
+        () => None,
+    };
+    if let Some(inner) = inner {
+        *inner = inner.next_multiple_of(Dtype::Q8_0.block().0);
+    }
+    filled
+}
+
+/// Quantizes a matrix to blocks, some rows at a time; what is missing in their columns is zero.
+fn blocks(matrix: &Matrix, dtype: Dtype, columns: usize) -> anyhow::Result<Vec<u8>> {
     const ROWS: usize = 32;
     let format = match dtype {
         Dtype::Q4K => GgmlDType::Q4K,
@@ -229,14 +253,13 @@ fn blocks(matrix: &Matrix, dtype: Dtype) -> anyhow::Result<Vec<u8>> {
         Dtype::Q8_0 => GgmlDType::Q8_0,
         Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 => anyhow::bail!("{dtype:?} has no blocks"),
     };
-    let columns = matrix.columns();
     let parts: Vec<Vec<u8>> = (0..matrix.rows().div_ceil(ROWS))
         .into_par_iter()
         .map(|part| {
             let rows = part * ROWS..matrix.rows().min((part + 1) * ROWS);
             let mut wide = vec![0.0; rows.len() * columns];
             for (row, wide) in rows.clone().zip(wide.chunks_exact_mut(columns)) {
-                matrix.widen_row(row, wide);
+                matrix.widen_row(row, &mut wide[..matrix.columns()]);
             }
             let finite = wide.iter().all(|w| w.is_finite());
             anyhow::ensure!(finite, "it contains NaN or infinity");
@@ -264,5 +287,17 @@ mod tests {
         assert_eq!(of("lm_head.weight", 2560), Dtype::Q8_0);
         assert_eq!(format(&layer("self_attn.q_proj"), Dtype::F16, &[10, 960], Bits::Eight), Dtype::Q8_0);
         assert_eq!(format(&layer("input_layernorm"), Dtype::F16, &[960], Bits::Four), Dtype::F16);
+    }
+
+    #[test]
+    fn towers_are_filled_inside_and_nothing_else_is() {
+        let layer = |part: &str| format!("model.vision_model.encoder.layers.3.{part}");
+        assert_eq!(filled(&layer("mlp.fc1.weight"), &[4304, 1152]), [4320, 1152]);
+        assert_eq!(filled(&layer("mlp.fc1.bias"), &[4304]), [4320]);
+        assert_eq!(filled(&layer("mlp.fc2.weight"), &[1152, 4304]), [1152, 4320]);
+        assert_eq!(filled(&layer("mlp.fc2.weight"), &[768, 3072]), [768, 3072]);
+        for other in ["mlp.fc2.bias", "self_attn.q_proj.weight", "layer_norm1.weight"] {
+            assert_eq!(filled(&layer(other), &[1150]), [1150], "{other}");
+        }
     }
 }

@@ -181,6 +181,8 @@ fn a_person_who_remembers_a_summer_finds_it() {
         ("near:@nowhere.jpg", "does not exist"),
         ("around:owl.jpg", "write a photo and how long"),
         ("near:99,0", "between -90 and 90"),
+        ("near:lisbon,5", "write a place and how far"),
+        ("near:lisbon,5parsecs", "write a place and how far"),
         ("near:portugal", "no town but a whole region"),
         ("near:xyzzyville", "no place of this name"),
         ("is:nice", "is:portrait"),

@@ -9,6 +9,7 @@ use snapseek::model::generation::{Finish, GenerateOptions, Generated};
 use snapseek::model::vision_language::{
     ChatMessage, PictureFeatures, PreparedPicture, Speaker, VisionLanguage, VisionLanguageSession,
 };
+use snapseek::model::{Bits, quantize};
 use snapseek::photo::picture::RgbPicture;
 use snapseek::photo::{self, DecodeLimits};
 use std::collections::BTreeMap;
@@ -235,6 +236,27 @@ fn sessions_equal_single_texts(model: &VisionLanguage, prompts: &[Prompt]) {
 fn every_stage_equals_the_reference() {
     for folder in folders() {
         equals_the_reference(&folder);
+    }
+}
+
+/// The towers of these models have an inner width that is no multiple of a block of weights.
+#[test]
+fn in_eight_bits_a_picture_is_seen_almost_as_it_is() {
+    for folder in folders() {
+        let made = tempfile::tempdir().unwrap();
+        let small = made.path().join("q8");
+        quantize(&folder, "random", Bits::Eight, &small, None, &mut |_, _| true).unwrap();
+        let expected = Expected::read(&folder);
+        let (splits, names) = pictures_of(&expected.json["cases"][0]);
+        let seen = [&folder, &small].map(|folder| {
+            let model = VisionLanguage::open(folder, None).unwrap();
+            model.encode(&model.prepare_as(&picture(&names[0]), splits).unwrap(), &GO_ON).unwrap().unwrap()
+        });
+        let [full, small] = seen.each_ref().map(|features| features.rows.as_slice());
+        let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        let cosine = product(full, small) / (product(full, full) * product(small, small)).sqrt();
+        println!("{}: cosine {cosine:.6} in 8 bits", folder.display());
+        assert!(full != small && full.len() == small.len() && cosine > 0.999, "{}: {cosine}", folder.display());
     }
 }
 

@@ -20,7 +20,7 @@ impl Filters {
     }
 
     fn select(&self, db: &Database, ids: Option<&[i64]>) -> rusqlite::Result<Vec<i64>> {
-        let of = Asked { db, is_listed: ids.is_some() };
+        let of = FilterScope { db, is_listed: ids.is_some() };
         let which = ids.map_or_else(String::new, |_| format!(" AND p.id {LISTED}"));
         let mut sql =
             format!("SELECT p.id FROM photo p WHERE EXISTS (SELECT 1 FROM file f WHERE f.photo = p.id){which}");
@@ -43,7 +43,7 @@ impl Filters {
 
     /// Whether an index tells that at most so many photos pass, so that they are listed at once.
     pub(crate) fn pass_at_most(&self, db: &Database, most: usize) -> rusqlite::Result<bool> {
-        let of = Asked { db, is_listed: false };
+        let of = FilterScope { db, is_listed: false };
         for clause in self.clauses.iter().filter(|clause| !clause.exclude) {
             let mut values = Vec::new();
             let Some(IndexedPhotos { photos, .. }) = clause.filter.indexed(&mut values, of) else { continue };
@@ -60,14 +60,14 @@ impl Filters {
 
 /// Which photos are asked for, and of which engine.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
+struct FilterScope<'a> {
     db: &'a Database,
     /// Only those in the list ?1.
     is_listed: bool,
 }
 
-impl Asked<'_> {
-    /// What follows a condition, so that of a list for [`Asked::shared`] no more is made than is needed: the photos
+impl FilterScope<'_> {
+    /// What follows a condition, so that of a list for [`FilterScope::shared`] no more is made than is needed: the photos
     /// that are asked for, and those that were taken as one with them.
     fn and(self, photo: &str) -> String {
         if !self.is_listed {
@@ -123,7 +123,7 @@ fn rows_of_values(table: &str, column: &str, condition: &str) -> String {
 }
 
 /// A query for the photos that have names of this kind, whose words have this value within them if `with_words`.
-fn named(kind: NameKind, with_words: Option<usize>, of: Asked<'_>) -> String {
+fn named(kind: NameKind, with_words: Option<usize>, of: FilterScope<'_>) -> String {
     let condition = |text: &str| with_words.map_or("true".into(), |at| format!("instr({text}, ?{at}) > 0"));
     let (rows, condition_of_rows) = match with_words {
         Some(_) if of.has_values() => (rows_of_values("named", "folded", &condition("known.value")), "true".into()),
@@ -146,7 +146,7 @@ fn named(kind: NameKind, with_words: Option<usize>, of: Asked<'_>) -> String {
 }
 
 /// A query for the photos in the album whose name is bound as this value.
-fn of_album(name: usize, of: Asked<'_>) -> String {
+fn of_album(name: usize, of: FilterScope<'_>) -> String {
     format!(
         "SELECT q.id FROM album n JOIN album_picture a ON a.album = n.id JOIN photo q ON q.picture = a.picture
          WHERE n.folded = ?{name}{}",
@@ -164,7 +164,7 @@ struct IndexedPhotos {
 
 impl Filter {
     /// What an index finds; the values are pushed as by [`Filter::sql`].
-    fn indexed(&self, values: &mut Vec<Value>, of: Asked<'_>) -> Option<IndexedPhotos> {
+    fn indexed(&self, values: &mut Vec<Value>, of: FilterScope<'_>) -> Option<IndexedPhotos> {
         let mut bound = |value: String| {
             values.push(value.into());
             values.len()
@@ -202,7 +202,7 @@ impl Filter {
     }
 
     /// A condition on `photo p`; its values are pushed in the order of the question marks. `None` if SQL cannot do it.
-    fn sql(&self, values: &mut Vec<Value>, of: Asked<'_>) -> Option<String> {
+    fn sql(&self, values: &mut Vec<Value>, of: FilterScope<'_>) -> Option<String> {
         let whole = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
         if !of.is_listed
             && let Some(IndexedPhotos { photos, is_shared }) = self.indexed(values, of)
@@ -346,7 +346,7 @@ impl Filter {
 
 impl Shape {
     /// A condition on `photo p`.
-    fn sql(self, of: Asked<'_>) -> String {
+    fn sql(self, of: FilterScope<'_>) -> String {
         let simple = match self {
             Self::Portrait => "(p.height * 100 > p.width * 103)",
             Self::Landscape => "(p.width * 100 > p.height * 103)",
@@ -376,7 +376,7 @@ impl Shape {
 
 impl Fact {
     /// A condition on `photo p`.
-    fn sql(self, of: Asked<'_>) -> String {
+    fn sql(self, of: FilterScope<'_>) -> String {
         let simple = match self {
             Self::Caption => {
                 return of.shared(&format!("SELECT photo FROM caption WHERE text <> ''{}", of.and("photo")));

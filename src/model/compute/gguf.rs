@@ -75,7 +75,8 @@ pub(in crate::model) fn read(file: &[u8]) -> anyhow::Result<Vec<Tensor>> {
     for _ in 0..tensors {
         let name = String::from_utf8(rest.text()?.to_vec()).context("the name of a tensor is not UTF-8")?;
         let dimensions = rest.u32()?;
-        anyhow::ensure!((1..=4).contains(&dimensions), "{name} has {dimensions} dimensions");
+        // Of ggml's at most four; of ours five, where a kernel goes over frames.
+        anyhow::ensure!((1..=5).contains(&dimensions), "{name} has {dimensions} dimensions");
         let mut shape = Vec::new();
         for _ in 0..dimensions {
             shape.push(usize::try_from(rest.u64()?)?);

@@ -7,9 +7,9 @@ use super::config::TowerConfig;
 use crate::model::compute::attention::{Columns, Heads, attention};
 use crate::model::compute::awake::awake;
 use crate::model::compute::layers::{Linear, Norm};
-use crate::model::compute::matrix::Matrix;
+use crate::model::compute::matrix::{Dtype, Matrix};
 use crate::model::compute::ops::{self, Activation};
-use crate::model::compute::weights::Weights;
+use crate::model::compute::weights::{TensorPlace, Weights};
 use crate::model::generation::decoder::GoOn;
 
 pub(super) struct Tower {
@@ -53,6 +53,13 @@ impl Tower {
     ) -> anyhow::Result<Self> {
         let TowerConfig { hidden, intermediate, patch, side, eps, .. } = *config;
         let name = |part: &str| format!("{prefix}{part}");
+        // Forms in 8 bits fill their blocks by zeros.
+        let filled = intermediate.next_multiple_of(Dtype::Q8_0.block().0);
+        let is_filled = |place: &TensorPlace| place.shape == [hidden, filled];
+        let intermediate = match weights.place(&name("encoder.layers.0.mlp.fc2.weight")) {
+            Some(place) if is_filled(place) => filled,
+            _ => intermediate,
+        };
         let bias = match is_clip {
             true => None,
             false => Some(weights.vector(&name("embeddings.patch_embedding.bias"), &[hidden])?),

@@ -177,6 +177,10 @@ fn near(value: &str) -> Result<Filter, Problem> {
         Some(_) => {
             return Err(Problem::Value("degrees north are between -90 and 90, east between -180 and 180".into()));
         }
+        // A distance without a unit, or with one that is none.
+        None if place.rsplit_once(',').is_some_and(|(_, end)| end.trim().starts_with(|c: char| c.is_ascii_digit())) => {
+            return Err(help());
+        }
         None if place.chars().any(char::is_alphabetic) => Center::Named(place.to_owned()),
         None => return Err(help()),
     };
