@@ -3,7 +3,7 @@
 use crate::cli::ShowPhotoArgs;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::output::facts::{cluster, facts, lines, merged, said};
+use crate::output::facts::{PhotoStatements, cluster, facts, lines, merged, said};
 use crate::output::put_path;
 use crate::photo::Statement;
 use crate::search::photo_file;
@@ -31,11 +31,11 @@ pub(super) fn show(args: &ShowPhotoArgs, settings: &Settings, console: &Console)
                     exit = Exit::Partial;
                     console.warn(format_args!("{}: {error}", sanitize::path(path)));
                 }
-                Vec::new()
+                PhotoStatements::default()
             }
         };
         if settings.json {
-            console.json(&record(path, hit.as_ref(), &said, library.as_ref())?)?;
+            console.json(&record(path, hit.as_ref(), &said.said, library.as_ref())?)?;
             continue;
         }
         if n > 0 {

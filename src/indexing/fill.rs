@@ -33,8 +33,7 @@ pub fn roots(folders: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             }
             Err(e) => return Err(e).with_context(|| sanitize::path(folder)),
         };
-        let is_photo_or_folder = root.metadata().is_ok_and(|meta| meta.is_dir() || meta.is_file());
-        if root.exists() && !is_photo_or_folder {
+        if root.metadata().is_ok_and(|meta| !meta.is_dir() && !meta.is_file()) {
             return Err(Failure::usage(format!("{} is neither a folder nor a file", sanitize::path(folder))));
         }
         roots.push(root);

@@ -233,10 +233,12 @@ impl QuantizedKind {
 /// zeros there, which their activations leave zero: 4,320 instead of SigLIP's 4,304.
 fn filled(name: &str, shape: &[usize]) -> Vec<usize> {
     let mut filled = shape.to_vec();
-    let inner = match () {
-        () if name.ends_with(".mlp.fc1.weight") || name.ends_with(".mlp.fc1.bias") => filled.first_mut(),
-        () if name.ends_with(".mlp.fc2.weight") => filled.last_mut(),
-        () => None,
+    let inner = if name.ends_with(".mlp.fc1.weight") || name.ends_with(".mlp.fc1.bias") {
+        filled.first_mut()
+    } else if name.ends_with(".mlp.fc2.weight") {
+        filled.last_mut()
+    } else {
+        None
     };
     if let Some(inner) = inner {
         *inner = inner.next_multiple_of(Dtype::Q8_0.block().0);

@@ -38,12 +38,24 @@ const FACTS: [(&str, &str); 22] = [
 /// Columns of the names of facts.
 const NAMES: usize = 14;
 
-/// What is said about a photo, each with the file that says it.
-pub fn said(path: &Path, library: Option<&Library>) -> Result<Vec<(PathBuf, Statement)>, photo::PhotoError> {
+/// What is said about a photo.
+#[derive(Default)]
+pub struct PhotoStatements {
+    /// Each with the file that says it.
+    pub said: Vec<(PathBuf, Statement)>,
+    /// Files beside it that say nothing about it.
+    pub unread: Vec<PathBuf>,
+}
+
+/// What is said about a photo by itself, its name and the files beside it.
+pub fn said(path: &Path, library: Option<&Library>) -> Result<PhotoStatements, photo::PhotoError> {
     let bytes = photo::read(path, &DecodeLimits::default())?;
     let roots = library.and_then(|library| library.roots().ok()).unwrap_or_default();
     let root = roots.iter().find(|root| path.starts_with(root)).map(PathBuf::as_path);
-    Ok(photo_file::said(path, root, outline(&bytes).statements, &SidecarFolder::around(path).beside(path)))
+    let mut unread = SidecarFolder::around(path).beside(path);
+    let said = photo_file::said(path, root, outline(&bytes).statements, &unread);
+    unread.retain(|file| said.iter().all(|(from, _)| from != file));
+    Ok(PhotoStatements { said, unread })
 }
 
 /// What all sources say together, by keys; what the library remembers, if the file is gone.
@@ -78,7 +90,7 @@ pub fn cluster(hit: &Hit, library: Option<&Library>) -> anyhow::Result<Option<St
 pub fn lines(
     (path, here): (&Path, &Path),
     hit: Option<&Hit>,
-    said: &[(PathBuf, Statement)],
+    PhotoStatements { said, unread }: &PhotoStatements,
     library: Option<&Library>,
 ) -> anyhow::Result<Vec<String>> {
     let mut lines = vec![sanitize::path(path)];
@@ -117,9 +129,7 @@ pub fn lines(
             line("", &format!("{}  (not used: {source})", shown(key, other)));
         }
     }
-    for file in
-        SidecarFolder::around(here).beside(here).iter().filter(|file| said.iter().all(|(from, _)| from != *file))
-    {
+    for file in unread {
         let name = sanitize::path(Path::new(file.file_name().unwrap_or_default()));
         line("", &format!("{name} is not used: it cannot be read, or is about another photo"));
     }

@@ -62,7 +62,8 @@ copy() {
     until (set -C && printf '[Trash Info]\nPath=%s\nDeletionDate=%s\n' "$6" "$(date +%Y-%m-%dT%H:%M:%S)" \
         >"$trash/info/$name.trashinfo") 2>/dev/null && [ ! -e "$trash/files/$name" ]; do
         n=$((n + 1))
-        [ "$n" -gt 10000 ] && printf 'left, the trash cannot be written: %s\n' "$shown" >&2 && left=$((left + 1)) && return
+        [ "$n" -gt 10000 ] && printf 'left, the trash cannot be written: %s\n' "$shown" >&2 &&
+            left=$((left + 1)) && return
         name=$n-$5
     done
     if mv -- "$1" "$trash/files/$name"; then

@@ -180,7 +180,8 @@ mod tests {
     fn what_is_cut_off_says_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let (file, photo) = (folder.path().join("a.jpg.xmp"), folder.path().join("a.jpg"));
-        let whole = r#"<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+        let whole = r#"<x:xmpmeta xmlns:x="adobe:ns:meta/">
+            <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
             <rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"/></rdf:RDF></x:xmpmeta>"#;
         std::fs::write(&file, whole).unwrap();
         assert_eq!(read(&file, &photo).and_then(|said| said.metadata.rating), Some(4));

@@ -165,14 +165,13 @@ impl Overlay {
     }
 }
 
-/// The entries of the palette: the one of which this is the name, then those that work here before those of other places,
-/// in each the best first.
+/// The entries of the palette: the one of which this is the name, then those that work here before those of other
+/// places, in each the best first.
 #[must_use]
 pub fn palette(place: Place, typed: &str) -> Vec<&'static Entry> {
     let (here, elsewhere): (Vec<&Entry>, Vec<&Entry>) = ACTIONS.iter().partition(|entry| entry.counts_in(place));
-    let mut found: Vec<&Entry> =
-        here.iter().chain(&elsewhere).copied().filter(|entry| entry.name == typed.trim()).collect();
-    found.truncate(1);
+    let named = here.iter().chain(&elsewhere).copied().find(|entry| entry.name == typed.trim());
+    let mut found: Vec<&Entry> = named.into_iter().collect();
     let mut seen: Vec<Action> = found.iter().map(|entry| entry.action).collect();
     for entries in [here, elsewhere] {
         // One line for each action; the first of its entries wins.

@@ -67,8 +67,8 @@ struct FilterScope<'a> {
 }
 
 impl FilterScope<'_> {
-    /// What follows a condition, so that of a list for [`FilterScope::shared`] no more is made than is needed: the photos
-    /// that are asked for, and those that were taken as one with them.
+    /// What follows a condition, so that of a list for [`FilterScope::shared`] no more is made than is needed: the
+    /// photos that are asked for, and those that were taken as one with them.
     fn and(self, photo: &str) -> String {
         if !self.is_listed {
             return String::new();
@@ -182,11 +182,10 @@ impl Filter {
                 let either: Vec<String> = names.iter().map(|name| within(paths::padded_words(name))).collect();
                 (of_photos("place_folded", &either.join(" OR ")), false)
             }
-            Self::OwnerText(OwnerText::Keyword, text) if of.has_values() => {
-                (named(NameKind::Keyword, Some(bound(paths::padded_words(text))), of), true)
-            }
-            Self::OwnerText(OwnerText::Person, text) if of.has_values() => {
-                (named(NameKind::Person, Some(bound(paths::padded_words(text))), of), true)
+            Self::OwnerText(place @ (OwnerText::Keyword | OwnerText::Person), text) if of.has_values() => {
+                let is_keyword = *place == OwnerText::Keyword;
+                let kind = if is_keyword { NameKind::Keyword } else { NameKind::Person };
+                (named(kind, Some(bound(paths::padded_words(text))), of), true)
             }
             Self::Cluster(name) if paths::fold(name) != NO_CLUSTER => (
                 format!(

@@ -39,7 +39,8 @@ pub enum By {
 const TOLD_AT_ONCE: usize = 500;
 /// Less than one photo in so many is few: the catalogue is asked about them alone.
 const FEW: usize = 4;
-/// So many photos that pass a filter, or one in so many, are listed, and each compared, before a graph has found enough.
+/// So many photos that pass a filter, or one in so many, are listed, and each compared, before a graph has found
+/// enough.
 const MOST_LISTED: usize = 30_000;
 const FEW_LISTED: usize = 20;
 /// The most photos found by words that a filter is asked about one by one.

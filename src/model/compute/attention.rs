@@ -40,8 +40,8 @@ impl Heads {
     }
 }
 
-/// How many queries are attended to at a time: their scores stay in the cache, and a picture of thousands of patches takes
-/// megabytes, not hundreds of them.
+/// How many queries are attended to at a time: their scores stay in the cache, and a picture of thousands of patches
+/// takes megabytes, not hundreds of them.
 const QUERIES: usize = 128;
 
 /// Attention of every query to every key: (queries, heads * size).
