@@ -117,6 +117,15 @@ fn what_is_kept_is_used_and_made_again_if_it_is_damaged() {
     std::fs::write(&kept[0], &bytes[..bytes.len() / 3]).unwrap();
     assert_eq!(embed(), first);
     assert_eq!(std::fs::read(&kept[0]).unwrap(), bytes);
+    // What an earlier release has kept of the same tower goes when it is made anew; what is of others stays.
+    let name = kept[0].file_name().unwrap().to_str().unwrap();
+    let tower = name.rsplit_once('-').unwrap().0;
+    let beside = |name: &str| kept[0].with_file_name(name);
+    let names = [format!("{tower}-1.gguf"), format!("{tower}-4000000000.gguf"), format!("x{tower}-1.gguf")];
+    names.iter().for_each(|name| std::fs::write(beside(name), b"kept").unwrap());
+    std::fs::remove_file(&kept[0]).unwrap();
+    assert_eq!(embed(), first);
+    assert_eq!(names.map(|name| beside(&name).exists()), [false, true, true]);
     // Where nothing can be kept, it works all the same.
     let blocked = tempfile::NamedTempFile::new().unwrap();
     let model = DualEncoder::open(&folder, Device::Cpu, TowerBits::Eight, Some(blocked.path())).unwrap();

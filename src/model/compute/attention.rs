@@ -1,7 +1,8 @@
 //! Attention (Vaswani et al. 2017) on rows of f32.
 
-use super::matrix::{multiply_slices_to, transposed};
-use super::ops::{self, Activation};
+pub(in crate::model) use super::matrix::Heads;
+use super::matrix::{attend, columns_of};
+use super::ops;
 use rayon::prelude::*;
 
 /// Some columns of rows: in each row of `width` numbers, the queries, keys or values begin at `first`.
@@ -12,69 +13,33 @@ pub(in crate::model) struct Columns<'a> {
     pub(in crate::model) first: usize,
 }
 
-impl Columns<'_> {
-    fn count(&self) -> usize {
-        self.rows.len() / self.width
-    }
-
-    fn head(&self, head: usize, size: usize) -> impl Iterator<Item = &[f32]> {
+impl<'a> Columns<'a> {
+    fn head(self, head: usize, size: usize) -> Vec<&'a [f32]> {
         let first = self.first + head * size;
-        self.rows.chunks_exact(self.width).map(move |row| &row[first..first + size])
+        self.rows.chunks_exact(self.width).map(|row| &row[first..first + size]).collect()
     }
 }
-
-/// The heads of an attention.
-#[derive(Clone, Copy)]
-pub(in crate::model) struct Heads {
-    pub(in crate::model) count: usize,
-    /// Numbers in a head.
-    pub(in crate::model) size: usize,
-    /// The factor of the scores.
-    pub(in crate::model) scale: f32,
-}
-
-impl Heads {
-    /// Heads that see everything, with the usual factor.
-    pub(in crate::model) fn new(count: usize, size: usize) -> Self {
-        Self { count, size, scale: 1.0 / (size as f32).sqrt() }
-    }
-}
-
-/// How many queries are attended to at a time: their scores stay in the cache, and a picture of thousands of patches
-/// takes megabytes, not hundreds of them.
-const QUERIES: usize = 128;
 
 /// Attention of every query to every key: (queries, heads * size).
 pub(in crate::model) fn attention(queries: Columns, keys: Columns, values: Columns, heads: Heads) -> Vec<f32> {
-    let Heads { count: heads, size, scale } = heads;
-    let of_heads: Vec<Vec<f32>> = (0..heads)
-        .into_par_iter()
-        .map(|head| {
-            let gather = |columns: Columns| {
-                let mut rows = Vec::with_capacity(columns.count() * size);
-                columns.head(head, size).for_each(|row| rows.extend_from_slice(row));
-                rows
-            };
-            let (count, queries, keys) = (keys.count(), gather(queries), gather(keys));
-            let values = transposed(&values.head(head, size).collect::<Vec<_>>());
-            let mut out = vec![0.0; queries.len()];
-            let mut scores = vec![0.0; (queries.len() / size).min(QUERIES) * count];
-            for (queries, out) in queries.chunks(QUERIES * size).zip(out.chunks_mut(QUERIES * size)) {
-                let scores = &mut scores[..queries.len() / size * count];
-                multiply_slices_to(scores, queries, &keys, size, None, Activation::None);
-                ops::softmax(scores, count, scale);
-                multiply_slices_to(out, scores, &values, count, None, Activation::None);
-            }
-            out
-        })
-        .collect();
-    let mut out = vec![0.0; queries.count() * heads * size];
-    for (i, row) in out.chunks_exact_mut(heads * size).enumerate() {
-        for (to, head) in row.chunks_exact_mut(size).zip(&of_heads) {
-            to.copy_from_slice(&head[i * size..][..size]);
-        }
-    }
+    let mut out = vec![0.0; queries.rows.len() / queries.width * heads.count * heads.size];
+    attention_to(&mut out, queries, keys, values, heads);
     out
+}
+
+/// The same to `out`.
+pub(in crate::model) fn attention_to(
+    out: &mut [f32],
+    queries: Columns,
+    keys: Columns,
+    values: Columns,
+    Heads { count, size, scale }: Heads,
+) {
+    let rows = out.len() / (count * size);
+    columns_of(out, rows, count * size, size).into_par_iter().enumerate().for_each(|(head, mut out)| {
+        let [queries, keys, values] = [queries, keys, values].map(|columns| columns.head(head, size));
+        attend(&queries, &keys, &values, scale, &mut out);
+    });
 }
 
 /// Attention of one head's query to some keys, of which each has a value, added to `out`. `scores` is memory for it.

@@ -2,9 +2,11 @@
 //!
 //! Our kernels add in the same order at every processor level with FMA; candle's do not.
 
-use super::matrix::{PackedMatrix, multiply_slices, multiply_slices_to};
-use super::ops::{Activation, bias_activate, contiguous, contiguous_mut};
-use candle_core::{CpuStorage, CustomOp2, DType, InplaceOp3, Layout, Result, Shape, Storage, Tensor, bail};
+use super::matrix::{
+    Heads, PackedMatrix, add_attention, add_mlp, heads_fill_strips, multiply_slices, multiply_slices_to,
+};
+use super::ops::{Activation, Norm, TensorNorm, bias_activate, contiguous, contiguous_mut};
+use candle_core::{CpuStorage, CustomOp2, DType, InplaceOp1, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 
 /// `x W^T + b`
@@ -33,11 +35,20 @@ impl TensorLinear {
             return bias_activate(product(x, &self.weight)?, &self.bias, activation);
         }
         let weight = self.weight.contiguous()?;
-        in_room(room, x, &self.bias, &TensorProduct { weight: &weight, activation })
+        let shape = weight.dims2()?;
+        let out = room_for(room, x, shape.0)?;
+        with_numbers([&x.contiguous()?, &weight, &self.bias], |[x, w, bias]| {
+            fill(&out, |out| {
+                check(out, x, bias, shape)?;
+                multiply_slices_to(out, x, w, shape.1, Some(bias), activation);
+                Ok(())
+            })
+        })?;
+        Ok(out)
     }
 }
 
-/// The same in 8 bits.
+/// A linear layer in 8 bits. The bits of a row do not depend on how many others there are.
 pub(in crate::model) struct PackedLinear {
     /// (outputs, inputs)
     pub(in crate::model) weight: PackedMatrix,
@@ -46,26 +57,182 @@ pub(in crate::model) struct PackedLinear {
 }
 
 impl PackedLinear {
-    /// Like [`TensorLinear::apply_in`], on the processor. The bits of a row do not depend on how many others there are.
+    /// (outputs, inputs)
+    fn shape(&self) -> (usize, usize) {
+        (self.weight.rows(), self.weight.columns())
+    }
+
+    /// Like [`TensorLinear::apply_in`], on the processor.
     pub(in crate::model) fn apply_in(
         &self,
         room: Option<&Tensor>,
         x: &Tensor,
         activation: Activation,
     ) -> Result<Tensor> {
-        in_room(room, x, &self.bias, &PackedProduct { weight: &self.weight, activation })
+        let out = room_for(room, x, self.weight.rows())?;
+        with_numbers([&x.contiguous()?, &self.bias], |[x, bias]| {
+            fill(&out, |out| {
+                check(out, x, bias, self.shape())?;
+                self.weight.multiply_to(out, x, None, bias, activation);
+                Ok(())
+            })
+        })?;
+        Ok(out)
+    }
+
+    /// The same of what a norm makes of `x`, without an activation.
+    pub(in crate::model) fn apply_normed(
+        &self,
+        room: Option<&Tensor>,
+        x: &Tensor,
+        norm: &TensorNorm,
+    ) -> Result<Tensor> {
+        let out = room_for(room, x, self.weight.rows())?;
+        let eps = norm.eps;
+        with_numbers([&x.contiguous()?, &self.bias, &norm.weight, &norm.bias], |[x, bias, weight, norm_bias]| {
+            fill(&out, |out| {
+                check(out, x, bias, self.shape())?;
+                check_norm(weight, norm_bias, self.weight.columns())?;
+                let norm = Norm { weight, bias: norm_bias, eps };
+                self.weight.multiply_to(out, x, Some(norm), bias, Activation::None);
+                Ok(())
+            })
+        })?;
+        Ok(out)
+    }
+
+    /// Adds its results to `out`, in place, and returns it.
+    pub(in crate::model) fn add_to(&self, out: Tensor, x: &Tensor) -> Result<Tensor> {
+        with_numbers([&x.contiguous()?, &self.bias], |[x, bias]| {
+            fill(&out, |out| {
+                check(out, x, bias, self.shape())?;
+                self.weight.multiply_onto(out, x, bias);
+                Ok(())
+            })
+        })?;
+        Ok(out)
     }
 }
 
-/// The result of a layer on the processor, in `room` if it fits there.
-fn in_room(room: Option<&Tensor>, x: &Tensor, bias: &Tensor, product: &impl InplaceOp3) -> Result<Tensor> {
-    let shape = (x.dims2()?.0, bias.dims1()?);
-    let room = match room.filter(|room| room.dims2().is_ok_and(|room| room == shape)) {
-        Some(room) => room.clone(),
-        None => Tensor::zeros(shape, DType::F32, x.device())?,
-    };
-    room.inplace_op3(&x.contiguous()?, bias, product)?;
-    Ok(room)
+/// [`add_mlp`] of tensors, in place.
+pub(in crate::model) fn add_packed_mlp(
+    x: Tensor,
+    norm: &TensorNorm,
+    [fc1, fc2]: [&PackedLinear; 2],
+    activation: Activation,
+) -> Result<Tensor> {
+    let eps = norm.eps;
+    let parts = [&norm.weight, &norm.bias, &fc1.bias, &fc2.bias];
+    with_numbers(parts, |[weight, bias, bias1, bias2]| {
+        fill(&x, |x| {
+            let ((inner, hidden), columns) = (fc1.shape(), weight.len());
+            check_norm(weight, bias, hidden)?;
+            if fc2.shape() != (hidden, inner) || x.len() % columns != 0 || bias1.len() != inner || bias2.len() != hidden
+            {
+                bail!("an MLP of {hidden} and {inner} numbers, then of {:?}, gets {}", fc2.shape(), x.len());
+            }
+            let layers = [(&fc1.weight, bias1), (&fc2.weight, bias2)];
+            add_mlp(x, Norm { weight, bias, eps }, layers, activation);
+            Ok(())
+        })
+    })?;
+    Ok(x)
+}
+
+/// Attention in 8 bits: from the states to what is added to them.
+pub(in crate::model) struct PackedAttention<'a> {
+    qkv: &'a PackedLinear,
+    out: &'a PackedLinear,
+    heads: Heads,
+}
+
+impl<'a> PackedAttention<'a> {
+    /// Attention of so many heads, whose queries come out of `qkv` scaled; `None` if heads of this size do not fill strips of
+    /// columns.
+    pub(in crate::model) fn new([qkv, out]: [&'a PackedLinear; 2], heads: usize) -> Option<Self> {
+        let (hidden, inputs) = out.shape();
+        let size = hidden.checked_div(heads)?;
+        let fits = size * heads == hidden && inputs == hidden && qkv.shape() == (3 * hidden, hidden);
+        (fits && heads_fill_strips(size)).then_some(Self { qkv, out, heads: Heads { count: heads, size, scale: 1.0 } })
+    }
+
+    /// Adds to `x`, in place, what attention makes of the normalised `x`. `attend` is given queries, keys and values of some
+    /// heads side by side.
+    pub(in crate::model) fn add_to(
+        &self,
+        x: Tensor,
+        norm: &TensorNorm,
+        attend: impl Fn(&[f32], Heads, &mut [f32]) + Sync,
+    ) -> Result<Tensor> {
+        let eps = norm.eps;
+        let parts = [&norm.weight, &norm.bias, &self.qkv.bias, &self.out.bias];
+        with_numbers(parts, |[weight, bias, qkv_bias, out_bias]| {
+            fill(&x, |x| {
+                let hidden = self.out.weight.rows();
+                check_norm(weight, bias, hidden)?;
+                if x.is_empty() || x.len() % hidden != 0 || qkv_bias.len() != 3 * hidden || out_bias.len() != hidden {
+                    bail!("attention of {hidden} numbers gets {}", x.len());
+                }
+                let layers = [(&self.qkv.weight, qkv_bias), (&self.out.weight, out_bias)];
+                add_attention(x, Norm { weight, bias, eps }, layers, self.heads, &attend);
+                Ok(())
+            })
+        })?;
+        Ok(x)
+    }
+}
+
+/// Memory for (rows of `x`, outputs) on the processor: `room`, if it has that shape.
+fn room_for(room: Option<&Tensor>, x: &Tensor, outputs: usize) -> Result<Tensor> {
+    let shape = (x.dims2()?.0, outputs);
+    match room.filter(|room| room.dims2().is_ok_and(|room| room == shape)) {
+        Some(room) => Ok(room.clone()),
+        None => Tensor::zeros(shape, DType::F32, x.device()),
+    }
+}
+
+/// Refuses what is not a layer of (outputs, inputs).
+fn check(out: &[f32], x: &[f32], bias: &[f32], (outputs, inputs): (usize, usize)) -> Result<()> {
+    let rows = x.len() / inputs.max(1);
+    if rows * inputs == x.len() && bias.len() == outputs && out.len() == rows * outputs && !out.is_empty() {
+        return Ok(());
+    }
+    bail!("a layer from {inputs} to {outputs} numbers gets {}, and a bias of {}", x.len(), bias.len())
+}
+
+fn check_norm(weight: &[f32], bias: &[f32], length: usize) -> Result<()> {
+    if weight.len() == length && bias.len() == length && length > 0 {
+        return Ok(());
+    }
+    bail!("a norm of {} and {} numbers for {length}", weight.len(), bias.len())
+}
+
+/// Calls `f` with the numbers of contiguous tensors on the processor.
+fn with_numbers<const N: usize>(tensors: [&Tensor; N], f: impl FnOnce([&[f32]; N]) -> Result<()>) -> Result<()> {
+    let stored = tensors.map(Tensor::storage_and_layout);
+    let mut numbers = [&[][..]; N];
+    for (numbers, (storage, layout)) in numbers.iter_mut().zip(&stored) {
+        let Storage::Cpu(storage) = &**storage else { bail!("the numbers of a layer are not on the processor") };
+        *numbers = contiguous(storage, layout)?;
+    }
+    f(numbers)
+}
+
+/// Lets `f` write the numbers of a contiguous tensor on the processor.
+fn fill(tensor: &Tensor, f: impl Fn(&mut [f32]) -> Result<()>) -> Result<()> {
+    tensor.inplace_op1(&Fill(f))
+}
+
+struct Fill<F>(F);
+
+impl<F: Fn(&mut [f32]) -> Result<()>> InplaceOp1 for Fill<F> {
+    fn name(&self) -> &'static str {
+        "fill"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        self.0(contiguous_mut(storage, layout)?)
+    }
 }
 
 /// `x w^T`: (.., n, k) and (.., m, k) with the same leading dimensions give (.., n, m).
@@ -74,85 +241,6 @@ pub(in crate::model) fn product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
         return x.matmul(&w.t()?);
     }
     x.contiguous()?.apply_op2_no_bwd(&w.contiguous()?, &RowProduct)
-}
-
-/// Fills `out` with what a layer of (outputs, inputs) makes of (rows, inputs), by a product of `x` that adds `bias`.
-fn layer(
-    (out, out_layout): (&mut CpuStorage, &Layout),
-    (x, x_layout): (&CpuStorage, &Layout),
-    (bias, bias_layout): (&CpuStorage, &Layout),
-    (outputs, inputs): (usize, usize),
-    multiply: impl FnOnce(&mut [f32], &[f32], &[f32]),
-) -> Result<()> {
-    let (x, bias) = (contiguous(x, x_layout)?, contiguous(bias, bias_layout)?);
-    let out = contiguous_mut(out, out_layout)?;
-    match x_layout.dims() {
-        [rows, columns]
-            if *columns == inputs
-                && bias.len() == outputs
-                && out.len() == rows * outputs
-                && rows * columns * outputs > 0 =>
-        {
-            multiply(out, x, bias);
-            Ok(())
-        }
-        shape => bail!("a layer from {inputs} to {outputs} numbers gets {shape:?} and a bias of {}", bias.len()),
-    }
-}
-
-struct TensorProduct<'a> {
-    /// (outputs, inputs), contiguous
-    weight: &'a Tensor,
-    activation: Activation,
-}
-
-impl InplaceOp3 for TensorProduct<'_> {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-
-    fn cpu_fwd(
-        &self,
-        out: &mut CpuStorage,
-        out_layout: &Layout,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<()> {
-        let (storage, w_layout) = self.weight.storage_and_layout();
-        let Storage::Cpu(w) = &*storage else { bail!("the weights of a layer are not on the processor") };
-        let (w, shape) = (contiguous(w, w_layout)?, w_layout.shape().dims2()?);
-        layer((out, out_layout), (x, x_layout), (bias, bias_layout), shape, |out, x, bias| {
-            multiply_slices_to(out, x, w, shape.1, Some(bias), self.activation);
-        })
-    }
-}
-
-struct PackedProduct<'a> {
-    weight: &'a PackedMatrix,
-    activation: Activation,
-}
-
-impl InplaceOp3 for PackedProduct<'_> {
-    fn name(&self) -> &'static str {
-        "packed-linear"
-    }
-
-    fn cpu_fwd(
-        &self,
-        out: &mut CpuStorage,
-        out_layout: &Layout,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<()> {
-        let shape = (self.weight.rows(), self.weight.columns());
-        layer((out, out_layout), (x, x_layout), (bias, bias_layout), shape, |out, x, bias| {
-            self.weight.multiply_to(out, x, Some(bias), self.activation);
-        })
-    }
 }
 
 struct RowProduct;

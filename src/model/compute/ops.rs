@@ -103,12 +103,29 @@ fn add_and_activate(x: &mut [f32], bias: &[f32], activation: Activation) {
     }
 }
 
-/// Normalises the rows of `x` with a weight and a bias along the last dimension.
-pub(in crate::model) fn normalised(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f32) -> Result<Tensor> {
-    if !x.device().is_cpu() {
-        return candle_nn::ops::layer_norm(x, weight, bias, eps);
+/// A norm of tensors along the last dimension.
+pub(in crate::model) struct TensorNorm {
+    pub(in crate::model) weight: Tensor,
+    pub(in crate::model) bias: Tensor,
+    pub(in crate::model) eps: f32,
+}
+
+impl TensorNorm {
+    pub(in crate::model) fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        let (weight, bias) = (&self.weight, &self.bias);
+        if !x.device().is_cpu() {
+            return candle_nn::ops::layer_norm(x, weight, bias, self.eps);
+        }
+        x.contiguous()?.apply_op3_no_bwd(weight, bias, &LayerNorm(self.eps))
     }
-    x.contiguous()?.apply_op3_no_bwd(weight, bias, &LayerNorm(eps))
+}
+
+/// The same of rows of numbers.
+#[derive(Clone, Copy)]
+pub(in crate::model) struct Norm<'a> {
+    pub(in crate::model) weight: &'a [f32],
+    pub(in crate::model) bias: &'a [f32],
+    pub(in crate::model) eps: f32,
 }
 
 struct LayerNorm(f32);
@@ -562,7 +579,7 @@ fn gelu_tanh(x: f32) -> f32 {
 /// The exponential, without a branch or a call so that it vectorises; relative error under 2e-7 for |x| < 87.
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // the two parts of ln 2, exact as written (Cephes)
-fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     /// Adding this and subtracting it again rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);

@@ -2,9 +2,9 @@
 //! candle-transformers'; the tables, which are large, are read where they are mapped.
 
 use super::config::{BertNaming, TextConfig, TextPooling, TowerSizes};
-use super::tower::{EncodeTexts, Projection, TensorNorm, by_length};
+use super::tower::{EncodeTexts, Projection, by_length};
 use crate::model::compute::candle_weights::CandleWeights;
-use crate::model::compute::ops::Activation;
+use crate::model::compute::ops::{Activation, TensorNorm};
 use crate::model::compute::weights::Weights;
 use candle_core::Tensor;
 use candle_transformers::models::bert;

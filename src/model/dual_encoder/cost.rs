@@ -1,9 +1,10 @@
 //! What a vision tower costs on this machine, without its weights.
 
+use super::attention_mask::AttentionMask;
 use super::config::TowerSizes;
 use super::eight_bits::TowerBits;
 use super::fastvit::FastVit;
-use super::tower::{EncodePictures, EncoderLayer, LayerRoom, attend};
+use super::tower::{EncodePictures, EncoderLayer, LayerRoom};
 use crate::model::compute::ops::Activation;
 use crate::model::hub::presets::{Preset, VisionSizes};
 use candle_core::{Device, Tensor};
@@ -35,8 +36,8 @@ pub fn seconds_per_photo(preset: &Preset) -> anyhow::Result<f64> {
     let layer = EncoderLayer::made_up(&sizes, TowerBits::Fastest)?;
     let batch = (ROWS / tokens).clamp(1, 8);
     let x = Tensor::full(0.1_f32, (batch * tokens, hidden), &Device::Cpu)?;
-    let attend = |qkv: &Tensor, heads: usize| attend(qkv, batch, heads);
-    let of_layer = best_of(&|| layer.apply(x.copy()?, &attend, None, &mut LayerRoom::default()).map(drop))?;
+    let mask = AttentionMask::All(batch);
+    let of_layer = best_of(&|| layer.apply(x.copy()?, &mask, None, &mut LayerRoom::default()).map(drop))?;
     Ok(of_layer * layers as f64 / batch as f64)
 }
 

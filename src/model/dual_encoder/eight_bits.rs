@@ -1,5 +1,5 @@
-//! Towers in 8 bits: the matrices of a transformer's layers as blocks of 32 weights with a scale (Q8_0), multiplied as
-//! integers where the processor is fast at that. The blocks are made once, kept in the cache folder, and mapped from there.
+//! Towers in 8 bits: the matrices of a transformer's layers as blocks of 64 weights with a scale, multiplied as integers where
+//! the processor is fast at that. The blocks are made once, kept in the cache folder, and mapped from there.
 //!
 //! A block of inputs has a scale of its own, so a few channels that are larger than all others, as they are common in
 //! transformers, cost the others of their block precision, not those of the whole row. What is not in the layers (patches,
@@ -9,11 +9,10 @@ use super::tower::{EncoderLayer, TowerLinear};
 use crate::model::compute::gguf::GgufWriter;
 use crate::model::compute::level::integers_are_fast;
 use crate::model::compute::linear::{PackedLinear, TensorLinear};
-use crate::model::compute::matrix::{Dtype, Matrix, PackedMatrix};
+use crate::model::compute::matrix::{Dtype, PackedMatrix};
 use crate::model::compute::weights::{Weights, seal};
 use crate::model::kept;
 use candle_core::Tensor;
-use candle_core::quantized::{GgmlDType, QTensor};
 use memmap2::MmapMut;
 use rayon::prelude::*;
 use std::io::Cursor;
@@ -21,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Must change whenever the same tower gives other blocks, or is kept in another way.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// States with fewer numbers are multiplied as fast in f32.
 const LEAST_HIDDEN: usize = 256;
@@ -51,14 +50,9 @@ impl TowerBits {
 /// The matrix of a layer in 8 bits, packed; `None` if its inputs do not fill whole blocks, or if it holds NaN or infinity,
 /// which blocks would hide: in f32 they show, and the model is refused.
 fn packed(weight: &Tensor) -> anyhow::Result<Option<Vec<u8>>> {
-    let (outputs, inputs) = weight.dims2()?;
-    let finite = || weight.flatten_all()?.to_vec1::<f32>().map(|numbers| numbers.iter().all(|n| n.is_finite()));
-    if Dtype::Q8_0.bytes(inputs).is_none() || !finite()? {
-        return Ok(None);
-    }
-    let blocks = QTensor::quantize(weight, GgmlDType::Q8_0)?.data()?.into_owned();
-    let length = blocks.len();
-    Ok(Some(Matrix::new(Arc::new(blocks), 0..length, Dtype::Q8_0, outputs, inputs)?.packed()))
+    let (numbers, inputs) = (weight.flatten_all()?.to_vec1::<f32>()?, weight.dims2()?.1);
+    let finite = numbers.iter().all(|n| n.is_finite());
+    Ok(if finite { PackedMatrix::pack(&numbers, inputs) } else { None })
 }
 
 /// What a tower in 8 bits is loaded from beside the model's own files.
@@ -115,6 +109,7 @@ impl EightBits {
             && kept::replace(file, &bytes).is_ok()
             && let Some(kept) = Self::kept(file)
         {
+            remove_older(file);
             return Ok(kept);
         }
         Ok(Self(Weights::of_sealed_gguf(&bytes)?))
@@ -129,6 +124,21 @@ pub(super) fn name_of(layer: usize, part: &str) -> String {
 /// Where a tower of the model with this fingerprint is kept.
 pub(super) fn place(cache: &Path, fingerprint: &str, tower: &str) -> PathBuf {
     cache.join("towers").join(format!("{}-{tower}-{VERSION}.gguf", fingerprint.get(..32).unwrap_or(fingerprint)))
+}
+
+/// Removes what earlier releases kept of the same tower, which takes as much room as the new file. A later release's stays.
+fn remove_older(file: &Path) {
+    let named = |path: &Path| -> Option<(String, u32)> {
+        let (tower, version) = path.file_stem()?.to_str()?.rsplit_once('-')?;
+        Some((tower.to_owned(), version.parse().ok()?))
+    };
+    let (Some((tower, _)), Some(Ok(beside))) = (named(file), file.parent().map(std::fs::read_dir)) else { return };
+    for other in beside.flatten().map(|entry| entry.path()) {
+        if named(&other).is_some_and(|(name, version)| name == tower && version < VERSION) {
+            // What cannot be removed costs nothing but room.
+            let _ = std::fs::remove_file(other);
+        }
+    }
 }
 
 /// A layer in 8 bits that is kept nowhere; as it is if its inputs do not fill whole blocks.

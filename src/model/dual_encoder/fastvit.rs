@@ -3,9 +3,10 @@
 //! products when it is loaded. Which parts there are, and their sizes, is told by the weights. States are (pixels,
 //! channels), so that a pointwise convolution is one product.
 
-use super::tower::{EncodePictures, TensorNorm, attend};
+use super::attention_mask::AttentionMask;
+use super::tower::EncodePictures;
 use crate::model::compute::linear::TensorLinear;
-use crate::model::compute::ops::{Activation, Depthwise, Padding, add, bias_activate};
+use crate::model::compute::ops::{Activation, Depthwise, Padding, TensorNorm, add, bias_activate};
 use crate::model::compute::weights::Weights;
 use anyhow::Context;
 use candle_core::{Device, Tensor};
@@ -185,7 +186,7 @@ impl MixerBlock {
             Mixer::Attention(TokenAttention { norm, qkv, out }) => {
                 let seen = norm.as_ref().map_or(Ok(x.clone()), |norm| norm.apply(&x))?;
                 let heads = x.dim(1)? / HEAD;
-                let found = attend(&qkv.apply(&seen, Activation::None)?, 1, heads)?;
+                let found = AttentionMask::All(1).attend(&qkv.apply(&seen, Activation::None)?, heads)?;
                 add(out.apply(&found, Activation::None)?, &x)?
             }
         };

@@ -3,6 +3,7 @@
 //! size comes from the configuration; what differs between families (names of tensors, activations, pooling,
 //! preprocessing, tokens) is data.
 
+mod attention_mask;
 mod bert;
 mod config;
 mod cost;

@@ -3,8 +3,6 @@
 //! for tags differ in a word and what follows it.
 
 use crate::model::compute::attention::{Heads, attend_to_some};
-use crate::model::compute::ops::contiguous;
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -50,39 +48,20 @@ impl PrefixTree {
             (before != *token).then_some(before)
         })
     }
-}
 
-/// Attention of each token to itself and to those before it: (tokens, 3 * hidden), with scaled queries first, then keys and
-/// values, give (tokens, hidden). On the processor.
-pub(super) struct AttendToPrefix<'t> {
-    pub(super) tree: &'t PrefixTree,
-    pub(super) heads: Heads,
-}
-
-impl CustomOp1 for AttendToPrefix<'_> {
-    fn name(&self) -> &'static str {
-        "attend-to-prefix"
-    }
-
-    fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let Heads { count: heads, size, scale } = self.heads;
-        let (tokens, width) = layout.shape().dims2()?;
-        let hidden = heads * size;
-        if width != 3 * hidden || tokens != self.tree.ids.len() {
-            candle_core::bail!("attention of {} tokens to {tokens} x {width} numbers", self.tree.ids.len());
-        }
-        let qkv = contiguous(qkv, layout)?;
-        let mut out = vec![0.0; tokens * hidden];
-        out.par_chunks_exact_mut(hidden).enumerate().for_each_init(Vec::new, |scores, (token, out)| {
-            let part = |token: usize, first: usize| &qkv[token * width + first..][..size];
-            let seen: Vec<u32> = self.tree.seen_by(token as u32).collect();
+    /// Attention of each token to itself and to those before it: queries, keys and values of the heads side by side,
+    /// (tokens, 3 * numbers of the heads), give (tokens, numbers of the heads).
+    pub(super) fn attend(&self, qkv: &[f32], Heads { count, size, scale }: Heads, out: &mut [f32]) {
+        let all = count * size;
+        out.par_chunks_exact_mut(all).enumerate().for_each_init(Vec::new, |scores, (token, out)| {
+            let part = |token: usize, first: usize| &qkv[token * 3 * all + first..][..size];
+            let seen: Vec<u32> = self.seen_by(token as u32).collect();
             for (head, out) in out.chunks_exact_mut(size).enumerate() {
-                let (query, key, value) = (head * size, hidden + head * size, 2 * hidden + head * size);
+                let (query, key, value) = (head * size, all + head * size, 2 * all + head * size);
                 let seen = seen.iter().map(|seen| (part(*seen as usize, key), part(*seen as usize, value)));
                 attend_to_some(part(token, query), seen, scale, scores, out);
             }
         });
-        Ok((CpuStorage::F32(out), Shape::from((tokens, hidden))))
     }
 }
 
@@ -90,7 +69,6 @@ impl CustomOp1 for AttendToPrefix<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Tensor};
 
     #[test]
     fn what_texts_begin_with_in_common_stands_once() {
@@ -113,9 +91,9 @@ mod tests {
         let (heads, size) = (2, 3);
         let (hidden, width) = (heads * size, 3 * heads * size);
         let numbers: Vec<f32> = (0..4 * width).map(|n| ((n * 7919 + 13) % 31) as f32 / 15.0 - 1.0).collect();
-        let qkv = Tensor::from_slice(&numbers, (4, width), &Device::Cpu).unwrap();
-        let heads = Heads { scale: 1.0, ..Heads::new(heads, size) };
-        let found = qkv.apply_op1_no_bwd(&AttendToPrefix { tree: &tree, heads }).unwrap().to_vec2::<f32>().unwrap();
+        let mut found = vec![0.0; 4 * hidden];
+        tree.attend(&numbers, Heads { count: heads, size, scale: 1.0 }, &mut found);
+        let found: Vec<&[f32]> = found.chunks_exact(hidden).collect();
         for (path, last) in [(vec![0, 1, 2], lasts[0]), (vec![0, 3], lasts[1])] {
             assert_eq!(path.last(), Some(&(last as usize)));
             for (at, found) in found[last as usize].iter().enumerate() {

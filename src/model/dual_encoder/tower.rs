@@ -1,15 +1,15 @@
 //! The transformers of CLIP (Radford et al. 2021, arXiv 2103.00020), OpenCLIP and SigLIP (Zhai et al. 2023, arXiv
 //! 2303.15343): the same layers with other names, activations and ends.
 
+use super::attention_mask::AttentionMask;
 use super::config::{Family, TextConfig, TextLayers, TextPooling, TowerSizes, VisionPooling, VitConfig};
 use super::eight_bits::{self, EightBits, TowerBits};
-use super::prefix_tree::{AttendToPrefix, PrefixTree};
+use super::prefix_tree::PrefixTree;
 use super::tensors::{AttentionNames, ProjectionName, TextNames, TowerNames, VisionNames};
-use crate::model::compute::attention::{Columns, Heads, attention};
-use crate::model::compute::linear::{PackedLinear, TensorLinear, product};
-use crate::model::compute::ops::{Activation, add, contiguous, normalised};
+use crate::model::compute::linear::{PackedAttention, PackedLinear, TensorLinear, add_packed_mlp, product};
+use crate::model::compute::ops::{Activation, TensorNorm, add};
 use crate::model::compute::weights::Weights;
-use candle_core::{CpuStorage, CustomOp1, D, Device, Layout, Shape, Tensor};
+use candle_core::{D, Device, Tensor};
 use candle_nn::ops::softmax_last_dim;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -30,12 +30,6 @@ pub(super) trait EncodePictures: Send + Sync {
     /// # Errors
     /// Memory runs out on the device.
     fn forward(&self, pixels: &Tensor) -> candle_core::Result<Tensor>;
-}
-
-pub(super) struct TensorNorm {
-    pub(super) weight: Tensor,
-    pub(super) bias: Tensor,
-    pub(super) eps: f32,
 }
 
 /// A linear layer of a tower.
@@ -88,6 +82,22 @@ impl TowerLinear {
             Self::Small(linear) => linear.apply_in(room, x, activation),
         }
     }
+
+    /// The results for what a norm makes of `x`.
+    fn apply_normed(&self, room: Option<&Tensor>, x: &Tensor, norm: &TensorNorm) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Exact(linear) => linear.apply_in(room, &norm.apply(x)?, Activation::None),
+            Self::Small(linear) => linear.apply_normed(room, x, norm),
+        }
+    }
+
+    /// `to` with the results added to it.
+    fn add_to(&self, to: Tensor, x: &Tensor) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Exact(linear) => add(to, &linear.apply(x, Activation::None)?),
+            Self::Small(linear) => linear.add_to(to, x),
+        }
+    }
 }
 
 /// Memory for the largest results of a layer, which the next one uses again.
@@ -117,10 +127,6 @@ impl TensorNorm {
         let part = |part: &str| weights.tensor(&format!("{name}.{part}"), &[size]);
         Ok(Self { weight: part("weight")?, bias: part("bias")?, eps })
     }
-
-    pub(super) fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        normalised(x, &self.weight, &self.bias, self.eps)
-    }
 }
 
 impl Mlp {
@@ -133,9 +139,13 @@ impl Mlp {
         })
     }
 
-    fn apply(&self, x: &Tensor, room: &mut Option<Tensor>) -> candle_core::Result<Tensor> {
-        let inner = self.fc1.apply_in(room.as_ref(), x, self.activation)?;
-        self.fc2.apply_in(None, room.insert(inner), Activation::None)
+    /// `x` with what the layers make of the normalised `x` added to it.
+    fn add_to(&self, x: Tensor, norm: &TensorNorm, room: &mut Option<Tensor>) -> candle_core::Result<Tensor> {
+        if let (TowerLinear::Small(fc1), TowerLinear::Small(fc2)) = (&self.fc1, &self.fc2) {
+            return add_packed_mlp(x, norm, [fc1, fc2], self.activation);
+        }
+        let inner = self.fc1.apply_in(room.as_ref(), &norm.apply(&x)?, self.activation)?;
+        self.fc2.add_to(x, room.insert(inner))
     }
 }
 
@@ -273,96 +283,55 @@ impl EncoderLayer {
         })
     }
 
-    /// Maps states, (rows, hidden), to those of the rows in `wanted`, or of all. `attend` is given queries, keys and values
-    /// side by side, and the number of heads.
+    /// Maps states, (rows, hidden), to those of the rows in `wanted`, or of all.
     pub(super) fn apply(
         &self,
         x: Tensor,
-        attend: AttendFn,
+        mask: &AttentionMask,
         wanted: Option<&Tensor>,
         room: &mut LayerRoom,
     ) -> candle_core::Result<Tensor> {
-        let qkv = self.qkv.apply_in(room.qkv.as_ref(), &self.norm1.apply(&x)?, Activation::None)?;
-        let mut attended = attend(room.qkv.insert(qkv), self.heads)?;
+        let x = self.add_attended(x, mask, wanted, room)?;
+        self.mlp.add_to(x, &self.norm2, &mut room.inner)
+    }
+
+    /// The first half of the layer.
+    fn add_attended(
+        &self,
+        x: Tensor,
+        mask: &AttentionMask,
+        wanted: Option<&Tensor>,
+        room: &mut LayerRoom,
+    ) -> candle_core::Result<Tensor> {
+        if let (TowerLinear::Small(qkv), TowerLinear::Small(out), None) = (&self.qkv, &self.out, wanted)
+            && let Some(attend) = mask.of_rows()
+            && let Some(attention) = PackedAttention::new([qkv, out], self.heads)
+        {
+            return attention.add_to(x, &self.norm1, &attend);
+        }
+        let qkv = self.qkv.apply_normed(room.qkv.as_ref(), &x, &self.norm1)?;
+        let mut attended = mask.attend(room.qkv.insert(qkv), self.heads)?;
         let mut x = x;
         if let Some(wanted) = wanted {
             (x, attended) = (x.index_select(wanted, 0)?, attended.index_select(wanted, 0)?);
         }
-        let x = add(x, &self.out.apply_in(None, &attended, Activation::None)?)?;
-        let inner = self.mlp.apply(&self.norm2.apply(&x)?, &mut room.inner)?;
-        add(x, &inner)
+        self.out.add_to(x, &attended)
     }
 }
 
-/// Attention of (rows, 3 * hidden) with this many heads, as [`attend`] does it.
-pub(super) type AttendFn<'a> = &'a dyn Fn(&Tensor, usize) -> candle_core::Result<Tensor>;
-
 /// The states of `wanted` rows after all layers, of which the last one need not compute the others.
-fn states_of(wanted: &Tensor, layers: &[EncoderLayer], mut x: Tensor, attend: AttendFn) -> candle_core::Result<Tensor> {
+fn states_of(
+    wanted: &Tensor,
+    layers: &[EncoderLayer],
+    mut x: Tensor,
+    mask: &AttentionMask,
+) -> candle_core::Result<Tensor> {
     let Some((last, layers)) = layers.split_last() else { return x.index_select(wanted, 0) };
     let room = &mut LayerRoom::default();
     for layer in layers {
-        x = layer.apply(x, attend, None, room)?;
+        x = layer.apply(x, mask, None, room)?;
     }
-    last.apply(x, attend, Some(wanted), room)
-}
-
-/// What each token finds by attention in its picture or text, of which `qkv` holds `batch`: (batch * tokens, 3 * hidden),
-/// with scaled queries first, then keys and values, give (batch * tokens, hidden).
-pub(super) fn attend(qkv: &Tensor, batch: usize, heads: usize) -> candle_core::Result<Tensor> {
-    let (rows, columns) = qkv.dims2()?;
-    let (tokens, hidden) = (rows / batch, columns / 3);
-    if qkv.device().is_cpu() {
-        let heads = Heads { scale: 1.0, ..Heads::new(heads, hidden / heads) };
-        return qkv.contiguous()?.apply_op1_no_bwd(&Attend { tokens, heads });
-    }
-    attend_by_candle(qkv, batch, heads, None)
-}
-
-/// The same on any device; `mask`, (tokens, tokens), is added to the scores.
-fn attend_by_candle(qkv: &Tensor, batch: usize, heads: usize, mask: Option<&Tensor>) -> candle_core::Result<Tensor> {
-    let (rows, columns) = qkv.dims2()?;
-    let (tokens, hidden) = (rows / batch, columns / 3);
-    let qkv = qkv.reshape((batch, tokens, 3, heads, hidden / heads))?.permute((2, 0, 3, 1, 4))?.contiguous()?;
-    let (query, key, value) = (qkv.get(0)?, qkv.get(1)?, qkv.get(2)?);
-    let scores = product(&query, &key)?;
-    let scores = mask.map_or(Ok(scores.clone()), |mask| scores.broadcast_add(mask))?;
-    let attended = product(&softmax_last_dim(&scores)?, &value.transpose(2, 3)?)?;
-    attended.transpose(1, 2)?.reshape((rows, hidden))
-}
-
-/// What hides from each of so many tokens those after it: (tokens, tokens).
-fn causal_mask(tokens: usize, device: &Device) -> candle_core::Result<Tensor> {
-    let later = |at: usize| if at % tokens > at / tokens { f32::NEG_INFINITY } else { 0.0 };
-    Tensor::from_iter((0..tokens * tokens).map(later), device)?.reshape((tokens, tokens))
-}
-
-/// [`attend`] on the processor.
-struct Attend {
-    tokens: usize,
-    heads: Heads,
-}
-
-impl CustomOp1 for Attend {
-    fn name(&self) -> &'static str {
-        "attend"
-    }
-
-    fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (rows, width) = layout.shape().dims2()?;
-        let hidden = self.heads.count * self.heads.size;
-        if width != 3 * hidden || self.tokens == 0 || rows % self.tokens != 0 {
-            candle_core::bail!("attention to {rows} x {width} numbers");
-        }
-        let of_batch: Vec<Vec<f32>> = contiguous(qkv, layout)?
-            .par_chunks_exact(self.tokens * width)
-            .map(|rows| {
-                let part = |n: usize| Columns { rows, width, first: n * hidden };
-                attention(part(0), part(1), part(2), self.heads)
-            })
-            .collect();
-        Ok((CpuStorage::F32(of_batch.concat()), Shape::from((rows, hidden))))
-    }
+    last.apply(x, mask, Some(wanted), room)
 }
 
 fn layers(source: LayerSource, names: &TowerNames, sizes: &TowerSizes) -> anyhow::Result<Vec<EncoderLayer>> {
@@ -439,12 +408,11 @@ impl TextTower {
         let x = self.inputs(&texts.concat(), &positions)?;
         let ends: Vec<u32> = texts.iter().enumerate().map(|(n, ids)| (n * tokens + self.end(ids)) as u32).collect();
         let ends = Tensor::new(ends, x.device())?;
-        let mask = is_causal.then(|| causal_mask(tokens, x.device())).transpose()?;
-        let with_mask = |qkv: &Tensor, heads: usize| match &mask {
-            Some(mask) => attend_by_candle(qkv, texts.len(), heads, Some(mask)),
-            None => attend(qkv, texts.len(), heads),
+        let mask = match is_causal {
+            true => AttentionMask::causal(texts.len(), tokens, x.device())?,
+            false => AttentionMask::All(texts.len()),
         };
-        Ok(self.project(&states_of(&ends, &self.layers, x, &with_mask)?)?)
+        Ok(self.project(&states_of(&ends, &self.layers, x, &mask)?)?)
     }
 
     /// Texts of which no token sees those after it, on the processor: what follows the end is not even read.
@@ -452,11 +420,7 @@ impl TextTower {
         let (tree, ends) = PrefixTree::of(texts.iter().map(|ids| &ids[..=self.end(ids)]));
         let x = self.inputs(&tree.ids, &tree.positions)?;
         let ends = Tensor::new(ends, x.device())?;
-        let attend = |qkv: &Tensor, heads: usize| {
-            let heads = Heads { scale: 1.0, ..Heads::new(heads, self.config.sizes.hidden / heads) };
-            qkv.contiguous()?.apply_op1_no_bwd(&AttendToPrefix { tree: &tree, heads })
-        };
-        Ok(self.project(&states_of(&ends, &self.layers, x, &attend)?)?)
+        Ok(self.project(&states_of(&ends, &self.layers, x, &AttentionMask::Tree(&tree))?)?)
     }
 }
 
@@ -543,8 +507,7 @@ impl AttentionPooling {
         let scores = softmax_last_dim(&product(&query, &key)?)?;
         let found = product(&scores, &value.transpose(2, 3)?)?.reshape((batch, hidden))?;
         let x = self.out.apply(&found, Activation::None)?;
-        let inner = self.mlp.apply(&self.norm.apply(&x)?, &mut None)?;
-        add(x, &inner)
+        self.mlp.add_to(x, &self.norm, &mut None)
     }
 }
 
@@ -618,19 +581,19 @@ impl EncodePictures for VisionTower {
             }
             VisionStart::Bias(bias) => patches.broadcast_add(bias)?.broadcast_add(&self.positions)?.flatten(0, 1)?,
         };
-        let attend = |qkv: &Tensor, heads: usize| attend(qkv, batch, heads);
+        let mask = AttentionMask::All(batch);
         match &self.end {
             VisionEnd::Class(projection) => {
                 let places = (grid * grid + 1) as u32;
                 let classes: Vec<u32> = (0..batch as u32).map(|n| n * places).collect();
                 let classes = Tensor::new(classes, x.device())?;
-                let class = self.post_norm.apply(&states_of(&classes, &self.layers, x, &attend)?)?;
+                let class = self.post_norm.apply(&states_of(&classes, &self.layers, x, &mask)?)?;
                 projection.as_ref().map_or(Ok(class.clone()), |projection| projection.apply(&class))
             }
             VisionEnd::Attention(pooling) => {
                 let room = &mut LayerRoom::default();
                 for layer in &self.layers {
-                    x = layer.apply(x, &attend, None, room)?;
+                    x = layer.apply(x, &mask, None, room)?;
                 }
                 pooling.apply(&self.post_norm.apply(&x)?, batch)
             }

@@ -16,7 +16,7 @@ const TASK_ROWS: usize = 8 * TILE_ROWS;
 /// How many columns of weights are widened at a time: a multiple of every format's block.
 const STRETCH: usize = 1024;
 /// How many columns are multiplied at a time, so that a group of panels stays in the first-level cache.
-const PART: usize = 128;
+pub(super) const PART: usize = 128;
 
 /// How a tile is multiplied: [`kernels::multiply_tile`] or [`kernels::multiply_tile_alike`].
 type MultiplyTile = fn([&[f32]; TILE_ROWS], &[&[Lanes]], &mut Tile);
@@ -39,12 +39,11 @@ thread_local! {
 }
 
 /// Interleaves up to sixteen activation rows.
-fn interleave(rows: &[f32], out: &mut [Lanes]) {
+pub(super) fn interleave<'r>(rows: impl Iterator<Item = &'r [f32]> + Clone, out: &mut [Lanes]) {
     /// So many that their cache lines are written sixteen times before they are given up.
     const COLUMNS: usize = 128;
-    let length = out.len();
     for (part, out) in out.chunks_mut(COLUMNS).enumerate() {
-        for (lane, row) in rows.chunks_exact(length).enumerate() {
+        for (lane, row) in rows.clone().enumerate() {
             for (to, from) in out.iter_mut().zip(&row[part * COLUMNS..]) {
                 to.0[lane] = *from;
             }
@@ -124,8 +123,8 @@ fn multiply_to(
     let mut interleaved = LANES_OF_ROWS.take();
     interleaved.resize(n.div_ceil(LANES) * length, Lanes::default());
     let panels = interleaved.par_chunks_exact_mut(length).zip(x.par_chunks(length * LANES));
-    panels.for_each(|(panel, rows)| interleave(rows, panel));
-    let tasks = tasks(out, n, count, TASK_ROWS);
+    panels.for_each(|(panel, rows)| interleave(rows.chunks_exact(length), panel));
+    let tasks = columns_of(out, n, count, TASK_ROWS);
     tasks.into_par_iter().enumerate().for_each(|(task, mut out)| {
         let first = task * TASK_ROWS;
         let rows = TASK_ROWS.min(count - first);
@@ -146,7 +145,7 @@ fn multiply_to(
 }
 
 /// The parts of (n, count) results that tasks fill: `columns` of all rows each.
-pub(super) fn tasks(out: &mut [f32], n: usize, count: usize, columns: usize) -> Vec<Vec<&mut [f32]>> {
+pub(in crate::model) fn columns_of(out: &mut [f32], n: usize, count: usize, columns: usize) -> Vec<Vec<&mut [f32]>> {
     let mut tasks: Vec<Vec<&mut [f32]>> = Vec::new();
     tasks.resize_with(count.div_ceil(columns), || Vec::with_capacity(n));
     for row in out.chunks_exact_mut(count) {
@@ -156,7 +155,7 @@ pub(super) fn tasks(out: &mut [f32], n: usize, count: usize, columns: usize) -> 
 }
 
 /// Copies the sums of some weight rows with a panel to the rows of the result.
-fn turn(sums: &[Sums], panel: usize, out: &mut [&mut [f32]]) {
+pub(super) fn turn(sums: &[Sums], panel: usize, out: &mut [&mut [f32]]) {
     let (of_rows, rest) = sums.as_chunks::<4>();
     for (four, lanes) in out.chunks_mut(4).enumerate() {
         if let [a, b, c, d] = lanes {

@@ -289,27 +289,33 @@ impl QuantizedRow {
     }
 }
 
-/// 32 activations as signed bytes, their scale, and the sum of the bytes.
+/// The largest magnitude among 32 activations, or NaN if that is one of them. Its bits, which are ordered alike, because a
+/// maximum of floats is not vectorised, and passes over NaN.
 #[inline(always)]
-pub(super) fn quantize_block(block: &[f32; SMALL_BLOCK]) -> ([i8; SMALL_BLOCK], f32, i32) {
+pub(super) fn largest_bits(block: &[f32; SMALL_BLOCK]) -> u32 {
+    block.iter().fold(0, |largest, x| largest.max(x.to_bits() & 0x7fff_ffff))
+}
+
+/// 32 activations times `inverse` as signed bytes, and the sum of the bytes.
+#[inline(always)]
+pub(super) fn rounded(block: &[f32; SMALL_BLOCK], inverse: f32) -> ([i8; SMALL_BLOCK], i32) {
     const ROUND: f32 = 12_582_912.0;
-    // As integers, which are ordered alike, because a maximum of floats is not vectorised.
-    let largest = f32::from_bits(block.iter().fold(0, |m, x| m.max(x.to_bits() & 0x7fff_ffff)));
-    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
     let (mut bytes, mut total) = ([0; SMALL_BLOCK], 0);
     for (q, x) in bytes.iter_mut().zip(block) {
         // Rounds to the nearest integer, of which the lowest byte remains: a cast that saturates is slow.
         *q = (x * inverse + ROUND).to_bits() as i8;
         total += i32::from(*q);
     }
-    (bytes, largest / 127.0, total)
+    (bytes, total)
 }
 
 by_level! {
     fn quantize(blocks: &[[f32; SMALL_BLOCK]], bytes: &mut [[i8; SMALL_BLOCK]], scales: &mut [f32], sums: &mut [f32]) {
         for (((block, bytes), scale), sum) in blocks.iter().zip(bytes).zip(scales).zip(sums) {
+            let largest = f32::from_bits(largest_bits(block));
             let total;
-            (*bytes, *scale, total) = quantize_block(block);
+            (*bytes, total) = rounded(block, if largest > 0.0 { 127.0 / largest } else { 0.0 });
+            *scale = largest / 127.0;
             *sum = *scale * total as f32;
         }
     }

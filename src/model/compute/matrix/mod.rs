@@ -6,6 +6,8 @@
 //! (Goto and van de Geijn 2008). A matrix is never widened as a whole.
 
 mod gemm;
+mod heads;
+mod inputs;
 mod integers;
 mod kernels;
 mod panels;
@@ -13,16 +15,18 @@ mod panels;
 mod x86;
 
 use super::level::{has_byte_products, integers_are_fast};
-use super::ops::{self, Activation};
+use super::ops::{self, Activation, Norm};
 use bytemuck::Zeroable;
-use integers::{ByBytes, ByPairs};
+use inputs::{Coding, Strips};
+use integers::{ByBytes, ByPairs, IntegerProduct, Put};
 use kernels::QuantizedRow;
-use panels::PanelBlock;
+use panels::{PanelBlock, Scaling};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub(in crate::model) use gemm::{multiply_slices, multiply_slices_alike, multiply_slices_to};
+pub(in crate::model) use gemm::{columns_of, multiply_slices, multiply_slices_alike, multiply_slices_to};
+pub(in crate::model) use heads::{Heads, attend};
 
 /// A weight format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,16 +154,6 @@ impl Matrix {
         gemm::multiply(&self, kernels::multiply_tile_alike, x, None, Activation::None)
     }
 
-    /// These quantized weights as panels of sixteen rows, for a [`PackedMatrix`].
-    pub(in crate::model) fn packed(&self) -> Vec<u8> {
-        let length = self.columns / kernels::SMALL_BLOCK;
-        let mut out = vec![PanelBlock::zeroed(); self.rows.div_ceil(kernels::LANES) * length];
-        for (panel, out) in out.chunks_exact_mut(length).enumerate() {
-            integers::Panels::unpack(&self, panel, 0..length, out);
-        }
-        bytemuck::cast_slice(&out).to_vec()
-    }
-
     /// `activation(x W^T + bias)`, (n, rows), for the activation rows `x`, (n, columns).
     pub(in crate::model) fn multiply(&self, x: &[f32], bias: Option<&[f32]>, activation: Activation) -> Vec<f32> {
         let n = x.len() / self.columns;
@@ -167,7 +161,7 @@ impl Matrix {
         if n > self.few() {
             if self.dtype.is_quantized() && integers_are_fast() {
                 let mut out = vec![0.0; n * self.rows];
-                multiply_integers(&mut out, &self, x, bias, activation);
+                multiply_integers((Put::Over, &mut out), &self, x, None, bias, activation);
                 return out;
             }
             return gemm::multiply(&self, kernels::multiply_tile, x, bias, activation);
@@ -318,12 +312,11 @@ impl integers::Panels for &Matrix {
         (self.rows, self.columns)
     }
 
-    fn offset(&self) -> i32 {
-        panels::offset(self.dtype)
-    }
-
-    fn have_minima(&self) -> bool {
-        matches!(self.dtype, Dtype::Q4_1 | Dtype::Q4K)
+    fn coding(&self) -> Coding {
+        match self.dtype {
+            Dtype::Q4_1 | Dtype::Q4K => Coding { scaling: Scaling::WithMinima, offset: 0 },
+            _ => Coding { scaling: Scaling::Each, offset: panels::SIGNED_OFFSET },
+        }
     }
 
     fn unpack(&self, panel: usize, blocks: Range<usize>, out: &mut [PanelBlock]) {
@@ -334,21 +327,35 @@ impl integers::Panels for &Matrix {
     }
 }
 
+/// Puts `activation(x w^T + bias)`, or the same of what a norm makes of `x`.
 fn multiply_integers(
-    out: &mut [f32],
+    out: (Put, &mut [f32]),
     w: &impl integers::Panels,
     x: &[f32],
+    norm: Option<Norm>,
     bias: Option<&[f32]>,
     activation: Activation,
 ) {
+    fn multiply<P: IntegerProduct>(
+        out: (Put, &mut [f32]),
+        w: &impl integers::Panels,
+        x: &[f32],
+        norm: Option<Norm>,
+        bias: Option<&[f32]>,
+        activation: Activation,
+    ) {
+        let x = Strips::of(x, w.shape().1, norm, w.coding());
+        integers::multiply_to::<P>(out, w, &x, bias, activation);
+        x.give_back();
+    }
     if has_byte_products() {
-        integers::multiply_to::<ByBytes>(out, w, x, bias, activation);
+        multiply::<ByBytes>(out, w, x, norm, bias, activation);
     } else {
-        integers::multiply_to::<ByPairs>(out, w, x, bias, activation);
+        multiply::<ByPairs>(out, w, x, norm, bias, activation);
     }
 }
 
-/// A Q8_0 matrix in the order in which it is multiplied: nothing is unpacked.
+/// Weights in 8 bits, each 64 of a row with a scale, in the order in which they are multiplied: nothing is unpacked.
 #[derive(Clone)]
 pub(in crate::model) struct PackedMatrix {
     file: Arc<dyn AsRef<[u8]> + Send + Sync>,
@@ -357,8 +364,24 @@ pub(in crate::model) struct PackedMatrix {
     columns: usize,
 }
 
+/// A layer of [`PackedMatrix`]: its weights and its bias.
+pub(in crate::model) type PackedLayer<'a> = (&'a PackedMatrix, &'a [f32]);
+
 impl PackedMatrix {
-    /// What [`Matrix::packed`] made of `rows` times `columns` weights.
+    /// Rounds weights, rows of so many columns, to 8 bits; `None` if the columns do not fill whole blocks of 32.
+    pub(in crate::model) fn pack(weights: &[f32], columns: usize) -> Option<Vec<u8>> {
+        if columns == 0 || !columns.is_multiple_of(kernels::SMALL_BLOCK) {
+            return None;
+        }
+        let length = columns / kernels::SMALL_BLOCK;
+        let rows: Vec<&[f32]> = weights.chunks_exact(columns).collect();
+        let mut out = vec![PanelBlock::zeroed(); rows.len().div_ceil(kernels::LANES) * length];
+        let panels = rows.par_chunks(kernels::LANES).zip(out.par_chunks_exact_mut(length));
+        panels.for_each(|(rows, out)| panels::pack(rows, out));
+        Some(bytemuck::cast_slice(&out).to_vec())
+    }
+
+    /// What [`PackedMatrix::pack`] made of `rows` times `columns` weights.
     ///
     /// # Errors
     /// `bytes` of `file` are not that many, or do not begin at a cache line.
@@ -387,16 +410,82 @@ impl PackedMatrix {
         self.columns
     }
 
-    /// Writes `activation(x W^T + bias)`, (n, rows), to `out`, for the activation rows `x`, (n, columns). The bits of a row's
-    /// results do not depend on how many others there are.
+    /// Writes `activation(x W^T + bias)`, (n, rows), to `out`, for the activation rows `x`, (n, columns), or for what a norm
+    /// makes of them. The bits of a row's results do not depend on how many others there are.
     pub(in crate::model) fn multiply_to(
         &self,
         out: &mut [f32],
         x: &[f32],
-        bias: Option<&[f32]>,
+        norm: Option<Norm>,
+        bias: &[f32],
         activation: Activation,
     ) {
-        multiply_integers(out, &self, x, bias, activation);
+        multiply_integers((Put::Over, out), &self, x, norm, Some(bias), activation);
+    }
+
+    /// Adds `x W^T + bias` to `out`.
+    pub(in crate::model) fn multiply_onto(&self, out: &mut [f32], x: &[f32], bias: &[f32]) {
+        multiply_integers((Put::Onto, out), &self, x, None, Some(bias), Activation::None);
+    }
+}
+
+/// Adds to each row of `x` what two layers, with an activation between them, make of the normalised row: the second half of
+/// a transformer's layer. What stands between the layers is never written as f32. The first one has as many rows as the second
+/// one has columns.
+pub(in crate::model) fn add_mlp(x: &mut [f32], norm: Norm, layers: [PackedLayer; 2], activation: Activation) {
+    fn add<P: IntegerProduct>(
+        x: &mut [f32],
+        norm: Norm,
+        [(fc1, bias1), (fc2, bias2)]: [PackedLayer; 2],
+        activation: Activation,
+    ) {
+        use integers::Panels;
+        let inputs = Strips::of(x, fc1.columns, Some(norm), fc1.coding());
+        let inner = integers::multiply_to_inputs::<P>(fc2.coding(), &fc1, &inputs, bias1, activation);
+        inputs.give_back();
+        integers::multiply_to::<P>((Put::Onto, x), &fc2, &inner, Some(bias2), Activation::None);
+        inner.give_back();
+    }
+    if has_byte_products() {
+        add::<ByBytes>(x, norm, layers, activation);
+    } else {
+        add::<ByPairs>(x, norm, layers, activation);
+    }
+}
+
+/// Whether [`add_attention`] is for heads of so many numbers.
+pub(in crate::model) fn heads_fill_strips(size: usize) -> bool {
+    size > 0 && inputs::STRIP_COLUMNS.is_multiple_of(size)
+}
+
+/// Adds to each row of `x` what attention finds in the normalised rows: the first half of a transformer's layer, by the layers
+/// from states to queries, keys and values, and from what was found to states. Two heads or more are computed at a time, so that
+/// queries, keys and values need no more memory than the cache has.
+pub(in crate::model) fn add_attention(
+    x: &mut [f32],
+    norm: Norm,
+    layers: [PackedLayer; 2],
+    heads: Heads,
+    attend: &(impl Fn(&[f32], Heads, &mut [f32]) + Sync),
+) {
+    fn add<P: IntegerProduct>(
+        x: &mut [f32],
+        norm: Norm,
+        [(qkv, qkv_bias), (out, out_bias)]: [PackedLayer; 2],
+        heads: Heads,
+        attend: &(impl Fn(&[f32], Heads, &mut [f32]) + Sync),
+    ) {
+        use integers::Panels;
+        let inputs = Strips::of(x, qkv.columns, Some(norm), qkv.coding());
+        let found = integers::attend_to_inputs::<P>(out.coding(), &qkv, &inputs, qkv_bias, heads, attend);
+        inputs.give_back();
+        integers::multiply_to::<P>((Put::Onto, x), &out, &found, Some(out_bias), Activation::None);
+        found.give_back();
+    }
+    if has_byte_products() {
+        add::<ByBytes>(x, norm, layers, heads, attend);
+    } else {
+        add::<ByPairs>(x, norm, layers, heads, attend);
     }
 }
 
@@ -405,12 +494,8 @@ impl integers::Panels for &PackedMatrix {
         (self.rows, self.columns)
     }
 
-    fn offset(&self) -> i32 {
-        panels::offset(Dtype::Q8_0)
-    }
-
-    fn have_minima(&self) -> bool {
-        false
+    fn coding(&self) -> Coding {
+        Coding { scaling: Scaling::Shared, offset: panels::SIGNED_OFFSET }
     }
 
     fn as_is(&self, panel: usize) -> Option<&[PanelBlock]> {
@@ -512,38 +597,68 @@ mod tests {
         }
     }
 
-    /// Integer products as they are defined, block after block.
-    fn integer_sums(matrix: &Matrix, x: &[f32], fused: bool) -> Vec<f32> {
-        let length = matrix.columns / kernels::SMALL_BLOCK;
+    /// Integer products as they are defined, block after block, or pair after pair of blocks that share a scale.
+    fn integer_sums(w: &impl integers::Panels, x: &[f32], fused: bool) -> Vec<f32> {
+        let ((rows, columns), Coding { scaling, offset }) = (w.shape(), w.coding());
+        let shared = if scaling == Scaling::Shared { 2 } else { 1 };
+        let length = columns / kernels::SMALL_BLOCK;
         let mut panel = vec![PanelBlock::zeroed(); length];
-        let x: Vec<QuantizedRow> = x.chunks_exact(matrix.columns).map(QuantizedRow::new).collect();
-        let mut out = vec![0.0; x.len() * matrix.rows];
-        for row in 0..matrix.rows {
+        let n = x.len() / columns;
+        let mut out = vec![0.0; n * rows];
+        for row in 0..rows {
             let (number, lane) = (row / kernels::LANES, row % kernels::LANES);
-            integers::Panels::unpack(&matrix, number, 0..length, &mut panel);
-            for (i, x) in x.iter().enumerate() {
+            w.unpack(number, 0..length, &mut panel);
+            for (i, x) in x.chunks_exact(columns).enumerate() {
                 let mut sum = 0.0_f32;
-                for (n, w) in panel.iter().enumerate() {
-                    let columns = w.bytes.iter().flat_map(|words| words[lane].to_ne_bytes());
-                    let columns = columns.map(|q| i32::from(q) - panels::offset(matrix.dtype));
-                    let total: i32 = columns.zip(x.bytes[n]).map(|(w, x)| w * i32::from(x)).sum();
+                for (w, x) in panel.chunks(shared).zip(x.chunks(shared * kernels::SMALL_BLOCK)) {
+                    let largest = x.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+                    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+                    let x: Vec<i32> = x.iter().map(|x| (x * inverse).round_ties_even() as i32).collect();
+                    let bytes = w.iter().flat_map(|w| w.bytes.iter().flat_map(|words| words[lane].to_ne_bytes()));
+                    let total: i32 = bytes.zip(&x).map(|(q, x)| (i32::from(q) - offset) * x).sum();
                     let add = |a: f32, b: f32, sum: f32| if fused { a.mul_add(b, sum) } else { a * b + sum };
-                    sum = add(total as f32, x.scales[n] * w.scales[lane], sum);
-                    if integers::Panels::have_minima(&matrix) {
-                        sum = add(-x.sums[n], w.minima[lane], sum);
+                    let scale = largest / 127.0;
+                    sum = add(total as f32, scale * w[0].scales[lane], sum);
+                    if scaling == Scaling::WithMinima {
+                        sum = add(-w[0].minima[lane], scale * x.iter().sum::<i32>() as f32, sum);
                     }
                 }
-                out[i * matrix.rows + row] = sum;
+                out[i * rows + row] = sum;
             }
         }
         out
     }
 
+    fn packed(weights: &[f32], columns: usize) -> PackedMatrix {
+        let packed = PackedMatrix::pack(weights, columns).unwrap();
+        let mut memory = memmap2::MmapMut::map_anon(packed.len()).unwrap();
+        memory.copy_from_slice(&packed);
+        PackedMatrix::new(Arc::new(memory), 0..packed.len(), weights.len() / columns, columns).unwrap()
+    }
+
+    fn bits(numbers: &[f32]) -> Vec<u32> {
+        numbers.iter().map(|n| n.to_bits()).collect()
+    }
+
     /// With bytes and with 16 bits, unpacked and packed, with all values that a byte may have, and with numbers of rows that
-    /// fill no group.
+    /// fill no group and of columns that fill no strip.
     #[test]
     fn integer_products_have_the_same_bits_on_every_processor_with_fma() {
-        for (rows, columns, n) in [(50, 768, 37), (150, 1280, 4), (16, 256, 6), (3, 512, 1)] {
+        fn check(w: &impl integers::Panels, x: &[f32], what: &str) {
+            let (rows, columns) = w.shape();
+            let fused = level() > Level::Baseline || cfg!(not(target_arch = "x86_64"));
+            let expected = bits(&integer_sums(w, x, fused));
+            let mut out = vec![0.0; x.len() / columns * rows];
+            let pairs = Strips::of(x, columns, None, w.coding());
+            integers::multiply_to::<ByPairs>((Put::Over, &mut out), w, &pairs, None, Activation::None);
+            assert!(bits(&out) == expected, "{what} {rows}");
+            if has_byte_products() {
+                let bytes = Strips::of(x, columns, None, w.coding());
+                integers::multiply_to::<ByBytes>((Put::Over, &mut out), w, &bytes, None, Activation::None);
+                assert!(bits(&out) == expected, "{what} {rows}");
+            }
+        }
+        for (rows, columns, n) in [(50, 768, 37), (150, 1280, 4), (16, 256, 6), (3, 512, 1), (40, 96, 9), (33, 32, 7)] {
             let (w, x) = (numbers(rows * columns, 1), numbers(n * columns, 2));
             for (dtype, mut bytes, _) in formats(&w, rows, columns) {
                 if !dtype.is_quantized() {
@@ -558,25 +673,73 @@ mod tests {
                 }
                 let length = bytes.len();
                 let matrix = Matrix::new(Arc::new(bytes), 0..length, dtype, rows, columns).unwrap();
-                let fused = level() > Level::Baseline || cfg!(not(target_arch = "x86_64"));
-                let bits = |numbers: Vec<f32>| numbers.into_iter().map(f32::to_bits).collect::<Vec<_>>();
-                let expected = bits(integer_sums(&matrix, &x, fused));
-                let mut out = vec![0.0; n * rows];
-                integers::multiply_to::<ByPairs>(&mut out, &&matrix, &x, None, Activation::None);
-                assert!(bits(out.clone()) == expected, "{dtype:?} {rows}");
-                if has_byte_products() {
-                    integers::multiply_to::<ByBytes>(&mut out, &&matrix, &x, None, Activation::None);
-                    assert!(bits(out.clone()) == expected, "{dtype:?} {rows}");
-                }
-                if dtype == Dtype::Q8_0 {
-                    let packed = matrix.packed();
-                    let mut memory = memmap2::MmapMut::map_anon(packed.len()).unwrap();
-                    memory.copy_from_slice(&packed);
-                    let packed = PackedMatrix::new(Arc::new(memory), 0..packed.len(), rows, columns).unwrap();
-                    packed.multiply_to(&mut out, &x, None, Activation::None);
-                    assert!(bits(out) == expected, "{rows}");
-                }
+                check(&&matrix, &x, &format!("{dtype:?}"));
             }
+            check(&&packed(&w, columns), &x, "packed");
+        }
+    }
+
+    /// Rounding hides none: of activations, of what a norm makes of them, and of what stands between two layers.
+    #[test]
+    fn numbers_that_are_none_stay_so() {
+        let (hidden, inner) = (96, 160);
+        let (fc1, fc2) = (packed(&numbers(inner * hidden, 1), hidden), packed(&numbers(hidden * inner, 2), inner));
+        let ones = vec![1.0; inner];
+        let norm = Norm { weight: &ones[..hidden], bias: &ones[..hidden], eps: 1e-5 };
+        for number in [f32::NAN, f32::INFINITY] {
+            for at in [0, 40, 95] {
+                let mut x = numbers(2 * hidden, 3);
+                x[at] = number;
+                let mut out = vec![0.0; 2 * inner];
+                fc1.multiply_to(&mut out, &x, None, &ones, Activation::None);
+                assert!(out[..inner].iter().all(|n| n.is_nan()) && out[inner..].iter().all(|n| n.is_finite()));
+                add_mlp(&mut x, norm, [(&fc1, &ones), (&fc2, &ones[..hidden])], Activation::Gelu);
+                assert!(x[..hidden].iter().all(|n| n.is_nan()) && x[hidden..].iter().all(|n| n.is_finite()));
+            }
+        }
+    }
+
+    #[test]
+    fn packed_weights_are_rounded_by_less_than_a_step() {
+        let (rows, columns) = (21, 160);
+        let w = numbers(rows * columns, 5);
+        let packed = packed(&w, columns);
+        let units: Vec<f32> = (0..columns * columns).map(|n| f32::from(n / columns == n % columns)).collect();
+        let mut found = vec![0.0; columns * rows];
+        packed.multiply_to(&mut found, &units, None, &vec![0.0; rows], Activation::None);
+        for (n, w) in w.iter().enumerate() {
+            let found = found[n % columns * rows + n / columns];
+            assert!((found - w).abs() <= 0.51 / 127.0, "{n}: {found} {w}");
+        }
+        assert!(PackedMatrix::pack(&w, 33).is_none() && PackedMatrix::pack(&w, 0).is_none());
+    }
+
+    /// What is done at once, by its parts: the same bits.
+    #[test]
+    fn a_packed_mlp_is_a_norm_and_two_layers() {
+        for (hidden, inner, n) in [(96, 416, 13), (256, 1024, 40), (32, 64, 1)] {
+            let (x, weight, norm_bias) = (numbers(n * hidden, 1), numbers(hidden, 2), numbers(hidden, 3));
+            let fc1 = packed(&numbers(inner * hidden, 4), hidden);
+            let fc2 = packed(&numbers(hidden * inner, 5), inner);
+            let (bias1, bias2) = (numbers(inner, 6), numbers(hidden, 7));
+            let norm = Norm { weight: &weight, bias: &norm_bias, eps: 1e-5 };
+            let mut found = x.clone();
+            add_mlp(&mut found, norm, [(&fc1, &bias1), (&fc2, &bias2)], Activation::Gelu);
+
+            let mut normed = x.clone();
+            ops::layer_norm(&mut normed, &weight, &norm_bias, 1e-5);
+            let mut between = vec![0.0; n * inner];
+            fc1.multiply_to(&mut between, &normed, None, &bias1, Activation::Gelu);
+            let mut added = x.clone();
+            fc2.multiply_onto(&mut added, &between, &bias2);
+            assert!(bits(&found) == bits(&added), "{hidden} {inner} {n}");
+            let mut results = vec![0.0; n * hidden];
+            fc2.multiply_to(&mut results, &between, None, &bias2, Activation::None);
+            let expected: Vec<f32> = x.iter().zip(&results).map(|(x, y)| x + y).collect();
+            assert!(bits(&found) == bits(&expected));
+            let mut of_norm = vec![0.0; n * inner];
+            fc1.multiply_to(&mut of_norm, &x, Some(norm), &bias1, Activation::Gelu);
+            assert!(bits(&of_norm) == bits(&between));
         }
     }
 

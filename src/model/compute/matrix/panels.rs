@@ -21,9 +21,36 @@ pub(super) struct PanelBlock {
     pub(super) minima: [f32; LANES],
 }
 
-/// What is added to the bytes of a format.
-pub(super) fn offset(dtype: Dtype) -> i32 {
-    if dtype == Dtype::Q8_0 { 128 } else { 0 }
+/// What scales the blocks of weights have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scaling {
+    /// One each.
+    Each,
+    /// One each, and a minimum.
+    WithMinima,
+    /// One for each two.
+    Shared,
+}
+
+/// What is added to the bytes of signed formats.
+pub(super) const SIGNED_OFFSET: i32 = 128;
+
+/// Rounds up to sixteen rows to 8 bits. Each two blocks share a scale: the products of both are summed before they are scaled.
+pub(super) fn pack(rows: &[&[f32]], out: &mut [PanelBlock]) {
+    for (pair, out) in out.chunks_mut(2).enumerate() {
+        for (lane, row) in rows.iter().enumerate() {
+            let columns = &row[pair * 2 * SMALL_BLOCK..][..out.len() * SMALL_BLOCK];
+            let largest = columns.iter().fold(0.0_f32, |largest, w| largest.max(w.abs()));
+            let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+            for (out, block) in out.iter_mut().zip(columns.chunks_exact(SMALL_BLOCK)) {
+                for (four, out) in block.as_chunks::<4>().0.iter().zip(&mut out.bytes) {
+                    let bytes = four.map(|w| ((w * inverse).round_ties_even() as i32 + SIGNED_OFFSET) as u8);
+                    out[lane] = u32::from_ne_bytes(bytes);
+                }
+                out.scales[lane] = largest / 127.0;
+            }
+        }
+    }
 }
 
 /// Unpacks parts of quantized weight rows.

@@ -4,7 +4,7 @@
 //! that are compiled for these features, and have a portable version of it.
 
 /// Defines `$name`, a version of a product of `integers`, by `$add`, which is compiled for each number of activation rows that
-/// are multiplied at a time, for two panels and for one.
+/// are multiplied at a time, for two panels and for one, and for blocks with a scale each, with a minimum, and in pairs.
 macro_rules! in_groups {
     ($(#[$meta:meta])* $features:literal, $name:ident, $add:ident, $input:ty, $most:literal, [$($count:literal)*]) => {
         $(#[$meta])*
@@ -14,16 +14,18 @@ macro_rules! in_groups {
             inputs: &InputRows<$input>,
             panels: &[&[PanelBlock]],
             sums: &mut [RowSums],
-            minima: bool,
+            scaling: Scaling,
         ) {
             for (group, sums) in sums.chunks_mut($most).enumerate() {
-                let row = |n: usize| inputs.row($most * group + n);
-                match (sums.len(), panels, minima) {
+                let first = $most * group;
+                match (sums.len(), panels, scaling) {
                     $(
-                        ($count, [a, b], false) => $add::<$count, 2, false>(array::from_fn(row), [*a, *b], sums),
-                        ($count, [a, b], true) => $add::<$count, 2, true>(array::from_fn(row), [*a, *b], sums),
-                        ($count, [a], false) => $add::<$count, 1, false>(array::from_fn(row), [*a], sums),
-                        ($count, [a], true) => $add::<$count, 1, true>(array::from_fn(row), [*a], sums),
+                        ($count, [a, b], Scaling::Each) => $add::<$count, 2, 1, false>(inputs, first, [*a, *b], sums),
+                        ($count, [a, b], Scaling::WithMinima) => $add::<$count, 2, 1, true>(inputs, first, [*a, *b], sums),
+                        ($count, [a, b], Scaling::Shared) => $add::<$count, 2, 2, false>(inputs, first, [*a, *b], sums),
+                        ($count, [a], Scaling::Each) => $add::<$count, 1, 1, false>(inputs, first, [*a], sums),
+                        ($count, [a], Scaling::WithMinima) => $add::<$count, 1, 1, true>(inputs, first, [*a], sums),
+                        ($count, [a], Scaling::Shared) => $add::<$count, 1, 2, false>(inputs, first, [*a], sums),
                     )*
                     _ => {}
                 }
@@ -49,9 +51,10 @@ pub(super) mod sse {
 }
 
 pub(super) mod avx2 {
-    use crate::model::compute::matrix::integers::{InputPairs, InputRows, RowSums};
+    use crate::model::compute::matrix::inputs::{InputPairs, InputRows, STRIP};
+    use crate::model::compute::matrix::integers::RowSums;
     use crate::model::compute::matrix::kernels::{LANES, Q4_K_BYTES, SMALL_BLOCK, q4_k_multiples};
-    use crate::model::compute::matrix::panels::PanelBlock;
+    use crate::model::compute::matrix::panels::{PanelBlock, Scaling};
     use bytemuck::{cast, pod_read_unaligned};
     use std::arch::x86_64::{
         __m256, __m256i, _mm_cvtph_ps, _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm256_abs_epi8, _mm256_add_epi32,
@@ -61,7 +64,6 @@ pub(super) mod avx2 {
         _mm256_set1_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_srli_epi16, _mm256_unpackhi_epi32,
         _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
     };
-    use std::array;
 
     /// Registers of a panel's lanes.
     pub(super) const HALVES: usize = LANES / 8;
@@ -73,44 +75,46 @@ pub(super) mod avx2 {
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn add_pairs<const ROWS: usize, const COUNT: usize, const MINIMA: bool>(
-        mut rows: [&[InputPairs]; ROWS],
+    fn add_pairs<const ROWS: usize, const COUNT: usize, const SHARED: usize, const MINIMA: bool>(
+        inputs: &InputRows<InputPairs>,
+        first: usize,
         panels: [&[PanelBlock]; COUNT],
         sums: &mut [RowSums],
     ) {
         let low = _mm256_set1_epi16(255);
         for (at, panel) in panels.into_iter().enumerate() {
-            // Cut, so that no bounds are checked.
-            for row in &mut rows {
-                *row = &row[..panel.len()];
-            }
-            for (n, w) in panel.iter().enumerate() {
-                let mut totals = [[_mm256_setzero_si256(); HALVES]; ROWS];
-                for row in 0..ROWS {
-                    totals[row] = [_mm256_set1_epi32(rows[row][n].start); HALVES];
-                }
-                for four in 0..SMALL_BLOCK / 4 {
-                    let bytes: [__m256i; HALVES] = cast(w.bytes[four]);
-                    // The first and the third of four columns, and the second and the last.
-                    let mut columns = [[_mm256_setzero_si256(); HALVES]; 2];
-                    for half in 0..HALVES {
-                        columns[0][half] = _mm256_and_si256(bytes[half], low);
-                        columns[1][half] = _mm256_srli_epi16::<8>(bytes[half]);
-                    }
+            for (strip, panel) in inputs.strips.clone().zip(panel.chunks(STRIP)) {
+                let rows = inputs.group::<ROWS>(strip, first, panel.len());
+                for n in (0..panel.len()).step_by(SHARED) {
+                    let mut totals = [[_mm256_setzero_si256(); HALVES]; ROWS];
                     for row in 0..ROWS {
-                        let first = _mm256_set1_epi32(rows[row][n].odd[four]);
-                        let second = _mm256_set1_epi32(rows[row][n].even[four]);
-                        for half in 0..HALVES {
-                            let products = _mm256_madd_epi16(columns[0][half], first);
-                            totals[row][half] = _mm256_add_epi32(totals[row][half], products);
-                            let products = _mm256_madd_epi16(columns[1][half], second);
-                            totals[row][half] = _mm256_add_epi32(totals[row][half], products);
+                        totals[row] = [_mm256_set1_epi32(rows[row][n].start); HALVES];
+                    }
+                    for block in n..panel.len().min(n + SHARED) {
+                        for four in 0..SMALL_BLOCK / 4 {
+                            let bytes: [__m256i; HALVES] = cast(panel[block].bytes[four]);
+                            // The first and the third of four columns, and the second and the last.
+                            let mut columns = [[_mm256_setzero_si256(); HALVES]; 2];
+                            for half in 0..HALVES {
+                                columns[0][half] = _mm256_and_si256(bytes[half], low);
+                                columns[1][half] = _mm256_srli_epi16::<8>(bytes[half]);
+                            }
+                            for row in 0..ROWS {
+                                let first = _mm256_set1_epi32(rows[row][block].odd[four]);
+                                let second = _mm256_set1_epi32(rows[row][block].even[four]);
+                                for half in 0..HALVES {
+                                    let products = _mm256_madd_epi16(columns[0][half], first);
+                                    totals[row][half] = _mm256_add_epi32(totals[row][half], products);
+                                    let products = _mm256_madd_epi16(columns[1][half], second);
+                                    totals[row][half] = _mm256_add_epi32(totals[row][half], products);
+                                }
+                            }
                         }
                     }
-                }
-                for row in 0..ROWS {
-                    let x = &rows[row][n];
-                    add_totals::<MINIMA>(totals[row], w, x.scale, x.sum, &mut sums[row].0[at]);
+                    for row in 0..ROWS {
+                        let x = &rows[row][n];
+                        add_totals::<MINIMA>(totals[row], &panel[n], x.scale, x.sum, &mut sums[row].0[at]);
+                    }
                 }
             }
         }
@@ -222,12 +226,12 @@ pub(super) mod avx2 {
 
 pub(super) mod avx_vnni {
     use super::avx2::{self, HALVES};
-    use crate::model::compute::matrix::integers::{InputBytes, InputRows, RowSums};
+    use crate::model::compute::matrix::inputs::{InputBytes, InputRows, STRIP};
+    use crate::model::compute::matrix::integers::RowSums;
     use crate::model::compute::matrix::kernels::SMALL_BLOCK;
-    use crate::model::compute::matrix::panels::PanelBlock;
+    use crate::model::compute::matrix::panels::{PanelBlock, Scaling};
     use bytemuck::cast;
     use std::arch::x86_64::{__m256i, _mm256_dpbusd_avx_epi32, _mm256_set1_epi32};
-    use std::array;
 
     in_groups! {
         /// `multiply_bytes` of `integers`: a panel at a time, as the registers hold nothing but the totals of a block.
@@ -236,33 +240,35 @@ pub(super) mod avx_vnni {
 
     #[inline]
     #[target_feature(enable = "avxvnni,avx2,fma,f16c")]
-    fn add_bytes<const ROWS: usize, const COUNT: usize, const MINIMA: bool>(
-        mut rows: [&[InputBytes]; ROWS],
+    fn add_bytes<const ROWS: usize, const COUNT: usize, const SHARED: usize, const MINIMA: bool>(
+        inputs: &InputRows<InputBytes>,
+        first: usize,
         panels: [&[PanelBlock]; COUNT],
         sums: &mut [RowSums],
     ) {
         for (at, panel) in panels.into_iter().enumerate() {
-            // Cut, so that no bounds are checked.
-            for row in &mut rows {
-                *row = &row[..panel.len()];
-            }
-            for (n, w) in panel.iter().enumerate() {
-                let mut totals = [[_mm256_set1_epi32(0); HALVES]; ROWS];
-                for row in 0..ROWS {
-                    totals[row] = [_mm256_set1_epi32(rows[row][n].start); HALVES];
-                }
-                for four in 0..SMALL_BLOCK / 4 {
-                    let bytes: [__m256i; HALVES] = cast(w.bytes[four]);
+            for (strip, panel) in inputs.strips.clone().zip(panel.chunks(STRIP)) {
+                let rows = inputs.group::<ROWS>(strip, first, panel.len());
+                for n in (0..panel.len()).step_by(SHARED) {
+                    let mut totals = [[_mm256_set1_epi32(0); HALVES]; ROWS];
                     for row in 0..ROWS {
-                        let x = _mm256_set1_epi32(rows[row][n].words[four]);
-                        for half in 0..HALVES {
-                            totals[row][half] = _mm256_dpbusd_avx_epi32(totals[row][half], bytes[half], x);
+                        totals[row] = [_mm256_set1_epi32(rows[row][n].start); HALVES];
+                    }
+                    for block in n..panel.len().min(n + SHARED) {
+                        for four in 0..SMALL_BLOCK / 4 {
+                            let bytes: [__m256i; HALVES] = cast(panel[block].bytes[four]);
+                            for row in 0..ROWS {
+                                let x = _mm256_set1_epi32(rows[row][block].words[four]);
+                                for half in 0..HALVES {
+                                    totals[row][half] = _mm256_dpbusd_avx_epi32(totals[row][half], bytes[half], x);
+                                }
+                            }
                         }
                     }
-                }
-                for row in 0..ROWS {
-                    let x = &rows[row][n];
-                    avx2::add_totals::<MINIMA>(totals[row], w, x.scale, x.sum, &mut sums[row].0[at]);
+                    for row in 0..ROWS {
+                        let x = &rows[row][n];
+                        avx2::add_totals::<MINIMA>(totals[row], &panel[n], x.scale, x.sum, &mut sums[row].0[at]);
+                    }
                 }
             }
         }
@@ -271,11 +277,12 @@ pub(super) mod avx_vnni {
 
 pub(super) mod avx512 {
     use super::avx2;
-    use crate::model::compute::matrix::integers::{InputBytes, InputRows, RowSums};
+    use crate::model::compute::matrix::inputs::{InputBytes, InputRows, STRIP};
+    use crate::model::compute::matrix::integers::RowSums;
     use crate::model::compute::matrix::kernels::{
         Lanes, Q4_1_BYTES, Q4_K_BYTES, Q8_0_BYTES, QuantizedRow, SMALL_BLOCK, TILE_ROWS, Tile, q4_k_multiples,
     };
-    use crate::model::compute::matrix::panels::PanelBlock;
+    use crate::model::compute::matrix::panels::{PanelBlock, Scaling};
     use bytemuck::{cast, pod_read_unaligned};
     use std::arch::x86_64::{
         __m128i, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_broadcastsi128_si256, _mm256_cvtph_ps,
@@ -509,53 +516,56 @@ pub(super) mod avx512 {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")]
-    fn add_bytes<const ROWS: usize, const COUNT: usize, const MINIMA: bool>(
-        mut rows: [&[InputBytes]; ROWS],
-        mut panels: [&[PanelBlock]; COUNT],
+    fn add_bytes<const ROWS: usize, const COUNT: usize, const SHARED: usize, const MINIMA: bool>(
+        inputs: &InputRows<InputBytes>,
+        first: usize,
+        panels: [&[PanelBlock]; COUNT],
         sums: &mut [RowSums],
     ) {
-        let blocks = panels[0].len();
-        // Cut once, so that no bounds are checked.
-        for row in &mut rows {
-            *row = &row[..blocks];
-        }
-        for panel in &mut panels {
-            *panel = &panel[..blocks];
-        }
         let mut added = [[_mm512_setzero_ps(); COUNT]; ROWS];
         for (added, sums) in added.iter_mut().zip(&*sums) {
             for (added, sum) in added.iter_mut().zip(&sums.0) {
                 *added = cast(*sum);
             }
         }
-        for n in 0..blocks {
-            let mut totals = [[_mm512_setzero_si512(); COUNT]; ROWS];
-            for row in 0..ROWS {
-                totals[row] = [_mm512_set1_epi32(rows[row][n].start); COUNT];
+        for (strip, at) in inputs.strips.clone().zip((0..).step_by(STRIP)) {
+            let blocks = STRIP.min(panels[0].len() - at);
+            let rows = inputs.group::<ROWS>(strip, first, blocks);
+            let mut panels = panels;
+            for panel in &mut panels {
+                *panel = &panel[at..at + blocks];
             }
-            for four in 0..SMALL_BLOCK / 4 {
-                let mut w = [_mm512_setzero_si512(); COUNT];
-                for panel in 0..COUNT {
-                    w[panel] = cast(panels[panel][n].bytes[four]);
-                }
-                // In this order the sums do not wait for each other.
+            for n in (0..blocks).step_by(SHARED) {
+                let mut totals = [[_mm512_setzero_si512(); COUNT]; ROWS];
                 for row in 0..ROWS {
-                    let x = _mm512_set1_epi32(rows[row][n].words[four]);
-                    for panel in 0..COUNT {
-                        totals[row][panel] = _mm512_dpbusd_epi32(totals[row][panel], w[panel], x);
+                    totals[row] = [_mm512_set1_epi32(rows[row][n].start); COUNT];
+                }
+                for block in n..blocks.min(n + SHARED) {
+                    for four in 0..SMALL_BLOCK / 4 {
+                        let mut w = [_mm512_setzero_si512(); COUNT];
+                        for panel in 0..COUNT {
+                            w[panel] = cast(panels[panel][block].bytes[four]);
+                        }
+                        // In this order the sums do not wait for each other.
+                        for row in 0..ROWS {
+                            let x = _mm512_set1_epi32(rows[row][block].words[four]);
+                            for panel in 0..COUNT {
+                                totals[row][panel] = _mm512_dpbusd_epi32(totals[row][panel], w[panel], x);
+                            }
+                        }
                     }
                 }
-            }
-            for panel in 0..COUNT {
-                let w = &panels[panel][n];
-                let (scales, minima): (__m512, __m512) = (cast(w.scales), cast(w.minima));
-                for row in 0..ROWS {
-                    let x = &rows[row][n];
-                    let scale = _mm512_mul_ps(scales, _mm512_set1_ps(x.scale));
-                    added[row][panel] =
-                        _mm512_fmadd_ps(_mm512_cvtepi32_ps(totals[row][panel]), scale, added[row][panel]);
-                    if MINIMA {
-                        added[row][panel] = _mm512_fnmadd_ps(minima, _mm512_set1_ps(x.sum), added[row][panel]);
+                for panel in 0..COUNT {
+                    let w = &panels[panel][n];
+                    let (scales, minima): (__m512, __m512) = (cast(w.scales), cast(w.minima));
+                    for row in 0..ROWS {
+                        let x = &rows[row][n];
+                        let scale = _mm512_mul_ps(scales, _mm512_set1_ps(x.scale));
+                        added[row][panel] =
+                            _mm512_fmadd_ps(_mm512_cvtepi32_ps(totals[row][panel]), scale, added[row][panel]);
+                        if MINIMA {
+                            added[row][panel] = _mm512_fnmadd_ps(minima, _mm512_set1_ps(x.sum), added[row][panel]);
+                        }
                     }
                 }
             }
