@@ -2,17 +2,18 @@
 """snapseek beside rclip (https://github.com/yurijmikhalevich/rclip) on the same photos and the same random weights of a
 ViT-B/32 at 256 pixels, whole processes in turn: wall time, processor time and peak memory of indexing.
 
-    python benches/rclip.py DIR [ROUNDS]
+    python benches/rclip.py DIR [ROUNDS [COUNT]]
 
 makes in DIR, once: a virtual environment with rclip from PyPI, the weights as rclip's ONNX files and in the layout of
-`transformers`, 60 JPEGs of 12 megapixels, 200 of 512 pixels, 60 PNG screenshots. Needs a built
-target/release/snapseek, and pip's index for the environment.
+`transformers`, 60 JPEGs of 12 megapixels, 200 of 512 pixels, 60 PNG screenshots; with COUNT, so many of 512 pixels alone.
+Needs a built target/release/snapseek, and pip's index for the environment.
 """
 import json, os, pathlib, resource, shutil, statistics, subprocess, sys, time, zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = pathlib.Path(sys.argv[1]).resolve()
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+COUNT = int(sys.argv[3]) if len(sys.argv) > 3 else None
 PROGRAM = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/snapseek"
 VENV = OUT / "venv"
 NAME = "ViT-B-32-256-datacomp_s34b_b86k"
@@ -158,6 +159,8 @@ def prepare():
     environment()
     sets = {"12 MP JPEG": ("12mp", 60, 4000, 3000, "jpg"), "512 px JPEG": ("512px", 200, 512, 384, "jpg"),
             "1920 x 1080 PNG": ("png", 60, 900, 600, "png")}
+    if COUNT:
+        sets = {"512 px JPEG": (f"512px-{COUNT}", COUNT, 512, 384, "jpg")}
     for folder, count, width, height, kind in sets.values():
         if len(list((OUT / folder).glob("*"))) < count:
             run_inside(MAKE_PHOTOS, ROOT / "fixtures/photos", OUT / folder, count, width, height, kind)

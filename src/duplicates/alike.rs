@@ -8,10 +8,8 @@
 mod grid;
 
 use super::looks::Look;
-use grid::{Grid, Window, correlation, norm};
+use grid::{COARSE, Grid, Wanted, Window, norm};
 
-/// Edge of the grids on which alignment starts.
-const COARSE: usize = 16;
 /// Smallest share of its edge that a cropped picture may keep.
 const SMALLEST: f32 = 0.7;
 /// Share by which the aspect of copies may differ, because their sizes are whole numbers.
@@ -224,8 +222,8 @@ fn align(inner: &Ready, outer: &Ready) -> Option<Alignment> {
         return None;
     }
     let size = |scale: f32| (scale * shape.min(1.0), scale * (1.0 / shape).min(1.0));
-    let wanted = inner.full.structure()?;
-    let judge = |window: Window| outer.full.sample(window).structure().map_or(0.0, |found| wanted.likeness(&found));
+    let wanted = inner.full.structure(Window::WHOLE)?;
+    let judge = |window: Window| outer.full.structure(window).map_or(0.0, |found| wanted.likeness(&found));
     let judged = starts(inner, outer, size).into_iter().map(|window| (judge(window), window));
     let best = judged.max_by(|a, b| a.0.total_cmp(&b.0));
     let (mut score, mut window) = best.filter(|(score, _)| *score >= PROMISING)?;
@@ -250,7 +248,7 @@ fn align(inner: &Ready, outer: &Ready) -> Option<Alignment> {
             step /= 2.0;
         }
     }
-    let weakest = outer.full.sample(window).structure().map_or(0.0, |found| wanted.weakest(&found, VISIBLE));
+    let weakest = outer.full.structure(window).map_or(0.0, |found| wanted.weakest(&found, VISIBLE));
     Some(Alignment { score, weakest, window })
 }
 
@@ -262,15 +260,16 @@ fn starts(inner: &Ready, outer: &Ready, size: impl Fn(f32) -> (f32, f32)) -> Vec
         let count = (room / step).ceil();
         (0..=count as usize).map(move |n| if count > 0.0 { room * n as f32 / count } else { 0.0 })
     };
-    let mut found = Vec::new();
+    let (wanted, mut found) = (Wanted::new(&inner.coarse), Vec::new());
     for scale in (0..).map(|n| 1.0 - n as f32 / 24.0).take_while(|scale| *scale >= SMALLEST) {
         let (width, height) = size(scale);
+        let of_left: Vec<_> = places(1.0 - width).map(|left| (left, outer.coarse.columns(left, width))).collect();
         for top in places(1.0 - height) {
-            for left in places(1.0 - width) {
-                let window = Window { left, top, width, height };
-                let score = correlation(&inner.coarse.values, &outer.coarse.sample(window).values);
+            let rows = outer.coarse.along(top, height);
+            for (left, columns) in &of_left {
+                let score = wanted.correlation(columns, &rows);
                 if score > HOPELESS {
-                    found.push((score, window));
+                    found.push((score, Window { left: *left, top, width, height }));
                 }
             }
         }

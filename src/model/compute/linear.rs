@@ -147,8 +147,8 @@ pub(in crate::model) struct PackedAttention<'a> {
 }
 
 impl<'a> PackedAttention<'a> {
-    /// Attention of so many heads, whose queries come out of `qkv` scaled; `None` if heads of this size do not fill strips of
-    /// columns.
+    /// Attention of so many heads, whose queries come out of `qkv` scaled; `None` if heads of this size do not fill strips
+    /// of columns.
     pub(in crate::model) fn new([qkv, out]: [&'a PackedLinear; 2], heads: usize) -> Option<Self> {
         let (hidden, inputs) = out.shape();
         let size = hidden.checked_div(heads)?;
@@ -156,8 +156,8 @@ impl<'a> PackedAttention<'a> {
         (fits && heads_fill_strips(size)).then_some(Self { qkv, out, heads: Heads { count: heads, size, scale: 1.0 } })
     }
 
-    /// Adds to `x`, in place, what attention makes of the normalised `x`. `attend` is given queries, keys and values of some
-    /// heads side by side.
+    /// Adds to `x`, in place, what attention makes of the normalised `x`. `attend` is given queries, keys and values of
+    /// some heads side by side.
     pub(in crate::model) fn add_to(
         &self,
         x: Tensor,

@@ -18,8 +18,8 @@ pub(super) enum AttentionMask<'t> {
     Tree(&'t PrefixTree),
 }
 
-/// Attention of some heads on the processor: (tokens, 3 * numbers of the heads), with scaled queries first, then keys and
-/// values, give (tokens, numbers of the heads).
+/// Attention of some heads on the processor: (tokens, 3 * numbers of the heads), with scaled queries first, then keys
+/// and values, give (tokens, numbers of the heads).
 pub(super) type RowAttention<'t> = Box<dyn Fn(&[f32], Heads, &mut [f32]) + Sync + 't>;
 
 impl AttentionMask<'_> {
@@ -30,7 +30,8 @@ impl AttentionMask<'_> {
         Ok(Self::Masked(texts, mask.reshape((tokens, tokens))?))
     }
 
-    /// What each token finds: (tokens, 3 * hidden), with scaled queries first, then keys and values, give (tokens, hidden).
+    /// What each token finds: (tokens, 3 * hidden), with scaled queries first, then keys and values, give (tokens,
+    /// hidden).
     pub(super) fn attend(&self, qkv: &Tensor, heads: usize) -> candle_core::Result<Tensor> {
         if let Some(attend) = self.of_rows().filter(|_| qkv.device().is_cpu()) {
             return qkv.contiguous()?.apply_op1_no_bwd(&AttendRows { attend, heads });

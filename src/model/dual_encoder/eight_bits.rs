@@ -1,5 +1,5 @@
-//! Towers in 8 bits: the matrices of a transformer's layers as blocks of 64 weights with a scale, multiplied as integers where
-//! the processor is fast at that. The blocks are made once, kept in the cache folder, and mapped from there.
+//! Towers in 8 bits: the matrices of a transformer's layers as blocks of 64 weights with a scale, multiplied as integers
+//! where the processor is fast at that. The blocks are made once, kept in the cache folder, and mapped from there.
 //!
 //! A block of inputs has a scale of its own, so a few channels that are larger than all others, as they are common in
 //! transformers, cost the others of their block precision, not those of the whole row. What is not in the layers (patches,
@@ -126,7 +126,8 @@ pub(super) fn place(cache: &Path, fingerprint: &str, tower: &str) -> PathBuf {
     cache.join("towers").join(format!("{}-{tower}-{VERSION}.gguf", fingerprint.get(..32).unwrap_or(fingerprint)))
 }
 
-/// Removes what earlier releases kept of the same tower, which takes as much room as the new file. A later release's stays.
+/// Removes what earlier releases kept of the same tower, which takes as much room as the new file. A later release's
+/// stays.
 fn remove_older(file: &Path) {
     let named = |path: &Path| -> Option<(String, u32)> {
         let (tower, version) = path.file_stem()?.to_str()?.rsplit_once('-')?;

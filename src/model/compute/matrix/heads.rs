@@ -1,7 +1,7 @@
 //! Attention of a head (Vaswani et al. 2017): its two products, and the softmax between them.
 //!
-//! Up to 64 queries are attended to at a time. Their scores stay as they were multiplied, sixteen queries side by side, until
-//! they have been the weights of the values: nothing is turned or copied in between.
+//! Up to 64 queries are attended to at a time. Their scores stay as they were multiplied, sixteen queries side by side,
+//! until they have been the weights of the values: nothing is turned or copied in between.
 
 use super::gemm::{PART, interleave, turn};
 use super::kernels::{LANES, Lanes, Sums, TILE_PANELS, TILE_ROWS, multiply_tile};

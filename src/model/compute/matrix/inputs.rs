@@ -1,4 +1,4 @@
-//! Activation rows in 8 bits, as integer products want them: each block of 32 columns has a scale, or each two share one.
+//! Activation rows in 8 bits, as integer products want them: blocks of 32 columns have a scale each, or two share one.
 //!
 //! They stand in strips: the first four blocks of all rows, then the next four of all, and so on. So a task of the layer
 //! before, which computes these columns of all rows, writes them side by side, and a product reads them in order.
@@ -26,8 +26,8 @@ pub(super) struct InputBytes {
     pub(super) scale: f32,
     /// The scale times the sum of the columns.
     pub(super) sum: f32,
-    /// What was added to the weights times the sum of all columns that share the scale, to be taken off; with the first of
-    /// these blocks.
+    /// What was added to the weights times the sum of all columns that share the scale, to be taken off; with the first
+    /// of these blocks.
     pub(super) start: i32,
 }
 
@@ -186,7 +186,7 @@ fn round<I: InputBlock, const N: usize>(blocks: [&[f32; SMALL_BLOCK]; N], offset
 }
 
 /// Activation rows in strips.
-pub(super) struct Strips<I> {
+pub(super) struct Strips<I: InputBlock> {
     /// As many as it takes, or more.
     memory: Vec<I>,
     rows: usize,
@@ -245,13 +245,6 @@ impl<I: InputBlock> Strips<I> {
         self.memory[..self.rows * self.length].chunks_mut((STRIP * self.rows).max(1))
     }
 
-    /// Gives the memory back.
-    pub(super) fn give_back(self) {
-        let mut all = I::memory().take();
-        all.push(self.memory);
-        I::memory().set(all);
-    }
-
     /// The blocks of a row in a strip.
     #[inline]
     fn row(&self, strip: usize, row: usize) -> &[I] {
@@ -261,8 +254,17 @@ impl<I: InputBlock> Strips<I> {
     }
 }
 
+/// Gives the memory back.
+impl<I: InputBlock> Drop for Strips<I> {
+    fn drop(&mut self) {
+        let mut all = I::memory().take();
+        all.push(std::mem::take(&mut self.memory));
+        I::memory().set(all);
+    }
+}
+
 /// Some strips of activation rows.
-pub(super) struct InputRows<'a, I> {
+pub(super) struct InputRows<'a, I: InputBlock> {
     pub(super) inputs: &'a Strips<I>,
     pub(super) strips: Range<usize>,
 }

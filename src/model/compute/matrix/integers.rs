@@ -1,9 +1,9 @@
 //! Products of many activation rows with quantized weights, as integers: activations are rounded to 8 bits (`inputs`).
 //!
 //! Weights stand in panels of sixteen rows. The results of two panels with a few activation rows are summed in registers,
-//! 256 columns at a time: so many of two panels stay in the first-level cache while all activation rows pass. What becomes of the sums of some
-//! columns, the task decides that computed them, while they are in the second-level cache. No sum of
-//! integers overflows, and floats are added in one order, so the results are the same to the bit wherever there is FMA.
+//! 256 columns at a time: so many of two panels stay in the first-level cache while all activation rows pass. What becomes
+//! of sums is done by the task that computed them, while they are in the second-level cache. No sum of integers overflows,
+//! and floats are added in one order, so the results are the same to the bit wherever there is FMA.
 
 use super::heads::Heads;
 use super::inputs::{Coding, InputBlock, InputBytes, InputPairs, InputRows, STRIP, STRIP_COLUMNS, Strips};
@@ -222,8 +222,8 @@ pub(super) fn multiply_to_inputs<P: IntegerProduct>(
     out
 }
 
-/// What attention finds by queries, keys and values, the rows of `w`, as the activations of the next layer. Each task has the
-/// heads of a strip.
+/// What attention finds by queries, keys and values, the rows of `w`, as the activations of the next layer. Each task has
+/// the heads of a strip.
 pub(super) fn attend_to_inputs<P: IntegerProduct>(
     next: Coding,
     w: &impl Panels,

@@ -296,7 +296,7 @@ pub(super) fn largest_bits(block: &[f32; SMALL_BLOCK]) -> u32 {
     block.iter().fold(0, |largest, x| largest.max(x.to_bits() & 0x7fff_ffff))
 }
 
-/// 32 activations times `inverse` as signed bytes, and the sum of the bytes.
+/// 32 numbers times `inverse` as signed bytes, and the sum of the bytes.
 #[inline(always)]
 pub(super) fn rounded(block: &[f32; SMALL_BLOCK], inverse: f32) -> ([i8; SMALL_BLOCK], i32) {
     const ROUND: f32 = 12_582_912.0;

@@ -346,7 +346,6 @@ fn multiply_integers(
     ) {
         let x = Strips::of(x, w.shape().1, norm, w.coding());
         integers::multiply_to::<P>(out, w, &x, bias, activation);
-        x.give_back();
     }
     if has_byte_products() {
         multiply::<ByBytes>(out, w, x, norm, bias, activation);
@@ -429,9 +428,9 @@ impl PackedMatrix {
     }
 }
 
-/// Adds to each row of `x` what two layers, with an activation between them, make of the normalised row: the second half of
-/// a transformer's layer. What stands between the layers is never written as f32. The first one has as many rows as the second
-/// one has columns.
+/// Adds to each row of `x` what two layers, with an activation between them, make of the normalised row: the second half
+/// of a transformer's layer. What stands between the layers is never written as f32. The first one has as many rows as
+/// the second one has columns.
 pub(in crate::model) fn add_mlp(x: &mut [f32], norm: Norm, layers: [PackedLayer; 2], activation: Activation) {
     fn add<P: IntegerProduct>(
         x: &mut [f32],
@@ -442,9 +441,7 @@ pub(in crate::model) fn add_mlp(x: &mut [f32], norm: Norm, layers: [PackedLayer;
         use integers::Panels;
         let inputs = Strips::of(x, fc1.columns, Some(norm), fc1.coding());
         let inner = integers::multiply_to_inputs::<P>(fc2.coding(), &fc1, &inputs, bias1, activation);
-        inputs.give_back();
         integers::multiply_to::<P>((Put::Onto, x), &fc2, &inner, Some(bias2), Activation::None);
-        inner.give_back();
     }
     if has_byte_products() {
         add::<ByBytes>(x, norm, layers, activation);
@@ -458,9 +455,9 @@ pub(in crate::model) fn heads_fill_strips(size: usize) -> bool {
     size > 0 && inputs::STRIP_COLUMNS.is_multiple_of(size)
 }
 
-/// Adds to each row of `x` what attention finds in the normalised rows: the first half of a transformer's layer, by the layers
-/// from states to queries, keys and values, and from what was found to states. Two heads or more are computed at a time, so that
-/// queries, keys and values need no more memory than the cache has.
+/// Adds to each row of `x` what attention finds in the normalised rows: the first half of a transformer's layer, by the
+/// layers from states to queries, keys and values, and from what was found to states. The heads of a strip are computed at
+/// a time, so that queries, keys and values stay in the cache.
 pub(in crate::model) fn add_attention(
     x: &mut [f32],
     norm: Norm,
@@ -478,9 +475,7 @@ pub(in crate::model) fn add_attention(
         use integers::Panels;
         let inputs = Strips::of(x, qkv.columns, Some(norm), qkv.coding());
         let found = integers::attend_to_inputs::<P>(out.coding(), &qkv, &inputs, qkv_bias, heads, attend);
-        inputs.give_back();
         integers::multiply_to::<P>((Put::Onto, x), &out, &found, Some(out_bias), Activation::None);
-        found.give_back();
     }
     if has_byte_products() {
         add::<ByBytes>(x, norm, layers, heads, attend);

@@ -2,8 +2,8 @@
 
 use super::Dtype;
 use super::kernels::{
-    LANES, LARGE_BLOCK, Q4_1_BYTES, Q4_K_BYTES, Q8_0_BYTES, SMALL_BLOCK, eight_f16, q4_1_halves, q4_1_numbers,
-    q4_k_scales,
+    LANES, LARGE_BLOCK, Q4_1_BYTES, Q4_K_BYTES, Q8_0_BYTES, SMALL_BLOCK, eight_f16, largest_bits, q4_1_halves,
+    q4_1_numbers, q4_k_scales, rounded,
 };
 #[cfg(target_arch = "x86_64")]
 use super::x86::avx2;
@@ -35,17 +35,19 @@ pub(super) enum Scaling {
 /// What is added to the bytes of signed formats.
 pub(super) const SIGNED_OFFSET: i32 = 128;
 
-/// Rounds up to sixteen rows to 8 bits. Each two blocks share a scale: the products of both are summed before they are scaled.
+/// Rounds up to sixteen rows to 8 bits. Each two blocks share a scale: the products of both are summed before they are
+/// scaled.
 pub(super) fn pack(rows: &[&[f32]], out: &mut [PanelBlock]) {
     for (pair, out) in out.chunks_mut(2).enumerate() {
         for (lane, row) in rows.iter().enumerate() {
-            let columns = &row[pair * 2 * SMALL_BLOCK..][..out.len() * SMALL_BLOCK];
-            let largest = columns.iter().fold(0.0_f32, |largest, w| largest.max(w.abs()));
+            let blocks = &row.as_chunks().0[2 * pair..][..out.len()];
+            let largest = f32::from_bits(blocks.iter().map(largest_bits).fold(0, u32::max));
             let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-            for (out, block) in out.iter_mut().zip(columns.chunks_exact(SMALL_BLOCK)) {
-                for (four, out) in block.as_chunks::<4>().0.iter().zip(&mut out.bytes) {
-                    let bytes = four.map(|w| ((w * inverse).round_ties_even() as i32 + SIGNED_OFFSET) as u8);
-                    out[lane] = u32::from_ne_bytes(bytes);
+            for (out, block) in out.iter_mut().zip(blocks) {
+                let words: [u32; SMALL_BLOCK / 4] = bytemuck::cast(rounded(block, inverse).0);
+                for (out, word) in out.bytes.iter_mut().zip(words) {
+                    // Adds the offset to each byte.
+                    out[lane] = word ^ 0x8080_8080;
                 }
                 out.scales[lane] = largest / 127.0;
             }

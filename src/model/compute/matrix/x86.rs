@@ -3,8 +3,9 @@
 //! Each function is safe where its target features are enabled: `kernels`, `integers` and `panels` call it from functions
 //! that are compiled for these features, and have a portable version of it.
 
-/// Defines `$name`, a version of a product of `integers`, by `$add`, which is compiled for each number of activation rows that
-/// are multiplied at a time, for two panels and for one, and for blocks with a scale each, with a minimum, and in pairs.
+/// Defines `$name`, a version of a product of `integers`, by `$add`, which is compiled for each number of activation rows
+/// that are multiplied at a time, for two panels and for one, and for blocks with a scale each, with a minimum, and in
+/// pairs.
 macro_rules! in_groups {
     ($(#[$meta:meta])* $features:literal, $name:ident, $add:ident, $input:ty, $most:literal, [$($count:literal)*]) => {
         $(#[$meta])*
