@@ -38,7 +38,7 @@ impl TensorLinear {
         let shape = weight.dims2()?;
         let out = room_for(room, x, shape.0)?;
         with_numbers([&x.contiguous()?, &weight, &self.bias], |[x, w, bias]| {
-            fill(&out, |out| {
+            in_place(&out, |out| {
                 check(out, x, bias, shape)?;
                 multiply_slices_to(out, x, w, shape.1, Some(bias), activation);
                 Ok(())
@@ -71,7 +71,7 @@ impl PackedLinear {
     ) -> Result<Tensor> {
         let out = room_for(room, x, self.weight.rows())?;
         with_numbers([&x.contiguous()?, &self.bias], |[x, bias]| {
-            fill(&out, |out| {
+            in_place(&out, |out| {
                 check(out, x, bias, self.shape())?;
                 self.weight.multiply_to(out, x, None, bias, activation);
                 Ok(())
@@ -90,7 +90,7 @@ impl PackedLinear {
         let out = room_for(room, x, self.weight.rows())?;
         let eps = norm.eps;
         with_numbers([&x.contiguous()?, &self.bias, &norm.weight, &norm.bias], |[x, bias, weight, norm_bias]| {
-            fill(&out, |out| {
+            in_place(&out, |out| {
                 check(out, x, bias, self.shape())?;
                 check_norm(weight, norm_bias, self.weight.columns())?;
                 let norm = Norm { weight, bias: norm_bias, eps };
@@ -104,7 +104,7 @@ impl PackedLinear {
     /// Adds its results to `out`, in place, and returns it.
     pub(in crate::model) fn add_to(&self, out: Tensor, x: &Tensor) -> Result<Tensor> {
         with_numbers([&x.contiguous()?, &self.bias], |[x, bias]| {
-            fill(&out, |out| {
+            in_place(&out, |out| {
                 check(out, x, bias, self.shape())?;
                 self.weight.multiply_onto(out, x, bias);
                 Ok(())
@@ -124,7 +124,7 @@ pub(in crate::model) fn add_packed_mlp(
     let eps = norm.eps;
     let parts = [&norm.weight, &norm.bias, &fc1.bias, &fc2.bias];
     with_numbers(parts, |[weight, bias, bias1, bias2]| {
-        fill(&x, |x| {
+        in_place(&x, |x| {
             let ((inner, hidden), columns) = (fc1.shape(), weight.len());
             check_norm(weight, bias, hidden)?;
             if fc2.shape() != (hidden, inner) || x.len() % columns != 0 || bias1.len() != inner || bias2.len() != hidden
@@ -167,7 +167,7 @@ impl<'a> PackedAttention<'a> {
         let eps = norm.eps;
         let parts = [&norm.weight, &norm.bias, &self.qkv.bias, &self.out.bias];
         with_numbers(parts, |[weight, bias, qkv_bias, out_bias]| {
-            fill(&x, |x| {
+            in_place(&x, |x| {
                 let hidden = self.out.weight.rows();
                 check_norm(weight, bias, hidden)?;
                 if x.is_empty() || x.len() % hidden != 0 || qkv_bias.len() != 3 * hidden || out_bias.len() != hidden {
@@ -218,16 +218,16 @@ fn with_numbers<const N: usize>(tensors: [&Tensor; N], f: impl FnOnce([&[f32]; N
     f(numbers)
 }
 
-/// Lets `f` write the numbers of a contiguous tensor on the processor.
-fn fill(tensor: &Tensor, f: impl Fn(&mut [f32]) -> Result<()>) -> Result<()> {
-    tensor.inplace_op1(&Fill(f))
+/// Lets `f` change the numbers of a contiguous tensor on the processor.
+fn in_place(tensor: &Tensor, f: impl Fn(&mut [f32]) -> Result<()>) -> Result<()> {
+    tensor.inplace_op1(&InPlace(f))
 }
 
-struct Fill<F>(F);
+struct InPlace<F>(F);
 
-impl<F: Fn(&mut [f32]) -> Result<()>> InplaceOp1 for Fill<F> {
+impl<F: Fn(&mut [f32]) -> Result<()>> InplaceOp1 for InPlace<F> {
     fn name(&self) -> &'static str {
-        "fill"
+        "in-place"
     }
 
     fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
