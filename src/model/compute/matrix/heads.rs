@@ -47,7 +47,7 @@ pub(in crate::model) fn attend(
         let count = queries.len().div_ceil(LANES);
         products(keys, &panels[..count * size], &mut sums);
         let inverse = &mut [[0.0; LANES]; TILE_PANELS];
-        softmax_columns(&mut sums[..keys.len()], scale, &mut panels[..count * keys.len()], inverse);
+        softmax_columns(&sums[..keys.len()], scale, &mut panels[..count * keys.len()], inverse);
         products(&columns, &panels[..count * keys.len()], &mut sums);
         for (panel, out) in out.chunks_mut(LANES).enumerate() {
             turn(&sums[..size], panel, out);
@@ -76,7 +76,7 @@ fn products(rows: &[&[f32]], panels: &[Lanes], sums: &mut Vec<Sums>) {
 by_level! {
     /// Writes `exp(scale * (score - largest))` of each query's scores to panels, and the inverses of their sums.
     fn softmax_columns(
-        scores: &mut [Sums],
+        scores: &[Sums],
         scale: f32,
         weights: &mut [Lanes],
         inverse: &mut [[f32; LANES]; TILE_PANELS],
@@ -84,13 +84,13 @@ by_level! {
         let larger = |a: f32, b: f32| if b > a { b } else { a };
         for (panel, (weights, inverse)) in weights.chunks_exact_mut(scores.len()).zip(inverse).enumerate() {
             let mut largest = [f32::NEG_INFINITY; LANES];
-            for score in &*scores {
+            for score in scores {
                 for (largest, score) in largest.iter_mut().zip(&score.0[panel]) {
                     *largest = larger(*largest, *score);
                 }
             }
             let mut sums = [0.0; LANES];
-            for (weight, score) in weights.iter_mut().zip(&*scores) {
+            for (weight, score) in weights.iter_mut().zip(scores) {
                 for lane in 0..LANES {
                     let weight = &mut weight.0[lane];
                     *weight = exp(scale * (score.0[panel][lane] - largest[lane]));

@@ -4,7 +4,7 @@
 //! before, which computes these columns of all rows, writes them side by side, and a product reads them in order.
 
 use super::integers::RowSums;
-use super::kernels::{SMALL_BLOCK, largest_bits, rounded};
+use super::kernels::{SMALL_BLOCK, byte_scales, largest_bits, rounded};
 use super::panels::Scaling;
 use crate::model::compute::level::by_level;
 use crate::model::compute::ops::{Norm, layer_norm};
@@ -171,9 +171,7 @@ fn round<I: InputBlock, const N: usize>(blocks: [&[f32; SMALL_BLOCK]; N], offset
     for block in blocks {
         largest = largest.max(largest_bits(block));
     }
-    let largest = f32::from_bits(largest);
-    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-    let scale = largest / 127.0;
+    let (inverse, scale) = byte_scales(largest);
     let (mut columns, mut totals) = ([[0; SMALL_BLOCK]; N], [0; N]);
     for n in 0..N {
         (columns[n], totals[n]) = rounded(blocks[n], inverse);

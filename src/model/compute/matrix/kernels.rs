@@ -296,6 +296,14 @@ pub(super) fn largest_bits(block: &[f32; SMALL_BLOCK]) -> u32 {
     block.iter().fold(0, |largest, x| largest.max(x.to_bits() & 0x7fff_ffff))
 }
 
+/// What numbers of which this is the largest magnitude are multiplied with to become signed bytes, and the bytes to become
+/// them again.
+#[inline(always)]
+pub(super) fn byte_scales(largest: u32) -> (f32, f32) {
+    let largest = f32::from_bits(largest);
+    (if largest > 0.0 { 127.0 / largest } else { 0.0 }, largest / 127.0)
+}
+
 /// 32 numbers times `inverse` as signed bytes, and the sum of the bytes.
 #[inline(always)]
 pub(super) fn rounded(block: &[f32; SMALL_BLOCK], inverse: f32) -> ([i8; SMALL_BLOCK], i32) {
@@ -312,10 +320,9 @@ pub(super) fn rounded(block: &[f32; SMALL_BLOCK], inverse: f32) -> ([i8; SMALL_B
 by_level! {
     fn quantize(blocks: &[[f32; SMALL_BLOCK]], bytes: &mut [[i8; SMALL_BLOCK]], scales: &mut [f32], sums: &mut [f32]) {
         for (((block, bytes), scale), sum) in blocks.iter().zip(bytes).zip(scales).zip(sums) {
-            let largest = f32::from_bits(largest_bits(block));
-            let total;
-            (*bytes, total) = rounded(block, if largest > 0.0 { 127.0 / largest } else { 0.0 });
-            *scale = largest / 127.0;
+            let (inverse, total);
+            (inverse, *scale) = byte_scales(largest_bits(block));
+            (*bytes, total) = rounded(block, inverse);
             *sum = *scale * total as f32;
         }
     }

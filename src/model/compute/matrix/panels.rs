@@ -2,8 +2,8 @@
 
 use super::Dtype;
 use super::kernels::{
-    LANES, LARGE_BLOCK, Q4_1_BYTES, Q4_K_BYTES, Q8_0_BYTES, SMALL_BLOCK, eight_f16, largest_bits, q4_1_halves,
-    q4_1_numbers, q4_k_scales, rounded,
+    LANES, LARGE_BLOCK, Q4_1_BYTES, Q4_K_BYTES, Q8_0_BYTES, SMALL_BLOCK, byte_scales, eight_f16, largest_bits,
+    q4_1_halves, q4_1_numbers, q4_k_scales, rounded,
 };
 #[cfg(target_arch = "x86_64")]
 use super::x86::avx2;
@@ -41,15 +41,14 @@ pub(super) fn pack(rows: &[&[f32]], out: &mut [PanelBlock]) {
     for (pair, out) in out.chunks_mut(2).enumerate() {
         for (lane, row) in rows.iter().enumerate() {
             let blocks = &row.as_chunks().0[2 * pair..][..out.len()];
-            let largest = f32::from_bits(blocks.iter().map(largest_bits).fold(0, u32::max));
-            let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+            let (inverse, scale) = byte_scales(blocks.iter().map(largest_bits).fold(0, u32::max));
             for (out, block) in out.iter_mut().zip(blocks) {
                 let words: [u32; SMALL_BLOCK / 4] = bytemuck::cast(rounded(block, inverse).0);
                 for (out, word) in out.bytes.iter_mut().zip(words) {
                     // Adds the offset to each byte.
                     out[lane] = word ^ 0x8080_8080;
                 }
-                out.scales[lane] = largest / 127.0;
+                out.scales[lane] = scale;
             }
         }
     }
